@@ -1,0 +1,26 @@
+"""The floor: numerics that are safe on empty rows, zero vectors and split batches. JAX alone."""
+
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics.buckets import bucket, bucket_of
+from jaxsim.numerics.devices import gather, gathered, row_ids
+from jaxsim.numerics.norms import at_least_float32, safe_norm, unit
+from jaxsim.numerics.reductions import mean, total
+from jaxsim.numerics.topk import blocked_top_k, sharded_top_k, top_k
+
+__all__ = [
+    "at_least_float32",
+    "blocked_top_k",
+    "bucket",
+    "bucket_of",
+    "checks",
+    "gather",
+    "gathered",
+    "masked",
+    "mean",
+    "row_ids",
+    "safe_norm",
+    "sharded_top_k",
+    "top_k",
+    "total",
+    "unit",
+]

@@ -1,0 +1,72 @@
+"""Reductions along an axis over the entries that a mask keeps.
+
+Every function takes `scores` and a boolean `where` that broadcasts with it, and is finite, in value
+and gradient, on a row that keeps nothing: such a row gives `empty` (0 unless told). What a mask
+leaves out may be anything, NaN and infinity included.
+
+The names shadow builtins on purpose: call them as `masked.max(scores, where)`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics.norms import at_least_float32
+
+
+def log_sum_exp(scores, where, *, axis=-1, empty=0.0):
+    """log sum exp over the kept entries, in float32 at least."""
+    scores, where = _kept(scores, where)
+    some = where.any(axis=axis, keepdims=True)
+    value = jax.nn.logsumexp(scores, axis=axis, where=where | ~some)
+    return jnp.where(some.squeeze(axis), value, empty)
+
+
+def log_one_plus_sum_exp(scores, where, *, axis=-1):
+    """log(1 + sum exp) over the kept entries: 0 where none is kept."""
+    scores, where = _kept(scores, where)
+    zero = jnp.zeros_like(jnp.take(scores, jnp.array([0]), axis=axis))
+    scores = jnp.concatenate([zero, scores], axis=axis)
+    where = jnp.concatenate([jnp.ones_like(zero, bool), where], axis=axis)
+    return jax.nn.logsumexp(scores, axis=axis, where=where)
+
+
+def softmax(scores, where, *, axis=-1):
+    """exp(scores) over their sum, among the kept entries; 0 elsewhere and on rows that keep nothing."""
+    scores, where = _kept(scores, where)
+    some = where.any(axis=axis, keepdims=True)
+    return jnp.where(where, jax.nn.softmax(scores, axis=axis, where=where | ~some), 0)
+
+
+def max(scores, where, *, axis=-1, empty=0.0, keepdims=False):
+    """The largest kept entry."""
+    scores, where = _kept(scores, where)
+    some = where.any(axis=axis, keepdims=True)
+    value = jnp.max(scores, axis=axis, where=where | ~some, initial=-jnp.inf, keepdims=True)
+    value = jnp.where(some, value, empty)
+    return value if keepdims else value.squeeze(axis)
+
+
+def min(scores, where, *, axis=-1, empty=0.0, keepdims=False):
+    """The smallest kept entry."""
+    return -max(-jnp.asarray(scores), where, axis=axis, empty=-empty, keepdims=keepdims)
+
+
+def sum(scores, where, *, axis=-1):
+    """The sum of the kept entries."""
+    scores, where = _kept(scores, where)
+    return jnp.sum(scores, axis=axis)
+
+
+def mean(scores, where, *, axis=-1, empty=0.0):
+    """The mean of the kept entries."""
+    scores, where = _kept(scores, where)
+    count = jnp.sum(where, axis=axis)
+    value = jnp.sum(scores, axis=axis) / jnp.where(count > 0, count, 1)
+    return jnp.where(count > 0, value, empty)
+
+
+def _kept(scores, where):
+    """Scores with zeros at what is left out: an infinity there would reach the gradient as 0 * inf."""
+    scores = at_least_float32(scores)
+    where = jnp.broadcast_to(jnp.asarray(where), scores.shape)
+    return jnp.where(where, scores, 0), where

@@ -1,0 +1,41 @@
+"""From values and weights to one number, over all rows of all devices.
+
+These are what `reduce_fn=` of a loss takes: functions of (values, weights, axis_name).
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def mean(values, weights, axis_name=None):
+    """psum(sum(values * weights)) / psum(sum(weights)); over nothing it is 0, with gradient 0.
+
+    One division of two global sums, never a mean of means: under uneven masks that has another
+    value and another gradient.
+
+    Args:
+      values, weights: [rows].
+      axis_name: the named axis over which the rows are split, or None.
+
+    Returns: a scalar, the same on every device.
+    """
+    counted, count = _sums(values, weights, axis_name)
+    return counted / jnp.where(count > 0, count, 1)
+
+
+def total(values, weights, axis_name=None):
+    """psum(sum(values * weights)).
+
+    Args:
+      values, weights: [rows].
+      axis_name: the named axis over which the rows are split, or None.
+
+    Returns: a scalar, the same on every device.
+    """
+    return _sums(values, weights, axis_name)[0]
+
+
+def _sums(values, weights, axis_name):
+    values = jnp.where(weights > 0, values, 0)
+    sums = jnp.sum(values * weights), jnp.sum(weights)
+    return sums if axis_name is None else jax.lax.psum(sums, axis_name)

@@ -1,0 +1,141 @@
+"""Progress of long work: a bar in a terminal, lines in a log elsewhere.
+
+Bars nest: one that is opened inside another stands below it in the same display.
+"""
+
+import contextlib
+import logging
+import sys
+import time
+
+LOG = logging.getLogger("jaxsim")
+QUIET_SECONDS = 30.0  # between two lines of a log
+
+_live = []  # the one rich display, while a bar is open
+
+
+class Bar:
+    """One line of progress: `advance` and `note`."""
+
+    def __init__(self, label, total, unit):
+        self.label, self.total, self.unit = label, total, unit
+        self.done, self.fields = 0, {}
+        self.started = self.told = time.monotonic()
+        self.first = None  # done and time at the first advance: a compilation is no speed
+
+    def advance(self, count=1, **fields):
+        """Moves on by `count`; `fields` are shown beside the bar, such as loss=0.3."""
+        self.done += count
+        self.fields.update(fields)
+        if self.first is None:
+            self.first = self.done, time.monotonic()
+        self._show()
+
+    def skip(self, count):
+        """Moves on by what was done in an earlier run: it counts for the end, not for the speed."""
+        self.done += count
+        self._show()
+
+    def note(self, text):
+        """Says what is going on now."""
+        self.label = text
+        self._show()
+
+    def rate(self):
+        """Units per second since the first advance."""
+        if self.first is None or self.done <= self.first[0]:
+            return 0.0
+        return (self.done - self.first[0]) / max(time.monotonic() - self.first[1], 1e-9)
+
+    def text(self):
+        """What stands beside the bar."""
+        parts = [f"{name} {_short(value)}" for name, value in self.fields.items()]
+        if self.rate() >= 1:
+            parts.append(f"{self.rate():,.0f} {self.unit}/s")
+        return "  ".join(parts)
+
+    def _show(self, last=False):
+        now = time.monotonic()
+        if last or now - self.told >= QUIET_SECONDS:
+            self.told = now
+            rate = self.rate()
+            left = f", {(self.total - self.done) / rate:.0f} s left" if rate and not last else ""
+            LOG.info(
+                "%s: %d of %d %s in %.0f s%s  %s",
+                self.label, self.done, self.total, self.unit, now - self.started, left, self.text(),
+            )  # fmt: skip
+
+    def close(self):
+        """The last word."""
+        self._show(last=True)
+
+
+class LiveBar(Bar):
+    """A line of progress in rich's display."""
+
+    def __init__(self, label, total, unit, display):
+        super().__init__(label, total, unit)
+        self.display = display
+        self.task = display.add_task(label, total=total, text="")
+
+    def _show(self, last=False):
+        self.display.update(
+            self.task, description=self.label, completed=self.done, text=self.text()
+        )
+
+    def close(self):
+        self.display.remove_task(self.task)
+
+
+@contextlib.contextmanager
+def bar(total, label, unit="steps"):
+    """A bar for the length of a block.
+
+        with bar(1000, "training", "examples") as progress:
+            progress.advance(32, loss=0.7)
+
+    Args:
+      total: how many units there are.
+      label: what is being done.
+      unit: what is counted.
+
+    Yields: `Bar`, with `advance(count, **fields)`, `skip(count)` and `note(text)`.
+    """
+    with contextlib.ExitStack() as stack:
+        display = _display(stack)
+        line = Bar(label, total, unit) if display is None else LiveBar(label, total, unit, display)
+        try:
+            yield line
+        finally:
+            line.close()
+
+
+def _display(stack):
+    """The display that is open, or a new one where a person looks; None where nobody does."""
+    if _live:
+        return _live[-1]
+    if not sys.stderr.isatty():
+        return None
+    try:
+        from rich import progress
+        from rich.console import Console
+    except ImportError:
+        return None
+    display = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[text]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    stack.enter_context(display)
+    _live.append(display)
+    stack.callback(_live.remove, display)
+    return display
+
+
+def _short(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,81 @@
+"""Every way to the largest k gives the same ids, ties to the lowest."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, PartitionSpec
+
+from jaxsim.numerics import blocked_top_k, sharded_top_k, top_k
+
+# Few values, so that ties are everywhere.
+SCORES = np.random.default_rng(0).integers(0, 5, size=(6, 40)).astype(np.float32)
+
+
+def reference(scores, k):
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, order, axis=1), order
+
+
+def test_ties_go_to_the_lowest_index():
+    for found, expected in zip(top_k(SCORES, 11), reference(SCORES, 11), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("block", [1, 7, 11, 40, 100])
+def test_blocks_change_nothing(block):
+    found = blocked_top_k(lambda columns: columns.T, jnp.asarray(SCORES.T), 11, block=block)
+    for mine, expected in zip(found, reference(SCORES, 11), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+def test_filtered_columns_are_never_found():
+    where = np.arange(40) % 5 == 0  # eight are left
+    scores, ids = blocked_top_k(
+        lambda columns: columns.T, jnp.asarray(SCORES.T), 11, block=7, where=where
+    )
+    expected = reference(np.where(where, SCORES, -np.inf), 8)
+    np.testing.assert_array_equal(ids[:, :8], expected[1])
+    assert (np.asarray(ids[:, 8:]) == -1).all()
+    assert (np.asarray(scores[:, 8:]) == -np.inf).all()
+
+
+@pytest.mark.parametrize("shards", [1, 2, 4, 8])
+@pytest.mark.parametrize("k", [3, 5, 11, 40])
+def test_shards_change_nothing(shards, k):
+    columns = np.moveaxis(SCORES.reshape(6, shards, -1), 1, 0)
+    found = jax.pmap(
+        functools.partial(sharded_top_k, k=k, axis_name="devices"), "devices", out_axes=None
+    )(columns)
+    for mine, expected in zip(found, reference(SCORES, k), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+def test_blocks_work_under_checked_shard_map():
+    mesh = jax.make_mesh((4,), ("devices",), axis_types=(AxisType.Auto,))
+
+    def per_device(columns):
+        return blocked_top_k(lambda some: some.T, columns, 3, block=4)
+
+    mapped = jax.shard_map(
+        per_device,
+        mesh=mesh,
+        in_specs=PartitionSpec("devices"),
+        out_specs=PartitionSpec(None, "devices"),
+    )
+    _, ids = jax.jit(mapped)(SCORES.T)
+    np.testing.assert_array_equal(ids[:, :3], reference(SCORES[:, :10], 3)[1])
+
+
+def test_nan_never_wins():
+    scores = np.float32([[np.nan, 1, np.nan, 2]])
+    np.testing.assert_array_equal(top_k(scores, 2)[1], [[3, 1]])
+    found = blocked_top_k(lambda columns: columns.T, jnp.asarray(scores.T), 2, block=3)
+    np.testing.assert_array_equal(found[1], [[3, 1]])
+
+
+def test_k_above_the_candidates_is_refused():
+    with pytest.raises(ValueError, match="k must be at most 40, the number of candidates, got 41"):
+        top_k(SCORES, 41)

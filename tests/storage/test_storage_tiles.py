@@ -1,0 +1,125 @@
+"""Tiles survive a kill and are computed once; progress says what is done."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxsim import storage
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tile(rows, columns):
+    return rows[:, None] * 10.0 + columns
+
+
+WHOLE = tile(np.arange(7), np.arange(4))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 100])
+def test_tiles_make_the_matrix(tmp_path, rows):
+    np.testing.assert_array_equal(storage.fill(None, (7, 4), tile, rows=rows), WHOLE)
+    path = tmp_path / "matrix"
+    np.testing.assert_array_equal(storage.fill(path, (7, 4), tile, rows=rows), WHOLE)
+    assert [p.name for p in tmp_path.iterdir()] == ["matrix"]
+    again = storage.fill(path, (7, 4), None, rows=rows)  # from the file: nothing is computed
+    np.testing.assert_array_equal(again, WHOLE)
+    assert again.dtype == np.float32
+
+
+def test_a_killed_job_goes_on_where_it_stood(tmp_path):
+    script = f"""
+import os, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+from jaxsim import storage
+def tile(rows, columns):
+    if 4 in rows:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rows[:, None] * 10.0 + columns
+storage.fill({str(tmp_path / "matrix")!r}, (7, 4), tile, rows=2)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, env=os.environ)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "matrix").exists()
+    computed = []
+
+    def watched(rows, columns):
+        computed.extend(rows.tolist())
+        return tile(rows, columns)
+
+    found = storage.fill(tmp_path / "matrix", (7, 4), watched, rows=2)
+    np.testing.assert_array_equal(found, WHOLE)
+    assert computed == [4, 5, 6]
+
+
+def test_other_work_is_refused_by_name(tmp_path):
+    path = tmp_path / "matrix"
+    storage.fill(path, (7, 4), tile, rows=2, fingerprint="one")
+    with pytest.raises(
+        ValueError, match="matrix: was computed for fingerprint 'one', wanted 'two'"
+    ):
+        storage.fill(path, (7, 4), tile, rows=2, fingerprint="two")
+    with pytest.raises(
+        ValueError, match=r"matrix: was computed for shape \[7, 4\], wanted \[8, 4\]"
+    ):
+        storage.fill(path, (8, 4), tile, rows=2, fingerprint="one")
+
+
+def test_nan_is_refused_and_finished_tiles_stay(tmp_path):
+    def broken(rows, columns):
+        return np.where(rows[:, None] == 5, np.nan, tile(rows, columns))
+
+    with pytest.raises(
+        ValueError, match="scoring: 4 of 8 entries are NaN in rows 4 to 5; finished"
+    ):
+        storage.fill(tmp_path / "matrix", (7, 4), broken, rows=2, label="scoring")
+    assert sorted(p.name for p in (tmp_path / "matrix.tiles").iterdir()) == [
+        "000000000",
+        "000000002",
+    ]
+
+
+def test_a_block_of_another_shape_is_named():
+    with pytest.raises(
+        ValueError, match=r"compute must return \[2, 4\] for rows 0 to 1, got shape \(2, 3\)"
+    ):
+        storage.fill(None, (7, 4), lambda r, c: tile(r, c[:3]), rows=2)
+
+
+def test_progress_is_told_in_the_log_where_nobody_looks(caplog):
+    with (
+        caplog.at_level(logging.INFO, logger="jaxsim"),
+        storage.bar(10, "outer", "parts") as outer,
+        storage.bar(100, "training", "examples") as inner,
+    ):
+        inner.advance(60, loss=0.5)
+        inner.advance(40, loss=0.25)
+        outer.advance(1)
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith("training: 100 of 100 examples in 0 s")
+    assert "loss 0.25" in told[0]
+    assert told[1].startswith("outer: 1 of 10 parts")
+
+
+def test_skipped_work_counts_for_the_end_and_not_for_the_speed():
+    with storage.bar(100, "training", "examples") as progress:
+        progress.skip(90)
+        assert progress.done == 90
+        assert progress.rate() == 0
+
+
+def test_bars_in_a_terminal_share_a_display(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with storage.bar(10, "outer") as outer, storage.bar(5, "inner") as inner:
+        inner.advance(2, loss=0.5)
+        assert inner.display is outer.display
+        assert [task.completed for task in inner.display.tasks] == [0, 2]
+        inner.note("renamed")
+        assert inner.display.tasks[1].description == "renamed"
+    assert outer.display.live.is_started is False
