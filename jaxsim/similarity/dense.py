@@ -1,0 +1,82 @@
+"""Similarities of vectors: dot, cosine, and the Euclidean distances with their negatives.
+
+    x [n, dim], y [m, dim] -> [n, m], float32 at least
+
+All are one matrix product at `precision="highest"`: accelerators otherwise round the factors, and
+close neighbours change places. Lower it where speed is worth that.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics.norms import at_least_float32, unit
+
+
+def dot(x, y, *, precision="highest"):
+    """Inner products.
+
+    Args:
+      x: [n, dim].
+      y: [m, dim].
+      precision: of the matrix product, as in jax.numpy.matmul.
+
+    Returns: [n, m], summed in float32 at least.
+    """
+    _same_dim(x, y)
+    wide = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
+    return jnp.matmul(x, y.T, precision=precision, preferred_element_type=wide)
+
+
+def cosine(x, y, *, precision="highest"):
+    """Cosine of the angle, in [-1, 1]; with a zero vector it is 0, with gradient 0.
+
+    Args and result as in `dot`.
+    """
+    _same_dim(x, y)
+    return dot(unit(x), unit(y), precision=precision)
+
+
+def squared_euclidean(x, y, *, precision="highest"):
+    """Squared Euclidean distances, never below 0. A distance: smaller is closer.
+
+    From |x|^2 - 2xy + |y|^2 after both are shifted by the mean of y, which leaves distances as they
+    are and takes away the part of the rounding error that comes from a common offset.
+
+    Args and result as in `dot`.
+    """
+    _same_dim(x, y)
+    x, y = at_least_float32(x), at_least_float32(y)
+    centre = jax.lax.stop_gradient(jnp.sum(y, axis=0) / max(y.shape[0], 1))
+    x, y = x - centre, y - centre
+    square = jnp.sum(x * x, -1)[:, None] + jnp.sum(y * y, -1) - 2 * dot(x, y, precision=precision)
+    return jnp.where(square > 0, square, 0)
+
+
+def euclidean(x, y, *, precision="highest"):
+    """Euclidean distances; where two vectors are equal the gradient is 0. A distance: smaller is closer.
+
+    Args and result as in `dot`.
+    """
+    square = squared_euclidean(x, y, precision=precision)
+    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+
+
+def negative_squared_euclidean(x, y, *, precision="highest"):
+    """Minus the squared Euclidean distance: a similarity.
+
+    Args and result as in `dot`.
+    """
+    return -squared_euclidean(x, y, precision=precision)
+
+
+def negative_euclidean(x, y, *, precision="highest"):
+    """Minus the Euclidean distance: a similarity.
+
+    Args and result as in `dot`.
+    """
+    return -euclidean(x, y, precision=precision)
+
+
+def _same_dim(x, y):
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(f"x and y must be [n, dim] and [m, dim], got shapes {x.shape}, {y.shape}")

@@ -1,0 +1,73 @@
+"""Similarities against float64 NumPy, with gradients, and at the awkward places."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsim import similarity
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(5, 4)), RNG.normal(size=(7, 4))
+
+
+def pairwise(distance):
+    return lambda x, y: np.array([[distance(a, b) for b in y] for a in x])
+
+
+REFERENCES = {
+    "dot": pairwise(lambda a, b: a @ b),
+    "cosine": pairwise(lambda a, b: a @ b / np.sqrt((a @ a) * (b @ b))),
+    "squared_euclidean": pairwise(lambda a, b: ((a - b) ** 2).sum()),
+    "euclidean": pairwise(lambda a, b: np.sqrt(((a - b) ** 2).sum())),
+    "negative_squared_euclidean": pairwise(lambda a, b: -((a - b) ** 2).sum()),
+    "negative_euclidean": pairwise(lambda a, b: -np.sqrt(((a - b) ** 2).sum())),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_value_and_gradient(name, float64):
+    kernel, weights = getattr(similarity, name), RNG.normal(size=(5, 7))
+    np.testing.assert_allclose(kernel(X, Y), REFERENCES[name](X, Y), rtol=1e-11)
+
+    def total(x, y):
+        return (REFERENCES[name](x, y) * weights).sum()
+
+    gradients = jax.grad(lambda x, y: (kernel(x, y) * weights).sum(), (0, 1))(X, Y)
+    for which, gradient in enumerate(gradients):
+        points = [X, Y]
+        for place in [(0, 0), (3, 2)]:
+            ends = []
+            for step in (1e-6, -1e-6):
+                moved = [p.copy() for p in points]
+                moved[which][place] += step
+                ends.append(total(*moved))
+            np.testing.assert_allclose(gradient[place], (ends[0] - ends[1]) / 2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("x", [np.zeros((3, 4)), np.ones((3, 4)), 1e4 * X[:3]])
+def test_finite_where_it_is_awkward(name, x):
+    x = np.float32(x)
+    value, gradient = jax.value_and_grad(lambda x: getattr(similarity, name)(x, x).sum())(x)
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
+def test_a_common_offset_costs_no_digits():
+    x = np.float32(X + 1000)
+    y = np.float32(Y + 1000)
+    exact = REFERENCES["squared_euclidean"](x.astype(float), y.astype(float))
+    np.testing.assert_allclose(similarity.squared_euclidean(x, y), exact, rtol=1e-5)
+
+
+def test_bfloat16_is_summed_in_float32():
+    x = jnp.asarray(X, jnp.bfloat16)
+    scores = similarity.dot(x, x)
+    assert scores.dtype == jnp.float32
+    np.testing.assert_allclose(scores, np.float64(x) @ np.float64(x).T, rtol=1e-6, atol=1e-6)
+
+
+def test_shapes_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"got shapes \(5, 4\), \(7, 3\)"):
+        similarity.cosine(X, Y[:, :3])
