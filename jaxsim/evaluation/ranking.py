@@ -1,0 +1,190 @@
+"""Recall and reciprocal rank: of a returned ranking, whose order is kept, or of scores, with ties.
+
+Scores that tie have no order, so that a policy has to choose one:
+
+    "pessimistic"  what is irrelevant comes first: a constant scorer looks as bad as it is
+    "trec_eval"    the highest item number first, as trec_eval's descending document ids
+    "expected"     the mean over all orders of what ties
+
+NaN scores rank last. All functions can be jitted (k and ties static) and reduce by the mean over the
+queries that have something relevant; `reduce_fn=None` gives (values, counts) per query.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+from jaxsim.numerics.reductions import mean
+from jaxsim.numerics.topk import top_k
+
+TIES = ("pessimistic", "trec_eval", "expected")
+
+
+def recall(ids, truth, k, *, reduce_fn=mean):
+    """recall@k: the part of a query's relevant items that is among the first k returned.
+
+    Args:
+      ids: int [queries, returned], best first; -1 is nothing, a repeated item counts once.
+      truth: int [queries, relevant], the relevant items; -1 is nothing.
+      k: how many of the returned count, at most `returned`.
+      reduce_fn: (values, counts, axis_name) -> number; None gives both.
+
+    Returns: float32, the mean over the queries that have a relevant item.
+    """
+    hits, relevant = _hits(ids, truth)
+    checks.at_most("k", k, hits.shape[1], "the number of items returned")
+    return _reduced(hits[:, :k].sum(axis=1) / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
+
+
+def reciprocal_rank(ids, truth, *, k=None, reduce_fn=mean):
+    """1 / the place of the first relevant item among those returned; 0 where there is none.
+
+    Args:
+      ids, truth: as in `recall`.
+      k: how many of the returned count; None counts all.
+      reduce_fn: as in `recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item: MRR, or MRR@k.
+    """
+    hits, relevant = _hits(ids, truth)
+    k = hits.shape[1] if k is None else k
+    checks.at_most("k", k, hits.shape[1], "the number of items returned")
+    places = jnp.arange(1, k + 1)
+    return _reduced((hits[:, :k] / places).max(axis=1), relevant > 0, reduce_fn)
+
+
+def score_recall(scores, relevant, k, *, ties="pessimistic", reduce_fn=mean):
+    """recall@k of scores: the part of a query's relevant items that ranks among the first k.
+
+    Args:
+      scores: [queries, items], larger is better.
+      relevant: bool [queries, items].
+      k: at most the number of items.
+      ties: "pessimistic", "trec_eval" or "expected".
+      reduce_fn: as in `recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item.
+    """
+    scores, relevant = _scored(scores, relevant, ties)
+    checks.at_most("k", k, scores.shape[1], "the number of items")
+    count = relevant.sum(axis=1)
+    if ties == "expected":
+        better, tied = _groups(scores)
+        inside = jnp.clip(k - better, 0, tied) / tied
+        found = jnp.where(relevant, inside, 0).sum(axis=1)
+    else:
+        found = _ordered(scores, relevant, ties)[:, :k].sum(axis=1)
+    return _reduced(found / jnp.maximum(count, 1), count > 0, reduce_fn)
+
+
+def score_reciprocal_rank(scores, relevant, *, ties="pessimistic", reduce_fn=mean):
+    """1 / the rank of the best relevant item, by scores.
+
+    Args:
+      scores, relevant, ties, reduce_fn: as in `score_recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item: MRR.
+    """
+    scores, relevant = _scored(scores, relevant, ties)
+    places = jnp.arange(1, scores.shape[1] + 1)
+    if ties != "expected":
+        values = (_ordered(scores, relevant, ties) / places).max(axis=1)
+        return _reduced(values, relevant.any(axis=1), reduce_fn)
+    best = jnp.where(relevant, scores, -jnp.inf).max(axis=1, keepdims=True)
+    better = (scores > best).sum(axis=1, keepdims=True)
+    tied = (scores == best).sum(axis=1, keepdims=True)
+    good = ((scores == best) & relevant).sum(axis=1, keepdims=True)
+    # The first of `good` among `tied` in random order stands at j with C(tied - j, good - 1) / C(tied, good).
+    chance = jnp.exp(_log_choose(tied - places, good - 1) - _log_choose(tied, good))
+    chance = jnp.where(places <= tied - good + 1, chance, 0)
+    return _reduced((chance / (better + places)).sum(axis=1), relevant.any(axis=1), reduce_fn)
+
+
+def top_k_recall(exact_scores, ids, k, *, reduce_fn=mean):
+    """Top-k-Recall@budget: the part of the exact top k that is among the best k returned.
+
+    The items returned are ranked by their exact scores, as reranking does. Ties go to the lowest id.
+
+    Args:
+      exact_scores: [queries, items], of the scorer whose neighbours are wanted.
+      ids: int [queries, returned], any number, in any order; -1 is nothing.
+      k: at most the number of items. Where fewer are returned, recall is at most returned / k.
+      reduce_fn: (values, counts, axis_name) -> number; None gives both.
+
+    Returns: float32, the mean over queries.
+    Source: Yadav et al. 2022 (2210.12579), section 4.
+    """
+    exact_scores, ids = jnp.asarray(exact_scores), jnp.asarray(ids)
+    checks.shaped("exact_scores", exact_scores, (None, None))
+    checks.shaped("ids", ids, (exact_scores.shape[0], None), "one row per row of exact_scores")
+    checks.at_most("k", k, exact_scores.shape[1], "the number of items")
+    count = exact_scores.shape[1]
+    rows = jnp.arange(len(ids))[:, None]
+    returned = jnp.zeros(exact_scores.shape, bool)
+    returned = returned.at[rows, jnp.where(ids < 0, count, ids)].set(True, mode="drop")
+    # The exact top k that were returned are also the best k of those returned.
+    found = jnp.take_along_axis(returned, top_k(exact_scores, k)[1], axis=1)
+    return _reduced(found.mean(axis=1), jnp.ones(len(ids), bool), reduce_fn)
+
+
+def _hits(ids, truth):
+    """Which returned items are relevant and new [queries, returned], and how many relevant there are."""
+    ids, truth = jnp.asarray(ids), jnp.asarray(truth)
+    checks.shaped("ids", ids, (None, None), "one row per query")
+    checks.shaped("truth", truth, (ids.shape[0], None), "one row per row of ids")
+    for name, array in (("ids", ids), ("truth", truth)):
+        checks.integers(name, array)
+    return jax.vmap(_hits_of_one)(ids, truth)
+
+
+def _hits_of_one(ids, truth):
+    # Sorting finds repeats and members in memory O(returned + relevant).
+    order = jnp.argsort(ids, stable=True)
+    again = jnp.zeros(ids.shape, bool).at[order[1:]].set(ids[order[1:]] == ids[order[:-1]])
+    truth = jnp.sort(truth)
+    distinct = jnp.concatenate([jnp.ones(1, bool), truth[1:] != truth[:-1]])[: len(truth)]
+    relevant = (distinct & (truth >= 0)).sum()
+    if len(truth) == 0:
+        return jnp.zeros(ids.shape, bool), relevant
+    member = truth[jnp.searchsorted(truth, ids).clip(0, len(truth) - 1)] == ids
+    return member & ~again & (ids >= 0), relevant
+
+
+def _scored(scores, relevant, ties):
+    checks.one_of("ties", ties, TIES)
+    scores, relevant = jnp.asarray(scores), jnp.asarray(relevant)
+    checks.shaped("scores", scores, (None, None), "one row per query")
+    checks.shaped("relevant", relevant, scores.shape, "one per score")
+    checks.booleans("relevant", relevant)
+    return jnp.where(jnp.isnan(scores), -jnp.inf, scores), relevant
+
+
+def _ordered(scores, relevant, ties):
+    """Relevance in the order of the ranking [queries, items]."""
+    items = jnp.broadcast_to(jnp.arange(scores.shape[1]), scores.shape)
+    later = relevant if ties == "pessimistic" else -items
+    order = jax.vmap(lambda s, t: jnp.lexsort((t, -s)))(scores, later)
+    return jnp.take_along_axis(relevant, order, axis=1)
+
+
+def _groups(scores):
+    """How many scores are above each, and how many equal it, itself included."""
+    ranked = jnp.sort(scores, axis=1)
+    low, high = (
+        jax.vmap(functools.partial(jnp.searchsorted, side=side))(ranked, scores)
+        for side in ("left", "right")
+    )
+    return scores.shape[1] - high, high - low
+
+
+def _log_choose(n, k):
+    n, k = n.astype(jnp.float32), k.astype(jnp.float32)
+    log_factorial = jax.scipy.special.gammaln
+    return log_factorial(n + 1) - log_factorial(k + 1) - log_factorial(jnp.maximum(n - k, 0) + 1)
+
+
+def _reduced(values, counted, reduce_fn):
+    counts = counted.astype(values.dtype)
+    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)
