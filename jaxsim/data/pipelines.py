@@ -1,0 +1,124 @@
+"""Batches of token ids: shuffled, bucketed by length, padded, the same on every host and every resume."""
+
+import bisect
+
+import jax
+import numpy as np
+
+from jaxsim.data.tokens import padded
+from jaxsim.numerics import checks
+from jaxsim.numerics.buckets import bucket_of
+
+
+def batches(examples, *, batch_size, buckets, seed, steps=None, epochs=1, shard=None):
+    """A dataset of batches, whose order is planned from the seed and whose length is known.
+
+    Each epoch shuffles the examples, groups them by the buckets of their columns, cuts the groups
+    into batches and shuffles those. An epoch sees every example once; a group's last batch is padded.
+
+    Args:
+      examples: sequence of dicts of columns: a column is an int array [length], or a list of such
+        arrays (as many in every example).
+      batch_size: examples per batch, of all processes together.
+      buckets: {column: increasing lengths}, one entry for every column; few, for each combination
+        that occurs is compiled.
+      seed: of the order.
+      steps: how many batches; None takes `epochs` whole epochs.
+      epochs: how often the examples are seen where `steps` is None.
+      shard: (index, count): this process takes that part of each batch; None asks jax.
+
+    Returns: a grain MapDataset: `len`, `[i]`, and iterators with `get_state` and `set_state`. A batch
+    is {column: {"tokens", "where"}, "where" bool [rows], "ids" int32 [rows]}: tokens [rows, length],
+    or [rows, items, length] for a list; ids are places in `examples`, -1 for padding.
+
+    Raises: ValueError for no examples, a column missing from an example or from `buckets`, a text
+    longer than its last bucket, a batch size below 1 or not a multiple of the processes.
+    """
+    import grain
+
+    checks.whole("batch_size", batch_size)
+    index, count = shard or (jax.process_index(), jax.process_count())
+    if batch_size % count:
+        raise ValueError(
+            f"batch_size must be a multiple of the {count} processes, got {batch_size}"
+        )
+    if len(examples) == 0:
+        raise ValueError("examples must not be empty, got 0")
+    plan = Plan(
+        [examples[place] for place in range(len(examples))], batch_size, buckets, seed, index, count
+    )
+    steps = plan.per_epoch * epochs if steps is None else steps
+    checks.whole("steps", steps)
+    order = grain.MapDataset.range(steps)
+    return order.map(plan.batch)
+
+
+class Plan:
+    """Which examples stand in which batch: `per_epoch` batches, `batch(i)` for any i."""
+
+    def __init__(self, examples, batch_size, buckets, seed, index, count):
+        self.examples, self.batch_size, self.buckets = examples, batch_size, buckets
+        self.seed, self.index, self.count = seed, index, count
+        kinds = np.zeros(len(examples), int)
+        for column, ends in buckets.items():
+            lengths = [_longest(_column(e, column, i)) for i, e in enumerate(examples)]
+            kinds = kinds * len(ends) + bucket_of(lengths, ends)
+        for place, example in enumerate(examples):
+            if extra := set(example) - set(buckets):
+                raise ValueError(
+                    f"buckets has no column {sorted(extra)[0]!r}, example {place} does"
+                )
+        self.groups = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+        self.per_epoch = sum(-(-len(group) // batch_size) for group in self.groups)
+        self.epoch, self.places = None, None
+
+    def batch(self, number):
+        """Batch `number`, counted over the epochs."""
+        epoch, number = divmod(int(number), self.per_epoch)
+        planned = self.places if self.epoch == epoch else self._planned(epoch)
+        self.epoch, self.places = epoch, planned
+        own = self.batch_size // self.count
+        places = planned[number][self.index * own :][:own]
+        rows = [self.examples[place] for place in planned[number]]
+        sizes = {column: self._size(column, rows) for column in self.buckets}
+        kept = np.arange(own) < len(places)
+        columns = {column: self._stacked(column, places, own, sizes[column]) for column in sizes}
+        ids = np.full(own, -1, np.int32)
+        ids[kept] = places
+        return {**columns, "where": kept, "ids": ids}
+
+    def _planned(self, epoch):
+        random = np.random.default_rng([self.seed, epoch])
+        cut = []
+        for group in self.groups:
+            order = random.permutation(group)
+            cut += [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        return [cut[place] for place in random.permutation(len(cut))]
+
+    def _size(self, column, rows):
+        """The bucket of a whole batch: every process pads to the same."""
+        ends = self.buckets[column]
+        longest = max(_longest(row[column]) for row in rows)
+        return ends[bisect.bisect_left(ends, longest)]
+
+    def _stacked(self, column, places, own, size):
+        texts = [self.examples[place][column] for place in places]
+        first = self.examples[0][column]
+        if not isinstance(first, (list, tuple)):
+            return padded([*texts, *[[]] * (own - len(texts))], size)
+        each = len(first)
+        flat = [text for row in texts for text in row]
+        if len(flat) != each * len(texts):
+            raise ValueError(f"{column} must have {each} texts in every example, as the first has")
+        flat = padded([*flat, *[[]] * (own * each - len(flat))], size)
+        return {name: array.reshape(own, each, size) for name, array in flat.items()}
+
+
+def _column(example, column, place):
+    if column not in example:
+        raise ValueError(f"example {place} has no column {column!r}: it has {', '.join(example)}")
+    return example[column]
+
+
+def _longest(texts):
+    return max(map(len, texts), default=0) if isinstance(texts, (list, tuple)) else len(texts)

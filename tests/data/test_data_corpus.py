@@ -1,0 +1,152 @@
+"""The docstrings corpus: splits that share nothing, no near-duplicates, nothing left half built."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxsim import data
+from jaxsim.data import corpus
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("JAXSIM_CACHE")
+    os.environ["JAXSIM_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["JAXSIM_CACHE"]
+    else:
+        os.environ["JAXSIM_CACHE"] = before
+
+
+@pytest.fixture(scope="module")
+def splits(cache):
+    found = {}
+    for split in ("train", "validation", "test"):
+        source = data.docstrings(split, config="small")
+        found[split] = [source[place] for place in range(len(source))]
+    return found
+
+
+def test_rows_are_text_with_something_to_say(splits):
+    for rows in splits.values():
+        assert len(rows) > 20
+        for row in rows:
+            assert set(row) == {"query", "document", "name", "package", "path"}
+            assert all(isinstance(value, str) for value in row.values())
+            assert len(row["document"]) <= corpus.CHARACTERS
+            assert row["query"].lower().rstrip(".") not in row["document"].lower()
+
+
+def test_test_functions_are_never_seen_in_training(splits):
+    seen = splits["train"] + splits["validation"]
+    for key in ("package", "name", "query"):
+        test = {row[key].lower() for row in splits["test"]}
+        assert not test & {row[key].lower() for row in seen}, key
+    assert {row["package"] for row in splits["test"]} <= set(corpus.TEST)
+
+
+def runs(text):
+    words = "".join(c if c.isalnum() or c == "_" else " " for c in text.lower()).split()
+    return {tuple(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
+
+
+def test_no_near_duplicates_are_left(splits):
+    rows = [row for split in splits.values() for row in split]
+    sets = [runs(f"{row['query']} {row['document']}") for row in rows]
+    for i, one in enumerate(sets):
+        for other in sets[:i]:
+            assert len(one & other) < 0.5 * len(one | other), rows[i]["path"]
+
+
+def test_distinct_keeps_the_first_and_respects_what_is_there():
+    rows = [
+        {"query": q, "document": d}
+        for q, d in [
+            ("sort a list", "this sorts the given list in place and returns nothing at all"),
+            ("order a list", "this sorts the given list in place and returns nothing at all"),
+            ("Sort a list!", "quite another text about something that is not the same"),
+            ("read a file", "opens the file and reads everything that it holds into memory"),
+        ]
+    ]
+    assert corpus.distinct(rows) == [rows[0], rows[3]]
+    assert corpus.distinct(rows[1:], against=rows[:1]) == [rows[3]]
+
+
+def test_the_same_versions_give_the_same_corpus(splits):
+    assert corpus.pairs(small=True)["test"] == sorted(
+        splits["test"], key=lambda row: [r["path"] for r in corpus.pairs(small=True)["test"]].index(row["path"])
+    )  # fmt: skip
+
+
+def test_fingerprint_is_of_the_content(splits):
+    rows = splits["test"]
+    source = data.docstrings("test", config="small")
+    assert data.fingerprint(source) == data.fingerprint(rows)
+    changed = [rows[0] | {"query": "x"}, *rows[1:]]
+    assert data.fingerprint(changed) != data.fingerprint(rows)
+
+
+def test_tensorflow_is_not_loaded(splits):
+    assert "tensorflow" not in sys.modules
+
+
+def test_a_killed_build_leaves_nothing_that_is_taken_for_the_corpus(tmp_path):
+    script = f"""
+import os, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+from jaxsim.data import builders, corpus, sources
+whole = corpus.pairs
+def killed(*, small):
+    found = whole(small=small)
+    os.kill(os.getpid(), signal.SIGKILL)
+corpus.pairs = killed
+sources.docstrings("train", config="small")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        env=os.environ | {"JAXSIM_CACHE": str(tmp_path)},
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert [p for p in (tmp_path / "docstrings").iterdir() if not p.name.startswith(".")] == []
+
+
+def test_unknown_splits_and_configs_are_named():
+    with pytest.raises(
+        ValueError, match="split must be one of 'train', 'validation', 'test', got 'dev'"
+    ):
+        data.docstrings("dev")
+    with pytest.raises(ValueError, match="config must be one of 'all', 'small', got 'tiny'"):
+        data.docstrings("train", config="tiny")
+
+
+def test_absent_data_is_named_with_the_way_out(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAXSIM_DATA", raising=False)
+    with pytest.raises(
+        FileNotFoundError, match='no prepared dataset "wordnet": JAXSIM_DATA is not set'
+    ):
+        data.glosses()
+    monkeypatch.setenv("JAXSIM_DATA", str(tmp_path))
+    with pytest.raises(
+        FileNotFoundError, match='no prepared dataset "semcor": there is no .*semcor'
+    ):
+        data.entity_mentions("train")
+
+
+@pytest.mark.skipif("JAXSIM_DATA" not in os.environ, reason="JAXSIM_DATA is not set")
+def test_mentions_are_linked_to_glosses():
+    mentions, glosses = data.entity_mentions("validation"), data.glosses()
+    assert (len(mentions), len(glosses)) == (7144, 117_659)
+    ids = {row["id"] for row in glosses}
+    assert all(row["synset"] in ids for row in mentions)
+    assert all(row["mention"] for row in mentions)
+    assert "able" in {row["title"] for row in glosses}
