@@ -1,0 +1,18 @@
+"""Flax Linen modules, and the plain functions of them that the rest of the library sees."""
+
+from jaxsim.encoders.cross_encoder import ClsCrossEncoder, EmbCrossEncoder, join, score_lists
+from jaxsim.encoders.functions import as_function
+from jaxsim.encoders.text import TextEncoder, cls, mean
+from jaxsim.encoders.transformer import Transformer
+
+__all__ = [
+    "ClsCrossEncoder",
+    "EmbCrossEncoder",
+    "TextEncoder",
+    "Transformer",
+    "as_function",
+    "cls",
+    "join",
+    "mean",
+    "score_lists",
+]

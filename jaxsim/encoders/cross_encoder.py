@@ -1,0 +1,103 @@
+"""Cross-encoders: one transformer reads a query and a candidate together and scores the pair.
+
+    queries, candidates {"tokens" int [rows, length], "where" bool [rows, length]} -> float32 [rows]
+
+Both heads of Yadav et al. 2022 (2210.12579). The last layer is computed only at the few places that
+the head reads, which changes no number.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+
+
+class ClsCrossEncoder(nn.Module):
+    """[CLS]-CE: the pooled state of the first token, a dropout, one linear output."""
+
+    transformer: nn.Module
+    dropout: float = 0.1
+    initial: float = 0.02
+
+    @nn.compact
+    def __call__(self, queries, candidates, *, deterministic=True):
+        tokens, where, segments = join(queries, candidates)
+        first = jnp.argmax(where, axis=1)[:, None]
+        state = self.transformer(
+            tokens, where, segments, positions=first, deterministic=deterministic
+        )[:, 0].astype(jnp.float32)
+        initial = nn.initializers.truncated_normal(self.initial)
+        pooled = jnp.tanh(nn.Dense(state.shape[-1], kernel_init=initial, name="pooler")(state))
+        pooled = nn.Dropout(self.dropout)(pooled, deterministic=deterministic)
+        return nn.Dense(1, kernel_init=initial, name="score")(pooled)[:, 0]
+
+
+class EmbCrossEncoder(nn.Module):
+    """[EMB]-CE: the dot product of the query's contextual state with the candidate's.
+
+    The query's state is the mean of those at its two markers, the candidate's is the one at its own.
+    No linear layer, no scale, no normalisation. A text without its marker counts its first token.
+    """
+
+    transformer: nn.Module
+    query_markers: tuple[int, int] = (5, 6)  # token ids around the mention
+    candidate_marker: int = 7  # token id between title and text
+
+    @nn.compact
+    def __call__(self, queries, candidates, *, deterministic=True):
+        tokens, where, segments = join(queries, candidates)
+        places = [
+            jnp.argmax((tokens == marker) & (segments == segment) & where, axis=1)
+            for marker, segment in (
+                (self.query_markers[0], 0),
+                (self.query_markers[1], 0),
+                (self.candidate_marker, 1),
+            )
+        ]
+        states = self.transformer(
+            tokens,
+            where,
+            segments,
+            positions=jnp.stack(places, axis=1),
+            deterministic=deterministic,
+        ).astype(jnp.float32)
+        query = (states[:, 0] + states[:, 1]) / 2
+        return jnp.sum(query * states[:, 2], axis=-1)
+
+
+def join(queries, candidates):
+    """One sequence of both texts: tokens, where, and segments 0 for the query, 1 for the candidate.
+
+    Args:
+      queries, candidates: {"tokens", "where"} of [rows, length] each, with equal rows.
+
+    Returns: int, bool, int [rows, query length + candidate length].
+    Raises: ValueError for rows that differ.
+    """
+    rows = queries["tokens"].shape[0]
+    checks.shaped("candidates' tokens", candidates["tokens"], (rows, None), "one row per query")
+    tokens, where = (
+        jnp.concatenate([queries[name], candidates[name]], axis=1) for name in ("tokens", "where")
+    )
+    segments = jnp.arange(tokens.shape[1]) >= queries["tokens"].shape[1]
+    return tokens, where, jnp.broadcast_to(segments, tokens.shape).astype(jnp.int32)
+
+
+def score_lists(score):
+    """Makes a scorer of lists of a scorer of pairs.
+
+    Args:
+      score: (params, queries, candidates, **settings) -> [rows].
+
+    Returns: function (params, queries [rows, length], candidates [rows, n, length], **settings) ->
+    [rows, n].
+    """
+
+    def lists(params, queries, candidates, **settings):
+        rows, each = candidates["tokens"].shape[:2]
+        repeated = jax.tree.map(lambda a: jnp.repeat(a, each, axis=0), queries)
+        flat = jax.tree.map(lambda a: a.reshape(rows * each, *a.shape[2:]), candidates)
+        return score(params, repeated, flat, **settings).reshape(rows, each)
+
+    return lists

@@ -1,0 +1,281 @@
+"""Encoders against a float64 NumPy forward pass, and what padding, cutting and dropout must not change."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsim import encoders
+
+RANDOM = np.random.default_rng(0)
+SIZES = {"vocabulary": 30, "dim": 8, "layers": 2, "heads": 2, "hidden": 12, "max_length": 24}
+
+
+def texts(rows, length, shortest=1):
+    where = np.arange(length) < RANDOM.integers(shortest, length + 1, size=(rows, 1))
+    return {
+        "tokens": np.where(where, RANDOM.integers(8, 30, size=(rows, length)), 0),
+        "where": where,
+    }
+
+
+def padded(text, front, back):
+    """The same texts with padding in front and behind, where any token may stand."""
+    widths = [(0, 0), (front, back)]
+    return {
+        "tokens": np.pad(text["tokens"], widths, constant_values=9),
+        "where": np.pad(text["where"], widths),
+    }
+
+
+TEXTS = texts(5, 7)
+
+
+def norm(x, p):
+    centred = x - x.mean(axis=-1, keepdims=True)
+    scale = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-12)
+    return centred / scale * p["scale"] + p["bias"]
+
+
+def dense(x, p):
+    return x @ p["kernel"] + p["bias"]
+
+
+def gelu(x):
+    return x * (1 + np.vectorize(math.erf)(x / np.sqrt(2))) / 2
+
+
+def forward(params, tokens, segments, heads, kind):
+    """One text without padding, by the equations of BERT (post) or its pre-norm form. [length, dim]"""
+    p = jax.tree.map(np.float64, params)
+    x = p["tokens"]["embedding"][tokens] + p["segments"]["embedding"][segments]
+    x = x + p["positions"]["embedding"][np.arange(len(tokens))]
+    if kind == "post":
+        x = norm(x, p["norm"])
+    for number in range(2):
+        layer = p[f"layer_{number}"]
+        h = x if kind == "post" else norm(x, layer["attention_norm"])
+        q, k, v = (dense(h, layer[n]).reshape(len(x), heads, -1) for n in ("query", "key", "value"))
+        mixed = []
+        for head in range(heads):
+            logits = q[:, head] @ k[:, head].T / np.sqrt(q.shape[-1])
+            weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+            mixed.append(weights / weights.sum(axis=1, keepdims=True) @ v[:, head])
+        x = x + dense(np.concatenate(mixed, axis=1), layer["attention_out"])
+        if kind == "post":
+            x = norm(x, layer["attention_norm"])
+        h = x if kind == "post" else norm(x, layer["feed_forward_norm"])
+        x = x + dense(gelu(dense(h, layer["feed_forward_in"])), layer["feed_forward_out"])
+        if kind == "post":
+            x = norm(x, layer["feed_forward_norm"])
+    return x if kind == "post" else norm(x, p["norm"])
+
+
+@functools.cache
+def built(kind):
+    """A transformer whose every parameter is random, norms and biases too."""
+    module = encoders.Transformer(**SIZES, norm=kind, initial=0.5)
+    params = module.init(jax.random.key(0), TEXTS["tokens"], TEXTS["where"])
+    leaves, shape = jax.tree.flatten(params)
+    random = np.random.default_rng(1)
+    leaves = [np.float32(leaf + 0.3 * random.normal(size=leaf.shape)) for leaf in leaves]
+    return module, jax.tree.unflatten(shape, leaves)
+
+
+@pytest.mark.parametrize("kind", ["post", "pre"])
+def test_the_transformer_is_its_equations(kind):
+    module, params = built(kind)
+    states = module.apply(params, TEXTS["tokens"], TEXTS["where"])
+    assert states.dtype == jnp.float32
+    for tokens, where, mine in zip(TEXTS["tokens"], TEXTS["where"], states, strict=True):
+        expected = forward(params["params"], tokens[where], 0, 2, kind)
+        np.testing.assert_allclose(mine[where], expected, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["post", "pre"])
+def test_padding_changes_nothing_wherever_it_stands(kind):
+    module, params = built(kind)
+    plain = module.apply(params, TEXTS["tokens"], TEXTS["where"])
+    moved = padded(TEXTS, 2, 3)
+    states = module.apply(params, moved["tokens"], moved["where"])[:, 2:9]
+    where = TEXTS["where"]
+    np.testing.assert_allclose(states[where], plain[where], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["post", "pre"])
+def test_the_last_layer_at_some_places_is_the_last_layer(kind):
+    module, params = built(kind)
+    places = RANDOM.integers(0, 7, size=(5, 3))
+    some = module.apply(params, TEXTS["tokens"], TEXTS["where"], positions=places)
+    whole = np.asarray(module.apply(params, TEXTS["tokens"], TEXTS["where"]))
+    np.testing.assert_allclose(
+        some, np.take_along_axis(whole, places[..., None], axis=1), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_all_layers_come_on_request_and_end_with_the_last():
+    for kind in ("post", "pre"):
+        module, params = built(kind)
+        states = module.apply(params, TEXTS["tokens"], TEXTS["where"], all_layers=True)
+        assert len(states) == 3
+        last = module.apply(params, TEXTS["tokens"], TEXTS["where"])
+        np.testing.assert_allclose(states[-1], last, rtol=1e-6)
+
+
+def test_a_row_without_tokens_is_finite_in_value_and_gradient():
+    module = encoders.TextEncoder(encoders.Transformer(**SIZES))
+    encode = encoders.as_function(module)
+    empty = {"tokens": np.zeros((2, 7), int), "where": np.zeros((2, 7), bool)}
+    params = module.init(jax.random.key(0), empty)
+    gradient = jax.grad(lambda p: encode(p, empty).sum())(params)
+    assert not encode(params, empty).any()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("pooling", [encoders.mean, encoders.cls])
+def test_one_by_one_is_all_together(pooling):
+    module = encoders.TextEncoder(encoders.Transformer(**SIZES), pooling=pooling, dim=6)
+    encode = encoders.as_function(module)
+    params = module.init(jax.random.key(0), TEXTS)
+    whole = encode(params, TEXTS)
+    assert whole.shape == (5, 6)
+    for row in range(5):
+        length = TEXTS["where"][row].sum()
+        one = jax.tree.map(lambda a, row=row, length=length: a[row : row + 1, :length], TEXTS)
+        np.testing.assert_allclose(encode(params, one)[0], whole[row], rtol=1e-4, atol=1e-6)
+        longer = padded(one, 0, 9)
+        np.testing.assert_allclose(encode(params, longer)[0], whole[row], rtol=1e-4, atol=1e-6)
+
+
+def test_pooling_by_hand():
+    states = np.arange(12.0).reshape(1, 4, 3)
+    where = np.array([[False, True, True, False]])
+    np.testing.assert_allclose(encoders.cls(states, where), [[3, 4, 5]])
+    np.testing.assert_allclose(encoders.mean(states, where), [[4.5, 5.5, 6.5]])
+
+
+def test_dropout_needs_a_key_and_differs_by_device():
+    module = encoders.TextEncoder(encoders.Transformer(**SIZES, dropout=0.5))
+    encode = encoders.as_function(module)
+    params = module.init(jax.random.key(0), TEXTS)
+    np.testing.assert_array_equal(encode(params, TEXTS), encode(params, TEXTS))
+    key = jax.random.key(1)
+    np.testing.assert_array_equal(encode(params, TEXTS, key=key), encode(params, TEXTS, key=key))
+    assert np.abs(encode(params, TEXTS, key=key) - encode(params, TEXTS)).max() > 0.01
+    twice = jax.tree.map(lambda a: np.stack([a, a]), TEXTS)
+    each = jax.vmap(lambda t: encode(params, t, key=key, axis_name="devices"), axis_name="devices")(
+        twice
+    )
+    assert np.abs(each[0] - each[1]).max() > 0.01
+
+
+def test_bfloat16_arithmetic_gives_float32_embeddings():
+    module = encoders.TextEncoder(encoders.Transformer(**SIZES, dtype=jnp.bfloat16))
+    params = module.init(jax.random.key(0), TEXTS)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    half = module.apply(params, TEXTS)
+    full = encoders.TextEncoder(encoders.Transformer(**SIZES)).apply(params, TEXTS)
+    assert half.dtype == jnp.float32
+    np.testing.assert_allclose(half, full, rtol=0.1, atol=0.05)
+
+
+QUERIES = texts(4, 6, shortest=4)
+QUERIES["tokens"][:, 0], QUERIES["tokens"][:, 3] = 5, 6
+CANDIDATES = texts(4, 8, shortest=3)
+CANDIDATES["tokens"][:, 1] = 7
+
+
+def pair(row):
+    """One pair as a single sequence without padding: tokens, segments."""
+    sides = [t["tokens"][row][t["where"][row]] for t in (QUERIES, CANDIDATES)]
+    return np.concatenate(sides), np.repeat([0, 1], [len(s) for s in sides])
+
+
+@pytest.mark.parametrize("kind", ["post", "pre"])
+def test_the_emb_head_is_its_equation(kind):
+    module, params = built(kind)
+    head = encoders.EmbCrossEncoder(module)
+    scores = head.apply({"params": {"transformer": params["params"]}}, QUERIES, CANDIDATES)
+    for row in range(4):
+        tokens, segments = pair(row)
+        states = forward(params["params"], tokens, segments, 2, kind)
+        first, second, third = (int(np.flatnonzero(tokens == m)[0]) for m in (5, 6, 7))
+        expected = (states[first] + states[second]) / 2 @ states[third]
+        np.testing.assert_allclose(scores[row], expected, rtol=5e-4, atol=5e-5)
+
+
+def test_the_cls_head_is_its_equation():
+    module, inner = built("post")
+    head = encoders.ClsCrossEncoder(module, initial=0.5)
+    params = head.init(jax.random.key(3), QUERIES, CANDIDATES)["params"]
+    params = {**params, "transformer": inner["params"]}
+    scores = head.apply({"params": params}, QUERIES, CANDIDATES)
+    for row in range(4):
+        tokens, segments = pair(row)
+        state = forward(inner["params"], tokens, segments, 2, "post")[0]
+        pooled = np.tanh(dense(state, jax.tree.map(np.float64, params["pooler"])))
+        expected = dense(pooled, jax.tree.map(np.float64, params["score"]))[0]
+        np.testing.assert_allclose(scores[row], expected, rtol=5e-4, atol=5e-5)
+
+
+@pytest.mark.parametrize("head", [encoders.EmbCrossEncoder, encoders.ClsCrossEncoder])
+def test_padding_between_the_texts_changes_no_score(head):
+    module = head(built("pre")[0])
+    params = module.init(jax.random.key(0), QUERIES, CANDIDATES)
+    plain = module.apply(params, QUERIES, CANDIDATES)
+    wide = module.apply(params, padded(QUERIES, 0, 3), padded(CANDIDATES, 0, 2))
+    np.testing.assert_allclose(wide, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pair_without_markers_is_finite():
+    module = encoders.EmbCrossEncoder(built("pre")[0])
+    plain = {"tokens": np.full((2, 4), 9), "where": np.ones((2, 4), bool)}
+    params = module.init(jax.random.key(0), plain, plain)
+    gradient = jax.grad(lambda p: module.apply(p, plain, plain).sum())(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_lists_are_pairs():
+    module = encoders.EmbCrossEncoder(built("pre")[0])
+    params = module.init(jax.random.key(0), QUERIES, CANDIDATES)
+    score = encoders.as_function(module)
+    lists = jax.tree.map(lambda a: np.stack([a, a[::-1]], axis=1), CANDIDATES)
+    found = encoders.score_lists(score)(params, QUERIES, lists)
+    np.testing.assert_allclose(found[:, 0], score(params, QUERIES, CANDIDATES), rtol=1e-5)
+    turned = jax.tree.map(lambda a: a[::-1], CANDIDATES)
+    np.testing.assert_allclose(found[:, 1], score(params, QUERIES, turned), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: encoders.Transformer(**SIZES).init(
+                jax.random.key(0), np.zeros((1, 25), int), np.ones((1, 25), bool)
+            ),
+            "tokens must be at most max_length=24 long, got 25",
+        ),
+        (
+            lambda: encoders.Transformer(**SIZES | {"heads": 3}).init(
+                jax.random.key(0), np.zeros((1, 5), int), np.ones((1, 5), bool)
+            ),
+            "heads must divide dim=8, got 3",
+        ),
+        (
+            lambda: encoders.Transformer(**SIZES, norm="none").init(
+                jax.random.key(0), np.zeros((1, 5), int), np.ones((1, 5), bool)
+            ),
+            "norm must be one of 'post', 'pre', got 'none'",
+        ),
+        (
+            lambda: encoders.join(QUERIES, TEXTS),
+            r"candidates' tokens must be \[4, any\], one row per query, got shape \(5, 7\)",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
