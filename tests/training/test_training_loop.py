@@ -1,0 +1,266 @@
+"""The loop: resume is bitwise after a SIGKILL, signals save, damage is passed over, errors say why."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxsim import training
+from jaxsim.numerics import mean
+
+ROOT = Path(__file__).resolve().parents[2]
+X = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
+PARAMS = {"w": jnp.ones(4), "b": jnp.zeros(())}
+
+
+def batches(steps=40, rows=16):
+    def batch(number):
+        ids = (np.arange(rows) + number * rows) % len(X)
+        return {"x": X[ids], "where": ids % 5 > 0, "ids": ids.astype(np.int32)}
+
+    return grain.MapDataset.range(steps).map(batch)
+
+
+def objective(params, batch, *, key, axis_name):
+    noise = jax.random.normal(key)
+    values = (batch["x"] @ params["w"] + params["b"] - 1 + noise / 10) ** 2
+    loss = mean(values, batch["where"].astype(values.dtype), axis_name)
+    return loss, {"bias": params["b"]}
+
+
+def fit(steps=40, **settings):
+    settings = {"optimizer": optax.adam(1e-2), "save_every": 7, "steps": steps} | settings
+    return training.fit(objective, PARAMS, settings.pop("batches", batches()), **settings)
+
+
+def same(one, other):
+    return all(
+        np.array_equal(a, b)
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def unbroken():
+    return fit()
+
+
+def test_a_workdir_changes_nothing_and_a_finished_run_returns_at_once(unbroken, tmp_path):
+    assert same(fit(workdir=tmp_path), unbroken)
+    begun = time.monotonic()
+    assert same(fit(workdir=tmp_path, batches=batches(40)), unbroken)
+    assert time.monotonic() - begun < 5
+
+
+def test_the_callers_parameters_are_left_alone(unbroken):
+    np.testing.assert_array_equal(PARAMS["w"], np.ones(4))
+    assert not same(unbroken, PARAMS)
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+import conftest
+import test_training_loop as loop
+import signal, os
+workdir, kind = sys.argv[1:]
+seen = iter(range(10**9))
+def watched(params, batch, *, key, axis_name):
+    return loop.objective(params, batch, key=key, axis_name=axis_name)
+class Killing:
+    # A dataset whose iterator sends a signal to this very process on its way.
+    def __init__(self): self.inner = iter(loop.batches())
+    def __iter__(self): return self
+    def __next__(self):
+        if self.get_state()["next_index"] == 25:
+            os.kill(os.getpid(), getattr(signal, kind))
+        return next(self.inner)
+    def get_state(self): return self.inner.get_state()
+    def set_state(self, state): self.inner.set_state(state)
+loop.fit(workdir=workdir, batches=Killing())
+print("finished")
+"""
+
+
+def run_killed(workdir, kind):
+    script = SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"))
+    script = script.replace("sys.path[:0] = [", f"sys.path[:0] = [{str(Path(__file__).parent)!r}, ")
+    return subprocess.run(
+        [sys.executable, "-c", script, str(workdir), kind],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_run_killed_by_sigkill_ends_bitwise_like_an_unbroken_one(unbroken, tmp_path):
+    killed = run_killed(tmp_path, "SIGKILL")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert "finished" not in killed.stdout
+    saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
+    assert saved, "the kill came before any checkpoint"
+    assert 7 <= saved[-1] < 40
+    used = []
+
+    class Watched:
+        def __init__(self):
+            self.inner = iter(batches())
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            used.append(self.inner.get_state()["next_index"])
+            return next(self.inner)
+
+        def get_state(self):
+            return self.inner.get_state()
+
+        def set_state(self, state):
+            self.inner.set_state(state)
+
+    assert same(fit(workdir=tmp_path, batches=Watched()), unbroken)
+    assert used[0] == saved[-1], "the second run did not start from the checkpoint"
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20, 30, 40]
+    assert {"loss", "bias", "examples/s"} <= set(lines[0])
+
+
+def test_sigterm_saves_and_exits_with_zero(unbroken, tmp_path):
+    ended = run_killed(tmp_path, "SIGTERM")
+    assert ended.returncode == 0, ended.stderr
+    assert "finished" not in ended.stdout
+    saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
+    assert saved[-1] == 26  # the step on its way is finished, and saved
+    assert same(fit(workdir=tmp_path), unbroken)
+
+
+def test_ctrl_c_saves_and_raises(unbroken, tmp_path):
+    class Interrupting:
+        def __init__(self):
+            self.inner = iter(batches())
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            if self.inner.get_state()["next_index"] == 12:
+                os.kill(os.getpid(), signal.SIGINT)
+            return next(self.inner)
+
+        def get_state(self):
+            return self.inner.get_state()
+
+        def set_state(self, state):
+            self.inner.set_state(state)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(workdir=tmp_path, batches=Interrupting())
+    assert signal.getsignal(signal.SIGINT) is before
+    assert same(fit(workdir=tmp_path), unbroken)
+
+
+@pytest.mark.parametrize("damage", ["cut", "emptied"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(
+    unbroken, tmp_path, damage, caplog
+):
+    with pytest.raises(ValueError, match="batches ended after 30 of steps=40"):
+        fit(workdir=tmp_path, batches=batches(30), save_every=7)
+    steps = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
+    newest = tmp_path / "checkpoints" / str(steps[-1])
+    for file in [p for p in newest.rglob("*") if p.is_file()]:
+        if damage == "emptied":
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert same(fit(workdir=tmp_path), unbroken)
+    assert f"passed over the checkpoint of step {steps[-1]}" in caplog.text
+
+
+def test_another_runs_workdir_is_refused(tmp_path):
+    fit(steps=3, workdir=tmp_path, fingerprint="one")
+    with pytest.raises(
+        ValueError, match="belongs to another run, with fingerprint 'one', this one has 'two'"
+    ):
+        fit(steps=3, workdir=tmp_path, fingerprint="two")
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_ids_and_a_checkpoint(tmp_path):
+    def poisoned(number):
+        batch = batches()[number]
+        return batch | {"x": batch["x"] * (np.nan if number == 9 else 1)}
+
+    dataset = grain.MapDataset.range(40).map(poisoned)
+    ids = batches()[9]["ids"].tolist()
+    with pytest.raises(
+        FloatingPointError, match="not finite in step 9, for the batch of ids"
+    ) as caught:
+        fit(workdir=tmp_path, batches=dataset)
+    assert str(ids) in str(caught.value)
+    assert "saved as step 9" in str(caught.value)
+    store = training.Checkpoints(tmp_path / "checkpoints")
+    good = fit(steps=9)
+    like = {"params": good}
+    del like
+    saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
+    assert saved[-1] == 9
+    store.close()
+    assert same(fit(steps=9, workdir=tmp_path), good)
+
+
+@pytest.mark.parametrize("missing", ["where", "ids"])
+def test_a_batch_without_its_columns_is_refused(missing):
+    dataset = batches().map(lambda b: {n: a for n, a in b.items() if n != missing})
+    with pytest.raises(ValueError, match=f"batch must have a column '{missing}'"):
+        fit(batches=dataset)
+
+
+def test_a_batch_smaller_than_the_devices_is_refused():
+    with pytest.raises(ValueError, match="batch size must be at least the 8 devices, got 4"):
+        fit(batches=batches(rows=4))
+
+
+def test_a_batch_that_does_not_divide_is_padded(unbroken):
+    whole = fit(batches=batches(rows=13), devices=jax.devices()[:1])
+    spread = fit(batches=batches(rows=13))
+    np.testing.assert_allclose(spread["w"], whole["w"], rtol=1e-5)
+
+
+def test_an_iterator_without_a_position_goes_without_a_workdir(tmp_path, unbroken):
+    plain = [batches()[i] for i in range(40)]
+    assert same(fit(batches=plain), unbroken)
+    with pytest.raises(
+        ValueError, match="must have get_state, to resume where it stood; list_iterator"
+    ):
+        fit(batches=plain, workdir=tmp_path)
+
+
+def test_steps_are_asked_for_where_they_are_not_known():
+    with pytest.raises(ValueError, match="steps must be given where batches has no length"):
+        training.fit(objective, PARAMS, iter(batches()), optimizer=optax.sgd(0.1))
+
+
+def test_a_state_comes_back_and_is_resumed(tmp_path):
+    def counting(params, state, batch, *, key, axis_name):
+        loss, metrics = objective(params, batch, key=key, axis_name=axis_name)
+        return loss, (state + 1, metrics)
+
+    for steps in (5, 9):
+        _, state = training.fit(
+            counting, PARAMS, batches(), optimizer=optax.sgd(0.1), steps=steps,
+            state=jnp.float32(0), workdir=tmp_path,
+        )  # fmt: skip
+        assert float(state) == steps
