@@ -1,0 +1,30 @@
+"""Retrieve and rerank: a cheap first stage proposes, the dear scorer decides."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+from jaxsim.numerics.topk import top_k
+from jaxsim.search.rounds import ask_and_tell
+
+
+def rerank(first_scores, scorer, *, k, budget):
+    """Scores the best `budget` items by a first stage, and returns the best k of them.
+
+    Args:
+      first_scores: [m, n] of any first stage (dual encoder, TF-IDF, item means); larger is closer,
+        ties go to the lowest id.
+      scorer: (query_rows int [p], item_ids int [p]) -> float [p].
+      k: how many items to return, at most n. Where k > budget the rest are -1.
+      budget: calls per query; what exceeds n is not used.
+
+    Returns: `Found`; every one of its calls is counted.
+    Raises: ValueError for shapes that do not fit, `ScorerError` for a scorer that raises or returns NaN.
+    """
+    first_scores = jnp.asarray(first_scores)
+    checks.shaped("first_scores", first_scores, (None, None), "one row per query")
+    rows, count = first_scores.shape
+    checks.whole("budget", budget)
+    budget = min(budget, count)
+    ids = jax.jit(top_k, static_argnums=1)(first_scores, budget)[1]
+    return ask_and_tell([lambda scored: ids], scorer, rows, num_items=count, k=k, budget=budget)

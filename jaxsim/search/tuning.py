@@ -1,0 +1,70 @@
+"""Choosing annCUR's settings on held-out anchor queries, whose rows are complete: no call is paid."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxsim.evaluation import top_k_recall
+from jaxsim.numerics import checks
+from jaxsim.search.cur import cur_index, global_mean, item_means
+from jaxsim.search.rounds import anncur
+
+
+@dataclasses.dataclass(frozen=True)
+class CurSettings:
+    """How to build an annCUR index for one budget and k."""
+
+    anchors: int  # anchor items, k_i: what is left of the budget re-scores
+    rtol: float
+    ridge: float
+    center: Callable | None
+
+
+def tune_anncur(
+    anchor_scores,
+    held_out_scores,
+    anchor_items,
+    *,
+    ks,
+    budget,
+    shares=(0.3, 0.5, 0.7),
+    regularisations=((1e-2, 0.0), (5e-2, 0.0), (0.0, 1e-2), (0.0, 5e-2)),
+    centers=(global_mean, item_means),
+):
+    """The best settings for each k at one budget, by top-k recall on held-out anchor queries.
+
+    Args:
+      anchor_scores: R, [k_q, n], what the index is built from.
+      held_out_scores: [h, n], complete rows of other anchor queries, never of test queries.
+      anchor_items: count -> int [count], the anchor items to use for each count.
+      ks: the k to choose for.
+      budget: calls per query, at least 2.
+      shares: parts of the budget that go to anchor items.
+      regularisations: pairs (rtol, ridge) to try.
+      centers: offsets to try, as `cur_index` takes them.
+
+    Returns: ({k: CurSettings}, {k: recall on the held-out queries}). Of equal recalls the first in
+    the order given wins.
+    Raises: ValueError for shapes that do not fit.
+    """
+    held_out = np.asarray(held_out_scores)
+    checks.shaped("anchor_scores", anchor_scores, (None, None))
+    checks.shaped("held_out_scores", held_out, (None, np.shape(anchor_scores)[1]))
+    checks.whole("budget", budget, 2)
+    budget = min(budget, held_out.shape[1])
+    best = {k: (None, -1.0) for k in ks}
+    for share in shares:
+        count = min(max(round(share * budget), 1), budget - 1)
+        items = anchor_items(count)
+        for (rtol, ridge), center in itertools.product(regularisations, centers):
+            index = cur_index(anchor_scores, items, rtol=rtol, ridge=ridge, center=center)
+            found = anncur(
+                index, lambda q, i: held_out[q, i], len(held_out), k=max(ks), budget=budget
+            )
+            for k in ks:
+                recall = float(top_k_recall(held_out, found.ids, k))
+                if recall > best[k][1]:
+                    best[k] = CurSettings(count, rtol, ridge, center), recall
+    return {k: v[0] for k, v in best.items()}, {k: v[1] for k, v in best.items()}

@@ -1,0 +1,218 @@
+"""annCUR's kernels: the checks of its method, and float64 NumPy on the cases that ruin float32."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsim import search
+
+R = np.array([[1.0, 0, 2, 1], [0, 1, 1, 3]])
+TRUE = np.array([2.0, 1, 5, 5])
+
+
+def estimates(scores, items, row, **settings):
+    index = search.cur_index(scores, np.asarray(items), **settings)
+    return np.asarray(search.cur_scores(index, row[..., items]))
+
+
+def reference(scores, items, row, rtol=0.0, ridge=0.0, offsets=0.0):
+    """annCUR in float64 by its definition: (c - o) pinv(A) (R - o) + o, with the filters of the singular values."""
+    scores, row = np.float64(scores), np.float64(row)
+    centred = scores - offsets
+    o = np.broadcast_to(offsets, scores.shape[1])
+    left, s, right = np.linalg.svd(centred[:, items], full_matrices=False)
+    inverse = [x / (x**2 + (ridge * s[0]) ** 2) if x > rtol * s[0] else 0 for x in s]
+    return (row[..., items] - o[items]) @ (right.T * inverse) @ left.T @ centred + o
+
+
+def test_two_anchor_items_by_hand(float64):
+    np.testing.assert_allclose(estimates(R, [0, 1], TRUE, center=None), [2, 1, 5, 5], atol=1e-12)
+
+
+def test_one_anchor_item_by_hand(float64):
+    np.testing.assert_allclose(estimates(R, [2], TRUE, center=None), [2, 1, 5, 5], atol=1e-12)
+
+
+def test_one_anchor_query_by_hand(float64):
+    row = np.array([2.0, 0, 5, 0])
+    found = estimates(R[:1], [0, 2], row, center=None)
+    np.testing.assert_allclose(found, [2.4, 0, 4.8, 2.4], atol=1e-12)
+    # An absolute ridge of 1 is one of 1 / sigma_1 here, relative to sigma_1 = sqrt(5).
+    found = estimates(R[:1], [0, 2], row, center=None, ridge=1 / np.sqrt(5))
+    np.testing.assert_allclose(found, [2, 0, 4, 2], atol=1e-12)
+
+
+def low_rank(rank, rows, columns, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(rows, rank)) @ random.normal(size=(rank, columns))
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (7, 3), (5, 5)])
+def test_low_rank_rows_are_rebuilt_exactly(shape, float64):
+    k_q, k_i = shape
+    matrix = low_rank(3, k_q + 4, 20)
+    found = estimates(matrix[:k_q], np.arange(k_i), matrix[k_q:], center=None, rtol=1e-10)
+    np.testing.assert_allclose(found, matrix[k_q:], atol=1e-10)
+
+
+@pytest.mark.parametrize("k_i", [3, 6, 9])
+def test_index_is_the_minimum_norm_regression_on_anchor_queries(k_i, float64):
+    scores, row = (
+        np.random.default_rng(0).normal(size=(6, 30)),
+        np.random.default_rng(1).normal(size=30),
+    )
+    items = np.arange(k_i) * 2
+    weights = np.linalg.pinv(scores[:, items].T) @ row[items]
+    np.testing.assert_allclose(
+        estimates(scores, items, row, center=None), weights @ scores, atol=1e-11
+    )
+
+
+def test_estimates_are_linear_and_follow_permutations_and_scale(float64):
+    random = np.random.default_rng(0)
+    scores, rows = random.normal(size=(6, 20)), random.normal(size=(2, 20))
+    items = np.array([1, 4, 7, 11])
+    find = functools.partial(estimates, center=None)
+    both = find(scores, items, rows)
+    np.testing.assert_allclose(
+        find(scores, items, 2 * rows[0] - rows[1]), 2 * both[0] - both[1], atol=1e-12
+    )
+    order = random.permutation(20)
+    moved = find(scores[:, order], np.argsort(order)[items], rows[:, order])
+    np.testing.assert_allclose(moved, both[:, order], atol=1e-12)
+    np.testing.assert_allclose(
+        estimates(3 * scores, items, 3 * rows, rtol=0.1, ridge=0.1),
+        3 * estimates(scores, items, rows, rtol=0.1, ridge=0.1),
+        atol=1e-12,
+    )
+
+
+def test_anchor_items_are_reproduced_with_enough_anchor_queries(float64):
+    scores, row = (
+        np.random.default_rng(0).normal(size=(6, 20)),
+        np.random.default_rng(1).normal(size=20),
+    )
+    items = np.arange(5)
+    np.testing.assert_allclose(
+        estimates(scores, items, row, center=None)[items], row[items], atol=1e-12
+    )
+
+
+def test_anchor_queries_are_reproduced_with_enough_anchor_items(float64):
+    scores = np.random.default_rng(0).normal(size=(6, 20))
+    np.testing.assert_allclose(
+        estimates(scores, np.arange(9), scores, center=None), scores, atol=1e-11
+    )
+
+
+def test_limits_of_ridge_and_cutoff(float64):
+    scores, row = (
+        np.random.default_rng(0).normal(size=(6, 20)),
+        np.random.default_rng(1).normal(size=20),
+    )
+    find = functools.partial(estimates, scores, np.arange(4), row, center=None)
+    np.testing.assert_allclose(find(ridge=1e-9), find(), atol=1e-10)
+    assert np.abs(find(ridge=1e9)).max() < 1e-8
+    assert not find(rtol=1.0).any()
+
+
+def test_a_constant_in_every_score_changes_no_ranking(float64):
+    matrix = np.random.default_rng(0).normal(size=(10, 30))
+    items = np.arange(6)
+    plain = estimates(matrix[:7], items, matrix[7:])
+    moved = estimates(matrix[:7] - 9, items, matrix[7:] - 9)
+    np.testing.assert_allclose(moved, plain - 9, atol=1e-10)
+
+
+# The cases of the bar: what float32 must survive.
+HARD = {
+    "rank-deficient": (low_rank(5, 14, 40), 10, 8, {"rtol": 1e-4}),
+    "offset -9, spread 0.08": (
+        -9 + 0.08 * np.random.default_rng(3).normal(size=(90, 300)), 50, 30, {"rtol": 0.03}
+    ),
+    "square": (low_rank(12, 60, 200, seed=4) + 0.3 * np.random.default_rng(5).normal(size=(60, 200)), 40, 40, {"ridge": 1e-2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("center", [search.global_mean, search.item_means])
+@pytest.mark.parametrize("name", HARD)
+def test_float32_agrees_with_float64(name, center):
+    matrix, k_q, k_i, settings = HARD[name]
+    matrix = matrix.astype(np.float32)
+    items = np.random.default_rng(0).permutation(matrix.shape[1])[:k_i]
+    found = estimates(matrix[:k_q], items, matrix[k_q:], center=center, **settings)
+    assert found.dtype == np.float32
+    offsets = center(matrix[:k_q].astype(float))
+    expected = reference(matrix[:k_q], items, matrix[k_q:], offsets=offsets, **settings)
+    spread = (expected - offsets).std()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * max(spread, 0.1))
+    # And so the ranking is that of float64, but for what differs by less than the bound.
+    top, exact = np.argsort(-found, axis=1)[:, :10], np.sort(-expected, axis=1)[:, :10]
+    got = -np.take_along_axis(expected, top, axis=1)
+    np.testing.assert_allclose(got, exact, atol=4e-5 * max(spread, 0.1))
+
+
+def test_the_cliff_at_equal_counts_needs_a_ridge():
+    matrix, k_q, k_i, settings = HARD["square"]
+    items = np.arange(k_i)
+    errors = [
+        np.abs(estimates(matrix[:k_q], items, matrix[k_q:], **s) - matrix[k_q:]).mean()
+        for s in ({}, settings)
+    ]
+    assert errors[1] < errors[0] / 2
+
+
+def test_index_is_a_pytree_and_scores_can_be_jitted():
+    index = search.cur_index(np.float32(R), [0, 1])
+    assert len(jax.tree.leaves(index)) == 5
+    jitted = jax.jit(search.cur_scores)(index, jnp.float32([[2, 1], [0, 1]]))
+    np.testing.assert_allclose(
+        jitted, search.cur_scores(index, np.float32([[2, 1], [0, 1]])), rtol=1e-6
+    )
+    assert int(index.rank) == 2
+
+
+def test_an_index_comes_back_from_its_file(tmp_path):
+    index = search.cur_index(np.float32(R), [0, 1], rtol=0.1)
+    search.save_index(tmp_path / "docs.index", index)
+    for mine, theirs in zip(index, search.load_index(tmp_path / "docs.index"), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+        assert mine.dtype == theirs.dtype
+
+
+def test_a_damaged_index_is_refused_by_name(tmp_path):
+    path = tmp_path / "docs.index"
+    search.save_index(path, search.cur_index(np.float32(R), [0, 1]))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3] + b"xyz")
+    with pytest.raises(ValueError, match=r"docs\.index: checksum does not match its header"):
+        search.load_index(path)
+    path.write_bytes(whole[:-64])
+    with pytest.raises(ValueError, match=r"docs\.index: has .* the file is cut"):
+        search.load_index(path)
+    path.write_bytes(b"something else")
+    with pytest.raises(ValueError, match=r"docs\.index: not an array file"):
+        search.load_index(path)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: search.cur_index(R, [0, 0]), "anchor_items must be distinct, got 1 repeated"),
+        (lambda: search.cur_index(R, [4]), "anchor_items must be from 0 to 3, got 4 to 4"),
+        (lambda: search.cur_index(R, []), r"anchor_items must be int \[k_i\]"),
+        (lambda: search.cur_index(R * np.nan, [0]), "anchor_scores must be finite, got 8"),
+        (lambda: search.cur_index(R[:0], [0]), r"anchor_scores must be \[k_q, n\], not empty"),
+        (lambda: search.cur_index(R, [0], ridge=-1), "ridge must be >= 0, got -1"),
+        (
+            lambda: search.cur_scores(search.cur_index(R, [0, 1]), np.zeros((2, 3))),
+            r"exact_scores must be \[2, 2\], one per anchor item",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,190 @@
+"""Search under a budget: what is found, what is charged, what happens when the scorer fails."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsim import evaluation, search
+
+SCORES = np.random.default_rng(0).normal(size=(30, 4)) @ np.random.default_rng(1).normal(
+    size=(4, 60)
+)
+SCORES = np.float32(SCORES + 0.2 * np.random.default_rng(2).normal(size=SCORES.shape))
+ANCHORS, TESTS = SCORES[:20], SCORES[20:]
+
+
+class Counted:
+    """A scorer that remembers every pair it was asked for."""
+
+    def __init__(self, scores):
+        self.scores, self.pairs = scores, []
+
+    def __call__(self, rows, items):
+        self.pairs += list(zip(rows.tolist(), items.tolist(), strict=True))
+        return self.scores[rows, items]
+
+
+def index(count=10, **settings):
+    items = search.uniform(jax.random.key(0), 60, count)
+    return search.cur_index(ANCHORS, items, **settings)
+
+
+@pytest.mark.parametrize("budget", [10, 11, 25, 60, 99])
+def test_every_distinct_call_is_charged_and_none_is_made_twice(budget):
+    scorer = Counted(TESTS)
+    found = search.anncur(index(), scorer, 10, k=5, budget=budget)
+    assert len(scorer.pairs) == len(set(scorer.pairs)) == found.calls.sum()
+    assert (found.calls == min(budget, 60)).all()
+
+
+def test_answer_is_the_best_of_anchors_and_of_the_best_estimates():
+    built = index()
+    found = search.anncur(built, lambda q, i: TESTS[q, i], 10, k=5, budget=25)
+    anchors = np.asarray(built.anchor_items)
+    estimates = np.array(search.cur_scores(built, TESTS[:, anchors]))
+    estimates[:, anchors] = -np.inf
+    for row in range(10):
+        scored = [*anchors, *np.argsort(-estimates[row], kind="stable")[:15]]
+        best = sorted(scored, key=lambda i: (-TESTS[row, i], i))[:5]
+        assert found.ids[row].tolist() == best
+        np.testing.assert_array_equal(found.scores[row], TESTS[row, best])
+        assert sorted(found.scored.ids[row]) == sorted(scored)
+
+
+def test_the_whole_budget_finds_everything():
+    found = search.anncur(index(), lambda q, i: TESTS[q, i], 10, k=10, budget=60)
+    assert evaluation.top_k_recall(TESTS, found.ids, 10) == 1
+
+
+def test_blocks_of_queries_change_nothing():
+    whole = search.anncur(index(), lambda q, i: TESTS[q, i], 10, k=5, budget=25)
+    split = search.anncur(index(), lambda q, i: TESTS[q, i], 10, k=5, budget=25, query_block=3)
+    np.testing.assert_array_equal(whole.ids, split.ids)
+
+
+def test_more_wanted_than_paid_for_is_filled_with_nothing():
+    found = search.anncur(index(), lambda q, i: TESTS[q, i], 10, k=30, budget=12)
+    assert (found.ids[:, :12] >= 0).all()
+    assert (found.ids[:, 12:] == -1).all()
+    assert np.isneginf(found.scores[:, 12:]).all()
+
+
+def test_rerank_takes_the_first_stages_best_and_is_charged_for_them():
+    first = np.float32(TESTS + np.random.default_rng(5).normal(size=TESTS.shape))
+    scorer = Counted(TESTS)
+    found = search.rerank(first, scorer, k=3, budget=8)
+    for row in range(10):
+        best = np.argsort(-first[row], kind="stable")[:8]
+        assert {i for r, i in scorer.pairs if r == row} == set(best.tolist())
+        assert found.ids[row].tolist() == sorted(best, key=lambda i: -TESTS[row, i])[:3]
+    assert (found.calls == 8).all()
+
+
+def test_a_round_that_repeats_pairs_pays_once():
+    asks = [
+        lambda scored: np.tile([3, 3, 5], (2, 1)),
+        lambda scored: np.tile([5, -1, 7], (2, 1)),
+    ]
+    scorer = Counted(TESTS)
+    found = search.ask_and_tell(asks, scorer, 2, num_items=60, k=2, budget=5)
+    assert sorted(scorer.pairs) == [(0, 3), (0, 5), (0, 7), (1, 3), (1, 5), (1, 7)]
+    assert found.calls.tolist() == [3, 3]
+
+
+def test_rounds_see_what_was_scored_before():
+    seen = []
+
+    def ask(scored):
+        seen.append(np.asarray(scored.scores))
+        return np.full((2, 1), len(seen))
+
+    search.ask_and_tell([ask, ask], lambda q, i: TESTS[q, i], 2, num_items=60, k=1, budget=2)
+    np.testing.assert_array_equal(seen[1][:, 0], TESTS[:2, 1])
+    assert np.isneginf(seen[0]).all()
+
+
+def test_nan_from_the_scorer_ends_the_search_and_keeps_the_finished_rounds():
+    built = index()
+    anchors = set(np.asarray(built.anchor_items).tolist())
+
+    def scorer(rows, items):
+        return np.where(np.isin(items, list(anchors)), TESTS[rows, items], np.nan)
+
+    with pytest.raises(
+        search.ScorerError,
+        match=r"NaN for 50 of 50 pairs in round 1, first for query 0 and item \d+",
+    ) as caught:
+        search.anncur(built, scorer, 10, k=5, budget=15)
+    assert set(caught.value.scored.ids[0, :10].tolist()) == anchors
+    assert (caught.value.scored.ids[:, 10:] == -1).all()
+
+
+def test_a_scorer_that_raises_is_named_and_keeps_the_finished_rounds():
+    def scorer(rows, items):
+        raise ConnectionError("the server went away")
+
+    with pytest.raises(search.ScorerError, match="ConnectionError in round 0: the server went"):
+        search.anncur(index(), scorer, 10, k=5, budget=15)
+
+
+def test_a_scorer_of_the_wrong_length_is_named():
+    with pytest.raises(search.ScorerError, match=r"one score per pair, \[100\], got shape \(3,\)"):
+        search.anncur(index(), lambda q, i: np.zeros(3), 10, k=5, budget=15)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: search.anncur(index(), None, 10, k=5, budget=9),
+            "budget=9 is below the index's 10 anchor items: raise budget or build with fewer",
+        ),
+        (
+            lambda: search.anncur(index(), None, 10, k=61, budget=20),
+            "k must be at most 60, the number of items, got 61",
+        ),
+        (lambda: search.rerank(TESTS, None, k=61, budget=5), "k must be at most 60"),
+        (lambda: search.rerank(TESTS[0], None, k=1, budget=5), r"first_scores must be \[any, any\]"),
+        (
+            lambda: search.ask_and_tell(
+                [lambda s: np.array([[60]])], None, 1, num_items=60, k=1, budget=5
+            ),
+            "round 0 asked for item 60 of 60",
+        ),
+        (
+            lambda: search.ask_and_tell(
+                [lambda s: np.arange(6)[None]], None, 1, num_items=60, k=1, budget=5
+            ),
+            "round 0 asked for 6 items, which exceeds budget=5",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_tuning_sees_held_out_queries_alone_and_picks_the_best():
+    def items(count):
+        return search.uniform(jax.random.key(0), 60, count)
+
+    held_out = ANCHORS[15:]
+
+    def recall_of(index, k):
+        found = search.anncur(index, lambda q, i: held_out[q, i], 5, k=10, budget=20)
+        return evaluation.top_k_recall(held_out, found.ids, k)
+
+    settings, recalls = search.tune_anncur(
+        ANCHORS[:15], held_out, items, ks=(1, 10), budget=20, shares=(0.25, 0.5)
+    )
+    for k, chosen in settings.items():
+        built = search.cur_index(
+            ANCHORS[:15],
+            items(chosen.anchors),
+            rtol=chosen.rtol,
+            ridge=chosen.ridge,
+            center=chosen.center,
+        )
+        assert recall_of(built, k) == pytest.approx(recalls[k])
+        worst = search.cur_index(ANCHORS[:15], items(5), rtol=0.9)
+        assert recalls[k] >= recall_of(worst, k)
