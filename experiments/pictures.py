@@ -1,0 +1,63 @@
+"""The pictures that several experiments draw; readable in a README, in print and without colour."""
+
+import numpy as np
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333")
+MARKERS = "osD^vPX"
+
+
+def curves(rows, *, x, y, panel, ceiling=None, log=True, title=None):
+    """A figure against a key, a line per arm, a panel per value of another key.
+
+    Args:
+      rows: dicts as `runner.summary` gives them: arm, keys, figures and their intervals.
+      x, panel: names of keys.
+      y: the name of a figure.
+      ceiling: function (x, panel value) -> the largest possible figure, drawn where it is below 1.
+      log: logarithmic x.
+      title: above the panels.
+
+    Returns: a matplotlib figure.
+    """
+    from matplotlib.figure import Figure  # no pyplot: no backend, no global state
+
+    panels = sorted({row[panel] for row in rows})
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    figure = Figure(figsize=(3.1 * len(panels), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for value, ax in zip(panels, axes, strict=True):
+        for number, arm in enumerate(arms):
+            own = sorted(
+                (r for r in rows if (r["arm"], r[panel]) == (arm, value)), key=lambda r: r[x]
+            )
+            at = [r[x] for r in own]
+            style = {
+                "color": COLOURS[number % len(COLOURS)],
+                "marker": MARKERS[number % len(MARKERS)],
+            }
+            ax.plot(at, [r[y] for r in own], label=arm, markersize=4, linewidth=1.5, **style)
+            ends = np.array([r.get(f"{y} interval", [r[y]] * 2) for r in own])
+            ax.fill_between(at, *ends.T, color=style["color"], alpha=0.12, linewidth=0)
+        if ceiling is not None:
+            at = sorted({r[x] for r in rows})
+            limit = [ceiling(point, value) for point in at]
+            if min(limit) < 1:
+                ax.plot(at, limit, "k:", linewidth=1, label="largest possible")
+        if log:
+            ax.set_xscale("log")
+            ax.set_xticks(at, [str(point) for point in at])
+            ax.minorticks_off()
+        ax.tick_params(axis="x", labelrotation=45)
+        ax.set_title(f"{panel} = {value}", fontsize=10)
+        ax.set_xlabel(x)
+        ax.grid(alpha=0.3)
+        ax.set_ylim(0, 1.02)
+    axes[0].set_ylabel(y)
+    handles = {}
+    for ax in axes:
+        found = ax.get_legend_handles_labels()
+        handles.update(zip(found[1], found[0], strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure

@@ -1,0 +1,297 @@
+"""Text for search: corpora of queries and items, and the dual and cross-encoders trained on them.
+
+The configs of the experiments that use this have the fields that its functions name.
+"""
+
+import functools
+import hashlib
+import json
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsim import data, encoders, losses, search, similarity, training
+
+MARKERS = {
+    "query_markers": (data.SPECIAL["[unused0]"], data.SPECIAL["[unused1]"]),
+    "candidate_marker": data.SPECIAL["[unused2]"],
+}
+
+
+class Corpus(NamedTuple):
+    """Queries, items, and which item each query is about."""
+
+    queries: list  # (left context, mention, right context)
+    items: list  # (title, text)
+    gold: np.ndarray  # int [queries]
+
+
+class Model(NamedTuple):
+    """A trained encoder: its plain function and its parameters."""
+
+    function: object
+    params: object
+
+
+def docstrings(split, *, config):
+    """Summary lines as mentions without context, bodies as items without a title."""
+    source = data.docstrings(split, config=config)
+    rows = [source[place] for place in range(len(source))]
+    return Corpus(
+        [("", row["query"], "") for row in rows],
+        [("", row["document"]) for row in rows],
+        np.arange(len(rows)),
+    )
+
+
+@functools.cache
+def entities(split, *, queries, items, seed):
+    """Mentions in SemCor and WordNet's glosses, some of each: the glosses that are meant come first.
+
+    A test mention's gloss may occur in training, its sentence's genre does not.
+    """
+    random = np.random.default_rng([seed, ("train", "validation", "test").index(split)])
+    mentions = data.entity_mentions(split)
+    mentions = [mentions[i] for i in random.permutation(len(mentions))[:queries]]
+    glosses = {row["id"]: row for row in data.glosses()}
+    meant = dict.fromkeys(row["synset"] for row in mentions)
+    others = [glosses_id for glosses_id in glosses if glosses_id not in meant]
+    chosen = [*meant, *(others[i] for i in random.permutation(len(others)))]
+    chosen = chosen[: max(items, len(meant))]
+    place = {name: number for number, name in enumerate(chosen)}
+    return Corpus(
+        [(row["left"], row["mention"], row["right"]) for row in mentions],
+        [(glosses[name]["title"], glosses[name]["document"]) for name in chosen],
+        np.array([place[row["synset"]] for row in mentions]),
+    )
+
+
+def tokenizer(corpus, path, *, vocabulary):
+    """A WordPiece tokenizer of a corpus' own words, from its file where that is there."""
+    if not path.exists():
+        texts = [" ".join(parts) for parts in (*corpus.queries, *corpus.items)]
+        data.save_tokenizer(path, data.train_wordpiece(texts, size=vocabulary))
+    return data.load_tokenizer(path)
+
+
+def tokenized(corpus, tokenizer, config):
+    """Token ids of all queries and all items: two lists of int arrays."""
+    queries = data.mention_tokens(
+        tokenizer, *zip(*corpus.queries, strict=True), max_length=config.query_length
+    )
+    items = data.entity_tokens(
+        tokenizer, *zip(*corpus.items, strict=True), max_length=config.item_length
+    )
+    return queries, items
+
+
+def dual_encoder(queries, items, gold, config, workdir):
+    """One encoder for queries and items, trained by InfoNCE with in-batch negatives.
+
+    Args:
+      queries, items: token ids, as `tokenized` gives them.
+      gold: int [queries], the item of each.
+      config: seed, dim, layers, heads, dropout, vocabulary, query_length, item_length,
+        dual_steps, dual_batch, dual_rate, temperature.
+      workdir: for the checkpoints.
+
+    Returns: `Model`, encode(params, texts) -> [rows, dim], to be compared by cosine.
+    """
+    module = encoders.TextEncoder(transformer(config))
+    encode = encoders.as_function(module)
+    examples = [
+        {"query": query, "item": items[item]} for query, item in zip(queries, gold, strict=True)
+    ]
+    copies = np.asarray(gold, np.int32)  # an item that several queries mean is nobody's negative
+
+    def objective(params, batch, *, key, axis_name):
+        keys = jax.random.split(key)
+        query, item = (
+            encode(params, batch[name], key=key, axis_name=axis_name)
+            for name, key in zip(("query", "item"), keys, strict=True)
+        )
+        return losses.info_nce(
+            query,
+            item,
+            temperature=config.temperature,
+            document_ids=jax.numpy.asarray(copies)[batch["ids"]],
+            where=batch["where"],
+            axis_name=axis_name,
+        )
+
+    params = fitted(
+        module,
+        objective,
+        examples,
+        {"query": (config.query_length,), "item": (config.item_length,)},
+        (padded_one(queries),),
+        start=None,
+        steps=config.dual_steps,
+        batch=config.dual_batch,
+        rate=config.dual_rate,
+        config=config,
+        workdir=workdir,
+        label="dual encoder",
+    )
+    return Model(encode, params)
+
+
+def cross_encoder(queries, items, gold, negatives, config, workdir, *, start):
+    """A cross-encoder trained by softmax over one positive and N mined negatives.
+
+    Args:
+      queries, items, gold: as for `dual_encoder`.
+      negatives: int [queries, mined], items that are hard for each; N of them are drawn.
+      config: as for `dual_encoder`, and head, negatives, cross_steps, cross_batch, cross_rate.
+      workdir: for the checkpoints.
+      start: the dual encoder whose transformer this one starts from, as both start from one BERT in
+        the paper: too little text is at hand to learn to read twice. None starts from nothing.
+
+    Returns: `Model`, score(params, queries, candidates) -> [pairs].
+    """
+    heads = {
+        "emb": functools.partial(encoders.EmbCrossEncoder, **MARKERS),
+        "cls": encoders.ClsCrossEncoder,
+    }
+    module = heads[config.head](transformer(config))
+    score = encoders.as_function(module)
+    random = np.random.default_rng(config.seed)
+    drawn = random.permuted(negatives, axis=1)[:, : config.negatives]
+    examples = [
+        {"query": query, "candidates": [items[right], *(items[i] for i in wrong)]}
+        for query, right, wrong in zip(queries, gold, drawn, strict=True)
+    ]
+
+    def objective(params, batch, *, key, axis_name):
+        scores = encoders.score_lists(score)(
+            params, batch["query"], batch["candidates"], key=key, axis_name=axis_name
+        )
+        hit = (scores.argmax(axis=1) == 0).astype(scores.dtype)
+        return losses.list_softmax(scores, where=batch["where"], axis_name=axis_name), {
+            "accuracy": (hit * batch["where"]).sum() / np.maximum(batch["where"].sum(), 1)
+            if axis_name is None
+            else jax.lax.psum((hit * batch["where"]).sum(), axis_name)
+            / jax.lax.psum(batch["where"].sum(), axis_name)
+        }
+
+    params = fitted(
+        module,
+        objective,
+        examples,
+        {"query": (config.query_length,), "candidates": (config.item_length,)},
+        (padded_one(queries), padded_one(items)),
+        start=None if start is None else start.params["params"]["transformer"],
+        steps=config.cross_steps,
+        batch=config.cross_batch,
+        rate=config.cross_rate,
+        config=config,
+        workdir=workdir,
+        label="cross-encoder",
+    )
+    return Model(score, params)
+
+
+def transformer(config):
+    """The transformer of both encoders: before-norm, which trains from scratch without long warm-up."""
+    return encoders.Transformer(
+        vocabulary=config.vocabulary,
+        dim=config.dim,
+        layers=config.layers,
+        heads=config.heads,
+        hidden=4 * config.dim,
+        max_length=config.query_length + config.item_length,
+        norm="pre",
+        dropout=config.dropout,
+        initial=config.dim**-0.5,
+    )
+
+
+def fitted(
+    module,
+    objective,
+    examples,
+    buckets,
+    inputs,
+    *,
+    start,
+    steps,
+    batch,
+    rate,
+    config,
+    workdir,
+    label,
+):
+    """Parameters trained by AdamW with linear warm-up and decay, in a workdir that knows its run."""
+    about = [str(module), config_of(config), len(examples), steps, batch, rate]
+    digest = hashlib.sha256(json.dumps(about).encode())
+    for example in examples:
+        for column in example.values():
+            for text in column if isinstance(column, list) else [column]:
+                digest.update(text.tobytes())
+    first, key = jax.random.split(jax.random.key(config.seed))
+    params = jax.jit(module.init)(first, *inputs)
+    if start is not None:
+        params = {"params": {**params["params"], "transformer": start}}
+        digest.update(parameters_fingerprint(start).encode())
+    return training.fit(
+        objective,
+        params,
+        data.batches(examples, batch_size=batch, buckets=buckets, seed=config.seed, steps=steps),
+        optimizer=training.adamw(training.linear_warmup_decay(rate, steps=steps)),
+        key=key,
+        workdir=workdir,
+        fingerprint=digest.hexdigest()[:16],
+        label=label,
+    )
+
+
+def embedded(model, texts, *, batch=512):
+    """Embeddings of all texts, as one array [texts, dim]."""
+    encode = jax.jit(model.function)
+    length = texts["tokens"].shape[1]
+    rows = []
+    for start in range(0, len(texts["tokens"]), batch):
+        some = jax.tree.map(lambda a, start=start: a[start : start + batch], texts)
+        count = len(some["tokens"])
+        some = jax.tree.map(lambda a, count=count: np.pad(a, ((0, batch - count), (0, 0))), some)
+        assert some["tokens"].shape == (batch, length)
+        rows.append(np.asarray(encode(model.params, some))[:count])
+    return np.concatenate(rows)
+
+
+def hard_negatives(model, queries, items, gold, *, count):
+    """The items closest to each query by a dual encoder, without its own: int [queries, count]."""
+    sides = [embedded(model, data.padded(texts)) for texts in (queries, items)]
+    _, ids = search.exact(*sides, k=count + 1, similarity=similarity.cosine)
+    ids, own = np.asarray(ids), np.asarray(gold)[:, None]
+    # Its own item where it was found, the last one where it was not, moves to the end.
+    order = np.argsort(ids == own, axis=1, kind="stable")
+    return np.take_along_axis(ids, order, axis=1)[:, :count]
+
+
+def tfidf_scores(queries, items):
+    """TF-IDF similarities [queries, items]: scikit-learn's defaults, fitted on the items."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(dtype=np.float32)
+    columns = vectorizer.fit_transform(" ".join(item) for item in items)
+    return (vectorizer.transform(" ".join(query) for query in queries) @ columns.T).toarray()
+
+
+def padded_one(texts):
+    """The first text, as a batch of one: what a module is initialised with."""
+    return data.padded(texts[:1])
+
+
+def parameters_fingerprint(params):
+    """A hash of all parameters: what scores depend on."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(params):
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def config_of(config):
+    """A config as JSON values, without what does not change the training."""
+    return {name: str(value) for name, value in sorted(vars(config).items()) if name != "arms"}

@@ -1,0 +1,105 @@
+"""Who may import whom, and what an import loads. Read off the sources, so that it costs nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOOR = {"numerics"}
+ALLOWED = {
+    "numerics": FLOOR,
+    "storage": FLOOR | {"storage"},
+    "similarity": FLOOR | {"similarity"},
+    "losses": FLOOR | {"similarity", "losses"},
+    "evaluation": FLOOR | {"similarity", "evaluation"},
+    "search": FLOOR | {"storage", "similarity", "evaluation", "search"},
+    "encoders": FLOOR | {"encoders"},
+    "data": FLOOR | {"storage", "data"},
+    "training": FLOOR | {"storage", "training"},
+}
+LINEN = {"encoders"}  # the rooms that may name flax
+CORE = {"losses", "numerics", "similarity", "evaluation", "search", "storage"}
+HEAVY = ("flax", "optax", "orbax", "grain", "tensorflow_datasets", "tensorflow", "matplotlib",
+         "tokenizers", "rich", "sklearn", "scipy.linalg._decomp")  # fmt: skip
+
+
+def imports(path):
+    """All modules that a file names in imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            if node.module == "jaxsim":
+                yield from (f"jaxsim.{alias.name}" for alias in node.names)
+
+
+def test_every_folder_is_a_room_with_rules():
+    rooms = {p.name for p in (ROOT / "jaxsim").iterdir() if (p / "__init__.py").exists()}
+    assert rooms == set(ALLOWED)
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_rooms_import_what_they_may(room):
+    for path in (ROOT / "jaxsim" / room).rglob("*.py"):
+        for module in imports(path):
+            parts = module.split(".")
+            if parts[0] == "jaxsim" and len(parts) > 1:
+                assert parts[1] in ALLOWED[room], f"{path} imports {module}"
+            assert parts[0] != "experiments", f"{path} imports {module}"
+            assert parts[0] != "flax" or room in LINEN, f"{path} imports {module}"
+
+
+def test_no_file_is_named_as_a_public_function_in_its_room():
+    for room in ALLOWED:
+        init = (ROOT / "jaxsim" / room / "__init__.py").read_text(encoding="utf-8")
+        exported = {
+            element.value
+            for node in ast.walk(ast.parse(init))
+            if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+            for element in node.value.elts
+        }
+        files = {p.stem for p in (ROOT / "jaxsim" / room).glob("*.py")} - {"__init__"}
+        # numerics offers two of its files as such: `checks` and `masked` are called by their names.
+        assert not (exported & files) - {"checks", "masked"}, room
+
+
+def loaded(statement):
+    """The heavy modules that a statement loads in a fresh interpreter."""
+    probe = f"import sys; {statement}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    return ast.literal_eval(done.stdout)
+
+
+def test_a_kernel_costs_a_kernel():
+    rooms = ", ".join(f"jaxsim.{room}" for room in sorted(CORE))
+    assert loaded(f"import {rooms}") == []
+
+
+def test_the_probe_can_fail():
+    assert "flax" in loaded("import jaxsim.encoders")
+
+
+def test_the_top_loads_nothing_until_asked():
+    probe = "import sys, jaxsim; print('jax' in sys.modules); jaxsim.losses; print('jax' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_importing_starts_no_backend():
+    probe = (
+        "import jaxsim.losses, jaxsim.search, jaxsim.encoders, jaxsim.training, jaxsim.data;"
+        "from jax._src import xla_bridge; print(xla_bridge.backends_are_initialized())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "False"
