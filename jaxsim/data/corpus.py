@@ -9,6 +9,7 @@ import ast
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import re
 import sysconfig
@@ -107,10 +108,8 @@ def _documented(packages, small) -> list[dict]:
 
 def _rows(package, small) -> Iterator[dict]:
     root = _root(package)
-    for file in sorted(root.rglob("*.py")):
+    for file in sorted(_sources(root)):
         folders = file.relative_to(root).parts[:-1]
-        if SKIPPED & set(folders) or file.name.startswith("test_"):
-            continue
         if small and not set(SMALL_FOLDERS) & set(folders):
             continue
         try:
@@ -125,6 +124,17 @@ def _rows(package, small) -> Iterator[dict]:
                     "package": package,
                     "path": path,
                 }
+
+
+def _sources(root) -> Iterator[Path]:
+    """Python files below a folder, without tests and without what others put there."""
+    for here, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in SKIPPED]
+        yield from (
+            Path(here, name)
+            for name in names
+            if name.endswith(".py") and not name.startswith("test_")
+        )
 
 
 def _root(package) -> Path:

@@ -7,36 +7,33 @@ of it, the negatives are `where & ~positives`. The loss is sum(values * weights)
 the rows of all devices. `over_labels` lifts for labelled rows, `over_pairs` for queries with their
 documents; both see to devices, masks, queues, ids and memory, so that a rule reads like its equation.
 
-Blocks of anchors are walked with `lax.map` over a checkpointed body: memory is O(block * references),
-never [batch, references], forward and backward.
+A rule may want more than that, and says so when it is lifted:
+
+    several divisors    it returns a list of (values, weights); their reductions are added, and all
+                        share one block of scores
+    inputs={name: f}    after `where` it takes f(mine, theirs) [rows, references], built per block
+                        from the labels (over_labels) or from the loss's argument `name` (over_pairs)
+    first=rule          a first pass gives a statistic of every row; after the inputs the rule takes
+                        it for its rows, [rows, 1], and for its references, [1, references]
+    key=                among its hyperparameters: it gets one key per row, so that blocks and devices
+                        do not change the draws
 """
 
 import functools
 import inspect
 import textwrap
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.rows import Rows, keyed, lift, reduced, without_padding
 from jaxsim.numerics import checks
 from jaxsim.numerics.devices import gather, row_ids
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
-BLOCK_ENTRIES = 2**22  # scores that a block may hold when `block` is None: 16 MiB of float32
 
-
-class Rows(NamedTuple):
-    """One side of the score matrix; all leaves have the same leading axis."""
-
-    embeddings: Any  # pytree, as the similarity takes it
-    keys: Any  # pytree, what decides which pairs are positives
-    ids: jax.Array | None  # int; an anchor never meets the reference of its own id
-    where: jax.Array  # bool, False for padding
-
-
-def over_labels(rule=None, *, similarity=cosine):
+def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
     """Makes `loss(embeddings, labels, *, ...)` of a rule: equal labels are positives.
 
         @over_labels
@@ -45,18 +42,22 @@ def over_labels(rule=None, *, similarity=cosine):
     Args:
       rule: the rule; its keyword-only arguments become the loss's hyperparameters.
       similarity: the loss's default similarity.
+      inputs: {name: (labels of the rows, labels of the references) -> [rows, references]}, what the
+        rule takes after `where`, in this order.
+      first: a rule of a first pass; see above. It takes the hyperparameters that it names.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
     """
     if rule is None:
-        return functools.partial(over_labels, similarity=similarity)
-    default = similarity
+        return functools.partial(over_labels, similarity=similarity, inputs=inputs, first=first)
+    default, builders = similarity, tuple((inputs or {}).values())
 
     def loss(
         embeddings,
         labels,
         *,
         similarity=default,
+        same=equal_labels,
         references=None,
         reference_labels=None,
         reference_where=None,
@@ -72,32 +73,53 @@ def over_labels(rule=None, *, similarity=cosine):
         _only_known(loss, settings)
         embeddings = jax.tree.map(jnp.asarray, embeddings)
         batch = _rows_of_embeddings("embeddings", embeddings)
-        labels = _column("labels", labels, batch, "one per row of embeddings")
+        labels = _labels("labels", labels, batch, "one per row of embeddings")
         _axis(axis_name)
         ids = row_ids(batch, axis_name) if ids is None else _column("ids", ids, batch)
-        anchors = others = Rows(embeddings, labels, ids, _mask("where", where, batch))
+        own = (labels,) * len(builders)
+        anchors = others = Rows(embeddings, labels, ids, _mask("where", where, batch), own)
         if references is not None:
             references = jax.tree.map(jnp.asarray, references)
             size = _rows_of_embeddings("references", references)
             if reference_labels is None:
                 raise ValueError("references need reference_labels, got None")
+            their_labels = _labels(
+                "reference_labels", reference_labels, size, "one per row of references"
+            )
             others = Rows(
                 references,
-                _column("reference_labels", reference_labels, size, "one per row of references"),
+                their_labels,
                 None if reference_ids is None else _column("reference_ids", reference_ids, size),
                 _mask("reference_where", reference_where, size),
+                (their_labels,) * len(builders),
             )
         else:
             others = gather(others, axis_name)
-        return _reduced(
-            rule, settings, anchors, others, _same_labels, similarity, block, weights, axis_name,
-            reduce_fn,
-        )  # fmt: skip
+        lifted = functools.partial(
+            lift, similarity=similarity, same=same, block=block, axis_name=axis_name
+        )
+        anchors, others = without_padding(anchors), without_padding(others)
+        built = builders
+        if first is not None:
+            chosen = keyed(first, {n: settings[n] for n in _keywords(first) if n in settings})
+            # Of the rows over all references; of the references of a queue over all anchors.
+            mine = lifted(chosen, anchors, others, builders=builders)[0][0]
+            theirs = (
+                gather(mine, axis_name)
+                if references is None
+                else lifted(chosen, others, gather(anchors, axis_name), builders=builders)[0][0]
+            )
+            built += (lambda mine, theirs: mine[:, None], lambda mine, theirs: theirs[None])
+            anchors = anchors._replace(inputs=(*anchors.inputs, mine, mine))
+            others = others._replace(inputs=(*others.inputs, theirs, theirs))
+        parts = lifted(keyed(rule, settings), anchors, others, builders=built)
+        return reduced(parts, weights, axis_name, reduce_fn)
 
+    loss.lift = functools.partial(over_labels, similarity=similarity, inputs=inputs, first=first)
     return _dressed(loss, rule, _OVER_LABELS)
 
 
-def over_pairs(rule=None, *, similarity=cosine):
+def over_pairs(rule=None, *, similarity=cosine, inputs=None):
     """Makes `loss(queries, documents, *, ...)` of a rule: document i is query i's positive.
 
         @over_pairs
@@ -106,12 +128,16 @@ def over_pairs(rule=None, *, similarity=cosine):
     Args:
       rule: the rule; its keyword-only arguments become the loss's hyperparameters.
       similarity: the loss's default similarity.
+      inputs: {name: (for the queries, for the documents) -> [rows, references]}, what the rule takes
+        after `where`, in this order. The loss gains an argument of each name, a pair of arrays: for
+        the queries [batch, ...] and for the documents [batch, ...] or [batch, 1 + negatives, ...];
+        with `references` a third one for these.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
     """
     if rule is None:
-        return functools.partial(over_pairs, similarity=similarity)
-    default = similarity
+        return functools.partial(over_pairs, similarity=similarity, inputs=inputs)
+    default, builders = similarity, inputs or {}
 
     def loss(
         queries,
@@ -132,6 +158,7 @@ def over_pairs(rule=None, *, similarity=cosine):
         **settings,
     ):
         _only_known(loss, settings)
+        sources = {name: settings.pop(name, None) for name in builders}
         queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
         batch = _rows_of_embeddings("queries", queries)
         if (rows := _rows_of_embeddings("documents", documents)) != batch:
@@ -156,7 +183,7 @@ def over_pairs(rule=None, *, similarity=cosine):
                 checks.shaped("document_ids", document_ids, (batch, each), "one per document")
             checks.integers("document_ids", document_ids)
         own = document_ids if known else row
-        own = own.reshape(batch, -1)[:, 0]
+        own = own if own.ndim == 1 else own[:, 0]
         # A column is [own document, its negatives]; only the first belongs to the row's query.
         first = jnp.broadcast_to(jnp.arange(each) == 0, (batch, each))
         if known and document_ids.ndim == 2:
@@ -170,91 +197,81 @@ def over_pairs(rule=None, *, similarity=cosine):
             checks.booleans("document_where", document_where)
             kept = kept & document_where
         keys = jnp.broadcast_to(query_ids[:, None], (batch, each)), first, columns, named
-        others = Rows(documents, keys, None, jnp.broadcast_to(kept, (batch, each)))
+        mine, theirs, more = _sources(sources, batch, each, references)
+        others = Rows(documents, keys, None, jnp.broadcast_to(kept, (batch, each)), theirs)
         others = jax.tree.map(lambda a: a.reshape(batch * each, *a.shape[2:]), others)
         others = gather(others, axis_name)
         if references is not None:
-            others = _with_references(others, references, reference_where, reference_ids)
-        anchors = Rows(queries, (query_ids, own), None, where)
-        return _reduced(
-            rule, settings, anchors, others, _same_pair, similarity, block, weights, axis_name,
-            reduce_fn,
-        )  # fmt: skip
+            others = _with_references(others, references, reference_where, reference_ids, more)
+        anchors = Rows(queries, (query_ids, own), None, where, mine)
+        parts = lift(
+            keyed(rule, settings),
+            without_padding(anchors),
+            without_padding(others),
+            similarity=similarity,
+            same=_same_pair,
+            builders=tuple(builders.values()),
+            block=block,
+            axis_name=axis_name,
+        )
+        return reduced(parts, weights, axis_name, reduce_fn)
 
-    return _dressed(loss, rule, _OVER_PAIRS)
+    loss.lift = functools.partial(over_pairs, similarity=similarity, inputs=inputs)
+    return _dressed(loss, rule, _OVER_PAIRS, tuple(builders))
 
 
-def lift(rule, anchors, references, *, similarity, same, block=None):
-    """Values and weights [batch] of a rule, walking blocks of anchors.
+def mined(loss, miner):
+    """The loss on the pairs that a miner keeps, block by block.
+
+        hard = mined(losses.info_nce, lambda scores, positives, where: (positives, where & ~positives))
 
     Args:
-      rule: (scores, positives, where) -> (values, weights).
-      anchors, references: `Rows`.
-      similarity: (x [n, ...], y [m, ...]) -> [n, m].
-      same: (anchor keys, reference keys) -> bool [n, m], which pairs are positives.
-      block: anchors per block; None chooses it so that a block holds at most 2^22 scores.
+      loss: a lifted loss.
+      miner: (scores [rows, references], positives, where) -> (positives, negatives), boolean masks of
+        the pairs that stay. Its choice carries no gradient.
 
-    Returns: (values, weights), [batch] each. An anchor that is padding has weight 0.
+    Returns: a lifted loss, with the mined rule at `.rule`.
     """
-    batch, size = anchors.where.shape[0], references.where.shape[0]
-    if batch == 0 or size == 0:
-        return jnp.zeros(batch), jnp.zeros(batch)
-    if block is None:
-        block = max(1, min(batch, BLOCK_ENTRIES // size))
-    checks.whole("block", block)
-    by_id = anchors.ids is not None and references.ids is not None
 
-    def rows(some):
-        where = some.where[:, None] & references.where
-        if by_id:
-            where &= some.ids[:, None] != references.ids
-        scores = similarity(some.embeddings, references.embeddings)
-        if scores.shape != where.shape:
+    @functools.wraps(loss.rule)
+    def rule(scores, positives, where, *inputs, **settings):
+        positives, negatives = miner(jax.lax.stop_gradient(scores), positives, where)
+        return loss.rule(scores, positives, positives | negatives, *inputs, **settings)
+
+    return loss.lift(rule)
+
+
+def _sources(sources, batch, each, references):
+    """What further inputs are built from: per query, per document [batch, each, ...], per reference."""
+    found = []
+    for name, given in sources.items():
+        wanted = 2 if references is None else 3
+        if not isinstance(given, (tuple, list)) or len(given) != wanted:
+            kinds = ("the queries", "the documents", "the references")[:wanted]
             raise ValueError(
-                f"similarity must give scores of shape {where.shape}, got {scores.shape}"
+                f"{name} must be {wanted} arrays, for {', '.join(kinds)}, got {given!r:.80}"
             )
-        values, weights = rule(scores, where & same(some.keys, references.keys), where)
-        weights = jnp.where(some.where, weights, 0).astype(values.dtype)
-        return jnp.where(weights > 0, values, 0), weights
-
-    if block >= batch:
-        return rows(anchors)
-    padding = -batch % block
-    blocks = jax.tree.map(
-        lambda a: jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)).reshape(
-            -1, block, *a.shape[1:]
-        ),
-        anchors,
-    )
-    lifted = jax.lax.map(jax.checkpoint(rows), blocks)
-    return jax.tree.map(lambda a: a.reshape(-1)[:batch], lifted)
-
-
-def _reduced(
-    rule, settings, anchors, others, same, similarity, block, weights, axis_name, reduce_fn
-):
-    """From rows to what the loss returns. Padding is zeroed first: NaN in it must not reach a product."""
-    anchors, others = (
-        rows._replace(embeddings=jax.tree.map(functools.partial(_zeroed, rows.where), rows.embeddings))
-        for rows in (anchors, others)
-    )  # fmt: skip
-    values, counts = lift(
-        functools.partial(rule, **settings),
-        anchors,
-        others,
-        similarity=similarity,
-        same=same,
-        block=block,
-    )
-    if weights is not None:
-        weights = jnp.asarray(weights)
-        checks.shaped("weights", weights, counts.shape, "one per anchor")
-        counts = counts * weights
-    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, axis_name)
+        given = [jnp.asarray(a) for a in given]
+        for place, what in enumerate(("queries", "documents")):
+            if given[place].ndim == 0 or given[place].shape[0] != batch:
+                raise ValueError(
+                    f"{name}[{place}] must have {batch} rows, one per row of {what}, "
+                    f"got shape {given[place].shape}"
+                )
+        if each == 1 and given[1].ndim == given[0].ndim:
+            given[1] = given[1][:, None]
+        if given[1].ndim < 2 or given[1].shape[1] != each:
+            raise ValueError(
+                f"{name}[1] must be [{batch}, {each}, ...], one per document, got shape {given[1].shape}"
+            )
+        found.append((*given, None)[:3])
+    return tuple(tuple(ends[side] for ends in found) for side in range(3))
 
 
-def _same_labels(mine, theirs):
-    return mine[:, None] == theirs
+def equal_labels(mine, theirs):
+    """Which labels [rows] or [rows, c] equal which [references] or [references, c]: bool, all of c."""
+    same = mine[:, None] == theirs[None]
+    return same.all(axis=tuple(range(2, same.ndim)))
 
 
 def _same_pair(mine, theirs):
@@ -265,19 +282,15 @@ def _same_pair(mine, theirs):
     return by_query | ((document[:, None] == their_document) & named)
 
 
-def _with_references(others, references, where, ids):
+def _with_references(others, references, where, ids, inputs):
     """The gathered documents followed by further ones, which belong to no query."""
     references = jax.tree.map(jnp.asarray, references)
     size = _rows_of_embeddings("references", references)
     named = jnp.full(size, ids is not None)
     ids = jnp.zeros(size, jnp.int32) if ids is None else _column("reference_ids", ids, size)
     keys = jnp.zeros(size, jnp.int32), jnp.zeros(size, bool), ids, named
-    more = Rows(references, keys, None, _mask("reference_where", where, size))
+    more = Rows(references, keys, None, _mask("reference_where", where, size), inputs)
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b.astype(a.dtype)]), others, more)
-
-
-def _zeroed(where, leaf):
-    return jnp.where(where.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, 0)
 
 
 def _rows_of_embeddings(name, tree):
@@ -286,6 +299,15 @@ def _rows_of_embeddings(name, tree):
     if tree.ndim < 2 or not jnp.issubdtype(tree.dtype, jnp.number):
         raise ValueError(f"{name} must be [batch, dim] numbers, got {tree.dtype} {tree.shape}")
     return tree.shape[0]
+
+
+def _labels(name, array, rows, why):
+    array = jnp.asarray(array)
+    if array.ndim == 0 or array.shape[0] != rows or array.ndim > 2:
+        checks.shaped(name, array, (rows,), why)
+    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool):
+        raise ValueError(f"{name} must be numbers, got {array.dtype}")
+    return array
 
 
 def _column(name, array, rows, why=""):
@@ -311,20 +333,28 @@ def _axis(axis_name):
 
 def _only_known(loss, settings):
     if unknown := set(settings) - set(inspect.signature(loss).parameters):
-        own = inspect.signature(loss.rule).parameters.values()
-        own = ", ".join(p.name for p in own if p.kind is p.KEYWORD_ONLY) or "none of its own"
+        own = ", ".join(_keywords(loss.rule)) or "none of its own"
         raise TypeError(f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {own}")
 
 
-def _dressed(loss, rule, shared):
+def _keywords(rule):
+    """The names of a rule's hyperparameters."""
+    parameters = inspect.signature(rule).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+
+def _dressed(loss, rule, shared, sources=()):
     """Gives the loss its rule's name, a signature of every argument, and the shared documentation."""
-    own = [p for p in inspect.signature(rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [p for p in inspect.signature(rule).parameters.values() if p.kind is keyword]
+    own += [inspect.Parameter(name, keyword) for name in sources]
     common = [p for p in inspect.signature(loss).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    lifted_again = loss.lift
     functools.update_wrapper(loss, rule)
     del loss.__wrapped__  # inspect would show the rule's signature
     loss.__signature__ = inspect.Signature(common[:2] + own + common[2:])
     loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{textwrap.dedent(shared).strip()}\n"
-    loss.rule = rule
+    loss.rule, loss.lift = rule, lifted_again
     return loss
 
 
@@ -346,7 +376,10 @@ Raises: ValueError for shapes that do not fit, an axis that is not bound, a bloc
 _OVER_LABELS = """
 What every loss over labels takes:
   embeddings: [batch, dim], or a pytree that `similarity` takes.
-  labels: int [batch]; rows of equal labels are positives.
+  labels: [batch] or [batch, c], integers unless the loss says otherwise.
+  same: (labels of rows, labels of references) -> bool [rows, references], which pairs are positives;
+    equal labels unless told. One that shares any of several labels, say:
+    `lambda a, b: (a[:, None] & b[None]).any(-1)` for labels bool [batch, c].
   references: [m, dim], compared with in place of the batch (a queue): the same on every device.
   reference_labels: int [m].
   reference_where: bool [m], False for empty places.
