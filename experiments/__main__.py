@@ -1,13 +1,18 @@
 """python -m experiments                      lists the papers, a line each, and their last verdict
 python -m experiments PAPER --preset cpu   runs one
 python -m experiments PAPER --help         explains one: every setting with its default
+python -m experiments report               writes RESULTS.md from the results in runs/
+
+PAPER is a name from the list, or the file of an experiment of your own: path/to/mine.py
 """
 
 import argparse
 import dataclasses
 import importlib
+import importlib.util
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,7 +21,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from experiments import runner
+from experiments import report, runner
 
 
 def main(arguments=None):
@@ -25,10 +30,16 @@ def main(arguments=None):
     if not arguments or arguments[0] in ("-h", "--help"):
         list_papers(Console(), usage=bool(arguments))
         return 0
-    slug, *rest = arguments
-    if slug not in slugs():
-        return fail(f"no experiment {slug!r}: there are {', '.join(slugs())}")
-    module = importlib.import_module(f"experiments.{slug}")
+    name, *rest = arguments
+    if name == "report":
+        return write_report(rest)
+    if name not in slugs() and not name.endswith(".py"):
+        return fail(f"no experiment {name!r}: there are {', '.join(slugs())}")
+    try:
+        module = load(name)
+    except FileNotFoundError as error:
+        return fail(str(error))
+    slug = runner.slug(module)
     # The preset comes first: it gives the defaults that --help shows and the other options change.
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", default="cpu")
@@ -48,6 +59,7 @@ def main(arguments=None):
             preset=preset,
             seeds=options.seeds,
             workdir=options.workdir or Path("runs") / slug,
+            command=shlex.join(["python", "-m", "experiments", *arguments]),
         )
     except KeyboardInterrupt:
         return fail("interrupted: the same command goes on where this stood", code=130)
@@ -63,7 +75,9 @@ def parse(module, preset, arguments):
     @dataclasses.dataclass(frozen=True)
     class Options:
         preset: str = chosen  # which defaults: see the list above
-        seeds: int = 1  # how many seeds to run, from the config's seed upwards
+        seeds: int = runner.default_seeds(
+            module, chosen
+        )  # how many, from the config's seed upwards
         workdir: Path | None = None  # where everything goes; runs/PAPER unless told
         config: tyro.conf.OmitArgPrefixes[module.Config] = module.PRESETS[chosen]
 
@@ -74,6 +88,41 @@ def parse(module, preset, arguments):
         args=arguments,
         config=(tyro.conf.FlagConversionOff,),
     )
+
+
+def write_report(arguments):
+    """The command `report`."""
+    options = argparse.ArgumentParser(
+        prog="python -m experiments report", description=report.__doc__
+    )
+    options.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of workdirs (runs)"
+    )
+    options.add_argument("--out", type=Path, default=Path("RESULTS.md"), help="file (RESULTS.md)")
+    options = options.parse_args(arguments)
+    try:
+        count = report.write(options.runs, options.out)
+    except (FileNotFoundError, ValueError) as error:
+        return fail(str(error))
+    Console().print(f"{options.out}: {count} experiments", highlight=False)
+    return 0
+
+
+def load(name):
+    """The module of an experiment: one beside this file, or any file.
+
+    Raises: FileNotFoundError.
+    """
+    if not name.endswith(".py"):
+        return importlib.import_module(f"experiments.{name}")
+    path = Path(name).resolve()
+    if not path.exists():
+        raise FileNotFoundError(f"no file {name}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def list_papers(console, *, usage):

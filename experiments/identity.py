@@ -58,7 +58,8 @@ def sources(entry):
     files, queue = {}, [Path(entry), ROOT / "experiments/runner.py"]
     while queue:
         path = queue.pop()
-        name = str(path.relative_to(ROOT))
+        # An experiment may be anybody's file: it stands under its own name.
+        name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
         if name in files:
             continue
         text = path.read_text(encoding="utf-8")

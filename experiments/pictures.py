@@ -61,3 +61,38 @@ def curves(rows, *, x, y, panel, ceiling=None, log=True, title=None):
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
+
+
+def bars(rows, *, y, panel, title=None):
+    """A figure as a bar per arm with its interval, a panel per value of a key.
+
+    Args:
+      rows: dicts as `runner.summary` gives them: arm, keys, figures and their intervals.
+      y: the name of a figure.
+      panel: the name of a key.
+      title: above the panels.
+
+    Returns: a matplotlib figure.
+    """
+    from matplotlib.figure import Figure
+
+    panels = list(dict.fromkeys(row[panel] for row in rows))
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    most = max(sum(row[panel] == value for row in rows) for value in panels)
+    figure = Figure(figsize=(3.4 * len(panels), 1.2 + 0.32 * most), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for value, ax in zip(panels, axes, strict=True):
+        own = [row for row in rows if row[panel] == value]
+        heights = np.array([row[y] for row in own])
+        ends = np.array([row.get(f"{y} interval", [row[y]] * 2) for row in own])
+        colours = [COLOURS[arms.index(row["arm"]) % len(COLOURS)] for row in own]
+        reach = np.abs(ends - heights[:, None]).T
+        ax.barh([row["arm"] for row in own], heights, xerr=reach, color=colours, height=0.7)
+        ax.invert_yaxis()
+        ax.set_title(f"{panel}: {value}", fontsize=10)
+        ax.set_xlabel(y)
+        ax.set_xlim(0, None)
+        ax.grid(axis="x", alpha=0.3)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure

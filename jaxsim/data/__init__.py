@@ -1,6 +1,17 @@
 """Text for training and search: sources, tokens, batches. Loads tfds, grain and tokenizers when asked."""
 
+from jaxsim.data import negatives
+from jaxsim.data.baskets import Baskets, groceries, imports, retail
 from jaxsim.data.pipelines import batches
+from jaxsim.data.sessions import (
+    holds_pair,
+    item_counts,
+    pmi,
+    pmi_filter,
+    session_pairs,
+    synthetic_pairs,
+    without_outliers,
+)
 from jaxsim.data.sources import (
     docstrings,
     entity_mentions,
@@ -17,19 +28,34 @@ from jaxsim.data.tokens import (
     text_tokens,
     train_wordpiece,
 )
+from jaxsim.data.words import keep_probability, word2vec_keep_probability
 
 __all__ = [
     "SPECIAL",
+    "Baskets",
     "batches",
     "docstrings",
     "entity_mentions",
     "entity_tokens",
     "fingerprint",
     "glosses",
+    "groceries",
+    "holds_pair",
+    "imports",
+    "item_counts",
+    "keep_probability",
     "load_tokenizer",
     "mention_tokens",
+    "negatives",
     "padded",
+    "pmi",
+    "pmi_filter",
+    "retail",
     "save_tokenizer",
+    "session_pairs",
+    "synthetic_pairs",
     "text_tokens",
     "train_wordpiece",
+    "without_outliers",
+    "word2vec_keep_probability",
 ]

@@ -109,7 +109,11 @@ def _strings(source):
     )
 
 
-def _json_lines(folder, name):
+def lines_of(folder, name):
+    """The lines of a gzipped text file of JAXSIM_DATA, without their ends.
+
+    Raises: FileNotFoundError that says what is missing and where to put it.
+    """
     root = os.environ.get("JAXSIM_DATA")
     path = Path(root or "JAXSIM_DATA") / folder / name
     if root is None or not path.exists():
@@ -119,7 +123,11 @@ def _json_lines(folder, name):
             f"{folder}/{name}, or take the preset that needs no data"
         )
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+        return [line.rstrip("\n") for line in file]
+
+
+def _json_lines(folder, name):
+    return [json.loads(line) for line in lines_of(folder, name)]
 
 
 def _cache():

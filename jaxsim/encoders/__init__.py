@@ -2,6 +2,7 @@
 
 from jaxsim.encoders.cross_encoder import ClsCrossEncoder, EmbCrossEncoder, join, score_lists
 from jaxsim.encoders.functions import as_function
+from jaxsim.encoders.tables import in_out_tables
 from jaxsim.encoders.text import TextEncoder, cls, mean
 from jaxsim.encoders.transformer import Transformer
 
@@ -12,6 +13,7 @@ __all__ = [
     "Transformer",
     "as_function",
     "cls",
+    "in_out_tables",
     "join",
     "mean",
     "score_lists",

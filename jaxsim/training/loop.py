@@ -17,6 +17,7 @@ from jaxsim.numerics.spread import rows_of_batch, spread
 from jaxsim.storage import bar, write_json, write_text
 from jaxsim.training.checkpoints import Checkpoints
 from jaxsim.training.objective import check_objective
+from jaxsim.training.row_sparse import RowOptimizer, rows_of
 from jaxsim.training.step import Carry, make_step, on_devices
 
 LOG = logging.getLogger("jaxsim.training")
@@ -56,7 +57,7 @@ def fit(
       params: pytree of arrays.
       batches: an iterable of batches, dicts of arrays with `where` and `ids`; what jaxsim.data.batches
         gives, or anything with `iter` (with a workdir the iterator must have get_state, set_state).
-      optimizer: an optax transformation.
+      optimizer: an optax transformation, or a `RowOptimizer` for lookup tables.
       steps: how many; None takes len(batches).
       state: the objective's state at the start, or None.
       key: a jax.random key; None is jax.random.key(0).
@@ -151,7 +152,10 @@ def _run(
                     raise ValueError(
                         f"the batch size must be at least the {len(devices)} devices, got {rows}"
                     )
-                check_objective(objective, carry.params, batch, key=key, state=carry.state)
+                params = carry.params
+                if isinstance(optimizer, RowOptimizer):
+                    params = rows_of(params, optimizer.lookup(batch, key))
+                check_objective(objective, params, batch, key=key, state=carry.state)
                 if log is not None:
                     _cut_log(log, start)
                 progress = stack.enter_context(bar(steps * rows, label, "examples"))

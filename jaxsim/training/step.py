@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsim.training.objective import evaluate
+from jaxsim.training.row_sparse import RowOptimizer, rows_of
 
 
 class Carry(NamedTuple):
@@ -29,36 +30,46 @@ def make_step(objective, optimizer, *, axis_name="devices"):
 
     Args:
       objective: see jaxsim.training.objective.
-      optimizer: an optax transformation.
+      optimizer: an optax transformation, or a `RowOptimizer`: the objective then gets the rows that
+        it looks up in place of the tables.
       axis_name: of the devices.
 
     Returns: the per-device function. Its key is the run's: the step's number is folded in.
     """
 
-    def step(carry, batch, key):
-        def loss_of(params):
-            return evaluate(
-                objective,
-                params,
-                carry.state,
-                batch,
-                key=jax.random.fold_in(key, carry.step),
-                axis_name=axis_name,
-            )
+    by_rows = isinstance(optimizer, RowOptimizer)
 
-        (loss, (state, metrics)), gradient = jax.value_and_grad(loss_of, has_aux=True)(carry.params)
-        gradient, metrics = jax.lax.pmean((gradient, metrics), axis_name)
+    def step(carry, batch, key):
+        key = jax.random.fold_in(key, carry.step)
+        ids = optimizer.lookup(batch, key) if by_rows else None
+
+        def loss_of(params):
+            return evaluate(objective, params, carry.state, batch, key=key, axis_name=axis_name)
+
+        read = rows_of(carry.params, ids) if by_rows else carry.params
+        (loss, (state, metrics)), gradient = jax.value_and_grad(loss_of, has_aux=True)(read)
+        metrics = jax.lax.pmean(metrics, axis_name)
+        if by_rows:
+            # Every device's rows, with gradients that add up to the mean over devices.
+            gradient = jax.tree.map(lambda g: g / jax.lax.axis_size(axis_name), gradient)
+            ids, gradient = jax.lax.all_gather((ids, gradient), axis_name, tiled=True)
+        else:
+            gradient = jax.lax.pmean(gradient, axis_name)
         sound = carry.sound & jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
-        updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.params)
-        fresh = Carry(
-            optax.apply_updates(carry.params, updates),
-            optimizer_state,
-            state,
-            carry.step + 1,
-            sound,
-        )
-        kept = jax.tree.map(lambda new, old: jnp.where(sound, new, old), fresh, carry)
-        return kept._replace(sound=sound), loss, metrics
+
+        def unless_unsound(new, old):
+            return jax.tree.map(lambda new, old: jnp.where(sound, new, old), new, old)
+
+        if by_rows:  # the tables themselves are never copied
+            ids = jax.tree.map(lambda i, t: jnp.where(sound, i, t.shape[0]), ids, carry.params)
+            params, own = optimizer.update(ids, gradient, carry.optimizer, carry.params)
+            own = own._replace(count=unless_unsound(own.count, carry.optimizer.count))
+        else:
+            updates, own = optimizer.update(gradient, carry.optimizer, carry.params)
+            params = optax.apply_updates(carry.params, updates)
+            params, own = unless_unsound((params, own), (carry.params, carry.optimizer))
+        state, number = unless_unsound((state, carry.step + 1), (carry.state, carry.step))
+        return Carry(params, own, state, number, sound), loss, metrics
 
     return step
 

@@ -1,0 +1,188 @@
+"""Baskets for recommendation: what is learnt from, what is asked, and two tables trained on pairs.
+
+The configs of the experiments that use this have the fields that its functions name.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim import data, encoders, evaluation, losses, similarity, training
+from jaxsim.numerics import top_k, total
+
+
+class Split(NamedTuple):
+    """Sessions in the order of time, and the pairs of items that each part gives."""
+
+    names: list  # of the items
+    item_counts: np.ndarray  # int [items], training sessions that have each
+    pairs: np.ndarray  # int32 [pairs, 2], learnt from
+    counts: np.ndarray  # int [pairs]
+    removed: np.ndarray  # int32 [pairs, 2], taken out of training to be asked for
+    validation: np.ndarray  # int32 [pairs, 2], of later sessions
+    test: np.ndarray  # int32 [pairs, 2], of the latest
+
+
+SOURCES = {"groceries": data.groceries, "retail": data.retail, "imports": data.imports}
+
+
+def split(config, *, hidden=None):
+    """Sessions split by time, 80/10/10, each part filtered likewise; a tenth of the pairs is removed.
+
+    Args:
+      config: data, seed, min_count, min_pmi, removed.
+      hidden: bool [items], items that training must not see; None hides none.
+    """
+    baskets = SOURCES[config.data]()
+    sessions, items = data.without_outliers(baskets.sessions), len(baskets.names)
+    ends = [len(sessions) * part // 10 for part in (0, 8, 9, 10)]
+    parts = [sessions[a:b] for a, b in itertools.pairwise(ends)]
+    if hidden is not None:
+        parts[0] = [session[~hidden[session]] for session in parts[0]]
+    found, totals = [], []
+    for part in parts:
+        pairs, counts = data.session_pairs(part)
+        totals.append(data.item_counts(part, items))
+        kept = data.pmi_filter(
+            pairs, counts, totals[-1], len(part), min_count=config.min_count, min_pmi=config.min_pmi
+        )
+        found.append((pairs[kept], counts[kept]))
+    (pairs, counts), (validation, _), (test, _) = found
+    random = np.random.default_rng([config.seed, 1])
+    gone = random.random(len(pairs)) < config.removed
+    return Split(
+        baskets.names, totals[0], pairs[~gone], counts[~gone], pairs[gone], validation, test
+    )
+
+
+def truth(pairs, items):
+    """Each item's partners: int32 [items, most], -1 where it has fewer."""
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    both = both[np.lexsort((both[:, 1], both[:, 0]))]
+    sizes = np.bincount(both[:, 0], minlength=items)
+    found = np.full((items, max(sizes.max(initial=0), 1)), -1, np.int32)
+    found[np.arange(found.shape[1]) < sizes[:, None]] = both[:, 1]
+    return found
+
+
+def train(pairs, counts, item_counts, settings, keys, config, *, label):
+    """Both tables by SGNS, for several settings at once.
+
+    Args:
+      pairs, counts: as `Split` has them.
+      item_counts: for the noise and the subsampling.
+      settings: {"rate", "exponent", "threshold", "negatives"}, float [runs] each.
+      keys: jax.random keys [runs].
+      config: dim, batch, steps, snapshots, and negatives, the numbers to choose from.
+      label: of the progress bar.
+
+    Returns: {"in", "out"}: [snapshots, runs, items, dim].
+    """
+    most, batch = int(max(settings["negatives"])), config.batch
+    both, counts = jnp.asarray(pairs), jnp.asarray(counts, jnp.float32)
+    frequencies = item_counts / max(item_counts.sum(), 1)
+    kept = [data.word2vec_keep_probability(frequencies, t) for t in settings["threshold"]]
+    # A pair is seen where both ends are kept; each run draws by its own line of weights.
+    weights = [
+        counts * jnp.asarray(keep[both[:, 0]] * keep[both[:, 1]], jnp.float32) for keep in kept
+    ]
+    settings = {
+        "rate": jnp.asarray(settings["rate"]),
+        "negatives": jnp.asarray(settings["negatives"], jnp.int32),
+        "ends": jnp.stack([jnp.cumsum(w) / w.sum() for w in weights]),
+        "noise": jnp.stack(
+            [data.negatives.count_power(item_counts, e) for e in settings["exponent"]]
+        ),
+    }
+
+    def draw(setting):
+        def of(key):
+            which, side = jax.random.split(key)
+            rows = jnp.searchsorted(setting["ends"], jax.random.uniform(which, (batch,)))
+            rows = jnp.minimum(rows, len(both) - 1)
+            # Each pair predicts in both directions.
+            turned = jax.random.bernoulli(side, shape=(batch,))
+            one, other = (jnp.where(turned, both[rows, 1 - s], both[rows, s]) for s in (0, 1))
+            return {"target": one, "context": other, "where": jnp.ones(batch, bool), "ids": rows}
+
+        return of
+
+    def optimizer(setting):
+        def lookup(batch, key):
+            drawn = data.negatives.draw(
+                key, setting["noise"], (len(batch["context"]), most), without=batch["context"]
+            )
+            return {
+                "in": batch["target"],
+                "out": jnp.concatenate([batch["context"], drawn.ravel()]),
+            }
+
+        def rate(step):
+            return setting["rate"] * (1 - step / config.steps)
+
+        return training.sgd_rows(rate, lookup)
+
+    def objective(setting):
+        def loss(rows, batch, *, key, axis_name):
+            count = len(batch["context"])
+            seen, drawn = rows["out"][:count], rows["out"][count:]
+            used = jnp.broadcast_to(jnp.arange(most) < setting["negatives"], (count, most))
+            # A sum over pairs: one update of each, as if they came one by one.
+            return losses.sgns(
+                rows["in"], seen, drawn.reshape(count, most, -1), negative_where=used,
+                where=batch["where"], axis_name=axis_name, reduce_fn=total,
+            )  # fmt: skip
+
+        return loss
+
+    starts = jax.vmap(lambda key: encoders.in_out_tables(key, len(item_counts), config.dim))(keys)
+    return training.fit_seeds(
+        objective, starts, draw, optimizer=optimizer, settings=settings, keys=keys,
+        steps=config.steps, snapshots=config.snapshots, label=label,
+    )[0]  # fmt: skip
+
+
+def ranked(score, items, k, *, known=None, block=1024):
+    """The k best other items of every item: int [items, k], -1 where fewer have a score.
+
+    Args:
+      score: (item numbers [rows]) -> [rows, items]; what is -inf is never found.
+      items: how many.
+      k: how many to find.
+      known: int [pairs, 2], pairs that are not asked for; None asks for all.
+      block: items that are asked for at once.
+    """
+    known = np.empty((0, 2), int) if known is None else known
+    known = np.concatenate([known, known[:, ::-1]])
+    found = []
+    for start in range(0, items, block):
+        rows = np.arange(start, min(start + block, items))
+        scores = np.array(score(rows), np.float32)
+        scores[rows - start, rows] = -np.inf
+        own = known[(known[:, 0] >= start) & (known[:, 0] < start + block)]
+        scores[own[:, 0] - start, own[:, 1]] = -np.inf
+        values, ids = (np.asarray(a) for a in top_k(jnp.asarray(scores), k))
+        found.append(np.where(np.isneginf(values), -1, ids))
+    return np.concatenate(found)
+
+
+def between(queries, items, by=similarity.cosine):
+    """What `ranked` takes, from two tables [items, dim]: in-out or in-in is a choice of the two."""
+    return lambda rows: by(jnp.asarray(queries[rows]), jnp.asarray(items))
+
+
+def figures(ids, partners, k):
+    """Precision, recall and average precision at k, per query that has a partner."""
+    measures = {
+        "precision": evaluation.precision,
+        "recall": evaluation.recall,
+        "average precision": evaluation.average_precision,
+    }
+    asked = (partners >= 0).any(axis=1)
+    return {
+        name: np.asarray(measure(ids, partners, k, reduce_fn=None)[0])[asked]
+        for name, measure in measures.items()
+    }

@@ -1,0 +1,67 @@
+"""Market baskets from JAXSIM_DATA, and sessions that every machine has: modules imported together."""
+
+import ast
+import functools
+import sysconfig
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsim.data.sources import lines_of
+
+
+class Baskets(NamedTuple):
+    """Sessions in the order of time, and the items' names."""
+
+    sessions: list  # int32 arrays of item numbers
+    names: list  # strings, one per item
+
+
+def groceries():
+    """9,835 baskets of 169 named grocery items: from JAXSIM_DATA.
+
+    Raises: FileNotFoundError that says what is missing and where to put it.
+    """
+    return _numbered(line.split(",") for line in lines_of("baskets", "groceries.csv.gz"))
+
+
+def retail():
+    """79,345 baskets of a Belgian retailer, 15,983 items without names: from JAXSIM_DATA.
+
+    Raises: FileNotFoundError that says what is missing and where to put it.
+    Source: Brijs et al. 1999.
+    """
+    return _numbered(line.split() for line in lines_of("baskets", "retail_first90.dat.gz"))
+
+
+@functools.cache
+def imports():
+    """The modules that each file of the standard library imports: some thousand sessions, no data needed."""
+    root = Path(sysconfig.get_paths()["stdlib"])
+    sessions = []
+    for file in sorted([*root.glob("*.py"), *root.glob("*/*.py")]):
+        if {"site-packages", "dist-packages"} & set(file.parts):
+            continue
+        try:
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+        except (SyntaxError, UnicodeDecodeError):
+            continue  # files that test the parser
+        named = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                named |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                named.add(node.module.split(".")[0])
+        if len(named) > 1:
+            sessions.append(sorted(named))
+    # Folders stand together in the walk; a time order would not.
+    order = np.random.default_rng(0).permutation(len(sessions))
+    return _numbered(sessions[place] for place in order)
+
+
+def _numbered(sessions):
+    numbers, found = {}, []
+    for session in sessions:
+        found.append(np.array([numbers.setdefault(n, len(numbers)) for n in session], np.int32))
+    return Baskets(found, list(numbers))

@@ -1,0 +1,109 @@
+"""Which classes to draw as negatives: uniform, log-uniform, powers of counts; inside a jitted step.
+
+A sampler is its log-probabilities, float32 [classes], normalised.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+
+
+def count_power(counts, exponent):
+    """Each class with a probability proportional to count ** exponent.
+
+    0.75 is word2vec's; 0 is uniform over what occurs; below 0 rare classes are drawn more often.
+
+    Args:
+      counts: [classes], how often each occurs, >= 0; what never occurs is never drawn.
+      exponent: any number; may be traced.
+
+    Returns: float32 [classes] at least, log-probabilities; -inf for what is never drawn.
+    Source: Mikolov et al. 2013 (1310.4546), section 2.2; negative powers as Caselles-Dupre et al. 2018.
+    """
+    counts = jnp.asarray(counts)
+    checks.shaped("counts", counts, (None,))
+    seen = counts > 0
+    logits = exponent * jnp.log(jnp.where(seen, counts, 1).astype(jnp.result_type(float)))
+    return jax.nn.log_softmax(jnp.where(seen, logits, -jnp.inf))
+
+
+def uniform(classes):
+    """Each of the classes equally likely: float32 [classes], log-probabilities."""
+    checks.whole("classes", classes)
+    return jnp.full(classes, -jnp.log(classes))
+
+
+def log_uniform(classes):
+    """Zipf's law over classes sorted by falling frequency.
+
+        P(i) = log((i + 2) / (i + 1)) / log(classes + 1)
+
+    Args:
+      classes: how many.
+
+    Returns: float32 [classes], log-probabilities.
+    Source: as TensorFlow's log_uniform_candidate_sampler.
+    """
+    checks.whole("classes", classes)
+    ranks = jnp.arange(classes, dtype=jnp.result_type(float))
+    return jnp.log(jnp.log1p(1 / (ranks + 1))) - jnp.log(jnp.log(classes + 1.0))
+
+
+def draw(key, log_probabilities, shape, *, without=None):
+    """Draws classes with replacement, by the inverse of the cumulative distribution.
+
+    Args:
+      key: a jax.random key.
+      log_probabilities: [classes].
+      shape: of the result, such as (k,) for negatives that a batch shares, or (batch, k).
+      without: int, of the first axes of `shape`: a class that may not be drawn there. As if hits were
+        drawn again until none is left (word2vec's way), at no cost.
+
+    Returns: int32 [*shape].
+    Raises: ValueError for a `without` that does not fit.
+    """
+    probabilities = jnp.exp(jnp.asarray(log_probabilities))
+    checks.shaped("log_probabilities", probabilities, (None,))
+    ends = jnp.cumsum(probabilities)
+    place = jax.random.uniform(key, shape, ends.dtype)
+    if without is None:
+        place = place * ends[-1]
+    else:
+        without = jnp.asarray(without)
+        checks.shaped("without", without, tuple(shape[: without.ndim]), "the first axes of shape")
+        without = without.reshape(*without.shape, *[1] * (len(shape) - without.ndim))
+        # The forbidden class' stretch is cut out of the line and the rest closed up.
+        width = probabilities[without]
+        place = place * (ends[-1] - width)
+        place = jnp.where(place >= ends[without] - width, place + width, place)
+    last = jnp.max(jnp.where(probabilities > 0, jnp.arange(len(ends)), 0))
+    drawn = jnp.minimum(jnp.searchsorted(ends, place, side="right"), last).astype(jnp.int32)
+    if without is None:
+        return drawn
+    # Rounding may put a draw on the edge of the cut: then its neighbour that can be drawn is taken.
+    return jnp.where(drawn == without, _neighbour(probabilities, without), drawn)
+
+
+def log_expected_counts(log_probabilities, draws, *, distinct=False):
+    """The log of how often each class is expected among the draws: what sampled softmax subtracts.
+
+    Args:
+      log_probabilities: [...].
+      draws: how many there are; where they are distinct, how many tries they took.
+      distinct: the draws were repeated until they differed: -expm1(tries * log1p(-p)).
+
+    Returns: float [...].
+    """
+    if not distinct:
+        return log_probabilities + jnp.log(draws)
+    return jnp.log(-jnp.expm1(draws * jnp.log1p(-jnp.exp(log_probabilities))))
+
+
+def _neighbour(probabilities, without):
+    """The next class after `without` that has a probability, cyclically."""
+    count = probabilities.shape[0]
+    numbers = jnp.where(probabilities > 0, jnp.arange(count), count)
+    after = jax.lax.cummin(numbers, reverse=True)
+    after = jnp.where(after < count, after, after[0])
+    return after[(without + 1) % count].astype(jnp.int32)

@@ -1,0 +1,154 @@
+"""Items bought (or used) together: pairs of sessions, their filters, and pairs made up for cold items.
+
+A session is an int array of item numbers. Pairs are unordered, int32 [pairs, 2] with the smaller
+number first, with their counts int64 [pairs].
+"""
+
+import numpy as np
+
+from jaxsim.numerics import checks
+
+
+def without_outliers(sessions, *, quantile=0.999):
+    """The sessions of distinct items, without the few longest: those above a quantile of the lengths.
+
+    Args:
+      sessions: int arrays.
+      quantile: of the lengths; 1 keeps all.
+
+    Returns: a list of sorted int32 arrays of distinct items.
+    """
+    checks.probability("quantile", quantile)
+    distinct = [np.unique(np.asarray(session, np.int32)) for session in sessions]
+    if not distinct:
+        return []
+    most = np.quantile([len(session) for session in distinct], quantile)
+    return [session for session in distinct if len(session) <= most]
+
+
+def session_pairs(sessions):
+    """All unordered pairs of distinct items of a session, and how many sessions have each.
+
+    Args:
+      sessions: int arrays; an item that occurs twice in one counts once.
+
+    Returns: (pairs int32 [pairs, 2], counts int64 [pairs]), sorted.
+    """
+    sessions = [np.unique(np.asarray(session, np.int64)) for session in sessions]
+    size = max((int(session[-1]) + 1 for session in sessions if len(session)), default=0)
+    if any(len(session) and session[0] < 0 for session in sessions):
+        raise ValueError("sessions must hold item numbers of at least 0, got negative ones")
+    by_length = {}
+    for session in sessions:
+        if len(session) > 1:
+            by_length.setdefault(len(session), []).append(session)
+    found = [np.empty(0, np.int64)]
+    for length, members in by_length.items():
+        first, second = np.triu_indices(length, 1)
+        block = np.stack(members)
+        found.append((block[:, first] * size + block[:, second]).ravel())
+    codes, counts = np.unique(np.concatenate(found), return_counts=True)
+    pairs = np.stack(np.divmod(codes, max(size, 1)), axis=1).astype(np.int32)
+    return pairs, counts
+
+
+def item_counts(sessions, items):
+    """How many sessions have each item: int64 [items]."""
+    counts = np.zeros(items, np.int64)
+    for session in sessions:
+        counts[np.unique(session)] += 1
+    return counts
+
+
+def pmi(pairs, counts, item_counts, num_sessions):
+    """Pointwise mutual information of pairs, in nats.
+
+        log( (n_ij / T) / ((n_i / T) (n_j / T)) )
+
+    Args:
+      pairs: int [pairs, 2].
+      counts: n_ij [pairs], at least 1.
+      item_counts: n_i [items], sessions that have the item.
+      num_sessions: T.
+
+    Returns: float64 [pairs].
+    """
+    checks.shaped("pairs", pairs, (None, 2))
+    checks.shaped("counts", counts, (len(pairs),), "one per pair")
+    checks.whole("num_sessions", num_sessions)
+    one, other = (np.asarray(item_counts, np.float64)[side] for side in np.asarray(pairs).T)
+    return np.log(np.asarray(counts) * num_sessions / (one * other))
+
+
+def pmi_filter(pairs, counts, item_counts, num_sessions, *, min_count=3, min_pmi=0.0):
+    """Which pairs stay: seen often enough, and more often than chance.
+
+    Args:
+      pairs, counts, item_counts, num_sessions: as in `pmi`.
+      min_count: sessions that must have the pair.
+      min_pmi: nats that its information must have.
+
+    Returns: bool [pairs].
+    Source: Kvernadze et al. 2022 (2211.14982), the filters of the training pairs.
+    """
+    information = pmi(pairs, counts, item_counts, num_sessions)
+    return (np.asarray(counts) >= min_count) & (information >= min_pmi)
+
+
+def holds_pair(pairs, others):
+    """Which unordered pairs are among others: bool [pairs]."""
+    if len(others) == 0 or len(pairs) == 0:
+        return np.zeros(len(pairs), bool)
+    size = int(max(np.max(pairs), np.max(others))) + 1
+    one, other = (np.sort(np.asarray(a, np.int64), axis=1) for a in (pairs, others))
+    return np.isin(one[:, 0] * size + one[:, 1], other[:, 0] * size + other[:, 1])
+
+
+def synthetic_pairs(pairs, counts, neighbours, similarities, *, gamma, threshold=0.0, without=()):
+    """Pairs for items that were seldom or never bought: similar items in the place of bought ones.
+
+        one item replaced    floor(gamma * n_ab * s(a, a'))
+        both replaced        floor(gamma * n_ab * (s(a, a') + s(b, b')) / 2)
+
+    A count of 0 adds nothing; what several pairs give is added up; a pair that was seen itself, or of
+    an item with itself, is left out.
+
+    Args:
+      pairs: int [pairs, 2], of the training sessions alone.
+      counts: [pairs].
+      neighbours: int [items, k], the most similar other items of each; -1 is none.
+      similarities: [items, k], in [0, 1].
+      gamma: in (0, 1), how much a made-up pair counts against a real one.
+      threshold: the least similarity that replaces an item.
+      without: int [others, 2], pairs that must not be made, such as those held out.
+
+    Returns: (pairs int32 [made, 2], counts int64 [made]).
+    Source: Kvernadze et al. 2022 (2211.14982), data augmentation.
+    """
+    pairs, counts = np.asarray(pairs), np.asarray(counts)
+    neighbours, similarities = np.asarray(neighbours), np.asarray(similarities, np.float64)
+    checks.shaped("pairs", pairs, (None, 2))
+    checks.shaped("counts", counts, (len(pairs),), "one per pair")
+    checks.shaped("similarities", similarities, neighbours.shape, "one per neighbour")
+    checks.probability("gamma", gamma)
+    # Each end may stay (similarity none) or become any of its k neighbours.
+    ends = []
+    for side in (0, 1):
+        own = pairs[:, side]
+        names = np.concatenate([own[:, None], neighbours[own]], axis=1)
+        alike = np.concatenate([np.full((len(own), 1), np.nan), similarities[own]], axis=1)
+        alike[:, 1:][(alike[:, 1:] < threshold) | (neighbours[own] < 0)] = -1
+        ends.append((names, alike))
+    (left, left_alike), (right, right_alike) = ends
+    both = np.stack(np.broadcast_arrays(left_alike[:, :, None], right_alike[:, None, :]))
+    replaced = ~np.isnan(both)
+    alike = np.where(replaced, both, 0).sum(axis=0) / np.maximum(replaced.sum(axis=0), 1)
+    made = np.floor(gamma * counts[:, None, None] * alike + 1e-9).astype(np.int64)
+    names = np.stack(np.broadcast_arrays(left[:, :, None], right[:, None, :]), axis=-1)
+    kept = replaced.any(axis=0) & ~(both == -1).any(axis=0) & (made > 0)
+    kept &= names[..., 0] != names[..., 1]
+    names, made = np.sort(names[kept], axis=1), made[kept]
+    distinct, group = np.unique(names, axis=0, return_inverse=True)
+    totals = np.bincount(group.ravel(), made, minlength=len(distinct)).astype(np.int64)
+    fresh = ~holds_pair(distinct, pairs) & ~holds_pair(distinct, np.asarray(without))
+    return distinct[fresh].astype(np.int32), totals[fresh]

@@ -1,0 +1,181 @@
+"""Losses of words and items in two tables: skip-gram with negative sampling, sampled softmax.
+
+    targets [batch, dim], contexts [batch, dim], negatives [k, dim] or [batch, k, dim] -> loss
+
+The rows come from two tables that stay apart: what one predicts with, and what is predicted. Rows are
+looked up by the caller, so that an optimiser can update just these (jaxsim.training.sparse_rows).
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.norms import at_least_float32
+from jaxsim.numerics.reductions import mean
+
+
+def sgns(
+    targets,
+    contexts,
+    negatives,
+    *,
+    negative_where=None,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """Skip-gram with negative sampling: a pair that was seen against pairs that were drawn, in nats.
+
+        value_i = -log sigmoid(v_i . u_i) - sum_k log sigmoid(-v_i . n_ik)
+
+    The negatives are summed, not averaged, so that their number and the learning rate stay apart.
+
+    Args:
+      targets: v [batch, dim], rows of the input table.
+      contexts: u [batch, dim], rows of the output table.
+      negatives: [k, dim], shared by the batch, or [batch, k, dim]; rows of the output table.
+      negative_where: bool [batch, k], False for a draw that hit what it must not (`not_hits`).
+      where: bool [batch], False for padding.
+      weights: [batch], such as how often the pair was seen.
+      axis_name: the named axis over which the batch is split.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: per example.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound.
+    Source: Mikolov et al. 2013 (1310.4546), equation 4.
+    """
+    targets, contexts, where = _rows(targets, contexts, where, axis_name)
+    drawn = _scores(targets, negatives)
+    kept = _mask("negative_where", negative_where, drawn.shape)
+    seen = jax.nn.softplus(-jnp.sum(targets * contexts, axis=-1))
+    unseen = jnp.where(kept, jax.nn.softplus(drawn), 0).sum(axis=1)
+    return _reduced(seen + unseen, where, weights, axis_name, reduce_fn)
+
+
+def sampled_softmax(
+    queries,
+    targets,
+    negatives,
+    *,
+    target_log_counts,
+    negative_log_counts,
+    target_bias=None,
+    negative_bias=None,
+    negative_where=None,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """Softmax cross-entropy over all classes, estimated from a few drawn ones, in nats.
+
+        value_i = log( e^{t_i} + sum_k e^{n_ik} ) - t_i,
+        t_i = q_i . w_{y_i} + b_{y_i} - log E[count of y_i],    n_ik likewise for the classes drawn
+
+    With every other class drawn once and equal counts it is the full softmax.
+
+    Args:
+      queries: q [batch, dim].
+      targets: rows of the output table for the classes that are right, [batch, dim].
+      negatives: rows for the classes drawn, [k, dim] (shared by the batch) or [batch, k, dim].
+      target_log_counts: [batch], log of how often the sampler is expected to draw the right class.
+      negative_log_counts: [k] or [batch, k], the same for the classes drawn.
+      target_bias, negative_bias: b of both, [batch] and [k] or [batch, k]; None is 0.
+      negative_where: bool [batch, k], False for a draw that is the row's own class (`not_hits`).
+      where: bool [batch], False for padding.
+      weights: [batch].
+      axis_name: the named axis over which the batch is split.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: per example.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound.
+    Source: Jean et al. 2015 (1412.2007), section 3; the correction by expected counts as TensorFlow has it.
+    """
+    queries, targets, where = _rows(queries, targets, where, axis_name)
+    drawn = _scores(queries, negatives)
+    right = jnp.sum(queries * targets, axis=-1)
+    for sign, name, row in (
+        (1, "target_bias", target_bias),
+        (-1, "target_log_counts", target_log_counts),
+    ):
+        right = right + sign * _per(name, row, right.shape)
+    for sign, name, row in (
+        (1, "negative_bias", negative_bias),
+        (-1, "negative_log_counts", negative_log_counts),
+    ):
+        drawn = drawn + sign * _per(name, row, drawn.shape)
+    kept = _mask("negative_where", negative_where, drawn.shape)
+    scores = jnp.concatenate([right[:, None], drawn], axis=1)
+    kept = jnp.concatenate([jnp.ones_like(kept[:, :1]), kept], axis=1)
+    return _reduced(log_sum_exp(scores, kept) - right, where, weights, axis_name, reduce_fn)
+
+
+def not_hits(target_ids, negative_ids):
+    """Which draws are not the row's own class: accidental hits are no negatives.
+
+    Args:
+      target_ids: int [batch], or [batch, c] where a row has several classes of its own.
+      negative_ids: int [k], shared by the batch, or [batch, k].
+
+    Returns: bool [batch, k].
+    """
+    target_ids, negative_ids = jnp.asarray(target_ids), jnp.asarray(negative_ids)
+    own = target_ids.reshape(target_ids.shape[0], -1)
+    drawn = negative_ids if negative_ids.ndim == 2 else negative_ids[None]
+    return (own[:, :, None] != drawn[:, None, :]).all(axis=1)
+
+
+def _rows(one, other, where, axis_name):
+    one, other = at_least_float32(one), at_least_float32(other)
+    if one.ndim != 2:
+        raise ValueError(f"the first argument must be [batch, dim], got shape {one.shape}")
+    checks.shaped("the second argument", other, one.shape, "one row per row of the first")
+    if axis_name is not None:
+        checks.bound(axis_name)
+    where = _mask("where", where, one.shape[:1])
+    return jnp.where(where[:, None], one, 0), jnp.where(where[:, None], other, 0), where
+
+
+def _scores(rows, negatives):
+    negatives = at_least_float32(negatives)
+    batch, dim = rows.shape
+    if negatives.ndim == 2:
+        checks.shaped("negatives", negatives, (None, dim), "of the rows' dimension")
+        return jnp.matmul(rows, negatives.T, precision="highest")
+    checks.shaped("negatives", negatives, (batch, None, dim), "some per row")
+    return jnp.einsum("bd,bkd->bk", rows, negatives, precision="highest")
+
+
+def _per(name, row, shape):
+    """An optional value per entry of `shape`; [k] is shared by the rows of [batch, k]."""
+    if row is None:
+        return 0
+    row = jnp.asarray(row)
+    if row.shape not in (shape, shape[-1:]):
+        raise ValueError(
+            f"{name} must be {list(shape)} or {list(shape[-1:])}, got shape {row.shape}"
+        )
+    return row
+
+
+def _mask(name, where, shape):
+    if where is None:
+        return jnp.ones(shape, bool)
+    where = jnp.asarray(where)
+    checks.shaped(name, where, shape)
+    checks.booleans(name, where)
+    return where
+
+
+def _reduced(values, where, weights, axis_name, reduce_fn):
+    counts = where.astype(values.dtype)
+    if weights is not None:
+        weights = jnp.asarray(weights)
+        checks.shaped("weights", weights, where.shape, "one per row")
+        counts = counts * weights
+    values = jnp.where(counts > 0, values, 0)
+    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, axis_name)
