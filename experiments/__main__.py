@@ -16,12 +16,14 @@ import shlex
 import sys
 from pathlib import Path
 
+import jax
 import tyro
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
 from experiments import report, runner
+from jaxsim.data.sources import cache_folder
 
 
 def main(arguments=None):
@@ -50,6 +52,7 @@ def main(arguments=None):
     arms = options.config.arms or tuple(module.ARMS)
     if unknown := set(arms) - set(module.ARMS):
         return fail(f"no arm {sorted(unknown)[0]!r} of {slug}: there are {', '.join(module.ARMS)}")
+    keep_compiled()
     logging.basicConfig(level=logging.WARNING, handlers=[RichHandler(show_path=False)])
     logging.getLogger("jaxsim").setLevel(logging.INFO)
     try:
@@ -66,6 +69,12 @@ def main(arguments=None):
     except (ValueError, FileNotFoundError) as error:
         return fail(str(error))
     return 0
+
+
+def keep_compiled():
+    """Keeps compiled programs: arms and seeds that differ in numbers alone then compile once."""
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
 
 
 def parse(module, preset, arguments):

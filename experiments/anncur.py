@@ -48,7 +48,8 @@ class Config:
     dim: int = 64
     layers: int = 2
     heads: int = 2
-    dropout: float = 0.1
+    dual_dropout: float = 0.1
+    cross_dropout: float = 0.0  # in the [EMB] head's dot product it is mostly noise
     head: str = "emb"  # of the cross-encoder: emb (the paper's proposal) or cls
     temperature: float = 0.05  # of the dual encoder's InfoNCE
     dual_steps: int = 600

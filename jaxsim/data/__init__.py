@@ -1,8 +1,12 @@
-"""Text for training and search: sources, tokens, batches. Loads tfds, grain and tokenizers when asked."""
+"""Text and images for training and search: sources, tokens, views, batches. Loads tfds, grain and
+tokenizers when asked.
+"""
 
-from jaxsim.data import negatives
+from jaxsim.data import augment, negatives
 from jaxsim.data.baskets import Baskets, groceries, imports, retail
+from jaxsim.data.images import Images, cifar10_subset, digits, omniglot
 from jaxsim.data.pipelines import batches
+from jaxsim.data.samplers import array_batches, class_batches
 from jaxsim.data.sessions import (
     holds_pair,
     item_counts,
@@ -33,7 +37,13 @@ from jaxsim.data.words import keep_probability, word2vec_keep_probability
 __all__ = [
     "SPECIAL",
     "Baskets",
+    "Images",
+    "array_batches",
+    "augment",
     "batches",
+    "cifar10_subset",
+    "class_batches",
+    "digits",
     "docstrings",
     "entity_mentions",
     "entity_tokens",
@@ -47,6 +57,7 @@ __all__ = [
     "load_tokenizer",
     "mention_tokens",
     "negatives",
+    "omniglot",
     "padded",
     "pmi",
     "pmi_filter",

@@ -35,7 +35,7 @@ def docstrings(split, *, config="all"):
     import tensorflow_datasets as tfds
 
     found = "-".join(f"{name}{version}" for name, version in corpus.versions().items())
-    folder = _cache() / "docstrings" / f"{config}-{found}"
+    folder = cache_folder() / "docstrings" / f"{config}-{found}"
     if not folder.exists():
         from jaxsim.data.builders import build
 
@@ -109,8 +109,8 @@ def _strings(source):
     )
 
 
-def lines_of(folder, name):
-    """The lines of a gzipped text file of JAXSIM_DATA, without their ends.
+def prepared_path(folder, name):
+    """The path of a file in JAXSIM_DATA.
 
     Raises: FileNotFoundError that says what is missing and where to put it.
     """
@@ -122,13 +122,41 @@ def lines_of(folder, name):
             f'no prepared dataset "{folder}": {where}; point JAXSIM_DATA at a folder that holds '
             f"{folder}/{name}, or take the preset that needs no data"
         )
-    with gzip.open(path, "rt", encoding="utf-8") as file:
+    return path
+
+
+def prepared_tfds(name):
+    """The folder of a TFDS set that is there in array_record form, such as "omniglot/3.0.0".
+
+    Looked for in JAXSIM_DATA's tfds/, TFDS_DATA_DIR and ~/tensorflow_datasets; nothing is downloaded.
+
+    Raises: FileNotFoundError that says what is missing and where to put it.
+    """
+    data = os.environ.get("JAXSIM_DATA")
+    roots = [Path(data) / "tfds"] if data else []
+    roots.append(Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"))
+    for root in roots:
+        if any((root / name).glob("*.array_record*")):
+            return root / name
+    raise FileNotFoundError(
+        f'no prepared dataset "{name}" in {" or ".join(map(str, roots))}: point JAXSIM_DATA at a '
+        f"folder that holds tfds/{name} in array_record form, or take the preset that needs no data"
+    )
+
+
+def lines_of(folder, name):
+    """The lines of a gzipped text file of JAXSIM_DATA, without their ends.
+
+    Raises: FileNotFoundError as `prepared_path`.
+    """
+    with gzip.open(prepared_path(folder, name), "rt", encoding="utf-8") as file:
         return [line.rstrip("\n") for line in file]
+
+
+def cache_folder():
+    """Where what is built here is kept: JAXSIM_CACHE, or ~/.cache/jaxsim."""
+    return Path(os.environ.get("JAXSIM_CACHE") or Path.home() / ".cache/jaxsim")
 
 
 def _json_lines(folder, name):
     return [json.loads(line) for line in lines_of(folder, name)]
-
-
-def _cache():
-    return Path(os.environ.get("JAXSIM_CACHE") or Path.home() / ".cache/jaxsim")

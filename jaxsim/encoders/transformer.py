@@ -16,6 +16,10 @@ class Transformer(nn.Module):
 
     Positions count the real tokens, so that padding changes nothing wherever it stands: behind a
     text, or between two that were joined. A row without tokens gives finite values.
+
+    A small model on little text does not find out by itself that equal words in two texts matter. With
+    `matching` of about 1, and places that start small beside the tokens, equal tokens attend to each
+    other from the start (Trockman and Kolter 2023, 2305.09828: mimetic initialisation).
     """
 
     vocabulary: int
@@ -30,6 +34,10 @@ class Transformer(nn.Module):
     )
     dropout: float = 0.1
     initial: float = 0.02  # standard deviation of the weights at the start
+    place_initial: float | None = (
+        None  # of the positions' and segments' embeddings; None is `initial`
+    )
+    matching: float = 0.0  # above 0 the same orthogonal matrix, times this, starts queries and keys
     dtype: jnp.dtype = jnp.float32  # of the arithmetic; parameters, norms and softmax are float32
 
     @nn.compact
@@ -66,14 +74,19 @@ class Transformer(nn.Module):
             )
         places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
         segments = jnp.zeros_like(tokens) if segments is None else segments
+        small = self.initial if self.place_initial is None else self.place_initial
         x = sum(
-            nn.Embed(size, self.dim, embedding_init=self._initial(), dtype=jnp.float32, name=name)(
-                ids
-            )
-            for name, size, ids in (
-                ("tokens", self.vocabulary, tokens),
-                ("positions", self.max_length, places),
-                ("segments", self.segments, segments),
+            nn.Embed(
+                size,
+                self.dim,
+                embedding_init=nn.initializers.truncated_normal(deviation),
+                dtype=jnp.float32,
+                name=name,
+            )(ids)
+            for name, size, ids, deviation in (
+                ("tokens", self.vocabulary, tokens, self.initial),
+                ("positions", self.max_length, places, small),
+                ("segments", self.segments, segments, small),
             )
         )
         if self.norm == "post":
@@ -89,6 +102,8 @@ class Transformer(nn.Module):
                 self.dropout,
                 self.initial,
                 self.dtype,
+                self.matching,
+                number,
                 name=f"layer_{number}",
             )(x, where, positions=positions if last else None, deterministic=deterministic)
             states.append(x)
@@ -96,9 +111,6 @@ class Transformer(nn.Module):
             states = [_norm("norm")(x)] if not all_layers else _normed(states, _norm("norm"))
         states = [x.astype(self.dtype) for x in states]
         return states if all_layers else states[-1]
-
-    def _initial(self):
-        return nn.initializers.truncated_normal(self.initial)
 
 
 class Block(nn.Module):
@@ -113,6 +125,8 @@ class Block(nn.Module):
     dropout: float
     initial: float
     dtype: jnp.dtype
+    matching: float = 0.0
+    number: int = 0  # of the layer: each has its own orthogonal matrix
 
     @nn.compact
     def __call__(self, x, where, *, positions, deterministic):
@@ -141,20 +155,27 @@ class Block(nn.Module):
         # A row without tokens looks at all of its padding: finite, and masked by whoever pools it.
         seen = (where | ~where.any(axis=1, keepdims=True))[:, None, None, :]
         mixed = jax.nn.dot_product_attention(
-            split(self._dense(dim, "query")(asking)),
-            split(self._dense(dim, "key")(told)),
+            split(self._dense(dim, "query", self._alike())(asking)),
+            split(self._dense(dim, "key", self._alike())(told)),
             split(self._dense(dim, "value")(told)),
             mask=seen,
         )
         return self._dense(dim, "attention_out")(mixed.reshape(*mixed.shape[:2], dim))
 
-    def _dense(self, size, name):
-        return nn.Dense(
-            size,
-            kernel_init=nn.initializers.truncated_normal(self.initial),
-            dtype=self.dtype,
-            name=name,
-        )
+    def _dense(self, size, name, start=None):
+        start = start or nn.initializers.truncated_normal(self.initial)
+        return nn.Dense(size, kernel_init=start, dtype=self.dtype, name=name)
+
+    def _alike(self):
+        """The start that queries and keys share: their product is then matching ** 2 times the identity."""
+        if not self.matching:
+            return None
+
+        def start(_, shape, dtype=jnp.float32):
+            own = jax.random.key(self.number)  # not the parameter's: both must get the same
+            return nn.initializers.orthogonal(self.matching)(own, shape, dtype)
+
+        return start
 
 
 def _norm(name):

@@ -1,7 +1,12 @@
 """Figures from rankings and scores: arrays in, numbers out."""
 
 from jaxsim.evaluation.bootstrap import interval
+from jaxsim.evaluation.class_retrieval import class_recall, map_at_r, r_precision
+from jaxsim.evaluation.classification import knn_accuracy, linear_probe
+from jaxsim.evaluation.clustering import Clusters, class_nmi, kmeans, nmi
 from jaxsim.evaluation.ranking import (
+    average_precision,
+    precision,
     recall,
     reciprocal_rank,
     score_recall,
@@ -10,7 +15,18 @@ from jaxsim.evaluation.ranking import (
 )
 
 __all__ = [
+    "Clusters",
+    "average_precision",
+    "class_nmi",
+    "class_recall",
     "interval",
+    "kmeans",
+    "knn_accuracy",
+    "linear_probe",
+    "map_at_r",
+    "nmi",
+    "precision",
+    "r_precision",
     "recall",
     "reciprocal_rank",
     "score_recall",

@@ -1,4 +1,4 @@
-"""Recall and reciprocal rank: of a returned ranking, whose order is kept, or of scores, with ties.
+"""Recall, precision, average precision and reciprocal rank: of a returned ranking, whose order is kept, or of scores, with ties.
 
 Scores that tie have no order, so that a policy has to choose one:
 
@@ -36,6 +36,37 @@ def recall(ids, truth, k, *, reduce_fn=mean):
     hits, relevant = _hits(ids, truth)
     checks.at_most("k", k, hits.shape[1], "the number of items returned")
     return _reduced(hits[:, :k].sum(axis=1) / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
+
+
+def precision(ids, truth, k, *, reduce_fn=mean):
+    """precision@k: the part of the first k returned that is relevant; fewer returned are misses.
+
+    Args:
+      ids, truth, k, reduce_fn: as in `recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item.
+    """
+    hits, relevant = _hits(ids, truth)
+    checks.at_most("k", k, hits.shape[1], "the number of items returned")
+    return _reduced(hits[:, :k].mean(axis=1), relevant > 0, reduce_fn)
+
+
+def average_precision(ids, truth, k, *, reduce_fn=mean):
+    """AP@k: the mean of precision@j over the places j <= k of relevant items.
+
+        sum_{j <= k} relevant_j precision@j / min(k, number of relevant items)
+
+    Args:
+      ids, truth, k, reduce_fn: as in `recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item: MAP@k.
+    """
+    hits, relevant = _hits(ids, truth)
+    checks.at_most("k", k, hits.shape[1], "the number of items returned")
+    hits = hits[:, :k]
+    precisions = jnp.cumsum(hits, axis=1) / jnp.arange(1, k + 1)
+    value = (hits * precisions).sum(axis=1) / jnp.clip(relevant, 1, k)
+    return _reduced(value, relevant > 0, reduce_fn)
 
 
 def reciprocal_rank(ids, truth, *, k=None, reduce_fn=mean):

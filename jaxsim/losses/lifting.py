@@ -220,27 +220,6 @@ def over_pairs(rule=None, *, similarity=cosine, inputs=None):
     return _dressed(loss, rule, _OVER_PAIRS, tuple(builders))
 
 
-def mined(loss, miner):
-    """The loss on the pairs that a miner keeps, block by block.
-
-        hard = mined(losses.info_nce, lambda scores, positives, where: (positives, where & ~positives))
-
-    Args:
-      loss: a lifted loss.
-      miner: (scores [rows, references], positives, where) -> (positives, negatives), boolean masks of
-        the pairs that stay. Its choice carries no gradient.
-
-    Returns: a lifted loss, with the mined rule at `.rule`.
-    """
-
-    @functools.wraps(loss.rule)
-    def rule(scores, positives, where, *inputs, **settings):
-        positives, negatives = miner(jax.lax.stop_gradient(scores), positives, where)
-        return loss.rule(scores, positives, positives | negatives, *inputs, **settings)
-
-    return loss.lift(rule)
-
-
 def _sources(sources, batch, each, references):
     """What further inputs are built from: per query, per document [batch, each, ...], per reference."""
     found = []

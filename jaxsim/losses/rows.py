@@ -41,7 +41,8 @@ def lift(
       block: anchors per block; None chooses it so that a block holds at most 2^22 scores.
       axis_name: over which the anchors are split; it numbers the rows for their keys.
 
-    Returns: a list of (values, weights), [batch] each. An anchor that is padding has weight 0.
+    Returns: a list of (values, weights), [batch] each. An anchor that is padding has weight 0. A rule's
+    values may have further axes, for a reduction of its own.
     """
     batch, size = anchors.where.shape[0], references.where.shape[0]
     if block is None:
@@ -68,7 +69,7 @@ def lift(
     numbers = row_ids(batch, axis_name)
     if batch == 0 or size == 0:
         shapes = jax.eval_shape(rows, *jax.tree.map(_one_row, (anchors, numbers)))
-        return jax.tree.map(lambda a: jnp.zeros(batch, a.dtype), shapes)
+        return jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), shapes)
     if block >= batch:
         return rows(anchors, numbers)
     padding = -batch % block
@@ -79,12 +80,13 @@ def lift(
         (anchors, numbers),
     )
     lifted = jax.lax.map(lambda some: jax.checkpoint(rows)(*some), blocks)
-    return jax.tree.map(lambda a: a.reshape(-1)[:batch], lifted)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:batch], lifted)
 
 
 def _counted(where, values, weights):
     weights = jnp.where(where, weights, 0).astype(values.dtype)
-    return jnp.where(weights > 0, values, 0), weights
+    counted = (weights > 0).reshape(-1, *[1] * (values.ndim - 1))
+    return jnp.where(counted, values, 0), weights
 
 
 def _as_list(parts):

@@ -1,13 +1,17 @@
 """Softmax cross-entropy over scores: InfoNCE and its forms.
 
-queries [batch, dim], documents [batch, dim] -> loss          (info_nce, symmetric_info_nce)
-scores [batch, candidates] -> loss                            (list_softmax, for cross-encoders)
+queries [batch, dim], documents [batch, dim] or [batch, 1 + negatives, dim] -> loss
+scores [batch, candidates] -> loss                      (list_softmax, for cross-encoders)
+
+What puts queries among the candidates is in directions.py, what weighs negatives in hardness.py.
 """
 
+import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.examples import mask_of_lists, of_lists, reduced
 from jaxsim.losses.lifting import over_pairs
-from jaxsim.numerics import checks
+from jaxsim.numerics import checks, masked
 from jaxsim.numerics.masked import log_sum_exp
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
@@ -33,6 +37,27 @@ def info_nce(scores, positives, where, *, temperature=0.05):
     checks.positive("temperature", temperature)
     scores = scores / temperature
     return log_sum_exp(scores, where) - log_sum_exp(scores, positives), positives.any(axis=1)
+
+
+@over_pairs
+def multi_positive_info_nce(scores, positives, where, *, temperature=0.05):
+    """`info_nce` where a query must pick each of its documents, not any of them.
+
+        value_i = log sum_{j in where_i} exp(s_ij / temperature) - mean_{j in positives_i} s_ij / temperature
+
+    The positives of a query compete with each other: with P of them the value is at least log P.
+    `pair_info_nce` leaves the others out. With one positive all three are the same. Counts the queries
+    that have a positive.
+
+    Args:
+      temperature: divides the scores, > 0; may be traced.
+
+    Source: Khosla et al. 2020 (2004.11362), equation 2, on pairs.
+    """
+    checks.positive("temperature", temperature)
+    scores = scores / temperature
+    values = log_sum_exp(scores, where) - masked.mean(scores, positives)
+    return values, positives.any(axis=1)
 
 
 def symmetric_info_nce(
@@ -75,6 +100,78 @@ def symmetric_info_nce(
     return (there + back) / 2
 
 
+def group_info_nce(
+    queries,
+    documents,
+    *,
+    temperature=0.01,
+    similarity=cosine,
+    document_where=None,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """`info_nce` with a query's own documents alone: no document of another row is a candidate.
+
+        value_i = log sum_{j in documents_i} exp(s_ij / temperature) - s_i0 / temperature
+
+    Counts the queries whose positive is there.
+
+    Args:
+      queries: [batch, dim], or a pytree that `similarity` takes.
+      documents: [batch, 1 + negatives, dim], the positive first.
+      temperature: divides the scores, > 0; may be traced. 0.01 is KaLM-Embedding-V2.
+      similarity: (x [n, dim], y [m, dim]) -> [n, m], larger is closer.
+      document_where: bool [batch, 1 + negatives], False where a row has fewer negatives.
+      where: bool [batch], False for padding.
+      weights: [batch].
+      axis_name: the named axis over which the batch is split.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: per example.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound.
+    Source: Zhao et al. 2025 (2506.20923), their loss without in-batch negatives, from the released code.
+    """
+    names = "documents", "document_where"
+    scores, kept = own_scores(names, queries, documents, document_where, where, similarity)
+    return list_softmax(
+        scores,
+        temperature=temperature,
+        candidate_where=kept,
+        weights=weights,
+        axis_name=axis_name,
+        reduce_fn=reduce_fn,
+    )
+
+
+def own_scores(names, queries, documents, document_where, where, similarity):
+    """Each query with documents of its own row: scores [batch, each], and which of them are there.
+
+    Args:
+      names: of the documents and of their mask, in errors.
+      queries: [batch, ...].
+      documents: [batch, each, ...].
+      document_where: bool [batch, each] or None.
+      where: bool [batch] or None.
+      similarity: (x [n, ...], y [m, ...]) -> [n, m].
+    """
+    queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
+    batch = checks.rows_of("queries", queries)
+    leaf = jax.tree.leaves(documents)[0]
+    checks.shaped(names[0], leaf, (batch, *[None] * max(leaf.ndim - 1, 2)), "some per query")
+    kept = mask_of_lists(leaf.shape[:2], names[1], document_where, where)
+
+    def zeroed(mask, a):  # NaN in padding must not reach a product
+        return jnp.where(mask.reshape(*mask.shape, *[1] * (a.ndim - mask.ndim)), a, 0)
+
+    queries = jax.tree.map(lambda a: zeroed(kept.any(axis=1), a), queries)
+    documents = jax.tree.map(lambda a: zeroed(kept, a), documents)
+    one_row = jax.vmap(lambda *row: similarity(jax.tree.map(lambda a: a[None], row[0]), row[1])[0])
+    return one_row(queries, documents), kept
+
+
 def list_softmax(
     scores,
     positives=None,
@@ -106,21 +203,7 @@ def list_softmax(
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Yadav et al. 2022 (2210.12579), the training of the cross-encoder.
     """
-    scores = jnp.asarray(scores)
-    if scores.ndim != 2:
-        raise ValueError(f"scores must be [batch, candidates], got shape {scores.shape}")
-    if axis_name is not None:
-        checks.bound(axis_name)
-    kept = jnp.ones(scores.shape, bool)
-    for name, mask, shape in (
-        ("candidate_where", candidate_where, scores.shape),
-        ("where", where, scores.shape[:1]),
-    ):
-        if mask is not None:
-            mask = jnp.asarray(mask)
-            checks.shaped(name, mask, shape)
-            checks.booleans(name, mask)
-            kept &= mask.reshape(*shape, *[1] * (2 - len(shape)))
+    scores, kept = of_lists(candidate_where, where, axis_name, scores=scores)
     if positives is None:
         positives = jnp.arange(scores.shape[1])[None] == 0
     else:
@@ -128,9 +211,4 @@ def list_softmax(
         checks.shaped("positives", positives, scores.shape, "one per score")
         checks.booleans("positives", positives)
     values, counts = info_nce.rule(scores, positives & kept, kept, temperature=temperature)
-    if weights is not None:
-        weights = jnp.asarray(weights)
-        checks.shaped("weights", weights, scores.shape[:1], "one per row")
-        counts = counts * weights
-    values, counts = jnp.where(counts > 0, values, 0), counts.astype(values.dtype)
-    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, axis_name)
+    return reduced(values, counts, weights, axis_name, reduce_fn)

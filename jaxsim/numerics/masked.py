@@ -23,11 +23,7 @@ def log_sum_exp(scores, where, *, axis=-1, empty=0.0):
 
 def log_one_plus_sum_exp(scores, where, *, axis=-1):
     """log(1 + sum exp) over the kept entries: 0 where none is kept."""
-    scores, where = _kept(scores, where)
-    zero = jnp.zeros_like(jnp.take(scores, jnp.array([0]), axis=axis))
-    scores = jnp.concatenate([zero, scores], axis=axis)
-    where = jnp.concatenate([jnp.ones_like(zero, bool), where], axis=axis)
-    return jax.nn.logsumexp(scores, axis=axis, where=where)
+    return jax.nn.softplus(log_sum_exp(scores, where, axis=axis, empty=-jnp.inf))
 
 
 def softmax(scores, where, *, axis=-1):
@@ -35,6 +31,15 @@ def softmax(scores, where, *, axis=-1):
     scores, where = _kept(scores, where)
     some = where.any(axis=axis, keepdims=True)
     return jnp.where(where, jax.nn.softmax(scores, axis=axis, where=where | ~some), 0)
+
+
+def log_softmax(scores, where, *, axis=-1):
+    """scores minus log sum exp over the kept entries; 0 elsewhere and on rows that keep nothing."""
+    scores, where = _kept(scores, where)
+    # Shifted first: near the largest of scores of 1e4 nothing is left of the logarithm otherwise.
+    scores = scores - jax.lax.stop_gradient(max(scores, where, axis=axis, keepdims=True))
+    total = jnp.expand_dims(log_sum_exp(scores, where, axis=axis), axis)
+    return jnp.where(where, scores - total, 0)
 
 
 def max(scores, where, *, axis=-1, empty=0.0, keepdims=False):

@@ -1,19 +1,30 @@
 """Kernels between embeddings: (x [n, dim], y [m, dim]) -> scores [n, m], larger is closer."""
 
+from jaxsim.similarity.angle import angle_score
 from jaxsim.similarity.dense import (
     cosine,
     dot,
     euclidean,
     negative_euclidean,
     negative_squared_euclidean,
+    negative_unit_euclidean,
     squared_euclidean,
 )
+from jaxsim.similarity.gated import gated_cosine, gated_dot
+from jaxsim.similarity.noise import negative_noise_to_signal
+from jaxsim.similarity.rowwise import paired
 
 __all__ = [
+    "angle_score",
     "cosine",
     "dot",
     "euclidean",
+    "gated_cosine",
+    "gated_dot",
     "negative_euclidean",
+    "negative_noise_to_signal",
     "negative_squared_euclidean",
+    "negative_unit_euclidean",
+    "paired",
     "squared_euclidean",
 ]

@@ -18,7 +18,7 @@ from jaxsim.storage import bar, write_json, write_text
 from jaxsim.training.checkpoints import Checkpoints
 from jaxsim.training.objective import check_objective
 from jaxsim.training.row_sparse import RowOptimizer, rows_of
-from jaxsim.training.step import Carry, make_step, on_devices
+from jaxsim.training.step import Carry, make_step, on_devices, replicated
 
 LOG = logging.getLogger("jaxsim.training")
 RUN_AHEAD = (
@@ -110,6 +110,7 @@ def _run(
 ):  # fmt: skip
     """Steps `start` to `steps`."""
     step = on_devices(make_step(objective, optimizer), devices)
+    carry = replicated(carry, devices)
     running = collections.deque()  # of (step, loss, metrics, sound, ids, data position before it)
     stopped = Stop()
 

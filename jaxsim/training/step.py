@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxsim.training.objective import evaluate
@@ -92,3 +93,19 @@ def on_devices(step, devices, *, axis_name="devices"):
         devices=devices,
         donate_argnums=0,
     )
+
+
+def replicated(carry, devices, *, axis_name="devices"):
+    """The carry placed as the step under pmap returns it: elsewhere, the second step compiles anew.
+
+    Args:
+      carry: of the start, or restored.
+      devices: the local devices that `on_devices` was given.
+      axis_name: of the devices.
+
+    Returns: the carry; with several processes as it came.
+    """
+    if jax.process_count() > 1:
+        return carry
+    mesh = jax.sharding.Mesh(np.array(devices), (axis_name,))
+    return jax.device_put(carry, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))

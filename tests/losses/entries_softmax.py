@@ -2,7 +2,8 @@
 
 import jax.numpy as jnp
 import numpy as np
-from entry import Entry, cosine_or_dot, documents_of
+from entry import Entry, cosine_or_dot, documents_of, groups_of
+from loops import log_sum_exp, mean, scores
 
 from jaxsim import losses
 
@@ -19,6 +20,23 @@ def info_nce(queries, documents, labels, where, large):
         own = [s[j] for j in rows if labels[j] == labels[i] or j == i]
         values.append(np.logaddexp.reduce(list(s.values())) - np.logaddexp.reduce(own))
     return np.mean(values) if values else 0.0
+
+
+def multi_positive(x, labels, where, large):
+    s, values, rows = scores(x, documents_of(x), large) / 0.05, [], np.flatnonzero(where)
+    for i in rows:
+        own = [j for j in rows if labels[j] == labels[i]]
+        values.append(np.mean([log_sum_exp(s[i, rows]) - s[i, j] for j in own]))
+    return mean(values)
+
+
+def group(x, labels, where, large):
+    documents, values = groups_of(x), []
+    for i in np.flatnonzero(where):
+        s = scores(x[i : i + 1], documents[i], False)[0] / 0.01
+        kept = [0, 1, 2] if labels[i] % 2 else [0, 2]
+        values.append(log_sum_exp(s[kept]) - s[0])
+    return mean(values)
 
 
 def list_softmax(x, labels, where, large):
@@ -38,6 +56,17 @@ def call_symmetric(x, labels, where, **settings):
     return losses.symmetric_info_nce(
         x, documents_of(x), document_ids=labels, where=where, **settings
     )
+
+
+def call_multi_positive(x, labels, where, **settings):
+    return losses.multi_positive_info_nce(
+        x, documents_of(x), document_ids=labels, where=where, **settings
+    )
+
+
+def call_group(x, labels, where, **settings):
+    kept = (jnp.arange(3) != 1) | (jnp.asarray(labels)[:, None] % 2 == 1)
+    return losses.group_info_nce(x, groups_of(x), document_where=kept, where=where, **settings)
 
 
 def call_list(x, labels, where, **settings):
@@ -60,6 +89,8 @@ LOSSES = {
             / 2
         ),
     ),
+    "multi_positive_info_nce": Entry(call_multi_positive, multi_positive),
+    "group_info_nce": Entry(call_group, group, lifted=False),
     "list_softmax": Entry(
         call_list,
         lambda x, labels, where, large: list_softmax(x, labels, where, large),

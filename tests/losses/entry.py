@@ -6,6 +6,7 @@ The references are loops over the equation in NumPy; they share no code with jax
 import dataclasses
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -17,11 +18,20 @@ class Entry:
     )
     lifted: bool = True  # takes block= and similarity=
     unit: bool = True  # scores are cosines unless `large`: no slope at a zero row
+    held: bool = (
+        False  # the reference takes `at`, the x that what carries no gradient is computed from
+    )
 
 
 def documents_of(x):
     """Another vector for each row; a zero row keeps a zero document."""
     return x[:, ::-1] * 1.5
+
+
+def groups_of(x):
+    """Three documents for each row, [rows, 3, 4]: its positive and two negatives."""
+    turned = x[:, [1, 2, 3, 0]], x[:, [2, 0, 1, 3]]
+    return (np if isinstance(x, np.ndarray) else jnp).stack([documents_of(x), *turned], axis=1)
 
 
 def cosine_or_dot(a, b, large):

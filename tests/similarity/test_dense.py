@@ -22,6 +22,14 @@ REFERENCES = {
     "euclidean": pairwise(lambda a, b: np.sqrt(((a - b) ** 2).sum())),
     "negative_squared_euclidean": pairwise(lambda a, b: -((a - b) ** 2).sum()),
     "negative_euclidean": pairwise(lambda a, b: -np.sqrt(((a - b) ** 2).sum())),
+    "negative_unit_euclidean": pairwise(
+        lambda a, b: -np.linalg.norm(a / np.linalg.norm(a) - b / np.linalg.norm(b))
+    ),
+    "negative_noise_to_signal": pairwise(
+        lambda a, b: (
+            -np.var(a / np.linalg.norm(a) - b / np.linalg.norm(b)) / np.var(a / np.linalg.norm(a))
+        )
+    ),
 }
 
 
@@ -59,6 +67,35 @@ def test_a_common_offset_costs_no_digits():
     y = np.float32(Y + 1000)
     exact = REFERENCES["squared_euclidean"](x.astype(float), y.astype(float))
     np.testing.assert_allclose(similarity.squared_euclidean(x, y), exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dim", [3, 128, 1024])
+def test_copies_in_a_crowd_are_at_distance_zero_with_slope_zero(dim):
+    x = RNG.normal(size=(40, dim)).astype(np.float32)
+    x = np.concatenate([x, 3 * x])
+    for kernel in (similarity.negative_unit_euclidean, similarity.negative_noise_to_signal):
+        distance, slope = jax.jit(
+            jax.value_and_grad(lambda x, f=kernel: jnp.sum(jnp.diag(f(x, x), 40)))
+        )(x)
+        assert distance == 0
+        assert not slope.any()
+
+
+def test_rows_in_a_narrow_cone_keep_their_distances():
+    x = np.float32(1 + 1e-3 * X)
+    exact = REFERENCES["negative_unit_euclidean"](x.astype(float), x.astype(float))
+    np.testing.assert_allclose(
+        similarity.negative_unit_euclidean(x, x), exact, rtol=2e-4, atol=1e-7
+    )
+    from_cosine = -np.sqrt(np.maximum(2 - 2 * np.float32(similarity.cosine(x, x)), 0))
+    assert np.abs(from_cosine - exact).max() > 0.05 * np.abs(exact).max()
+
+
+def test_an_anchor_of_equal_coordinates_has_no_signal():
+    x = np.float32([[0.3, 0.3, 0.3], [1, 2, 3]])
+    scores = similarity.negative_noise_to_signal(x, x)
+    np.testing.assert_array_equal(scores[0], 0)
+    np.testing.assert_allclose(scores[1, 0], -1, rtol=1e-6)
 
 
 def test_bfloat16_is_summed_in_float32():

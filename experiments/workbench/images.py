@@ -1,0 +1,98 @@
+"""Images for the papers about losses: a small network trained on views, and what it makes of a set.
+
+The configs of the experiments that use this have the fields that its functions name.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from jaxsim import encoders, training
+from jaxsim.data import augment
+
+# What a label keeps: a digit stays a digit when it moves or turns a little, a photograph when cropped.
+VIEWS = {
+    "digits": augment.chain(augment.shift(most=1), augment.rotate(degrees=10)),
+    "omniglot": augment.chain(augment.shift(most=2), augment.rotate(degrees=10)),
+    "cifar10": augment.chain(
+        augment.crop(area=(0.2, 1.0)),
+        augment.flip(),
+        augment.sometimes(augment.colours(), chance=0.8),
+        augment.greyscale(chance=0.2),
+    ),
+}
+
+
+class Model(NamedTuple):
+    """A trained network."""
+
+    module: object
+    params: object
+
+
+def network(config):
+    """The network of a config: widths, dim, whether its last map is averaged or kept whole."""
+    pooling = encoders.mean_of_places if config.data == "cifar10" else encoders.all_places
+    return encoders.ConvNet(dim=config.dim, widths=config.widths, pooling=pooling)
+
+
+def initial(module, images, seed):
+    """Parameters of the start, the same for every arm of a seed."""
+    return jax.jit(module.init)(jax.random.key(seed), images[:1])
+
+
+def trained(objective, params, batches, *, rate, state, seed, workdir, about, label):
+    """What `training.fit` makes of an objective, by Adam at a rate that falls to 0 as a cosine.
+
+    The rate is a number in the optimiser's state, and an arm's settings belong into the objective's:
+    runs that differ in numbers alone are then one program, compiled once.
+
+    Args:
+      objective, params, batches, state, workdir, label: as in `training.fit`; there is a state.
+      rate: the highest learning rate.
+      seed: of the views.
+      about: a string for all that the run depends on.
+
+    Returns: (params, state).
+    """
+    steps = len(batches)
+    optimizer = optax.chain(
+        optax.scale_by_adam(),
+        optax.scale_by_schedule(training.cosine_warmup_decay(1.0, steps=steps, warmup=0.05)),
+        optax.inject_hyperparams(optax.scale)(step_size=-rate),
+    )
+    return training.fit(
+        objective,
+        params,
+        batches,
+        optimizer=optimizer,
+        state=state,
+        key=jax.random.key(seed),
+        workdir=workdir,
+        fingerprint=hashlib.sha256(about.encode()).hexdigest()[:16],
+        save_every=steps,
+        label=label,
+    )
+
+
+def embedded(model, images, *, batch=256):
+    """(embeddings [n, dim], backbone features [n, features]) of all images, in blocks of one shape."""
+    apply = jax.jit(lambda params, some: model.module.apply(params, some, features=True))
+    found = []
+    for start in range(0, len(images), batch):
+        some = images[start : start + batch]
+        padded = np.pad(some, [(0, batch - len(some))] + [(0, 0)] * 3)
+        found.append([np.asarray(a)[: len(some)] for a in apply(model.params, padded)])
+    return tuple(np.concatenate(both) for both in zip(*found, strict=True))
+
+
+def fingerprint(*sets):
+    """A hash of several `Images`: what results record of their data."""
+    digest = hashlib.sha256()
+    for some in sets:
+        for column in some:
+            digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,179 @@
+"""Views of images that keep what they show: shifts, rotations, crops, holes, flips, colours.
+
+    augmentation(key, image [height, width, channels]) -> image of the same shape
+
+Each is of one image and draws from its key, in jax.numpy, so that it runs inside a training step;
+`views` maps one over a batch with a key for every image, so that splitting the batch over devices
+changes nothing. Images are floats from 0 to 1, 0 is the background.
+
+    views = augment.views(chain(shift(most=2), rotate(degrees=15)))
+    first, second = (views(key, batch["image"], batch["ids"]) for key in jax.random.split(key))
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+
+
+def views(augmentation):
+    """A function of a batch: (key, images [n, ...], ids int [n]) -> images.
+
+    An image's view depends on the key and its id alone: not on its place in the batch, nor on how
+    many devices the batch is split over.
+    """
+
+    def of_batch(key, images, ids):
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
+        return jax.vmap(augmentation)(keys, images)
+
+    return of_batch
+
+
+def chain(*augmentations):
+    """One after the other, each with a key of its own."""
+
+    def chained(key, image):
+        for number, augmentation in enumerate(augmentations):
+            image = augmentation(jax.random.fold_in(key, number), image)
+        return image
+
+    return chained
+
+
+def sometimes(augmentation, *, chance):
+    """The augmentation with a probability, the image as it is otherwise."""
+    checks.probability("chance", chance)
+
+    def maybe(key, image):
+        first, key = jax.random.split(key)
+        return jnp.where(jax.random.bernoulli(first, chance), augmentation(key, image), image)
+
+    return maybe
+
+
+def shift(*, most):
+    """Moves an image by up to `most` whole pixels along each side; what comes in is background."""
+    checks.whole("most", most)
+
+    def shifted(key, image):
+        wide = jnp.pad(image, [(most, most), (most, most), (0, 0)])
+        start = jax.random.randint(key, (2,), 0, 2 * most + 1)
+        return jax.lax.dynamic_slice(wide, (*start, 0), image.shape)
+
+    return shifted
+
+
+def rotate(*, degrees):
+    """Turns an image around its middle by up to so many degrees either way, interpolating."""
+    checks.not_negative("degrees", degrees)
+
+    def rotated(key, image):
+        angle = jnp.deg2rad(jax.random.uniform(key, minval=-degrees, maxval=degrees))
+        height, width = image.shape[:2]
+        y, x = jnp.mgrid[:height, :width]
+        y, x = y - (height - 1) / 2, x - (width - 1) / 2
+        cos, sin = jnp.cos(angle), jnp.sin(angle)
+        at = [cos * y - sin * x + (height - 1) / 2, sin * y + cos * x + (width - 1) / 2]
+        sample = functools.partial(
+            jax.scipy.ndimage.map_coordinates, coordinates=at, order=1, mode="constant"
+        )
+        return jax.vmap(sample, in_axes=2, out_axes=2)(image)
+
+    return rotated
+
+
+def crop(*, area=(0.2, 1.0), stretch=4 / 3):
+    """A part of an image, of random area and shape, resized to the whole: inception's crop.
+
+    Args:
+      area: the least and largest part of the image's area.
+      stretch: how much longer one side may be than the other, relative to the image's, at least 1.
+    """
+    low, high = area
+    if not 0 < low <= high <= 1:
+        raise ValueError(f"area must be two parts of 1, the smaller first, got {area}")
+    if stretch < 1:
+        raise ValueError(f"stretch must be at least 1, got {stretch}")
+
+    def cropped(key, image):
+        first, second, third = jax.random.split(key, 3)
+        part = jax.random.uniform(first, minval=low, maxval=high)
+        ratio = jnp.exp(jax.random.uniform(second, minval=-1.0, maxval=1.0) * jnp.log(stretch))
+        sides = jnp.minimum(jnp.sqrt(part * jnp.stack([ratio, 1 / ratio])), 1)
+        size = jnp.array(image.shape[:2])
+        start = jax.random.uniform(third, (2,)) * (1 - sides) * size
+        # Output pixel i shows input pixel (i - translation) / scale.
+        scale = 1 / sides
+        return jax.image.scale_and_translate(
+            image, image.shape, (0, 1), scale, -start * scale, "linear", antialias=False
+        )
+
+    return cropped
+
+
+def erase(*, area=0.15):
+    """A rectangle of background, of up to a part of the image's area, at a random place.
+
+    Args:
+      area: the largest part of the image.
+    """
+    checks.probability("area", area)
+
+    def erased(key, image):
+        first, second, third = jax.random.split(key, 3)
+        part = jax.random.uniform(first, maxval=area)
+        ratio = jnp.exp(jax.random.uniform(second, minval=-1.0, maxval=1.0) * jnp.log(2.0))
+        size = jnp.array(image.shape[:2])
+        sides = jnp.minimum(jnp.sqrt(part * jnp.stack([ratio, 1 / ratio])), 1) * size
+        start = jax.random.uniform(third, (2,)) * (size - sides)
+        y, x = jnp.mgrid[: image.shape[0], : image.shape[1]] + 0.5
+        inside = (y > start[0]) & (y < start[0] + sides[0])
+        inside &= (x > start[1]) & (x < start[1] + sides[1])
+        return jnp.where(inside[..., None], 0, image)
+
+    return erased
+
+
+def flip():
+    """Mirrors an image left to right, every second time."""
+
+    def flipped(key, image):
+        return jnp.where(jax.random.bernoulli(key), image[:, ::-1], image)
+
+    return flipped
+
+
+def colours(*, brightness=0.4, contrast=0.4, saturation=0.4):
+    """Brightness, contrast and saturation, each scaled by up to so much, in this order; cut to [0, 1].
+
+    Args:
+      brightness, contrast, saturation: a factor is drawn from 1 - this to 1 + this.
+    """
+    reach = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+    for name, value in reach.items():
+        checks.probability(name, value)
+
+    def coloured(key, image):
+        by = 1 + jax.random.uniform(key, (3,), minval=-1.0) * jnp.array([*reach.values()])
+        image = image * by[0]
+        middle = _grey(image).mean()
+        image = middle + (image - middle) * by[1]
+        grey = _grey(image)
+        return jnp.clip(grey + (image - grey) * by[2], 0, 1)
+
+    return coloured
+
+
+def greyscale(*, chance=0.2):
+    """Takes the colours away with a probability."""
+    return sometimes(lambda key, image: jnp.broadcast_to(_grey(image), image.shape), chance=chance)
+
+
+def _grey(image):
+    """Luma [height, width, 1] of an image of three channels; the mean of any other."""
+    if image.shape[-1] == 3:
+        return jnp.sum(image * jnp.array([0.299, 0.587, 0.114]), axis=-1, keepdims=True)
+    return image.mean(axis=-1, keepdims=True)

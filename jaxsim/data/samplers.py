@@ -1,0 +1,166 @@
+"""Batches of arrays: shuffled, or of some classes with some examples each, planned from a seed.
+
+The order of an epoch is planned at once, so that its length is known, every process sees the same
+plan, and a run resumes at any batch: both give a grain MapDataset, as jaxsim.data.batches does.
+"""
+
+import jax
+import numpy as np
+
+from jaxsim.numerics import checks
+
+
+def array_batches(columns, *, batch_size, seed, steps=None, epochs=1, shard=None):
+    """Shuffled batches of arrays; an epoch sees every example once, its last batch is padded.
+
+    Args:
+      columns: {name: array [n, ...]}, such as {"image": images, "labels": labels}.
+      batch_size: examples per batch, of all processes together.
+      seed: of the order.
+      steps: how many batches; None takes `epochs` whole epochs.
+      epochs: how often the examples are seen where `steps` is None.
+      shard: (index, count): this process takes that part of each batch; None asks jax.
+
+    Returns: a grain MapDataset: `len`, `[i]`, and iterators with `get_state` and `set_state`. A batch
+    is {the columns, "where" bool [rows], "ids" int32 [rows]}; ids are places in the columns, -1 for
+    padding, whose columns are 0.
+    Raises: ValueError for no examples, columns of different lengths, a batch size below 1 or not a
+    multiple of the processes.
+    """
+    checks.whole("batch_size", batch_size)
+    rows = _rows(columns)
+
+    def planned(epoch):
+        order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
+        order = np.pad(order, (0, -rows % batch_size), constant_values=-1)
+        return order.reshape(-1, batch_size)
+
+    return _dataset(columns, planned, -(-rows // batch_size), steps, epochs, batch_size, shard)
+
+
+def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epochs=1, shard=None):
+    """Batches of `classes` classes with `per_class` examples of each: what pairwise losses train on.
+
+    Every epoch shuffles each class and cuts it into groups of `per_class`; what is left over waits
+    for another epoch, and a class with fewer examples repeats some. The groups are then dealt to
+    batches at random, never two of one class to a batch, as many batches as that allows.
+
+    Args:
+      columns: {name: array [n, ...]}.
+      labels: int [n].
+      classes: per batch, at most as many as there are.
+      per_class: examples of each.
+      seed: of the order.
+      steps: how many batches; None takes `epochs` whole epochs.
+      epochs: how often where `steps` is None.
+      shard: (index, count): this process takes that part of each batch; None asks jax.
+
+    Returns: as `array_batches`; a batch has "labels" too, the examples of a class stand together.
+    Raises: ValueError as there, and for more classes than the labels have.
+    """
+    checks.whole("classes", classes)
+    checks.whole("per_class", per_class)
+    labels = np.asarray(labels)
+    checks.shaped("labels", labels, (_rows(columns),), "one per row of the columns")
+    checks.integers("labels", labels)
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order], prepend=labels[order][0] - 1))
+    members = np.split(order, starts[1:])
+    if classes > len(members):
+        raise ValueError(f"classes must be at most {len(members)}, as labels has, got {classes}")
+    groups = np.array([max(1, len(own) // per_class) for own in members])
+    length = _most_batches(groups, classes)
+
+    def planned(epoch):
+        random = np.random.default_rng([seed, epoch])
+        dealt = _dealt(groups, classes, length, random)  # [batches, classes]
+        next_group = np.zeros(len(members), int)
+        shuffled = [_repeated(random.permutation(own), per_class) for own in members]
+        batches = np.empty((length, classes, per_class), np.int32)
+        for batch, chosen in enumerate(dealt):
+            for place, number in enumerate(chosen):
+                start = next_group[number] * per_class
+                batches[batch, place] = shuffled[number][start : start + per_class]
+            next_group[chosen] += 1
+        return batches.reshape(length, -1)
+
+    columns = {**columns, "labels": labels.astype(np.int32)}
+    return _dataset(columns, planned, length, steps, epochs, classes * per_class, shard)
+
+
+class Plan:
+    """Batch `number` of an endless row of epochs, each planned when it is first asked for."""
+
+    def __init__(self, columns, planned, length, index, count):
+        self.columns, self.planned, self.length = columns, planned, length
+        self.index, self.count = index, count
+        self.known = None, None  # the epoch planned last, and its plan
+
+    def batch(self, number):
+        """The part of this process, as a dict of arrays."""
+        epoch, number = divmod(int(number), self.length)
+        known, plan = self.known
+        if known != epoch:
+            plan = self.planned(epoch)
+            self.known = epoch, plan
+        own = plan.shape[1] // self.count
+        ids = plan[number][self.index * own :][:own]
+        kept = ids >= 0
+        columns = {}
+        for name, column in self.columns.items():
+            rows = column[np.where(kept, ids, 0)]
+            rows[~kept] = 0
+            columns[name] = rows
+        return {**columns, "where": kept, "ids": ids}
+
+
+def _dataset(columns, planned, length, steps, epochs, batch_size, shard):
+    import grain
+
+    index, count = shard or (jax.process_index(), jax.process_count())
+    if batch_size % count:
+        raise ValueError(f"a batch must be a multiple of the {count} processes, got {batch_size}")
+    steps = length * epochs if steps is None else steps
+    checks.whole("steps", steps)
+    columns = {name: np.asarray(column) for name, column in columns.items()}
+    return grain.MapDataset.range(steps).map(Plan(columns, planned, length, index, count).batch)
+
+
+def _rows(columns):
+    rows = checks.rows_of("columns", columns)
+    if rows == 0:
+        raise ValueError("columns must not be empty, got 0 rows")
+    return rows
+
+
+def _most_batches(groups, classes):
+    """How many batches of distinct classes there are groups for: the largest b for which the classes'
+    groups, at most b of each, fill b batches."""
+    most = int(groups.sum()) // classes
+    while np.minimum(groups, most).sum() < classes * most:
+        most -= 1
+    return most
+
+
+def _dealt(groups, classes, length, random):
+    """Which classes stand in which batch: int [batches, classes], distinct in a row."""
+    left = np.minimum(groups, length)
+    # A random part of the surplus goes, so that what is left fills the batches exactly.
+    surplus = left.sum() - classes * length
+    left -= random.multivariate_hypergeometric(left, surplus)
+    dealt = np.empty((length, classes), int)
+    for batch in range(length):
+        # A class with a group for every batch that is left must come now; the others by their number.
+        must = left == length - batch
+        chance = np.where(
+            left > 0, np.log(np.maximum(left, 1)) + random.gumbel(size=len(left)), -np.inf
+        )
+        order = np.argsort(np.where(must, -np.inf, -chance), kind="stable")[:classes]
+        dealt[batch] = random.permutation(order)
+        left[order] -= 1
+    return dealt
+
+
+def _repeated(places, count):
+    """At least `count` places: those of a small class again from the start."""
+    return places if len(places) >= count else np.resize(places, count)

@@ -1,0 +1,137 @@
+"""Do clusters of embeddings agree with classes: k-means, and normalised mutual information."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.numerics import checks
+from jaxsim.numerics.norms import at_least_float32, unit
+from jaxsim.similarity import squared_euclidean
+
+
+class Clusters(NamedTuple):
+    """The clusters of k-means."""
+
+    labels: jax.Array  # int32 [n], the cluster of each row
+    centres: jax.Array  # [k, dim]
+    inertia: jax.Array  # scalar, the sum of squared distances to the centres
+
+
+def kmeans(embeddings, k, *, key, restarts=3, steps=100):
+    """Lloyd's k-means from k-means++ starts; the start that ends with the least inertia is kept.
+
+    A cluster that loses its last row keeps its centre. Memory is O(n * k).
+
+    Args:
+      embeddings: [n, dim].
+      k: how many clusters, at most n.
+      key: a jax.random key.
+      restarts: from how many starts.
+      steps: at most so many; it ends when no row changes its cluster.
+
+    Returns: `Clusters`.
+    Raises: ValueError for k above n.
+    Source: Arthur and Vassilvitskii 2007.
+    """
+    embeddings = at_least_float32(embeddings)
+    checks.shaped("embeddings", embeddings, (None, None), "one row per example")
+    checks.at_most("k", k, embeddings.shape[0], "the number of rows")
+    checks.whole("restarts", restarts)
+    checks.whole("steps", steps)
+    return _kmeans(embeddings, jax.random.split(key, restarts), k, steps)
+
+
+def nmi(labels, clusters):
+    """Normalised mutual information of two ways to group the same examples.
+
+        I(labels; clusters) / ((H(labels) + H(clusters)) / 2)
+
+    1 where one is a renaming of the other; 1 too where both put everything in one group. It grows with
+    the number of clusters: compare only at equal numbers.
+
+    Args:
+      labels, clusters: int [n].
+
+    Returns: a float from 0 to 1.
+    Raises: ValueError for lengths that differ or no examples.
+    """
+    labels, clusters = np.asarray(labels), np.asarray(clusters)
+    checks.shaped("labels", labels, (None,), "one per example")
+    checks.shaped("clusters", clusters, labels.shape, "one per label")
+    if labels.size == 0:
+        raise ValueError("labels must not be empty, got 0")
+    names, rows = np.unique(labels, return_inverse=True)
+    groups, columns = np.unique(clusters, return_inverse=True)
+    joint = np.bincount(rows * len(groups) + columns, minlength=len(names) * len(groups))
+    joint = joint.reshape(len(names), len(groups)) / labels.size
+    sides = joint.sum(axis=1), joint.sum(axis=0)
+    entropies = [-np.sum(p * np.log(p)) for p in sides]
+    if sum(entropies) == 0:
+        return 1.0
+    some = joint > 0
+    mutual = np.sum(joint[some] * np.log(joint[some] / np.outer(*sides)[some]))
+    return float(np.clip(2 * mutual / sum(entropies), 0, 1))
+
+
+def class_nmi(embeddings, labels, *, key, restarts=3):
+    """NMI of the classes with as many k-means clusters of the normalised embeddings.
+
+    Args:
+      embeddings: [n, dim]; rows are normalised.
+      labels: int [n].
+      key, restarts: as in `kmeans`.
+
+    Returns: a float from 0 to 1.
+    Source: Song et al. 2016 (1511.06452), section 5.
+    """
+    labels = np.asarray(labels)
+    checks.shaped("labels", labels, (len(embeddings),), "one per row of embeddings")
+    found = kmeans(unit(embeddings), len(np.unique(labels)), key=key, restarts=restarts)
+    return nmi(labels, found.labels)
+
+
+@functools.partial(jax.jit, static_argnames=("k", "steps"))
+def _kmeans(x, keys, k, steps):
+    found = jax.lax.map(lambda key: _lloyd(x, _spread_out(x, key, k), steps), keys)
+    return jax.tree.map(lambda a: a[jnp.argmin(found.inertia)], found)
+
+
+def _spread_out(x, key, k):
+    """k-means++: each next centre is a row drawn by its squared distance to those before."""
+    first, key = jax.random.split(key)
+    start = x[jax.random.randint(first, (), 0, x.shape[0])]
+
+    def draw(number, carry):
+        centres, nearest = carry
+        # Where every row is a centre already, log 0 everywhere, any row does.
+        row = jax.random.categorical(jax.random.fold_in(key, number), jnp.log(nearest))
+        centres = centres.at[number].set(x[row])
+        return centres, jnp.minimum(nearest, squared_euclidean(x, x[row][None])[:, 0])
+
+    centres = jnp.zeros((k, x.shape[1]), x.dtype).at[0].set(start)
+    nearest = squared_euclidean(x, start[None])[:, 0]
+    return jax.lax.fori_loop(1, k, draw, (centres, nearest))[0]
+
+
+def _lloyd(x, centres, steps):
+    def assigned(centres):
+        apart = squared_euclidean(x, centres)
+        return jnp.argmin(apart, axis=1).astype(jnp.int32), jnp.sum(jnp.min(apart, axis=1))
+
+    def step(carry):
+        number, centres, labels, _, _ = carry
+        count = jax.ops.segment_sum(jnp.ones_like(x[:, 0]), labels, centres.shape[0])[:, None]
+        sums = jax.ops.segment_sum(x, labels, centres.shape[0])
+        centres = jnp.where(count > 0, sums / jnp.maximum(count, 1), centres)
+        fresh, inertia = assigned(centres)
+        return number + 1, centres, fresh, inertia, jnp.any(fresh != labels)
+
+    labels, inertia = assigned(centres)
+    start = (0, centres, labels, inertia, jnp.asarray(True))
+    _, centres, labels, inertia, _ = jax.lax.while_loop(
+        lambda carry: carry[4] & (carry[0] < steps), step, start
+    )
+    return Clusters(labels, centres, inertia)

@@ -1,0 +1,120 @@
+"""Scores of queries against references, walked in blocks of queries: what figures of neighbours run on."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+
+BLOCK_ENTRIES = 2**22  # scores that a block may hold when `block` is None: 16 MiB of float32
+
+
+def by_query(
+    figure, embeddings, labels, references, reference_labels, *, ids=None, reference_ids=None,
+    where=None, reference_where=None, similarity, block=None, settings=(), k=None,
+):  # fmt: skip
+    """A figure of each query, from its scores with all references, never holding all scores at once.
+
+    Args:
+      figure: (scores [rows, m], labels of rows, labels of references, where [rows, m], *settings, k)
+        -> (values [rows], counted bool [rows]); a module-level function, so that it is compiled once.
+      embeddings: [n, dim], the queries; labels: int [n].
+      references: [m, dim], or None for the queries themselves; reference_labels: int [m].
+      ids, reference_ids: int; a query never meets the reference of its own id. Without references
+        the rows are numbered; with them nothing is left out unless both are given.
+      where, reference_where: bool, False for padding.
+      similarity: (x, y) -> scores [n, m], larger is closer. NaN counts as the lowest score.
+      block: queries per block; None chooses it.
+      settings: arrays that `figure` takes.
+      k: a constant that `figure` takes.
+
+    Returns: (values [n], counted bool [n]).
+    Raises: ValueError for shapes that do not fit, or references without labels.
+    """
+    embeddings = jax.tree.map(jnp.asarray, embeddings)
+    rows = checks.rows_of("embeddings", embeddings)
+    labels = _column("labels", labels, rows, "one per row of embeddings")
+    where = _mask("where", where, rows)
+    if references is None:
+        ids = jnp.arange(rows) if ids is None else _column("ids", ids, rows, "one per row")
+        others = embeddings, labels, ids, where
+    else:
+        references = jax.tree.map(jnp.asarray, references)
+        count = checks.rows_of("references", references)
+        if reference_labels is None:
+            raise ValueError("references need reference_labels, got None")
+        theirs = _column("reference_labels", reference_labels, count, "one per row of references")
+        if (ids is None) != (reference_ids is None):
+            raise ValueError("ids and reference_ids go together: give both or neither")
+        if ids is None:  # numbers that never meet
+            ids, reference_ids = jnp.full(rows, -1), jnp.arange(count)
+        ids = _column("ids", ids, rows, "one per row")
+        reference_ids = _column("reference_ids", reference_ids, count, "one per row of references")
+        others = references, theirs, reference_ids, _mask("reference_where", reference_where, count)
+    count = others[1].shape[0]
+    if rows == 0 or count == 0:
+        return jnp.zeros(rows, jnp.float32), jnp.zeros(rows, bool)
+    if block is None:
+        block = max(1, min(rows, BLOCK_ENTRIES // count))
+    checks.whole("block", block)
+    queries = embeddings, labels, ids, where
+    return _walked(queries, others, tuple(settings), figure, similarity, min(block, rows), k)
+
+
+@functools.partial(jax.jit, static_argnames=("figure", "similarity", "block", "k"))
+def _walked(queries, others, settings, figure, similarity, block, k):
+    rows = queries[1].shape[0]
+    references, their_labels, their_ids, their_where = others
+
+    def of_some(some):
+        embeddings, labels, ids, where = some
+        scores = similarity(embeddings, references)
+        kept = where[:, None] & their_where & (ids[:, None] != their_ids)
+        scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
+        values, counted = figure(scores, labels, their_labels, kept, *settings, k)
+        return values, counted & where
+
+    padding = -rows % block
+    blocks = jax.tree.map(
+        lambda a: jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)).reshape(
+            -1, block, *a.shape[1:]
+        ),
+        queries,
+    )
+    found = jax.lax.map(of_some, blocks)
+    return jax.tree.map(lambda a: a.reshape(-1)[:rows], found)
+
+
+def closest_others_first(scores, same, where, k):
+    """The k closest references of each row; among equal scores those of another class come first.
+
+    Args:
+      scores: [rows, m].
+      same: bool [rows, m], whether a reference is of the row's class.
+      where: bool [rows, m].
+      k: at most m.
+
+    Returns: (scores [rows, k], ids [rows, k], hits bool [rows, k]); score -inf where nothing is left.
+    """
+    count = scores.shape[1]
+    # top_k takes the lowest index among ties: two copies of the columns, the other classes' in front.
+    sides = [jnp.where(where & kept, scores, -jnp.inf) for kept in (~same, same)]
+    best, places = jax.lax.top_k(jnp.concatenate(sides, axis=1), k)
+    return best, places % count, (places >= count) & (best > -jnp.inf)
+
+
+def _column(name, array, rows, why):
+    array = jnp.asarray(array)
+    checks.shaped(name, array, (rows,), why)
+    checks.integers(name, array)
+    return array
+
+
+def _mask(name, where, rows):
+    if where is None:
+        return jnp.ones(rows, bool)
+    where = jnp.asarray(where)
+    checks.shaped(name, where, (rows,), "one per row")
+    checks.booleans(name, where)
+    return where

@@ -1,0 +1,118 @@
+"""Losses of several sizes, and sums of losses: functions of a loss that takes embeddings alone.
+
+    loss(embeddings) -> number     becomes     matryoshka(loss, dims=...)(embeddings) -> number
+
+`loss` takes one argument, a pytree of embeddings [..., dim]; everything else is closed over:
+
+    base = lambda z: info_nce(z["q"], z["d"], axis_name="devices")
+    value = matryoshka(base, dims=(64, 128, 256))({"q": queries, "d": documents})
+
+Nothing is normalised here: a loss on cosines normalises each cut, as it must. Cuts of the encoder's depth
+are in layers.py.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+
+
+def weighted_sum(*losses, weights=None):
+    """The sum of several losses of the same embeddings, each times its weight; 1 unless told."""
+    weights = _weights(weights, losses, "losses")
+    return lambda z: sum(weight * loss(z) for weight, loss in zip(weights, losses, strict=True))
+
+
+def matryoshka(loss, *, dims, weights=None):
+    """A loss that is good at every cut: its sum over the leading coordinates of several sizes.
+
+        z -> sum_m weight_m loss(z[..., :m])
+
+    Args:
+      loss: of a pytree of embeddings [..., dim].
+      dims: the sizes m.
+      weights: one per size; None is 1 for all, as in the paper.
+
+    Returns: a function of embeddings.
+    Raises: ValueError for a size below 1 or, when called, above that of the embeddings.
+    Source: Kusupati et al. 2022 (2205.13147), equation 1. Known as MatryoshkaLoss.
+    """
+    dims, weights = sizes(dims), _weights(weights, dims, "dims")
+
+    def over_dims(embeddings):
+        _within(dims, embeddings)
+        return sum(w * loss(leading(embeddings, m)) for m, w in zip(dims, weights, strict=True))
+
+    return over_dims
+
+
+def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
+    """`matryoshka` at a few sizes that are drawn anew each time, without replacement.
+
+        z, key -> sum over the sizes drawn of weight_m loss(z[..., :m])
+
+    The weights are not scaled up for what is left out. Draws must agree on all devices: give every
+    device the same key.
+
+    Args:
+      loss: of a pytree of embeddings [..., dim], indifferent to coordinates that are 0 in all rows (cosines,
+        dot products and distances are): sizes that are drawn inside jit are cut by zeroing.
+      dims, weights: as in `matryoshka`.
+      draws: how many sizes, at most all.
+
+    Returns: a function of (embeddings, key).
+    Raises: ValueError as `matryoshka`.
+    Source: MatryoshkaLoss of sentence-transformers with n_dims_per_step.
+    """
+    dims, weights = sizes(dims), _weights(weights, dims, "dims")
+    checks.at_most("draws", draws, len(dims), "the number of dims")
+
+    def over_drawn(embeddings, key):
+        _within(dims, embeddings)
+        chosen = jax.random.choice(key, len(dims), (draws,), replace=False)
+        return sum(
+            jnp.asarray(weights)[i] * loss(leading(embeddings, jnp.asarray(dims)[i]))
+            for i in chosen
+        )
+
+    return over_drawn
+
+
+def leading(embeddings, dim):
+    """The first coordinates of every leaf [..., dim]; zeros for the rest if their number is traced."""
+    if isinstance(dim, jax.Array):
+        return jax.tree.map(lambda a: jnp.where(jnp.arange(a.shape[-1]) < dim, a, 0), embeddings)
+    return jax.tree.map(lambda a: a[..., :dim], embeddings)
+
+
+def geometric_dims(dim, base=8):
+    """The sizes base, 2 base, 4 base, ... below dim: geometric_dims(768) ends in 256, 512."""
+    checks.whole("dim", dim)
+    checks.whole("base", base)
+    found = []
+    while base < dim:
+        found.append(base)
+        base *= 2
+    return tuple(found)
+
+
+def sizes(dims):
+    """The sizes as a tuple, each a whole number of at least 1."""
+    dims = tuple(dims)
+    for dim in dims:
+        checks.whole("each of dims", dim)
+    checks.whole("the number of dims", len(dims))
+    return dims
+
+
+def _weights(weights, of, name):
+    weights = (1.0,) * len(of) if weights is None else tuple(weights)
+    if len(weights) != len(of):
+        raise ValueError(f"weights must be one per {name}, {len(of)} in all, got {len(weights)}")
+    return weights
+
+
+def _within(dims, embeddings):
+    widest = min(a.shape[-1] for a in jax.tree.leaves(embeddings))
+    if max(dims) > widest:
+        raise ValueError(f"dims must be at most {widest}, that of the embeddings, got {max(dims)}")

@@ -1,0 +1,63 @@
+"""Focal weights: examples that are solved already count less.
+
+They work on the values of a loss that are minus log-probabilities, as a reduction of it:
+
+    losses.info_nce(queries, documents, reduce_fn=losses.focal_mean)
+    losses.list_softmax(scores, reduce_fn=functools.partial(losses.focal_mean, gamma=2.0))
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+from jaxsim.numerics.reductions import mean
+
+
+def focal_weights(values, *, gamma=0.5):
+    """(1 - p)^gamma, where values = -log p.
+
+    Args:
+      values: minus log-probabilities, >= 0.
+      gamma: >= 0; 0 gives weights of 1.
+
+    Returns: of the shape of values, in [0, 1]. With gamma below 1 the slope grows without bound as p
+    goes to 1; below 1 - p = 1e-30 the weight stays at that value's, with slope 0.
+    Source: Lin et al. 2017 (1708.02002), equation 4.
+    """
+    checks.not_negative("gamma", gamma)
+    missed = -jnp.expm1(-values)  # 1 - exp(-values) would lose its digits where p is near 1
+    some = missed > 1e-30
+    return jnp.where(some, jnp.where(some, missed, 1e-30) ** gamma, 1e-30**gamma)
+
+
+def focal_mean(values, weights, axis_name=None, *, gamma=0.5):
+    """A `reduce_fn`: the mean of (1 - p)^gamma * value, where the focal weight carries no gradient.
+
+    Divided by the number that counts, not by the sum of the focal weights: it shrinks the loss, so
+    that part of what it does is a lower learning rate. To divide by their sum instead:
+    `lambda v, w, axis: mean(v, w * jax.lax.stop_gradient(focal_weights(v)), axis)`.
+
+    Args:
+      values: minus log-probabilities, [rows].
+      weights: [rows].
+      axis_name: the named axis over which the rows are split, or None.
+      gamma: >= 0; 0 is the plain mean, 0.5 KaLM-Embedding-V2.
+
+    Returns: a scalar, the same on every device.
+    Source: Zhao et al. 2025 (2506.20923), the focal-style reweighting.
+    """
+    return mean(
+        jax.lax.stop_gradient(focal_weights(values, gamma=gamma)) * values, weights, axis_name
+    )
+
+
+def full_focal_mean(values, weights, axis_name=None, *, gamma=0.5):
+    """`focal_mean` with the gradient of the weight too: the focal loss as it was first published.
+
+    The slope is larger by 1 + gamma * value / (exp(value) - 1): by 1 on hard rows, by 1 + gamma on
+    easy ones.
+
+    Args and result as in `focal_mean`.
+    Source: Lin et al. 2017 (1708.02002), equation 4.
+    """
+    return mean(focal_weights(values, gamma=gamma) * values, weights, axis_name)

@@ -1,0 +1,221 @@
+"""A teacher's scores matched by their values: margins, mean squared errors, logits with labels.
+
+    student [batch, candidates], teacher [batch, candidates] -> loss
+    student [batch] or [batch, classes], teacher the same, labels [batch] -> loss
+
+The teacher is constant: no gradient flows to it. What matches its distribution is in distillation.py.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses.examples import mask_of_lists, of_lists, of_rows, reduced
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics.norms import at_least_float32
+from jaxsim.numerics.reductions import mean
+
+
+def score_mse(
+    student,
+    teacher,
+    *,
+    candidate_where=None,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """The mean squared error of a student's scores.
+
+        mean over all candidates of all rows of (s_ij - t_ij)^2
+
+    Known as MSELoss of cross-encoders. Compose with `centred` on both sides to let each row have its
+    own offset.
+
+    Args:
+      student, teacher: scores [batch, candidates].
+      candidate_where: bool [batch, candidates], False where a row has fewer candidates.
+      where: bool [batch], False for padding. What stands there has no influence, NaN included.
+      weights: [batch], how much the candidates of a row count.
+      axis_name: the named axis over which the batch is split.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: per example.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound.
+    Source: MSELoss of sentence-transformers' cross-encoders.
+    """
+    student, teacher, kept = of_lists(
+        candidate_where, where, axis_name, student=student, teacher=teacher
+    )
+    errors = jnp.square(student - jax.lax.stop_gradient(teacher))
+    return reduced(masked.mean(errors, kept), kept.sum(axis=1), weights, axis_name, reduce_fn)
+
+
+def margin_mse(
+    student,
+    teacher,
+    *,
+    candidate_where=None,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """The mean squared error of a student's margins between the positive and each negative.
+
+        mean over all negatives j of all rows of ((s_i0 - s_ij) - (t_i0 - t_ij))^2
+
+    Only differences within a row count, so that the student is free to have another scale of zero.
+    Known as MarginMSELoss.
+
+    Args:
+      student, teacher: scores [batch, 1 + negatives], the positive first.
+      candidate_where: bool [batch, 1 + negatives], False where a row has fewer negatives; a row whose
+        positive is missing does not count.
+      where, weights, axis_name, reduce_fn: as in `score_mse`.
+
+    Returns, kind and errors as `score_mse`.
+    Source: Hofstaetter et al. 2020 (2010.02666), their Margin-MSE.
+    """
+    student, teacher, kept = of_lists(
+        candidate_where, where, axis_name, student=student, teacher=teacher
+    )
+    off = student - jax.lax.stop_gradient(teacher)
+    errors, kept = jnp.square(off[:, :1] - off[:, 1:]), kept[:, :1] & kept[:, 1:]
+    return reduced(masked.mean(errors, kept), kept.sum(axis=1), weights, axis_name, reduce_fn)
+
+
+def centred(scores, candidate_where=None):
+    """Scores [batch, candidates] minus the mean of their row over its candidates; 0 elsewhere.
+
+    A softmax leaves a row's offset open, a squared error copies the teacher's: centre both.
+    """
+    scores = at_least_float32(scores)
+    kept = mask_of_lists(scores.shape, "candidate_where", candidate_where, None)
+    return jnp.where(kept, scores - masked.mean(scores, kept)[:, None], 0)
+
+
+def dse_binary(
+    student,
+    teacher,
+    labels,
+    *,
+    alpha=0.5,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """A yes-or-no logit from its label and its teacher's logit at once.
+
+        value_i = (1 - alpha) BCE(o_i, y_i) + alpha (o_i - t_i)^2,
+        BCE(o, y) = -y log sigmoid(o) - (1 - y) log sigmoid(-o)
+
+    The pull of the label is at most 1 - alpha, that of the teacher has no bound and grows as the teacher
+    overfits: look at both terms (alpha=0, alpha=1), standardise the teacher's logits or clip them.
+
+    Args:
+      student: o [batch].
+      teacher: t [batch]; of a teacher with two logits `binary_logit`.
+      labels: y [batch], 0 or 1, or between.
+      alpha: the teacher's share, from 0 to 1; may be traced. 0.5 is the paper.
+      where, weights, axis_name, reduce_fn: as in `score_mse`.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: per example.
+    Raises: ValueError for shapes that do not fit, an alpha outside [0, 1], an axis that is not bound.
+    Source: DSE (Barkan et al. 2020, 1908.05161), from the released code.
+    """
+    student, teacher, labels, where = of_rows(
+        where, axis_name, "batch", student=student, teacher=teacher, labels=labels
+    )
+    task = jax.nn.softplus(student) - labels * student
+    values = _with_teacher(task, jnp.square(student - jax.lax.stop_gradient(teacher)), alpha)
+    return reduced(values, where, weights, axis_name, reduce_fn)
+
+
+def dse_multiclass(
+    student,
+    teacher,
+    labels,
+    *,
+    alpha=0.5,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """Logits of classes from their label and their teacher's logits at once.
+
+        value_i = (1 - alpha) (log sum_c exp(o_ic) - o_{i y_i}) + alpha sum_c (o_ic - t_ic)^2
+
+    The squares are summed over classes, not averaged: alpha means less with more classes. With
+    `centred(student)` and `centred(teacher)` no offset is copied, and the label's term is unchanged.
+
+    Args:
+      student, teacher: o, t [batch, classes].
+      labels: y int [batch], from 0 to classes - 1.
+      alpha: the teacher's share, from 0 to 1; may be traced. 0.5 is the paper.
+      where, weights, axis_name, reduce_fn: as in `score_mse`.
+
+    Returns, kind, errors and source as `dse_binary`.
+    """
+    student, teacher, where = of_rows(
+        where, axis_name, "batch, classes", student=student, teacher=teacher
+    )
+    labels = jnp.asarray(labels)
+    checks.shaped("labels", labels, student.shape[:1], "one per row")
+    checks.integers("labels", labels)
+    right = labels[:, None] == jnp.arange(student.shape[1])
+    task = -jnp.sum(jax.nn.log_softmax(student), axis=1, where=right)
+    errors = jnp.sum(jnp.square(student - jax.lax.stop_gradient(teacher)), axis=1)
+    return reduced(_with_teacher(task, errors, alpha), where, weights, axis_name, reduce_fn)
+
+
+def dse_regression(
+    student,
+    teacher,
+    labels,
+    *,
+    alpha=0.5,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """A number from its label and its teacher's number at once.
+
+        value_i = (1 - alpha) (o_i - y_i)^2 + alpha (o_i - t_i)^2
+
+    Up to a constant this is regression on (1 - alpha) y + alpha t: the label, smoothed by the teacher.
+
+    Args:
+      student, teacher, labels: o, t, y [batch].
+      alpha: the teacher's share, from 0 to 1; may be traced. 0.5 is the paper.
+      where, weights, axis_name, reduce_fn: as in `score_mse`.
+
+    Returns, kind, errors and source as `dse_binary`.
+    """
+    student, teacher, labels, where = of_rows(
+        where, axis_name, "batch", student=student, teacher=teacher, labels=labels
+    )
+    errors = jnp.square(student - jax.lax.stop_gradient(teacher))
+    values = _with_teacher(jnp.square(student - labels), errors, alpha)
+    return reduced(values, where, weights, axis_name, reduce_fn)
+
+
+def binary_logit(logits):
+    """The one logit of a classifier with two, [..., 2] -> [...]: that of the second minus the first.
+
+    sigmoid of it is the second class's probability: yes against no, of a judge that says (no, yes).
+    """
+    logits = jnp.asarray(logits)
+    if logits.ndim == 0 or logits.shape[-1] != 2:
+        raise ValueError(f"logits must be [..., 2], got shape {logits.shape}")
+    return logits[..., 1] - logits[..., 0]
+
+
+def _with_teacher(task, errors, alpha):
+    checks.probability("alpha", alpha)
+    return (1 - alpha) * task + alpha * errors

@@ -1,0 +1,264 @@
+"""Classification by the angle to a vector per class, with a margin for the right one.
+
+    embeddings [batch, dim], labels [batch], class_weights [classes, dim] -> loss
+
+Labels are places in the class weights, which are parameters like any others, the same on every device.
+No arc cosine is taken, which has no slope at 1 and no value beyond: cos(a + b) and cos(m a) are had
+from cos(a).
+"""
+
+import math
+
+import jax.numpy as jnp
+
+from jaxsim.losses.labelled import labelled
+from jaxsim.losses.rows import Rows, lift, reduced
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics.norms import safe_norm
+from jaxsim.numerics.reductions import mean
+from jaxsim.similarity import cosine
+
+
+def normalized_softmax(
+    embeddings,
+    labels,
+    class_weights,
+    *,
+    temperature=0.05,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+    reduce_fn=mean,
+):
+    """Softmax classification on cosines, in nats.
+
+        value_i = log sum_c exp(cos(x_i, w_c) / temperature) - cos(x_i, w_{y_i}) / temperature
+
+    Counts all examples whose class is there.
+
+    Args:
+      embeddings: [batch, dim].
+      labels: int [batch], places in `class_weights`.
+      class_weights: [classes, dim].
+      temperature: divides the cosines, > 0; may be traced.
+      where: bool [batch], False for padding.
+      weights: [batch].
+      axis_name: the named axis over which the batch is split.
+      block: examples per block of scores; None chooses it from the sizes.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: pairwise, the classes as references.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
+    Source: Zhai and Wu 2019 (1811.12649), the normalised softmax and its temperature.
+    """
+    return _over_classes(
+        lambda cosines: cosines,
+        _ones,
+        embeddings,
+        labels,
+        class_weights,
+        temperature,
+        where,
+        weights,
+        axis_name,
+        block,
+        reduce_fn,
+    )
+
+
+def cosface(
+    embeddings,
+    labels,
+    class_weights,
+    *,
+    margin=0.35,
+    temperature=1 / 64,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+    reduce_fn=mean,
+):
+    """`normalized_softmax` with a margin on the cosine of the right class.
+
+        value_i: cos(x_i, w_{y_i}) - margin in place of cos(x_i, w_{y_i}), in both terms
+
+    Counts all examples whose class is there. Also known as the additive margin softmax.
+
+    Args:
+      margin: in cosine; 0.35 is the paper.
+      temperature: divides the cosines, > 0; the inverse of the paper's scale of 64. May be traced.
+      the rest: as in `normalized_softmax`.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: pairwise, the classes as references.
+    Raises: ValueError as `normalized_softmax`.
+    Source: Wang et al. 2018 (1801.09414), equation 4.
+    """
+    return _over_classes(
+        lambda cosines: cosines - margin,
+        _ones,
+        embeddings,
+        labels,
+        class_weights,
+        temperature,
+        where,
+        weights,
+        axis_name,
+        block,
+        reduce_fn,
+    )
+
+
+def arcface(
+    embeddings,
+    labels,
+    class_weights,
+    *,
+    margin=0.5,
+    temperature=1 / 64,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+    reduce_fn=mean,
+):
+    """`normalized_softmax` with a margin on the angle to the right class.
+
+        value_i: cos(angle_i + margin) in place of cos(angle_i), in both terms, angle_i to w_{y_i}
+
+    Beyond an angle of pi - margin, where that cosine would rise again, it is cos(angle_i) -
+    margin sin(margin), as the authors' code has it. Counts all examples whose class is there. An
+    example on its class's vector has the slope of the cosine part alone.
+
+    Args:
+      margin: in radians, 0 to pi; 0.5 is the paper, 28.6 degrees.
+      temperature: divides the cosines, > 0; the inverse of the paper's scale of 64. May be traced.
+      the rest: as in `normalized_softmax`.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: pairwise, the classes as references.
+    Raises: ValueError as `normalized_softmax`.
+    Source: Deng et al. 2019 (1801.07698), equation 3.
+    """
+
+    def eased(cosines):
+        square = 1 - jnp.square(cosines)
+        sines = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+        wider = cosines * jnp.cos(margin) - sines * jnp.sin(margin)
+        return jnp.where(cosines > -jnp.cos(margin), wider, cosines - margin * jnp.sin(margin))
+
+    return _over_classes(
+        eased,
+        _ones,
+        embeddings,
+        labels,
+        class_weights,
+        temperature,
+        where,
+        weights,
+        axis_name,
+        block,
+        reduce_fn,
+    )
+
+
+def sphereface(
+    embeddings,
+    labels,
+    class_weights,
+    *,
+    margin=4,
+    temperature=1.0,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+    reduce_fn=mean,
+):
+    """Softmax classification where the angle to the right class counts several times.
+
+        logits |x_i| cos(x_i, w_c) / temperature, and for the right class |x_i| psi(angle_i) / temperature
+        psi(angle) = (-1)^k cos(margin angle) - 2 k for angle in [k, k + 1] pi / margin
+
+    The embeddings keep their norm, the class weights are scaled to norm 1. Counts all examples whose
+    class is there. The paper mixes psi with the plain cosine early in training; that schedule is yours.
+
+    Args:
+      margin: a whole number from 1; 4 is the paper.
+      temperature: divides the logits, > 0; 1 is the paper. May be traced.
+      the rest: as in `normalized_softmax`.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Kind: pairwise, the classes as references.
+    Raises: ValueError as `normalized_softmax`.
+    Source: Liu et al. 2017 (1704.08063), equation 7.
+    """
+    checks.whole("margin", margin)
+
+    def several(cosines):
+        before, times = jnp.ones_like(cosines), cosines  # cos(0 angle), cos(1 angle), and on
+        for _ in range(margin - 1):
+            before, times = times, 2 * cosines * times - before
+        passed = sum((cosines < math.cos(j * math.pi / margin)) * 1 for j in range(1, margin))
+        return jnp.where(passed % 2 == 1, -times, times) - 2 * passed
+
+    return _over_classes(
+        several,
+        safe_norm,
+        embeddings,
+        labels,
+        class_weights,
+        temperature,
+        where,
+        weights,
+        axis_name,
+        block,
+        reduce_fn,
+    )
+
+
+def _ones(embeddings):
+    return jnp.ones(len(embeddings), embeddings.dtype)
+
+
+def _over_classes(
+    eased,
+    size_of,
+    embeddings,
+    labels,
+    class_weights,
+    temperature,
+    where,
+    weights,
+    axis_name,
+    block,
+    reduce_fn,
+):
+    """Cross-entropy of size_i cos_ic / temperature, the right class's cosine replaced by eased(cosine)."""
+    checks.positive("temperature", temperature)
+    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
+    classes = jnp.asarray(class_weights)
+    anchors = labelled(embeddings, labels, where, axis_name, lambda x: (size_of(x),))
+    checks.integers("labels", anchors.keys)
+
+    def rule(scores, positives, where, sizes, keys):
+        right = eased(masked.sum(scores, positives)) * sizes[:, 0]
+        logits = jnp.where(positives, right[:, None], scores * sizes) / temperature
+        return masked.log_sum_exp(logits, where) - right / temperature, positives.any(axis=1)
+
+    kept = jnp.ones(len(classes), bool)
+    references = Rows(classes, jnp.arange(len(classes)), None, kept, (classes,))
+    parts = lift(
+        rule,
+        anchors,
+        references,
+        similarity=cosine,
+        same=lambda mine, theirs: mine[:, None] == theirs,
+        builders=(lambda mine, theirs: mine[:, None],),
+        block=block,
+        axis_name=axis_name,
+    )
+    return reduced(parts, weights, axis_name, reduce_fn)

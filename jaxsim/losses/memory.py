@@ -1,0 +1,152 @@
+"""Embeddings of earlier batches to compare with: explicit state, in and out, outermost of all.
+
+    memory, batch -> memory with the batch         (remembered: a queue, cross-batch memory)
+    bank, ids, rows -> bank with the rows          (averaged_bank: one moving average per example)
+
+A memory is a part of the objective's state; it carries no gradient. On several devices the rows of all of
+them enter in the order of the devices, so that every device holds the same memory:
+
+    memory = remembered(memory, embeddings, labels, ids=ids, where=where, axis_name="devices")
+    loss = multi_similarity(embeddings, labels, ids=ids, **as_references(memory), axis_name="devices")
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses.examples import mask
+from jaxsim.numerics import checks
+from jaxsim.numerics.norms import unit
+
+
+class Memory(NamedTuple):
+    """The last rows that were seen, the oldest overwritten first."""
+
+    embeddings: Any  # [capacity, dim], or a pytree
+    labels: jax.Array  # [capacity] or [capacity, c]
+    ids: jax.Array  # int32 [capacity], -1 where the row has none
+    where: jax.Array  # bool [capacity], False for places that are still empty
+    place: jax.Array  # int32, where the next row goes
+
+
+def empty_memory(capacity, embeddings, labels):
+    """A memory with no rows, for rows like those given.
+
+    Args:
+      capacity: how many rows it holds, at least 1.
+      embeddings: arrays, or their shapes, [batch, dim], or a pytree: only shapes and types matter.
+      labels: [batch] or [batch, c] likewise.
+
+    Returns: `Memory`.
+    Raises: ValueError for a capacity below 1.
+    """
+    checks.whole("capacity", capacity)
+
+    def empty(like):
+        return jnp.zeros((capacity, *jnp.shape(like)[1:]), jnp.result_type(like))
+
+    return Memory(
+        jax.tree.map(empty, embeddings),
+        empty(labels),
+        jnp.full(capacity, -1, jnp.int32),
+        jnp.zeros(capacity, bool),
+        jnp.zeros((), jnp.int32),
+    )
+
+
+def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=None):
+    """The memory with a batch in the place of its oldest rows.
+
+    Padding takes no place. Of a batch larger than the memory the last rows stay.
+
+    Args:
+      memory: `Memory`.
+      embeddings: [batch, dim], or a pytree, as the memory's.
+      labels: [batch] or [batch, c].
+      ids: int [batch], which example a row is of: a loss that is given them leaves out an example's
+        older copies, and itself if the batch enters before the loss. Without them nothing is left out.
+      where: bool [batch], False for padding.
+      axis_name: the named axis over which the batch is split.
+
+    Returns: `Memory`, the same on every device.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound.
+    Source: cross-batch memory, Wang et al. 2020 (1912.06798), algorithm 1.
+    """
+    batch = checks.rows_of("embeddings", embeddings)
+    labels = jnp.asarray(labels)
+    checks.shaped("labels", labels, (batch, *memory.labels.shape[1:]), "as the memory's")
+    ids = jnp.full(batch, -1, jnp.int32) if ids is None else jnp.asarray(ids)
+    checks.shaped("ids", ids, (batch,), "one per row of embeddings")
+    checks.integers("ids", ids)
+    rows = embeddings, labels, ids, mask("where", where, (batch,))
+    rows = _of_all_devices(jax.lax.stop_gradient(rows), axis_name)
+    embeddings, labels, ids, where = rows
+    capacity, count = memory.where.shape[0], where.sum()
+    turn = jnp.cumsum(where) - 1  # of a row among those that enter
+    stays = where & (turn >= count - capacity)
+    places = jnp.where(stays, (memory.place + turn) % capacity, capacity)
+
+    def put(old, new):
+        return old.at[places].set(new.astype(old.dtype), mode="drop")
+
+    return Memory(
+        jax.tree.map(put, memory.embeddings, embeddings),
+        put(memory.labels, labels),
+        put(memory.ids, ids),
+        put(memory.where, where),
+        ((memory.place + count) % capacity).astype(jnp.int32),
+    )
+
+
+def as_references(memory):
+    """What a loss over labels takes to compare with the memory: its arguments by name."""
+    return {
+        "references": memory.embeddings,
+        "reference_labels": memory.labels,
+        "reference_ids": memory.ids,
+        "reference_where": memory.where,
+    }
+
+
+def averaged_bank(bank, ids, embeddings, *, momentum=0.5, where=None, axis_name=None):
+    """A bank of one unit vector per example, moved towards the batch's vectors of those examples.
+
+        bank_id <- unit( momentum bank_id + (1 - momentum) z )
+
+    A row of zeros, one never seen, becomes unit(z). Of several rows of one example the last counts.
+
+    Args:
+      bank: [examples, dim], rows of norm 1 or 0.
+      ids: int [batch], from 0 to examples - 1.
+      embeddings: z [batch, dim].
+      momentum: how much of the old stays, from 0 to 1; may be traced. 0.5 is the source's code.
+      where: bool [batch], False for padding.
+      axis_name: the named axis over which the batch is split.
+
+    Returns: [examples, dim], the same on every device.
+    Raises: ValueError for shapes that do not fit, a momentum outside [0, 1], an axis that is not bound.
+    Source: Wu et al. 2018 (1805.01978), section 3.2, as Wang and Liu 2021 (2012.09740) use it.
+    """
+    checks.probability("momentum", momentum)
+    bank, ids, embeddings = jnp.asarray(bank), jnp.asarray(ids), jnp.asarray(embeddings)
+    checks.shaped("embeddings", embeddings, (None, bank.shape[-1]), "as wide as the bank")
+    batch = embeddings.shape[0]
+    checks.shaped("ids", ids, (batch,), "one per row of embeddings")
+    checks.integers("ids", ids)
+    rows = jax.lax.stop_gradient((ids, embeddings, mask("where", where, (batch,))))
+    ids, embeddings, where = _of_all_devices(rows, axis_name)
+    turn = jnp.where(where, jnp.arange(ids.shape[0]), -1)
+    examples = bank.shape[0]
+    last = jnp.full(examples, -1).at[ids].max(turn, mode="drop")
+    moved = unit(momentum * bank[ids] + (1 - momentum) * embeddings)
+    places = jnp.where(where & (last[ids] == turn), ids, examples)
+    return bank.at[places].set(moved.astype(bank.dtype), mode="drop")
+
+
+def _of_all_devices(rows, axis_name):
+    """Gathered in the order of the devices, and known to be equal on all: state must be."""
+    if axis_name is None:
+        return rows
+    checks.bound(axis_name)
+    return jax.lax.all_gather(rows, axis_name, tiled=True, to="invarying")

@@ -1,0 +1,70 @@
+"""Images: what is in the sets, that their parts are apart, and one line for what is not there."""
+
+import os
+
+import numpy as np
+import pytest
+
+from jaxsim import data
+
+needs_data = pytest.mark.skipif(
+    "JAXSIM_DATA" not in os.environ, reason="JAXSIM_DATA names no folder of prepared sets"
+)
+
+
+def test_digits_split_every_class_and_hold_classes_out():
+    every, train, test = (data.digits(split) for split in ("all", "train", "test"))
+    assert every.images.shape == (1797, 8, 8, 1)
+    assert every.images.dtype == np.float32
+    assert (every.images.min(), every.images.max()) == (0, 1)
+    assert len(train.labels) + len(test.labels) == 1797
+    shares = np.bincount(test.labels) / np.bincount(every.labels)
+    np.testing.assert_allclose(shares, 0.2, atol=0.005)
+    held_out = data.digits(classes=(3, 8))
+    assert set(held_out.labels) == {3, 8}
+    np.testing.assert_array_equal(every.of(np.isin(every.labels, (3, 8))).images, held_out.images)
+    with pytest.raises(ValueError, match=r"split must be one of 'all', 'train', 'test', got 'dev'"):
+        data.digits("dev")
+
+
+@needs_data
+def test_omniglot_is_ink_on_paper_twenty_of_each_character():
+    some = data.omniglot("small1", size=14)
+    assert some.images.shape == (2720, 14, 14, 1)
+    assert len(set(some.groups)) == 5
+    assert (np.bincount(some.labels)[np.unique(some.labels)] == 20).all()
+    # Ink is 1 on 0, and little of the paper.
+    assert some.images.max() > 0.8
+    assert 0.05 < some.images.mean() < 0.12
+    # A character stands in one alphabet.
+    names = set(zip(some.labels.tolist(), some.groups.tolist(), strict=True))
+    assert len(names) == len(set(some.labels)) == 136
+    again = data.omniglot("small1", size=14)  # from the cache
+    np.testing.assert_array_equal(again.images, some.images)
+
+
+@needs_data
+def test_the_part_of_cifar_is_balanced():
+    test = data.cifar10_subset("test")
+    assert test.images.shape == (3000, 32, 32, 3)
+    assert (np.bincount(test.labels) == 300).all()
+    assert 0 <= test.images.min() < 0.1
+    assert 0.9 < test.images.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("load", "wanted"),
+    [(data.omniglot, "omniglot"), (data.cifar10_subset, r"cifar10_jpeg_subset/images.tar.xz")],
+)
+def test_what_is_missing_is_said_in_a_line(load, wanted, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXSIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    for root in (None, str(tmp_path)):
+        if root is None:
+            monkeypatch.delenv("JAXSIM_DATA", raising=False)
+        else:
+            monkeypatch.setenv("JAXSIM_DATA", root)
+        with pytest.raises(FileNotFoundError, match=f"no prepared dataset.*{wanted}") as error:
+            load("train")
+        assert "\n" not in str(error.value)
+        assert "point JAXSIM_DATA at a folder" in str(error.value)

@@ -1,0 +1,75 @@
+"""Sessions: pairs counted as a loop counts them, filters, outliers, and where baskets come from."""
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+
+from jaxsim import data
+
+SESSIONS = [
+    np.random.default_rng(seed).integers(0, 9, size=size)
+    for seed, size in enumerate([4, 1, 0, 6, 4, 3])
+]
+
+
+def test_pairs_are_those_of_a_loop():
+    counted = collections.Counter()
+    for session in SESSIONS:
+        counted.update(itertools.combinations(sorted(set(session.tolist())), 2))
+    pairs, counts = data.session_pairs(SESSIONS)
+    assert dict(zip(map(tuple, pairs.tolist()), counts.tolist(), strict=True)) == counted
+    totals = collections.Counter(i for s in SESSIONS for i in set(s.tolist()))
+    assert data.item_counts(SESSIONS, 9).tolist() == [totals[i] for i in range(9)]
+
+
+def test_no_sessions_give_no_pairs():
+    pairs, counts = data.session_pairs([])
+    assert pairs.shape == (0, 2)
+    assert counts.shape == (0,)
+    with pytest.raises(ValueError, match="at least 0"):
+        data.session_pairs([np.array([-1, 2])])
+
+
+def test_the_longest_sessions_go():
+    kept = data.without_outliers([np.arange(n) for n in (2, 3, 3, 100)], quantile=0.75)
+    assert [len(session) for session in kept] == [2, 3, 3]
+    assert data.without_outliers([[1, 1, 0]])[0].tolist() == [0, 1]
+
+
+def test_pairs_are_found_in_either_order():
+    assert data.holds_pair([[0, 1], [2, 1], [3, 4]], [[1, 0], [1, 2]]).tolist() == [
+        True,
+        True,
+        False,
+    ]
+    assert data.holds_pair(np.empty((0, 2), int), [[1, 0]]).tolist() == []
+
+
+def test_made_up_pairs_are_not_seen_ones_nor_of_an_item_with_itself():
+    neighbours, alike = [[1, 2], [0, 2], [0, 1]], np.ones((3, 2))
+    pairs, counts = data.synthetic_pairs([[0, 1]], [10], neighbours, alike, gamma=0.5)
+    # (1, 1), (0, 0), (2, 2) are of one item, (0, 1) was seen; (0, 2) and (1, 2) come twice each.
+    assert pairs.tolist() == [[0, 2], [1, 2]]
+    assert counts.tolist() == [10, 10]
+
+
+def test_modules_imported_together_need_no_data():
+    sessions, names = data.imports()
+    assert len(sessions) > 200
+    assert {"os", "sys", "re"} <= set(names)
+    assert max(map(max, sessions)) < len(names)
+    again = data.imports.__wrapped__()
+    assert again.names == names
+
+
+def test_missing_baskets_are_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAXSIM_DATA", raising=False)
+    with pytest.raises(
+        FileNotFoundError, match=r'no prepared dataset "baskets": JAXSIM_DATA is not set'
+    ):
+        data.groceries()
+    monkeypatch.setenv("JAXSIM_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"there is no .*retail_first90.dat.gz"):
+        data.retail()

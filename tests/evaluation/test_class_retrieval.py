@@ -1,0 +1,103 @@
+"""recall@k, MAP@R and R-precision for classes, against loops; ties never help."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsim import evaluation
+from jaxsim.similarity import dot
+
+RANDOM = np.random.default_rng(0)
+X = np.float32(RANDOM.normal(size=(23, 3)))
+LABELS = np.array([0] * 7 + [1] * 5 + [2] * 6 + [3] * 3 + [4] * 2)
+UNEVEN = RANDOM.random(23) < 0.7
+
+
+def ranking(i, scores, labels, kept):
+    """Others of query i, closest first; of equal scores those of another class first."""
+    others = [j for j in kept if j != i]
+    return sorted(others, key=lambda j: (-scores[i, j], labels[j] == labels[i]))
+
+
+def reference(figure, scores, labels, where):
+    kept, values = np.flatnonzero(where), []
+    for i in kept:
+        hits = [labels[j] == labels[i] for j in ranking(i, scores, labels, kept)]
+        relevant = sum(hits)
+        if relevant:
+            values.append(figure(hits, relevant))
+    return np.mean(values)
+
+
+def average_precision(hits, relevant):
+    found = [sum(hits[: place + 1]) / (place + 1) for place in range(relevant) if hits[place]]
+    return sum(found) / relevant
+
+
+FIGURES = {
+    "recall@1": (evaluation.class_recall, lambda hits, r: hits[0]),
+    "recall@4": (functools.partial(evaluation.class_recall, k=4), lambda hits, r: any(hits[:4])),
+    "MAP@R": (evaluation.map_at_r, average_precision),
+    "R-precision": (evaluation.r_precision, lambda hits, r: sum(hits[:r]) / r),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("rounded", [False, True], ids=["distinct", "tied"])
+def test_figures_are_their_definitions(name, rounded):
+    figure, by_hand = FIGURES[name]
+    x = np.round(X) if rounded else X  # whole coordinates: many equal inner products
+    expected = reference(by_hand, x @ x.T, LABELS, UNEVEN)
+    whole = figure(x, LABELS, where=UNEVEN, similarity=dot)
+    np.testing.assert_allclose(whole, expected, rtol=1e-6)
+    blocked = figure(x, LABELS, where=UNEVEN, similarity=dot, block=5)
+    np.testing.assert_allclose(blocked, whole, rtol=1e-6)
+    jitted = jax.jit(functools.partial(figure, similarity=dot))(x, LABELS, where=UNEVEN)
+    np.testing.assert_allclose(jitted, whole, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_embeddings_that_say_nothing_score_nothing(name):
+    for x in (np.ones_like(X), 0 * X, np.nan * X):
+        assert FIGURES[name][0](x, LABELS) == 0
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_classes_that_are_apart_score_one(name):
+    assert FIGURES[name][0](np.eye(5)[LABELS], LABELS) == 1
+
+
+def test_references_are_searched_without_the_query_of_the_same_id():
+    queries, ids = X[:6], np.arange(6)
+    settings = {"references": X, "reference_labels": LABELS, "similarity": dot}
+    values, counts = evaluation.class_recall(
+        queries, LABELS[:6], ids=ids, reference_ids=np.arange(23), reduce_fn=None, **settings
+    )
+    alone, _ = evaluation.class_recall(X, LABELS, similarity=dot, reduce_fn=None)
+    np.testing.assert_array_equal(values, alone[:6])
+    assert (counts == 1).all()
+    # Without ids nothing is left out: the query finds itself where it is the closest.
+    longest = X / np.linalg.norm(X, axis=1, keepdims=True)
+    assert (
+        evaluation.class_recall(longest, LABELS, references=longest, reference_labels=LABELS) == 1
+    )
+
+
+def test_a_class_of_one_does_not_count():
+    values, counts = evaluation.map_at_r(X[:3], np.array([0, 0, 1]), reduce_fn=None)
+    assert counts.tolist() == [1, 1, 0]
+    assert evaluation.map_at_r(X[:2], np.array([0, 1])) == 0
+    assert values.shape == (3,)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="k must be at most 23, the number of references, got 24"):
+        evaluation.class_recall(X, LABELS, 24)
+    with pytest.raises(ValueError, match=r"labels must be \[23\], one per row of embeddings"):
+        evaluation.map_at_r(X, LABELS[:4])
+    with pytest.raises(ValueError, match="references need reference_labels, got None"):
+        evaluation.class_recall(X, LABELS, references=X)
+    with pytest.raises(ValueError, match="ids and reference_ids go together"):
+        evaluation.class_recall(X, LABELS, references=X, reference_labels=LABELS, ids=np.arange(23))

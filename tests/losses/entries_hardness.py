@@ -1,0 +1,57 @@
+"""Negatives weighed by their own scores: losses/hardness.py."""
+
+import functools
+
+import numpy as np
+from entry import Entry, groups_of
+from loops import log_sum_exp, mean, scores
+
+from jaxsim import losses
+
+TEMPERATURE = 0.05
+
+
+def hardness(weighed, strength, x, labels, where, large, at):
+    """`weighed(i, j, c)`: whether document c of row j weighs more for query i."""
+    rows, values = np.flatnonzero(where), []
+    for i in rows:
+        logits, own = [], []
+        for j in rows:
+            s = scores(x[[i]], groups_of(x)[j, :2], large)[0]
+            held = scores(at[[i]], groups_of(at)[j, :2], large)[0]
+            for c in range(2):
+                is_own = c == 0 and bool(labels[j] == labels[i])
+                own += [s[c] / TEMPERATURE] * is_own
+                more = strength * held[c] * (not is_own and weighed(i, j, c))
+                logits.append(s[c] / TEMPERATURE + more)
+        values.append(log_sum_exp(logits) - log_sum_exp(own))
+    return mean(values)
+
+
+def call(loss, strength):
+    def called(x, labels, where, **settings):
+        return loss(
+            x,
+            groups_of(x)[:, :2],
+            document_ids=labels,
+            where=where,
+            hardness=strength,
+            **settings,
+        )
+
+    return called
+
+
+LOSSES = {
+    name: Entry(call(loss, strength), functools.partial(hardness, weighed, strength), held=True)
+    for name, loss, strength, weighed in (
+        ("hardness_info_nce", losses.hardness_info_nce, 3.0, lambda i, j, c: True),
+        ("in_batch_hardness", losses.in_batch_hardness_info_nce, 9.0, lambda i, j, c: j != i),
+        (
+            "hard_negative_hardness",
+            losses.hard_negative_hardness_info_nce,
+            5.0,
+            lambda i, j, c: j == i,
+        ),
+    )
+}
