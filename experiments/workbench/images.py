@@ -13,9 +13,10 @@ import optax
 from jaxsim import encoders, training
 from jaxsim.data import augment
 
-# What a label keeps: a digit stays a digit when it moves or turns a little, a photograph when cropped.
+# What a label stands: a letter stays a letter when it moves or turns a little, a photograph when cropped.
 VIEWS = {
     "digits": augment.chain(augment.shift(most=1), augment.rotate(degrees=10)),
+    "glyphs": augment.chain(augment.shift(most=1), augment.rotate(degrees=10)),
     "omniglot": augment.chain(augment.shift(most=2), augment.rotate(degrees=10)),
     "cifar10": augment.chain(
         augment.crop(area=(0.2, 1.0)),

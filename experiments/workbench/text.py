@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jaxsim import data, encoders, losses, search, similarity, training
+from jaxsim.numerics import mean
 
 MARKERS = {
     "query_markers": (data.SPECIAL["[unused0]"], data.SPECIAL["[unused1]"]),
@@ -126,7 +127,6 @@ def dual_encoder(queries, items, gold, config, workdir):
         examples,
         {"query": (config.query_length,), "item": (config.item_length,)},
         (padded_one(queries),),
-        start=None,
         steps=config.dual_steps,
         batch=config.dual_batch,
         rate=config.dual_rate,
@@ -138,16 +138,17 @@ def dual_encoder(queries, items, gold, config, workdir):
     return Model(encode, params)
 
 
-def cross_encoder(queries, items, gold, negatives, config, workdir, *, start):
-    """A cross-encoder trained by softmax over one positive and N mined negatives.
+def cross_encoder(queries, items, gold, mined, config, workdir):
+    """A cross-encoder trained by softmax over one positive and N negatives, half of them mined.
+
+    The paper's are all mined, by an encoder that has read more than these pairs: without any that
+    are easy this one, from scratch, has nothing to begin with.
 
     Args:
       queries, items, gold: as for `dual_encoder`.
-      negatives: int [queries, mined], items that are hard for each; N of them are drawn.
+      mined: int [queries, most], items that are hard for each; some of them are drawn.
       config: as for `dual_encoder`, and head, cross_dropout, negatives, cross_steps, cross_batch, cross_rate.
       workdir: for the checkpoints.
-      start: the dual encoder whose transformer this one starts from, as both start from one BERT in
-        the paper: too little text is at hand to learn to read twice. None starts from nothing.
 
     Returns: `Model`, score(params, queries, candidates) -> [pairs].
     """
@@ -158,7 +159,10 @@ def cross_encoder(queries, items, gold, negatives, config, workdir, *, start):
     module = heads[config.head](transformer(config, dropout=config.cross_dropout))
     score = encoders.as_function(module)
     random = np.random.default_rng(config.seed)
-    drawn = random.permuted(negatives, axis=1)[:, : config.negatives]
+    hard = random.permuted(mined, axis=1)[:, : config.negatives // 2]
+    easy = random.integers(len(items) - 1, size=(len(queries), config.negatives - hard.shape[1]))
+    easy += easy >= np.asarray(gold)[:, None]  # any item but the query's own
+    drawn = np.concatenate([hard, easy], axis=1)
     examples = [
         {"query": query, "candidates": [items[right], *(items[i] for i in wrong)]}
         for query, right, wrong in zip(queries, gold, drawn, strict=True)
@@ -169,12 +173,8 @@ def cross_encoder(queries, items, gold, negatives, config, workdir, *, start):
             params, batch["query"], batch["candidates"], key=key, axis_name=axis_name
         )
         hit = (scores.argmax(axis=1) == 0).astype(scores.dtype)
-        return losses.list_softmax(scores, where=batch["where"], axis_name=axis_name), {
-            "accuracy": (hit * batch["where"]).sum() / np.maximum(batch["where"].sum(), 1)
-            if axis_name is None
-            else jax.lax.psum((hit * batch["where"]).sum(), axis_name)
-            / jax.lax.psum(batch["where"].sum(), axis_name)
-        }
+        metrics = {"accuracy": mean(hit, batch["where"].astype(hit.dtype), axis_name)}
+        return losses.list_softmax(scores, where=batch["where"], axis_name=axis_name), metrics
 
     params = fitted(
         module,
@@ -182,7 +182,6 @@ def cross_encoder(queries, items, gold, negatives, config, workdir, *, start):
         examples,
         {"query": (config.query_length,), "candidates": (config.item_length,)},
         (padded_one(queries), padded_one(items)),
-        start=None if start is None else start.params["params"]["transformer"],
         steps=config.cross_steps,
         batch=config.cross_batch,
         rate=config.cross_rate,
@@ -223,7 +222,6 @@ def fitted(
     buckets,
     inputs,
     *,
-    start,
     steps,
     batch,
     rate,
@@ -241,9 +239,6 @@ def fitted(
                 digest.update(text.tobytes())
     first, key = jax.random.split(jax.random.key(seed))
     params = jax.jit(module.init)(first, *inputs)
-    if start is not None:
-        params = {"params": {**params["params"], "transformer": start}}
-        digest.update(parameters_fingerprint(start).encode())
     return training.fit(
         objective,
         params,

@@ -4,7 +4,7 @@ tokenizers when asked.
 
 from jaxsim.data import augment, negatives
 from jaxsim.data.baskets import Baskets, groceries, imports, retail
-from jaxsim.data.images import Images, cifar10_subset, digits, omniglot
+from jaxsim.data.images import Images, cifar10_subset, digits, glyphs, omniglot
 from jaxsim.data.pipelines import batches
 from jaxsim.data.samplers import array_batches, class_batches
 from jaxsim.data.sessions import (
@@ -49,6 +49,7 @@ __all__ = [
     "entity_tokens",
     "fingerprint",
     "glosses",
+    "glyphs",
     "groceries",
     "holds_pair",
     "imports",

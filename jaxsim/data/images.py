@@ -1,10 +1,12 @@
-"""Labelled images: scikit-learn's digits, which need no file, Omniglot and a part of CIFAR-10.
+"""Labelled images: digits and letters, which need no download, Omniglot and a part of CIFAR-10.
 
 Images are float32 [n, height, width, channels] from 0 to 1; pen strokes are 1 on 0.
 """
 
 import io
 import tarfile
+import unicodedata
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,15 @@ import numpy as np
 from jaxsim.data.sources import cache_folder, prepared_path, prepared_tfds
 from jaxsim.numerics import checks
 from jaxsim.storage import load_arrays, save_arrays
+
+SANS, SLANTED = ("", "-Bold", "-Oblique", "-BoldOblique"), ("", "-Bold", "-Italic", "-BoldItalic")
+FONTS = (
+    *(f"DejaVuSans{style}" for style in SANS),
+    *(f"DejaVuSansMono{style}" for style in SANS),
+    *(f"DejaVuSerif{style}" for style in SLANTED),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+)
+LOOKS_ALIKE = 0.93  # mean cosine of two letters' pixels over the fonts
 
 
 class Images(NamedTuple):
@@ -52,6 +63,27 @@ def digits(split="all", *, classes=range(10)):
     kept &= np.isin(labels, list(classes))
     images = (found.images / 16).astype(np.float32)[..., None]
     return Images(images, labels, labels).of(kept)
+
+
+def glyphs(*, size=16):
+    """Printed letters, each in 16 fonts: Latin, Greek and Cyrillic from the fonts that matplotlib ships.
+
+    Some 430 letters, each drawn as large as fits. Of letters that look alike at that size (Latin A and
+    Greek Alpha, o and O) the first stays, so that no class stands twice under two names. Drawn once,
+    then kept in the cache.
+
+    Args:
+      size: of the sides, at most 64.
+
+    Returns: `Images`, [n, size, size, 1], the fonts of a letter together and in one order.
+    Raises: ValueError for an unknown size; ModuleNotFoundError without the `experiments` extra.
+    """
+    checks.at_most("size", size, 64, "what letters are drawn at")
+    import matplotlib
+
+    found = _kept(f"glyphs-{size}-{matplotlib.__version__}", lambda: _drawn_glyphs(size))
+    images = (found["ink"] / np.float32(255))[..., None]
+    return Images(images, found["labels"], found["labels"])
 
 
 def omniglot(split, *, size=28):
@@ -103,6 +135,37 @@ def _kept(name, decode):
     if not path.exists():
         save_arrays(path, decode(), **about)
     return load_arrays(path, **about)[0]
+
+
+def _drawn_glyphs(size):
+    """{"ink" uint8 [n, size, size], "labels" int32 [n]}."""
+    import matplotlib
+    from matplotlib.ft2font import FT2Font
+    from PIL import Image, ImageDraw, ImageFont
+
+    paths = [Path(matplotlib.get_data_path()) / "fonts/ttf" / f"{name}.ttf" for name in FONTS]
+    fonts = [ImageFont.truetype(str(path), 64) for path in paths]
+    known = set.intersection(*(set(FT2Font(str(path)).get_charmap()) for path in paths))
+    letters = [c for c in map(chr, sorted(known)) if unicodedata.category(c) in ("Lu", "Ll", "Lo")]
+
+    def drawn(letter, font):
+        left, top, right, bottom = font.getbbox(letter)
+        side = max(right - left, bottom - top) + 8
+        picture = Image.new("L", (side, side))
+        corner = (side - right - left) // 2, (side - bottom - top) // 2
+        ImageDraw.Draw(picture).text(corner, letter, fill=255, font=font)
+        return np.asarray(picture.resize((size, size), Image.Resampling.BOX))
+
+    ink = np.array([[drawn(letter, font) for font in fonts] for letter in letters])
+    flat = ink.reshape(len(letters), len(fonts), -1).astype(np.float32)
+    flat /= np.linalg.norm(flat, axis=-1, keepdims=True)
+    alike = np.einsum("afp,bfp->ab", flat, flat) / len(fonts)
+    kept = []
+    for place in range(len(letters)):
+        if (alike[place, kept] < LOOKS_ALIKE).all():
+            kept.append(place)
+    labels = np.repeat(np.arange(len(kept), dtype=np.int32), len(fonts))
+    return {"ink": ink[kept].reshape(-1, size, size), "labels": labels}
 
 
 def _decoded_cifar10(path, split):

@@ -45,7 +45,7 @@ def class_recall(
     found = by_query(
         _found, embeddings, labels, references, reference_labels, ids=ids, where=where,
         reference_ids=reference_ids, reference_where=reference_where, similarity=similarity,
-        block=block, k=k,
+        block=block, settings=(jnp.int32(k),),
     )  # fmt: skip
     return _reduced(found, reduce_fn)
 
@@ -86,7 +86,7 @@ def r_precision(
     return _reduced(found, reduce_fn)
 
 
-def _found(scores, labels, their_labels, where, k):
+def _found(scores, labels, their_labels, where, k, _):
     same = labels[:, None] == their_labels
     own = where & same
     best = jnp.where(own, scores, -jnp.inf).max(axis=1, keepdims=True)

@@ -72,7 +72,7 @@ from jaxsim.losses.layers import (
     matryoshka_2d_a1,
     matryoshka_2d_a2,
 )
-from jaxsim.losses.lifted_structure import (
+from jaxsim.losses.lifted import (
     cosine_lifted_structure,
     generalized_lifted_structure,
     lifted_structure,

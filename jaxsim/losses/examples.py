@@ -82,7 +82,14 @@ def _alike(axes, arrays):
         raise ValueError(f"{leader} must be [{axes}], got shape {first.shape}")
     for name, array in others:
         checks.shaped(name, array, first.shape, f"the shape of {leader}")
-    return [first, *(at_least_float32(array) for _, array in others)]
+    return [first, *(_numbers(array, first.dtype) for _, array in others)]
+
+
+def _numbers(array, dtype):
+    """An array in float32 at least; integers, such as grades, in the type that is asked for."""
+    array = jnp.asarray(array)
+    exact = not jnp.issubdtype(array.dtype, jnp.inexact)
+    return array.astype(dtype) if exact else at_least_float32(array)
 
 
 def _zeroed(array, where):

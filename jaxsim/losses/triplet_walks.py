@@ -98,7 +98,7 @@ def _walked(penalty, scores, positives, negatives, margin):
     # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
     none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
     start = _first(positives), none, none, jnp.zeros_like(scores)
-    return jax.lax.while_loop(lambda state: _unfinished(scores, state[0]), step, start)[1:]
+    return jax.lax.while_loop(lambda state: (state[0] < scores.shape[1]).any(), step, start)[1:]
 
 
 def swapped_slopes(scores, positives, negatives, margin, rows_of):
@@ -130,7 +130,7 @@ def swapped_slopes(scores, positives, negatives, margin, rows_of):
 
     none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
     start = _first(positives), jnp.zeros_like(scores), none
-    return jax.lax.while_loop(lambda state: _unfinished(scores, state[0]), step, start)[1:]
+    return jax.lax.while_loop(lambda state: (state[0] < scores.shape[1]).any(), step, start)[1:]
 
 
 def _first(positives):
@@ -145,10 +145,6 @@ def _following(positives, column):
         axis=1,
         initial=positives.shape[1],
     )
-
-
-def _unfinished(scores, column):
-    return (column < scores.shape[1]).any()
 
 
 def _level(scores, column):

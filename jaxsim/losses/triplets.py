@@ -170,21 +170,6 @@ def batch_hard_soft_margin_triplet(scores, positives, where):
     return jax.nn.softplus(gaps), counted
 
 
-def _hardest_gap(scores, positives, where):
-    negatives = where & ~positives
-    gaps = masked.max(scores, negatives) - masked.min(scores, positives)
-    return gaps, positives.any(axis=1) & negatives.any(axis=1)
-
-
-def _mean_and_count(sums, count):
-    return sums / jnp.maximum(count, 1), count
-
-
-def _triplets(positives, negatives, dtype):
-    """How many triplets a row has; not in integers, which a large batch overflows."""
-    return positives.sum(axis=1, dtype=dtype) * negatives.sum(axis=1, dtype=dtype)
-
-
 def swapped_triplet(
     embeddings,
     labels,
@@ -255,3 +240,18 @@ def swapped_triplet(
         axis_name=axis_name,
     )
     return reduced(parts, None, axis_name, mean)
+
+
+def _hardest_gap(scores, positives, where):
+    negatives = where & ~positives
+    gaps = masked.max(scores, negatives) - masked.min(scores, positives)
+    return gaps, positives.any(axis=1) & negatives.any(axis=1)
+
+
+def _mean_and_count(sums, count):
+    return sums / jnp.maximum(count, 1), count
+
+
+def _triplets(positives, negatives, dtype):
+    """How many triplets a row has; not in integers, which a large batch overflows."""
+    return positives.sum(axis=1, dtype=dtype) * negatives.sum(axis=1, dtype=dtype)

@@ -78,7 +78,7 @@ def forward(params, tokens, segments, heads, kind):
 def built(kind):
     """A transformer whose every parameter is random, norms and biases too."""
     module = encoders.Transformer(**SIZES, norm=kind, initial=0.5)
-    params = module.init(jax.random.key(0), TEXTS["tokens"], TEXTS["where"])
+    params = jax.jit(module.init)(jax.random.key(0), TEXTS["tokens"], TEXTS["where"])
     leaves, shape = jax.tree.flatten(params)
     random = np.random.default_rng(1)
     leaves = [np.float32(leaf + 0.3 * random.normal(size=leaf.shape)) for leaf in leaves]
@@ -88,7 +88,7 @@ def built(kind):
 @pytest.mark.parametrize("kind", ["post", "pre"])
 def test_the_transformer_is_its_equations(kind):
     module, params = built(kind)
-    states = module.apply(params, TEXTS["tokens"], TEXTS["where"])
+    states = jax.jit(module.apply)(params, TEXTS["tokens"], TEXTS["where"])
     assert states.dtype == jnp.float32
     for tokens, where, mine in zip(TEXTS["tokens"], TEXTS["where"], states, strict=True):
         expected = forward(params["params"], tokens[where], 0, 2, kind)
@@ -98,9 +98,9 @@ def test_the_transformer_is_its_equations(kind):
 @pytest.mark.parametrize("kind", ["post", "pre"])
 def test_padding_changes_nothing_wherever_it_stands(kind):
     module, params = built(kind)
-    plain = module.apply(params, TEXTS["tokens"], TEXTS["where"])
+    plain = jax.jit(module.apply)(params, TEXTS["tokens"], TEXTS["where"])
     moved = padded(TEXTS, 2, 3)
-    states = module.apply(params, moved["tokens"], moved["where"])[:, 2:9]
+    states = jax.jit(module.apply)(params, moved["tokens"], moved["where"])[:, 2:9]
     where = TEXTS["where"]
     np.testing.assert_allclose(states[where], plain[where], rtol=1e-5, atol=1e-5)
 
@@ -109,8 +109,9 @@ def test_padding_changes_nothing_wherever_it_stands(kind):
 def test_the_last_layer_at_some_places_is_the_last_layer(kind):
     module, params = built(kind)
     places = RANDOM.integers(0, 7, size=(5, 3))
-    some = module.apply(params, TEXTS["tokens"], TEXTS["where"], positions=places)
-    whole = np.asarray(module.apply(params, TEXTS["tokens"], TEXTS["where"]))
+    apply = jax.jit(module.apply)
+    some = apply(params, TEXTS["tokens"], TEXTS["where"], positions=places)
+    whole = np.asarray(apply(params, TEXTS["tokens"], TEXTS["where"]))
     np.testing.assert_allclose(
         some, np.take_along_axis(whole, places[..., None], axis=1), rtol=1e-5, atol=1e-5
     )
@@ -119,9 +120,10 @@ def test_the_last_layer_at_some_places_is_the_last_layer(kind):
 def test_all_layers_come_on_request_and_end_with_the_last():
     for kind in ("post", "pre"):
         module, params = built(kind)
-        states = module.apply(params, TEXTS["tokens"], TEXTS["where"], all_layers=True)
+        apply = jax.jit(module.apply, static_argnames="all_layers")
+        states = apply(params, TEXTS["tokens"], TEXTS["where"], all_layers=True)
         assert len(states) == 3
-        last = module.apply(params, TEXTS["tokens"], TEXTS["where"])
+        last = apply(params, TEXTS["tokens"], TEXTS["where"])
         np.testing.assert_allclose(states[-1], last, rtol=1e-6)
 
 
@@ -129,25 +131,39 @@ def test_a_row_without_tokens_is_finite_in_value_and_gradient():
     module = encoders.TextEncoder(encoders.Transformer(**SIZES))
     encode = encoders.as_function(module)
     empty = {"tokens": np.zeros((2, 7), int), "where": np.zeros((2, 7), bool)}
-    params = module.init(jax.random.key(0), empty)
-    gradient = jax.grad(lambda p: encode(p, empty).sum())(params)
-    assert not encode(params, empty).any()
+    params = jax.jit(module.init)(jax.random.key(0), empty)
+    value, gradient = jax.jit(jax.value_and_grad(lambda p: jnp.abs(encode(p, empty)).sum()))(params)
+    assert value == 0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
 @pytest.mark.parametrize("pooling", [encoders.mean, encoders.cls])
 def test_one_by_one_is_all_together(pooling):
     module = encoders.TextEncoder(encoders.Transformer(**SIZES), pooling=pooling, dim=6)
-    encode = encoders.as_function(module)
-    params = module.init(jax.random.key(0), TEXTS)
+    encode = jax.jit(encoders.as_function(module))
+    params = jax.jit(module.init)(jax.random.key(0), TEXTS)
     whole = encode(params, TEXTS)
     assert whole.shape == (5, 6)
     for row in range(5):
-        length = TEXTS["where"][row].sum()
-        one = jax.tree.map(lambda a, row=row, length=length: a[row : row + 1, :length], TEXTS)
-        np.testing.assert_allclose(encode(params, one)[0], whole[row], rtol=1e-4, atol=1e-6)
-        longer = padded(one, 0, 9)
-        np.testing.assert_allclose(encode(params, longer)[0], whole[row], rtol=1e-4, atol=1e-6)
+        one = jax.tree.map(lambda a, row=row: a[row : row + 1], TEXTS)
+        for text in (one, padded(one, 0, 9)):
+            np.testing.assert_allclose(encode(params, text)[0], whole[row], rtol=1e-4, atol=1e-6)
+    length = int(TEXTS["where"][0].sum())
+    bare = jax.tree.map(lambda a: a[:1, :length], TEXTS)
+    np.testing.assert_allclose(encode(params, bare)[0], whole[0], rtol=1e-4, atol=1e-6)
+
+
+def test_equal_tokens_match_from_the_start():
+    sizes = SIZES | {"dim": 32}
+    module = encoders.Transformer(**sizes, initial=32**-0.5, place_initial=0.02, matching=1.5)
+    params = jax.jit(module.init)(jax.random.key(0), TEXTS["tokens"], TEXTS["where"])["params"]
+    kernels = [params[f"layer_{n}"][side]["kernel"] for n in (0, 1) for side in ("query", "key")]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    np.testing.assert_array_equal(kernels[2], kernels[3])
+    assert np.abs(kernels[0] - kernels[2]).max() > 0.1
+    np.testing.assert_allclose(kernels[0] @ kernels[1].T, 1.5**2 * np.eye(32), atol=1e-5)
+    np.testing.assert_allclose(params["positions"]["embedding"].std(), 0.02, rtol=0.15)
+    np.testing.assert_allclose(params["tokens"]["embedding"].std(), 32**-0.5, rtol=0.15)
 
 
 def test_pooling_by_hand():
@@ -159,8 +175,8 @@ def test_pooling_by_hand():
 
 def test_dropout_needs_a_key_and_differs_by_device():
     module = encoders.TextEncoder(encoders.Transformer(**SIZES, dropout=0.5))
-    encode = encoders.as_function(module)
-    params = module.init(jax.random.key(0), TEXTS)
+    encode = jax.jit(encoders.as_function(module), static_argnames="axis_name")
+    params = jax.jit(module.init)(jax.random.key(0), TEXTS)
     np.testing.assert_array_equal(encode(params, TEXTS), encode(params, TEXTS))
     key = jax.random.key(1)
     np.testing.assert_array_equal(encode(params, TEXTS, key=key), encode(params, TEXTS, key=key))
@@ -174,10 +190,10 @@ def test_dropout_needs_a_key_and_differs_by_device():
 
 def test_bfloat16_arithmetic_gives_float32_embeddings():
     module = encoders.TextEncoder(encoders.Transformer(**SIZES, dtype=jnp.bfloat16))
-    params = module.init(jax.random.key(0), TEXTS)
+    params = jax.jit(module.init)(jax.random.key(0), TEXTS)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
-    half = module.apply(params, TEXTS)
-    full = encoders.TextEncoder(encoders.Transformer(**SIZES)).apply(params, TEXTS)
+    half = jax.jit(module.apply)(params, TEXTS)
+    full = jax.jit(encoders.TextEncoder(encoders.Transformer(**SIZES)).apply)(params, TEXTS)
     assert half.dtype == jnp.float32
     np.testing.assert_allclose(half, full, rtol=0.1, atol=0.05)
 
@@ -198,7 +214,7 @@ def pair(row):
 def test_the_emb_head_is_its_equation(kind):
     module, params = built(kind)
     head = encoders.EmbCrossEncoder(module)
-    scores = head.apply({"params": {"transformer": params["params"]}}, QUERIES, CANDIDATES)
+    scores = jax.jit(head.apply)({"params": {"transformer": params["params"]}}, QUERIES, CANDIDATES)
     for row in range(4):
         tokens, segments = pair(row)
         states = forward(params["params"], tokens, segments, 2, kind)
@@ -210,9 +226,9 @@ def test_the_emb_head_is_its_equation(kind):
 def test_the_cls_head_is_its_equation():
     module, inner = built("post")
     head = encoders.ClsCrossEncoder(module, initial=0.5)
-    params = head.init(jax.random.key(3), QUERIES, CANDIDATES)["params"]
+    params = jax.jit(head.init)(jax.random.key(3), QUERIES, CANDIDATES)["params"]
     params = {**params, "transformer": inner["params"]}
-    scores = head.apply({"params": params}, QUERIES, CANDIDATES)
+    scores = jax.jit(head.apply)({"params": params}, QUERIES, CANDIDATES)
     for row in range(4):
         tokens, segments = pair(row)
         state = forward(inner["params"], tokens, segments, 2, "post")[0]
@@ -224,24 +240,24 @@ def test_the_cls_head_is_its_equation():
 @pytest.mark.parametrize("head", [encoders.EmbCrossEncoder, encoders.ClsCrossEncoder])
 def test_padding_between_the_texts_changes_no_score(head):
     module = head(built("pre")[0])
-    params = module.init(jax.random.key(0), QUERIES, CANDIDATES)
-    plain = module.apply(params, QUERIES, CANDIDATES)
-    wide = module.apply(params, padded(QUERIES, 0, 3), padded(CANDIDATES, 0, 2))
+    params = jax.jit(module.init)(jax.random.key(0), QUERIES, CANDIDATES)
+    plain = jax.jit(module.apply)(params, QUERIES, CANDIDATES)
+    wide = jax.jit(module.apply)(params, padded(QUERIES, 0, 3), padded(CANDIDATES, 0, 2))
     np.testing.assert_allclose(wide, plain, rtol=1e-4, atol=1e-5)
 
 
 def test_a_pair_without_markers_is_finite():
     module = encoders.EmbCrossEncoder(built("pre")[0])
     plain = {"tokens": np.full((2, 4), 9), "where": np.ones((2, 4), bool)}
-    params = module.init(jax.random.key(0), plain, plain)
-    gradient = jax.grad(lambda p: module.apply(p, plain, plain).sum())(params)
+    params = jax.jit(module.init)(jax.random.key(0), plain, plain)
+    gradient = jax.jit(jax.grad(lambda p: module.apply(p, plain, plain).sum()))(params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
 def test_lists_are_pairs():
     module = encoders.EmbCrossEncoder(built("pre")[0])
-    params = module.init(jax.random.key(0), QUERIES, CANDIDATES)
-    score = encoders.as_function(module)
+    params = jax.jit(module.init)(jax.random.key(0), QUERIES, CANDIDATES)
+    score = jax.jit(encoders.as_function(module))
     lists = jax.tree.map(lambda a: np.stack([a, a[::-1]], axis=1), CANDIDATES)
     found = encoders.score_lists(score)(params, QUERIES, lists)
     np.testing.assert_allclose(found[:, 0], score(params, QUERIES, CANDIDATES), rtol=1e-5)

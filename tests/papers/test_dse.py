@@ -37,7 +37,7 @@ def test_binary(alpha, expected, slope):
     np.testing.assert_allclose(gradient, slope, atol=1e-8)
 
 
-O = np.array([[1.0, 0.0, -1.0], [0.0, 2.0, 1.0]])
+LOGITS = np.array([[1.0, 0.0, -1.0], [0.0, 2.0, 1.0]])
 T = np.array([[2.0, 0.0, -2.0], [1.0, 1.0, 1.0]])
 LABELS = np.array([0, 2])
 
@@ -55,26 +55,28 @@ LABELS = np.array([0, 2])
     ],
 )
 def test_multiclass(alpha, expected, slope):
-    value, gradient = value_and_gradient(losses.dse_multiclass, O, T, LABELS, alpha)
+    value, gradient = value_and_gradient(losses.dse_multiclass, LOGITS, T, LABELS, alpha)
     np.testing.assert_allclose(value, expected, atol=1e-10)
     if slope is not None:
         np.testing.assert_allclose(gradient, slope, atol=1e-8)
 
 
 def test_the_loss_is_affine_in_alpha():
-    none, half, all_ = (losses.dse_multiclass(O, T, LABELS, alpha=a) for a in (0.0, 0.5, 1.0))
+    none, half, all_ = (losses.dse_multiclass(LOGITS, T, LABELS, alpha=a) for a in (0.0, 0.5, 1.0))
     np.testing.assert_allclose(half, (none + all_) / 2, rtol=1e-14)
 
 
 def test_centred_logits_know_no_offset():
     shift = np.array([[3.0], [-5.0]])
-    base = losses.dse_multiclass(losses.centred(O), losses.centred(T), LABELS)
-    moved = losses.dse_multiclass(losses.centred(O + shift), losses.centred(T - shift), LABELS)
+    base = losses.dse_multiclass(losses.centred(LOGITS), losses.centred(T), LABELS)
+    moved = losses.dse_multiclass(losses.centred(LOGITS + shift), losses.centred(T - shift), LABELS)
     np.testing.assert_allclose(moved, base, rtol=1e-14)
-    assert abs(losses.dse_multiclass(O + shift, T, LABELS) - base) > 1
+    assert abs(losses.dse_multiclass(LOGITS + shift, T, LABELS) - base) > 1
     # The label's own term does not see the offset, so that centring leaves it as it is.
     np.testing.assert_allclose(
-        losses.dse_multiclass(losses.centred(O), T, LABELS, alpha=0.0), 0.9076059644, atol=1e-10
+        losses.dse_multiclass(losses.centred(LOGITS), T, LABELS, alpha=0.0),
+        0.9076059644,
+        atol=1e-10,
     )
 
 
@@ -94,5 +96,5 @@ def test_the_teachers_logit_of_two_is_their_difference():
 
 
 def test_an_alpha_that_is_no_share():
-    with pytest.raises(ValueError, match="alpha must be between 0 and 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"alpha must be between 0 and 1, got 1\.5"):
         losses.dse_regression(np.zeros(2), np.zeros(2), np.zeros(2), alpha=1.5)

@@ -99,8 +99,10 @@ def test_four_rows(name):
 def along_scores(loss, scores, labels, **settings):
     """dL/dS of a loss, whichever way it comes by its scores."""
     own = jnp.eye(len(labels))  # row i of the identity picks row i of the scores
-    return jax.grad(
-        lambda scores: loss(own, labels, similarity=lambda x, y: x @ scores @ y.T, **settings)
+    return jax.jit(
+        jax.grad(
+            lambda scores: loss(own, labels, similarity=lambda x, y: x @ scores @ y.T, **settings)
+        )
     )(scores)
 
 
@@ -114,7 +116,7 @@ def test_multi_similarity_mines_these_pairs_and_weighs_them_so():
 
 
 def test_multi_similarity_moves_the_rows_so():
-    gradient = jax.grad(losses.multi_similarity)(X, LABELS)
+    gradient = jax.jit(jax.grad(losses.multi_similarity))(X, LABELS)
     expected = [
         (0, -0.0594626459),
         (-0.0740725036, 0.0882761723),
@@ -139,7 +141,7 @@ def test_one_singleton_class_costs_that_anchor_and_no_other():
 
 
 def test_sharp_multi_similarity_is_a_hinge_on_the_hardest_pairs():
-    sharp = losses.multi_similarity_unmined(X, LABELS, alpha=1e4, beta=1e4)
+    sharp = jax.jit(losses.multi_similarity_unmined)(X, LABELS, alpha=1e4, beta=1e4)
     scores, rows = np.asarray(similarity.cosine(X, X)), []
     for i in range(4):
         own = [scores[i, j] for j in range(4) if j != i and LABELS[j] == LABELS[i]]
@@ -150,9 +152,13 @@ def test_sharp_multi_similarity_is_a_hinge_on_the_hardest_pairs():
 
 def test_with_one_pair_a_side_multi_similarity_is_binomial_deviance_over_its_steepness():
     x, labels = X[[0, 1, 2]], np.array([0, 0, 1])
-    values, _ = losses.multi_similarity_unmined(x, labels, beta=40.0, reduce_fn=None)
-    pulls, _ = losses.binomial_deviance(x, labels, beta=0.0, reduce_fn=None)
-    both, _ = losses.binomial_deviance(x, labels, reduce_fn=None)
+    unmined, binomial = (
+        jax.jit(functools.partial(loss, x, labels, reduce_fn=None))
+        for loss in (losses.multi_similarity_unmined, losses.binomial_deviance)
+    )
+    values, _ = unmined(beta=40.0)
+    pulls, _ = binomial(beta=0.0)
+    both, _ = binomial(beta=40.0)
     pulls = pulls - np.log(2)  # what a steepness of 0 leaves of the negatives
     np.testing.assert_allclose(values[:2], pulls[:2] / 2 + (both - pulls)[:2] / 40, rtol=1e-12)
 

@@ -1,4 +1,4 @@
-"""Lifted structure: losses/lifted_structure.py."""
+"""Lifted structure: losses/lifted.py."""
 
 import numpy as np
 from entry import Entry

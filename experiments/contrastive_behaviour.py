@@ -1,0 +1,378 @@
+"""Understanding the behaviour of contrastive loss (Wang and Liu 2021): the temperature sets how hard negatives are pushed.
+
+Claim: the softmax contrastive loss is aware of hardness. A small temperature pushes the nearest
+negatives, spreads embeddings evenly and breaks up what belongs together; a large one does the reverse, so
+that only a middle one does well. Taking the hard negatives explicitly spreads them by itself: then the
+temperature hardly matters, and even a loss without a softmax works.
+Data: CIFAR, SVHN and ImageNet-100 in the paper. Here handwritten digits, without their labels; the
+`full` and `gpu` presets have a part of CIFAR-10 that JPEG has been through, from JAXSIM_DATA.
+Predicts: uniformity falls and tolerance rises with the temperature; the best accuracy is inside the
+grid; the simple loss is worst, on hard negatives it is not; without false negatives (`oracle`) a smaller
+temperature is best.
+
+As in the paper, every image is a class of its own and meets a bank of moving averages of all images.
+Nothing is tuned by arm: the loss is what is looked at. A run that collapsed to a point says so.
+"""
+
+import dataclasses
+import functools
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import pictures as pictures_
+from experiments import runner
+from experiments.workbench import images
+from jaxsim import analysis, data, evaluation, losses, similarity
+from jaxsim.data import augment
+from jaxsim.numerics import masked, unit
+
+LOG = logging.getLogger("jaxsim.experiments")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    seed: int = 0
+    arms: tuple[str, ...] = ()  # which arms to run; all unless told
+    data: str = "digits"  # digits, or cifar10 (needs JAXSIM_DATA)
+    temperatures: tuple[float, ...] = (0.05, 0.1, 0.3, 1.0)
+    hard_temperatures: tuple[float, ...] = (0.1, 0.3, 1.0)
+    fraction: float = 0.0819  # of the negatives that the hard losses keep, as in the paper
+    k: int = 64  # negatives that hard_few keeps
+    dim: int = 32
+    widths: tuple[int, ...] = (32, 64)  # channels of the network's blocks
+    batch: int = 128
+    steps: int = 600
+    rate: float = 1e-3  # of Adam, at the start
+    momentum: float = 0.5  # of the bank's moving averages
+    neighbours: int = 20  # that vote for a class
+
+
+PRESETS = {
+    "smoke": Config(
+        arms=("plain", "simple"), temperatures=(0.1,), dim=8, widths=(8,), batch=64, steps=4
+    ),
+    "cpu": Config(arms=("plain", "simple", "hard", "hard_simple")),
+    "full": Config(
+        data="cifar10", dim=64, widths=(32, 64, 128), batch=256, steps=1200,
+        temperatures=(0.05, 0.1, 0.2, 0.3, 0.5, 1.0),
+    ),
+    "gpu": Config(
+        data="cifar10", dim=128, widths=(64, 128, 256, 512), batch=128, steps=23_400,
+        temperatures=(0.03, 0.05, 0.07, 0.1, 0.2, 0.3, 0.7, 1.0), hard_temperatures=(0.07, 0.3, 0.7, 1.0),
+    ),
+}  # fmt: skip
+SEEDS = {"cpu": 3, "full": 3, "gpu": 3}
+ARMS = {
+    "plain": "InfoNCE against the whole bank",
+    "plain_scaled": "the same times the temperature: how much of it is the size of the step?",
+    "simple": "no softmax: all negatives are pushed alike",
+    "hard": "InfoNCE against the nearest share of the bank",
+    "hard_few": "InfoNCE against the nearest few",
+    "hard_simple": "no softmax, the nearest share of the bank",
+    "oracle": "InfoNCE without the images of the same class: no false negatives",
+}
+NO_TEMPERATURE = "none"  # of the arms without a softmax, in the rows
+
+
+def classmates(mine, theirs):
+    """Which images of the bank have the class of a row; labels are (image, class)."""
+    return mine[:, None, 1] == theirs[None, :, 1]
+
+
+@functools.partial(losses.over_labels, inputs={"classmates": classmates})
+def oracle(scores, positives, where, classmates, *, temperature):
+    """InfoNCE against other classes alone."""
+    kept = where & (positives | ~classmates)
+    return losses.info_nce.rule(scores, positives, kept, temperature=temperature)
+
+
+def loss_of(arm, config):
+    """The loss of an arm over labels (image, class): every image is its own class."""
+    plain = losses.over_labels(losses.info_nce.rule)
+    simple = losses.over_labels(losses.simple_contrastive.rule)
+    return {
+        "plain": plain,
+        "plain_scaled": plain,
+        "simple": simple,
+        "hard": losses.mined(plain, miner_of("hard", config)),
+        "hard_few": losses.mined(plain, miner_of("hard_few", config)),
+        "hard_simple": losses.mined(simple, miner_of("hard_simple", config)),
+        "oracle": oracle,
+    }[arm]
+
+
+def miner_of(arm, config):
+    """What a hard arm keeps of the negatives; all of them in the other arms."""
+    if arm in ("hard", "hard_simple"):
+        return functools.partial(losses.hard_negatives, fraction=config.fraction)
+    if arm == "hard_few":
+        return functools.partial(losses.hard_negatives, k=config.k)
+    return lambda scores, positives, where: (positives, where & ~positives)
+
+
+class Shared(NamedTuple):
+    """What the arms share."""
+
+    train: data.Images
+    test: data.Images
+    params: object  # of the network's start
+    bank: np.ndarray  # [training images, dim], what the network makes of them at the start
+    facts: dict
+
+
+def fingerprint(config):
+    """Of the data: all images."""
+    return images.fingerprint(*everything(config.data))
+
+
+@functools.cache
+def everything(name):
+    """(train, test)"""
+    sources = {"digits": data.digits, "cifar10": data.cifar10_subset}
+    if name not in sources:
+        raise ValueError(f"data must be one of {', '.join(sources)}, got {name!r}")
+    return tuple(sources[name](split) for split in ("train", "test"))
+
+
+def prepare(config: Config, workdir: Path):
+    """The images, the network's start and its bank."""
+    train, test = everything(config.data)
+    module = images.network(config)
+    params = images.initial(module, train.images, config.seed)
+    start = images.Model(module, params)
+    (bank, features), (embeddings, told) = (
+        images.embedded(start, some.images) for some in (train, test)
+    )
+    facts = {
+        "training images": len(train.labels),
+        "images of a class": len(train.labels) / len(np.unique(train.labels)),
+        "hard negatives kept": round(config.fraction * (len(train.labels) - 1)),
+        "largest uniformity": analysis.uniformity_ceiling(config.dim),
+        "uniformity untrained": float(analysis.uniformity(embeddings)),
+        "probe of the untrained network": float(
+            evaluation.linear_probe(features, train.labels, told, test.labels)
+        ),
+        "probe of the pixels": float(
+            evaluation.linear_probe(
+                flat(train.images), train.labels, flat(test.images), test.labels
+            )
+        ),
+    }
+    return Shared(train, test, params, np.asarray(unit(bank)), facts)
+
+
+def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
+    """One arm, one seed: a network for each of its temperatures, and what its embeddings are like."""
+    if arm in ("simple", "hard_simple"):
+        chosen = (None,)
+    else:
+        chosen = config.hard_temperatures if arm.startswith("hard") else config.temperatures
+    rows = []
+    for temperature in chosen:
+        name = NO_TEMPERATURE if temperature is None else f"{temperature:g}"
+        model, bank = fitted(config, arm, temperature, shared, workdir / name)
+        figures = looked_at(config, arm, temperature, model, bank, shared)
+        if figures["uniformity"] < 0.01:
+            LOG.warning("%s at temperature %s collapsed to a point", arm, name)
+        rows.append({"temperature": name, **figures})
+    return rows
+
+
+def fitted(config, arm, temperature, shared, workdir):
+    """(the network trained by an arm at a temperature, its bank)"""
+    loss, module = loss_of(arm, config), images.network(config)
+    views = augment.views(images.VIEWS[config.data])
+    names = np.stack([np.arange(len(shared.train.labels)), shared.train.labels], axis=1)
+
+    def objective(params, state, batch, *, key, axis_name):
+        embeddings = module.apply(params, views(key, batch["image"], batch["ids"]))
+        settings = {n: v for n, v in state.items() if n != "bank"}
+        where = {"where": batch["where"], "axis_name": axis_name}
+        value = loss(
+            embeddings,
+            batch["name"],
+            references=state["bank"],
+            reference_labels=jnp.asarray(names),
+            **where,
+            **settings,
+        )
+        if arm == "plain_scaled":
+            value = value * state["temperature"]
+        bank = losses.averaged_bank(
+            state["bank"], batch["ids"], unit(embeddings), momentum=config.momentum, **where
+        )
+        return value, ({**state, "bank": bank}, {})
+
+    params, state = images.trained(
+        objective,
+        shared.params,
+        data.array_batches(
+            {"image": shared.train.images, "name": names.astype(np.int32)},
+            batch_size=config.batch,
+            seed=config.seed,
+            steps=config.steps,
+        ),
+        rate=config.rate,
+        state={"bank": jnp.asarray(shared.bank)}
+        | ({} if temperature is None else {"temperature": jnp.float32(temperature)}),
+        seed=config.seed,
+        workdir=workdir,
+        about=f"{arm} {temperature} {config}",
+        label=arm if temperature is None else f"{arm}, temperature {temperature:g}",
+    )
+    return images.Model(module, params), np.asarray(state["bank"])
+
+
+def looked_at(config, arm, temperature, model, bank, shared):
+    """The figures of a trained network."""
+    train, test = shared.train, shared.test
+    apart, seen = images.embedded(model, train.images)
+    embeddings, features = images.embedded(model, test.images)
+    one, other = (
+        viewed(config, model, test.images, np.arange(len(test.labels)), key)
+        for key in jax.random.split(jax.random.key(config.seed))
+    )
+    votes = functools.partial(
+        evaluation.knn_accuracy, k=config.neighbours, reference_labels=train.labels, reduce_fn=None
+    )
+    probe = evaluation.linear_probe(seen, train.labels, features, test.labels, reduce_fn=None)
+    return {
+        "probe": per_image(probe),
+        "kNN": per_image(votes(features, test.labels, references=seen)),
+        "kNN of embeddings": per_image(votes(embeddings, test.labels, references=apart)),
+        **{n: float(v) for n, v in geometry(embeddings, test.labels, one, other).items()},
+        **concentration(config, arm, temperature, model, bank, shared),
+    }
+
+
+@jax.jit
+def geometry(embeddings, labels, one, other):
+    """How embeddings lie, and how far two views of an image stand out."""
+    between = similarity.cosine(one, other)
+    apart = analysis.local_separation(between, jnp.eye(len(between), dtype=bool))
+    return {
+        "uniformity": analysis.uniformity(embeddings),
+        "tolerance": analysis.tolerance(embeddings, labels),
+        "positive similarity": apart.positive,
+        "local gap": apart.gap,
+    }
+
+
+def concentration(config, arm, temperature, model, bank, shared):
+    """Where the loss's gradient goes among the bank, on some training images at the end."""
+    chosen = np.arange(0, len(bank), max(1, len(bank) // 512))
+    views = viewed(config, model, shared.train.images[chosen], chosen, jax.random.key(config.seed))
+    own, labels = chosen[:, None] == np.arange(len(bank)), shared.train.labels
+    others = own | (labels[chosen, None] != labels) if arm == "oracle" else np.ones_like(own)
+    # Without a softmax every negative that is kept has the same share.
+    t = 1e6 if temperature is None else temperature
+
+    @jax.jit
+    def figures(views, bank, own, others, t):
+        scores = similarity.cosine(views, bank)
+        _, kept = miner_of(arm, config)(scores, own, others)
+        where = own | kept
+        entropy = analysis.ratio_entropy(scores, own, temperature=t, where=where)
+        missed = 1 - masked.sum(masked.softmax(scores / t, where) * own, own)
+        return {
+            "entropy of the ratios": entropy.mean(),
+            "1 - P of the positive": missed.mean(),
+        }
+
+    return {n: float(v) for n, v in figures(views, bank, own, others, t).items()}
+
+
+def viewed(config, model, pictures, numbers, key):
+    """Embeddings of a view of each image."""
+    views = jax.jit(augment.views(images.VIEWS[config.data]))(key, pictures, numbers)
+    return images.embedded(model, np.asarray(views))[0]
+
+
+def per_image(found):
+    """Figures per test image, as the runner resamples them."""
+    return np.asarray(found[0], float)
+
+
+def flat(pictures):
+    """Images as vectors."""
+    return pictures.reshape(len(pictures), -1)
+
+
+def claim(rows):
+    """The dilemma of the temperature, and that hard negatives do without it."""
+    named = [
+        {n: v for n, v in row.items() if n != "temperature"}
+        | {"arm": f"{row['arm']} {row['temperature']}".removesuffix(f" {NO_TEMPERATURE}")}
+        for row in rows
+    ]
+    there = dict.fromkeys(row["arm"] for row in named)
+    grid = sorted({float(r["temperature"]) for r in rows if r["arm"] == "plain"})
+    low, high = (f"plain {grid[place]:g}" for place in (0, -1)) if grid else ("", "")
+    middle = best(named, [f"plain {t:g}" for t in grid[1:-1]])
+    asked = [
+        (low, high, "uniformity"),
+        (high, low, "tolerance"),
+        (middle, low, "kNN"),
+        (middle, high, "kNN"),
+        ("hard_simple", "simple", "kNN"),
+        (middle, "simple", "kNN"),
+    ]
+    compared = [
+        runner.difference(named, arm, over=over, on=figure)
+        for arm, over, figure in asked
+        if {arm, over} <= set(there) and arm != over
+    ]
+    told = "; ".join(f"{c.figure}, {c.arm}: {c.verdict} against {c.over}" for c in compared)
+    verdicts = {c.verdict for c in compared}
+    verdict = (
+        "held" if verdicts == {"held"} else "not held" if "not held" in verdicts else "not decided"
+    )
+    return runner.Claim(
+        verdict,
+        "the temperature trades uniformity for tolerance, the middle does best, and hard negatives "
+        f"make a loss without softmax work: {verdict} here. {told}.",
+        tuple(compared),
+    )
+
+
+def best(rows, arms):
+    """The arm with the highest accuracy of the neighbours' vote, over all seeds."""
+    means = {
+        arm: np.mean([np.mean(row["kNN"]) for row in rows if row["arm"] == arm]) for arm in arms
+    }
+    return max(means, key=means.get, default="")
+
+
+def pictures(rows):
+    """temperature.png: accuracy, uniformity, tolerance and the local gap against the temperature."""
+    from matplotlib.figure import Figure
+
+    shown = ("kNN", "probe", "uniformity", "tolerance", "local gap", "entropy of the ratios")
+    summary = runner.summary(rows)
+    figure = Figure(figsize=(10, 5.4), layout="constrained")
+    axes = figure.subplots(2, 3).ravel()
+    for ax, name in zip(axes, shown, strict=True):
+        for number, arm in enumerate(dict.fromkeys(row["arm"] for row in summary)):
+            own = [row for row in summary if row["arm"] == arm]
+            style = {"color": pictures_.COLOURS[number % 7], "linewidth": 1.5}
+            if own[0]["temperature"] == NO_TEMPERATURE:
+                ax.axhline(own[0][name], linestyle="--", label=arm, **style)
+                continue
+            own.sort(key=lambda row: float(row["temperature"]))
+            at = [float(row["temperature"]) for row in own]
+            marker = pictures_.MARKERS[number % 7]
+            ax.plot(at, [r[name] for r in own], marker=marker, markersize=4, label=arm, **style)
+            ends = np.array([r.get(f"{name} interval", [r[name]] * 2) for r in own])
+            ax.fill_between(at, *ends.T, color=style["color"], alpha=0.12, linewidth=0)
+        ax.set_xscale("log")
+        ax.set_title(name, fontsize=10)
+        ax.grid(alpha=0.3)
+    for ax in axes[3:]:
+        ax.set_xlabel("temperature")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=7)
+    return {"temperature": figure}
