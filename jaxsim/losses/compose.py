@@ -28,6 +28,8 @@ def matryoshka(loss, *, dims, weights=None):
 
         z -> sum_m weight_m loss(z[..., :m])
 
+    Also known as MatryoshkaLoss.
+
     Args:
       loss: of a pytree of embeddings [..., dim].
       dims: the sizes m.
@@ -35,7 +37,7 @@ def matryoshka(loss, *, dims, weights=None):
 
     Returns: a function of embeddings.
     Raises: ValueError for a size below 1 or, when called, above that of the embeddings.
-    Source: Kusupati et al. 2022 (2205.13147), equation 1. Known as MatryoshkaLoss.
+    Source: Kusupati et al. 2022 (2205.13147), equation 1.
     """
     dims, weights = sizes(dims), _weights(weights, dims, "dims")
 

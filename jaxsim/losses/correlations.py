@@ -29,7 +29,7 @@ def cosine_regression(
 
         value_i = (cos(q_i, d_i) - y_i)^2
 
-    Known as CosineSimilarityLoss.
+    Also known as CosineSimilarityLoss.
 
     Args:
       queries, documents: [pairs, dim].
@@ -52,7 +52,7 @@ def cosine_regression(
 def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_name=None):
     """`pair_rank` of the pairs' cosines: pairs with larger labels are to have larger cosines.
 
-    Known as CoSENTLoss (scale = 1 / temperature).
+    Also known as CoSENTLoss (scale = 1 / temperature).
 
     Args:
       queries, documents: [pairs, dim].
@@ -67,7 +67,7 @@ def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_nam
 def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name=None):
     """`pair_rank` of the pairs' complex angles (`similarity.angle_score`), which do not saturate.
 
-    Known as AnglELoss (scale = 1 / temperature). 2DMSE takes temperature=1. Used beside `cosent`.
+    Also known as AnglELoss (scale = 1 / temperature). 2DMSE takes temperature=1. Used beside `cosent`.
 
     Args:
       queries, documents: [pairs, dim], dim even.

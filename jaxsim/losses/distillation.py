@@ -55,7 +55,7 @@ def embedding_distillation_l2(
 
     The same minimiser as the square, but the pull does not fade on the way there; 0 exactly at it.
 
-    Args, result, kind and errors as `embedding_distillation`. Known as EmbedDistillLoss.
+    Args, result, kind and errors as `embedding_distillation`. Also known as EmbedDistillLoss.
 
     Source: EmbedDistill (Kim et al. 2023, 2301.12005), the embedding-matching term.
     """
@@ -70,7 +70,7 @@ def embedding_distillation_mse(
 
         value_i = |s_i - t_i|^2 / dim
 
-    Args, result, kind and errors as `embedding_distillation`. Known as MSELoss.
+    Args, result, kind and errors as `embedding_distillation`. Also known as MSELoss.
 
     Source: Reimers and Gurevych 2020 (2004.09813), section 2.
     """
@@ -115,7 +115,7 @@ def score_distillation(
 
     Its gradient is that of the cross-entropy to the teacher's softmax. A constant added to a row of
     either changes nothing. Multiply by student_temperature^2 to keep the gradient's size while the
-    temperature changes. Counts the rows that have a candidate. Known as DistillKLDivLoss.
+    temperature changes. Counts the rows that have a candidate. Also known as DistillKLDivLoss.
 
     Args:
       student, teacher: scores [batch, candidates].

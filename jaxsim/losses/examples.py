@@ -27,7 +27,7 @@ def of_rows(where, axis_name, axes, **arrays):
     if axis_name is not None:
         checks.bound(axis_name)
     kept = mask("where", where, arrays[0].shape[:1])
-    return (*(_zeroed(a, kept) for a in arrays), kept)
+    return (*(zeroed(a, kept) for a in arrays), kept)
 
 
 def of_lists(candidate_where, where, axis_name, **arrays):
@@ -37,7 +37,7 @@ def of_lists(candidate_where, where, axis_name, **arrays):
     """
     *arrays, _ = of_rows(where, axis_name, "batch, candidates", **arrays)
     kept = mask_of_lists(arrays[0].shape, "candidate_where", candidate_where, where)
-    return (*(_zeroed(a, kept) for a in arrays), kept)
+    return (*(zeroed(a, kept) for a in arrays), kept)
 
 
 def mask_of_lists(shape, name, candidate_where, where):
@@ -74,6 +74,11 @@ def reduced(values, counts, weights, axis_name, reduce_fn):
     return (values, counts) if reduce_fn is None else reduce_fn(values, counts, axis_name)
 
 
+def zeroed(array, where):
+    """The array [rows, ...] with zeros where a mask of its leading axes is False."""
+    return jnp.where(where.reshape(where.shape + (1,) * (array.ndim - where.ndim)), array, 0)
+
+
 def _alike(axes, arrays):
     """The arrays, all of the first one's shape."""
     (leader, first), *others = arrays.items()
@@ -90,7 +95,3 @@ def _numbers(array, dtype):
     array = jnp.asarray(array)
     exact = not jnp.issubdtype(array.dtype, jnp.inexact)
     return array.astype(dtype) if exact else at_least_float32(array)
-
-
-def _zeroed(array, where):
-    return jnp.where(where.reshape(where.shape + (1,) * (array.ndim - where.ndim)), array, 0)

@@ -109,6 +109,7 @@ def adaptive_layers(
                      + kl_weight temperature sum_{l in S} KL(z_l || z_N held fixed)
 
     KL is `coordinate_kl`; it is not divided by |S|. Layers are walked one after another, compiled once.
+    Also known as AdaptiveLayerLoss.
 
     Args:
       loss: of a pytree of embeddings [batch, ..., dim].
@@ -146,7 +147,7 @@ def adaptive_matryoshka(
         states, key -> f(z_N) + f(z_l) + temperature KL(z_l || z_N held fixed),    l from 0 .. N - 1,
         f(z) = sum over the sizes drawn of weight_m loss(z[..., :m])
 
-    `adaptive_layers` of `matryoshka_drawn`. Unlike in `matryoshka_2d` the full size is trained only when
+    Also known as Matryoshka2dLoss: `adaptive_layers` of `matryoshka_drawn`. Unlike in `matryoshka_2d` the full size is trained only when
     it is drawn, and only if it is one of dims.
 
     Args:

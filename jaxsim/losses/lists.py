@@ -32,7 +32,7 @@ def list_net(
 
         value_i = -sum_j p_ij log q_ij,    p = softmax_j(y_ij),  q = softmax_j(s_ij)
 
-    Counts the rows that have a candidate. Known as ListNetLoss.
+    Counts the rows that have a candidate. Also known as ListNetLoss.
 
     Args:
       scores, labels: s, y [batch, candidates].
@@ -66,8 +66,8 @@ def list_mle(
 
         value_i = sum_k ( log sum_{l >= k} exp(s_(l)) - s_(k) ),    s_(1), s_(2), ... in order of labels
 
-    Equal labels are taken in the order of the candidates. Counts the rows that have a candidate. Known
-    as ListMLELoss.
+    Equal labels are taken in the order of the candidates. Counts the rows that have a candidate. Also
+    known as ListMLELoss.
 
     Args, result, kind and errors as `list_net`. Time O(candidates log candidates) per row.
     Source: Xia et al. 2008, the likelihood loss.
@@ -96,8 +96,8 @@ def rank_net(
 
         mean over all pairs y_ij > y_il of all rows of  log(1 + exp(-(s_ij - s_il) / temperature))
 
-    Counts the pairs; reduce_fn=total is the paper's sum. Known as RankNetLoss (sigma = 1 / temperature,
-    in bits there).
+    Counts the pairs; reduce_fn=total is the paper's sum. Also known as RankNetLoss, there in bits
+    (sigma = 1 / temperature).
 
     Args:
       temperature: divides the scores, > 0; may be traced.
@@ -137,7 +137,7 @@ def lambda_loss(
         D(r) = log2(1 + r),  r the rank by scores,      delta_jl = |1 / D(|r_j - r_l|) - 1 / D(|r_j - r_l| + 1)|
 
     NDCG-Loss2++. Ranks carry no gradient; equal scores rank in the order of the candidates. Counts the
-    pairs; reduce_fn=total is the paper's sum. Known as LambdaLoss.
+    pairs; reduce_fn=total is the paper's sum. Also known as LambdaLoss.
 
     Args:
       mu: how much of NDCG-Loss2 is mixed in, >= 0; 10 is the paper. 0 is LambdaRank.

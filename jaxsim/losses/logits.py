@@ -29,8 +29,8 @@ def score_mse(
 
         mean over all candidates of all rows of (s_ij - t_ij)^2
 
-    Known as MSELoss of cross-encoders. Compose with `centred` on both sides to let each row have its
-    own offset.
+    Also known as MSELoss, of cross-encoders. Compose with `centred` on both sides to let each row have
+    its own offset.
 
     Args:
       student, teacher: scores [batch, candidates].
@@ -67,7 +67,7 @@ def margin_mse(
         mean over all negatives j of all rows of ((s_i0 - s_ij) - (t_i0 - t_ij))^2
 
     Only differences within a row count, so that the student is free to have another scale of zero.
-    Known as MarginMSELoss.
+    Also known as MarginMSELoss.
 
     Args:
       student, teacher: scores [batch, 1 + negatives], the positive first.

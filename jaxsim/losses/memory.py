@@ -84,7 +84,7 @@ def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=No
     embeddings, labels, ids, where = rows
     capacity, count = memory.where.shape[0], where.sum()
     turn = jnp.cumsum(where) - 1  # of a row among those that enter
-    stays = where & (turn >= count - capacity)
+    stays = where & (turn >= count - capacity)  # which of two rows won a place is not defined
     places = jnp.where(stays, (memory.place + turn) % capacity, capacity)
 
     def put(old, new):

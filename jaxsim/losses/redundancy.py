@@ -33,6 +33,7 @@ def vicreg(
 
     Variances and covariances divide by n - 1; with one row both terms are 0. The squared distance is
     divided by d, as in the paper's pseudocode, for which its weights were found; its equation is not.
+    Also known as VICRegLoss.
 
     Args:
       view, other: z, z' [batch, dim], not normalised.

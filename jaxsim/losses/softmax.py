@@ -9,7 +9,7 @@ What puts queries among the candidates is in directions.py, what weighs negative
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.examples import mask_of_lists, of_lists, reduced
+from jaxsim.losses.examples import mask_of_lists, of_lists, reduced, zeroed
 from jaxsim.losses.lifting import over_pairs
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.masked import log_sum_exp
@@ -163,11 +163,9 @@ def own_scores(names, queries, documents, document_where, where, similarity):
     checks.shaped(names[0], leaf, (batch, *[None] * max(leaf.ndim - 1, 2)), "some per query")
     kept = mask_of_lists(leaf.shape[:2], names[1], document_where, where)
 
-    def zeroed(mask, a):  # NaN in padding must not reach a product
-        return jnp.where(mask.reshape(*mask.shape, *[1] * (a.ndim - mask.ndim)), a, 0)
-
-    queries = jax.tree.map(lambda a: zeroed(kept.any(axis=1), a), queries)
-    documents = jax.tree.map(lambda a: zeroed(kept, a), documents)
+    # NaN in padding must not reach a product.
+    queries = jax.tree.map(lambda a: zeroed(a, kept.any(axis=1)), queries)
+    documents = jax.tree.map(lambda a: zeroed(a, kept), documents)
     one_row = jax.vmap(lambda *row: similarity(jax.tree.map(lambda a: a[None], row[0]), row[1])[0])
     return one_row(queries, documents), kept
 

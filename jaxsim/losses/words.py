@@ -9,6 +9,7 @@ looked up by the caller, so that an optimiser can update just these (jaxsim.trai
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.examples import mask, of_rows, reduced
 from jaxsim.numerics import checks
 from jaxsim.numerics.masked import log_sum_exp
 from jaxsim.numerics.norms import at_least_float32
@@ -47,12 +48,14 @@ def sgns(
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Mikolov et al. 2013 (1310.4546), equation 4.
     """
-    targets, contexts, where = _rows(targets, contexts, where, axis_name)
+    targets, contexts, where = of_rows(
+        where, axis_name, "batch, dim", targets=targets, contexts=contexts
+    )
     drawn = _scores(targets, negatives)
-    kept = _mask("negative_where", negative_where, drawn.shape)
+    kept = mask("negative_where", negative_where, drawn.shape)
     seen = jax.nn.softplus(-jnp.sum(targets * contexts, axis=-1))
     unseen = jnp.where(kept, jax.nn.softplus(drawn), 0).sum(axis=1)
-    return _reduced(seen + unseen, where, weights, axis_name, reduce_fn)
+    return reduced(seen + unseen, where, weights, axis_name, reduce_fn)
 
 
 def sampled_softmax(
@@ -95,7 +98,9 @@ def sampled_softmax(
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Jean et al. 2015 (1412.2007), section 3; the correction by expected counts as TensorFlow has it.
     """
-    queries, targets, where = _rows(queries, targets, where, axis_name)
+    queries, targets, where = of_rows(
+        where, axis_name, "batch, dim", queries=queries, targets=targets
+    )
     drawn = _scores(queries, negatives)
     right = jnp.sum(queries * targets, axis=-1)
     for sign, name, row in (
@@ -108,10 +113,10 @@ def sampled_softmax(
         (-1, "negative_log_counts", negative_log_counts),
     ):
         drawn = drawn + sign * _per(name, row, drawn.shape)
-    kept = _mask("negative_where", negative_where, drawn.shape)
+    kept = mask("negative_where", negative_where, drawn.shape)
     scores = jnp.concatenate([right[:, None], drawn], axis=1)
     kept = jnp.concatenate([jnp.ones_like(kept[:, :1]), kept], axis=1)
-    return _reduced(log_sum_exp(scores, kept) - right, where, weights, axis_name, reduce_fn)
+    return reduced(log_sum_exp(scores, kept) - right, where, weights, axis_name, reduce_fn)
 
 
 def not_hits(target_ids, negative_ids):
@@ -127,17 +132,6 @@ def not_hits(target_ids, negative_ids):
     own = target_ids.reshape(target_ids.shape[0], -1)
     drawn = negative_ids if negative_ids.ndim == 2 else negative_ids[None]
     return (own[:, :, None] != drawn[:, None, :]).all(axis=1)
-
-
-def _rows(one, other, where, axis_name):
-    one, other = at_least_float32(one), at_least_float32(other)
-    if one.ndim != 2:
-        raise ValueError(f"the first argument must be [batch, dim], got shape {one.shape}")
-    checks.shaped("the second argument", other, one.shape, "one row per row of the first")
-    if axis_name is not None:
-        checks.bound(axis_name)
-    where = _mask("where", where, one.shape[:1])
-    return jnp.where(where[:, None], one, 0), jnp.where(where[:, None], other, 0), where
 
 
 def _scores(rows, negatives):
@@ -160,22 +154,3 @@ def _per(name, row, shape):
             f"{name} must be {list(shape)} or {list(shape[-1:])}, got shape {row.shape}"
         )
     return row
-
-
-def _mask(name, where, shape):
-    if where is None:
-        return jnp.ones(shape, bool)
-    where = jnp.asarray(where)
-    checks.shaped(name, where, shape)
-    checks.booleans(name, where)
-    return where
-
-
-def _reduced(values, where, weights, axis_name, reduce_fn):
-    counts = where.astype(values.dtype)
-    if weights is not None:
-        weights = jnp.asarray(weights)
-        checks.shaped("weights", weights, where.shape, "one per row")
-        counts = counts * weights
-    values = jnp.where(counts > 0, values, 0)
-    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, axis_name)

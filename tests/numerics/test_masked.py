@@ -32,7 +32,7 @@ def test_reductions_are_numpys_over_what_is_kept(name, float64):
     np.testing.assert_allclose(across, expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", [*REFERENCES, "softmax"])
+@pytest.mark.parametrize("name", [*REFERENCES, "softmax", "log_softmax"])
 @pytest.mark.parametrize("left_out", [np.nan, np.inf, -np.inf, 1e30])
 def test_what_is_left_out_reaches_neither_value_nor_gradient(name, left_out):
     reduce = getattr(masked, name)
@@ -48,6 +48,13 @@ def test_softmax_sums_to_one_where_something_is_kept():
     weights = masked.softmax(SCORES, WHERE)
     np.testing.assert_allclose(weights.sum(axis=1), WHERE.any(axis=1), rtol=1e-6)
     assert not weights[~WHERE].any()
+
+
+def test_log_softmax_keeps_its_digits_among_large_scores():
+    large = np.float32([[1e6, 1e6 - 0.5, 0]])
+    found = masked.log_softmax(large, np.array([[True, True, False]]))
+    first = -np.log1p(np.exp(-0.5))
+    np.testing.assert_allclose(found, [[first, first - 0.5, 0]], rtol=1e-6)
 
 
 def test_empty_is_what_is_asked_for():

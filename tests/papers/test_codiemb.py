@@ -6,6 +6,7 @@ Samplers and the fusion of checkpoints come with their own rooms.
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -214,3 +215,23 @@ def test_scores_that_do_not_fit():
         losses.pearson(X, Y[:3])
     with pytest.raises(ValueError, match="temperature must be > 0, got 0"):
         losses.rank_kl(X, Y, temperature=0)
+
+
+def test_eight_devices_give_what_one_gives():
+    # Not the mean of each device's own lists, as released.
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(4, 16, 3))
+    labels, where = rng.integers(0, 5, size=16) / 4, rng.uniform(size=16) < 0.7
+
+    def loss(queries, documents, *others, axis_name=None):
+        *middle, labels, where = others
+        shared = {"where": where, "axis_name": axis_name}
+        graded = losses.codiemb_sts(queries, documents, labels, middle=tuple(middle), **shared)
+        positives = jnp.stack([documents, middle[0]], axis=1)
+        return graded + losses.codiemb_retrieval(queries, positives, middle[1][:, None], **shared)
+
+    rows = (*rows, labels, where)
+    many = jax.pmap(functools.partial(loss, axis_name="devices"), "devices", out_axes=None)(
+        *(a.reshape(8, 2, *a.shape[1:]) for a in rows)
+    )
+    np.testing.assert_allclose(many, jax.jit(loss)(*rows), rtol=1e-12)

@@ -191,7 +191,7 @@ def test_an_expected_count_is_subtracted():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"contexts": np.ones((2, 3))}, r"second argument must be \[2, 2\].*got shape \(2, 3\)"),
+        ({"contexts": np.ones((2, 3))}, r"contexts must be \[2, 2\].*got shape \(2, 3\)"),
         (
             {"negatives": np.ones((3, 4, 2))},
             r"negatives must be \[2, any, 2\].*got shape \(3, 4, 2\)",
