@@ -81,7 +81,7 @@ def tables(rows):
     """The same as rich tables."""
     for grid in grids(rows):
         table = Table(title=grid.title, title_justify="left")
-        table.add_column(grid.corner)
+        table.add_column(grid.corner, no_wrap=True)
         for value in grid.across:
             table.add_column(value, justify="right")
         for arm, cells in grid.lines.items():

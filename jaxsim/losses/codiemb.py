@@ -32,7 +32,7 @@ def codiemb_sts(
     where=None,
     axis_name=None,
 ):
-    """Graded pairs: their order by value, by gap and by rank, and a contrast in the middle of the encoder.
+    """Graded pairs: their order by value, gap and rank, and a contrast in the middle of the encoder.
 
         contrastive_weight MidNCE + pearson_weight Pearson + pro_weight PRO + rank_weight RankKL
 

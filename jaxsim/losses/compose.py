@@ -7,8 +7,8 @@
     base = lambda z: info_nce(z["q"], z["d"], axis_name="devices")
     value = matryoshka(base, dims=(64, 128, 256))({"q": queries, "d": documents})
 
-Nothing is normalised here: a loss on cosines normalises each cut, as it must. Cuts of the encoder's depth
-are in layers.py.
+Nothing is normalised here: a loss on cosines normalises each cut, as it must. Cuts of the encoder's
+depth are in layers.py.
 """
 
 import jax
@@ -57,8 +57,8 @@ def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
     device the same key.
 
     Args:
-      loss: of a pytree of embeddings [..., dim], indifferent to coordinates that are 0 in all rows (cosines,
-        dot products and distances are): sizes that are drawn inside jit are cut by zeroing.
+      loss: of a pytree of embeddings [..., dim], indifferent to coordinates that are 0 in all rows, as
+        cosines, dot products and distances are: sizes that are drawn inside jit are cut by zeroing.
       dims, weights: as in `matryoshka`.
       draws: how many sizes, at most all.
 

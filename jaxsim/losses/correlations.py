@@ -1,7 +1,7 @@
 """Pairs of texts with a number for how alike they are: cosines regressed, orders and correlations.
 
-    queries [pairs, dim], documents [pairs, dim], labels [pairs] -> loss    (cosine_regression, cosent, angle)
-    scores [pairs], labels [pairs] -> loss                                  (the others)
+    queries, documents [pairs, dim], labels [pairs] -> loss    (cosine_regression, cosent, angle)
+    scores [pairs], labels [pairs] -> loss                     (the others)
 
 Larger labels are more alike. All but the regression look at the whole batch at once, on all devices:
 scores and labels are gathered, a few bytes per pair, and memory stays linear in the pairs. Scores of
@@ -165,7 +165,8 @@ def pro(
     """Each pair against all those of smaller labels, pushed harder the wider their labels' gap, in nats.
 
         value_k = -log( e_kk / (e_kk + sum_{i in D_k} e_ki) ),    D_k = {i: y_k - y_i > eps},
-        e_ki = exp((y_k - y_i) s_i / temperature),    e_kk = exp(max_{i in D_k} (y_k - y_i) s_k / temperature)
+        e_ki = exp((y_k - y_i) s_i / temperature),
+        e_kk = exp(max_{i in D_k} (y_k - y_i) s_k / temperature)
 
     Counts the pairs that have a smaller label. Scores are multiplied by gaps of labels, so that they are
     to be positive: a right order of negative scores is punished. Pass (1 + scores) / 2 for cosines that

@@ -2,9 +2,10 @@
 
     states [1 + layers, batch, ..., dim] -> loss
 
-`states` is a pytree of such arrays: place l is what l blocks of the encoder give, place 0 the embeddings
-before the first block, the last place the whole encoder; pooled, but not normalised. A last norm of the
-encoder belongs to every place. `loss` takes a pytree of embeddings [batch, ..., dim], as in compose.py.
+`states` is a pytree of such arrays: place l is what l blocks of the encoder give, place 0 the
+embeddings before the first block, the last place the whole encoder; pooled, but not normalised. A last
+norm of the encoder belongs to every place. `loss` takes a pytree of embeddings [batch, ..., dim], as in
+compose.py.
 """
 
 import jax
@@ -26,8 +27,8 @@ def matryoshka_2d(loss, *, temperature=1.0, where=None, axis_name=None):
     KL is `coordinate_kl` at full width.
 
     Args:
-      loss: of a pytree of embeddings [batch, ..., dim]; indifferent to coordinates that are 0 in all rows
-        if d is traced, see `matryoshka_drawn`.
+      loss: of a pytree of embeddings [batch, ..., dim]; indifferent to coordinates that are 0 in all
+        rows if d is traced, see `matryoshka_drawn`.
       temperature: of KL, > 0. KL depends on the scale of the states: lower it for small ones.
       where: bool [batch], False for padding, for KL; `loss` has its own.
       axis_name: the named axis over which the batch is split, for KL; `loss` has its own.
@@ -54,7 +55,8 @@ def matryoshka_2d(loss, *, temperature=1.0, where=None, axis_name=None):
 def matryoshka_2d_a1(loss, *, temperature=1.0, where=None, axis_name=None):
     """`matryoshka_2d` as first released: KL weighs temperature^2 and pulls the last layer too.
 
-        states, l, d -> loss(z_N) + loss(z_N[:d]) + loss(z_l) + loss(z_l[:d]) + temperature^2 KL(z_l || z_N)
+        states, l, d -> loss(z_N) + loss(z_N[:d]) + loss(z_l) + loss(z_l[:d])
+                        + temperature^2 KL(z_l || z_N)
 
     Args, result and errors as `matryoshka_2d`.
     Source: the code of 2DMSE (2402.14776) as first released.
@@ -115,7 +117,7 @@ def adaptive_layers(
       loss: of a pytree of embeddings [batch, ..., dim].
       last_weight, prior_weight, kl_weight: of the terms; kl_weight=0 leaves KL out.
       temperature: of KL, > 0.
-      depth_weight: of a layer's number; `log_depth_weight` and `linear_depth_weight` favour shallow ones.
+      depth_weight: of a layer's number; `log_depth_weight`, `linear_depth_weight` favour shallow ones.
       where, axis_name: for KL, as in `matryoshka_2d`.
 
     Returns: a function of (states, layers int [k]); `draw_layers` gives layers.
@@ -147,8 +149,8 @@ def adaptive_matryoshka(
         states, key -> f(z_N) + f(z_l) + temperature KL(z_l || z_N held fixed),    l from 0 .. N - 1,
         f(z) = sum over the sizes drawn of weight_m loss(z[..., :m])
 
-    Also known as Matryoshka2dLoss: `adaptive_layers` of `matryoshka_drawn`. Unlike in `matryoshka_2d` the full size is trained only when
-    it is drawn, and only if it is one of dims.
+    Also known as Matryoshka2dLoss: `adaptive_layers` of `matryoshka_drawn`. Unlike in `matryoshka_2d`
+    the full size is trained only when it is drawn, and only if it is one of dims.
 
     Args:
       loss, dims, weights, draws: as in `matryoshka_drawn`.
@@ -214,7 +216,7 @@ def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
 
 
 def draw_layer_dim(key, *, num_layers, dims):
-    """A layer from 1 to num_layers - 1 and one of dims, each as likely: int32 scalars, under jit too."""
+    """A layer from 1 to num_layers - 1 and one of dims, each as likely: int32 scalars."""
     checks.whole("num_layers", num_layers, 2)
     dims = sizes(dims)
     for_layer, for_dim = jax.random.split(key)

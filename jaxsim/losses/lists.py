@@ -133,8 +133,9 @@ def lambda_loss(
 
         mean over all pairs y_j > y_l of all rows of
             (rho_jl + mu delta_jl) |G_j - G_l| log2(1 + exp(-(s_j - s_l) / temperature)),
-        G_j = (2^y_j - 1) / max DCG,                    rho_jl   = |1 / D(r_j) - 1 / D(r_l)|,
-        D(r) = log2(1 + r),  r the rank by scores,      delta_jl = |1 / D(|r_j - r_l|) - 1 / D(|r_j - r_l| + 1)|
+        rho_jl   = |1 / D(r_j) - 1 / D(r_l)|,
+        delta_jl = |1 / D(|r_j - r_l|) - 1 / D(|r_j - r_l| + 1)|,
+        G_j = (2^y_j - 1) / max DCG,    D(r) = log2(1 + r),    r the rank by scores
 
     NDCG-Loss2++. Ranks carry no gradient; equal scores rank in the order of the candidates. Counts the
     pairs; reduce_fn=total is the paper's sum. Also known as LambdaLoss.

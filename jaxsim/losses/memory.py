@@ -3,8 +3,8 @@
     memory, batch -> memory with the batch         (remembered: a queue, cross-batch memory)
     bank, ids, rows -> bank with the rows          (averaged_bank: one moving average per example)
 
-A memory is a part of the objective's state; it carries no gradient. On several devices the rows of all of
-them enter in the order of the devices, so that every device holds the same memory:
+A memory is a part of the objective's state; it carries no gradient. On several devices the rows of all
+of them enter in the order of the devices, so that every device holds the same memory:
 
     memory = remembered(memory, embeddings, labels, ids=ids, where=where, axis_name="devices")
     loss = multi_similarity(embeddings, labels, ids=ids, **as_references(memory), axis_name="devices")

@@ -29,7 +29,8 @@ def vicreg(
 
         invariance_weight (1/nd) sum_i |z_i - z'_i|^2
         + variance_weight (v(z) + v(z')) + covariance_weight (c(z) + c(z')),
-        v(z) = (1/d) sum_k max(0, std - sqrt(var(z_k) + eps)),    c(z) = (1/d) sum_{k != l} cov(z_k, z_l)^2
+        v(z) = (1/d) sum_k max(0, std - sqrt(var(z_k) + eps)),
+        c(z) = (1/d) sum_{k != l} cov(z_k, z_l)^2
 
     Variances and covariances divide by n - 1; with one row both terms are 0. The squared distance is
     divided by d, as in the paper's pseudocode, for which its weights were found; its equation is not.
@@ -67,8 +68,9 @@ def barlow_twins(view, other, *, redundancy_weight=0.005, where=None, axis_name=
     """The correlations between the coordinates of two views against the identity matrix.
 
         sum_k (1 - C_kk)^2 + redundancy_weight sum_{k != l} C_kl^2,
-        C_kl = sum_i z_ik z'_il / ( sqrt(sum_i z_ik^2) sqrt(sum_i z'_il^2) ),    z less its mean over the batch
+        C_kl = sum_i z_ik z'_il / ( sqrt(sum_i z_ik^2) sqrt(sum_i z'_il^2) ),
 
+    z and z' less their means over the batch.
     A coordinate that is constant over the batch correlates 0 with all, with gradient 0.
 
     Args:

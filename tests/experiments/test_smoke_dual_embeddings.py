@@ -1,0 +1,72 @@
+"""The paper in seconds, on modules that are imported together; and what it says without its data."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import __main__ as command
+from experiments import dual_embeddings, runner
+from experiments.workbench import baskets
+
+
+def test_it_runs_without_data_and_tells_what_came_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("JAXSIM_DATA", raising=False)
+    words = ["dual_embeddings", "--preset", "smoke", "--workdir", str(tmp_path)]
+    assert command.main(words) == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    rows = {(row["arm"], row["subset"]): row for row in results["rows"]}
+    assert rows["counts", "unseen"]["recall"] == 0, "counting knows nothing of pairs it never saw"
+    assert rows["counts", "orders"]["recall"] > rows["in_out", "orders"]["recall"] > 0
+    assert ("cold_both", "cold") in rows
+    assert results["claim"]["sentence"] in " ".join(capsys.readouterr().out.split("\n"))
+    assert (tmp_path / "recall.png").stat().st_size > 5000
+
+
+def test_missing_baskets_are_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("JAXSIM_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["dual_embeddings", "--preset", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert 'no prepared dataset "baskets": JAXSIM_DATA is not set' in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_partners_and_rankings_by_hand():
+    partners = baskets.truth(np.array([[0, 2], [1, 2]]), 4)
+    assert partners.tolist() == [[2, -1], [2, -1], [0, 1], [-1, -1]]
+    scores = np.array([[9, 1, 2, 3], [5, 9, 5, 0], [1, 2, 9, -np.inf], [0, 0, 0, 9.0]])
+    found = baskets.ranked(lambda rows: scores[rows], 4, 2, block=3)
+    assert found.tolist() == [[3, 2], [0, 2], [1, 0], [0, 1]]
+    known = baskets.ranked(lambda rows: scores[rows], 4, 2, known=np.array([[0, 3], [1, 2]]))
+    assert known.tolist() == [[2, 1], [0, 3], [0, -1], [1, 2]]
+    figures = baskets.figures(found, partners, 2)
+    np.testing.assert_allclose(figures["recall"], [1, 1, 1])
+    np.testing.assert_allclose(figures["precision"], [0.5, 0.5, 1])
+    np.testing.assert_allclose(figures["average precision"], [0.5, 0.5, 1])
+
+
+def test_the_split_hides_what_it_says():
+    config = dual_embeddings.PRESETS["smoke"]
+    hidden = np.zeros(len(baskets.SOURCES["imports"]().names), bool)
+    hidden[:5] = True
+    split = baskets.split(config, hidden=hidden)
+    assert not np.isin(np.flatnonzero(hidden), split.pairs).any()
+    assert not split.item_counts[hidden].any()
+    whole = baskets.split(config)
+    both = np.concatenate([whole.pairs, whole.removed])
+    assert len(np.unique(both, axis=0)) == len(both)
+    assert 0.05 < len(whole.removed) / len(both) < 0.15
+
+
+def test_the_verdict_asks_the_tables_by_themselves():
+    rows = [
+        {"arm": arm, "seed": 0, "subset": "orders", "k": 5, "recall": np.full(20, value)}
+        for arm, value in (("in_out", 0.5), ("in_in", 0.3), ("out_out", 0.2), ("counts", 0.9))
+    ]
+    rows = [{**row, "recall": row["recall"] + np.linspace(0, 0.1, 20)} for row in rows]
+    found = dual_embeddings.claim(rows)
+    assert found.verdict == "held"
+    assert "not held against counts" in found.sentence
+    with pytest.raises(ValueError, match="no rows"):
+        runner.difference(rows, "in_out", over="top_sellers", on="recall")
