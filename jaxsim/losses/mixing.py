@@ -18,7 +18,7 @@ from jaxsim.losses.examples import mask
 from jaxsim.losses.focal import focal_mean
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import row_ids
-from jaxsim.numerics.norms import unit
+from jaxsim.numerics.norms import at_least_float32, unit
 from jaxsim.similarity import cosine
 
 
@@ -156,7 +156,7 @@ def kalm(
 
 
 def _negatives(negatives, where):
-    negatives = jnp.asarray(negatives)
+    negatives = at_least_float32(negatives)
     checks.shaped("negatives", negatives, (None, None, None), "some for each row")
     where = mask("where", where, negatives.shape[:2])
     return jnp.where(where[..., None], negatives, 0), where
