@@ -41,11 +41,11 @@ class Config:
     hidden: float = 0.1  # part of the items that cold start hides
     dim: int = 50
     batch: int = 128  # pairs per step
-    steps: int = 8000
+    steps: int = 4000
     snapshots: int = 4  # points at which training may be stopped early
     rates: tuple[float, ...] = (0.015, 0.05)  # of SGD, at the start, falling to 0
     exponents: tuple[float, ...] = (-0.5, 0.0, 0.75)  # of the counts in the noise
-    negatives: tuple[int, ...] = (5, 15)  # per pair
+    negatives: tuple[int, ...] = (10,)  # per pair
     thresholds: tuple[float, ...] = (1e-2,)  # frequency above which an item is thinned out
     gamma: float = 0.5  # how much a made-up pair counts
     neighbours: int = 3  # similar items that may replace one

@@ -18,7 +18,9 @@ for path in sorted(Path(__file__).parent.glob("entries_*.py")):
 
 ROWS, DIM = 16, 4
 X = np.random.default_rng(0).normal(size=(ROWS, DIM))
-PAIRS = np.arange(ROWS) // 2
+# int32 whatever the mode: jit mixes up buffers of int64 NumPy arrays across jax.enable_x64.
+NUMBERS = np.arange(ROWS, dtype=np.int32)
+PAIRS = NUMBERS // 2
 ALL = np.ones(ROWS, bool)
 UNEVEN = np.array([1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1], bool)
 
@@ -33,9 +35,9 @@ ONE_ZERO = X * (np.arange(ROWS) != 3)[:, None]
 CASES = {
     "ordinary": (X, PAIRS, ALL, False),
     "uneven padding": (X, PAIRS, UNEVEN, False),
-    "a class of one": (X, np.maximum(PAIRS, 1 + (np.arange(ROWS) == 0) * 20), ALL, False),
-    "no positives": (X, np.arange(ROWS), ALL, False),
-    "no negatives": (X, np.zeros(ROWS, int), ALL, False),
+    "a class of one": (X, np.maximum(PAIRS, 1 + np.int32(20) * (NUMBERS == 0)), ALL, False),
+    "no positives": (X, NUMBERS, ALL, False),
+    "no negatives": (X, 0 * PAIRS, ALL, False),
     "identical rows": (np.ones_like(X), PAIRS, ALL, False),
     "zero rows": (0 * X, PAIRS, ALL, False),
     "one zero row": (ONE_ZERO, PAIRS, ALL, False),
