@@ -54,6 +54,7 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
+        arms=("in_out", "in_in", "counts", "top_sellers", "cold_both"),
         data="imports", ks=(5,), dim=8, batch=64, steps=60, snapshots=2, rates=(0.05,), exponents=(0.0,)
     ),
     "cpu": Config(),

@@ -30,7 +30,10 @@ def proxy_anchor(x, labels, where, large):
 
 
 def call(loss):
-    return lambda x, labels, where, **settings: loss(x, labels, PROXIES, where=where, **settings)
+    # A copy: jax keeps a NumPy constant in the precision that it first met it in.
+    return lambda x, labels, where, **settings: loss(
+        x, labels, PROXIES.copy(), where=where, **settings
+    )
 
 
 LOSSES = {
