@@ -1,5 +1,6 @@
 """Pairs with graded labels: losses/correlations.py. The label says how alike row and document are."""
 
+import jax.numpy as jnp
 import numpy as np
 from entry import Entry, cosine_or_dot, documents_of
 
@@ -67,7 +68,8 @@ def statistics(x, labels, where, large):
 
 def call_statistics(x, labels, where, **settings):
     settings = {"where": where, **settings}
-    scores, labels = x[:, 0], graded(labels)
+    # float64 where the mode is: int32 labels would be divided in float32.
+    scores, labels = x[:, 0], graded(jnp.asarray(labels, jnp.result_type(float)))
     return losses.pearson(scores, labels, **settings) + losses.rank_kl(scores, labels, **settings)
 
 
