@@ -69,6 +69,20 @@ def average_precision(ids, truth, k, *, reduce_fn=mean):
     return _reduced(value, relevant > 0, reduce_fn)
 
 
+def precision_at_r(ids, truth, *, reduce_fn=mean):
+    """R-precision: the part of the first R returned that is relevant, R a query's relevant items.
+
+    Args:
+      ids, truth, reduce_fn: as in `recall`; where fewer than R are returned, the rest are misses.
+
+    Returns: float32, the mean over the queries that have a relevant item.
+    """
+    hits, relevant = _hits(ids, truth)
+    first = jnp.arange(hits.shape[1]) < relevant[:, None]
+    found = (hits & first).sum(axis=1)
+    return _reduced(found / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
+
+
 def reciprocal_rank(ids, truth, *, k=None, reduce_fn=mean):
     """1 / the place of the first relevant item among those returned; 0 where there is none.
 
