@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxsim.losses.lifting import over_pairs
 from jaxsim.losses.softmax import info_nce
 from jaxsim.numerics import checks, masked
+from jaxsim.numerics.order import kth_largest
 
 
 @over_pairs
@@ -106,13 +107,10 @@ def hard_negatives(scores, positives, where, *, k=None, fraction=None):
         raise ValueError(f"give one of k and fraction, got k={k}, fraction={fraction}")
     negatives = where & ~positives
     scores = jax.lax.stop_gradient(scores)
-    ranked = jnp.where(negatives, scores, -jnp.inf)
     if k is not None:
         checks.whole("k", k)
-        least = jax.lax.top_k(ranked, min(k, scores.shape[1]))[0][:, -1:]
     else:
         checks.probability("fraction", fraction)
-        count = jnp.round(fraction * negatives.sum(axis=1, keepdims=True)).astype(jnp.int32)
-        ranked = -jnp.sort(-ranked, axis=1)
-        least = jnp.take_along_axis(ranked, jnp.maximum(count, 1) - 1, axis=1)
+        k = jnp.round(fraction * negatives.sum(axis=1, keepdims=True)).astype(jnp.int32)
+    least = kth_largest(jnp.where(negatives, scores, -jnp.inf), k)
     return positives, negatives & (scores >= least)

@@ -10,21 +10,78 @@ import jax.numpy as jnp
 from jaxsim.numerics import checks
 
 
-def top_k(scores, k):
+
+CHUNK = 32  # of 16 to 64 the fastest on CPU, by little
+
+
+def top_k(scores, k, *, where=None):
     """The k largest of each row, largest first.
 
+    In long rows only the maxima of chunks are looked at first: the k largest entries lie in the k chunks
+    with the largest maxima, also under the rule for ties. That is one cheap pass where `jax.lax.top_k`
+    makes a dear one.
+
     Args:
-      scores: [..., n].
+      scores: float [..., n].
       k: how many, at most n.
+      where: bool, broadcastable to scores, False for an entry that can't be found; None keeps all.
 
-    Returns: (scores [..., k], ids int32 [..., k]).
+    Returns: (scores [..., k], ids int32 [..., k]). Where `where` leaves fewer than k, the rest are -inf
+    with id -1.
     """
-    checks.at_most("k", k, scores.shape[-1], "the number of candidates")
-    scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
-    return jax.lax.top_k(scores, k)
+    count = scores.shape[-1]
+    checks.at_most("k", k, count, "the number of candidates")
+    if where is not None:
+        where = jnp.broadcast_to(where, scores.shape)
+    if count < 4 * CHUNK * k:
+        best, ids = jax.lax.top_k(_kept(scores, where), k)
+    else:
+        best, ids = _chunked(scores, k, where)
+    return best, ids if where is None else jnp.where(best == -jnp.inf, -1, ids)
 
 
-def blocked_top_k(scores_of, references, k, *, block, where=None):
+def _chunked(scores, k, where):
+    lead, count = scores.shape[:-1], scores.shape[-1]
+    whole = count // CHUNK * CHUNK
+    kept = _kept(scores, where)
+    maxima = kept[..., :whole].reshape(*lead, -1, CHUNK).max(axis=-1)
+    if whole < count:
+        rest = kept[..., whole:].max(axis=-1, keepdims=True)
+        maxima = jnp.concatenate([maxima, rest], axis=-1)
+    # In the order of their places, so that the lowest of equal entries still comes first.
+    chunks = jnp.sort(top_k(maxima, k)[1], axis=-1)
+    ids = (chunks[..., None] * CHUNK + jnp.arange(CHUNK, dtype=chunks.dtype)).reshape(*lead, -1)
+    inside, ids = ids < count, jnp.minimum(ids, count - 1)
+    # Masked again after the gather: the masked matrix itself is then never written down.
+    candidates = _kept(
+        jnp.take_along_axis(scores, ids, axis=-1),
+        None if where is None else jnp.take_along_axis(where, ids, axis=-1),
+    )
+    best, places = jax.lax.top_k(jnp.where(inside, candidates, -jnp.inf), k)
+    return best, jnp.take_along_axis(ids, places, axis=-1)
+
+
+def _kept(scores, where):
+    """Scores with -inf for NaN and for what is masked."""
+    kept = ~jnp.isnan(scores)
+    return jnp.where(kept if where is None else kept & where, scores, -jnp.inf)
+
+
+def merged_top_k(first, second, k):
+    """The k best of two results of a top-k, whose ids in `first` all come before those in `second`.
+
+    Args:
+      first, second: (scores [..., a], ids int32 [..., a]), each largest first; a and b together at least k.
+      k: how many.
+
+    Returns: (scores [..., k], ids [..., k]). What is -inf has id -1.
+    """
+    scores, ids = (jnp.concatenate(pair, axis=-1) for pair in zip(first, second, strict=True))
+    best, places = jax.lax.top_k(scores, k)
+    return best, jnp.where(best == -jnp.inf, -1, jnp.take_along_axis(ids, places, axis=-1))
+
+
+def blocked_top_k(scores_of, references, k, *, block, where=None, exclude=None):
     """The k largest of `scores_of(references)`, never holding more than a block of columns.
 
     Args:
@@ -33,6 +90,7 @@ def blocked_top_k(scores_of, references, k, *, block, where=None):
       k: how many, at most n.
       block: references per block; memory is O(rows * (block + k)).
       where: bool [n], False for a reference that can't be found; None keeps all.
+      exclude: int [rows, e], ids that a row can't find; others than 0 to n - 1 mean nothing.
 
     Returns: (scores [rows, k], ids int32 [rows, k]), largest first. Where fewer than k references
     are kept, the rest are -inf with id -1.
@@ -40,35 +98,34 @@ def blocked_top_k(scores_of, references, k, *, block, where=None):
     count = jax.tree.leaves(references)[0].shape[0]
     checks.at_most("k", k, count, "the number of references")
     checks.whole("block", block)
-    block = min(block, count)
+    block = min(max(block, k), count)
     blocks = -(-count // block)
-    kept = jnp.ones(count, bool) if where is None else jnp.asarray(where)
 
-    def merge(best, start):
+    def of_block(start):
         # The last block starts early instead of being padded; what it repeats is masked.
         first = jnp.minimum(start, count - block)
-        ids = first + jnp.arange(block, dtype=jnp.int32)
         some = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, block), references)
-        fresh = (ids >= start) & jax.lax.dynamic_slice_in_dim(kept, first, block)
         scores = scores_of(some)
-        scores = jnp.where(fresh & ~jnp.isnan(scores), scores, -jnp.inf)
-        scores = jnp.concatenate([best[0], scores], axis=1)
-        ids = jnp.broadcast_to(jnp.where(fresh, ids, -1), (scores.shape[0], block))
-        ids = jnp.concatenate([best[1], ids], axis=1)
-        # Earlier blocks stand first and hold lower ids, so top_k's own rule keeps ties in order.
-        scores, places = jax.lax.top_k(scores, k)
-        ids = jnp.take_along_axis(ids, places, axis=1)
-        return (scores, jnp.where(scores == -jnp.inf, -1, ids)), None
+        if exclude is not None:
+            places = exclude - first
+            places = jnp.where((places < 0) | (places >= block), block, places)
+            rows = jnp.arange(scores.shape[0])[:, None]
+            scores = scores.at[rows, places].set(-jnp.inf, mode="drop")
+        kept = None
+        if blocks > 1:
+            kept = jnp.arange(block, dtype=jnp.int32) >= start - first
+        if where is not None:
+            inside = jax.lax.dynamic_slice_in_dim(jnp.asarray(where), first, block)
+            kept = inside if kept is None else kept & inside
+        best, ids = top_k(scores, k, where=kept)
+        return best, jnp.where(best == -jnp.inf, -1, ids + first)
 
-    shape = jax.eval_shape(scores_of, jax.tree.map(lambda a: a[:block], references))
-    none = (
-        jnp.full((shape.shape[0], k), -jnp.inf, shape.dtype),
-        jnp.full((shape.shape[0], k), -1, jnp.int32),
-    )
     # The first block stands outside, so that the carry comes from the inputs (shard_map checks it).
-    best, _ = merge(none, jnp.int32(0))
+    best = of_block(jnp.int32(0))
+    if blocks == 1:
+        return best
     starts = jnp.arange(1, blocks, dtype=jnp.int32) * block
-    return best if blocks == 1 else jax.lax.scan(merge, best, starts)[0]
+    return jax.lax.scan(lambda b, s: (merged_top_k(b, of_block(s), k), None), best, starts)[0]
 
 
 def sharded_top_k(scores, k, axis_name):
