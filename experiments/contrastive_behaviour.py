@@ -165,7 +165,7 @@ def prepare(config: Config, workdir: Path):
         ),
         "probe of the pixels": float(
             evaluation.linear_probe(
-                flat(train.images), train.labels, flat(test.images), test.labels
+                images.flat(train), train.labels, images.flat(test), test.labels
             )
         ),
     }
@@ -182,7 +182,9 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     for temperature in chosen:
         name = NO_TEMPERATURE if temperature is None else f"{temperature:g}"
         model, bank = fitted(config, arm, temperature, shared, workdir / name)
-        figures = looked_at(config, arm, temperature, model, bank, shared)
+        figures = images.looked_at(
+            config, model, shared.train, shared.test, neighbours=config.neighbours
+        ) | concentration(config, arm, temperature, model, bank, shared)
         if figures["uniformity"] < 0.01:
             LOG.warning("%s at temperature %s collapsed to a point", arm, name)
         rows.append({"temperature": name, **figures})
@@ -234,45 +236,10 @@ def fitted(config, arm, temperature, shared, workdir):
     return images.Model(module, params), np.asarray(state["bank"])
 
 
-def looked_at(config, arm, temperature, model, bank, shared):
-    """The figures of a trained network."""
-    train, test = shared.train, shared.test
-    apart, seen = images.embedded(model, train.images)
-    embeddings, features = images.embedded(model, test.images)
-    one, other = (
-        viewed(config, model, test.images, np.arange(len(test.labels)), key)
-        for key in jax.random.split(jax.random.key(config.seed))
-    )
-    votes = functools.partial(
-        evaluation.knn_accuracy, k=config.neighbours, reference_labels=train.labels, reduce_fn=None
-    )
-    probe = evaluation.linear_probe(seen, train.labels, features, test.labels, reduce_fn=None)
-    return {
-        "probe": per_image(probe),
-        "kNN": per_image(votes(features, test.labels, references=seen)),
-        "kNN of embeddings": per_image(votes(embeddings, test.labels, references=apart)),
-        **{n: float(v) for n, v in geometry(embeddings, test.labels, one, other).items()},
-        **concentration(config, arm, temperature, model, bank, shared),
-    }
-
-
-@jax.jit
-def geometry(embeddings, labels, one, other):
-    """How embeddings lie, and how far two views of an image stand out."""
-    between = similarity.cosine(one, other)
-    apart = analysis.local_separation(between, jnp.eye(len(between), dtype=bool))
-    return {
-        "uniformity": analysis.uniformity(embeddings),
-        "tolerance": analysis.tolerance(embeddings, labels),
-        "positive similarity": apart.positive,
-        "local gap": apart.gap,
-    }
-
-
 def concentration(config, arm, temperature, model, bank, shared):
     """Where the loss's gradient goes among the bank, on some training images at the end."""
     chosen = np.arange(0, len(bank), max(1, len(bank) // 512))
-    views = viewed(config, model, shared.train.images[chosen], chosen, jax.random.key(config.seed))
+    views = images.viewed(config, model, shared.train.images, chosen, jax.random.key(config.seed))
     own, labels = chosen[:, None] == np.arange(len(bank)), shared.train.labels
     others = own | (labels[chosen, None] != labels) if arm == "oracle" else np.ones_like(own)
     # Without a softmax every negative that is kept has the same share.
@@ -291,22 +258,6 @@ def concentration(config, arm, temperature, model, bank, shared):
         }
 
     return {n: float(v) for n, v in figures(views, bank, own, others, t).items()}
-
-
-def viewed(config, model, pictures, numbers, key):
-    """Embeddings of a view of each image."""
-    views = jax.jit(augment.views(images.VIEWS[config.data]))(key, pictures, numbers)
-    return images.embedded(model, np.asarray(views))[0]
-
-
-def per_image(found):
-    """Figures per test image, as the runner resamples them."""
-    return np.asarray(found[0], float)
-
-
-def flat(pictures):
-    """Images as vectors."""
-    return pictures.reshape(len(pictures), -1)
 
 
 def claim(rows):
@@ -334,10 +285,7 @@ def claim(rows):
         if {arm, over} <= set(there) and arm != over
     ]
     told = "; ".join(f"{c.figure}, {c.arm}: {c.verdict} against {c.over}" for c in compared)
-    verdicts = {c.verdict for c in compared}
-    verdict = (
-        "held" if verdicts == {"held"} else "not held" if "not held" in verdicts else "not decided"
-    )
+    verdict = runner.all_of(c.verdict for c in compared)
     return runner.Claim(
         verdict,
         "the temperature trades uniformity for tolerance, the middle does best, and hard negatives "
@@ -356,29 +304,7 @@ def best(rows, arms):
 
 def pictures(rows):
     """temperature.png: accuracy, uniformity, tolerance and the local gap against the temperature."""
-    from matplotlib.figure import Figure
-
     shown = (ACCURACY, "probe", "uniformity", "tolerance", "local gap", "entropy of the ratios")
     summary = runner.summary(rows)
-    figure = Figure(figsize=(10, 5.4), layout="constrained")
-    axes = figure.subplots(2, 3).ravel()
-    for ax, name in zip(axes, shown, strict=True):
-        for number, arm in enumerate(dict.fromkeys(row["arm"] for row in summary)):
-            own = [row for row in summary if row["arm"] == arm]
-            style = {"color": pictures_.COLOURS[number % 7], "linewidth": 1.5}
-            if own[0]["temperature"] == NO_TEMPERATURE:
-                ax.axhline(own[0][name], linestyle="--", label=arm, **style)
-                continue
-            own.sort(key=lambda row: float(row["temperature"]))
-            at = [float(row["temperature"]) for row in own]
-            marker = pictures_.MARKERS[number % 7]
-            ax.plot(at, [r[name] for r in own], marker=marker, markersize=4, label=arm, **style)
-            ends = np.array([r.get(f"{name} interval", [r[name]] * 2) for r in own])
-            ax.fill_between(at, *ends.T, color=style["color"], alpha=0.12, linewidth=0)
-        ax.set_xscale("log")
-        ax.set_title(name, fontsize=10)
-        ax.grid(alpha=0.3)
-    for ax in axes[3:]:
-        ax.set_xlabel("temperature")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=7)
+    figure = pictures_.sweeps(summary, x="temperature", figures=shown, without=NO_TEMPERATURE)
     return {"temperature": figure}

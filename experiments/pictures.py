@@ -96,3 +96,42 @@ def bars(rows, *, y, panel, title=None):
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
+
+
+def sweeps(rows, *, x, figures, without=None):
+    """Several figures against one key, a panel for each figure, a line per arm.
+
+    Args:
+      rows: dicts as `runner.summary` gives them: arm, keys, figures and their intervals.
+      x: the name of a key, whose values are numbers or read like numbers; its axis is logarithmic.
+      figures: names of figures.
+      without: the value of x in rows of arms that have none: a level line.
+
+    Returns: a matplotlib figure.
+    """
+    from matplotlib.figure import Figure
+
+    across = min(3, len(figures))
+    down = -(-len(figures) // across)
+    figure = Figure(figsize=(3.3 * across, 2.5 * down + 0.4), layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False)
+    for ax, name in zip(axes.ravel(), figures, strict=False):
+        for number, arm in enumerate(dict.fromkeys(row["arm"] for row in rows)):
+            own = [row for row in rows if row["arm"] == arm]
+            style = {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.5, "label": arm}
+            if own[0][x] == without:
+                ax.axhline(own[0][name], linestyle="--", **style)
+                continue
+            own.sort(key=lambda row: float(row[x]))
+            at, marker = [float(row[x]) for row in own], MARKERS[number % len(MARKERS)]
+            ax.plot(at, [row[name] for row in own], marker=marker, markersize=4, **style)
+            ends = np.array([row.get(f"{name} interval", [row[name]] * 2) for row in own])
+            ax.fill_between(at, *ends.T, color=style["color"], alpha=0.12, linewidth=0)
+        ax.set_xscale("log")
+        ax.set_title(name, fontsize=10)
+        ax.grid(alpha=0.3)
+    for ax in axes[-1]:
+        ax.set_xlabel(x)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=7)
+    return figure

@@ -33,12 +33,13 @@ from rich.console import Console
 
 from experiments import identity
 from experiments.tables import summary, tables
-from experiments.verdict import Claim, Comparison, difference, judged
+from experiments.verdict import Claim, Comparison, all_of, difference, judged
 from jaxsim import storage
 
 __all__ = [
     "Claim",
     "Comparison",
+    "all_of",
     "default_seeds",
     "difference",
     "judged",

@@ -78,6 +78,14 @@ def difference(rows, arm, *, over, on, where=lambda row: True):
     return Comparison(arm, over, on, float(apart.mean()), low, high)
 
 
+def all_of(verdicts):
+    """The verdict on several sentences at once: held where all are, not held where one is not."""
+    verdicts = set(verdicts)
+    if verdicts == {"held"}:
+        return "held"
+    return "not held" if "not held" in verdicts else "not decided"
+
+
 def judged(question, comparisons, *, needed):
     """A claim that holds where the method beats each of the baselines that it names.
 
@@ -88,16 +96,7 @@ def judged(question, comparisons, *, needed):
 
     Returns: `Claim`.
     """
-    about = [c.verdict for c in comparisons if c.over in needed]
-    verdict = (
-        "not decided"
-        if not about
-        else "held"
-        if set(about) == {"held"}
-        else "not held"
-        if "not held" in about
-        else "not decided"
-    )
+    verdict = all_of(c.verdict for c in comparisons if c.over in needed)
     parts = [
         f"{c.verdict} against {c.over} ({c.mean:+.3f}"
         + (")" if c.low is None else f", 95 % interval {c.low:+.3f} to {c.high:+.3f})")

@@ -3,14 +3,16 @@
 The configs of the experiments that use this have the fields that its functions name.
 """
 
+import functools
 import hashlib
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxsim import encoders, training
+from jaxsim import analysis, encoders, evaluation, similarity, training
 from jaxsim.data import augment
 
 # What a label stands: a letter stays a letter when it moves or turns a little, a photograph when cropped.
@@ -88,6 +90,57 @@ def embedded(model, images, *, batch=256):
         padded = np.pad(some, [(0, batch - len(some))] + [(0, 0)] * 3)
         found.append([np.asarray(a)[: len(some)] for a in apply(model.params, padded)])
     return tuple(np.concatenate(both) for both in zip(*found, strict=True))
+
+
+def flat(some):
+    """The images of `Images` as vectors, [n, pixels]."""
+    return some.images.reshape(len(some.images), -1)
+
+
+def viewed(config, model, images, chosen, key):
+    """Embeddings of a view of each chosen image, [chosen, dim]."""
+    views = jax.jit(augment.views(VIEWS[config.data]))(key, images[chosen], chosen)
+    return embedded(model, np.asarray(views))[0]
+
+
+def looked_at(config, model, train, test, *, neighbours):
+    """How good a trained network is on test images, and how their embeddings lie.
+
+    Args:
+      config: its data and seed choose the views.
+      model: `Model`.
+      train, test: `Images`; the probe and the votes learn from train.
+      neighbours: how many vote for a class.
+
+    Returns: figures; those of accuracy per test image.
+    """
+    apart, seen = embedded(model, train.images)
+    embeddings, features = embedded(model, test.images)
+    every, keys = np.arange(len(test.labels)), jax.random.split(jax.random.key(config.seed))
+    one, other = (viewed(config, model, test.images, every, key) for key in keys)
+    votes = functools.partial(
+        evaluation.knn_accuracy, k=neighbours, reference_labels=train.labels, reduce_fn=None
+    )
+    probe = evaluation.linear_probe(seen, train.labels, features, test.labels, reduce_fn=None)
+    return {
+        "probe": np.asarray(probe[0], float),
+        "kNN": np.asarray(votes(features, test.labels, references=seen)[0], float),
+        "kNN of embeddings": np.asarray(votes(embeddings, test.labels, references=apart)[0], float),
+        **{n: float(v) for n, v in geometry(embeddings, test.labels, one, other).items()},
+    }
+
+
+@jax.jit
+def geometry(embeddings, labels, one, other):
+    """How embeddings lie, and how far two views of an image stand out."""
+    between = similarity.cosine(one, other)
+    apart = analysis.local_separation(between, jnp.eye(len(between), dtype=bool))
+    return {
+        "uniformity": analysis.uniformity(embeddings),
+        "tolerance": analysis.tolerance(embeddings, labels),
+        "positive similarity": apart.positive,
+        "local gap": apart.gap,
+    }
 
 
 def fingerprint(*sets):
