@@ -7,6 +7,9 @@ os.environ["XLA_FLAGS"] = (
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Most of the suite is compilation, and a third of that LLVM's optimisations of programs that run once.
+# The programs are the same; to test what a user's machine runs: JAX_DISABLE_MOST_OPTIMIZATIONS=0 pytest
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import pytest
