@@ -14,16 +14,18 @@ TEMPERATURE = 0.05
 def hardness(weighed, strength, x, labels, where, large, at):
     """`weighed(i, j, c)`: whether document c of row j weighs more for query i."""
     rows, values = np.flatnonzero(where), []
+    s, held = (
+        scores(a, groups_of(a)[:, :2].reshape(-1, a.shape[1]), large).reshape(len(a), -1, 2)
+        for a in (x, at)
+    )
     for i in rows:
         logits, own = [], []
         for j in rows:
-            s = scores(x[[i]], groups_of(x)[j, :2], large)[0]
-            held = scores(at[[i]], groups_of(at)[j, :2], large)[0]
             for c in range(2):
                 is_own = c == 0 and bool(labels[j] == labels[i])
-                own += [s[c] / TEMPERATURE] * is_own
-                more = strength * held[c] * (not is_own and weighed(i, j, c))
-                logits.append(s[c] / TEMPERATURE + more)
+                own += [s[i, j, c] / TEMPERATURE] * is_own
+                more = strength * held[i, j, c] * (not is_own and weighed(i, j, c))
+                logits.append(s[i, j, c] / TEMPERATURE + more)
         values.append(log_sum_exp(logits) - log_sum_exp(own))
     return mean(values)
 
