@@ -41,6 +41,10 @@ class Bar:
         self.label = text
         self._show()
 
+    def say(self, text):
+        """A line that stays, above the bar or in the log."""
+        LOG.info("%s: %s", self.label, text)
+
     def rate(self):
         """Units per second since the first advance."""
         if self.first is None or self.done <= self.first[0]:
@@ -82,6 +86,10 @@ class LiveBar(Bar):
         self.display.update(
             self.task, description=self.label, completed=self.done, text=self.text()
         )
+
+    def say(self, text):
+        super().say(text)
+        self.display.console.print(f"{self.label}: {text}", markup=False, highlight=False)
 
     def close(self):
         self.display.remove_task(self.task)

@@ -1,24 +1,29 @@
-"""The training loop: bounded run-ahead, progress, metrics, checkpoints, and a resume that is bitwise."""
+"""The training loop: bounded run-ahead, progress, checkpoints, and a resume that is bitwise.
+
+How the step is spread stands in spread.py, what stops a run in guards.py, what a person reads in
+journal.py.
+"""
 
 import collections
 import contextlib
-import json
 import logging
-import signal
-import threading
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 
 from jaxsim.numerics import checks
-from jaxsim.numerics.spread import rows_of_batch, spread
-from jaxsim.storage import bar, write_json, write_text
+from jaxsim.numerics.spread import rows_of_batch
+from jaxsim.storage import bar
+from jaxsim.training import guards
 from jaxsim.training.checkpoints import Checkpoints
+from jaxsim.training.compiled import Compiled
+from jaxsim.training.journal import Journal
 from jaxsim.training.objective import check_objective
 from jaxsim.training.row_sparse import RowOptimizer, rows_of
-from jaxsim.training.step import Carry, make_step, on_devices, replicated
+from jaxsim.training.spread import ASKED, pmapped
 
 LOG = logging.getLogger("jaxsim.training")
 RUN_AHEAD = (
@@ -35,12 +40,17 @@ def fit(
     steps=None,
     state=None,
     key=None,
+    average=None,
     workdir=None,
     fingerprint="",
     save_every=200,
     keep=2,
+    validate=None,
+    best=None,
     log_every=10,
+    report=None,
     devices=None,
+    spread=pmapped,
     label="training",
 ):
     """Trains parameters; with a workdir, stopping at any moment loses nothing.
@@ -48,7 +58,11 @@ def fit(
         params = fit(objective, params, batches, optimizer=optax.adamw(2e-5), workdir="runs/mine")
 
     A run that is killed and started again with the same arguments ends in bitwise the same parameters
-    (on as many devices) as one that was not. A finished run returns its parameters at once.
+    (on as many devices) as one that was not. A finished run returns its parameters at once. On another
+    number of devices it goes on too, up to rounding.
+
+    With several processes (`jax.distributed.initialize` first), each gives its own rows of a batch and
+    all the same arguments; the workdir is one that all of them see.
 
     Args:
       objective: (params, batch, *, key, axis_name) -> loss or (loss, metrics); with a state,
@@ -61,22 +75,30 @@ def fit(
       steps: how many; None takes len(batches).
       state: the objective's state at the start, or None.
       key: a jax.random key; None is jax.random.key(0).
-      workdir: a folder for checkpoints and metrics.jsonl; None keeps nothing.
+      average: decay of a moving average of the parameters, such as 0.999; the average is then what is
+        validated and returned. None keeps none.
+      workdir: a folder, or a place on an object store such as gs://, for checkpoints, metrics.jsonl
+        and loss.png; None keeps nothing.
       fingerprint: a string for all that the run depends on; the workdir of another one is refused.
       save_every: steps between checkpoints.
       keep: how many of the last checkpoints stay.
+      validate: function of the parameters to {name: float}, called with every checkpoint.
+      best: function of what `validate` gave to a number, larger is better: the best checkpoint stays
+        too, and `best_of` reads it.
       log_every: steps between lines of metrics.jsonl.
+      report: function (step, {name: float}) that gets those lines: `tensorboard`, `weights_and_biases`.
       devices: local devices; None takes all.
+      spread: how the step is spread over them: `pmapped`, `shard_mapped` or `sharded`.
       label: of the progress bar.
 
     Returns: the parameters; with a state, (params, state).
     Raises: ValueError, before any step, for an objective that was not reduced over the devices, a
-    batch smaller than the devices, another run's workdir; FloatingPointError for a loss or gradient
-    that is not finite, with the step and the batch's ids, after saving what came before it.
-    On SIGTERM it saves and exits with 0; on Ctrl-C it saves and raises KeyboardInterrupt.
+    batch smaller than the devices, another run's workdir, data that changed since, processes that
+    were started differently; FloatingPointError for a loss or gradient that is not finite, with the
+    step and the batch's ids, after saving what came before it.
+    On SIGTERM, to any process, all save and exit with 0; on Ctrl-C it saves, raises KeyboardInterrupt.
     """
     key = jax.random.key(0) if key is None else key
-    devices = jax.local_devices() if devices is None else list(devices)
     if steps is None:
         if not hasattr(batches, "__len__"):
             raise ValueError("steps must be given where batches has no length, got None")
@@ -84,162 +106,157 @@ def fit(
     checks.whole("steps", steps)
     checks.whole("save_every", save_every)
     checks.whole("log_every", log_every)
+    if best is not None and validate is None:
+        raise ValueError("best needs validate=, whose figures it compares, got None")
+    way = spread(jax.local_devices() if devices is None else list(devices))
+    carry = way.start(params, state, optimizer, average)
     iterator = iter(batches)
-    # Copies: the first step is given the carry's memory, and the caller's arrays are the caller's.
-    params, state = jax.tree.map(jnp.array, (params, state))
-    carry = Carry(params, optimizer.init(params), state, jnp.int32(0), jnp.asarray(True))
     with contextlib.ExitStack() as stack:
-        store = _opened(workdir, iterator, fingerprint, keep, stack)
-        start = 0
-        if store is not None and (found := store.restore(carry)) is not None:
-            start, carry, position = found
-            if start < steps:
-                iterator.set_state(position)
-                LOG.info("%s: going on from step %d", label, start)
+        store, start = None, 0
+        settings = {
+            "fingerprint": fingerprint, "key": guards.key_name(key), "steps": steps,
+            "save_every": save_every, "log_every": log_every, "average": average, "spread": spread,
+        }  # fmt: skip
+        guards.check_agreement(settings | {"params": [a.shape for a in jax.tree.leaves(params)]})
+        if workdir is not None:
+            first = guards.first_batch(iterator)
+            about = {name: settings[name] for name in ("fingerprint", "key")}
+            guards.check_workdir(workdir, about | {"data": guards.data_name(first)})
+            store = Checkpoints(epath.Path(workdir) / "checkpoints", keep=keep, best=best)
+            stack.callback(store.close)
+            if (found := store.restore(way.whole(carry))) is not None:
+                start, carry, position = found
+                carry = way.place(carry)
+                if start < steps:
+                    iterator.set_state(position)
+                    LOG.info("%s: going on from step %d", label, start)
         if start < steps:
-            carry = _run(
-                objective, carry, iterator, optimizer, key, start, steps, devices, label, save_every,
-                log_every, store, None if workdir is None else Path(workdir) / "metrics.jsonl",
+            journal = Journal(workdir, start, report)
+            run = Run(
+                objective, optimizer, average, key, way, store, journal, validate, steps, save_every,
+                log_every, label,
             )  # fmt: skip
-    return carry.params if carry.state is None else (carry.params, carry.state)
+            carry = run(carry, iterator, start)
+            journal.close(label)
+    params = carry.params if average is None else carry.average
+    return params if carry.state is None else (params, carry.state)
 
 
-def _run(
-    objective, carry, iterator, optimizer, key, start, steps, devices, label, save_every, log_every,
-    store, log,
-):  # fmt: skip
-    """Steps `start` to `steps`."""
-    step = on_devices(make_step(objective, optimizer), devices)
-    carry = replicated(carry, devices)
-    running = collections.deque()  # of (step, loss, metrics, sound, ids, data position before it)
-    stopped = Stop()
+class Ahead(NamedTuple):
+    """A step on its way to the devices."""
 
-    def position():
-        return iterator.get_state() if store is not None else None
+    number: int  # how many were taken before it
+    loss: Any
+    metrics: Any
+    sound: Any
+    batch: Any
+    position: Any  # of the data before it
 
-    def fetch(progress):
-        number, loss, metrics, sound, batch, before = running.popleft()
-        loss = float(loss)
-        if not sound:
-            if store is not None:
-                store.save(number, carry._replace(sound=jnp.asarray(True)), before)
-            ids = np.asarray(batch["ids"]).ravel().tolist()
-            saved = "" if store is None else f"; what came before is saved as step {number}"
+
+class Run(NamedTuple):
+    """The settings of `fit`, and from step to step."""
+
+    objective: Any
+    optimizer: Any
+    average: Any
+    key: Any
+    way: Any
+    store: Any
+    journal: Any
+    validate: Any
+    steps: int
+    save_every: int
+    log_every: int
+    label: str
+
+    def __call__(self, carry, iterator, start):
+        """Steps `start` to `steps`: the carry after the last."""
+        ahead = collections.deque()
+        step = progress = None
+        with guards.Stop() as stop, contextlib.ExitStack() as stack:
+            for number in range(start, self.steps):
+                position = iterator.get_state() if self.store is not None else None
+                batch = self.next_batch(iterator, number)
+                if step is None:
+                    self.check_first(carry, batch)
+                    rows = rows_of_batch(batch) * jax.process_count()
+                    progress = stack.enter_context(bar(self.steps * rows, self.label, "examples"))
+                    progress.skip(start * rows)
+                    step = self.way.step(self.objective, self.optimizer, carry, self.average)
+                    step = Compiled(step, progress.say)
+                rows = self.way.feed(batch, asked=stop.asked is not None)
+                carry, loss, metrics = step(carry, rows, self.key)
+                # The flag by itself: the carry's own memory goes to the next step.
+                sound = jnp.copy(carry.sound)
+                ahead.append(Ahead(number, loss, metrics, sound, batch, position))
+                done = number + 1
+                leaving = stop.asked is not None and jax.process_count() == 1
+                while len(ahead) >= RUN_AHEAD:
+                    leaving |= self.fetch(ahead.popleft(), carry, progress)
+                if done == self.steps or leaving or done % self.save_every == 0:
+                    while ahead:
+                        leaving |= self.fetch(ahead.popleft(), carry, progress)
+                    self.save(done, carry, iterator)
+                if leaving and done < self.steps:
+                    if self.store is not None:
+                        self.store.close()
+                    stop.leave(self.label, done, self.store is not None)
+        return carry
+
+    def next_batch(self, iterator, number):
+        try:
+            return next(iterator)
+        except StopIteration:
+            raise ValueError(
+                f"{self.label}: batches ended after {number} of steps={self.steps}: "
+                "give more or fewer steps"
+            ) from None
+
+    def check_first(self, carry, batch):
+        """What can be known before anything is compiled."""
+        rows = rows_of_batch(batch)
+        if rows < self.way.local:
+            raise ValueError(
+                f"the batch size must be at least the {self.way.local} devices, got {rows}"
+            )
+        shapes = [(a.shape[1:], str(a.dtype)) for a in map(np.asarray, jax.tree.leaves(batch))]
+        guards.check_agreement({"batch size": rows, "shape of batches": shapes})
+        params = jax.eval_shape(lambda p: p, carry.params)
+        if isinstance(self.optimizer, RowOptimizer):
+            lookup = self.optimizer.lookup
+            params = jax.eval_shape(lambda p: rows_of(p, lookup(batch, self.key)), params)
+        check_objective(self.objective, params, batch, key=self.key, state=carry.state)
+
+    def fetch(self, step, carry, progress):
+        """Waits for a step and tells of it; whether any process was asked to stop."""
+        loss = float(step.loss)
+        if not step.sound:
+            saved = ""
+            if self.store is not None:
+                good = carry._replace(sound=jnp.asarray(True))
+                self.store.save(step.number, self.way.whole(self.way.place(good)), step.position)
+                saved = f"; what came before is saved as step {step.number}"
+            ids = np.asarray(step.batch["ids"]).ravel().tolist()
             raise FloatingPointError(
-                f"{label}: loss {loss} or its gradient is not finite in step {number}, "
+                f"{self.label}: loss {loss} or its gradient is not finite in step {step.number}, "
                 f"for the batch of ids {ids}{saved}"
             )
-        progress.advance(len(batch["where"]), loss=loss)
-        if log is not None and ((number + 1) % log_every == 0 or number + 1 == steps):
-            line = {"step": number + 1, "loss": loss}
-            line |= {name: float(value) for name, value in metrics.items()}
-            line["examples/s"] = round(progress.rate(), 1)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        figures = {name: float(value) for name, value in step.metrics.items()}
+        asked = figures.pop(ASKED, 0) > 0
+        progress.advance(len(step.batch["where"]) * jax.process_count(), loss=loss, **figures)
+        done = step.number + 1
+        if done % self.log_every == 0 or done == self.steps:
+            speed = {"examples/s": round(progress.rate(), 1)}
+            self.journal.write(done, {"loss": loss} | figures | speed)
+        return asked
 
-    with stopped, contextlib.ExitStack() as stack:
-        progress = None
-        for number in range(start, steps):
-            before = position()
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                raise ValueError(
-                    f"{label}: batches ended after {number} of steps={steps}: give more or fewer steps"
-                ) from None
-            if number == start:
-                rows = rows_of_batch(batch)
-                if rows < len(devices):
-                    raise ValueError(
-                        f"the batch size must be at least the {len(devices)} devices, got {rows}"
-                    )
-                params = carry.params
-                if isinstance(optimizer, RowOptimizer):
-                    params = rows_of(params, optimizer.lookup(batch, key))
-                check_objective(objective, params, batch, key=key, state=carry.state)
-                if log is not None:
-                    _cut_log(log, start)
-                progress = stack.enter_context(bar(steps * rows, label, "examples"))
-                progress.skip(start * rows)
-            carry, loss, metrics = step(carry, spread(batch, len(devices)), key)
-            # The flag by itself: the carry's own memory goes to the next step.
-            running.append((number, loss, metrics, jnp.copy(carry.sound), batch, before))
-            while len(running) >= RUN_AHEAD or (running and number + 1 == steps):
-                fetch(progress)
-            last = number + 1 == steps
-            if store is not None and (last or stopped.asked or (number + 1) % save_every == 0):
-                while running:
-                    fetch(progress)
-                store.save(number + 1, carry, position())
-            if stopped.asked and not last:
-                if store is not None:
-                    store.close()
-                stopped.leave(label, number + 1)
-    return carry
-
-
-class Stop:
-    """SIGTERM and Ctrl-C, noted while a block runs, so that a step is never torn."""
-
-    def __init__(self):
-        self.asked, self.before = None, {}
-
-    def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            for which in (signal.SIGTERM, signal.SIGINT):
-                self.before[which] = signal.signal(which, self._note)
-        return self
-
-    def __exit__(self, *_):
-        for which, handler in self.before.items():
-            signal.signal(which, handler)
-
-    def _note(self, which, _frame):
-        if self.asked == signal.SIGINT == which:
-            raise KeyboardInterrupt  # a second Ctrl-C does not wait
-        self.asked = which
-
-    def leave(self, label, step):
-        """Ends the process as the signal asks."""
-        LOG.info("%s: stopped and saved at step %d", label, step)
-        if self.asked == signal.SIGTERM:
-            raise SystemExit(0)
-        raise KeyboardInterrupt
-
-
-def _opened(workdir, iterator, fingerprint, keep, stack):
-    """The checkpoints in a workdir of this run, or None without a workdir."""
-    if workdir is None:
-        return None
-    for name in ("get_state", "set_state"):
-        if not hasattr(iterator, name):
-            raise ValueError(
-                f"with workdir= the iterator of batches must have {name}, to resume where it stood; "
-                f"{type(iterator).__name__} has not: use jaxsim.data.batches, or workdir=None"
-            )
-    workdir = Path(workdir)
-    about = workdir / "run.json"
-    if about.exists():
-        known = json.loads(about.read_text())["fingerprint"]
-        if known != fingerprint:
-            raise ValueError(
-                f"workdir={str(workdir)!r} belongs to another run, with fingerprint {known!r}, this "
-                f"one has {fingerprint!r}: remove it or choose another"
-            )
-    else:
-        write_json(about, {"fingerprint": fingerprint})
-    store = Checkpoints(workdir / "checkpoints", keep=keep)
-    stack.callback(store.close)
-    return store
-
-
-def _cut_log(log, step):
-    """Drops the lines of steps that will be taken again, and a line that a kill cut short."""
-    if not log.exists():
-        return
-    kept = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-    write_text(log, "".join(kept))
+    def save(self, done, carry, iterator):
+        """A checkpoint, and the figures of what it holds."""
+        figures = None
+        if self.validate is not None:
+            params = carry.params if self.average is None else carry.average
+            figures = {name: float(value) for name, value in self.validate(params).items()}
+            self.journal.write(done, figures)
+        if self.store is not None:
+            self.store.save(done, self.way.whole(carry), iterator.get_state(), figures)
+        self.journal.flush()

@@ -1,10 +1,78 @@
-"""Optimisers and schedules as the papers of this field use them, made of optax's parts."""
+"""Optimisers and schedules as the papers of this field use them, made of optax's parts.
+
+    optimizer = Recipe(learning_rate=2e-5, schedule="cosine", layer_decay=0.9).build(params, steps=1000)
+
+or by hand, each part a function:
+
+    optimizer = adamw(linear_warmup_decay(2e-5, steps=1000), weight_decay=0.01, clip=1.0)
+    optimizer = frozen(optimizer, lambda name: "embeddings" in name)
+
+The clipping here is exact for sharded parameters too, which optax's is not.
+"""
+
+import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxsim.numerics import checks
+
+SCHEDULES = "constant", "linear", "cosine"
+RULES = "adamw", "sgd", "lion"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """An optimiser as plain settings, for command lines and configs."""
+
+    rule: str = "adamw"  # or "sgd", "lion"
+    learning_rate: float = 2e-5  # the peak
+    schedule: str = "linear"  # to 0 after the warm-up; or "cosine", "constant"
+    warmup: float = 0.1  # the part of the steps that rises from 0
+    weight_decay: float = 0.01  # of kernels and tables; biases and norms have none
+    momentum: float = 0.9  # of sgd
+    clip: float | None = 1.0  # the largest norm of the gradient
+    layer_decay: float = 1.0  # a layer's rate is the next one's times this
+    freeze: tuple[str, ...] = ()  # parts of the names of parameters that stay as they are
+
+    def build(self, params, *, steps):
+        """The optax transformation for these parameters.
+
+        Args:
+          params: pytree of arrays; only names matter.
+          steps: of the run.
+
+        Raises: ValueError for a name that is unknown, or a part to freeze that no parameter has.
+        """
+        checks.one_of("schedule", self.schedule, SCHEDULES)
+        checks.one_of("rule", self.rule, RULES)
+        if self.schedule == "linear":
+            rate = linear_warmup_decay(self.learning_rate, steps=steps, warmup=self.warmup)
+        elif self.schedule == "cosine":
+            rate = cosine_warmup_decay(self.learning_rate, steps=steps, warmup=self.warmup)
+        else:
+            rate = self.learning_rate
+        if self.rule == "adamw":
+            optimizer = adamw(rate, weight_decay=self.weight_decay, clip=self.clip)
+        elif self.rule == "lion":
+            optimizer = lion(rate, weight_decay=self.weight_decay, clip=self.clip)
+        else:
+            optimizer = sgd(
+                rate, momentum=self.momentum, weight_decay=self.weight_decay, clip=self.clip
+            )
+        if self.layer_decay != 1:
+            optimizer = layerwise(optimizer, self.layer_decay, layers=layers_of(params))
+        names = [_name(path) for path, _ in jax.tree.leaves_with_path(params)]
+        for part in self.freeze:
+            if not any(part in name for name in names):
+                raise ValueError(
+                    f"freeze has {part!r}, which no parameter's name contains: {names}"
+                )
+        if self.freeze:
+            optimizer = frozen(optimizer, lambda name: any(part in name for part in self.freeze))
+        return optimizer
 
 
 def linear_warmup_decay(peak, *, steps, warmup=0.1):
@@ -59,16 +127,137 @@ def adamw(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
     Returns: an optax transformation.
     Source: Loshchilov and Hutter 2019 (1711.05101).
     """
-    parts = [optax.adamw(learning_rate, weight_decay=weight_decay, mask=decays or matrices)]
-    if clip is not None:
-        checks.positive("clip", clip)
-        parts.insert(0, optax.clip_by_global_norm(clip))
-    return optax.chain(*parts)
+    rule = optax.adamw(learning_rate, weight_decay=weight_decay, mask=decays or matrices)
+    return _clipping(clip, rule)
+
+
+def lion(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
+    """Lion, the sign of a momentum; its rate is about a tenth of AdamW's, its decay ten times.
+
+    Args:
+      learning_rate, weight_decay, clip, decays: as in `adamw`.
+
+    Returns: an optax transformation.
+    Source: Chen et al. 2023 (2302.06675).
+    """
+    rule = optax.lion(learning_rate, weight_decay=weight_decay, mask=decays or matrices)
+    return _clipping(clip, rule)
+
+
+def sgd(learning_rate, *, momentum=0.9, weight_decay=0.0, clip=None, decays=None):
+    """Gradient descent with momentum; the decay is added to the gradient, as in the image papers.
+
+    Args:
+      learning_rate, weight_decay, clip, decays: as in `adamw`.
+      momentum: 0 has none, and keeps no moments.
+
+    Returns: an optax transformation.
+    """
+    parts = [optax.sgd(learning_rate, momentum=momentum or None)]
+    if weight_decay:
+        parts.insert(0, optax.add_decayed_weights(weight_decay, mask=decays or matrices))
+    return _clipping(clip, *parts)
+
+
+def clipped(norm):
+    """Scales a gradient down to a norm where it has a larger one.
+
+    The step tells the norm, so that this is exact where a device has only a part of the gradient.
+
+    Args:
+      norm: the largest that stays, > 0.
+
+    Returns: an optax transformation.
+    """
+    checks.positive("clip", norm)
+    largest = norm
+
+    def update(updates, state, params=None, *, norm=None, **_):
+        found = (norm or optax.tree.norm)(updates)
+        scale = jnp.where(found > largest, largest / found, 1)
+        return jax.tree.map(lambda u: u * scale.astype(u.dtype), updates), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+
+def layerwise(optimizer, decay, *, layers):
+    """Each layer with a rate of its own: `decay` to the power of its distance from the top.
+
+    Args:
+      optimizer: an optax transformation.
+      decay: from 0 to 1.
+      layers: function of a parameter's name ("encoder/layer_3/kernel") to (layer, layers): 0 is the
+        lowest, such as embeddings; `layers_of` makes one.
+
+    Returns: an optax transformation.
+    Source: Howard and Ruder 2018 (1801.06146), discriminative fine-tuning.
+    """
+    checks.probability("layer_decay", decay)
+
+    def update(updates, state, params=None, **more):
+        updates, state = inner.update(updates, state, params, **more)
+
+        def scaled(path, leaf):
+            layer, count = layers(_name(path))
+            return leaf * decay ** (count - layer)
+
+        return jax.tree.map_with_path(scaled, updates), state
+
+    inner = optax.with_extra_args_support(optimizer)
+    return optax.GradientTransformationExtraArgs(inner.init, update)
+
+
+def layers_of(params):
+    """Layers by the first number in the names of parameters; for `layerwise`.
+
+    Names without a number are the lowest layer where they speak of embeddings, and the top elsewhere.
+
+    Args:
+      params: pytree of arrays.
+
+    Returns: function of a name to (layer, layers).
+    """
+    names = [_name(path) for path, _ in jax.tree.leaves_with_path(params)]
+    count = max((int(n) for name in names for n in re.findall(r"\d+", name)[:1]), default=-1) + 2
+
+    def layer(name):
+        if found := re.search(r"\d+", name):
+            return int(found[0]) + 1, count
+        return (0 if "embed" in name.lower() else count), count
+
+    return layer
+
+
+def frozen(optimizer, where):
+    """Leaves some parameters as they are: no decay, no moments, no part in the gradient's norm.
+
+    Args:
+      optimizer: an optax transformation.
+      where: function of a parameter's name, such as "encoder/layer_3/kernel", to a boolean.
+
+    Returns: an optax transformation.
+    """
+
+    def stays(params):
+        return jax.tree.map_with_path(lambda path, _: bool(where(_name(path))), params)
+
+    def moves(params):
+        return jax.tree.map(lambda frozen: not frozen, stays(params))
+
+    return optax.chain(optax.masked(optax.set_to_zero(), stays), optax.masked(optimizer, moves))
 
 
 def matrices(params):
     """True for parameters of two axes or more: kernels and tables, not biases and norms."""
     return jax.tree.map(lambda a: jnp.ndim(a) > 1, params)
+
+
+def _clipping(clip, *parts):
+    return optax.chain(*parts) if clip is None else optax.chain(clipped(clip), *parts)
+
+
+def _name(path):
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def _rising(steps, warmup):

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from jaxsim.training.objective import evaluate
+from jaxsim.training import shards
+from jaxsim.training.objective import AXIS, evaluate
 from jaxsim.training.row_sparse import RowOptimizer, rows_of
 
 
@@ -19,9 +19,10 @@ class Carry(NamedTuple):
     state: Any  # the objective's, or None
     step: jax.Array  # int32, how many steps were taken
     sound: jax.Array  # bool, False from the first loss or gradient that is not finite
+    average: Any = None  # of the parameters over the steps, or None
 
 
-def make_step(objective, optimizer, *, axis_name="devices"):
+def make_step(objective, optimizer, *, axis_name=AXIS, layout=None, average=None):
     """The step of an objective: (carry, batch, key) -> (carry, loss, metrics).
 
     The loss is differentiated inside the per-device function, and the gradient of the parameters is
@@ -34,11 +35,15 @@ def make_step(objective, optimizer, *, axis_name="devices"):
       optimizer: an optax transformation, or a `RowOptimizer`: the objective then gets the rows that
         it looks up in place of the tables.
       axis_name: of the devices.
+      layout: which axis of each parameter is split over the devices (jaxsim.training.shards): the
+        carry then holds a device's parts; None has all whole.
+      average: decay of the moving average of the parameters, or None for none.
 
     Returns: the per-device function. Its key is the run's: the step's number is folded in.
     """
 
     by_rows = isinstance(optimizer, RowOptimizer)
+    norm = shards.norm_over(layout, axis_name)
 
     def step(carry, batch, key):
         key = jax.random.fold_in(key, carry.step)
@@ -47,7 +52,12 @@ def make_step(objective, optimizer, *, axis_name="devices"):
         def loss_of(params):
             return evaluate(objective, params, carry.state, batch, key=key, axis_name=axis_name)
 
-        read = rows_of(carry.params, ids) if by_rows else carry.params
+        if by_rows:
+            read = rows_of(carry.params, ids)
+        elif layout is not None:
+            read = shards.gathered(carry.params, layout, axis_name)
+        else:
+            read = carry.params
         (loss, (state, metrics)), gradient = jax.value_and_grad(loss_of, has_aux=True)(read)
         metrics = jax.lax.pmean(metrics, axis_name)
         if by_rows:
@@ -55,8 +65,8 @@ def make_step(objective, optimizer, *, axis_name="devices"):
             gradient = jax.tree.map(lambda g: g / jax.lax.axis_size(axis_name), gradient)
             ids, gradient = jax.lax.all_gather((ids, gradient), axis_name, tiled=True)
         else:
-            gradient = jax.lax.pmean(gradient, axis_name)
-        sound = carry.sound & jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
+            gradient = shards.averaged(gradient, layout, axis_name)
+        sound = carry.sound & jnp.isfinite(loss) & jnp.isfinite(norm(gradient))
 
         def unless_unsound(new, old):
             return jax.tree.map(lambda new, old: jnp.where(sound, new, old), new, old)
@@ -66,46 +76,15 @@ def make_step(objective, optimizer, *, axis_name="devices"):
             params, own = optimizer.update(ids, gradient, carry.optimizer, carry.params)
             own = own._replace(count=unless_unsound(own.count, carry.optimizer.count))
         else:
-            updates, own = optimizer.update(gradient, carry.optimizer, carry.params)
+            update = optax.with_extra_args_support(optimizer).update
+            updates, own = update(gradient, carry.optimizer, carry.params, norm=norm)
             params = optax.apply_updates(carry.params, updates)
             params, own = unless_unsound((params, own), (carry.params, carry.optimizer))
         state, number = unless_unsound((state, carry.step + 1), (carry.state, carry.step))
-        return Carry(params, own, state, number, sound), loss, metrics
+        mean = carry.average
+        if average is not None:
+            moved = jax.tree.map(lambda a, p: average * a + (1 - average) * p, mean, params)
+            mean = unless_unsound(moved, mean)
+        return Carry(params, own, state, number, sound, mean), loss, metrics
 
     return step
-
-
-def on_devices(step, devices, *, axis_name="devices"):
-    """The step under pmap: the batch is split, everything else is the same everywhere, undecorated.
-
-    Args:
-      step: as `make_step` gives it.
-      devices: the local devices to use.
-      axis_name: of the devices.
-
-    Returns: (carry, batch [devices, rows, ...], key) -> (carry, loss, metrics); the carry is donated.
-    """
-    return jax.pmap(
-        step,
-        axis_name,
-        in_axes=(None, 0, None),
-        out_axes=None,
-        devices=devices,
-        donate_argnums=0,
-    )
-
-
-def replicated(carry, devices, *, axis_name="devices"):
-    """The carry placed as the step under pmap returns it: elsewhere, the second step compiles anew.
-
-    Args:
-      carry: of the start, or restored.
-      devices: the local devices that `on_devices` was given.
-      axis_name: of the devices.
-
-    Returns: the carry; with several processes as it came.
-    """
-    if jax.process_count() > 1:
-        return carry
-    mesh = jax.sharding.Mesh(np.array(devices), (axis_name,))
-    return jax.device_put(carry, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))

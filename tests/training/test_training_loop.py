@@ -132,7 +132,7 @@ def test_a_run_killed_by_sigkill_ends_bitwise_like_an_unbroken_one(unbroken, tmp
             self.inner.set_state(state)
 
     assert same(fit(workdir=tmp_path, batches=Watched()), unbroken)
-    assert used[0] == saved[-1], "the second run did not start from the checkpoint"
+    assert used[1] == saved[-1], "the second run did not start from the checkpoint"
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [10, 20, 30, 40]
     assert {"loss", "bias", "examples/s"} <= set(lines[0])

@@ -12,7 +12,7 @@ from jax.sharding import AxisType, PartitionSpec
 from jaxsim import losses, training
 from jaxsim.numerics import mean
 from jaxsim.training.objective import check_objective
-from jaxsim.training.step import Carry, make_step, on_devices
+from jaxsim.training.step import Carry, make_step
 
 RANDOM = np.random.default_rng(0)
 BATCH = {
@@ -39,6 +39,10 @@ def carry_of(optimizer, dtype, state=None):
 def batch_of(dtype, devices):
     columns = {n: a.astype(dtype) if n == "x" else a for n, a in BATCH.items()}
     return {n: a.reshape(devices, 16 // devices, *a.shape[1:]) for n, a in columns.items()}
+
+
+def on_devices(step, devices):
+    return jax.pmap(step, "devices", in_axes=(None, 0, None), out_axes=None, devices=devices)
 
 
 def pmapped(step, devices, carry, batch, key):

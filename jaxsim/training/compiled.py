@@ -1,0 +1,51 @@
+"""A step compiled once for each shape of batch, with a line on how long that took and what it needs."""
+
+import time
+
+import jax
+import numpy as np
+
+
+class Compiled:
+    """A jitted step, compiled ahead: memory is known before it runs, and no shape compiles unseen.
+
+    Args:
+      function: (carry, batch, key) -> anything, jitted.
+      say: function of a line of text.
+    """
+
+    def __init__(self, function, say):
+        self.function, self.say = function, say
+        self.known = {}  # by shapes of the batch
+
+    def __call__(self, carry, batch, key):
+        leaves, structure = jax.tree.flatten(batch)
+        shapes = structure, tuple((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
+        if shapes not in self.known:
+            began = time.monotonic()
+            compiled = self.function.lower(carry, batch, key).compile()
+            needs = f"{size(memory_of(compiled))} per device"
+            self.say(f"compiled in {time.monotonic() - began:.1f} s; {needs}")
+            self.known[shapes] = compiled
+        return self.known[shapes](carry, batch, key)
+
+
+def memory_of(compiled):
+    """Bytes per device that a compiled step needs at its peak, its arguments among them.
+
+    By the compiler's own analysis: arguments, results that take no argument's memory, temporaries.
+    """
+    found = compiled.memory_analysis()
+    if found is None:
+        return 0
+    results = found.output_size_in_bytes - found.alias_size_in_bytes
+    return found.argument_size_in_bytes + results + found.temp_size_in_bytes
+
+
+def size(count):
+    """Bytes as a person reads them: 1.2 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.1f} {unit}" if unit != "B" else f"{count} B"

@@ -1,0 +1,50 @@
+"""Writers of figures: what `fit(..., report=)` takes. Each loads its library when it is made.
+
+    training.fit(..., report=training.tensorboard("runs/mine/board"))
+
+Any function (step, {name: float}) is one.
+"""
+
+
+def tensorboard(folder):
+    """Writes figures for TensorBoard, by tensorboardX.
+
+    Args:
+      folder: of the event files.
+
+    Returns: function (step, figures).
+    Raises: ImportError with the way out.
+    """
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise ImportError('tensorboard needs tensorboardX: pip install "jaxsim[boards]"') from error
+    writer = SummaryWriter(str(folder))
+
+    def write(step, figures):
+        for name, value in figures.items():
+            writer.add_scalar(name, value, step)
+        writer.flush()
+
+    return write
+
+
+def weights_and_biases(**settings):
+    """Sends figures to Weights & Biases.
+
+    Args:
+      settings: of `wandb.init`, such as project= and mode="offline".
+
+    Returns: function (step, figures).
+    Raises: ImportError with the way out.
+    """
+    try:
+        import wandb
+    except ImportError as error:
+        raise ImportError('weights_and_biases needs wandb: pip install "jaxsim[boards]"') from error
+    run = wandb.init(**settings)
+
+    def write(step, figures):
+        run.log(figures, step=step)
+
+    return write
