@@ -14,6 +14,7 @@ __all__ = [
     "evaluation",
     "losses",
     "numerics",
+    "pretrained",
     "search",
     "similarity",
     "storage",

@@ -6,31 +6,60 @@ Both heads of Yadav et al. 2022 (2210.12579). The last layer is computed only at
 the head reads, which changes no number.
 """
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxsim.encoders.pooling import first_place, mean
 from jaxsim.numerics import checks
 
 
 class ClsCrossEncoder(nn.Module):
-    """[CLS]-CE: the pooled state of the first token, a dropout, one linear output."""
+    """[CLS]-CE: the pooled state of the first token, a dropout, one linear output.
+
+    The other settings make the classification heads of the families of `jaxsim.pretrained`, which give
+    [rows, labels] for more labels than one.
+    """
 
     transformer: nn.Module
     dropout: float = 0.1
     initial: float = 0.02
+    labels: int = 1
+    place: Callable | None = (
+        first_place  # where [rows, length] -> int [rows]; None: the mean of states
+    )
+    activation: Callable | None = jnp.tanh  # of the pooler; None: no pooler
+    norm: Callable | None = None  # behind the pooler: a maker of norms, as `layer_norm` gives one
+    biases: tuple[str, ...] = ("pooler", "score")  # the dense layers that have one
 
     @nn.compact
     def __call__(self, queries, candidates, *, deterministic=True):
         tokens, where, segments = join(queries, candidates)
-        first = jnp.argmax(where, axis=1)[:, None]
-        state = self.transformer(
-            tokens, where, segments, positions=first, deterministic=deterministic
-        )[:, 0].astype(jnp.float32)
+        segments = segments if self.transformer.segments > 1 else None
+        if self.place is None:
+            states = self.transformer(tokens, where, segments, deterministic=deterministic)
+            state = mean(states, where)
+        else:
+            state = self.transformer(
+                tokens,
+                where,
+                segments,
+                positions=self.place(where)[:, None],
+                deterministic=deterministic,
+            )[:, 0].astype(jnp.float32)
+        if self.activation is not None:
+            state = self.activation(self._dense("pooler", state.shape[-1])(state))
+        if self.norm is not None:
+            state = self.norm(dtype=jnp.float32, name="pooler_norm")(state)
+        state = nn.Dropout(self.dropout)(state, deterministic=deterministic)
+        scores = self._dense("score", self.labels)(state)
+        return scores[:, 0] if self.labels == 1 else scores
+
+    def _dense(self, name, size):
         initial = nn.initializers.truncated_normal(self.initial)
-        pooled = jnp.tanh(nn.Dense(state.shape[-1], kernel_init=initial, name="pooler")(state))
-        pooled = nn.Dropout(self.dropout)(pooled, deterministic=deterministic)
-        return nn.Dense(1, kernel_init=initial, name="score")(pooled)[:, 0]
+        return nn.Dense(size, use_bias=name in self.biases, kernel_init=initial, name=name)
 
 
 class EmbCrossEncoder(nn.Module):

@@ -3,7 +3,7 @@
 import jax
 
 
-def as_function(module):
+def as_function(module, *, all_layers=False):
     """module.apply as a function of parameters and inputs.
 
         encode = as_function(TextEncoder(...))       # encode(params, texts) -> [rows, dim]
@@ -11,16 +11,18 @@ def as_function(module):
 
     Args:
       module: a Linen module whose call takes `deterministic=`.
+      all_layers: of a `TextEncoder` or a `Transformer`, a list with one result per cut.
 
     Returns: function (params, *inputs, key=None, axis_name=None). With a key, dropout is on; the
     device's place on `axis_name` is folded in, so that devices drop different units.
     """
+    settings = {"all_layers": True} if all_layers else {}
 
     def function(params, *inputs, key=None, axis_name=None):
         if key is None:
-            return module.apply(params, *inputs, deterministic=True)
+            return module.apply(params, *inputs, deterministic=True, **settings)
         if axis_name is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-        return module.apply(params, *inputs, deterministic=False, rngs={"dropout": key})
+        return module.apply(params, *inputs, deterministic=False, rngs={"dropout": key}, **settings)
 
     return function

@@ -1,4 +1,4 @@
-"""Text encoders: a transformer, a pooling, optionally a projection.
+"""Text encoders: a transformer, a pooling, optionally dense heads.
 
 {"tokens" int [rows, length], "where" bool [rows, length]} -> float32 [rows, dim]
 """
@@ -8,31 +8,68 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxsim.numerics import masked
-
-
-def cls(states, where):
-    """The state of a text's first real token. [rows, length, dim] -> [rows, dim]"""
-    first = jnp.argmax(where, axis=1)
-    return jnp.take_along_axis(states, first[:, None, None], axis=1)[:, 0].astype(jnp.float32)
-
-
-def mean(states, where):
-    """The mean of the states of real tokens; zeros for a text without any. [rows, length, dim] -> [rows, dim]"""
-    return masked.mean(states, where[..., None], axis=1)
+from jaxsim.encoders.pooling import mean
 
 
 class TextEncoder(nn.Module):
-    """A text's embedding: not normalised, which is the similarity's business."""
+    """A text's embedding: not normalised, which is the similarity's business, unless a head does it.
+
+    Texts may say under "pooled", bool [rows, length], which tokens the pooling counts; without it all
+    that are real. (Instructions that are read but not pooled.)
+    """
 
     transformer: nn.Module
-    pooling: Callable = mean  # (states, where) -> [rows, dim]; `cls` and `mean` are here
+    pooling: Callable = mean  # (states, where) -> [rows, dim]; encoders/pooling.py has some
     dim: int | None = None  # of a projection without bias; None leaves the transformer's width
+    heads: tuple[
+        Callable, ...
+    ] = ()  # [rows, dim] -> [rows, dim], one after the other: Linen or plain
 
     @nn.compact
-    def __call__(self, texts, *, deterministic=True):
-        states = self.transformer(texts["tokens"], texts["where"], deterministic=deterministic)
-        pooled = self.pooling(states, texts["where"])
-        if self.dim is not None:
-            pooled = nn.Dense(self.dim, use_bias=False, name="projection")(pooled)
-        return pooled
+    def __call__(self, texts, *, deterministic=True, all_layers=False):
+        """Embeddings.
+
+        Args:
+          texts: {"tokens", "where"}.
+          deterministic: no dropout.
+          all_layers: a list of the embeddings that each cut of the transformer gives, from its
+            embeddings to its last layer, through the same pooling and heads.
+        """
+        states = self.transformer(
+            texts["tokens"], texts["where"], deterministic=deterministic, all_layers=all_layers
+        )
+        counted = texts.get("pooled", texts["where"])
+        project = (
+            (lambda x: x)
+            if self.dim is None
+            else nn.Dense(self.dim, use_bias=False, name="projection")
+        )
+        found = []
+        for cut in states if all_layers else [states]:
+            vectors = project(self.pooling(cut, counted))
+            for head in self.heads:
+                vectors = head(vectors)
+            found.append(vectors)
+        return found if all_layers else found[0]
+
+
+class DenseHead(nn.Module):
+    """A dense layer behind the pooling, in float32: activation(x W + b), plus x where `residual`.
+
+    [rows, inputs] -> float32 [rows, size]
+    """
+
+    size: int
+    activation: Callable = nn.tanh
+    biased: bool = True
+    residual: bool = False  # where the sizes differ x goes through a matrix of its own
+
+    @nn.compact
+    def __call__(self, x):
+        x = x.astype(jnp.float32)
+        out = self.activation(nn.Dense(self.size, use_bias=self.biased, name="linear")(x))
+        if not self.residual:
+            return out
+        if x.shape[-1] != self.size:
+            x = nn.Dense(self.size, use_bias=False, name="residual")(x)
+        return out + x

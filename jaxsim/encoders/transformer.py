@@ -1,12 +1,11 @@
-"""A bidirectional transformer: BERT's layers, with the norms after (BERT) or before each part."""
+"""A transformer, bidirectional unless it is told otherwise: BERT, its kin, and decoders read as encoders."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
+from jaxsim.encoders.layers import Block, Style
+from jaxsim.encoders.positions import Rotary, View, relative_buckets, visible
 from jaxsim.numerics import checks
-
-EPSILON = 1e-12  # of BERT's LayerNorm
 
 
 class Transformer(nn.Module):
@@ -16,6 +15,9 @@ class Transformer(nn.Module):
 
     Positions count the real tokens, so that padding changes nothing wherever it stands: behind a
     text, or between two that were joined. A row without tokens gives finite values.
+
+    The sizes, the places and the `style` of the layers make the family: `jaxsim.pretrained` builds BERT,
+    RoBERTa, DistilBERT, MPNet, ModernBERT, Llama, Qwen2 and Qwen3 of them.
 
     A small model on little text does not find out by itself that equal words in two texts matter. With
     `matching` of about 1, and places that start small beside the tokens, equal tokens attend to each
@@ -28,7 +30,7 @@ class Transformer(nn.Module):
     heads: int = 12
     hidden: int = 3072  # width of the feed-forward part
     max_length: int = 512
-    segments: int = 2  # token types: which text of a pair a token belongs to
+    segments: int = 2  # token types: which text of a pair a token belongs to; 0: no such table
     norm: str = (
         "post"  # "post": after each part, as BERT; "pre": before it, which trains without warm-up
     )
@@ -39,6 +41,19 @@ class Transformer(nn.Module):
     )
     matching: float = 0.0  # above 0 the same orthogonal matrix, times this, starts queries and keys
     dtype: jnp.dtype = jnp.float32  # of the arithmetic; parameters, norms and softmax are float32
+    key_heads: int | None = None  # heads of keys and values (grouped queries); None is `heads`
+    head_dim: int | None = None  # None is dim / heads
+    style: Style = Style()
+    start_norm: bool = (
+        False  # "pre" only: embeddings are normalised, in place of the first layer's norm
+    )
+    first_place: int = 0  # rows of the position table before the first token's (RoBERTa's 2)
+    rotary: Rotary | None = None  # in place of a table of positions
+    buckets: int = 0  # of relative positions, whose bias all layers share (MPNet's 32)
+    local: tuple[int, ...] = ()  # numbers of the layers that see no further than `window`
+    window: int = 64  # tokens to either side
+    local_rotary: Rotary | None = None  # of the local layers; None is `rotary`
+    causal: bool = False  # a token sees only itself and what comes before
 
     @nn.compact
     def __call__(
@@ -60,7 +75,8 @@ class Transformer(nn.Module):
           positions: int [rows, p]; where given, the last layer is computed at these places only, to
             the same numbers, and [rows, p, dim] comes back.
           deterministic: no dropout.
-          all_layers: a list of the hidden states of the embeddings and every layer instead.
+          all_layers: a list of the hidden states of the embeddings and every layer instead. With
+            norm="pre" the final norm is applied to each of them.
         """
         checks.one_of("norm", self.norm, ("post", "pre"))
         checks.shaped("where", where, tokens.shape, "one per token")
@@ -72,26 +88,13 @@ class Transformer(nn.Module):
             raise ValueError(
                 "positions go with the last layer: not with all_layers, nor without layers"
             )
+        post = self.norm == "post"
         places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
-        segments = jnp.zeros_like(tokens) if segments is None else segments
-        small = self.initial if self.place_initial is None else self.place_initial
-        x = sum(
-            nn.Embed(
-                size,
-                self.dim,
-                embedding_init=nn.initializers.truncated_normal(deviation),
-                dtype=jnp.float32,
-                name=name,
-            )(ids)
-            for name, size, ids, deviation in (
-                ("tokens", self.vocabulary, tokens, self.initial),
-                ("positions", self.max_length, places, small),
-                ("segments", self.segments, segments, small),
-            )
-        )
-        if self.norm == "post":
-            x = _norm("norm")(x)
+        x = self._embedded(tokens, places, segments)
+        if post or self.start_norm:
+            x = self._norm("norm" if post else "embedding_norm")(x)
         x = nn.Dropout(self.dropout)(x, deterministic=deterministic).astype(self.dtype)
+        views = self._views(places, where)
         states = [x]
         for number in range(self.layers):
             last = number == self.layers - 1
@@ -104,83 +107,59 @@ class Transformer(nn.Module):
                 self.dtype,
                 self.matching,
                 number,
+                self.key_heads,
+                self.head_dim,
+                self.style,
+                bare=self.start_norm and number == 0,
                 name=f"layer_{number}",
-            )(x, where, positions=positions if last else None, deterministic=deterministic)
+            )(
+                x,
+                views[number in self.local],
+                positions=positions if last else None,
+                deterministic=deterministic,
+            )
             states.append(x)
-        if self.norm == "pre":
-            states = [_norm("norm")(x)] if not all_layers else _normed(states, _norm("norm"))
-        states = [x.astype(self.dtype) for x in states]
-        return states if all_layers else states[-1]
+        states = states if all_layers else states[-1:]
+        if not post:
+            norm = self._norm("norm")
+            states = [norm(x).astype(self.dtype) for x in states]
+        return states if all_layers else states[0]
 
-
-class Block(nn.Module):
-    """Self-attention and a feed-forward part, each with its norm and residual.
-
-    x [rows, length, dim], where bool [rows, length] -> [rows, length or positions, dim]
-    """
-
-    heads: int
-    hidden: int
-    norm: str
-    dropout: float
-    initial: float
-    dtype: jnp.dtype
-    matching: float = 0.0
-    number: int = 0  # of the layer: each has its own orthogonal matrix
-
-    @nn.compact
-    def __call__(self, x, where, *, positions, deterministic):
-        dropout = nn.Dropout(self.dropout, deterministic=deterministic)
-        post = self.norm == "post"
-        normed = x if post else _norm("attention_norm")(x).astype(self.dtype)
-        asking = normed
-        if positions is not None:
-            x, asking = (jnp.take_along_axis(a, positions[..., None], axis=1) for a in (x, normed))
-        x = x + dropout(self._attention(asking, normed, where))
-        if post:
-            x = _norm("attention_norm")(x).astype(self.dtype)
-        normed = x if post else _norm("feed_forward_norm")(x).astype(self.dtype)
-        hidden = nn.gelu(self._dense(self.hidden, "feed_forward_in")(normed), approximate=False)
-        x = x + dropout(self._dense(x.shape[-1], "feed_forward_out")(hidden))
-        return _norm("feed_forward_norm")(x).astype(self.dtype) if post else x
-
-    def _attention(self, asking, told, where):
-        dim = told.shape[-1]
-        if dim % self.heads:
-            raise ValueError(f"heads must divide dim={dim}, got {self.heads}")
-
-        def split(a):
-            return a.reshape(*a.shape[:2], self.heads, dim // self.heads)
-
-        # A row without tokens looks at all of its padding: finite, and masked by whoever pools it.
-        seen = (where | ~where.any(axis=1, keepdims=True))[:, None, None, :]
-        mixed = jax.nn.dot_product_attention(
-            split(self._dense(dim, "query", self._alike())(asking)),
-            split(self._dense(dim, "key", self._alike())(told)),
-            split(self._dense(dim, "value")(told)),
-            mask=seen,
+    def _embedded(self, tokens, places, segments):
+        small = self.initial if self.place_initial is None else self.place_initial
+        tables = [("tokens", self.vocabulary, tokens, self.initial)]
+        if self.rotary is None:
+            rows = self.max_length + self.first_place
+            tables.append(("positions", rows, places + self.first_place, small))
+        if self.segments:
+            segments = jnp.zeros_like(tokens) if segments is None else segments
+            tables.append(("segments", self.segments, segments, small))
+        return sum(
+            nn.Embed(
+                size,
+                self.dim,
+                embedding_init=nn.initializers.truncated_normal(deviation),
+                dtype=jnp.float32,
+                name=name,
+            )(ids)
+            for name, size, ids, deviation in tables
         )
-        return self._dense(dim, "attention_out")(mixed.reshape(*mixed.shape[:2], dim))
 
-    def _dense(self, size, name, start=None):
-        start = start or nn.initializers.truncated_normal(self.initial)
-        return nn.Dense(size, kernel_init=start, dtype=self.dtype, name=name)
+    def _views(self, places, where):
+        """What global layers see, and what local ones do: made once, used by all."""
+        bias = None
+        if self.buckets:
+            table = nn.Embed(self.buckets, self.heads, dtype=jnp.float32, name="relative")
+            bias = jnp.moveaxis(table(relative_buckets(places, self.buckets)), -1, 1)
+        each = self.head_dim or self.dim // self.heads
+        views = {}
+        for local in (False, True) if self.local else (False,):
+            rotary = self.local_rotary if local and self.local_rotary else self.rotary
+            angles = None if rotary is None else rotary.angles(places, each)
+            window = self.window if local else None
+            mask = visible(places, where, window=window, causal=self.causal)
+            views[local] = View(mask, angles, angles, bias)
+        return views
 
-    def _alike(self):
-        """The start that queries and keys share: their product is then matching ** 2 times the identity."""
-        if not self.matching:
-            return None
-
-        def start(_, shape, dtype=jnp.float32):
-            own = jax.random.key(self.number)  # not the parameter's: both must get the same
-            return nn.initializers.orthogonal(self.matching)(own, shape, dtype)
-
-        return start
-
-
-def _norm(name):
-    return nn.LayerNorm(epsilon=EPSILON, dtype=jnp.float32, use_fast_variance=False, name=name)
-
-
-def _normed(states, norm):
-    return [norm(x) for x in states]
+    def _norm(self, name):
+        return self.style.normalise(dtype=jnp.float32, name=name)

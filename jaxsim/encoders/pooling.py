@@ -1,0 +1,79 @@
+"""From the states of a text's tokens to one vector: (states [rows, length, dim], where) -> float32 [rows, dim].
+
+A text without tokens gives zeros, or for `cls` and `last` the state of some padding.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxsim.numerics import masked
+
+
+def cls(states, where):
+    """The state of a text's first real token. [rows, length, dim] -> [rows, dim]"""
+    return _at(states, first_place(where))
+
+
+def last(states, where):
+    """The state of a text's last real token. [rows, length, dim] -> [rows, dim]"""
+    return _at(states, last_place(where))
+
+
+def mean(states, where):
+    """The mean of the states of real tokens; zeros for a text without any. [rows, length, dim] -> [rows, dim]"""
+    return masked.mean(states, where[..., None], axis=1)
+
+
+def mean_by_root(states, where):
+    """The sum of the states of real tokens over the root of their count. [rows, length, dim] -> [rows, dim]"""
+    count = jnp.maximum(where.sum(axis=1, keepdims=True), 1)
+    return masked.sum(states, where[..., None], axis=1) / jnp.sqrt(count.astype(jnp.float32))
+
+
+def largest(states, where):
+    """The largest value of each dimension among real tokens. [rows, length, dim] -> [rows, dim]"""
+    return masked.max(states, where[..., None], axis=1)
+
+
+def weighted_mean(states, where):
+    """The mean with weight 1 for the first real token, 2 for the second and so on. [rows, length, dim] -> [rows, dim]
+
+    Source: Muennighoff 2022 (2202.08904), for decoders.
+    """
+    first = jnp.argmax(where, axis=1)[:, None]
+    weights = jnp.where(where, jnp.arange(where.shape[1]) - first + 1, 0).astype(jnp.float32)
+    total = jnp.maximum(weights.sum(axis=1, keepdims=True), 1)
+    return masked.sum(states * weights[..., None], where[..., None], axis=1) / total
+
+
+def side_by_side(*poolings):
+    """Several poolings, their vectors joined: -> [rows, dim of all]."""
+
+    def pooled(states, where):
+        return jnp.concatenate([pooling(states, where) for pooling in poolings], axis=-1)
+
+    return pooled
+
+
+class AttentionPooling(nn.Module):
+    """The mean with learned weights: the softmax of one learned product per token. [rows, length, dim] -> [rows, dim]"""
+
+    @nn.compact
+    def __call__(self, states, where):
+        states = states.astype(jnp.float32)
+        weights = masked.softmax(nn.Dense(1, use_bias=False, name="query")(states)[..., 0], where)
+        return jnp.einsum("rl,rld->rd", weights, jnp.where(where[..., None], states, 0))
+
+
+def first_place(where):
+    """The place of a text's first real token: bool [rows, length] -> int [rows]."""
+    return jnp.argmax(where, axis=1)
+
+
+def last_place(where):
+    """The place of a text's last real token: bool [rows, length] -> int [rows]."""
+    return where.shape[1] - 1 - jnp.argmax(where[:, ::-1], axis=1)
+
+
+def _at(states, places):
+    return jnp.take_along_axis(states, places[:, None, None], axis=1)[:, 0].astype(jnp.float32)

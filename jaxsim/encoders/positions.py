@@ -1,0 +1,110 @@
+"""Where tokens stand and which of them see each other: rotations, windows, masks, relative buckets.
+
+A place is the number of real tokens before a token, so that padding changes nothing wherever it stands.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotary:
+    """Rotary embeddings of places: how fast each pair of a head's dimensions turns.
+
+    With `low` and `high` slow pairs are slowed by `factor` and fast ones are left, as Llama 3 does;
+    without them all are slowed.
+
+    Source: Su et al. 2021 (2104.09864), the halves paired as in GPT-NeoX.
+    """
+
+    theta: float = 10_000.0
+    factor: float = 1.0
+    low: float | None = None  # turns within `original` places, below which a pair is slowed
+    high: float | None = None  # turns from which it is left as it is
+    original: int | None = None  # length that the model was first trained at
+
+    def frequencies(self, dim):
+        """Radians per place: float32 [dim / 2]."""
+        plain = self.theta ** -(np.arange(0, dim, 2) / dim)
+        if self.low is None:
+            return np.float32(plain / self.factor)
+        turns = self.original * plain / (2 * math.pi)
+        kept = np.clip((turns - self.low) / (self.high - self.low), 0, 1)
+        return np.float32(kept * plain + (1 - kept) * plain / self.factor)
+
+    def angles(self, places, dim):
+        """cos and sin: places int [rows, length] -> two float32 [rows, length, 1, dim / 2]."""
+        turned = places[..., None, None].astype(jnp.float32) * self.frequencies(dim)
+        return jnp.cos(turned), jnp.sin(turned)
+
+
+def rotated(x, angles):
+    """x [rows, length, heads, dim], each pair (i, i + dim / 2) turned by its angle."""
+    cos, sin = angles
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+    return turned.astype(x.dtype)
+
+
+class View(NamedTuple):
+    """What attention needs to know beside its queries, keys and values."""
+
+    mask: jax.Array  # bool [rows, 1, 1 or asking, told]
+    asking: tuple | None = None  # angles of the queries
+    told: tuple | None = None  # angles of the keys
+    bias: jax.Array | None = None  # float [rows, heads, asking, told]
+
+    def at(self, positions):
+        """The same for queries at some places only: positions int [rows, p]."""
+
+        def rows(a):
+            return jnp.take_along_axis(a, positions[:, :, None, None], axis=1)
+
+        def asked(a):
+            return jnp.take_along_axis(a, positions[:, None, :, None], axis=2)
+
+        return self._replace(
+            mask=self.mask if self.mask.shape[2] == 1 else asked(self.mask),
+            asking=None if self.asking is None else tuple(map(rows, self.asking)),
+            bias=None if self.bias is None else asked(self.bias),
+        )
+
+
+def visible(places, where, *, window=None, causal=False):
+    """Which tokens each token sees: bool [rows, 1, 1 or length, length].
+
+    Args:
+      places: int [rows, length].
+      where: bool [rows, length]. A row without tokens sees all of its padding: finite, and masked by
+        whoever pools it.
+      window: None, or the largest distance that is seen.
+      causal: only what does not come later.
+    """
+    mask = (where | ~where.any(axis=1, keepdims=True))[:, None, None, :]
+    if window is None and not causal:
+        return mask
+    behind = (places[:, :, None] - places[:, None, :])[:, None]
+    if window is not None:
+        mask = mask & (jnp.abs(behind) <= window)
+    return mask & (behind >= 0) if causal else mask
+
+
+def relative_buckets(places, buckets, furthest=128):
+    """T5's buckets of the distance from each token to each: int [rows, length, length].
+
+    Half of the buckets are for each direction; half of those for single distances, the others grow as
+    the logarithm up to `furthest`.
+    """
+    ahead = places[:, None, :] - places[:, :, None]
+    each = buckets // 2
+    exact = each // 2
+    distance = jnp.abs(ahead)
+    far = jnp.log(jnp.maximum(distance, 1).astype(jnp.float32) / exact)
+    far = exact + (far / math.log(furthest / exact) * (each - exact)).astype(jnp.int32)
+    bucket = jnp.where(distance < exact, distance, jnp.minimum(far, each - 1))
+    return bucket + jnp.where(ahead > 0, each, 0)

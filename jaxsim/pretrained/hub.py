@@ -1,0 +1,44 @@
+"""A folder for a path or, when asked, for a name on the Hugging Face hub."""
+
+from pathlib import Path
+
+WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.md")
+UNWANTED = ("onnx/*", "openvino/*", "*.onnx")
+
+
+def fetched(path_or_name, download):
+    """The folder of a model.
+
+    Args:
+      path_or_name: a folder, or a name such as "sentence-transformers/all-MiniLM-L6-v2".
+      download: whether a name may be fetched; what was fetched before is not fetched again.
+
+    Raises: FileNotFoundError for no folder where nothing may be fetched; OSError where the hub cannot
+    be reached or has no such name.
+    """
+    folder = Path(path_or_name)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise FileNotFoundError(f"{folder}: must be a folder, and is a file")
+    if not download:
+        raise FileNotFoundError(
+            f"{path_or_name}: there is no such folder; to fetch a model of that name from the hub "
+            "pass download=True"
+        )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ImportError(
+            "download=True needs huggingface_hub: install jaxsim[pretrained]"
+        ) from error
+    try:
+        got = snapshot_download(
+            str(path_or_name), allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED)
+        )
+    except Exception as error:  # its classes differ by version and cause
+        raise OSError(
+            f"{path_or_name}: could not be fetched ({type(error).__name__}: {error}). Without a network, "
+            "copy the model's folder from a machine that has one and pass its path"
+        ) from error
+    return Path(got)

@@ -1,0 +1,200 @@
+"""A loaded model: parameters, plain functions of them, a tokenizer, and the way back to a folder."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from jaxsim.pretrained import names, tokenizer, weights
+from jaxsim.storage.atomic import write_folder
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kept:
+    """What of a folder goes back into one beside the parameters."""
+
+    files: dict  # {relative path: bytes} of the small files
+    transformer: str  # folder of the transformer inside the model's
+    prefix: str  # of the transformer's tensors
+    rest: (
+        dict  # {tensor name: array} that no parameter of ours stands for, such as an unused pooler
+    )
+    dense: dict  # {head's place: folder}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """What embedding models and cross-encoders have in common. `load` makes them."""
+
+    params: dict  # {"params": nested dict of float32 arrays}
+    config: dict  # config.json
+    module: object  # the Linen module
+    tokenizer: tokenizer.Tokenizer
+    kept: Kept
+
+    @property
+    def max_length(self):
+        """The most tokens of a text; what is longer is cut."""
+        return self.tokenizer.max_length
+
+    def replace(self, **changes):
+        """The same model with other fields: `model.replace(params=trained)`."""
+        return dataclasses.replace(self, **changes)
+
+    def save(self, folder):
+        """Writes a folder that `load`, sentence-transformers and transformers read.
+
+        It is written aside and then renamed, so that it is whole or not there; what stood there before
+        is replaced. Weights are float32 in one safetensors file, whatever they were.
+        """
+        params = {
+            path: np.asarray(array, np.float32)
+            for path, array in flat(self.params["params"]).items()
+        }
+        own = {path: a for path, a in params.items() if not path.startswith("heads_")}
+        tensors = names.given(self.config["model_type"], own, self.kept.prefix)
+        tensors |= {name: a for name, a in self.kept.rest.items() if name not in tensors}
+        with write_folder(folder) as aside:
+            for path, data in self.kept.files.items():
+                (aside / path).parent.mkdir(parents=True, exist_ok=True)
+                (aside / path).write_bytes(data)
+            inner = aside / self.kept.transformer
+            inner.mkdir(parents=True, exist_ok=True)
+            config = self.config | {"dtype": "float32"}
+            if "torch_dtype" in config:
+                config["torch_dtype"] = "float32"
+            (inner / "config.json").write_text(
+                json.dumps(config, indent=2) + "\n", encoding="utf-8"
+            )
+            weights.write_file(inner / weights.SINGLE, tensors)
+            for place, path in self.kept.dense.items():
+                head = {
+                    _torch_name(leaf): array.T if leaf.endswith("kernel") else array
+                    for leaf, array in _under(params, f"heads_{place}/").items()
+                }
+                weights.write_file(aside / path / weights.SINGLE, head)
+        return Path(folder)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TextModel(Model):
+    """An embedding model."""
+
+    encode: Callable = None  # (params, texts, *, key=None, axis_name=None) -> float32 [rows, dim]
+    encode_layers: Callable = None  # the same, a list: what each cut of the transformer gives
+    prompts: dict = dataclasses.field(default_factory=dict)  # {name: text}
+    default_prompt: str = ""  # the text that goes before where none is given
+    pool_prompt: bool = True  # whether its tokens are pooled
+
+    def tokens(self, texts, *, prompt=None, prompt_name=None):
+        """Token ids without padding: a list of int32 [length].
+
+        Args:
+          texts: a list of strings.
+          prompt: text that goes before each; None is the model's default, often none.
+          prompt_name: one of `prompts` in place of it.
+        """
+        return self.tokenizer.tokens(texts, prompt=self._prompt(prompt, prompt_name))
+
+    def tokenize(self, texts, *, prompt=None, prompt_name=None, length=None):
+        """What `encode` takes: {"tokens" int32 [rows, length], "where" bool [rows, length]}.
+
+        Args:
+          texts, prompt, prompt_name: as for `tokens`.
+          length: None is the longest text's, rounded up to a multiple of 16.
+
+        Where the model does not pool its prompts "pooled" [rows, length] says what it pools.
+        """
+        prompt = self._prompt(prompt, prompt_name)
+        rows = self.tokenizer.tokens(texts, prompt=prompt)
+        arrays = tokenizer.padded(rows, length, longest=self.max_length)
+        if prompt and not self.pool_prompt:
+            where = arrays["where"]
+            arrays["pooled"] = where & (np.arange(where.shape[1]) >= self.tokenizer.count(prompt))
+        return arrays
+
+    def _prompt(self, prompt, name):
+        if name is None:
+            return self.default_prompt if prompt is None else prompt
+        if prompt is not None:
+            raise ValueError("prompt and prompt_name must not both be given")
+        if name not in self.prompts:
+            raise ValueError(
+                f"prompt_name must be one of {', '.join(self.prompts) or 'none'}, got {name!r}"
+            )
+        return self.prompts[name]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CrossEncoderModel(Model):
+    """A cross-encoder: a transformer with a classification head over two texts.
+
+    `score` gives logits: sentence-transformers' `predict` puts them through a sigmoid where there is one
+    label, which changes no ranking.
+    """
+
+    score: Callable = None  # (params, queries, candidates, *, key=None, axis_name=None) -> [pairs]
+
+    def tokenize_pairs(self, queries, candidates, *, length=None):
+        """What `score` takes, for pairs: the longer text is cut first until a pair fits.
+
+        Args:
+          queries, candidates: lists of strings of the same length.
+          length: of both sides each; None is the longest text's of a side.
+
+        Returns: two dicts {"tokens" int32 [pairs, length], "where" bool [pairs, length]}.
+        """
+        sides = self.tokenizer.pairs(queries, candidates)
+        most = [max((len(row) for row in side), default=1) for side in sides]
+        room = self.module.transformer.max_length
+        if length is None and sum(m + -m % tokenizer.MULTIPLE for m in most) > room:
+            # The longest texts of both sides may stand in different pairs.
+            room = max(room - most[0], most[1])
+            return tokenizer.padded(sides[0], most[0]), tokenizer.padded(sides[1], most[1])
+        return tuple(tokenizer.padded(side, length) for side in sides)
+
+    def tokenize(self, queries, *, max_length=None, length=None):
+        """First sides of pairs, cut by themselves, as `search.scorer` wants them: half of what fits."""
+        return self._side(queries, False, max_length, length)
+
+    def tokenize_candidates(self, candidates, *, max_length=None, length=None):
+        """Second sides of pairs, cut by themselves: half of what fits."""
+        return self._side(candidates, True, max_length, length)
+
+    def _side(self, texts, second, max_length, length):
+        most = max_length or self.max_length // 2
+        rows = self.tokenizer.sides(texts, second=second, max_length=most)
+        return tokenizer.padded(rows, length, longest=most)
+
+
+def flat(tree, start=""):
+    """Nested dicts as {path with slashes: leaf}."""
+    found = {}
+    for name, value in tree.items():
+        found |= (
+            flat(value, f"{start}{name}/") if isinstance(value, dict) else {start + name: value}
+        )
+    return found
+
+
+def nested(leaves):
+    """The way back of `flat`."""
+    tree = {}
+    for path, leaf in leaves.items():
+        *folders, name = path.split("/")
+        inner = tree
+        for folder in folders:
+            inner = inner.setdefault(folder, {})
+        inner[name] = leaf
+    return tree
+
+
+def _under(params, start):
+    return {path.removeprefix(start): a for path, a in params.items() if path.startswith(start)}
+
+
+def _torch_name(leaf):
+    """linear/kernel -> linear.weight"""
+    return leaf.replace("/kernel", ".weight").replace("/", ".")
