@@ -146,6 +146,25 @@ def run_ours(name, batch, dim, block=None):
     return row
 
 
+def run_memory(name, batch, dim, block=None):
+    """Peak memory of our side, one run of the blocked loss, in this process."""
+    import jax
+
+    x, y = (jax.numpy.asarray(a) for a in given(name, batch, dim))
+    loss, wanted = ours(name), (0, 1) if name == "info_nce" else 0
+    both = jax.jit(jax.value_and_grad(lambda x, y: loss(x, y, block=block), argnums=wanted))
+    before = peak_mib()
+    compiled = both.lower(x, y).compile()
+    start = time.perf_counter()
+    value, _ = jax.block_until_ready(compiled(x, y))
+    return {
+        "value": float(value),
+        "ms": (time.perf_counter() - start) * 1e3,
+        "mib": round(peak_mib() - before, 1),
+        "temporaries_mib": round(compiled.memory_analysis().temp_size_in_bytes / 2**20, 1),
+    }
+
+
 def run_peer(name, batch, dim):
     """The peer's side, in this process."""
     import torch
@@ -176,7 +195,7 @@ def run_peer(name, batch, dim):
     }
 
 
-def apart(side, name, batch, dim, block=None):
+def apart(side, name, batch, dim, block=None, limit=2 * SECONDS + 60):
     """One side in a process of its own: its row, or why there is none."""
     words = [sys.executable, "-m", "benchmarks.losses", "--one", side, name, str(batch), str(dim)]
     words += [str(block)] if block else []
@@ -185,12 +204,12 @@ def apart(side, name, batch, dim, block=None):
             words,
             capture_output=True,
             text=True,
-            timeout=2 * SECONDS + 60,
+            timeout=limit,
             cwd=HERE.parent,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"stopped": f"over {SECONDS:.0f} s"}
+        return {"stopped": f"over {limit:.0f} s"}
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
         return {"stopped": last[:120]}
@@ -224,7 +243,8 @@ def compared(name, batch, dim, with_peer):
 def shown(rows):
     """The table for a terminal and for README.md."""
     columns = ("work", "shape", "ours_ms", "peer", "peer_ms", "ratio", "floor_ms", "times_floor",
-               "ours_mib", "peer_mib", "compile_s", "note")  # fmt: skip
+               "ours_mib", "peer_mib", "temporaries_mib", "compile_s", "note")  # fmt: skip
+    columns = [column for column in columns if any(column in row for row in rows)]
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     for row in rows:
         cells = (row.get(column, "") for column in columns)
@@ -251,7 +271,7 @@ def main():
     options = parser.parse_args()
     if options.one:
         side, name, batch, dim, *block = options.one
-        run = {"ours": run_ours, "peer": run_peer}[side]
+        run = {"ours": run_ours, "peer": run_peer, "memory": run_memory}[side]
         print(json.dumps(run(name, int(batch), int(dim), *map(int, block))))
         return
     rows = []
@@ -260,9 +280,10 @@ def main():
         for name in (
             options.losses if options.losses is not NAMES else ("multi_similarity", "info_nce")
         ):
-            found = apart("ours", name, batch, dim)
+            found = apart("memory", name, batch, dim, limit=3600)
             rows.append({"work": name, "shape": f"{batch} x {dim}", "ours_ms": found.get("ms"),
-                         "ours_mib": found.get("mib"), "note": found.get("stopped", "")})  # fmt: skip
+                         "ours_mib": found.get("mib"), "temporaries_mib": found.get("temporaries_mib"),
+                         "note": found.get("stopped", "")})  # fmt: skip
         print(shown(rows))
         return
     beyond = set()  # (loss, dim) whose peer has passed a limit

@@ -16,7 +16,9 @@ from jaxsim.numerics.devices import row_ids
 # Scores that a block may hold when `block` is None. On CPU what a core's cache holds: beyond 2^20 in all,
 # blocks of 2^19 take 0.5 to 0.9 times the time of the whole (benchmarks/), thinner ones too many steps.
 WHOLE, IN_CACHE, LEAST_ROWS = 2**20, 2**19, 128
-ELSEWHERE = 2**22  # on accelerators: 16 MiB of float32
+BLOCK_ENTRIES = (
+    2**22
+)  # on accelerators, and of anything else that is walked in blocks: 16 MiB of float32
 
 
 class Rows(NamedTuple):
@@ -89,7 +91,7 @@ def lift(
 def block_of(batch, size):
     """Anchors per block of scores [batch, size] where nothing was asked for."""
     if jax.default_backend() != "cpu":
-        return max(1, min(batch, ELSEWHERE // max(size, 1)))
+        return max(1, min(batch, BLOCK_ENTRIES // max(size, 1)))
     if batch * size <= WHOLE:
         return max(1, batch)
     return min(batch, max(LEAST_ROWS, IN_CACHE // size))
