@@ -9,8 +9,6 @@ import jax.numpy as jnp
 
 from jaxsim.numerics import checks
 
-
-
 CHUNK = 32  # of 16 to 64 the fastest on CPU, by little
 
 
@@ -62,8 +60,9 @@ def _chunked(scores, k, where):
 
 
 def _kept(scores, where):
-    """Scores with -inf for NaN and for what is masked."""
+    """Scores with -inf for NaN and for what is masked, and one zero: `lax.top_k` puts -0.0 below 0.0."""
     kept = ~jnp.isnan(scores)
+    scores = jnp.where(scores == 0, 0, scores)
     return jnp.where(kept if where is None else kept & where, scores, -jnp.inf)
 
 

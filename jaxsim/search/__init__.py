@@ -1,40 +1,70 @@
 """Neighbours under any similarity: exact from embeddings, and under a budget from a dear scorer."""
 
-from jaxsim.search.anchors import pivoted_qr, uniform
-from jaxsim.search.brute_force import exact
+from jaxsim.search.anchors import deim, kmeans, leverage, pivoted_qr, uniform
+from jaxsim.search.baselines import fixed_items_index, item_cur_index, oracle_scores
+from jaxsim.search.bases import RowBasis, factor_basis, row_basis
+from jaxsim.search.brute_force import approximate, exact
+from jaxsim.search.budgeted import adaptive, anncur
+from jaxsim.search.corpus import encode_corpus
 from jaxsim.search.cur import (
     CurIndex,
+    add_items,
     cur_index,
     cur_scores,
     global_mean,
+    item_matrix,
     item_means,
     load_index,
+    query_vectors,
     save_index,
 )
-from jaxsim.search.rounds import Found, Scored, ScorerError, anncur, ask_and_tell
-from jaxsim.search.scorers import anchor_scores, scorer
+from jaxsim.search.factors import Factors, drawn_entries, factor_queries, factorise
+from jaxsim.search.regression import row_regression
+from jaxsim.search.rounds import Found, Scored, ScorerError, ask_and_tell
+from jaxsim.search.scorers import anchor_scores, scorer, similarity_scorer
 from jaxsim.search.second_stage import rerank
 from jaxsim.search.tuning import CurSettings, tune_anncur
 
 __all__ = [
     "CurIndex",
     "CurSettings",
+    "Factors",
     "Found",
+    "RowBasis",
     "Scored",
     "ScorerError",
+    "adaptive",
+    "add_items",
     "anchor_scores",
     "anncur",
+    "approximate",
     "ask_and_tell",
     "cur_index",
     "cur_scores",
+    "deim",
+    "drawn_entries",
+    "encode_corpus",
     "exact",
+    "factor_basis",
+    "factor_queries",
+    "factorise",
+    "fixed_items_index",
     "global_mean",
+    "item_cur_index",
+    "item_matrix",
     "item_means",
+    "kmeans",
+    "leverage",
     "load_index",
+    "oracle_scores",
     "pivoted_qr",
+    "query_vectors",
     "rerank",
+    "row_basis",
+    "row_regression",
     "save_index",
     "scorer",
+    "similarity_scorer",
     "tune_anncur",
     "uniform",
 ]

@@ -38,10 +38,7 @@ def pivoted_qr(anchor_scores, k, *, center=global_mean):
     """
     from scipy.linalg import qr  # comes with jax; imported here because it takes 0.1 s
 
-    scores = np.asarray(anchor_scores, np.float64)
-    checks.at_most("k", k, scores.shape[1], "the number of items")
-    if center is not None:
-        scores = scores - np.asarray(center(scores))
+    scores = _centred(anchor_scores, k, center)
     left, chosen = np.arange(scores.shape[1]), []
     while len(chosen) < k:
         _, pivots = qr(scores[:, left], mode="r", pivoting=True)
@@ -49,3 +46,107 @@ def pivoted_qr(anchor_scores, k, *, center=global_mean):
         chosen.extend(left[pivots])
         left = np.delete(left, pivots)
     return np.asarray(chosen, np.int32)
+
+
+def leverage(key, anchor_scores, k, *, rank=None, center=global_mean):
+    """k items drawn without replacement, in proportion to their leverage scores.
+
+    An item's leverage is its share in the leading right singular vectors: sum_r V_jr^2.
+
+    Args:
+      key: a jax.random key.
+      anchor_scores: [k_q, n].
+      k: how many, at most n.
+      rank: how many singular vectors; None takes those that hold 99 % of the centred squares.
+      center: as in `cur_index`.
+
+    Returns: int32 [k], sorted. Items of leverage 0 are drawn when no others are left.
+    Source: Mahoney and Drineas 2009 (PNAS, 10.1073/pnas.0803205106).
+    """
+    scores = _centred(anchor_scores, k, center)
+    values, vectors = _right_singular(scores)
+    if rank is None:
+        squares = np.cumsum(values**2)
+        rank = int(np.searchsorted(squares, 0.99 * squares[-1]) + 1)
+    checks.whole("rank", rank)
+    shares = np.square(vectors[:, :rank]).sum(axis=1)
+    logits = np.log(np.maximum(shares, 1e-12 * shares.max() + 1e-300))
+    noisy = logits + np.asarray(jax.random.gumbel(key, logits.shape))
+    return np.sort(np.argsort(-noisy, kind="stable")[:k].astype(np.int32))
+
+
+def deim(anchor_scores, k, *, center=global_mean):
+    """The items where the leading right singular vectors, taken one by one, are hardest to interpolate.
+
+    Beyond the numerical rank the rest is chosen by `pivoted_qr` among the items that are left.
+
+    Args:
+      anchor_scores: [k_q, n].
+      k: how many, at most n.
+      center: as in `cur_index`.
+
+    Returns: int32 [k], in the order of the singular vectors.
+    Source: Sorensen and Embree 2016, "A DEIM induced CUR factorization", algorithm 1.
+    """
+    scores = _centred(anchor_scores, k, center)
+    values, vectors = _right_singular(scores)
+    rank = min(k, int((values > values[:1] * 1e-6).sum()))
+    chosen = []
+    for column in range(rank):
+        vector, before = vectors[:, column], vectors[:, :column]
+        residual = vector - before @ np.linalg.solve(before[chosen], vector[chosen]) if chosen else vector  # fmt: skip
+        chosen.append(int(np.argmax(np.abs(residual))))
+    left = np.setdiff1d(np.arange(scores.shape[1]), chosen)
+    if k > rank:
+        chosen.extend(left[pivoted_qr(scores[:, left], k - rank, center=None)])
+    return np.asarray(chosen, np.int32)
+
+
+def kmeans(key, anchor_scores, k, *, steps=10, center=global_mean):
+    """The items closest to the centres of k clusters of items, an item being its column of scores.
+
+    Args:
+      key: a jax.random key: of the items that the centres start from.
+      anchor_scores: [k_q, n].
+      k: how many, at most n.
+      steps: of Lloyd's algorithm.
+      center: as in `cur_index`.
+
+    Returns: int32 [k], distinct, sorted.
+    Source: Lloyd 1982; for Nystroem landmarks Zhang, Tsang and Kwok 2008.
+    """
+    columns = _centred(anchor_scores, k, center).T.astype(np.float32)
+    checks.whole("steps", steps)
+    centres = columns[uniform(key, len(columns), k)]
+    squares = np.square(columns).sum(axis=1)
+    for _ in range(steps):
+        distances = np.square(centres).sum(axis=1) - 2 * columns @ centres.T
+        nearest = distances.argmin(axis=1)
+        order = np.argsort(nearest, kind="stable")
+        found, starts = np.unique(nearest[order], return_index=True)
+        sums = np.add.reduceat(columns[order], starts, axis=0)
+        centres[found] = sums / np.diff(np.append(starts, len(order)))[:, None]
+    distances = squares[:, None] + np.square(centres).sum(axis=1) - 2 * columns @ centres.T
+    chosen = []
+    for cluster in range(k):  # each the nearest item that no cluster before has taken
+        chosen.append(int(distances[:, cluster].argmin()))
+        distances[chosen[-1]] = np.inf
+    return np.sort(np.asarray(chosen, np.int32))
+
+
+def _centred(anchor_scores, k, center):
+    scores = np.asarray(anchor_scores, np.float64)
+    checks.shaped("anchor_scores", scores, (None, None), "one row per anchor query")
+    checks.at_most("k", k, scores.shape[1], "the number of items")
+    return scores if center is None else scores - np.asarray(center(scores))
+
+
+def _right_singular(scores):
+    """Singular values [r] and right vectors [n, r], from the Gram matrix of the rows: n is large."""
+    if scores.shape[0] > scores.shape[1]:
+        _, values, right = np.linalg.svd(scores, full_matrices=False)
+        return values, right.T
+    left, values, _ = np.linalg.svd(scores @ scores.T)
+    values = np.sqrt(values)
+    kept = values > values[0] * 1e-7
+    return values[kept], scores.T @ (left[:, kept] / values[kept])

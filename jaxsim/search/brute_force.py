@@ -1,65 +1,273 @@
-"""Exact search: every query against every item, in blocks, so that memory stays small."""
+"""Exact search: every query against every item, in blocks, on all devices, from memory or from a file.
+
+The score matrix is never held. Items that are a `numpy.memmap` (what `numpy.load(path, mmap_mode="r")`
+gives) are streamed: neither the devices nor the host need to hold them. Results, ties included, don't
+depend on blocks or on the number of devices; the matrix product's last digit may, and with it the order
+of items that are closer than that.
+"""
 
 import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxsim.numerics import checks
-from jaxsim.numerics.topk import blocked_top_k
-from jaxsim.similarity import dot
+from jaxsim.numerics import checks, unit
+from jaxsim.numerics.topk import blocked_top_k, merged_top_k, top_k
+from jaxsim.search.blocks import by_blocks
+from jaxsim.similarity import (
+    cosine,
+    dot,
+    negative_euclidean,
+    negative_squared_euclidean,
+    negative_unit_euclidean,
+)
 
-BLOCK_ENTRIES = 2**22  # scores alive at once when the blocks are not given: 16 MiB of float32
+BLOCK_ENTRIES = 2**24  # scores alive at once when the blocks are not given: 64 MiB of float32
+AXIS = "devices"
 
 
-def exact(queries, items, k, *, similarity=dot, where=None, block=None, query_block=256):
+def exact(
+    queries,
+    items,
+    k,
+    *,
+    similarity=dot,
+    where=None,
+    exclude=None,
+    block=None,
+    query_block=128,
+    devices=None,
+):
     """The k most similar items of each query.
 
-    Ties go to the lowest id. The result does not depend on the blocks.
+    Ties go to the lowest id. Items are split over the devices; with several processes, all of which
+    must call this with the same arguments, each searches a share of them and all get the answer.
 
     Args:
       queries: [m, dim], or a pytree that `similarity` takes.
-      items: [n, dim], likewise.
+      items: [n, dim], likewise; what is memory-mapped is read block by block.
       k: how many, at most n.
       similarity: (x [m, ...], y [n, ...]) -> scores [m, n], larger is closer; dot unless told.
       where: bool [n], False for items that must not be found (a filter).
-      block: items per block; None lets a block hold 2^22 scores.
+      exclude: int [m, e], items that a query must not find, such as itself; -1 means nothing.
+      block: items per block on one device, at least k are taken; None lets a block hold 2^24 scores.
       query_block: queries per block.
+      devices: the devices to use; None takes all of this process.
 
-    Returns: (scores [m, k], ids int32 [m, k]), closest first. Where fewer than k items are kept, the
+    Returns: (scores [m, k], ids int32 [m, k]), closest first. Where fewer than k items are left, the
     rest have score -inf and id -1.
 
     Raises: ValueError for an empty or ragged argument, or k above n.
     """
-    queries, items = jax.tree.map(jnp.asarray, (queries, items))
+    streamed = any(isinstance(leaf, np.memmap) for leaf in jax.tree.leaves(items))
+    queries = jax.tree.map(jnp.asarray, queries)
+    items = items if streamed else jax.tree.map(jnp.asarray, items)
     rows, count = checks.rows_of("queries", queries), checks.rows_of("items", items)
     if count == 0:
         raise ValueError("items must not be empty, got 0 rows")
     checks.at_most("k", k, count, "the number of items")
     checks.whole("query_block", query_block)
     if where is not None:
+        where = jnp.asarray(where) if _traced(where) else np.asarray(where)
+        checks.shaped("where", where, (count,), "one per item")
+        checks.booleans("where", where)
+    if exclude is not None:
+        exclude = jnp.asarray(exclude, jnp.int32)
+        checks.shaped("exclude", exclude, (rows, None), "one row per query")
+    prepare, kernel = KERNELS.get(similarity, (_as_it_is, similarity))
+    query_block = min(query_block, max(rows, 1))
+    block = max(k, BLOCK_ENTRIES // query_block) if block is None else block
+    checks.whole("block", block)
+    settings = {"k": k, "prepare": prepare, "kernel": kernel, "block": block, "query_block": query_block}  # fmt: skip
+    if _traced((queries, items, where, exclude)):
+        return _search(queries, items, where, exclude, _centre(items), 0, mesh=None, **settings)
+
+    first, last = _share(count)
+    devices = tuple(devices or jax.local_devices())[: max(last - first, 1)]
+    run = functools.partial(_search, mesh=Mesh(np.array(devices), (AXIS,)), **settings)
+    centre = _centre(items)
+    step = len(devices) * block if streamed else last - first
+    best = None
+    for start in range(first, last, max(step, 1)):
+        some = slice(start, min(start + step, last))
+        part, kept = _placed(items, where, some, step, run.keywords["mesh"])
+        found = run(queries, part, kept, exclude, centre, start)
+        if best is not None:
+            jax.block_until_ready(best)  # reading runs one block ahead of the devices, no more
+            found = _merged(best, found, k)
+        best = found
+    if jax.process_count() > 1:
+        return _of_all_processes(best, rows, k)
+    # Through the host, so that the answer is bound to no set of devices.
+    return jax.tree.map(lambda a: jnp.asarray(np.asarray(a)), best) if len(devices) > 1 else best
+
+
+def approximate(queries, items, k, *, recall_target, similarity=dot, where=None, query_block=128):
+    """k similar items of each query, of which about `recall_target` are among the k most similar.
+
+    On TPU, and on a GPU that has the operation, faster than `exact`; on CPU it is exact and no faster.
+    Scores of [query_block, n] are held. Ties and order are those of `exact` among what is found.
+
+    Args:
+      queries, items, k, similarity, where: as in `exact`, from memory.
+      recall_target: in (0, 1], the expected share of the true k that is found.
+      query_block: queries per block.
+
+    Returns: (scores [m, k], ids int32 [m, k]).
+    Source: Chern et al. 2022 (2206.14286), the operation `jax.lax.approx_max_k`.
+    """
+    queries, items = jax.tree.map(jnp.asarray, (queries, items))
+    rows, count = checks.rows_of("queries", queries), checks.rows_of("items", items)
+    checks.at_most("k", k, count, "the number of items")
+    checks.positive("recall_target", recall_target)
+    checks.probability("recall_target", recall_target)
+    if where is not None:
         where = jnp.asarray(where)
         checks.shaped("where", where, (count,), "one per item")
         checks.booleans("where", where)
-    query_block = min(query_block, max(rows, 1))
-    if block is None:
-        block = max(k, BLOCK_ENTRIES // query_block)
-    return _exact(queries, items, where, k, similarity, block, query_block)
-
-
-@functools.partial(jax.jit, static_argnames=("k", "similarity", "block", "query_block"))
-def _exact(queries, items, where, k, similarity, block, query_block):
-    rows = jax.tree.leaves(queries)[0].shape[0]
-    padding = -rows % query_block
-    blocks = jax.tree.map(
-        lambda a: jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)).reshape(
-            -1, query_block, *a.shape[1:]
-        ),
-        queries,
+    return _approximate(
+        queries, items, where, k, similarity, float(recall_target), min(query_block, max(rows, 1))
     )
 
-    def closest(some):
-        return blocked_top_k(lambda y: similarity(some, y), items, k, block=block, where=where)
 
-    found = jax.lax.map(closest, blocks)
-    return jax.tree.map(lambda a: a.reshape(-1, k)[:rows], found)
+@functools.partial(jax.jit, static_argnums=(3, 4, 5, 6))
+def _approximate(queries, items, where, k, similarity, recall_target, query_block):
+    def closest(some):
+        scores = similarity(some, items)
+        kept = ~jnp.isnan(scores) if where is None else ~jnp.isnan(scores) & where
+        scores = jnp.where(kept, scores, -jnp.inf)
+        best, ids = jax.lax.approx_max_k(scores, k, recall_target=recall_target)
+        return best, jnp.where(best == -jnp.inf, -1, ids)
+
+    return by_blocks(closest, queries, query_block)
+
+
+@functools.partial(
+    jax.jit, static_argnames=("k", "prepare", "kernel", "block", "query_block", "mesh")
+)
+def _search(
+    queries, items, where, exclude, centre, start, *, k, prepare, kernel, block, query_block, mesh
+):
+    """The k best among a run of items that begins at number `start`, split over a mesh."""
+    devices = 1 if mesh is None else mesh.size
+
+    def share(queries, items, where, exclude, centre, start):
+        queries, items = prepare(queries, centre), prepare(items, centre)
+        local = jax.tree.leaves(items)[0].shape[0]
+        base = start if devices == 1 else start + local * jax.lax.axis_index(AXIS)
+        wanted = min(k, local)
+
+        def closest(some):
+            queries, exclude = some
+            shifted = None if exclude is None else exclude - base
+            return blocked_top_k(
+                lambda y: kernel(queries, y), items, wanted, block=block, where=where, exclude=shifted
+            )  # fmt: skip
+
+        best, ids = by_blocks(closest, (queries, exclude), query_block)
+        ids = jnp.where(ids < 0, -1, ids + base)
+        if devices > 1:
+            best, ids = (jax.lax.all_gather(a, AXIS, axis=1, tiled=True) for a in (best, ids))
+            best, places = top_k(best, min(k, best.shape[1]))
+            ids = jnp.take_along_axis(ids, places, axis=1)
+        short = ((0, 0), (0, k - best.shape[1]))
+        return jnp.pad(best, short, constant_values=-jnp.inf), jnp.pad(
+            ids, short, constant_values=-1
+        )
+
+    if devices > 1:
+        split, whole = PartitionSpec(AXIS), PartitionSpec()
+        share = jax.shard_map(
+            share, mesh=mesh, in_specs=(whole, split, split, whole, whole, whole),
+            out_specs=whole, check_vma=False,
+        )  # fmt: skip
+    return share(queries, items, where, exclude, centre, jnp.int32(start))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _merged(first, second, k):
+    return merged_top_k(first, second, k)
+
+
+def _placed(items, where, some, size, mesh):
+    """A run of items on the devices, filled up to `size` and to a multiple of them; and its mask."""
+    count = some.stop - some.start
+    padding = max(size, count) - count
+    padding += -(count + padding) % mesh.size
+    kept = None if where is None else where[some]
+    if padding:
+        kept = np.pad(np.ones(count, bool) if kept is None else kept, (0, padding))
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+
+    def put(leaf):
+        whole = len(leaf) == count
+        leaf = leaf if whole else leaf[some]
+        if padding:
+            numpy = np if isinstance(leaf, np.ndarray) else jnp
+            leaf = numpy.pad(leaf, [(0, padding)] + [(0, 0)] * (leaf.ndim - 1))
+        return jax.device_put(np.asarray(leaf) if isinstance(leaf, np.memmap) else leaf, sharding)
+
+    return jax.tree.map(put, items), None if kept is None else jax.device_put(kept, sharding)
+
+
+def _share(count):
+    """The run of items that this process searches."""
+    size = -(-count // jax.process_count())
+    first = min(size * jax.process_index(), count)
+    return first, min(first + size, count)
+
+
+def _of_all_processes(best, rows, k):
+    from jax.experimental import multihost_utils
+
+    if best is None:  # more processes than items
+        best = np.full((rows, k), -np.inf, np.float32), np.full((rows, k), -1, np.int32)
+    # Before the gather everything is on the host: the devices of a process are its own.
+    scores, ids = multihost_utils.process_allgather(jax.tree.map(np.asarray, best))
+    scores, ids = (np.concatenate(list(a), axis=1) for a in (scores, ids))
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return tuple(jnp.asarray(np.take_along_axis(a, order, axis=1)) for a in (scores, ids))
+
+
+def _traced(tree):
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+# How the similarities of dense.py are made cheap, and independent of the other items in a block: what is
+# done to both sides once, and what is left to do for every pair.
+
+
+def _as_it_is(x, centre):
+    return x
+
+
+def _unit(x, centre):
+    return unit(x)
+
+
+def _shifted(x, centre):
+    return x - centre
+
+
+def _unit_shifted(x, centre):
+    return unit(x) - unit(centre)  # any shift leaves distances as they are
+
+
+_squared = functools.partial(negative_squared_euclidean, centre=0)
+_rooted = functools.partial(negative_euclidean, centre=0)
+KERNELS = {
+    cosine: (_unit, dot),
+    negative_squared_euclidean: (_shifted, _squared),
+    negative_euclidean: (_shifted, _rooted),
+    negative_unit_euclidean: (_unit_shifted, _rooted),
+}
+
+
+def _centre(items):
+    """The mean of the first items: a shift that no block and no device changes."""
+    leaves = jax.tree.leaves(items)
+    if len(leaves) != 1 or leaves[0].ndim != 2:
+        return jnp.zeros(())
+    return jnp.mean(jnp.asarray(leaves[0][:4096], jnp.float32), axis=0)

@@ -2,12 +2,14 @@
 
     R [k_q, n]       scores of the anchor queries with all items, paid for once
     I [k_i]          anchor items
-    E = R[:, I]^+ R  [k_i, n], latent item embeddings: the index
+    E = R[:, I]^+ R  [k_i, n], latent item embeddings: the index, stored as its transpose [n, k_i]
     c [k_i]          a new query's exact scores with the anchor items
     c E [n]          estimates of its scores with all items
 
 Put another way: a minimum-norm regression of the query's row on the anchor queries' rows, fitted on
-the anchor items. The factorisation runs once, in float64 on the host; what it gives is arrays.
+the anchor items. The factorisation runs once, in float64 on the host; what it gives is arrays. The other
+preference of the paper, a new item's scores with all queries from its scores with the anchor queries, is
+`cur_index` of the transposed matrix.
 """
 
 from typing import NamedTuple
@@ -20,15 +22,17 @@ from jaxsim.numerics import checks
 from jaxsim.similarity import dot
 from jaxsim.storage import load_arrays, save_arrays
 
-VERSION = 1  # of the file; another one is refused
+VERSION = 2  # of the file; another one is refused
+COLUMNS = 2**16  # items factorised at once
 
 
 class CurIndex(NamedTuple):
     """What annCUR needs to answer queries: an immutable pytree."""
 
-    item_embeddings: jax.Array  # [k_i, n]
+    item_embeddings: jax.Array  # [n, k_i]
     anchor_items: jax.Array  # int32 [k_i]
     offsets: jax.Array  # [n], what `center` took away
+    inverse: np.ndarray  # float64 [k_i, k_q], R[:, I]^+ : what new items are embedded by
     singular_values: jax.Array  # [min(k_q, k_i)] of the centred R[:, I], for diagnosis
     rank: jax.Array  # int32, how many of them were kept
 
@@ -68,28 +72,58 @@ def cur_index(anchor_scores, anchor_items, *, rtol=None, ridge=0.0, center=globa
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(f"anchor_scores must be [k_q, n], not empty, got shape {scores.shape}")
     dtype = jax.dtypes.canonicalize_dtype(np.promote_types(scores.dtype, np.float32))
-    scores = scores.astype(np.float64)
-    if not np.isfinite(scores).all():
-        raise ValueError(f"anchor_scores must be finite, got {_count_bad(scores)} that are not")
     items = _distinct(anchor_items, scores.shape[1])
     checks.not_negative("ridge", ridge)
     if rtol is None:
         rtol = max(scores.shape[0], len(items)) * np.finfo(dtype).eps
     checks.not_negative("rtol", rtol)
 
+    _finite("anchor_scores", scores)
     offsets = np.zeros(scores.shape[1]) if center is None else np.asarray(center(scores))
     checks.shaped("center(anchor_scores)", offsets, scores.shape[1:], "one offset per item")
-    centred = scores - offsets
-    left, s, right = np.linalg.svd(centred[:, items], full_matrices=False)
+    left, s, right = np.linalg.svd(
+        scores[:, items].astype(np.float64) - offsets[items], full_matrices=False
+    )
     kept = (s > rtol * s[0]) & (s > 0)
-    inverse = np.where(kept, s / np.where(kept, s**2 + (ridge * s[0]) ** 2, 1), 0)
-    embeddings = (right.T * inverse) @ (left.T @ centred)
+    filtered = np.where(kept, s / np.where(kept, s**2 + (ridge * s[0]) ** 2, 1), 0)
+    inverse = (right.T * filtered) @ left.T
     return CurIndex(
-        jnp.asarray(embeddings, dtype),
+        jnp.asarray(_embedded(inverse, scores, offsets, dtype)),
         jnp.asarray(items, jnp.int32),
         jnp.asarray(offsets, dtype),
+        inverse,
         jnp.asarray(s, dtype),
         jnp.asarray(kept.sum(), jnp.int32),
+    )
+
+
+def add_items(index, anchor_scores, *, offsets=None):
+    """The index with more items behind those it has, at the cost of their anchor scores alone.
+
+    The anchor items stay. With the same offsets the result is that of `cur_index` on all items.
+
+    Args:
+      index: `CurIndex`.
+      anchor_scores: [k_q, new], the same anchor queries' scores with the new items.
+      offsets: [new]; None takes the mean offset of the items that are there, which is the global mean
+        where that was the center.
+
+    Returns: `CurIndex` of n + new items.
+    Raises: ValueError for shapes that do not fit, scores that are not finite.
+    """
+    scores = np.asarray(anchor_scores)
+    checks.shaped(
+        "anchor_scores", scores, (index.inverse.shape[1], None), "one row per anchor query"
+    )
+    _finite("anchor_scores", scores)
+    if offsets is None:
+        offsets = np.full(scores.shape[1], np.mean(index.offsets, dtype=np.float64))
+    checks.shaped("offsets", offsets, scores.shape[1:], "one per new item")
+    dtype = index.item_embeddings.dtype
+    new = _embedded(index.inverse, scores, np.asarray(offsets, np.float64), dtype)
+    return index._replace(
+        item_embeddings=jnp.concatenate([jnp.asarray(index.item_embeddings), new]),
+        offsets=jnp.concatenate([jnp.asarray(index.offsets), jnp.asarray(offsets, dtype)]),
     )
 
 
@@ -111,8 +145,45 @@ def cur_scores(index, exact_scores):
     )
     centred = exact_scores - index.offsets[index.anchor_items]
     rows = centred.reshape(-1, centred.shape[-1])
-    estimates = dot(rows, index.item_embeddings.T) + index.offsets
+    estimates = offset_dot(rows, (index.item_embeddings, index.offsets))
     return estimates.reshape(*centred.shape[:-1], -1)
+
+
+def offset_dot(x, items):
+    """Inner products and an offset per item: the similarity of centred anchor scores and an index's items.
+
+    Args:
+      x: [m, k_i].
+      items: (item_embeddings [n, k_i], offsets [n]).
+
+    Returns: [m, n].
+    """
+    embeddings, offsets = items
+    return dot(x, jnp.asarray(embeddings)) + offsets
+
+
+def item_matrix(index):
+    """The items as plain vectors [n, k_i + 1] for any inner-product search, such as FAISS's flat index.
+
+    A query's vector is its centred anchor scores and a 1: see `query_vectors`. float32, C order.
+    """
+    parts = np.asarray(index.item_embeddings), np.asarray(index.offsets)[:, None]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
+
+
+def query_vectors(index, exact_scores):
+    """Queries for `item_matrix`: inner products with it are `cur_scores`.
+
+    Args:
+      index: `CurIndex`.
+      exact_scores: c, [m, k_i].
+
+    Returns: numpy float32 [m, k_i + 1].
+    """
+    exact_scores = np.asarray(exact_scores)
+    checks.shaped("exact_scores", exact_scores, (None, len(index.anchor_items)))
+    centred = exact_scores - np.asarray(index.offsets[np.asarray(index.anchor_items)])
+    return np.pad(centred, ((0, 0), (0, 1)), constant_values=1).astype(np.float32)
 
 
 def save_index(path, index):
@@ -121,10 +192,38 @@ def save_index(path, index):
     save_arrays(path, arrays, kind="cur index", version=VERSION)
 
 
-def load_index(path):
-    """Reads what `save_index` wrote; a damaged file, or one of another kind or version, is refused by name."""
-    arrays, _ = load_arrays(path, kind="cur index", version=VERSION)
-    return CurIndex(**{name: jnp.asarray(array) for name, array in arrays.items()})
+def load_index(path, *, mmap=False):
+    """Reads what `save_index` wrote; a damaged file, or one of another kind or version, is refused by name.
+
+    Args:
+      path: the file.
+      mmap: leave the items in the file, mapped; `anncur` then streams them.
+
+    Returns: `CurIndex`.
+    """
+    arrays, _ = load_arrays(path, kind="cur index", version=VERSION, mmap=mmap)
+    if mmap:
+        return CurIndex(**arrays)
+    inverse = arrays.pop("inverse")
+    return CurIndex(**{name: jnp.asarray(array) for name, array in arrays.items()}, inverse=inverse)
+
+
+def _embedded(inverse, scores, offsets, dtype):
+    """The items' embeddings [n, k_i] from their anchor scores [k_q, n], in float64 a block at a time."""
+    embeddings = np.empty((scores.shape[1], len(inverse)), dtype)
+    for start in range(0, len(embeddings), COLUMNS):
+        some = slice(start, start + COLUMNS)
+        embeddings[some] = (inverse @ (scores[:, some].astype(np.float64) - offsets[some])).T
+    return embeddings
+
+
+def _finite(name, scores):
+    bad = sum(
+        int((~np.isfinite(scores[:, start : start + COLUMNS])).sum())
+        for start in range(0, scores.shape[1], COLUMNS)
+    )
+    if bad:
+        raise ValueError(f"{name} must be finite, got {bad} that are not")
 
 
 def _distinct(anchor_items, count):
@@ -140,7 +239,3 @@ def _distinct(anchor_items, count):
             f"anchor_items must be distinct, got {len(items) - len(np.unique(items))} repeated"
         )
     return items
-
-
-def _count_bad(scores):
-    return int((~np.isfinite(scores)).sum())

@@ -2,10 +2,10 @@
 
 One host loop, `ask_and_tell`, runs every budgeted search, so that all are charged alike: a call is a
 distinct (query, item) pair that the scorer was asked for, and nothing else is counted. A search is
-a sequence of pure functions `ask(scored) -> item ids`, one per round; telling is the same for all.
+a sequence of pure functions `ask(scored, state) -> (item ids, state)`, one per round; telling is the
+same for all.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -13,8 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
-from jaxsim.numerics.topk import top_k
-from jaxsim.search.cur import cur_scores
 
 
 class Scored(NamedTuple):
@@ -41,58 +39,19 @@ class ScorerError(RuntimeError):
         self.scored = scored
 
 
-def anncur(index, scorer, num_queries, *, k, budget, query_block=256):
-    """k-NN search by CUR: score the anchor items, estimate the rest, re-score the best by estimate.
-
-    The anchor items' exact scores take part in the answer and are never paid for twice.
-
-    Args:
-      index: `CurIndex`.
-      scorer: (query_rows int [p], item_ids int [p]) -> float [p]; `search.scorer` makes one.
-      num_queries: m; query_rows run from 0 to m - 1.
-      k: how many items to return, at most n. Where k > budget the rest are -1.
-      budget: calls per query, at least the number of anchor items; what exceeds n is not used.
-      query_block: queries whose estimates are held at once, [query_block, n].
-
-    Returns: `Found`.
-    Raises: ValueError for a budget below the anchors, `ScorerError` for a scorer that raises or
-    returns NaN.
-    Source: Yadav et al. 2022 (2210.12579), section 3.
-    """
-    anchors, count = index.item_embeddings.shape
-    checks.at_most("k", k, count, "the number of items")
-    checks.whole("budget", budget)
-    if budget < anchors:
-        raise ValueError(
-            f"budget={budget} is below the index's {anchors} anchor items: "
-            "raise budget or build with fewer anchors"
-        )
-    budget = min(budget, count)
-
-    def ask_anchors(scored):
-        return jnp.broadcast_to(index.anchor_items, (scored.ids.shape[0], anchors))
-
-    asks = [ask_anchors]
-    if budget > anchors:
-        asks.append(
-            functools.partial(
-                _best_estimates, index, quota=budget - anchors, query_block=query_block
-            )
-        )
-    return ask_and_tell(asks, scorer, num_queries, num_items=count, k=k, budget=budget)
-
-
-def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget):
+def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget, state=None):
     """The one loop of budgeted search.
 
     Args:
-      asks: one function per round, `Scored -> ids int [m, quota]`; -1 asks for nothing, and what was
-        scored before (or twice in a round) is not paid for again.
+      asks: one function per round, (Scored, state) -> (ids int [m, quota], state); the id -1 asks for
+        nothing, and what was scored before (or twice in a round) is not paid for again.
       scorer: (query_rows int [p], item_ids int [p]) -> float [p].
       num_queries: m.
       num_items: n.
       k: how many of the scored items to return, best exact score first, ties to the lowest id.
       budget: distinct calls that a query may make.
+      state: what the first round gets; a pytree of the search's own, such as a factorisation that
+        rounds append to.
 
     Returns: `Found`.
     Raises: ValueError where a round asks for more than is left or for an unknown item; `ScorerError`.
@@ -106,7 +65,8 @@ def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget):
     )
     calls = np.zeros(num_queries, int)
     for number, ask in enumerate(asks):
-        ids = np.asarray(ask(jax.tree.map(jnp.asarray, scored)), np.int32)
+        ids, state = ask(jax.tree.map(jnp.asarray, scored), state)
+        ids = np.asarray(ids, np.int32)
         checks.shaped(f"the ids of round {number}", ids, (num_queries, None), "one row per query")
         if ids.size and ids.max() >= num_items:
             raise ValueError(f"round {number} asked for item {ids.max()} of {num_items}")
@@ -127,26 +87,6 @@ def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget):
         scored.scores[rows, calls[rows] + order] = values
         calls += counts
     return _answer(scored, calls, k)
-
-
-def unscored(estimates, scored):
-    """Estimates [m, n] with -inf at what has been paid for."""
-    rows = jnp.arange(estimates.shape[0])[:, None]
-    ids = jnp.where(scored.ids < 0, estimates.shape[1], scored.ids)  # past the end: dropped
-    return estimates.at[rows, ids].set(-jnp.inf, mode="drop")
-
-
-@functools.partial(jax.jit, static_argnames=("quota", "query_block"))
-def _best_estimates(index, scored, *, quota, query_block):
-    """The items of the best estimates among those not scored: int [m, quota]."""
-    anchors = len(index.anchor_items)
-
-    def best(some):
-        # The first round put the anchors' scores first, in their order.
-        estimates = cur_scores(index, some.scores[:anchors])
-        return top_k(unscored(estimates[None], jax.tree.map(lambda a: a[None], some)), quota)[1][0]
-
-    return jax.lax.map(best, scored, batch_size=min(query_block, scored.ids.shape[0]))
 
 
 def _fresh(ids, known):

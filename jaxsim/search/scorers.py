@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks
 from jaxsim.numerics.buckets import bucket_of
+from jaxsim.similarity import paired
 from jaxsim.storage import fill
 
 
@@ -99,7 +100,43 @@ def scorer(score, params, queries, items, *, batch=1024, query_buckets=None, ite
     return scored
 
 
-def anchor_scores(scorer, num_queries, num_items, *, path=None, rows=8, fingerprint="", label=""):
+def similarity_scorer(similarity, queries, items, *, batch=4096):
+    """A scorer of pairs by any similarity of embeddings, such as `max_sim` of token vectors.
+
+    Args:
+      similarity: (x [m, ...], y [n, ...]) -> [m, n].
+      queries, items: what it takes, with leading axes m and n. Where both are {"vectors" [n, length,
+        dim], "where" [n, length]}, pairs are sorted by length as in `scorer`.
+      batch: pairs per call.
+
+    Returns: (query_rows, item_ids) -> numpy float32 [p].
+    """
+    of_pairs = paired(similarity)
+    if isinstance(items, dict) and "where" in items:
+        return scorer(lambda _, x, y: of_pairs(x, y), (), queries, items, batch=batch)
+    queries, items = jax.tree.map(jnp.asarray, (queries, items))
+
+    @jax.jit
+    def scores_of(queries, items, rows, ids):
+        return of_pairs(
+            *(jax.tree.map(lambda a, i=i: a[i], t) for t, i in ((queries, rows), (items, ids)))
+        )
+
+    def scored(query_rows, item_ids):
+        result = np.empty(len(query_rows), np.float32)
+        for start in range(0, len(result), batch):
+            some = slice(start, start + batch)
+            pairs = [np.asarray(a[some], np.int32) for a in (query_rows, item_ids)]
+            filled = [np.pad(a, (0, batch - len(a))) for a in pairs]
+            result[some] = np.asarray(scores_of(queries, items, *filled))[: len(pairs[0])]
+        return result
+
+    return scored
+
+
+def anchor_scores(
+    scorer, num_queries, num_items, *, path=None, rows=8, fingerprint="", label="", mmap=False
+):
     """The scores of all pairs [m, n]: what an index is built from, and its only cost in calls.
 
     Args:
@@ -110,6 +147,7 @@ def anchor_scores(scorer, num_queries, num_items, *, path=None, rows=8, fingerpr
       rows: queries per tile.
       fingerprint: of the scorer and the texts; a file of another one is refused.
       label: what the progress bar says.
+      mmap: return the matrix mapped from its file, for one that memory should not hold; needs a path.
 
     Returns: numpy float32 [m, n].
     Raises: ValueError for an empty side or scores that are NaN; a damaged or foreign file by name.
@@ -129,6 +167,7 @@ def anchor_scores(scorer, num_queries, num_items, *, path=None, rows=8, fingerpr
         fingerprint=fingerprint,
         label=label or "scoring pairs",
         unit="pairs",
+        mmap=mmap,
     )
 
 

@@ -27,4 +27,6 @@ def rerank(first_scores, scorer, *, k, budget):
     checks.whole("budget", budget)
     budget = min(budget, count)
     ids = jax.jit(top_k, static_argnums=1)(first_scores, budget)[1]
-    return ask_and_tell([lambda scored: ids], scorer, rows, num_items=count, k=k, budget=budget)
+    return ask_and_tell(
+        [lambda scored, state: (ids, state)], scorer, rows, num_items=count, k=k, budget=budget
+    )

@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxsim.evaluation import top_k_recall
 from jaxsim.numerics import checks
+from jaxsim.search.budgeted import anncur
 from jaxsim.search.cur import cur_index, global_mean, item_means
-from jaxsim.search.rounds import anncur
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,45 +38,47 @@ def cosine(x, y, *, precision="highest"):
     return dot(unit(x), unit(y), precision=precision)
 
 
-def squared_euclidean(x, y, *, precision="highest"):
+def squared_euclidean(x, y, *, centre=None, precision="highest"):
     """Squared Euclidean distances, never below 0. A distance: smaller is closer.
 
     From |x|^2 - 2xy + |y|^2 after both are shifted by the mean of y, which leaves distances as they
     are and takes away the part of the rounding error that comes from a common offset.
 
     Args and result as in `dot`.
+      centre: [dim] or 0, to shift by instead: a distance then doesn't depend, in its last digits, on
+        the other rows of y.
     """
-    square, _ = _squares(x, y, precision)
+    square, _ = _squares(x, y, precision, centre)
     return jnp.where(square > 0, square, 0)
 
 
-def euclidean(x, y, *, precision="highest"):
+def euclidean(x, y, *, centre=None, precision="highest"):
     """Euclidean distances; where two vectors are equal the gradient is 0. A distance: smaller is closer.
 
     Vectors closer than the rounding of the product can tell (in float32 about 1e-3 of their norms)
     count as equal: the root would make a distance, and a direction, of that rounding.
 
-    Args and result as in `dot`.
+    Args and result as in `squared_euclidean`.
     """
-    square, rounding = _squares(x, y, precision)
+    square, rounding = _squares(x, y, precision, centre)
     apart = square > rounding
     return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1)), 0)
 
 
-def negative_squared_euclidean(x, y, *, precision="highest"):
+def negative_squared_euclidean(x, y, *, centre=None, precision="highest"):
     """Minus the squared Euclidean distance: a similarity.
 
-    Args and result as in `dot`.
+    Args and result as in `squared_euclidean`.
     """
-    return -squared_euclidean(x, y, precision=precision)
+    return -squared_euclidean(x, y, centre=centre, precision=precision)
 
 
-def negative_euclidean(x, y, *, precision="highest"):
+def negative_euclidean(x, y, *, centre=None, precision="highest"):
     """Minus the Euclidean distance: a similarity.
 
-    Args and result as in `dot`.
+    Args and result as in `squared_euclidean`.
     """
-    return -euclidean(x, y, precision=precision)
+    return -euclidean(x, y, centre=centre, precision=precision)
 
 
 def negative_unit_euclidean(x, y, *, precision="highest"):
@@ -91,11 +93,12 @@ def negative_unit_euclidean(x, y, *, precision="highest"):
     return -euclidean(unit(x), unit(y), precision=precision)
 
 
-def _squares(x, y, precision):
+def _squares(x, y, precision, centre):
     """Squared distances, a little below 0 by rounding at times, and how large that rounding may be."""
     _same_dim(x, y)
     x, y = at_least_float32(x), at_least_float32(y)
-    centre = jax.lax.stop_gradient(jnp.sum(y, axis=0) / max(y.shape[0], 1))
+    if centre is None:
+        centre = jax.lax.stop_gradient(jnp.sum(y, axis=0) / max(y.shape[0], 1))
     x, y = x - centre, y - centre
     norms = jnp.sum(x * x, -1)[:, None] + jnp.sum(y * y, -1)
     square = norms - 2 * dot(x, y, precision=precision)

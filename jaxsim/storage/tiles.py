@@ -11,7 +11,9 @@ from jaxsim.storage.progress import bar
 VERSION = 1  # of both files
 
 
-def fill(path, shape, compute, *, rows, fingerprint="", label="computing", unit="entries"):
+def fill(
+    path, shape, compute, *, rows, fingerprint="", label="computing", unit="entries", mmap=False
+):
     """The float32 matrix [m, n] that `compute` gives, from a file, its tiles, or anew.
 
     Args:
@@ -22,19 +24,30 @@ def fill(path, shape, compute, *, rows, fingerprint="", label="computing", unit=
       rows: rows per tile: what a kill may lose.
       fingerprint: of all that the numbers depend on; files of another one are refused.
       label, unit: for the progress bar, which counts entries.
+      mmap: return the finished file mapped, and put it together without holding it; needs a path.
 
-    Returns: numpy float32 [m, n].
+    Returns: numpy float32 [m, n]; the file has the same bytes however often the job was killed.
     Raises: ValueError for a tile with NaN (finished tiles stay), and for files that are damaged, of
     another shape or of another fingerprint, by name.
     """
     height, width = shape
     about = {"shape": list(shape), "fingerprint": fingerprint}
+    if mmap and path is None:
+        raise ValueError("mmap=True needs a path")
+    folder = None
     if path is not None:
         path = Path(path)
+        folder = path.with_name(path.name + ".tiles")
+        _sweep(path, folder)
         if path.exists():
-            return _read(path, "matrix", about)
-    folder = None if path is None else path.with_name(path.name + ".tiles")
-    result = np.empty(shape, np.float32)
+            found = _read(path, "matrix", about, mmap)
+            shutil.rmtree(folder, ignore_errors=True)  # killed before it could
+            return found
+    if mmap:
+        folder.mkdir(parents=True, exist_ok=True)
+        result = np.memmap(folder / "whole", np.float32, "w+", shape=shape)
+    else:
+        result = np.empty(shape, np.float32)
     columns = np.arange(width)
     with bar(height * width, label, unit) as progress:
         for start in range(0, height, rows):
@@ -63,11 +76,18 @@ def fill(path, shape, compute, *, rows, fingerprint="", label="computing", unit=
     if path is not None:
         save_arrays(path, {"values": result}, kind="matrix", version=VERSION, meta=about)
         shutil.rmtree(folder)
-    return result
+    return _read(path, "matrix", about, mmap) if mmap else result
 
 
-def _read(path, kind, about):
-    arrays, meta = load_arrays(path, kind=kind, version=VERSION)
+def _sweep(path, folder):
+    """Removes what a killed write left beside a file and in its folder of tiles."""
+    for place, pattern in ((path.parent, f".{path.name}.*.part"), (folder, ".*.part")):
+        for stale in place.glob(pattern):
+            stale.unlink(missing_ok=True)
+
+
+def _read(path, kind, about, mmap=False):
+    arrays, meta = load_arrays(path, kind=kind, version=VERSION, mmap=mmap)
     for name, wanted in about.items():
         if meta[name] != wanted:
             raise ValueError(

@@ -76,6 +76,32 @@ def test_nan_never_wins():
     np.testing.assert_array_equal(found[1], [[3, 1]])
 
 
+@pytest.mark.parametrize("count", [640, 1001, 5000])
+def test_long_rows_are_searched_by_chunks(count):
+    random = np.random.default_rng(1)
+    scores = random.integers(0, 40, size=(2, 3, count)).astype(np.float32)
+    scores[0, 0, ::3], scores[0, 1, 5:600], scores[1, 0] = np.nan, -0.0, -np.inf
+    where = random.random((3, count)) < 0.3
+    for kept in (None, where):
+        masked = np.where(np.isnan(scores) | (False if kept is None else ~where), -np.inf, scores)
+        best, ids = jax.jit(functools.partial(top_k, k=5))(scores, where=kept)
+        expected = reference(masked.reshape(6, -1), 5)
+        np.testing.assert_array_equal(best.reshape(6, -1), expected[0])
+        if kept is not None:
+            expected[1][np.isneginf(expected[0])] = -1
+        np.testing.assert_array_equal(ids.reshape(6, -1), expected[1])
+
+
+def test_rows_may_exclude_what_they_know():
+    exclude = np.array([[0, 3], [1, -1], [39, 38], [5, 5], [99, 2], [7, 8]])
+    scores = SCORES.copy()
+    for row, ids in enumerate(exclude):
+        scores[row, [i for i in ids if 0 <= i < 40]] = -np.inf
+    transposed, expected = jnp.asarray(SCORES.T), reference(scores, 11)
+    found = blocked_top_k(lambda c: c.T, transposed, 11, block=12, exclude=jnp.asarray(exclude))
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
 def test_k_above_the_candidates_is_refused():
     with pytest.raises(ValueError, match="k must be at most 40, the number of candidates, got 41"):
         top_k(SCORES, 41)

@@ -38,6 +38,48 @@ def test_pivoted_qr_goes_on_beyond_the_rank():
     assert sorted(chosen) == list(range(40))
 
 
+WAYS = {
+    "leverage": lambda scores, k: search.leverage(jax.random.key(0), scores, k),
+    "deim": search.deim,
+    "kmeans": lambda scores, k: search.kmeans(jax.random.key(0), scores, k),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("k", [1, 5, 17, 40])
+def test_every_way_gives_distinct_items(way, k):
+    chosen = WAYS[way](SCORES, k)
+    assert chosen.dtype == np.int32
+    assert len(set(chosen.tolist())) == k
+    assert chosen.min() >= 0
+    assert chosen.max() < 40
+
+
+def test_deim_interpolates_one_singular_vector_after_another():
+    _, _, right = np.linalg.svd(SCORES, full_matrices=False)
+    chosen = []
+    for j in range(5):  # the residual of the next vector, zero at what was chosen
+        basis = right[:j].T
+        rest = right[j] - basis @ np.linalg.pinv(basis[chosen]) @ right[j][chosen]
+        chosen.append(int(np.abs(rest).argmax()))
+    assert search.deim(SCORES, 5, center=None).tolist() == chosen
+
+
+def test_leverage_draws_what_the_leading_vectors_stand_on():
+    scores = 0.01 * SCORES
+    scores[:, [3, 17, 29]] += 5 * np.random.default_rng(1).normal(size=(6, 3))
+    for seed in range(5):
+        chosen = search.leverage(jax.random.key(seed), scores, 3, rank=3, center=None)
+        assert chosen.tolist() == [3, 17, 29]
+
+
+def test_clusters_are_each_represented():
+    middle = 10 * np.random.default_rng(1).normal(size=(6, 4))
+    scores = np.repeat(middle, 10, axis=1) + 0.1 * SCORES
+    chosen = search.kmeans(jax.random.key(2), scores, 12, center=None)
+    assert set((chosen // 10).tolist()) == {0, 1, 2, 3}
+
+
 def test_too_many_are_refused():
     with pytest.raises(ValueError, match="k must be at most 40, the number of items, got 41"):
         search.pivoted_qr(SCORES, 41)

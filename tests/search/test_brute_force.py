@@ -1,5 +1,6 @@
-"""Exact search against NumPy, in every blocking, with ties and filters."""
+"""Exact search against NumPy: in every blocking, on 1 and 8 devices, from memory and from a file."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -8,6 +9,7 @@ from jaxsim import search, similarity
 RNG = np.random.default_rng(0)
 QUERIES = RNG.integers(-2, 3, size=(11, 3)).astype(np.float32)  # ties everywhere
 ITEMS = RNG.integers(-2, 3, size=(50, 3)).astype(np.float32)
+ONE = jax.devices()[:1]
 
 
 def reference(scores, k):
@@ -15,31 +17,140 @@ def reference(scores, k):
     return np.take_along_axis(scores, order, axis=1), order
 
 
-@pytest.mark.parametrize("block", [None, 1, 7, 50])
-@pytest.mark.parametrize("query_block", [1, 4, 256])
-def test_dot_with_ties_to_the_lowest_id(block, query_block):
-    found = search.exact(QUERIES, ITEMS, k=9, block=block, query_block=query_block)
-    for mine, expected in zip(found, reference(QUERIES @ ITEMS.T, 9), strict=True):
+def saved(tmp_path, array):
+    np.save(tmp_path / "items.npy", array)
+    return np.load(tmp_path / "items.npy", mmap_mode="r")
+
+
+WAYS = {
+    "whole": {},
+    "one device": {"devices": ONE},
+    "blocks": {"block": 10, "query_block": 4, "devices": ONE},
+    "blocks on all devices": {"block": 3, "query_block": 4},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("k", [1, 9, 50])
+def test_dot_with_ties_to_the_lowest_id(way, k):
+    found = search.exact(QUERIES, ITEMS, k=k, **WAYS[way])
+    for mine, expected in zip(found, reference(QUERIES @ ITEMS.T, k), strict=True):
         np.testing.assert_array_equal(mine, expected)
 
 
-def test_any_similarity():
-    scores, ids = search.exact(
-        QUERIES, ITEMS, k=5, similarity=similarity.negative_squared_euclidean, block=8
-    )
-    distances = ((QUERIES[:, None] - ITEMS) ** 2).sum(axis=-1)
-    np.testing.assert_allclose(scores, reference(-distances, 5)[0], atol=1e-5)
-    np.testing.assert_allclose(
-        np.take_along_axis(distances, np.asarray(ids), axis=1), -np.asarray(scores), atol=1e-5
-    )
+@pytest.mark.parametrize("devices", [ONE, None])
+def test_a_file_is_streamed(tmp_path, devices):
+    items = saved(tmp_path, ITEMS)
+    where = np.arange(50) % 3 > 0
+    found = search.exact(QUERIES, items, k=9, block=4, where=where, devices=devices)
+    expected = reference(np.where(where, QUERIES @ ITEMS.T, -np.inf), 9)
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
-def test_filtered_items_are_not_found():
+def copies():
+    """Rows of which many are equal, far from the origin: rounding would order them at random."""
+    items = (RNG.normal(size=(300, 24)) + 3).astype(np.float32)
+    items[::7] = items[3]
+    items[200:250] = items[100:150]
+    return items[5:30] + np.float32(0.1) * RNG.normal(size=(25, 24)).astype(np.float32), items
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        "dot",
+        "cosine",
+        "negative_squared_euclidean",
+        "negative_euclidean",
+        "negative_unit_euclidean",
+    ],
+)
+def test_copies_are_found_in_order_on_any_number_of_devices(kernel):
+    queries, items = copies()
+    kernel = getattr(similarity, kernel)
+    with jax.enable_x64(True):
+        scores = np.asarray(jax.jit(kernel)(np.float64(queries), np.float64(items)))
+    best = np.sort(-scores, axis=1)[:, :20]
+    found = [
+        search.exact(queries, items, 20, similarity=kernel, **settings)
+        for settings in ({"devices": ONE}, {}, {"query_block": 8, "block": 25})
+    ]
+    for values, ids in found:
+        np.testing.assert_allclose(values, found[0][0], rtol=1e-5, atol=1e-5)
+        # No item that was left out is closer than one that was found, but by rounding.
+        np.testing.assert_allclose(-np.take_along_axis(scores, ids, axis=1), best, atol=1e-4)
+        ids = np.asarray(ids)
+        for first, second in (
+            (3, 7),
+            (101, 201),
+            (149, 249),
+        ):  # of two copies the first stands first
+            both = (ids == first).any(axis=1) & (ids == second).any(axis=1)
+            places = [(ids[both] == item).argmax(axis=1) for item in (first, second)]
+            assert (places[0] < places[1]).all()
+        # Other ways of computing it change places only among what rounding can't tell apart.
+        moved = np.asarray(found[0][1]) != ids
+        gap = np.abs(
+            np.take_along_axis(scores, ids, axis=1)
+            - np.take_along_axis(scores, found[0][1], axis=1)
+        )
+        assert (gap[moved] < 1e-5).all()
+        assert moved.mean() < 0.02
+
+
+def test_long_rows_are_searched_by_chunks():
+    scores = RNG.integers(0, 300, size=(3, 1001)).astype(np.float32)
+    scores[0, ::5], scores[1, 3:900] = np.nan, -0.0
+    items = np.eye(3, dtype=np.float32)
+    found = search.exact(items, scores.T.copy(), k=4, devices=ONE)
+    expected = reference(np.where(np.isnan(scores), -np.inf, scores), 4)
+    # Row 0 holds NaN, and 0 * NaN is NaN in the others' products.
+    np.testing.assert_array_equal(found[1][0], expected[1][0])
+
+
+def test_filtered_and_excluded_items_are_not_found():
     where = np.arange(50) < 4
     scores, ids = search.exact(QUERIES, ITEMS, k=6, where=where, block=16)
     np.testing.assert_array_equal(ids[:, :4], reference(QUERIES @ ITEMS[:4].T, 4)[1])
     assert (np.asarray(ids[:, 4:]) == -1).all()
     assert np.isneginf(scores[:, 4:]).all()
+    exclude = np.stack([np.arange(11), np.arange(11) + 20, np.full(11, -1)], axis=1)
+    _, ids = search.exact(QUERIES, ITEMS, k=9, exclude=exclude, block=5)
+    masked = QUERIES @ ITEMS.T
+    np.put_along_axis(masked, exclude[:, :2], -np.inf, axis=1)
+    np.testing.assert_array_equal(ids, reference(masked, 9)[1])
+
+
+def test_late_interaction_of_token_vectors():
+    def texts(count, length):
+        where = np.arange(length) < RNG.integers(1, length + 1, size=(count, 1))
+        return {"vectors": np.float32(RNG.normal(size=(count, length, 8))), "where": where}
+
+    queries, items = texts(5, 4), texts(30, 6)
+    scores, ids = search.exact(queries, items, k=3, similarity=similarity.max_sim)
+    dots = np.einsum("qad,ibd->qiab", queries["vectors"], items["vectors"])
+    dots = np.where(items["where"][:, None], dots, -np.inf).max(axis=3)
+    expected = (dots * queries["where"][:, None]).sum(axis=2)
+    np.testing.assert_array_equal(ids, reference(expected, 3)[1])
+    np.testing.assert_allclose(scores, reference(expected, 3)[0], rtol=1e-5)
+
+
+def test_search_works_inside_a_compiled_function():
+    found = jax.jit(lambda q, i: search.exact(q, i, k=5))(QUERIES, ITEMS)
+    np.testing.assert_array_equal(found[1], reference(QUERIES @ ITEMS.T, 5)[1])
+
+
+def test_an_approximate_search_keeps_its_recall():
+    queries, items = RNG.normal(size=(9, 16)), RNG.normal(size=(2000, 16))
+    where = np.arange(2000) % 2 == 0
+    _, ids = search.approximate(queries, items, 10, recall_target=0.9, where=where)
+    truth = reference(np.where(where, queries @ items.T, -np.inf), 10)[1]
+    hits = [
+        len(set(a) & set(b)) for a, b in zip(np.asarray(ids).tolist(), truth.tolist(), strict=True)
+    ]
+    assert np.mean(hits) >= 9
+    assert where[np.asarray(ids)].all()
 
 
 @pytest.mark.parametrize(
@@ -48,7 +159,12 @@ def test_filtered_items_are_not_found():
         (lambda: search.exact(QUERIES, ITEMS, k=51), "k must be at most 50, the number of items"),
         (lambda: search.exact(QUERIES, ITEMS[:0], k=1), "items must not be empty, got 0 rows"),
         (lambda: search.exact(QUERIES, ITEMS, k=1, where=[True]), r"where must be \[50\]"),
+        (lambda: search.exact(QUERIES, ITEMS, k=1, exclude=[[1]]), r"exclude must be \[11, any\]"),
         (lambda: search.exact(QUERIES, ITEMS[:, :2], k=1), r"x and y must be"),
+        (
+            lambda: search.approximate(QUERIES, ITEMS, 1, recall_target=0.0),
+            "recall_target must be > 0, got 0",
+        ),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -167,7 +167,7 @@ def test_the_cliff_at_equal_counts_needs_a_ridge():
 
 def test_index_is_a_pytree_and_scores_can_be_jitted():
     index = search.cur_index(np.float32(R), [0, 1])
-    assert len(jax.tree.leaves(index)) == 5
+    assert len(jax.tree.leaves(index)) == 6
     jitted = jax.jit(search.cur_scores)(index, jnp.float32([[2, 1], [0, 1]]))
     np.testing.assert_allclose(
         jitted, search.cur_scores(index, np.float32([[2, 1], [0, 1]])), rtol=1e-6
@@ -196,6 +196,52 @@ def test_a_damaged_index_is_refused_by_name(tmp_path):
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"docs\.index: not an array file"):
         search.load_index(path)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_mapped_index_answers_alike(tmp_path, mmap):
+    matrix = low_rank(4, 20, 60).astype(np.float32)
+    index = search.cur_index(matrix[:15], [3, 9, 20, 31, 40, 59], rtol=1e-3)
+    search.save_index(tmp_path / "docs.index", index)
+    loaded = search.load_index(tmp_path / "docs.index", mmap=mmap)
+    assert isinstance(loaded.item_embeddings, np.memmap) == mmap
+    mine, theirs = (
+        search.anncur(i, lambda q, j: matrix[15 + q, j], 5, k=3, budget=12) for i in (loaded, index)
+    )
+    np.testing.assert_array_equal(mine.ids, theirs.ids)
+
+
+@pytest.mark.parametrize("offsets", [None, "own"])
+def test_added_items_are_those_of_an_index_of_all(offsets, float64):
+    matrix, items = np.random.default_rng(0).normal(size=(9, 40)) + 3, np.array([2, 7, 11, 29])
+    own = np.linspace(-1, 1, 40) if offsets else np.full(40, 0.5)
+    whole = search.cur_index(matrix, items, rtol=0.1, center=lambda scores: own)
+    part = search.cur_index(matrix[:, :30], items, rtol=0.1, center=lambda scores: own[:30])
+    grown = search.add_items(part, matrix[:, 30:], offsets=own[30:] if offsets else None)
+    for mine, theirs in zip(grown, whole, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-12)
+
+
+def test_an_index_is_inner_products_for_other_tools():
+    matrix = low_rank(4, 20, 60).astype(np.float32) - 9
+    index = search.cur_index(matrix[:15], [3, 9, 20, 31], rtol=1e-3)
+    exact_scores = matrix[15:, np.asarray(index.anchor_items)]
+    vectors = search.item_matrix(index)
+    assert vectors.dtype == np.float32
+    assert vectors.flags.c_contiguous
+    found = search.query_vectors(index, exact_scores) @ vectors.T
+    np.testing.assert_allclose(found, search.cur_scores(index, exact_scores), atol=1e-4)
+
+
+def test_columns_preference_is_the_index_of_the_transpose(float64):
+    matrix = low_rank(3, 12, 20)
+    queries, items = [1, 4, 6, 9], [0, 5, 11, 17]
+    index = search.cur_index(matrix[:, items].T, queries, center=None, rtol=1e-10)
+    middle = np.linalg.pinv(matrix[np.ix_(queries, items)], rcond=1e-10)
+    expected = matrix[:, items] @ middle  # C U, [m, k_q]
+    np.testing.assert_allclose(index.item_embeddings, expected, atol=1e-10)
+    found = search.cur_scores(index, matrix[queries, 18])  # a new item, from the anchor queries
+    np.testing.assert_allclose(found, matrix[:, 18], atol=1e-10)
 
 
 @pytest.mark.parametrize(

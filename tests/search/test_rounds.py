@@ -82,8 +82,8 @@ def test_rerank_takes_the_first_stages_best_and_is_charged_for_them():
 
 def test_a_round_that_repeats_pairs_pays_once():
     asks = [
-        lambda scored: np.tile([3, 3, 5], (2, 1)),
-        lambda scored: np.tile([5, -1, 7], (2, 1)),
+        lambda scored, state: (np.tile([3, 3, 5], (2, 1)), state),
+        lambda scored, state: (np.tile([5, -1, 7], (2, 1)), state),
     ]
     scorer = Counted(TESTS)
     found = search.ask_and_tell(asks, scorer, 2, num_items=60, k=2, budget=5)
@@ -94,11 +94,13 @@ def test_a_round_that_repeats_pairs_pays_once():
 def test_rounds_see_what_was_scored_before():
     seen = []
 
-    def ask(scored):
+    def ask(scored, state):
         seen.append(np.asarray(scored.scores))
-        return np.full((2, 1), len(seen))
+        return np.full((2, 1), state), state + 1
 
-    search.ask_and_tell([ask, ask], lambda q, i: TESTS[q, i], 2, num_items=60, k=1, budget=2)
+    search.ask_and_tell(
+        [ask, ask], lambda q, i: TESTS[q, i], 2, num_items=60, k=1, budget=2, state=1
+    )
     np.testing.assert_array_equal(seen[1][:, 0], TESTS[:2, 1])
     assert np.isneginf(seen[0]).all()
 
@@ -147,13 +149,13 @@ def test_a_scorer_of_the_wrong_length_is_named():
         (lambda: search.rerank(TESTS[0], None, k=1, budget=5), r"first_scores must be \[any, any\]"),
         (
             lambda: search.ask_and_tell(
-                [lambda s: np.array([[60]])], None, 1, num_items=60, k=1, budget=5
+                [lambda s, _: (np.array([[60]]), _)], None, 1, num_items=60, k=1, budget=5
             ),
             "round 0 asked for item 60 of 60",
         ),
         (
             lambda: search.ask_and_tell(
-                [lambda s: np.arange(6)[None]], None, 1, num_items=60, k=1, budget=5
+                [lambda s, _: (np.arange(6)[None], _)], None, 1, num_items=60, k=1, budget=5
             ),
             "round 0 asked for 6 items, which exceeds budget=5",
         ),

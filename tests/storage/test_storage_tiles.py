@@ -58,6 +58,45 @@ storage.fill({str(tmp_path / "matrix")!r}, (7, 4), tile, rows=2)
     assert computed == [4, 5, 6]
 
 
+def test_kills_at_any_moment_leave_the_same_bytes(tmp_path):
+    """The builder kills itself at random moments: while it computes, writes, renames, puts together."""
+    script = f"""
+import os, random, signal, sys, threading, time
+sys.path.insert(0, {str(ROOT)!r})
+import numpy as np
+from jaxsim import storage
+path, after = sys.argv[1], float(sys.argv[2])
+if after:
+    threading.Thread(target=lambda: (time.sleep(after), os.kill(os.getpid(), signal.SIGKILL))).start()
+def tile(rows, columns):
+    time.sleep(0.01)
+    return np.sin(rows[:, None] * 10.0 + columns)
+storage.fill(path, (24, 3000), tile, rows=1, fingerprint="f", mmap=True)
+os._exit(0)
+"""
+
+    def build(path, after):
+        words = [sys.executable, "-c", script, str(path), str(after)]
+        return subprocess.run(words, check=False, env=os.environ).returncode
+
+    assert build(tmp_path / "unbroken", 0) == 0
+    moments = np.random.default_rng(0).uniform(0.02, 0.2, 3)
+    codes = [build(tmp_path / "killed", moment) for moment in moments]
+    assert -signal.SIGKILL in codes
+    assert build(tmp_path / "killed", 0) == 0
+    assert (tmp_path / "killed").read_bytes() == (tmp_path / "unbroken").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["killed", "unbroken"]
+
+
+def test_a_mapped_matrix_is_the_same(tmp_path):
+    found = storage.fill(tmp_path / "matrix", (7, 4), tile, rows=2, mmap=True)
+    assert isinstance(found, np.memmap)
+    np.testing.assert_array_equal(found, WHOLE)
+    assert [p.name for p in tmp_path.iterdir()] == ["matrix"]
+    with pytest.raises(ValueError, match="mmap=True needs a path"):
+        storage.fill(None, (7, 4), tile, rows=2, mmap=True)
+
+
 def test_other_work_is_refused_by_name(tmp_path):
     path = tmp_path / "matrix"
     storage.fill(path, (7, 4), tile, rows=2, fingerprint="one")

@@ -1,0 +1,80 @@
+"""What explains a row of scores: anchor queries' rows (ADACUR) or items' factors (AXN).
+
+a query's scores [n] ~ weights [p] @ basis [p, n] + offsets [n]
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.numerics import checks
+from jaxsim.search.cur import global_mean
+
+COLUMNS = 2**16  # items centred at once
+
+
+class RowBasis(NamedTuple):
+    """What explains a row of scores: a pytree, from `row_basis` or `factor_basis`."""
+
+    vectors: jax.Array  # float32 [n, p], an item's column of the centred basis
+    offsets: jax.Array  # float32 [n], what was taken away
+    largest: float  # the largest singular value of vectors
+
+
+def row_basis(anchor_scores, *, center=global_mean):
+    """ADACUR's basis: the anchor queries' rows of scores, centred.
+
+    Args:
+      anchor_scores: R, [k_q, n].
+      center: as in `cur_index`.
+
+    Returns: `RowBasis`, to be used by any number of searches.
+    Raises: ValueError for another shape, or scores that are not finite.
+    """
+    scores = np.asarray(anchor_scores)
+    checks.shaped("anchor_scores", scores, (None, None), "one row per anchor query")
+    offsets = np.zeros(scores.shape[1]) if center is None else np.asarray(center(scores))
+    checks.shaped("center(anchor_scores)", offsets, scores.shape[1:], "one offset per item")
+    dtype = jax.dtypes.canonicalize_dtype(np.promote_types(scores.dtype, np.float32))
+    vectors = np.empty(scores.T.shape, dtype)
+    for start in range(0, len(vectors), COLUMNS):
+        some = slice(start, start + COLUMNS)
+        vectors[some] = (scores[:, some] - offsets[some]).T  # in float64 where offsets are
+    return _basis(vectors, offsets.astype(dtype))
+
+
+def factor_basis(item_vectors):
+    """AXN's basis: the items' vectors and a 1, so that scores may be shifted.
+
+    Args:
+      item_vectors: V, [n, d], of a factorised score matrix (`factorise`) or of a dual encoder.
+
+    Returns: `RowBasis` with p = d + 1.
+    Raises: ValueError for another shape, or vectors that are not finite.
+    """
+    vectors = np.asarray(item_vectors)
+    checks.shaped("item_vectors", vectors, (None, None), "one row per item")
+    dtype = jax.dtypes.canonicalize_dtype(np.promote_types(vectors.dtype, np.float32))
+    vectors = np.concatenate([vectors, np.ones((len(vectors), 1))], axis=1).astype(dtype)
+    return _basis(vectors, np.zeros(len(vectors), dtype))
+
+
+def _basis(vectors, offsets):
+    if not np.isfinite(vectors).all():
+        raise ValueError("the basis must be finite, got values that are not")
+    return RowBasis(jnp.asarray(vectors), jnp.asarray(offsets), _largest(vectors))
+
+
+def _largest(vectors):
+    """The largest singular value, by power iteration: its scale is enough."""
+    direction = np.random.default_rng(0).normal(size=vectors.shape[1])
+    value = 0.0
+    for _ in range(12):
+        direction = (vectors @ direction.astype(vectors.dtype)) @ vectors
+        value = float(np.linalg.norm(direction.astype(np.float64)))
+        if value == 0:
+            return 0.0
+        direction = direction / value
+    return float(np.sqrt(value))

@@ -1,0 +1,30 @@
+"""Rows in blocks, one after another, so that what a function holds stays small."""
+
+import jax
+import jax.numpy as jnp
+
+
+def by_blocks(function, tree, size):
+    """`function` of blocks of `size` rows of a pytree, and its results put together.
+
+    The last block is filled up with copies of the last row; what they give is dropped.
+
+    Args:
+      function: pytree with leading axes `size` -> pytree with the same leading axes.
+      tree: pytree whose leaves share their leading axis.
+      size: rows per block; a tree of no more is passed on whole.
+
+    Returns: what `function` gives for all rows.
+    """
+    rows = jax.tree.leaves(tree)[0].shape[0]
+    if rows <= size:
+        return function(tree)
+    padding = -rows % size
+    blocks = jax.tree.map(
+        lambda a: jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1), mode="edge").reshape(
+            -1, size, *a.shape[1:]
+        ),
+        tree,
+    )
+    found = jax.lax.map(function, blocks)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], found)

@@ -1,0 +1,215 @@
+"""k-NN under a budget of calls: annCUR in one round and a rerank, ADACUR and AXN in rounds.
+
+All three estimate a query's row of scores from the scores that are paid for, and pay next for the items
+of the best estimates. annCUR's anchor items are fixed, so that its regression is one matrix, the index.
+In ADACUR and AXN each query has its own anchor items, and a regression that every round adds to.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxsim.numerics import checks
+from jaxsim.search import regression
+from jaxsim.search.anchors import uniform
+from jaxsim.search.bases import RowBasis, row_basis
+from jaxsim.search.brute_force import exact
+from jaxsim.search.cur import offset_dot
+from jaxsim.search.estimates import AXIS, next_items
+from jaxsim.search.rounds import ask_and_tell
+
+ENTRIES = 2**22  # estimates alive at once, on a device
+
+
+def anncur(index, scorer, num_queries, *, k, budget, query_block=128):
+    """k-NN search by CUR: score the anchor items, estimate the rest, re-score the best by estimate.
+
+    The anchor items' exact scores take part in the answer and are never paid for twice.
+
+    Args:
+      index: `CurIndex`; one that was loaded with mmap=True is streamed from its file.
+      scorer: (query_rows int [p], item_ids int [p]) -> float [p]; `search.scorer` makes one.
+      num_queries: m; query_rows run from 0 to m - 1.
+      k: how many items to return, at most n. Where k > budget the rest are -1.
+      budget: calls per query, at least the number of anchor items; what exceeds n is not used.
+      query_block: queries whose estimates are held at once.
+
+    Returns: `Found`.
+    Raises: ValueError for a budget below the anchors, `ScorerError` for a scorer that raises or
+    returns NaN.
+    Source: Yadav et al. 2022 (2210.12579), section 3.
+    """
+    count, anchors = index.item_embeddings.shape
+    checks.at_most("k", k, count, "the number of items")
+    checks.whole("budget", budget)
+    if budget < anchors:
+        raise ValueError(
+            f"budget={budget} is below the index's {anchors} anchor items: "
+            "raise budget or build with fewer anchors"
+        )
+    budget = min(budget, count)
+    items = np.asarray(index.anchor_items)
+    others = np.ones(count, bool)
+    others[items] = False
+
+    def ask_anchors(scored, state):
+        return np.broadcast_to(items, (scored.ids.shape[0], anchors)), state
+
+    def ask_best(scored, state):
+        # The first round put the anchors' scores first, in their order.
+        centred = scored.scores[:, :anchors] - jnp.asarray(index.offsets[items])
+        _, ids = exact(
+            centred,
+            (index.item_embeddings, index.offsets),
+            budget - anchors,
+            similarity=offset_dot,
+            where=others,
+            query_block=query_block,
+        )
+        return ids, state
+
+    asks = [ask_anchors, ask_best] if budget > anchors else [ask_anchors]
+    return ask_and_tell(asks, scorer, num_queries, num_items=count, k=k, budget=budget)
+
+
+def adaptive(
+    basis,
+    scorer,
+    num_queries,
+    *,
+    k,
+    budget,
+    rounds=5,
+    first=None,
+    key=None,
+    temperature=None,
+    rerank_share=0.0,
+    ridge=1e-2,
+    prior=None,
+    devices=None,
+):
+    """k-NN search in rounds: score some items, estimate all from them, score the best of those, and so on.
+
+        found = adaptive(anchor_scores, scorer, m, k=10, budget=200)                        # ADACUR
+        found = adaptive(factor_basis(item_vectors), scorer, m, k=10, budget=200,           # AXN
+                         prior=query_vectors, first=dual_encoder_ids)
+
+    A round gets budget / rounds calls, the last also what is left over. Factors of all queries are kept
+    between rounds, m * min(budget, p)^2 numbers: split the queries where that is too much.
+
+    Args:
+      basis: scores of anchor queries R [k_q, n] (ADACUR, globally centred), or a `RowBasis`.
+      scorer: (query_rows int [p], item_ids int [p]) -> float [p].
+      num_queries: m.
+      k: how many items to return, at most n. Where k > budget the rest are -1.
+      budget: calls per query; what exceeds n is not used.
+      rounds: how many, at least 1.
+      first: int [b] for all queries or [m, b], distinct items of which the first round takes as many
+        as it needs: the best of a dual encoder or of TF-IDF, or pivoted-QR anchors. None draws
+        uniformly, the same for all.
+      key: jax.random key, for that draw and for `temperature`; None is key 0.
+      temperature: None takes the best estimates; a number samples without replacement from their
+        softmax, after each row is standardised, so that 1 means the same under any scale of scores.
+      rerank_share: part of the budget kept for one more round, of the best final estimates ("split" in
+        the paper); with 0 the answer is the best of the rounds ("no split").
+      ridge: >= 0, relative to the largest singular value that `budget` of the items are expected to have.
+      prior: [m, p - 1] or [m, p], a query's weights before anything is known, which the ridge pulls
+        towards; 0 unless told. Of p - 1 the last is 0.
+      devices: the items are split over them; None takes all of this process. The answer is the same.
+
+    Returns: `Found`.
+    Raises: ValueError for shapes that do not fit, `ScorerError` for a scorer that raises or returns NaN;
+    FloatingPointError where a regression breaks down.
+    Source: ADACUR, Yadav et al. 2023 (2305.02996); AXN, Yadav et al. 2024 (2405.03651), section 3, with
+    a ridge towards the dual encoder's vector.
+    """
+    basis = basis if isinstance(basis, RowBasis) else row_basis(basis)
+    count, rows = basis.vectors.shape
+    checks.at_most("k", k, count, "the number of items")
+    checks.whole("budget", budget)
+    checks.whole("num_queries", num_queries)
+    checks.not_negative("ridge", ridge)
+    checks.probability("rerank_share", rerank_share)
+    budget = min(budget, count)
+    kept = min(round(rerank_share * budget), budget - 1)
+    checks.at_most("rounds", rounds, budget - kept, "the calls of the rounds")
+    quotas = [(budget - kept) // rounds] * rounds
+    quotas[-1] += (budget - kept) % rounds
+    quotas += [kept] if kept else []
+
+    key = jax.random.key(0) if key is None else key
+    first_key, key = jax.random.split(key)
+    first = uniform(first_key, count, quotas[0]) if first is None else np.asarray(first)
+    first = _first(first, num_queries, quotas[0])
+    asks = [lambda scored, state: (first, state)]
+    if len(quotas) > 1:
+        asks += _adaptive_rounds(
+            basis, quotas, num_queries, key, temperature, bool(kept), ridge, prior,
+            tuple(devices or jax.local_devices())[:count],
+        )  # fmt: skip
+    most = sum(quotas[:-2]) + max(quotas[:-1], default=0)
+    state = jax.vmap(lambda _: regression.empty(most, rows, basis.vectors.dtype))(jnp.arange(num_queries))  # fmt: skip
+    return ask_and_tell(asks, scorer, num_queries, num_items=count, k=k, budget=budget, state=state)
+
+
+def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge, prior, devices):
+    """The rounds after the first, as functions for `ask_and_tell`."""
+    count, rows = basis.vectors.shape
+    mesh = Mesh(np.array(devices), (AXIS,))
+    split = NamedSharding(mesh, PartitionSpec(AXIS))
+    padding = -count % mesh.size
+    vectors, offsets = (
+        jax.device_put(np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) if padding else a, split)
+        for a in (basis.vectors, basis.offsets)
+    )
+    if prior is None:
+        prior = jnp.zeros((num_queries, rows), basis.vectors.dtype)
+    prior = jnp.asarray(prior, basis.vectors.dtype)
+    if prior.shape == (num_queries, rows - 1):
+        prior = jnp.pad(prior, ((0, 0), (0, 1)))
+    checks.shaped("prior", prior, (num_queries, rows), "weights of the basis")
+    known = sum(quotas[: len(quotas) - 1])
+    ridge = (ridge * basis.largest) ** 2 * min(known / count, 1.0)
+    ends = np.cumsum(quotas)
+    settings = {
+        "new": max(quotas[:-1]),
+        "most": sum(quotas[:-2]) + max(quotas[:-1]),
+        "wanted": max(quotas[1:]),
+        "count": count,
+        "query_block": max(min(ENTRIES // (count // mesh.size + 1), num_queries), 1),
+        "mesh": mesh,
+    }
+
+    def ask(scored, state, *, number):
+        last = rerank and number == len(quotas) - 1
+        ids, state = next_items(
+            vectors, offsets, tuple(scored), state, prior, jax.random.fold_in(key, number),
+            int(ends[number - 1] - quotas[number - 1]), float(ridge),
+            None if last else temperature, **settings,
+        )  # fmt: skip
+        ids = np.asarray(ids)[:, : quotas[number]]
+        if (ids < 0).any():
+            raise FloatingPointError(
+                f"the regression of {(ids < 0).any(axis=1).sum()} queries broke down in round "
+                f"{number}: raise ridge"
+            )
+        return ids, state
+
+    return [functools.partial(ask, number=number) for number in range(1, len(quotas))]
+
+
+def _first(first, num_queries, quota):
+    """The items of the first round, int [m, quota]."""
+    if first.ndim == 1:
+        first = np.broadcast_to(first, (num_queries, len(first)))
+    checks.shaped("first", first, (num_queries, None), "one row per query")
+    if first.shape[1] < quota:
+        raise ValueError(f"first must name at least the {quota} items of the first round, got {first.shape[1]}")  # fmt: skip
+    first = first[:, :quota]
+    ordered = np.sort(first, axis=1)
+    if (ordered[:, :1] < 0).any() or (ordered[:, 1:] == ordered[:, :-1]).any():
+        raise ValueError("first must name distinct items, >= 0, for each query")
+    return first

@@ -1,0 +1,61 @@
+"""Bits: vectors as signs, 32 to a word, compared by how many differ.
+
+    pack(bits bool [n, dim]) -> words uint32 [n, ceil(dim / 32)]
+    negative_hamming(words [n, w], words [m, w]) -> [n, m]
+
+A packed corpus is 32 times smaller than its float32 vectors.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+
+BITS = 32
+
+
+def pack(bits):
+    """Bits as words, the first bit lowest; what is left of the last word is 0.
+
+    Args:
+      bits: bool [..., dim].
+
+    Returns: uint32 [..., ceil(dim / 32)].
+    """
+    bits = jnp.asarray(bits)
+    checks.booleans("bits", bits)
+    padding = -bits.shape[-1] % BITS
+    bits = jnp.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, padding)])
+    words = bits.reshape(*bits.shape[:-1], -1, BITS).astype(jnp.uint32)
+    return jnp.sum(words << jnp.arange(BITS, dtype=jnp.uint32), axis=-1, dtype=jnp.uint32)
+
+
+def unpack(words, dim):
+    """The bits of words: bool [..., dim]."""
+    words = jnp.asarray(words, jnp.uint32)
+    bits = (words[..., None] >> jnp.arange(BITS, dtype=jnp.uint32)) & 1
+    return bits.reshape(*words.shape[:-1], -1)[..., :dim].astype(bool)
+
+
+def negative_hamming(x, y):
+    """Minus the number of bits that differ: a similarity of packed bits.
+
+    One word of all pairs at a time: nothing of size [n, m, words] is held.
+
+    Args:
+      x: uint32 [n, words], from `pack`.
+      y: uint32 [m, words].
+
+    Returns: float32 [n, m], whole numbers from -dim to 0, exact up to 2^24 bits.
+    Raises: ValueError for other dtypes or unequal numbers of words.
+    """
+    for name, side in (("x", x), ("y", y)):
+        if side.ndim != 2 or side.dtype != jnp.uint32:
+            raise ValueError(f"{name} must be uint32 [n, words], got {side.dtype} {side.shape}")
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"x and y must have equal words, got {x.shape[1]} and {y.shape[1]}")
+    differing = sum(
+        jax.lax.population_count(x[:, None, w] ^ y[None, :, w]).astype(jnp.int32)
+        for w in range(x.shape[1])
+    )
+    return -differing.astype(jnp.float32)

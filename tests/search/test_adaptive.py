@@ -1,0 +1,117 @@
+"""ADACUR and AXN in rounds: float64 NumPy does the same, on 1 and 8 devices; and what is refused."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsim import evaluation, search
+
+RNG = np.random.default_rng(0)
+SCORES = RNG.normal(size=(26, 4)) @ RNG.normal(size=(4, 90)) + 0.2 * RNG.normal(size=(26, 90)) - 3
+ANCHORS, TESTS = np.float32(SCORES[:16]), np.float32(SCORES[16:])
+BASIS = search.row_basis(ANCHORS)
+ONE = jax.devices()[:1]
+
+
+def scorer(rows, items):
+    return TESTS[rows, items]
+
+
+def by_hand(basis, offsets, first, quotas, ridge, prior=None):
+    """ADACUR from its definition, one query after another: which items are scored, in order."""
+    basis, answer = np.float64(basis), []
+    lam = (ridge * np.linalg.norm(basis, 2)) ** 2 * sum(quotas[:-1]) / basis.shape[1]
+    for query, row in enumerate(np.float64(TESTS)):
+        scored = list(first[: quotas[0]])
+        start = np.zeros(len(basis)) if prior is None else np.float64(prior[query])
+        for quota in quotas[1:]:
+            v = basis[:, scored]
+            residual = row[scored] - offsets[scored] - start @ v
+            w = start + np.linalg.solve(v @ v.T + lam * np.eye(len(v)), v @ residual)
+            estimates = w @ basis + offsets
+            estimates[scored] = -np.inf
+            scored += np.argsort(-estimates, kind="stable")[:quota].tolist()
+        answer.append(scored)
+    return np.array(answer)
+
+
+@pytest.mark.parametrize("devices", [ONE, None])
+@pytest.mark.parametrize(
+    ("budget", "rounds", "share", "quotas"),
+    [(14, 3, 0.0, [4, 4, 6]), (32, 2, 0.5, [8, 8, 16]), (45, 3, 0.0, [15, 15, 15])],
+)
+def test_rounds_are_their_definition(budget, rounds, share, quotas, devices):
+    first = np.arange(0, 90, 4)
+    found = search.adaptive(
+        BASIS, scorer, 10, k=5, budget=budget, rounds=rounds, rerank_share=share,
+        first=first, ridge=0.1, devices=devices,
+    )  # fmt: skip
+    expected = by_hand(ANCHORS - ANCHORS.mean(), np.full(90, ANCHORS.mean()), first, quotas, 0.1)
+    # Power iteration and float32 move the ridge and the estimates a little.
+    assert (np.sort(found.scored.ids) == np.sort(expected)).mean() > 0.99
+    assert (found.calls == budget).all()
+
+
+def test_more_rounds_find_more():
+    recalls = [
+        evaluation.top_k_recall(
+            TESTS, search.adaptive(BASIS, scorer, 10, k=5, budget=20, rounds=r).ids, 5
+        )
+        for r in (1, 4)
+    ]
+    assert recalls[1] > recalls[0] + 0.2
+
+
+def test_factors_with_a_prior_are_axn():
+    _, values, right = np.linalg.svd(ANCHORS - ANCHORS.mean(), full_matrices=False)
+    items = np.float32(right[:6].T * values[:6])
+    prior = np.float32(TESTS - ANCHORS.mean()) @ np.float32(right[:6].T / values[:6])
+    first = np.argsort(-prior @ items.T, axis=1)[:, :30]
+    settings = {"k": 5, "budget": 15, "rounds": 3, "ridge": 0.3, "first": first, "prior": prior}
+    found = search.adaptive(search.factor_basis(items), scorer, 10, **settings)
+    basis = np.concatenate([items.T, np.ones((1, 90))])
+    for query in range(10):
+        expected = by_hand(basis, np.zeros(90), first[query], [5, 5, 5], 0.3, np.pad(prior, ((0, 0), (0, 1))))  # fmt: skip
+        assert len(set(found.scored.ids[query]) & set(expected[query].tolist())) >= 14
+
+
+@pytest.mark.parametrize("devices", [ONE, None])
+def test_samples_follow_their_key_and_not_the_devices(devices):
+    settings = {"k": 5, "budget": 20, "rounds": 2, "temperature": 1.0}
+    one, same, other = (
+        search.adaptive(BASIS, scorer, 10, key=jax.random.key(seed), first=np.arange(10), devices=d, **settings)
+        for seed, d in ((1, ONE), (1, devices), (2, devices))
+    )  # fmt: skip
+    np.testing.assert_array_equal(one.scored.ids, same.scored.ids)
+    assert (np.sort(one.scored.ids) != np.sort(other.scored.ids)).any()
+    # A low temperature takes the best estimates.
+    cold, best = (
+        search.adaptive(BASIS, scorer, 10, first=np.arange(10), **{**settings, "temperature": t})
+        for t in (1e-4, None)
+    )
+    np.testing.assert_array_equal(np.sort(cold.scored.ids), np.sort(best.scored.ids))
+
+
+def test_scores_may_be_given_for_the_basis_and_a_draw_is_the_default():
+    found = search.adaptive(ANCHORS, scorer, 10, k=5, budget=12, rounds=2)
+    again = search.adaptive(BASIS, scorer, 10, k=5, budget=12, rounds=2)
+    np.testing.assert_array_equal(found.scored.ids, again.scored.ids)
+    assert len(set(found.scored.ids[0, :6])) == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rounds": 13}, "rounds must be at most 12, the calls of the rounds, got 13"),
+        ({"first": [1, 2]}, "first must name at least the 6 items of the first round, got 2"),
+        ({"first": [1] * 6}, "first must name distinct items"),
+        ({"ridge": -1.0}, "ridge must be >= 0"),
+        ({"prior": np.zeros((10, 3))}, r"prior must be \[10, 16\]"),
+        ({"rerank_share": 1.5}, "rerank_share must be between 0 and 1"),
+    ],
+)
+def test_bad_input_is_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        search.adaptive(BASIS, scorer, 10, **{"k": 5, "budget": 12, "rounds": 2, **settings})
+    with pytest.raises(ValueError, match="the basis must be finite"):
+        search.row_basis(ANCHORS * np.nan)

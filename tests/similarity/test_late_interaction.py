@@ -1,0 +1,70 @@
+"""MaxSim against loops in float64; its gradient, padding, and texts without a token."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsim import similarity
+
+RNG = np.random.default_rng(0)
+
+
+def texts(count, length, shortest=1):
+    where = np.arange(length) < RNG.integers(shortest, length + 1, size=(count, 1))
+    return {"vectors": np.float32(RNG.normal(size=(count, length, 5))), "where": where}
+
+
+X, Y = texts(4, 3), texts(6, 7)
+
+
+def loops(x, y):
+    result = np.zeros((len(x["where"]), len(y["where"])))
+    for i, j in np.ndindex(*result.shape):
+        for a in np.flatnonzero(x["where"][i]):
+            tokens = np.flatnonzero(y["where"][j])
+            result[i, j] += max(np.float64(x["vectors"][i, a]) @ y["vectors"][j, b] for b in tokens)
+    return result
+
+
+def test_max_sim_is_its_equation_and_the_mean_is_per_token():
+    np.testing.assert_allclose(jax.jit(similarity.max_sim)(X, Y), loops(X, Y), rtol=1e-5, atol=1e-6)
+    expected = loops(X, Y) / X["where"].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        jax.jit(similarity.mean_max_sim)(X, Y), expected, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_its_gradient_goes_to_the_tokens_that_matched():
+    def total(vectors):
+        return similarity.max_sim({**X, "vectors": vectors}, Y).sum()
+
+    expected = np.zeros_like(X["vectors"])
+    for i, a in zip(*np.nonzero(X["where"]), strict=True):
+        for j in range(6):
+            tokens = np.where(Y["where"][j], Y["vectors"][j] @ X["vectors"][i, a], -np.inf)
+            expected[i, a] += Y["vectors"][j, tokens.argmax()]
+    np.testing.assert_allclose(
+        jax.jit(jax.grad(total))(X["vectors"]), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+def test_texts_without_a_token():
+    empty = {"vectors": Y["vectors"], "where": np.zeros_like(Y["where"])}
+    assert np.isneginf(similarity.max_sim(X, empty)).all()
+    nobody = {"vectors": X["vectors"], "where": np.zeros_like(X["where"])}
+    np.testing.assert_array_equal(similarity.mean_max_sim(nobody, Y), 0)
+
+
+def test_low_precision_is_summed_in_float32():
+    low = [{**t, "vectors": jnp.asarray(t["vectors"], jnp.bfloat16)} for t in (X, Y)]
+    found = similarity.max_sim(*low)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, loops(X, Y), rtol=0.05, atol=0.05)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r'y must have "vectors" \[n, length, dim\] and "where"'):
+        similarity.max_sim(X, {**Y, "where": Y["where"][:, 1:]})
+    with pytest.raises(ValueError, match="vectors of one dim, got 5, 4"):
+        similarity.max_sim(X, {**Y, "vectors": Y["vectors"][..., 1:]})
