@@ -5,7 +5,9 @@ tokenizers when asked.
 from jaxsim.data import augment, negatives
 from jaxsim.data.baskets import Baskets, groceries, imports, retail
 from jaxsim.data.images import Images, cifar10_subset, digits, glyphs, omniglot
+from jaxsim.data.mixtures import distinct_batches, negative_batches, task_batches
 from jaxsim.data.pipelines import batches
+from jaxsim.data.records import read_records
 from jaxsim.data.samplers import array_batches, class_batches
 from jaxsim.data.sessions import (
     holds_pair,
@@ -44,6 +46,7 @@ __all__ = [
     "cifar10_subset",
     "class_batches",
     "digits",
+    "distinct_batches",
     "docstrings",
     "entity_mentions",
     "entity_tokens",
@@ -57,15 +60,18 @@ __all__ = [
     "keep_probability",
     "load_tokenizer",
     "mention_tokens",
+    "negative_batches",
     "negatives",
     "omniglot",
     "padded",
     "pmi",
     "pmi_filter",
+    "read_records",
     "retail",
     "save_tokenizer",
     "session_pairs",
     "synthetic_pairs",
+    "task_batches",
     "text_tokens",
     "train_wordpiece",
     "without_outliers",

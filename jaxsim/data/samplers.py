@@ -28,14 +28,14 @@ def array_batches(columns, *, batch_size, seed, steps=None, epochs=1, shard=None
     multiple of the processes.
     """
     checks.whole("batch_size", batch_size)
-    rows = _rows(columns)
+    rows = rows_of_columns(columns)
 
     def planned(epoch):
         order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
         order = np.pad(order, (0, -rows % batch_size), constant_values=-1)
         return order.reshape(-1, batch_size)
 
-    return _dataset(columns, planned, -(-rows // batch_size), steps, epochs, batch_size, shard)
+    return as_dataset(columns, planned, -(-rows // batch_size), steps, epochs, batch_size, shard)
 
 
 def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epochs=1, shard=None):
@@ -61,7 +61,7 @@ def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epoc
     checks.whole("classes", classes)
     checks.whole("per_class", per_class)
     labels = np.asarray(labels)
-    checks.shaped("labels", labels, (_rows(columns),), "one per row of the columns")
+    checks.shaped("labels", labels, (rows_of_columns(columns),), "one per row of the columns")
     checks.integers("labels", labels)
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order], prepend=labels[order][0] - 1))
@@ -69,7 +69,7 @@ def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epoc
     if classes > len(members):
         raise ValueError(f"classes must be at most {len(members)}, as labels has, got {classes}")
     groups = np.array([max(1, len(own) // per_class) for own in members])
-    length = _most_batches(groups, classes)
+    length = most_batches(groups, classes)
 
     def planned(epoch):
         random = np.random.default_rng([seed, epoch])
@@ -85,7 +85,7 @@ def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epoc
         return batches.reshape(length, -1)
 
     columns = {**columns, "labels": labels.astype(np.int32)}
-    return _dataset(columns, planned, length, steps, epochs, classes * per_class, shard)
+    return as_dataset(columns, planned, length, steps, epochs, classes * per_class, shard)
 
 
 class Plan:
@@ -114,7 +114,8 @@ class Plan:
         return {**columns, "where": kept, "ids": ids}
 
 
-def _dataset(columns, planned, length, steps, epochs, batch_size, shard):
+def as_dataset(columns, planned, length, steps, epochs, batch_size, shard):
+    """The grain MapDataset of batches that `planned(epoch)`, int [length, batch_size], has by ids."""
     import grain
 
     index, count = shard or (jax.process_index(), jax.process_count())
@@ -126,14 +127,15 @@ def _dataset(columns, planned, length, steps, epochs, batch_size, shard):
     return grain.MapDataset.range(steps).map(Plan(columns, planned, length, index, count).batch)
 
 
-def _rows(columns):
+def rows_of_columns(columns):
+    """How many examples the columns have: one at least."""
     rows = checks.rows_of("columns", columns)
     if rows == 0:
         raise ValueError("columns must not be empty, got 0 rows")
     return rows
 
 
-def _most_batches(groups, classes):
+def most_batches(groups, classes):
     """How many batches of distinct classes there are groups for: the largest b for which the classes'
     groups, at most b of each, fill b batches."""
     most = int(groups.sum()) // classes

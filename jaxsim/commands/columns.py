@@ -1,0 +1,105 @@
+"""Which columns of a table hold what: found by the names that people give them, or told."""
+
+from typing import NamedTuple
+
+QUERIES = ("query", "anchor", "question", "sentence1", "text1", "premise")
+DOCUMENTS = ("document", "positive", "answer", "passage", "sentence2", "text2", "hypothesis")
+NEGATIVES = ("negative", "negatives")
+SCORES = ("score", "similarity", "label")
+
+
+class Pairs(NamedTuple):
+    """The columns of a table of pairs."""
+
+    queries: list  # of strings
+    documents: list  # of strings
+    negatives: list | None  # of lists of strings, as many in every row
+    scores: list | None  # of floats
+
+
+def pairs_of(rows, path, *, query=None, document=None, negative=None, score=None):
+    """Pairs, triplets or graded pairs of a table.
+
+    Args:
+      rows: dicts.
+      path: of the file, for errors.
+      query, document, negative, score: names of columns; None finds them by their names. Negatives are a
+        string, a list of strings, or the columns negative_1, negative_2 and so on.
+
+    Returns: `Pairs`.
+    Raises: ValueError naming the columns that are there where they do not fit.
+    """
+    first = rows[0]
+    query = _found(first, path, "query", query, QUERIES)
+    document = _found(first, path, "document", document, DOCUMENTS)
+    score = _found(first, path, "score", score, SCORES, needed=False)
+    numbered = [name for name in first if name.startswith("negative_")]
+    negative = (
+        None
+        if negative is None and numbered
+        else _found(first, path, "negative", negative, NEGATIVES, needed=False)
+    )
+    names = [negative] if negative else numbered
+    texts = [_strings(rows, path, name) for name in (query, document)]
+    negatives = [_negatives(row, names, path, place) for place, row in enumerate(rows)]
+    counts = sorted({len(some) for some in negatives})
+    if len(counts) > 1:
+        raise ValueError(
+            f"{path}: rows must have equally many negatives, got from {counts[0]} to {counts[-1]}"
+        )
+    scores = None if score is None else [_number(row, score, path, i) for i, row in enumerate(rows)]
+    return Pairs(*texts, negatives if names else None, scores)
+
+
+def column_of(rows, path, name):
+    """The strings of one column.
+
+    Raises: ValueError naming the columns that are there.
+    """
+    return _strings(rows, path, _found(rows[0], path, "column", name, ()))
+
+
+def _found(row, path, what, told, usual, needed=True):
+    if told is not None:
+        if told not in row:
+            raise ValueError(f"{path}: has no column {told!r}, it has {', '.join(row)}")
+        return told
+    there = [name for name in usual if name in row]
+    if there or not needed:
+        return there[0] if there else None
+    raise ValueError(
+        f"{path}: no column for the {what}: looked for {', '.join(usual)}, it has {', '.join(row)}; "
+        f"name it with --{what}"
+    )
+
+
+def _strings(rows, path, name):
+    texts = [row.get(name) for row in rows]
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"{path}: row {place + 1} must have a string in {name!r}, got {text!r:.60}"
+            )
+    return texts
+
+
+def _negatives(row, names, path, place):
+    found = []
+    for name in names:
+        value = row.get(name)
+        value = [value] if isinstance(value, str) else value
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise ValueError(
+                f"{path}: row {place + 1} must have strings in {name!r}, got {value!r:.60}"
+            )
+        found += value
+    return found
+
+
+def _number(row, name, path, place):
+    try:
+        return float(row[name])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"{path}: row {place + 1} must have a number in {name!r}, got {row.get(name)!r:.60}"
+        ) from None

@@ -1,0 +1,94 @@
+"""Fine-tuning and embedding by command: what a user types, on a model of a few thousand weights."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsim import pretrained
+from jaxsim.__main__ import main
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+def figures(folder):
+    return json.loads((folder / "figures.json").read_text())
+
+
+@pytest.mark.xdist_group("commands")
+@pytest.mark.parametrize(
+    ("columns", "more", "better"),
+    [
+        (("anchor", "positive"), (), "MRR@10"),
+        (("anchor", "positive", "negative"), ("--chunk", 8, "--batch-size", 16), "MRR@10"),
+        (("anchor", "positive", "score"), ("--loss", "cosent"), "spearman"),
+    ],
+)
+def test_train_writes_a_better_model(tiny, table, tmp_path, columns, more, better):
+    out = tmp_path / "out"
+    words = ["train", "--model", tiny, "--pairs", table(*columns), "--out", out, *more]
+    words += ["--epochs", 6, "--rate", 0.01, "--held-out", 0.2]
+    assert run(*words) == 0
+    found = figures(tmp_path / "out.run")
+    assert found["after"][better] > found["before"][better]
+    assert np.isfinite(list(found["after"].values())).all()
+    before, after = pretrained.load(tiny), pretrained.load(out)
+    assert jax.tree.map(np.shape, before.params) == jax.tree.map(np.shape, after.params)
+    assert (tmp_path / "out.run" / "loss.png").exists()
+    # Started again it is finished at once, and the same.
+    first = (out / "model.safetensors").read_bytes()
+    assert run(*words) == 0
+    assert (out / "model.safetensors").read_bytes() == first
+
+
+def test_embed_writes_the_vectors_of_the_model(tiny, table, tmp_path, rows, capsys):
+    out = tmp_path / "vectors.npy"
+    words = ("embed", "--model", tiny, "--corpus", table("anchor"), "--out", out)
+    assert run(*words, "--column", "anchor") == 0
+    model = pretrained.load(tiny)
+    texts = model.tokenize([row["anchor"] for row in rows])
+    expected = jax.jit(model.encode)(model.params, texts)
+    np.testing.assert_allclose(np.load(out), expected, atol=1e-6)
+    assert "80 vectors of 16" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train", "--pairs", "none.jsonl"), "none.jsonl: there is no such file"),
+        (("train", "--pairs", "{negative}"), "no column for the query: looked for query, anchor"),
+        (("train", "--pairs", "{anchor}"), "no column for the document"),
+        (
+            ("train", "--pairs", "{both}", "--score", "stars"),
+            "has no column 'stars', it has anchor",
+        ),
+        (("train", "--pairs", "{both}", "--loss", "cosent"), "cosent needs a score for every pair"),
+        (
+            ("train", "--pairs", "{both}", "--loss", "triple"),
+            "no loss 'triple': there are info_nce",
+        ),
+        (("train", "--pairs", "{both}", "--held-out", 0), "held-out must leave rows"),
+        (("embed", "--corpus", "{anchor}"), "has no column 'text', it has anchor"),
+        (("dance",), "no command 'dance': there are train, embed"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(tiny, table, tmp_path, capsys, words, said):
+    files = {
+        "negative": table("negative", name="n.jsonl"),
+        "anchor": table("anchor", name="a.jsonl"),
+        "both": table("anchor", "positive", name="b.jsonl"),
+    }
+    words = [str(word).format(**files) for word in words]
+    if len(words) > 1:
+        words += ["--model", tiny, "--out", tmp_path / "out.npy"]
+    assert run(*words) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out.npy").exists()
+
+
+def test_help_names_the_commands(capsys):
+    assert run("--help") == 0
+    assert "fine-tunes a model" in capsys.readouterr().out
