@@ -5,6 +5,7 @@ tokenizers when asked.
 from jaxsim.data import augment, negatives
 from jaxsim.data.baskets import Baskets, groceries, imports, retail
 from jaxsim.data.images import Images, cifar10_subset, digits, glyphs, omniglot
+from jaxsim.data.judged import Collection, GradedPairs, retrieval, sts_benchmark
 from jaxsim.data.mixtures import distinct_batches, negative_batches, task_batches
 from jaxsim.data.pipelines import batches
 from jaxsim.data.records import read_records
@@ -39,6 +40,8 @@ from jaxsim.data.words import keep_probability, word2vec_keep_probability
 __all__ = [
     "SPECIAL",
     "Baskets",
+    "Collection",
+    "GradedPairs",
     "Images",
     "array_batches",
     "augment",
@@ -68,8 +71,10 @@ __all__ = [
     "pmi_filter",
     "read_records",
     "retail",
+    "retrieval",
     "save_tokenizer",
     "session_pairs",
+    "sts_benchmark",
     "synthetic_pairs",
     "task_batches",
     "text_tokens",
