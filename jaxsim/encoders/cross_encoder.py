@@ -21,6 +21,9 @@ class ClsCrossEncoder(nn.Module):
 
     The other settings make the classification heads of the families of `jaxsim.pretrained`, which give
     [rows, labels] for more labels than one.
+
+    Both sides together may be padded to more than the transformer's length, as the longest texts of the
+    two may stand in different pairs. A pair with more tokens than that loses its last.
     """
 
     transformer: nn.Module
@@ -37,6 +40,7 @@ class ClsCrossEncoder(nn.Module):
     @nn.compact
     def __call__(self, queries, candidates, *, deterministic=True):
         tokens, where, segments = join(queries, candidates)
+        tokens, where, segments = _closed_up(tokens, where, segments, self.transformer.max_length)
         segments = segments if self.transformer.segments > 1 else None
         if self.place is None:
             states = self.transformer(tokens, where, segments, deterministic=deterministic)
@@ -111,6 +115,14 @@ def join(queries, candidates):
     )
     segments = jnp.arange(tokens.shape[1]) >= queries["tokens"].shape[1]
     return tokens, where, jnp.broadcast_to(segments, tokens.shape).astype(jnp.int32)
+
+
+def _closed_up(tokens, where, segments, length):
+    """Sequences of at most `length`: where they are padded to more, without the padding in between."""
+    if tokens.shape[1] <= length:
+        return tokens, where, segments
+    order = jnp.argsort(~where, axis=1, stable=True)[:, :length]
+    return tuple(jnp.take_along_axis(a, order, axis=1) for a in (tokens, where, segments))
 
 
 def score_lists(score):

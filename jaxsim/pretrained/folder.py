@@ -1,6 +1,5 @@
 """From a folder to a model: sentence-transformers' layout, or a plain one of transformers."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -147,12 +147,6 @@ class CrossEncoderModel(Model):
         Returns: two dicts {"tokens" int32 [pairs, length], "where" bool [pairs, length]}.
         """
         sides = self.tokenizer.pairs(queries, candidates)
-        most = [max((len(row) for row in side), default=1) for side in sides]
-        room = self.module.transformer.max_length
-        if length is None and sum(m + -m % tokenizer.MULTIPLE for m in most) > room:
-            # The longest texts of both sides may stand in different pairs.
-            room = max(room - most[0], most[1])
-            return tokenizer.padded(sides[0], most[0]), tokenizer.padded(sides[1], most[1])
         return tuple(tokenizer.padded(side, length) for side in sides)
 
     def tokenize(self, queries, *, max_length=None, length=None):
