@@ -4,10 +4,12 @@ import re
 import shlex
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from jaxsim import pretrained
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,6 +63,17 @@ def test_the_experiment_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs/smoke/results.json").exists()
     assert (tmp_path / "runs/smoke/recall_vs_budget.png").stat().st_size > 10_000
     assert "at equal budget" in capsys.readouterr().out
+
+
+def test_a_model_is_fine_tuned_by_hand(tiny, rows, tmp_path):
+    sides = ([row[side] for row in rows] for side in ("anchor", "positive"))
+    names = dict(zip(("queries", "documents"), sides, strict=True))
+    names |= {"folder": tiny, "out": tmp_path / "out"}
+    small = PYTHON[3].replace("(32, 64)", "(16,)").replace("(64, 128)", "(16,)")
+    exec(compile(small, "README.md", "exec"), names)
+    trained = pretrained.load(tmp_path / "out").params
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), names["model"].params, trained)
+    assert 0 < max(jax.tree.leaves(moved)) < 1e-2
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))
