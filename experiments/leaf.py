@@ -40,8 +40,8 @@ class Config:
     texts: int = 12_000  # definitions, or docstrings, to learn from beside it
     teachers: tuple[str, ...] = ("linear", "neural", "matryoshka")  # or folder
     teacher_folder: str = ""  # of a pretrained teacher
-    teacher_layers: int = 2
-    teacher_steps: int = 250
+    teacher_layers: int = 1
+    teacher_steps: int = 200
     dim: int = 256  # of the teachers made here
     width: int = 192  # of the student's word vectors and of what its last map starts from
     vocabulary: int = 8000
@@ -167,7 +167,7 @@ def fitted(config, arm, teacher, texts, workdir):
         return DISTANCES.get(arm, losses.embedding_distillation)(vectors, known, **more)
 
     params = teachers.fitted(
-        module, objective, examples, config.length, steps=config.steps,
+        module, objective, examples, dict.fromkeys(examples[0], (config.length,)), steps=config.steps,
         batch=256 if arm == "batch_256" else config.batch, rate=config.rate, seed=config.seed,
         workdir=workdir, label=arm, about=str((arm, config)),
     )  # fmt: skip

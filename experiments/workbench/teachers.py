@@ -13,6 +13,9 @@ import numpy as np
 from jaxsim import data, encoders, losses, pretrained, search, training
 
 
+SHORT = 16  # tokens of the queries that neural teachers learn from
+
+
 class Texts(NamedTuple):
     """What is searched, and what is learnt from: no query that is searched with is among it."""
 
@@ -81,7 +84,8 @@ def neural(config, found, workdir, *, dims=None):
         )
     )  # fmt: skip
     encode = encoders.as_function(module)
-    sides = [tokens(words, side, config.length) for side in zip(*found.labelled, strict=True)]
+    queries, documents = zip(*found.labelled, strict=True)
+    sides = tokens(words, queries, SHORT), tokens(words, documents, config.length)
     examples = [{"q": q, "d": d} for q, d in zip(*sides, strict=True)]
 
     def objective(params, batch, *, key, axis_name):
@@ -93,7 +97,7 @@ def neural(config, found, workdir, *, dims=None):
         return loss(both) if dims is None else losses.matryoshka(loss, dims=dims)(both)
 
     params = fitted(
-        module, objective, examples, config.length, steps=config.teacher_steps, batch=64,
+        module, objective, examples, {"q": (SHORT,), "d": ends(config.length)}, steps=config.teacher_steps, batch=64,
         rate=1e-3, seed=0, workdir=workdir, label="teacher", about=str((config, dims)),
     )  # fmt: skip
     return encoder(encode, params, words, config)
@@ -143,16 +147,23 @@ def encoder(encode, params, words, config):
     )
 
 
-def fitted(module, objective, examples, length, *, steps, batch, rate, seed, workdir, label, about):
+def ends(length):
+    """What documents are padded to: most definitions are short."""
+    return (24, length) if length > 24 else (length,)
+
+
+def fitted(
+    module, objective, examples, buckets, *, steps, batch, rate, seed, workdir, label, about
+):
     """Parameters trained by AdamW with warm-up and linear decay."""
-    some = data.padded([np.ones(2, np.int32)], length)
+    some = data.padded([np.ones(2, np.int32)], 16)
     return training.fit(
         objective,
         jax.jit(module.init)(jax.random.key(seed), some),
         data.batches(
             examples,
             batch_size=batch,
-            buckets=dict.fromkeys(examples[0], (length,)),
+            buckets=buckets,
             seed=seed,
             steps=steps,
         ),
