@@ -1,0 +1,144 @@
+"""Composed batches: no name twice, one task at a time, mined negatives; planned, shared, resumable."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from jaxsim import data
+
+RANDOM = np.random.default_rng(0)
+ROWS = 200
+NAMES = np.concatenate([np.repeat(np.arange(10), 11), 100 + np.arange(90)])  # 10 frequent, 90 alone
+COLUMNS = {"x": RANDOM.normal(size=(ROWS, 2)).astype(np.float32)}
+PAIRS = np.stack([NAMES, RANDOM.permutation(NAMES)], axis=1)
+
+
+def distinct(names=NAMES, **settings):
+    return data.distinct_batches(COLUMNS, names, **{"batch_size": 16, "seed": 0} | settings)
+
+
+def all_of(dataset):
+    return [dataset[place] for place in range(len(dataset))]
+
+
+def test_no_label_comes_twice_in_a_batch():
+    dataset = distinct(epochs=2)
+    assert len(dataset) == 24  # 12 whole batches of 16 in 200 rows, 11 of a name at most
+    for batch in all_of(dataset):
+        assert batch["where"].all()
+        assert len(set(NAMES[batch["ids"]])) == 16
+        np.testing.assert_array_equal(batch["x"], COLUMNS["x"][batch["ids"]])
+    first = np.concatenate([batch["ids"] for batch in all_of(dataset)[:12]])
+    second = np.concatenate([batch["ids"] for batch in all_of(dataset)[12:]])
+    assert len(set(first)) == len(set(second)) == 12 * 16
+    assert (first != second).any()
+
+
+def test_a_name_that_is_too_frequent_waits_in_part():
+    names = np.where(np.arange(ROWS) < 150, 0, np.arange(ROWS))
+    dataset = distinct(names, batch_size=6)
+    assert len(dataset) == 10  # 50 others fill ten batches with five each, the sixth is of name 0
+    for batch in all_of(dataset):
+        assert len(set(names[batch["ids"]])) == 6
+    assert len({i for batch in all_of(dataset) for i in batch["ids"] if i >= 150}) == 50
+
+
+def test_no_text_comes_twice_in_either_column():
+    dataset = distinct(PAIRS)
+    assert len(dataset) == ROWS // 16
+    seen = []
+    for batch in all_of(dataset):
+        own = batch["ids"][batch["where"]]
+        for column in PAIRS[own].T:
+            assert len(set(column)) == len(own)
+        seen += own.tolist()
+    assert len(set(seen)) == len(seen) > 0.97 * 16 * len(dataset)
+
+
+def test_rows_without_a_name_exclude_nothing():
+    batch = distinct(np.full(ROWS, -1), batch_size=200)[0]
+    assert sorted(batch["ids"]) == list(range(ROWS))
+
+
+def tasks(steps=60, seed=0, **shard):
+    sources = {
+        "few": functools.partial(data.array_batches, {"y": np.arange(40)}, batch_size=8, seed=1, **shard),
+        "many": functools.partial(data.array_batches, COLUMNS, batch_size=16, seed=2, **shard),
+    }  # fmt: skip
+    return data.task_batches(sources, {"few": 1, "many": 3}, seed=seed, steps=steps)
+
+
+def test_a_batch_is_of_one_task_and_tasks_come_by_weight():
+    batches = all_of(tasks(steps=400))
+    few = [batch for batch in batches if (batch["task"] == 0).all()]
+    assert all((batch["task"] == 1).all() for batch in batches if "x" in batch)
+    assert all("y" in batch for batch in few)
+    assert 70 < len(few) < 130  # 100 expected, 8.7 one standard deviation
+    first = np.concatenate([batch["ids"] for batch in few[:5]])
+    assert sorted(first) == list(range(40)), "a task's batches are not taken in its own order"
+    with pytest.raises(ValueError, match=r"weights must be for \['few'\], got \['many'\]"):
+        data.task_batches({"few": None}, {"many": 1}, seed=0, steps=1)
+
+
+DOCUMENTS = {"z": np.arange(50).astype(np.float32)[:, None]}
+POSITIVES = np.arange(40)
+NEGATIVES = np.where(RANDOM.random((40, 6)) < 0.6, (POSITIVES[:, None] + 1 + np.arange(6)) % 50, -1)
+NEGATIVES[:, 0] = (POSITIVES + 1) % 50
+
+
+def mined(negatives=NEGATIVES, **settings):
+    settings = {"batch_size": 16, "per_query": 3, "seed": 0} | settings
+    return data.negative_batches({"q": POSITIVES}, DOCUMENTS, POSITIVES, negatives, **settings)
+
+
+def test_a_query_comes_with_its_document_and_its_own_negatives():
+    dataset = mined(epochs=3)
+    assert len(dataset) == 9
+    drawn = set()
+    for batch in all_of(dataset):
+        assert batch["document_ids"].shape == (16, 4)
+        for row in np.flatnonzero(batch["where"]):
+            query = batch["ids"][row]
+            own = batch["document_ids"][row]
+            assert own[0] == POSITIVES[query]
+            known = set(NEGATIVES[query]) - {-1}
+            assert set(own[1:]) <= known
+            assert len(set(own[1:])) == min(3, len(known)), "negatives repeat without need"
+            np.testing.assert_array_equal(batch["documents"]["z"][row, :, 0], own)
+            drawn |= {(query, document) for document in own[1:]}
+        assert (batch["document_ids"][~batch["where"]] == -1).all()
+    assert len(drawn) > 0.9 * (NEGATIVES >= 0).sum(), "the draws do not change over the epochs"
+
+
+@pytest.mark.parametrize("make", [distinct, functools.partial(distinct, PAIRS), tasks, mined])
+def test_batches_go_on_where_they_stood_and_processes_share_them(make):
+    dataset = make(steps=30)
+    iterator = iter(dataset)
+    for _ in range(17):
+        next(iterator)
+    position = iterator.get_state()
+    rest = [batch["ids"].tolist() for batch in iterator]
+    again = iter(make(steps=30))
+    again.set_state(position)
+    assert [batch["ids"].tolist() for batch in again] == rest
+    parts = [make(steps=30, shard=(index, 2)) for index in range(2)]
+    for place in (0, 13, 29):
+        for column in ("ids", "document_ids") if make is mined else ("ids",):
+            both = np.concatenate([part[place][column] for part in parts])
+            np.testing.assert_array_equal(both, dataset[place][column])
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(
+        ValueError, match="batch_size must be at most the 100 distinct names, got 101"
+    ):
+        distinct(batch_size=101)
+    with pytest.raises(ValueError, match=r"names must be \[200, any\]"):
+        distinct(NAMES[:5])
+    with pytest.raises(ValueError, match="negatives has none for query 3: mine more"):
+        mined(np.where(np.arange(40)[:, None] == 3, -1, NEGATIVES))
+    with pytest.raises(ValueError, match="negatives has the positive of query 7 among"):
+        mined(np.where(np.arange(40)[:, None] == 7, 7, NEGATIVES))
+    with pytest.raises(ValueError, match="negatives must be places from -1 to 49 in the documents"):
+        mined(NEGATIVES + 45)
