@@ -2,6 +2,7 @@
 
 from jaxsim.training.checkpoints import Checkpoints, best_of
 from jaxsim.training.chunks import accumulated, chunked, in_precision
+from jaxsim.training.hosts import connect
 from jaxsim.training.loop import fit
 from jaxsim.training.objective import check_objective
 from jaxsim.training.optimisers import (
@@ -36,6 +37,7 @@ __all__ = [
     "check_objective",
     "chunked",
     "clipped",
+    "connect",
     "cosine_warmup_decay",
     "fit",
     "fit_seeds",

@@ -12,10 +12,11 @@ class Compiled:
     Args:
       function: (carry, batch, key) -> anything, jitted.
       say: function of a line of text.
+      ahead: False where jax cannot (pmap over several processes): the first call then compiles.
     """
 
-    def __init__(self, function, say):
-        self.function, self.say = function, say
+    def __init__(self, function, say, ahead=True):
+        self.function, self.say, self.ahead = function, say, ahead
         self.known = {}  # by shapes of the batch
 
     def __call__(self, carry, batch, key):
@@ -23,10 +24,16 @@ class Compiled:
         shapes = structure, tuple((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
         if shapes not in self.known:
             began = time.monotonic()
-            compiled = self.function.lower(carry, batch, key).compile()
-            needs = f"{size(memory_of(compiled))} per device"
-            self.say(f"compiled in {time.monotonic() - began:.1f} s; {needs}")
-            self.known[shapes] = compiled
+            if self.ahead:
+                compiled = self.function.lower(carry, batch, key).compile()
+                needs = f"; {size(memory_of(compiled))} per device"
+                self.known[shapes] = compiled
+            else:
+                found = self.function(carry, batch, key)
+                self.known[shapes], needs = self.function, ""
+            self.say(f"compiled in {time.monotonic() - began:.1f} s{needs}")
+            if not self.ahead:
+                return found
         return self.known[shapes](carry, batch, key)
 
 

@@ -115,7 +115,8 @@ def fit(
         store, start = None, 0
         settings = {
             "fingerprint": fingerprint, "key": guards.key_name(key), "steps": steps,
-            "save_every": save_every, "log_every": log_every, "average": average, "spread": spread,
+            "save_every": save_every, "log_every": log_every, "average": average,
+            "spread": getattr(spread, "func", spread).__name__,
         }  # fmt: skip
         guards.check_agreement(settings | {"params": [a.shape for a in jax.tree.leaves(params)]})
         if workdir is not None:
@@ -183,7 +184,7 @@ class Run(NamedTuple):
                     progress = stack.enter_context(bar(self.steps * rows, self.label, "examples"))
                     progress.skip(start * rows)
                     step = self.way.step(self.objective, self.optimizer, carry, self.average)
-                    step = Compiled(step, progress.say)
+                    step = Compiled(step, progress.say, self.way.ahead)
                 rows = self.way.feed(batch, asked=stop.asked is not None)
                 carry, loss, metrics = step(carry, rows, self.key)
                 # The flag by itself: the carry's own memory goes to the next step.

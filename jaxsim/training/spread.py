@@ -63,7 +63,7 @@ class Pmapped:
     def __init__(self, devices):
         self.several = jax.process_count() > 1
         _check_devices(devices, self.several)
-        self.local = len(devices)
+        self.local, self.ahead = len(devices), not self.several
         self.mesh = Mesh(np.array(devices), (AXIS,))
         self.devices = list(devices)
 
@@ -74,7 +74,7 @@ class Pmapped:
     def place(self, carry):
         """A carry placed as the step returns it: elsewhere, the second step would compile anew."""
         if self.several:
-            return multihost_utils.global_array_to_host_local_array(carry, self._everywhere(), HERE)
+            carry = jax.tree.map(lambda a: a.addressable_data(0) if _is_global(a) else a, carry)
         return jax.device_put(carry, NamedSharding(self.mesh, HERE))
 
     def whole(self, carry):
@@ -109,7 +109,7 @@ class ShardMapped:
     def __init__(self, devices, smallest):
         self.several = jax.process_count() > 1
         _check_devices(devices, self.several)
-        self.local, self.smallest = len(devices), smallest
+        self.local, self.ahead, self.smallest = len(devices), True, smallest
         everywhere = np.array(jax.devices() if self.several else devices)
         self.mesh = Mesh(everywhere, (AXIS,), axis_types=(AxisType.Auto,))
         self.count = len(everywhere)

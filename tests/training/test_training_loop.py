@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import grain
@@ -187,6 +189,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(
         else:
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert same(fit(workdir=tmp_path), unbroken)
+    kept = [p.name for p in (tmp_path / "damaged").iterdir()]
+    assert kept == [f"{steps[-1]}-0"], "what was damaged is moved, not lost"
     assert f"passed over the checkpoint of step {steps[-1]}" in caplog.text
 
 
@@ -196,6 +200,93 @@ def test_another_runs_workdir_is_refused(tmp_path):
         ValueError, match="belongs to another run, with fingerprint 'one', this one has 'two'"
     ):
         fit(steps=3, workdir=tmp_path, fingerprint="two")
+
+
+def test_changed_data_another_key_and_another_optimiser_are_refused(tmp_path):
+    fit(steps=3, workdir=tmp_path)
+    changed = batches().map(lambda b: b | {"x": b["x"] + (b["ids"] == 3)[:, None]})
+    with pytest.raises(ValueError, match="was trained on other data: the first batch has changed"):
+        fit(steps=5, workdir=tmp_path, batches=changed)
+    with pytest.raises(ValueError, match="belongs to another run, with another key"):
+        fit(steps=5, workdir=tmp_path, key=jax.random.key(1))
+    with pytest.raises(ValueError, match=r"holds another tree than this run's: it has .*count"):
+        fit(steps=5, workdir=tmp_path, optimizer=optax.sgd(0.1))
+    assert (tmp_path / "checkpoints" / "3").exists()
+
+
+def test_the_best_checkpoint_stays_beside_the_last_and_the_average_is_what_counts(tmp_path):
+    def validate(params):
+        return {"recall": -abs(float(params["w"][0]) - 0.9)}
+
+    def best(figures):
+        return figures["recall"]
+
+    settings = {
+        "workdir": tmp_path, "validate": validate, "best": best, "save_every": 4, "keep": 1,
+        "average": 0.5, "optimizer": optax.adam(2e-2),
+    }  # fmt: skip
+    last = fit(**settings)
+    assert same(fit(**settings), last)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    figures = {line["step"]: line["recall"] for line in lines if "recall" in line}
+    assert sorted(figures) == list(range(4, 41, 4))
+    top = max(figures, key=figures.get)
+    assert top < 40
+    saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
+    assert saved == [top, 40]
+    step, params, found = training.best_of(tmp_path, PARAMS, best=best)
+    assert (step, found) == (top, {"recall": figures[top]})
+    assert validate(params)["recall"] == figures[top]
+    with pytest.raises(ValueError, match="best needs validate="):
+        fit(best=best)
+
+
+def test_what_a_person_reads(tmp_path, caplog, monkeypatch):
+    written = []
+
+    class Writer:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def add_scalar(self, name, value, step):
+            written.append((self.folder, name, step))
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "tensorboardX", types.SimpleNamespace(SummaryWriter=Writer))
+    with caplog.at_level("INFO", logger="jaxsim"):
+        fit(workdir=tmp_path / "run", report=training.tensorboard(tmp_path / "board"))
+    assert (str(tmp_path / "board"), "loss", 40) in written
+    assert (tmp_path / "run" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    lines = [r.getMessage() for r in caplog.records if "compiled in" in r.getMessage()]
+    assert len(lines) == 1, "one shape, one compilation"
+    assert re.fullmatch(r"training: compiled in \d+\.\d s; \d+(\.\d)? k?B per device", lines[0])
+    ends = [r.getMessage() for r in caplog.records if "640 of 640 examples" in r.getMessage()]
+    assert re.search(r"loss [\d.]+  bias", ends[0])
+
+
+def test_a_writer_that_is_not_installed_says_what_to_do(monkeypatch):
+    for name, make in (
+        ("tensorboardX", lambda: training.tensorboard("x")),
+        ("wandb", lambda: training.weights_and_biases(project="x")),
+    ):
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(ImportError, match=f"needs {name}: pip install"):
+            make()
+
+
+def test_an_object_stores_log_is_written_whole(tmp_path, monkeypatch):
+    from jaxsim.training import journal
+
+    monkeypatch.setattr(journal, "is_local", lambda path: False)
+    log = journal.Journal(tmp_path, 0, None)
+    log.write(1, {"loss": 1.0})
+    assert not (tmp_path / "metrics.jsonl").exists()
+    log.flush()
+    log.write(2, {"loss": 0.5})
+    log.close("run")
+    assert [line["step"] for line in journal.read(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_ids_and_a_checkpoint(tmp_path):
@@ -211,13 +302,9 @@ def test_a_loss_that_is_not_finite_stops_with_step_ids_and_a_checkpoint(tmp_path
         fit(workdir=tmp_path, batches=dataset)
     assert str(ids) in str(caught.value)
     assert "saved as step 9" in str(caught.value)
-    store = training.Checkpoints(tmp_path / "checkpoints")
     good = fit(steps=9)
-    like = {"params": good}
-    del like
     saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
     assert saved[-1] == 9
-    store.close()
     assert same(fit(steps=9, workdir=tmp_path), good)
 
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 from jax.sharding import AxisType, PartitionSpec
 
-from jaxsim import losses, training
+from jaxsim import losses
 from jaxsim.numerics import mean
 from jaxsim.training.objective import check_objective
 from jaxsim.training.step import Carry, make_step
@@ -194,24 +194,3 @@ def test_a_scan_with_a_constant_start_is_no_refusal(caplog):
 
     check(scanned)
     assert "could not check that the loss is global" in caplog.text
-
-
-def test_schedules_rise_and_fall():
-    linear = training.linear_warmup_decay(2.0, steps=100, warmup=0.1)
-    cosine = training.cosine_warmup_decay(2.0, steps=100, warmup=0.1)
-    for schedule in (linear, cosine):
-        np.testing.assert_allclose([schedule(0), schedule(10), schedule(100)], [0, 2, 0], atol=1e-6)
-    np.testing.assert_allclose(linear(55), 1.0, atol=1e-6)
-    np.testing.assert_allclose(cosine(55), 1.0, atol=1e-6)
-    assert linear(5) == pytest.approx(1.0)
-
-
-def test_adamw_decays_matrices_alone_and_clips():
-    optimizer = training.adamw(0.1, weight_decay=0.5, clip=1.0)
-    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
-    nothing = jax.tree.map(jnp.zeros_like, params)
-    updates, _ = optimizer.update(nothing, optimizer.init(params), params)
-    np.testing.assert_allclose(updates["kernel"], -0.05, rtol=1e-6)
-    np.testing.assert_allclose(updates["bias"], 0)
-    with pytest.raises(ValueError, match="clip must be > 0, got 0"):
-        training.adamw(0.1, clip=0)
