@@ -7,6 +7,9 @@ import sys
 COMMANDS = {
     "train": "fine-tunes a model on pairs, triplets or graded pairs of a file",
     "embed": "writes the vectors of a text column",
+    "index": "encodes a corpus once, for search",
+    "search": "finds the nearest texts of a corpus, reranks them under a budget",
+    "evaluate": "scores a run against judgements",
 }
 
 

@@ -13,7 +13,7 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import pytest
-from small_model import rows, tiny  # noqa: F401
+from small_model import rows, tiny, tiny_cross  # noqa: F401
 
 
 @pytest.fixture

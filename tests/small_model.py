@@ -50,6 +50,26 @@ def tiny(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_cross(tiny, tmp_path_factory):
+    """The same as a cross-encoder: a pooler and a head of one label."""
+    from safetensors.numpy import save_file
+
+    folder = tmp_path_factory.mktemp("tiny_cross")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((tiny / name).read_bytes())
+    config = json.loads((tiny / "config.json").read_text())
+    config |= {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    random = np.random.default_rng(2)
+    tensors = {f"bert.{name}": array for name, array in weights(config).items()}
+    for name, rows in (("bert.pooler.dense", DIM), ("classifier", 1)):
+        tensors[f"{name}.weight"] = np.float32(random.normal(size=(rows, DIM)))
+        tensors[f"{name}.bias"] = np.zeros(rows, np.float32)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 def weights(config):
     """Random tensors by their names in BERT's files."""
     random = np.random.default_rng(0)

@@ -72,7 +72,7 @@ def test_embed_writes_the_vectors_of_the_model(tiny, table, tmp_path, rows, caps
         ),
         (("train", "--pairs", "{both}", "--held-out", 0), "held-out must leave rows"),
         (("embed", "--corpus", "{anchor}"), "has no column 'text', it has anchor"),
-        (("dance",), "no command 'dance': there are train, embed"),
+        (("dance",), "no command 'dance': there are train, embed, index"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(tiny, table, tmp_path, capsys, words, said):

@@ -1,0 +1,107 @@
+"""A corpus indexed, searched, reranked and scored by command, on models of a few thousand weights."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsim import pretrained, storage
+from jaxsim.__main__ import main
+from jaxsim.commands.evaluate import figures
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+@pytest.fixture
+def corpus(tmp_path, rows):
+    path = tmp_path / "docs.jsonl"
+    lines = (json.dumps({"_id": f"d{i}", "text": row["positive"]}) for i, row in enumerate(rows))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def vectors_of(tiny, texts):
+    model = pretrained.load(tiny)
+    found = np.asarray(jax.jit(model.encode)(model.params, model.tokenize(texts)))
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+@pytest.mark.xdist_group("commands")
+def test_search_finds_what_the_model_says(tiny, table, corpus, rows, tmp_path, capsys):
+    both = "--model", tiny, "--corpus", corpus
+    assert run("index", *both) == 0
+    assert "80 texts, vectors of 16" in capsys.readouterr().out
+    queries = [row["anchor"] for row in rows]
+    scores = vectors_of(tiny, queries) @ vectors_of(tiny, [row["positive"] for row in rows]).T
+    words = *both, "--queries", table("anchor"), "--query-column", "anchor", "--k", 5
+    assert run("search", *words, "--run", tmp_path / "found.trec") == 0
+    found = storage.load_run(tmp_path / "found.trec")
+    for place, row in enumerate(scores):
+        best = np.sort(row)[::-1][:5]
+        np.testing.assert_allclose([score for _, score in found[str(place)]], best, atol=2e-6)
+        assert row[int(found[str(place)][0][0][1:])] == pytest.approx(best[0], abs=2e-6)
+    capsys.readouterr()
+    assert run("search", *both, "red", "green", "blue", "--k", 2) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "red green blue"
+    assert len(told) == 3
+
+
+@pytest.mark.xdist_group("commands")
+def test_a_cross_encoder_reranks_within_its_budget(tiny, tiny_cross, table, corpus, rows, tmp_path):
+    words = ["--model", tiny, "--corpus", corpus, "--queries", table("anchor")]
+    words += ["--query-column", "anchor", "--k", 80, "--run"]
+    assert run("search", *words, tmp_path / "all.trec") == 0
+    words[words.index(80)] = 3
+    more = "--reranker", tiny_cross, "--budget", 9
+    assert run("search", *words, tmp_path / "reranked.trec", *more) == 0
+    first, found = (storage.load_run(tmp_path / f"{n}.trec") for n in ("all", "reranked"))
+    model = pretrained.load(tiny_cross)
+    score = jax.jit(model.score)
+    for place in range(0, 80, 20):
+        near = [document for document, _ in first[str(place)][:9]]
+        texts = [rows[int(document[1:])]["positive"] for document in near]
+        pairs = model.tokenize_pairs([rows[place]["anchor"]] * 9, texts, length=16)
+        exact = dict(zip(near, np.asarray(score(model.params, *pairs)), strict=True))
+        wanted = sorted(exact.values(), reverse=True)[:3]
+        np.testing.assert_allclose([s for _, s in found[str(place)]], wanted, atol=1e-5)
+        assert {document for document, _ in found[str(place)]} <= set(near)
+
+
+def test_evaluate_by_hand(tmp_path, capsys):
+    (tmp_path / "run").write_text("q1 Q0 a 1 3 t\nq1 Q0 b 2 2 t\nq2 Q0 c 1 1 t\n")
+    (tmp_path / "qrels").write_text("q1 0 b 2\nq1 0 c 1\nq2 0 c 1\nq3 0 a 1\nq4 0 a 0\n")
+    words = "evaluate", "--run", tmp_path / "run", "--qrels", tmp_path / "qrels", "--k", 2
+    assert run(*words, "--out", tmp_path / "figures.json") == 0
+    found = json.loads((tmp_path / "figures.json").read_text())
+    discount = 1 / np.log2(3)
+    expected = {
+        "queries": 3,
+        "nDCG@2": (2 * discount / (2 + discount) + 1 + 0) / 3,
+        "recall@2": (0.5 + 1 + 0) / 3,
+        "precision@2": (0.5 + 0.5 + 0) / 3,
+        "MAP": (0.5 / 2 + 1 + 0) / 3,
+        "MRR": (0.5 + 1 + 0) / 3,
+    }
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert "nDCG@2" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="must name a relevant document"):
+        figures({}, {"q": {"a": 0}}, 2)
+
+
+def test_what_does_not_fit_is_one_sentence(tiny, tiny_cross, corpus, tmp_path, capsys):
+    both = "--model", tiny, "--corpus", corpus
+    assert run("index", *both) == 0
+    assert run("search", *both, "red", "--document-prompt", "none") == 2
+    assert "index.json: is of another prompt, None, wanted 'none'" in capsys.readouterr().err
+    assert run("search", *both, "red", "--reranker", tiny) == 2
+    assert "is no cross-encoder" in capsys.readouterr().err
+    assert run("search", *both, "red", "--reranker", tiny_cross, "--budget", 3) == 2
+    assert "budget must be at least k=10, got 3" in capsys.readouterr().err
+    assert run("search", *both, "red", "--id", "key") == 2
+    assert "has no column 'key', it has _id, text" in capsys.readouterr().err
+    assert run("evaluate", "--run", tmp_path / "none", "--qrels", tmp_path / "none") == 2
+    assert "no such file" in capsys.readouterr().err
