@@ -37,11 +37,11 @@ class Config:
     seed: int = 0
     arms: tuple[str, ...] = ()  # which arms to run; all unless told
     data: str = "cranfield"  # a collection of JAXSIM_DATA, docstrings, or docstrings-small
-    texts: int = 12_000  # definitions, or docstrings, to learn from beside it
+    texts: int = 6000  # definitions, or docstrings, to learn from beside it
     teachers: tuple[str, ...] = ("linear", "neural", "matryoshka")  # or folder
     teacher_folder: str = ""  # of a pretrained teacher
     teacher_layers: int = 1
-    teacher_steps: int = 200
+    teacher_steps: int = 150
     dim: int = 256  # of the teachers made here
     width: int = 192  # of the student's word vectors and of what its last map starts from
     vocabulary: int = 8000
@@ -104,7 +104,7 @@ def prepare(config: Config, workdir: Path):
     found = teachers.texts(config.data, config.texts, config.seed)
     made, facts = {}, {"texts to learn from": len(found.train_documents) + len(found.train_queries)}
     for name in config.teachers:
-        made[name] = teachers.TEACHERS[name](config, found, workdir / name)
+        made[name] = teachers.remembered(teachers.TEACHERS[name](config, found, workdir / name))
         spectrum = np.linalg.eigvalsh(np.cov(made[name](found.train_documents).T))[::-1]
         facts[f"{name}: tail beyond the width"] = float(
             spectrum[config.width :].sum() / spectrum.sum()

@@ -12,7 +12,6 @@ import numpy as np
 
 from jaxsim import data, encoders, losses, pretrained, search, training
 
-
 SHORT = 16  # tokens of the queries that neural teachers learn from
 
 
@@ -113,6 +112,19 @@ def folder(config, found, workdir):
     return lambda some: unit_rows(
         search.encode_corpus(model.encode, model.params, model.tokens, some, label="teacher")
     )
+
+
+def remembered(encode):
+    """The same with a memory: all arms ask for the same texts."""
+    known = {}
+
+    def encode_once(some):
+        key = tuple(some)
+        if key not in known:
+            known[key] = encode(some)
+        return known[key]
+
+    return encode_once
 
 
 TEACHERS = {
