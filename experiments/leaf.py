@@ -59,7 +59,9 @@ PRESETS = {
         arms=("squared", "scores"), data="docstrings-small", texts=200, teachers=("linear",), dim=32,
         width=16, vocabulary=400, length=32, steps=30, batch=16,
     ),
-    "cpu": Config(arms=("squared", "l2", "scores", "info_nce", "ridge")),
+    "cpu": Config(
+        arms=("squared", "scores", "info_nce", "ridge"), teachers=("linear", "neural"), steps=1000
+    ),
     "full": Config(steps=3000, texts=20_000, teacher_steps=1500, teacher_layers=4),
     "gpu": Config(
         teachers=("folder",), dim=384, width=384, steps=30_000, texts=100_000, length=128, rate=1e-3
