@@ -75,7 +75,7 @@ sys.path[:0] = [{root!r}, {tests!r}]
 import conftest
 import test_training_loop as loop
 import signal, os
-workdir, kind = sys.argv[1:]
+workdir, kind, at = sys.argv[1:]
 seen = iter(range(10**9))
 def watched(params, batch, *, key, axis_name):
     return loop.objective(params, batch, key=key, axis_name=axis_name)
@@ -84,7 +84,7 @@ class Killing:
     def __init__(self): self.inner = iter(loop.batches())
     def __iter__(self): return self
     def __next__(self):
-        if self.get_state()["next_index"] == 25:
+        if self.get_state()["next_index"] == int(at):
             os.kill(os.getpid(), getattr(signal, kind))
         return next(self.inner)
     def get_state(self): return self.inner.get_state()
@@ -94,11 +94,11 @@ print("finished")
 """
 
 
-def run_killed(workdir, kind):
+def run_killed(workdir, kind, at):
     script = SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"))
     script = script.replace("sys.path[:0] = [", f"sys.path[:0] = [{str(Path(__file__).parent)!r}, ")
     return subprocess.run(
-        [sys.executable, "-c", script, str(workdir), kind],
+        [sys.executable, "-c", script, str(workdir), kind, str(at)],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -107,13 +107,14 @@ def run_killed(workdir, kind):
     )
 
 
-def test_a_run_killed_by_sigkill_ends_bitwise_like_an_unbroken_one(unbroken, tmp_path):
-    killed = run_killed(tmp_path, "SIGKILL")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert "finished" not in killed.stdout
+def test_a_run_killed_three_times_ends_bitwise_like_an_unbroken_one(unbroken, tmp_path):
+    """Before any checkpoint, between two, and as a step is asked for right after one was begun."""
+    for at in (5, 18, 28):
+        killed = run_killed(tmp_path, "SIGKILL", at)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert "finished" not in killed.stdout
     saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
-    assert saved, "the kill came before any checkpoint"
-    assert 7 <= saved[-1] < 40
+    assert 7 <= saved[-1] <= 28
     used = []
 
     class Watched:
@@ -141,7 +142,7 @@ def test_a_run_killed_by_sigkill_ends_bitwise_like_an_unbroken_one(unbroken, tmp
 
 
 def test_sigterm_saves_and_exits_with_zero(unbroken, tmp_path):
-    ended = run_killed(tmp_path, "SIGTERM")
+    ended = run_killed(tmp_path, "SIGTERM", 25)
     assert ended.returncode == 0, ended.stderr
     assert "finished" not in ended.stdout
     saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
