@@ -1,4 +1,7 @@
-"""The same curve on Python 3.12 with the newest JAX. Slow, for it installs: JAXSIM_NEWEST=1 asks for it."""
+"""The same curve on Python 3.12 with the newest JAX. Slow, for it installs.
+
+JAXSIM_NEWEST=1 asks for it, or JAXSIM_NEWEST=/path/to/python3.12.
+"""
 
 import os
 import shutil
@@ -12,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def interpreter():
     """A Python 3.12 that starts, or None."""
-    found = shutil.which("python3.12")
+    asked = os.environ["JAXSIM_NEWEST"]
+    found = shutil.which(asked if "/" in asked else "python3.12")
     if found is None:
         return None
     done = subprocess.run([found, "-c", "import venv"], capture_output=True, check=False)
