@@ -148,7 +148,8 @@ def best_of(workdir, params, *, best):
     if step is None:
         raise FileNotFoundError(f"{folder}: there is no checkpoint with figures")
     tree = manager.restore(step, args=ocp.args.Composite(tree=ocp.args.StandardRestore()))["tree"]
-    found = tree.get("average") or tree["params"]
+    average = tree.get("average")
+    found = tree["params"] if average is None else average
     figures = manager.metrics(step)
     manager.close()
     leaves, structure = jax.tree.flatten(params)
