@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxsim.encoders.attention import attention
 from jaxsim.encoders.positions import View, rotated
 
 DENSE = ("query", "key", "value", "attention_out", "feed_forward_in", "feed_forward_out")
@@ -103,7 +104,7 @@ class Block(nn.Module):
         if view.told is not None:
             query, key = rotated(query, view.asking), rotated(key, view.told)
         bias = None if view.bias is None else view.bias.astype(self.dtype)
-        mixed = jax.nn.dot_product_attention(query, key, value, bias=bias, mask=view.mask)
+        mixed = attention(query, key, value, mask=view.mask, bias=bias)
         return self._dense("attention_out", mixed.reshape(*mixed.shape[:2], heads * each), dim)
 
     def _feed_forward(self, x):
