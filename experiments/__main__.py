@@ -23,6 +23,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from experiments import report, runner
+from jaxsim import training
 from jaxsim.data.sources import cache_folder
 
 
@@ -52,6 +53,7 @@ def main(arguments=None):
     arms = options.config.arms or tuple(module.ARMS)
     if unknown := set(arms) - set(module.ARMS):
         return fail(f"no arm {sorted(unknown)[0]!r} of {slug}: there are {', '.join(module.ARMS)}")
+    training.connect()  # several hosts: docs/clusters.md
     keep_compiled()
     logging.basicConfig(level=logging.WARNING, handlers=[RichHandler(show_path=False)])
     logging.getLogger("jaxsim").setLevel(logging.INFO)

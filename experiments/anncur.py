@@ -8,13 +8,17 @@ line is the query, the body below it the item, test packages unseen in training;
 links SemCor's words in context to WordNet's glosses, from JAXSIM_DATA.
 Predicts: top-k recall of annCUR above both rerank arms for k of 50 and 100, over all budgets.
 
-The cross-encoder itself is the truth. Every arm is charged for every distinct call; annCUR's split
-of the budget, cutoff, ridge and centring are chosen on held-out anchor queries, which are scored
-anyway. Both encoders are trained from scratch on the same pairs, with the same layers.
+The cross-encoder itself is the truth. Every arm is charged for every distinct call; what an arm leaves
+open (annCUR's split of the budget, cutoff, centring, ridges) is chosen on held-out anchor queries, which
+are scored anyway. Both encoders are trained from scratch on the same pairs, with the same layers.
+
+The follow-ups are arms too: ADACUR (2305.02996) and AXN (2405.03651), and the paper's baselines on
+scores of items with items. `maxsim` puts late interaction of a pretrained encoder's tokens in the place
+of the cross-encoder, where that encoder itself retrieves so well that the claim need not hold.
 """
 
 import dataclasses
-import logging
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,17 +27,15 @@ import numpy as np
 
 from experiments import pictures as pictures_
 from experiments import runner
-from experiments.workbench import text
+from experiments.workbench import maxsim, text
 from jaxsim import data, evaluation, search, similarity
-
-LOG = logging.getLogger("jaxsim.experiments")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     seed: int = 0
     arms: tuple[str, ...] = ()  # which arms to run; all unless told
-    data: str = "docstrings"  # docstrings, docstrings-small, or entities (needs JAXSIM_DATA)
+    data: str = "docstrings"  # docstrings, docstrings-small; with JAXSIM_DATA entities, maxsim
     items: int = 2000  # items to search among
     anchor_queries: int = 120  # queries that the index is built from, per draw (k_q)
     held_out_queries: int = 40  # more of them, to choose annCUR's settings on
@@ -61,10 +63,16 @@ class Config:
     cross_batch: int = 32
     cross_rate: float = 1e-3
     training_queries: int = 100_000  # at most
+    axn_items: int = 100  # items per anchor query in the sparse block that AXN factorises
+    item_anchors: int = 250  # items that all items are scored with, for fixitem and itemcur
+    tokens: int = 28  # of a text, in maxsim
+    model: str = ""  # in maxsim, the folder of all-MiniLM-L6-v2 where its package is not there
 
 
+CLAIM = ("anncur", "anncur_qr", "rerank_dual", "rerank_tfidf", "rerank_item_mean")
 PRESETS = {
     "smoke": Config(
+        arms=(*CLAIM, "adacur", "axn"),
         data="docstrings-small",
         items=150,
         anchor_queries=24,
@@ -86,7 +94,16 @@ PRESETS = {
         cross_steps=8,
         cross_batch=16,
     ),
-    "cpu": Config(),
+    "cpu": Config(arms=CLAIM),
+    "maxsim": Config(
+        data="maxsim",
+        items=5000,
+        anchor_queries=500,
+        held_out_queries=100,
+        test_queries=200,
+        draws=1,
+        budgets=(50, 100, 200),
+    ),
     "gpu": Config(
         data="entities",
         items=40_000,
@@ -110,116 +127,117 @@ PRESETS = {
         cross_rate=2e-4,
     ),
 }
+# Anchor items of the annCUR arms: (key, anchor scores, count) -> int [count].
+ANCHORS = {
+    "anncur": lambda key, scores, count: search.uniform(key, scores.shape[1], count),
+    "anncur_qr": lambda key, scores, count: search.pivoted_qr(scores, count),
+    "anncur_leverage": search.leverage,
+    "anncur_deim": lambda key, scores, count: search.deim(scores, count),
+    "anncur_kmeans": search.kmeans,
+}
+# Settings of the arms in rounds; "dual" starts from the dual encoder's best.
+ROUNDS = {
+    "adacur_2": {"rounds": 2},
+    "adacur": {"rounds": 5},
+    "adacur_softmax": {"rounds": 5, "temperature": 0.3},
+    "adacur_dual": {"rounds": 5, "dual": True},
+    "axn_dual": {"rounds": 5, "dual": True, "epochs": 0},
+    "axn": {"rounds": 5, "dual": True, "epochs": 50},
+}
 ARMS = {
     "anncur": "uniform anchor items, the paper's method",
     "anncur_qr": "anchor items by pivoted QR of the anchor queries' scores",
+    "anncur_leverage": "anchor items drawn by leverage scores",
+    "anncur_deim": "anchor items by DEIM",
+    "anncur_kmeans": "anchor items nearest to the centres of clusters",
+    "adacur_2": "ADACUR, 2 rounds from a uniform start",
+    "adacur": "ADACUR, 5 rounds from a uniform start",
+    "adacur_softmax": "ADACUR, 5 rounds, items sampled from the softmax of the estimates",
+    "adacur_dual": "ADACUR, 5 rounds from the dual encoder's best",
+    "axn_dual": "AXN, 5 rounds on the dual encoder's item vectors and a bias",
+    "axn": "AXN, 5 rounds on factors of a sparse block of the anchor queries' scores",
+    "fixitem": "items and queries by their scores with fixed items (maxsim only)",
+    "itemcur": "annCUR with fixed items in the place of anchor queries (maxsim only)",
     "rerank_dual": "the dual encoder retrieves, the cross-encoder reranks",
     "rerank_tfidf": "TF-IDF retrieves, the cross-encoder reranks",
     "rerank_item_mean": "items in the order of their mean score over the anchor queries",
 }
 BASELINES = ("rerank_dual", "rerank_tfidf", "rerank_item_mean")
+RIDGES = (1e-2, 3e-2, 1e-1, 3e-1)  # tried on held-out queries
 
 
 class Shared(NamedTuple):
     """What the arms share: all scores of the cross-encoder that are ever looked at."""
 
-    corpus: text.Corpus  # of the test side
-    anchor_scores: np.ndarray  # [pool of anchor queries, items]
-    test_scores: np.ndarray  # [test queries, items]: the truth
-    dual_scores: np.ndarray  # [test queries, items] by the dual encoder
-    tests: np.ndarray  # which queries of the corpus are test queries
+    corpus: text.Corpus  # its queries: the pool of anchor queries, then the test queries
+    scores: np.ndarray  # [queries, items]: of the pool the index, of the tests the truth
+    query_vectors: np.ndarray  # [queries, dim], unit, of the dual encoder
+    item_vectors: np.ndarray  # [items, dim]
+    item_scores: tuple | None  # (scores of all items with fixed ones [items, fixed], which)
     facts: dict
+
+
+class Side(NamedTuple):
+    """Some queries, and a scorer that looks their scores up."""
+
+    scores: np.ndarray
+    vectors: np.ndarray
+
+    def scorer(self, rows, items):
+        return self.scores[rows, items]
 
 
 def fingerprint(config):
     """Of the data: what the training and the test side hold."""
-    return data.fingerprint([[*c.queries[:50], *c.items] for c in corpora(config)])
-
-
-def corpora(config):
-    """(training, test)."""
-    queries = config.anchor_queries + config.held_out_queries + config.test_queries
-    if config.data == "entities":
-        return (
-            text.entities("train", queries=config.training_queries, items=0, seed=0),
-            text.entities("test", queries=queries, items=config.items, seed=0),
-        )
-    known = {"docstrings": "all", "docstrings-small": "small"}
-    if config.data not in known:
-        raise ValueError(f"data must be one of {(*known, 'entities')}, got {config.data!r}")
-    train, test = (text.docstrings(s, config=known[config.data]) for s in ("train", "test"))
-    if len(test.items) < config.items:
-        raise ValueError(f"items must be at most {len(test.items)}, got {config.items}")
-    kept = slice(config.items)
-    return train, text.Corpus(test.queries[kept], test.items[kept], test.gold[kept])
+    if config.data == "maxsim":
+        queries = config.anchor_queries + config.held_out_queries + config.test_queries
+        sides = [maxsim.captions(items=config.items, queries=queries, seed=0)]
+    else:
+        sides = text.corpora(config)
+    return data.fingerprint([[*c.queries[:50], *c.items] for c in sides])
 
 
 def prepare(config: Config, workdir: Path):
-    """Both encoders, and the cross-encoder's scores of anchor and test queries with all items."""
-    train, test = corpora(config)
-    tokenizer = text.tokenizer(train, workdir / "tokenizer.json", vocabulary=config.vocabulary)
-    queries, items = text.tokenized(train, tokenizer, config)
-    dual = text.dual_encoder(queries, items, train.gold, config, workdir / "dual_encoder")
-    mined = text.hard_negatives(dual, queries, items, train.gold, count=config.mined)
-    cross = text.cross_encoder(queries, items, train.gold, mined, config, workdir / "cross_encoder")
-
-    queries, items = text.tokenized(test, tokenizer, config)
-    random = np.random.default_rng(config.seed)
+    """The cross-encoder's scores of anchor and test queries with all items, and the dual encoder's vectors."""
+    source = maxsim if config.data == "maxsim" else text
+    corpus, scores, *vectors, item_scores = (*source.scored(config, workdir), None)[:5]
+    vectors = [v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12) for v in vectors]
     pool = config.anchor_queries + config.held_out_queries
-    chosen = random.permutation(len(queries))[: pool + config.test_queries]
-    tests = chosen[pool:]
-    half = config.query_length // 2
-    scorer = search.scorer(
-        cross.function,
-        cross.params,
-        data.padded([queries[i] for i in chosen], config.query_length),
-        data.padded(items, config.item_length),
-        query_buckets=(half, config.query_length),
-        item_buckets=(config.item_length,),  # nearly all items are cut
-    )
-    # The anchor queries' rows are the index; the test queries' rows are the truth, and no arm sees
-    # more of them than it pays for.
-    scores = search.anchor_scores(
-        scorer,
-        len(chosen),
-        len(items),
-        path=workdir / "scores",
-        fingerprint=text.parameters_fingerprint(cross.params),
-        label="scoring pairs",
-    )
-    anchor_scores, test_scores = scores[:pool], scores[pool:]
-    vectors = [text.embedded(dual, data.padded(t)) for t in ([queries[i] for i in tests], items)]
-    dual_scores = np.asarray(similarity.cosine(*vectors))
-    gold = np.arange(len(items)) == test.gold[tests][:, None]
-    singular = np.linalg.svd(anchor_scores - anchor_scores.mean(), compute_uv=False)
+    centred = scores[:pool] - scores[:pool].mean()
+    squares = np.cumsum(np.linalg.svd(centred, compute_uv=False) ** 2)
     facts = {
-        "items": len(items),
-        "MRR of the cross-encoder": float(evaluation.score_reciprocal_rank(test_scores, gold)),
-        "MRR of the dual encoder": float(evaluation.score_reciprocal_rank(dual_scores, gold)),
-        "standard deviation of the scores": float(test_scores.std()),
-        "rank for 99 % of the centred squares": int(
-            np.searchsorted(np.cumsum(singular**2) / np.sum(singular**2), 0.99) + 1
-        ),
-    }
-    return Shared(test, anchor_scores, test_scores, dual_scores, tests, facts)
+        "items": len(corpus.items),
+        "standard deviation of the scores": float(scores[pool:].std()),
+        "rank for 99 % of the centred squares": int(np.searchsorted(squares, 0.99 * squares[-1]) + 1),
+    }  # fmt: skip
+    if config.data != "maxsim":
+        gold = np.arange(len(corpus.items)) == corpus.gold[pool:, None]
+        dual = np.asarray(similarity.dot(vectors[0][pool:], vectors[1]))
+        for name, side in (("cross", scores[pool:]), ("dual ", dual)):
+            value = float(evaluation.score_reciprocal_rank(side, gold))
+            facts[f"MRR of the {name.strip()}{'-' if name == 'cross' else ' '}encoder"] = value
+    return Shared(corpus, scores, *vectors, item_scores, facts)
 
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm: top-k recall per draw and test query, for every budget and k."""
+    pool = config.anchor_queries + config.held_out_queries
+    tests = Side(shared.scores[pool:], shared.query_vectors[pool:])
     found = {}  # (budget, k): recall [draws, queries]
     for draw in range(config.draws):
         key = jax.random.fold_in(jax.random.key(config.seed), draw)
-        order = np.asarray(jax.random.permutation(key, len(shared.anchor_scores)))
-        rows = shared.anchor_scores[order]
-        anchors, held_out = rows[: config.anchor_queries], rows[config.anchor_queries :]
+        order = np.asarray(jax.random.permutation(key, pool))
+        anchors, held_out = (
+            Side(shared.scores[rows], shared.query_vectors[rows])
+            for rows in (order[: config.anchor_queries], order[config.anchor_queries :])
+        )
+        prepared = method(config, arm, shared, anchors, key)
         for budget in config.budgets:
-            answers = searched(config, arm, shared, anchors, held_out, key, budget)
+            answers = chosen(config, prepared, held_out, tests, budget)
             for k, answer in answers.items():
                 if answer.calls.max() > budget:
                     raise ValueError(f"{arm} made {answer.calls.max()} calls of budget={budget}")
-                values, _ = evaluation.top_k_recall(
-                    shared.test_scores, answer.ids, k, reduce_fn=None
-                )
+                values, _ = evaluation.top_k_recall(tests.scores, answer.ids, k, reduce_fn=None)
                 found.setdefault((budget, k), []).append(np.asarray(values))
     return [
         {"k": k, "budget": budget, "recall": np.stack(draws)}
@@ -227,42 +245,95 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     ]
 
 
-def searched(config, arm, shared, anchors, held_out, key, budget):
-    """{k: what an arm finds under a budget}; the scorer looks up what was scored for the truth."""
-    most, queries = max(config.ks), len(shared.tests)
-
-    def scorer(rows, items):
-        return shared.test_scores[rows, items]
-
-    if arm in BASELINES:
-        first = {
-            "rerank_dual": lambda: shared.dual_scores,
-            "rerank_tfidf": lambda: text.tfidf_scores(
-                [shared.corpus.queries[i] for i in shared.tests], shared.corpus.items
-            ),
-            "rerank_item_mean": lambda: np.tile(anchors.mean(axis=0), (queries, 1)),
-        }[arm]()
-        return dict.fromkeys(config.ks, search.rerank(first, scorer, k=most, budget=budget))
-
-    def anchor_items(count):
-        if arm == "anncur_qr":
-            return search.pivoted_qr(anchors, count)
-        return search.uniform(key, anchors.shape[1], count)
-
-    settings, _ = search.tune_anncur(
-        anchors, held_out, anchor_items, ks=config.ks, budget=budget, shares=config.shares
-    )
-    answers = {}
-    for chosen in set(settings.values()):
-        index = search.cur_index(
-            anchors,
-            anchor_items(chosen.anchors),
-            rtol=chosen.rtol,
-            ridge=chosen.ridge,
-            center=chosen.center,
+def chosen(config, prepared, held_out, tests, budget):
+    """{k: what an arm finds}, with the settings that find most for the held-out queries."""
+    settings, find = prepared
+    options = settings(budget)
+    best = dict.fromkeys(config.ks, options[0])
+    if len(options) > 1:
+        best, _ = search.best_settings(
+            options, lambda o: find(o, held_out, budget), held_out.scores, ks=config.ks
         )
-        answers[chosen] = search.anncur(index, scorer, queries, k=most, budget=budget)
-    return {k: answers[chosen] for k, chosen in settings.items()}
+    answers = {option: find(option, tests, budget) for option in dict.fromkeys(best.values())}
+    return {k: answers[option] for k, option in best.items()}
+
+
+def method(config, arm, shared, anchors, key):
+    """An arm as (budget -> settings to choose from, (setting, side, budget) -> what it finds)."""
+    most = max(config.ks)
+    if arm in BASELINES:
+
+        def first_stage(side):
+            if arm == "rerank_item_mean":
+                return np.tile(anchors.scores.mean(axis=0), (len(side.scores), 1))
+            if arm == "rerank_dual":
+                return similarity.dot(side.vectors, shared.item_vectors)
+            tests = shared.corpus.queries[-len(side.scores) :]
+            return text.tfidf_scores(tests, shared.corpus.items)
+
+        return lambda budget: [None], lambda _, side, budget: search.rerank(
+            first_stage(side), side.scorer, k=most, budget=budget
+        )
+    if arm in ROUNDS:
+        return in_rounds(config, arm, shared, anchors, key)
+    if arm in ANCHORS:
+        order = functools.cache(functools.partial(ANCHORS[arm], key, anchors.scores))
+        build = functools.partial(search.cur_index, anchors.scores)
+    else:
+        if shared.item_scores is None:
+            raise ValueError(
+                f"{arm} needs scores of items with items, which data={config.data!r} lacks"
+            )
+        item_scores, fixed = shared.item_scores
+
+        def order(count):
+            if arm == "fixitem":
+                return np.arange(min(count, len(fixed)))
+            return search.uniform(key, len(item_scores), count)
+
+        def build(items, **settings):
+            if arm == "fixitem":
+                return search.fixed_items_index(item_scores[:, items], fixed[items])
+            return search.item_cur_index(item_scores, items, **settings)
+
+    @functools.cache
+    def index(count, rtol, ridge, center):
+        return build(order(count), rtol=rtol, ridge=ridge, center=center)
+
+    def find(setting, side, budget):
+        found = index(*dataclasses.astuple(setting))
+        return search.anncur(found, side.scorer, len(side.scores), k=most, budget=budget)
+
+    return functools.partial(search.cur_settings, shares=config.shares), find
+
+
+def in_rounds(config, arm, shared, anchors, key):
+    """`method` for ADACUR and AXN."""
+    settings = dict(ROUNDS[arm])
+    dual, epochs = settings.pop("dual", False), settings.pop("epochs", None)
+    factors = None
+    if epochs is None:
+        basis = search.row_basis(anchors.scores)
+    else:  # a sparse block of what the anchor queries' rows hold; nothing else of them is looked at
+        near = search.exact(
+            anchors.vectors, shared.item_vectors, min(config.axn_items, config.items)
+        )[1]
+        entries = search.drawn_entries(near, anchors.scorer)
+        factors = search.factorise(*entries, anchors.vectors, shared.item_vectors, epochs=epochs)
+        basis = search.factor_basis(factors.items)
+
+    def find(ridge, side, budget):
+        first = prior = None
+        if dual:
+            first = np.asarray(search.exact(side.vectors, shared.item_vectors, budget)[1])
+        if factors is not None:
+            prior = search.factor_queries(factors, side.vectors)
+        return search.adaptive(
+            basis, side.scorer, len(side.scores), k=max(config.ks), budget=budget, key=key,
+            first=first, prior=prior, ridge=ridge, **settings,
+        )  # fmt: skip
+
+    return lambda budget: list(RIDGES), find
 
 
 def claim(rows):

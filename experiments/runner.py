@@ -15,6 +15,8 @@ to train all seeds at once
     run_seeds(config, arm, seeds, shared, workdir) -> rows that name their seed; `shared` is a tuple,
                                   one for each seed
 
+On several hosts each process runs the same arms, and training is spread over all of them.
+
 A row is a dict: integers and strings are keys (k, budget), floats are figures, arrays
 [..., examples] are figures per example, of which the row's figure is the mean and which give paired
 intervals. The runner adds the arm and the seed.
@@ -29,6 +31,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from rich.console import Console
 
 from experiments import identity
@@ -104,6 +107,8 @@ def run(module, config, *, preset, seeds, workdir, command="", console=None):
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": {**times, "this run": round(time.monotonic() - started, 1)},
     }
+    if jax.process_index() > 0:  # the first host writes and tells
+        return results
     for name, figure in module.pictures(rows).items():
         picture = workdir / f"{name}.png"
         figure.savefig(picture.with_suffix(".part.png"), dpi=120)
@@ -129,7 +134,7 @@ class Sweep:
 
     def rows(self, seeds):
         """All rows of some seeds, from their files where these are there."""
-        missing = {arm: [s for s in seeds if not self._file(arm, s).exists()] for arm in self.arms}
+        missing = self._missing(seeds)
         shared = {
             seed: self._prepared(seed) for seed in seeds if any(seed in m for m in missing.values())
         }
@@ -146,6 +151,16 @@ class Sweep:
             for arm in self.arms
             for row in json.loads(self._file(arm, seed).read_text())
         ]
+
+    def _missing(self, seeds):
+        """{arm: the seeds whose rows are not there}; several hosts go by what the first one sees."""
+        there = np.array([[self._file(arm, s).exists() for s in seeds] for arm in self.arms])
+        if jax.process_count() > 1:
+            there = multihost_utils.broadcast_one_to_all(there)
+        return {
+            arm: [s for s, found in zip(seeds, row, strict=True) if not found]
+            for arm, row in zip(self.arms, there, strict=True)
+        }
 
     def _prepared(self, seed):
         self.progress.note(f"seed {seed}: preparing")

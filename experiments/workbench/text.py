@@ -68,6 +68,72 @@ def entities(split, *, queries, items, seed):
     )
 
 
+def corpora(config):
+    """(training, test) of the data that a config names, the test side with as many items as it wants.
+
+    Raises: ValueError for unknown data or too many items; FileNotFoundError without JAXSIM_DATA.
+    """
+    queries = config.anchor_queries + config.held_out_queries + config.test_queries
+    if config.data == "entities":
+        return (
+            entities("train", queries=config.training_queries, items=0, seed=0),
+            entities("test", queries=queries, items=config.items, seed=0),
+        )
+    known = {"docstrings": "all", "docstrings-small": "small"}
+    if config.data not in known:
+        raise ValueError(
+            f"data must be one of {(*known, 'entities', 'maxsim')}, got {config.data!r}"
+        )
+    train, test = (docstrings(split, config=known[config.data]) for split in ("train", "test"))
+    if len(test.items) < config.items:
+        raise ValueError(f"items must be at most {len(test.items)}, got {config.items}")
+    kept = slice(config.items)
+    return train, Corpus(test.queries[kept], test.items[kept], test.gold[kept])
+
+
+def scored(config, workdir):
+    """Both encoders trained, and the cross-encoder's scores of some test queries with all items.
+
+    Args:
+      config: what `dual_encoder` and `cross_encoder` take, data, items, and how many anchor_queries,
+        held_out_queries and test_queries are drawn, in this order.
+      workdir: for the checkpoints and the scores; a killed run goes on.
+
+    Returns: (corpus of the drawn queries, scores [queries, items], the dual encoder's vectors of the
+    queries and of the items).
+    """
+    train, test = corpora(config)
+    words = tokenizer(train, workdir / "tokenizer.json", vocabulary=config.vocabulary)
+    queries, items = tokenized(train, words, config)
+    dual = dual_encoder(queries, items, train.gold, config, workdir / "dual_encoder")
+    mined = hard_negatives(dual, queries, items, train.gold, count=config.mined)
+    cross = cross_encoder(queries, items, train.gold, mined, config, workdir / "cross_encoder")
+
+    queries, items = tokenized(test, words, config)
+    count = config.anchor_queries + config.held_out_queries + config.test_queries
+    chosen = np.random.default_rng(config.seed).permutation(len(queries))[:count]
+    drawn = data.padded([queries[i] for i in chosen], config.query_length)
+    padded_items = data.padded(items, config.item_length)
+    scorer = search.scorer(
+        cross.function,
+        cross.params,
+        drawn,
+        padded_items,
+        query_buckets=(config.query_length // 2, config.query_length),
+        item_buckets=(config.item_length,),  # nearly all items are cut
+    )
+    scores = search.anchor_scores(
+        scorer,
+        len(chosen),
+        len(items),
+        path=workdir / "scores",
+        fingerprint=parameters_fingerprint(cross.params),
+        label="scoring pairs",
+    )
+    corpus = Corpus([test.queries[i] for i in chosen], test.items, test.gold[chosen])
+    return corpus, scores, *(embedded(dual, side) for side in (drawn, padded_items))
+
+
 def tokenizer(corpus, path, *, vocabulary):
     """A WordPiece tokenizer of a corpus' own words, from its file where that is there."""
     if not path.exists():
