@@ -100,11 +100,13 @@ def blocked_top_k(scores_of, references, k, *, block, where=None, exclude=None):
     block = min(max(block, k), count)
     blocks = -(-count // block)
 
+    def cut(array, first):  # a slice at a traced place is a copy, which a single block must not cost
+        return array if blocks == 1 else jax.lax.dynamic_slice_in_dim(array, first, block)
+
     def of_block(start):
         # The last block starts early instead of being padded; what it repeats is masked.
         first = jnp.minimum(start, count - block)
-        some = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, block), references)
-        scores = scores_of(some)
+        scores = scores_of(jax.tree.map(lambda a: cut(a, first), references))
         if exclude is not None:
             places = exclude - first
             places = jnp.where((places < 0) | (places >= block), block, places)
@@ -114,7 +116,7 @@ def blocked_top_k(scores_of, references, k, *, block, where=None, exclude=None):
         if blocks > 1:
             kept = jnp.arange(block, dtype=jnp.int32) >= start - first
         if where is not None:
-            inside = jax.lax.dynamic_slice_in_dim(jnp.asarray(where), first, block)
+            inside = cut(jnp.asarray(where), first)
             kept = inside if kept is None else kept & inside
         best, ids = top_k(scores, k, where=kept)
         return best, jnp.where(best == -jnp.inf, -1, ids + first)

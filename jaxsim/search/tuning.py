@@ -1,4 +1,4 @@
-"""Choosing annCUR's settings on held-out anchor queries, whose rows are complete: no call is paid."""
+"""Choosing a search's settings on held-out anchor queries, whose rows are complete: no call is paid."""
 
 import dataclasses
 import itertools
@@ -11,6 +11,8 @@ from jaxsim.numerics import checks
 from jaxsim.search.budgeted import anncur
 from jaxsim.search.cur import cur_index, global_mean, item_means
 
+REGULARISATIONS = ((1e-2, 0.0), (5e-2, 0.0), (0.0, 1e-2), (0.0, 5e-2))  # (rtol, ridge)
+
 
 @dataclasses.dataclass(frozen=True)
 class CurSettings:
@@ -22,6 +24,50 @@ class CurSettings:
     center: Callable | None
 
 
+def best_settings(candidates, find, held_out_scores, *, ks):
+    """Of some settings those that find most, for each k.
+
+    Args:
+      candidates: settings, of any kind.
+      find: setting -> `Found` for the held-out queries, at least max(ks) items.
+      held_out_scores: [h, n], complete rows of anchor queries, never of test queries.
+      ks: the k to choose for.
+
+    Returns: ({k: setting}, {k: its recall on the held-out queries}). Of equal recalls the first wins.
+    """
+    best = {k: (None, -1.0) for k in ks}
+    for candidate in candidates:
+        found = find(candidate)
+        for k in ks:
+            recall = float(top_k_recall(held_out_scores, found.ids, k))
+            if recall > best[k][1]:
+                best[k] = candidate, recall
+    return {k: v[0] for k, v in best.items()}, {k: v[1] for k, v in best.items()}
+
+
+def cur_settings(
+    budget,
+    *,
+    shares=(0.3, 0.5, 0.7),
+    regularisations=REGULARISATIONS,
+    centers=(global_mean, item_means),
+):
+    """What to try for annCUR at a budget: every combination, as a list of `CurSettings`.
+
+    Args:
+      budget: calls per query, at least 2.
+      shares: parts of the budget that go to anchor items.
+      regularisations: pairs (rtol, ridge).
+      centers: offsets, as `cur_index` takes them.
+    """
+    checks.whole("budget", budget, 2)
+    return [
+        CurSettings(min(max(round(share * budget), 1), budget - 1), rtol, ridge, center)
+        for share in shares
+        for (rtol, ridge), center in itertools.product(regularisations, centers)
+    ]
+
+
 def tune_anncur(
     anchor_scores,
     held_out_scores,
@@ -30,7 +76,7 @@ def tune_anncur(
     ks,
     budget,
     shares=(0.3, 0.5, 0.7),
-    regularisations=((1e-2, 0.0), (5e-2, 0.0), (0.0, 1e-2), (0.0, 5e-2)),
+    regularisations=REGULARISATIONS,
     centers=(global_mean, item_means),
 ):
     """The best settings for each k at one budget, by top-k recall on held-out anchor queries.
@@ -52,19 +98,17 @@ def tune_anncur(
     held_out = np.asarray(held_out_scores)
     checks.shaped("anchor_scores", anchor_scores, (None, None))
     checks.shaped("held_out_scores", held_out, (None, np.shape(anchor_scores)[1]))
-    checks.whole("budget", budget, 2)
     budget = min(budget, held_out.shape[1])
-    best = {k: (None, -1.0) for k in ks}
-    for share in shares:
-        count = min(max(round(share * budget), 1), budget - 1)
-        items = anchor_items(count)
-        for (rtol, ridge), center in itertools.product(regularisations, centers):
-            index = cur_index(anchor_scores, items, rtol=rtol, ridge=ridge, center=center)
-            found = anncur(
-                index, lambda q, i: held_out[q, i], len(held_out), k=max(ks), budget=budget
-            )
-            for k in ks:
-                recall = float(top_k_recall(held_out, found.ids, k))
-                if recall > best[k][1]:
-                    best[k] = CurSettings(count, rtol, ridge, center), recall
-    return {k: v[0] for k, v in best.items()}, {k: v[1] for k, v in best.items()}
+
+    def find(settings):
+        index = cur_index(
+            anchor_scores,
+            anchor_items(settings.anchors),
+            rtol=settings.rtol,
+            ridge=settings.ridge,
+            center=settings.center,
+        )
+        return anncur(index, lambda q, i: held_out[q, i], len(held_out), k=max(ks), budget=budget)
+
+    options = cur_settings(budget, shares=shares, regularisations=regularisations, centers=centers)
+    return best_settings(options, find, held_out, ks=ks)

@@ -10,12 +10,21 @@ from jaxsim.storage.atomic import (
 )
 from jaxsim.storage.progress import bar
 from jaxsim.storage.tiles import fill
+from jaxsim.storage.trec import load_qrels, load_run, ranking_arrays, save_qrels, save_run
+from jaxsim.storage.vectors import load_vectors, save_vectors
 
 __all__ = [
     "bar",
     "fill",
     "load_arrays",
+    "load_qrels",
+    "load_run",
+    "load_vectors",
+    "ranking_arrays",
     "save_arrays",
+    "save_qrels",
+    "save_run",
+    "save_vectors",
     "write_bytes",
     "write_folder",
     "write_json",
