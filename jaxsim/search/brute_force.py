@@ -207,6 +207,12 @@ def _placed(items, where, some, size, mesh):
         if padding:
             numpy = np if isinstance(leaf, np.ndarray) else jnp
             leaf = numpy.pad(leaf, [(0, padding)] + [(0, 0)] * (leaf.ndim - 1))
+        if (
+            isinstance(leaf, jax.Array)
+            and leaf.devices() == set(mesh.devices.flat)
+            and mesh.size == 1
+        ):
+            return leaf  # to give it another sharding would be a copy
         return jax.device_put(np.asarray(leaf) if isinstance(leaf, np.memmap) else leaf, sharding)
 
     return jax.tree.map(put, items), None if kept is None else jax.device_put(kept, sharding)

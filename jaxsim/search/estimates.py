@@ -48,7 +48,8 @@ def next_items(
             fresh = [jax.lax.dynamic_slice_in_dim(a, begin, new) for a in (columns, values, here)]
             factor = regression.appended(factor, *fresh, prior, ridge, known, begin)
             w = regression.weights(factor, prior, ridge, None if known is None else columns)
-            estimates = jnp.matmul(w, vectors.T, precision="highest") + offsets
+            estimates = jnp.matmul(w, vectors.T, precision="highest")
+            estimates = jax.lax.optimization_barrier(estimates) + offsets  # as in `offset_dot`
             real = base + jnp.arange(local) < count
             if temperature is not None:
                 estimates = _perturbed(estimates, real, base, number)
