@@ -100,7 +100,9 @@ def blocked_top_k(scores_of, references, k, *, block, where=None, exclude=None):
     block = min(max(block, k), count)
     blocks = -(-count // block)
 
-    def cut(array, first):  # a slice at a traced place is a copy, which a single block must not cost
+    def cut(
+        array, first
+    ):  # a slice at a traced place is a copy, which a single block must not cost
         return array if blocks == 1 else jax.lax.dynamic_slice_in_dim(array, first, block)
 
     def of_block(start):
