@@ -104,6 +104,7 @@ def peak_mib():
 
 
 def given(name, batch, dim):
+    """What a loss takes: pairs, or examples with labels."""
     return (pairs if name == "info_nce" else examples)(batch, dim)
 
 

@@ -58,6 +58,7 @@ def vectors(options):
 
 
 def exact_ours(options):
+    """Our exact search, in this process."""
     import jax
 
     from jaxsim import search
@@ -67,6 +68,7 @@ def exact_ours(options):
 
 
 def exact_faiss(options):
+    """FAISS's flat index, in this process."""
     import faiss
 
     faiss.omp_set_num_threads(os.cpu_count())
@@ -77,6 +79,7 @@ def exact_faiss(options):
 
 
 def exact_torch(options):
+    """A product and a top-k in torch, in this process."""
     import torch
 
     torch.set_num_threads(os.cpu_count())
@@ -122,6 +125,7 @@ def score_block(options):
 
 
 def index_ours(options):
+    """Our CUR index, in this process."""
     from jaxsim import search
 
     scores, row, anchors = score_block(options)
@@ -136,6 +140,7 @@ def index_ours(options):
 
 
 def index_numpy(options):
+    """The same by NumPy's pseudo-inverse, in this process."""
     scores, row, anchors = score_block(options)
 
     def build():
@@ -212,6 +217,7 @@ def apart(options, side):
 
 
 def shape(options):
+    """The sizes of a work, in words."""
     if options.work == "exact":
         return f"{options.items} x {options.dim}, {options.queries} queries, k {options.k}"
     if options.work == "query":
@@ -258,6 +264,7 @@ def shown(rows):
 
 
 def parsed():
+    """The options."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.search", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

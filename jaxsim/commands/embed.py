@@ -10,6 +10,7 @@ import hashlib
 
 from jaxsim import data, pretrained, search
 from jaxsim.commands.columns import column_of
+from jaxsim.commands.corpora import weights_name
 
 
 def main(arguments):
@@ -30,7 +31,7 @@ def main(arguments):
     texts = column_of(data.read_records(options.corpus), options.corpus, options.column)
     model = pretrained.load(options.model, download=options.download, max_length=options.max_length)
     digest = hashlib.sha256("\0".join(texts).encode())
-    digest.update(repr((options.model, options.prompt, model.max_length)).encode())
+    digest.update(repr((weights_name(model), options.prompt, model.max_length)).encode())
     vectors = search.encode_corpus(
         model.encode,
         model.params,

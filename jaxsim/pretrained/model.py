@@ -95,8 +95,16 @@ class TextModel(Model):
           texts: a list of strings.
           prompt: text that goes before each; None is the model's default, often none.
           prompt_name: one of `prompts` in place of it.
+
+        Raises: ValueError for a prompt whose tokens the model does not pool: that takes `tokenize`.
         """
-        return self.tokenizer.tokens(texts, prompt=self._prompt(prompt, prompt_name))
+        prompt = self._prompt(prompt, prompt_name)
+        if prompt and not self.pool_prompt:
+            raise ValueError(
+                f"prompt {prompt!r} is read and not pooled by this model, which ids alone cannot say: "
+                "use tokenize"
+            )
+        return self.tokenizer.tokens(texts, prompt=prompt)
 
     def tokenize(self, texts, *, prompt=None, prompt_name=None, length=None):
         """What `encode` takes: {"tokens" int32 [rows, length], "where" bool [rows, length]}.

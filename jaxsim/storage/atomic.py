@@ -20,7 +20,7 @@ ALIGNMENT = 64
 
 def write_bytes(path, data):
     """Writes a file aside and renames it: a reader sees the old one or the whole new one."""
-    with _aside(path) as file:
+    with write_aside(path) as file:
         file.write(data)
 
 
@@ -85,7 +85,7 @@ def save_arrays(path, arrays, *, kind, version, meta=None):
     }
     line = json.dumps(header).encode()
     line += b" " * (-(len(line) + 1) % ALIGNMENT) + b"\n"
-    with _aside(path) as file:
+    with write_aside(path) as file:
         file.write(line)
         for piece in _pieces(arrays):
             file.write(piece)
@@ -170,7 +170,8 @@ def _dtype(name):
 
 
 @contextlib.contextmanager
-def _aside(path):
+def write_aside(path):
+    """A binary file to fill, which takes its name only when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsim.storage.atomic import _aside
+from jaxsim.storage.atomic import write_aside
 
 ROWS = 2**14  # rows of parquet written at once
 
@@ -33,7 +33,7 @@ def save_vectors(path, vectors, ids=None):
             raise ValueError(
                 "ids have no place in .npy: take .parquet, or keep them in another file"
             )
-        with _aside(path) as file:
+        with write_aside(path) as file:
             np.lib.format.write_array(file, np.ascontiguousarray(vectors), allow_pickle=False)
         return
     _parquet(path)
@@ -46,7 +46,7 @@ def save_vectors(path, vectors, ids=None):
     kind = pa.int64() if np.issubdtype(ids.dtype, np.integer) else pa.string()
     width = vectors.shape[1]
     schema = pa.schema([("id", kind), ("vector", pa.list_(pa.float32(), width))])
-    with _aside(path) as file, parquet.ParquetWriter(file, schema) as writer:
+    with write_aside(path) as file, parquet.ParquetWriter(file, schema) as writer:
         for start in range(0, len(vectors), ROWS):
             some = slice(start, start + ROWS)
             flat = pa.array(np.asarray(vectors[some], np.float32).ravel())

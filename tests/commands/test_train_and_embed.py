@@ -53,6 +53,11 @@ def test_embed_writes_the_vectors_of_the_model(tiny, table, tmp_path, rows, caps
     expected = jax.jit(model.encode)(model.params, texts)
     np.testing.assert_allclose(np.load(out), expected, atol=1e-6)
     assert "80 vectors of 16" in capsys.readouterr().out
+    # Other weights at the same place are another model: their vectors are not those of the file.
+    folder = model.replace(params=jax.tree.map(lambda a: 2 * a, model.params)).save(tmp_path / "m")
+    other = ["embed", "--model", folder, "--corpus", table("anchor"), "--column", "anchor"]
+    assert run(*other, "--out", out) == 2
+    assert "vectors.npy: was written with fingerprint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
