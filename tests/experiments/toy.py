@@ -20,7 +20,7 @@ class Config:
     data: str = "a"  # what the fingerprint is of
 
 
-PRESETS = {"smoke": Config(), "slow": Config(pause=0.05)}
+PRESETS = {"smoke": Config(), "slow": Config(pause=0.1)}
 ARMS = {"good": "one better", "plain": "as it is", "bad": "one worse"}
 SHIFT = {"good": 1.0, "plain": 0.0, "bad": -1.0}
 
