@@ -20,16 +20,15 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_
 from experiments import runner
 from experiments.workbench import images
-from jaxsim import analysis, data, evaluation, losses, similarity
+from jaxsim import analysis, data, evaluation, losses
 from jaxsim.data import augment
-from jaxsim.numerics import masked, unit
+from jaxsim.numerics import unit
 
 LOG = logging.getLogger("jaxsim.experiments")
 
@@ -133,21 +132,12 @@ class Shared(NamedTuple):
 
 def fingerprint(config):
     """Of the data: all images."""
-    return images.fingerprint(*everything(config.data))
-
-
-@functools.cache
-def everything(name):
-    """(train, test)"""
-    sources = {"digits": data.digits, "cifar10": data.cifar10_subset}
-    if name not in sources:
-        raise ValueError(f"data must be one of {', '.join(sources)}, got {name!r}")
-    return tuple(sources[name](split) for split in ("train", "test"))
+    return images.fingerprint(*images.train_and_test(config.data))
 
 
 def prepare(config: Config, workdir: Path):
     """The images, the network's start and its bank."""
-    train, test = everything(config.data)
+    train, test = images.train_and_test(config.data)
     module = images.network(config)
     params = images.initial(module, train.images, config.seed)
     start = images.Model(module, params)
@@ -184,7 +174,15 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
         model, bank = fitted(config, arm, temperature, shared, workdir / name)
         figures = images.looked_at(
             config, model, shared.train, shared.test, neighbours=config.neighbours
-        ) | concentration(config, arm, temperature, model, bank, shared)
+        ) | images.concentration(
+            config,
+            model,
+            bank,
+            shared.train,
+            miner_of(arm, config, len(bank)),
+            temperature=temperature,
+            classmates=arm != "oracle",
+        )
         if figures["uniformity"] < 0.01:
             LOG.warning("%s at temperature %s collapsed to a point", arm, name)
         rows.append({"temperature": name, **figures})
@@ -234,30 +232,6 @@ def fitted(config, arm, temperature, shared, workdir):
         label=arm if temperature is None else f"{arm}, temperature {temperature:g}",
     )
     return images.Model(module, params), np.asarray(state["bank"])
-
-
-def concentration(config, arm, temperature, model, bank, shared):
-    """Where the loss's gradient goes among the bank, on some training images at the end."""
-    chosen = np.arange(0, len(bank), max(1, len(bank) // 512))
-    views = images.viewed(config, model, shared.train.images, chosen, jax.random.key(config.seed))
-    own, labels = chosen[:, None] == np.arange(len(bank)), shared.train.labels
-    others = own | (labels[chosen, None] != labels) if arm == "oracle" else np.ones_like(own)
-    # Without a softmax every negative that is kept has the same share.
-    t = 1e6 if temperature is None else temperature
-
-    @jax.jit
-    def figures(views, bank, own, others, t):
-        scores = similarity.cosine(views, bank)
-        _, rivals = miner_of(arm, config, len(bank))(scores, own, others)
-        where = own | rivals
-        entropy = analysis.ratio_entropy(scores, own, temperature=t, where=where)
-        missed = 1 - masked.sum(masked.softmax(scores / t, where) * own, own)
-        return {
-            "entropy of the ratios": entropy.mean(),
-            "1 - P of the positive": missed.mean(),
-        }
-
-    return {n: float(v) for n, v in figures(views, bank, own, others, t).items()}
 
 
 def claim(rows):

@@ -145,39 +145,12 @@ class Shared(NamedTuple):
 
 def fingerprint(config):
     """Of the data: all images."""
-    return images.fingerprint(*everything(config))
-
-
-@functools.cache
-def everything(config):
-    """(to train and tune on, to test on); the same images where a seed draws the classes."""
-    if config.data in ("digits", "glyphs"):
-        return (data.digits() if config.data == "digits" else data.glyphs(size=config.size),)
-    if config.data == "omniglot":
-        return tuple(data.omniglot(split, size=config.size) for split in ("train", "test"))
-    raise ValueError(f"data must be glyphs, digits or omniglot, got {config.data!r}")
-
-
-def parts(config):
-    """(train, validation, test): no class is in two of them; what is held out is drawn by the seed."""
-    random = np.random.default_rng(config.seed)
-    known, *unseen = everything(dataclasses.replace(config, seed=0, arms=()))
-    names = random.permutation(np.unique(known.groups))
-    if not unseen:
-        tested, names = np.split(names, [config.test_classes])
-        unseen = [known.of(np.isin(known.groups, tested))]
-    tuned, taught = np.split(names, [config.validation_groups])
-    train, validation = (known.of(np.isin(known.groups, some)) for some in (taught, tuned))
-    tested = random.permutation(np.unique(unseen[0].labels))[: config.test_classes or None]
-    rows = np.concatenate(
-        [np.flatnonzero(unseen[0].labels == one)[: config.per_test_class] for one in tested]
-    )
-    return train, validation, unseen[0].of(rows)
+    return images.fingerprint(*images.all_classes(config))
 
 
 def prepare(config: Config, workdir: Path):
     """The parts and the network's start; how well the untrained network does, as a floor."""
-    train, validation, test = parts(config)
+    train, validation, test = images.unseen_classes(config)
     module = images.network(config)
     params = images.initial(module, train.images, config.seed)
     embeddings, _ = images.embedded(images.Model(module, params), test.images)

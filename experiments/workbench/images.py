@@ -3,6 +3,7 @@
 The configs of the experiments that use this have the fields that its functions name.
 """
 
+import dataclasses
 import functools
 import hashlib
 from typing import NamedTuple
@@ -12,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxsim import analysis, encoders, evaluation, similarity, training
+from jaxsim import analysis, data, encoders, evaluation, similarity, training
 from jaxsim.data import augment
+from jaxsim.numerics import masked
 
 # What a label stands: a letter stays a letter when it moves or turns a little, a photograph when cropped.
 VIEWS = {
@@ -27,6 +29,42 @@ VIEWS = {
         augment.greyscale(chance=0.2),
     ),
 }
+
+
+@functools.cache
+def train_and_test(name):
+    """(train, test) of digits or cifar10, as `Images`."""
+    sources = {"digits": data.digits, "cifar10": data.cifar10_subset}
+    if name not in sources:
+        raise ValueError(f"data must be one of {', '.join(sources)}, got {name!r}")
+    return tuple(sources[name](split) for split in ("train", "test"))
+
+
+@functools.cache
+def all_classes(config):
+    """(to train and tune on, to test on); the same images where a seed draws the classes."""
+    if config.data in ("digits", "glyphs"):
+        return (data.digits() if config.data == "digits" else data.glyphs(size=config.size),)
+    if config.data == "omniglot":
+        return tuple(data.omniglot(split, size=config.size) for split in ("train", "test"))
+    raise ValueError(f"data must be glyphs, digits or omniglot, got {config.data!r}")
+
+
+def unseen_classes(config):
+    """(train, validation, test): no class is in two of them; what is held out is drawn by the seed."""
+    random = np.random.default_rng(config.seed)
+    known, *unseen = all_classes(dataclasses.replace(config, seed=0, arms=()))
+    names = random.permutation(np.unique(known.groups))
+    if not unseen:
+        tested, names = np.split(names, [config.test_classes])
+        unseen = [known.of(np.isin(known.groups, tested))]
+    tuned, taught = np.split(names, [config.validation_groups])
+    train, validation = (known.of(np.isin(known.groups, some)) for some in (taught, tuned))
+    tested = random.permutation(np.unique(unseen[0].labels))[: config.test_classes or None]
+    rows = np.concatenate(
+        [np.flatnonzero(unseen[0].labels == one)[: config.per_test_class] for one in tested]
+    )
+    return train, validation, unseen[0].of(rows)
 
 
 class Model(NamedTuple):
@@ -141,6 +179,41 @@ def geometry(embeddings, labels, one, other):
         "positive similarity": apart.positive,
         "local gap": apart.gap,
     }
+
+
+def concentration(config, model, bank, train, miner, *, temperature, classmates):
+    """Where a loss's gradient goes among a bank of all training images, seen from some of them.
+
+    Args:
+      config: its data and seed choose the views.
+      model: `Model`.
+      bank: [training images, dim].
+      train: `Images`.
+      miner: which pairs the loss keeps.
+      temperature: of its softmax; None where it has none: every negative kept has the same share.
+      classmates: whether images of the same class are among the negatives.
+
+    Returns: figures.
+    """
+    chosen = np.arange(0, len(bank), max(1, len(bank) // 512))
+    views = viewed(config, model, train.images, chosen, jax.random.key(config.seed))
+    own = chosen[:, None] == np.arange(len(bank))
+    others = np.ones_like(own) if classmates else own | (train.labels[chosen, None] != train.labels)
+    t = 1e6 if temperature is None else temperature
+
+    @jax.jit
+    def figures(views, bank, own, others, t):
+        scores = similarity.cosine(views, bank)
+        _, rivals = miner(scores, own, others)
+        where = own | rivals
+        entropy = analysis.ratio_entropy(scores, own, temperature=t, where=where)
+        missed = 1 - masked.sum(masked.softmax(scores / t, where) * own, own)
+        return {
+            "entropy of the ratios": entropy.mean(),
+            "1 - P of the positive": missed.mean(),
+        }
+
+    return {n: float(v) for n, v in figures(views, bank, own, others, t).items()}
 
 
 def fingerprint(*sets):
