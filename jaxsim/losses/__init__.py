@@ -4,6 +4,13 @@ A pairwise loss is its rule on rows of scores, lifted by `over_labels` or `over_
 """
 
 from jaxsim.losses.average_precision import fast_ap, histogram, smooth_ap, smooth_ap_with_self
+from jaxsim.losses.classes import (
+    binary_cross_entropy,
+    cross_entropy,
+    denoising,
+    pair_classification,
+    pair_features,
+)
 from jaxsim.losses.codiemb import codiemb_retrieval, codiemb_sts
 from jaxsim.losses.compose import (
     geometric_dims,
@@ -48,6 +55,12 @@ from jaxsim.losses.distillation import (
     similarity_distillation,
 )
 from jaxsim.losses.focal import focal_mean, focal_weights, full_focal_mean
+from jaxsim.losses.given import (
+    contrastive_tension,
+    given_triplet,
+    online_contrastive,
+    paired_contrastive,
+)
 from jaxsim.losses.guided import guided_info_nce, relatively_guided_info_nce
 from jaxsim.losses.hard_and_simple import (
     hard_contrastive,
@@ -59,6 +72,11 @@ from jaxsim.losses.hardness import (
     hard_negative_hardness_info_nce,
     hardness_info_nce,
     in_batch_hardness_info_nce,
+)
+from jaxsim.losses.lambda_weights import (
+    lambda_rank_weights,
+    ndcg_loss_2_weights,
+    ndcg_loss_2pp_weights,
 )
 from jaxsim.losses.layers import (
     adaptive_layers,
@@ -78,6 +96,14 @@ from jaxsim.losses.lifted import (
     lifted_structure,
 )
 from jaxsim.losses.lifting import over_labels, over_pairs
+from jaxsim.losses.list_pairs import (
+    ndcg_loss_1,
+    pairwise_hinge,
+    pairwise_mse,
+    pairwise_soft_zero_one,
+    unique_softmax,
+)
+from jaxsim.losses.list_places import adr_mse, halving_places, p_list_mle
 from jaxsim.losses.lists import lambda_loss, list_mle, list_net, rank_net, unime_v2_rerank
 from jaxsim.losses.logits import (
     binary_logit,
@@ -89,6 +115,7 @@ from jaxsim.losses.logits import (
     score_mse,
 )
 from jaxsim.losses.margins import arcface, cosface, normalized_softmax, sphereface
+from jaxsim.losses.mega_batch import mega_batch_margin
 from jaxsim.losses.memory import Memory, as_references, averaged_bank, empty_memory, remembered
 from jaxsim.losses.mining import (
     distance_weighted_negatives,
@@ -109,6 +136,7 @@ from jaxsim.losses.ordinal import (
     regression_supervised_contrastive,
 )
 from jaxsim.losses.ordinal_mixtures import mixed_negatives, mixed_positives, supremix
+from jaxsim.losses.orthogonality import global_orthogonal
 from jaxsim.losses.pairs import (
     binomial_deviance,
     contrastive,
@@ -119,6 +147,7 @@ from jaxsim.losses.pairs import (
     margin,
     snr_contrastive,
 )
+from jaxsim.losses.poly import poly1_mean
 from jaxsim.losses.preferences import bradley_terry
 from jaxsim.losses.proxies import proxy_anchor, proxy_nca
 from jaxsim.losses.rankings import (
@@ -128,6 +157,7 @@ from jaxsim.losses.rankings import (
     symmetric_triplet,
 )
 from jaxsim.losses.redundancy import barlow_twins, vicreg
+from jaxsim.losses.relational import relational_angles, relational_distances
 from jaxsim.losses.relative import (
     circle,
     multi_similarity,
@@ -145,6 +175,7 @@ from jaxsim.losses.softmax import (
     multi_positive_info_nce,
     symmetric_info_nce,
 )
+from jaxsim.losses.sparse import csr_reconstruction, flops, splade
 from jaxsim.losses.triplets import (
     batch_hard_soft_margin_triplet,
     batch_hard_triplet,
@@ -162,6 +193,7 @@ __all__ = [
     "Memory",
     "adaptive_layers",
     "adaptive_matryoshka",
+    "adr_mse",
     "anchor_info_nce",
     "angle",
     "arcface",
@@ -172,6 +204,7 @@ __all__ = [
     "batch_hard_soft_margin_triplet",
     "batch_hard_triplet",
     "batch_semi_hard_triplet",
+    "binary_cross_entropy",
     "binary_logit",
     "binomial_deviance",
     "bradley_terry",
@@ -182,12 +215,16 @@ __all__ = [
     "contrastive",
     "contrastive_mean",
     "contrastive_squared",
+    "contrastive_tension",
     "coordinate_kl",
     "cosent",
     "cosface",
     "cosine_contrastive",
     "cosine_lifted_structure",
     "cosine_regression",
+    "cross_entropy",
+    "csr_reconstruction",
+    "denoising",
     "distance_weighted_negatives",
     "documents_to_documents",
     "documents_to_queries",
@@ -204,13 +241,17 @@ __all__ = [
     "empty_memory",
     "expanded_info_nce",
     "fast_ap",
+    "flops",
     "focal_mean",
     "focal_weights",
     "full_focal_mean",
     "generalized_lifted_structure",
     "geometric_dims",
+    "given_triplet",
+    "global_orthogonal",
     "group_info_nce",
     "guided_info_nce",
+    "halving_places",
     "hard_contrastive",
     "hard_negative_hardness_info_nce",
     "hard_negatives",
@@ -230,6 +271,7 @@ __all__ = [
     "joint_info_nce",
     "kalm",
     "lambda_loss",
+    "lambda_rank_weights",
     "leading",
     "lifted_structure",
     "linear_depth_weight",
@@ -245,6 +287,7 @@ __all__ = [
     "matryoshka_2d_a1",
     "matryoshka_2d_a2",
     "matryoshka_drawn",
+    "mega_batch_margin",
     "mined",
     "mix_list",
     "mix_pairs",
@@ -256,16 +299,28 @@ __all__ = [
     "multi_similarity_unmined",
     "n_pairs",
     "nca",
+    "ndcg_loss_1",
+    "ndcg_loss_2_weights",
+    "ndcg_loss_2pp_weights",
     "normalized_softmax",
     "not_hits",
     "nt_xent",
     "one_way_ranking_hinge",
+    "online_contrastive",
     "over_labels",
     "over_pairs",
+    "p_list_mle",
+    "pair_classification",
+    "pair_features",
     "pair_info_nce",
     "pair_rank",
+    "paired_contrastive",
     "pairs_within",
+    "pairwise_hinge",
+    "pairwise_mse",
+    "pairwise_soft_zero_one",
     "pearson",
+    "poly1_mean",
     "positives_to_positives",
     "pro",
     "proxy_anchor",
@@ -279,6 +334,8 @@ __all__ = [
     "ranked_list",
     "ranking_hinge",
     "regression_supervised_contrastive",
+    "relational_angles",
+    "relational_distances",
     "relatively_guided_info_nce",
     "remembered",
     "sampled_softmax",
@@ -295,6 +352,7 @@ __all__ = [
     "smooth_triplet",
     "snr_contrastive",
     "sphereface",
+    "splade",
     "supervised_contrastive",
     "supremix",
     "swapped_triplet",
@@ -306,6 +364,7 @@ __all__ = [
     "triplet_mean",
     "tuplet_margin",
     "unime_v2_rerank",
+    "unique_softmax",
     "vicreg",
     "weighted_sum",
 ]

@@ -42,9 +42,12 @@ def histogram(
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where there is no positive
     or no negative pair.
-    Kind: batch statistics.
     Raises: ValueError as `fast_ap`.
     Source: Ustinova and Lempitsky 2016 (1611.00822), equations 2 to 4.
+    Data: labels.
+    Kind: batch statistics; memory block x references, and batch x bins.
+    Peers: pytorch-metric-learning HistogramLoss (n_bins = bins, or delta = 2 / bins; there only
+      pairs of anchors that have both a positive and a negative).
     """
 
     own, other = _histograms(
@@ -89,6 +92,9 @@ def fast_ap(scores, positives, where, *, bins=10):
       bins: R, how many steps of 4 / R; 10 is the paper.
 
     Source: Cakir et al. 2019 (FastAP), equations 6 to 8.
+    Data: labels.
+    Kind: pairwise; memory block x references, and block x bins.
+    Peers: pytorch-metric-learning FastAPLoss (num_bins = bins).
     """
     checks.whole("bins", bins)
     places = (2 - 2 * scores) * (bins / 4)
@@ -138,6 +144,9 @@ def smooth_ap(scores, positives, where, *, temperature=0.01):
 
     Source: Brown et al. 2020 (2007.12163), equation 6, without the anchor in its own ranking;
     `smooth_ap_with_self` has it.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     sums = _precisions(scores / temperature, positives, where)
@@ -164,6 +173,11 @@ def smooth_ap_with_self(
 
     Args and result as in `smooth_ap`.
     Source: Brown et al. 2020 (2007.12163), the released code.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning SmoothAPLoss (temperature; there rows come sorted by class, all
+      classes of one size, and its groups are wrong unless there are as many classes as examples of
+      each).
     """
     batch = gather(labelled(embeddings, labels, where, axis_name), axis_name)
     return smooth_ap(

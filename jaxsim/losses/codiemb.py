@@ -54,9 +54,11 @@ def codiemb_sts(
         loss apart and averages; here it is the loss of all pairs.
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device.
-    Kind: batch statistics.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: CoDiEmb (2508.11442), its STS objective with the released weights.
+    Data: graded pairs.
+    Kind: batch statistics; memory block x pairs, and batch x dim.
+    Peers: none.
     """
     queries, documents, where = of_rows(
         where, axis_name, "pairs, dim", queries=queries, documents=documents
@@ -107,9 +109,11 @@ def codiemb_retrieval(
       axis_name: the named axis over which the batch is split.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, lifted once per positive.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: CoDiEmb (2508.11442), its retrieval objective.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents, walked once for each positive of a row.
+    Peers: none.
     """
     queries, positives = jnp.asarray(queries), jnp.asarray(positives)
     checks.shaped("positives", positives, (queries.shape[0], None, queries.shape[-1]))

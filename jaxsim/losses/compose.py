@@ -18,7 +18,13 @@ from jaxsim.numerics import checks
 
 
 def weighted_sum(*losses, weights=None):
-    """The sum of several losses of the same embeddings, each times its weight; 1 unless told."""
+    """The sum of several losses of the same embeddings, each times its weight; 1 unless told.
+
+    Data: several layers or sizes, pairs, labels.
+    Kind: composition; memory that of its losses together.
+    Peers: pytorch-metric-learning MultipleLosses (losses, weights; its miners: `mined` on each
+      loss).
+    """
     weights = _weights(weights, losses, "losses")
     return lambda z: sum(weight * loss(z) for weight, loss in zip(weights, losses, strict=True))
 
@@ -38,6 +44,10 @@ def matryoshka(loss, *, dims, weights=None):
     Returns: a function of embeddings.
     Raises: ValueError for a size below 1 or, when called, above that of the embeddings.
     Source: Kusupati et al. 2022 (2205.13147), equation 1.
+    Data: several layers or sizes.
+    Kind: composition; memory that of the loss for each size.
+    Peers: sentence-transformers MatryoshkaLoss (matryoshka_dims = dims, matryoshka_weights =
+      weights, n_dims_per_step -1; there each cut is scaled to norm 1).
     """
     dims, weights = sizes(dims), _weights(weights, dims, "dims")
 
@@ -65,6 +75,10 @@ def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
     Returns: a function of (embeddings, key).
     Raises: ValueError as `matryoshka`.
     Source: MatryoshkaLoss of sentence-transformers with n_dims_per_step.
+    Data: several layers or sizes.
+    Kind: composition; memory that of the loss for each draw.
+    Peers: sentence-transformers MatryoshkaLoss (n_dims_per_step = draws, matryoshka_dims = dims,
+      matryoshka_weights = weights; there each cut is scaled to norm 1).
     """
     dims, weights = sizes(dims), _weights(weights, dims, "dims")
     checks.at_most("draws", draws, len(dims), "the number of dims")
@@ -81,14 +95,24 @@ def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
 
 
 def leading(embeddings, dim):
-    """The first coordinates of every leaf [..., dim]; zeros for the rest if their number is traced."""
+    """The first coordinates of every leaf [..., dim]; zeros for the rest if their number is traced.
+
+    Data: several layers or sizes.
+    Kind: part; memory that of its argument.
+    Peers: none.
+    """
     if isinstance(dim, jax.Array):
         return jax.tree.map(lambda a: jnp.where(jnp.arange(a.shape[-1]) < dim, a, 0), embeddings)
     return jax.tree.map(lambda a: a[..., :dim], embeddings)
 
 
 def geometric_dims(dim, base=8):
-    """The sizes base, 2 base, 4 base, ... below dim: geometric_dims(768) ends in 256, 512."""
+    """The sizes base, 2 base, 4 base, ... below dim: geometric_dims(768) ends in 256, 512.
+
+    Data: several layers or sizes.
+    Kind: part; memory none.
+    Peers: none.
+    """
     checks.whole("dim", dim)
     checks.whole("base", base)
     found = []

@@ -40,9 +40,12 @@ def cosine_regression(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its regression objective.
+    Data: graded pairs.
+    Kind: per example; memory batch x dim.
+    Peers: sentence-transformers CosineSimilarityLoss (loss_fct MSELoss, cos_score_transformation
+      Identity); sentence-transformers SparseCosineSimilarityLoss (likewise).
     """
     scores, where = _scores(cosine, queries, documents, where, axis_name)
     scores, labels, _ = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
@@ -59,6 +62,10 @@ def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_nam
       labels, temperature, where, axis_name, result, kind and errors: as in `pair_rank`.
 
     Source: Su 2022, "CoSENT"; the cosine objective of AnglE (2309.12871).
+    Data: graded pairs.
+    Kind: batch statistics; memory batch x dim, and one number of each pair from all devices.
+    Peers: sentence-transformers CoSENTLoss (scale = 1 / temperature; another similarity_fct:
+      `pair_rank` of its scores); sentence-transformers SparseCoSENTLoss (likewise).
     """
     scores, where = _scores(cosine, queries, documents, where, axis_name)
     return pair_rank(scores, labels, temperature=temperature, where=where, axis_name=axis_name)
@@ -74,6 +81,10 @@ def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name
       labels, temperature, where, axis_name, result, kind and errors: as in `pair_rank`.
 
     Source: AnglE (Li and Li 2023, 2309.12871), its angle objective.
+    Data: graded pairs.
+    Kind: batch statistics; memory batch x dim, and one number of each pair from all devices.
+    Peers: sentence-transformers AnglELoss (scale = 1 / temperature); sentence-transformers
+      SparseAnglELoss (likewise).
     """
     scores, where = _scores(angle_score, queries, documents, where, axis_name)
     return pair_rank(scores, labels, temperature=temperature, where=where, axis_name=axis_name)
@@ -93,9 +104,12 @@ def pair_rank(scores, labels, *, temperature=0.05, where=None, axis_name=None):
       axis_name: the named axis over which the pairs are split.
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device.
-    Kind: batch statistics.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: as `cosent`.
+    Data: graded pairs, lists.
+    Kind: batch statistics; memory linear in the pairs.
+    Peers: sentence-transformers CoSENTLoss (scale = 1 / temperature; on scores that are there
+      already).
     """
     checks.positive("temperature", temperature)
     return _of_all(_pair_rank, scores, labels, where, axis_name, temperature=temperature)
@@ -113,9 +127,11 @@ def pearson(scores, labels, *, where=None, axis_name=None):
       where, axis_name: as in `pair_rank`.
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device.
-    Kind: batch statistics.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: CoDiEmb (2508.11442), its Pearson term.
+    Data: graded pairs.
+    Kind: batch statistics; memory linear in the pairs.
+    Peers: none.
     """
     return _of_all(_pearson, scores, labels, where, axis_name)
 
@@ -124,6 +140,10 @@ def rank_kl(scores, labels, *, temperature=0.05, where=None, axis_name=None):
     """`rank_kl_total` divided by the number of pairs: what CoDiEmb weighs with 5.
 
     Args, result, kind, errors and source as `rank_kl_total`.
+
+    Data: graded pairs.
+    Kind: batch statistics; memory linear in the pairs.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     return _of_all(_rank_kl, scores, labels, where, axis_name, temperature=temperature)
@@ -143,9 +163,11 @@ def rank_kl_total(scores, labels, *, temperature=0.05, where=None, axis_name=Non
       where, axis_name: as in `pair_rank`.
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device; one pair: 0.
-    Kind: batch statistics.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: CoDiEmb (2508.11442), its RankKL term before the division by n.
+    Data: graded pairs.
+    Kind: batch statistics; memory linear in the pairs.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     return _of_all(_rank_kl_total, scores, labels, where, axis_name, temperature=temperature)
@@ -181,10 +203,12 @@ def pro(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device; 0 if none counts.
-    Kind: pairwise, over pairs.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: CoDiEmb (2508.11442), its PRO term, after preference ranking optimisation
     (Song et al. 2023, 2306.17492).
+    Data: graded pairs.
+    Kind: pairwise; memory block x pairs.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     scores, labels, where = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
@@ -212,6 +236,9 @@ def average_ranks(values, where=None):
       where: bool [n]; what is False takes no place, and gets 0.
 
     Returns: float32 at least, [n].
+    Data: graded pairs, lists.
+    Kind: part; memory that of its argument.
+    Peers: none.
     """
     values, where = of_rows(where, None, "n", values=values)
     ordered = jnp.sort(jnp.where(where, values, -jnp.inf))

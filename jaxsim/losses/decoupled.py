@@ -30,6 +30,10 @@ def supervised_contrastive(scores, positives, where, *, temperature=0.1):
 
     Source: Khosla et al. 2020 (2004.11362), equation 2; reduced as SupConLoss of
     pytorch-metric-learning. `multi_positive_info_nce` is the same on pairs, with every anchor counted.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: pytorch-metric-learning SupConLoss (temperature; 0 there for a batch without any
+      negative).
     """
     values, counted = multi_positive_info_nce.rule(
         scores, positives, where, temperature=temperature
@@ -52,6 +56,10 @@ def nt_xent(scores, positives, where, *, temperature=0.07):
     Source: Chen et al. 2020 (2002.05709), equation 1, with several positives as NTXentLoss of
     pytorch-metric-learning has it, and its temperature. With one positive each it is
     `supervised_contrastive`.
+    Data: labels, unlabelled.
+    Kind: pairwise; memory block x references.
+    Peers: pytorch-metric-learning NTXentLoss (temperature); optax ntxent (temperature; NaN there
+      without a positive, memory batch^2 x dim).
     """
     terms = _against_negatives(scores, positives, where & ~positives, temperature)
     return masked.mean(terms, positives), positives.sum(axis=1)
@@ -70,6 +78,9 @@ def pair_info_nce(scores, positives, where, *, temperature=0.1):
       temperature: divides the scores, > 0; may be traced.
 
     Source: Hydra (2410.18200), the decoupled loss of its released code, on pairs that are given.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    Peers: pytorch-metric-learning NTXentLoss (temperature; of embeddings with ref_emb).
     """
     return nt_xent.rule(scores, positives, where, temperature=temperature)
 
@@ -87,6 +98,9 @@ def anchor_info_nce(scores, positives, where, *, temperature=0.1):
       temperature: divides the scores, > 0; may be traced.
 
     Source: Hydra (2410.18200), the average per anchor of its later code.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    Peers: pytorch-metric-learning NTXentLoss (with PerAnchorReducer).
     """
     values, pairs = nt_xent.rule(scores, positives, where, temperature=temperature)
     return values, pairs > 0
@@ -144,9 +158,11 @@ def hydra(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise.
     Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
     Source: Hydra (2410.18200), later SimLAP, from the first author's released code.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: none.
     """
     embeddings, labels = jnp.asarray(embeddings), jnp.asarray(labels)
     checks.shaped("embeddings", embeddings, (None, None), "one row per anchor")

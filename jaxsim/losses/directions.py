@@ -39,22 +39,42 @@ class Side(NamedTuple):
 
 
 def queries_to_queries(log_sum, queries, positives, documents):
-    """Each query with the other queries."""
+    """Each query with the other queries.
+
+    Data: pairs, pairs with negatives.
+    Kind: part; memory block x documents.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (directions: query_to_query).
+    """
     return log_sum(queries, queries, others)
 
 
 def documents_to_queries(log_sum, queries, positives, documents):
-    """Each query's document with all queries, the own one among them once more."""
+    """Each query's document with all queries, the own one among them once more.
+
+    Data: pairs, pairs with negatives.
+    Kind: part; memory block x documents.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (directions: doc_to_query).
+    """
     return log_sum(positives, queries, lambda positives, where, own: where)
 
 
 def positives_to_positives(log_sum, queries, positives, documents):
-    """Each query's document with the documents of the other queries, without negatives."""
+    """Each query's document with the documents of the other queries, without negatives.
+
+    Data: pairs, pairs with negatives.
+    Kind: part; memory block x documents.
+    Peers: sentence-transformers GISTEmbedLoss (contrast_positives).
+    """
     return log_sum(positives, positives, others)
 
 
 def documents_to_documents(log_sum, queries, positives, documents):
-    """Each query's document with all documents of the other rows, negatives among them."""
+    """Each query's document with all documents of the other rows, negatives among them.
+
+    Data: pairs, pairs with negatives.
+    Kind: part; memory block x documents.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (directions: doc_to_doc).
+    """
     return log_sum(positives, documents, lambda positives, where, own: where & ~positives & ~own)
 
 
@@ -99,10 +119,13 @@ def joint_info_nce(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, lifted once for each direction.
     Raises: ValueError as `info_nce`.
     Source: Li et al. 2023 (2308.03281), the improved contrastive loss of GTE; in
     MultipleNegativesRankingLoss of sentence-transformers the directions in one partition.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents, walked once for each direction.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (directions = query_to_doc and ours,
+      partition_mode joint, scale = 1 / temperature).
     """
     checks.positive("temperature", temperature)
     queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
@@ -153,6 +176,9 @@ def expanded_info_nce(
 
     Args and result as in `joint_info_nce`, with these two directions.
     Source: Zhao et al. 2025 (2506.20923), the expanded negatives of KaLM-Embedding-V2's released code.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents, walked once for each direction.
+    Peers: sentence-transformers GISTEmbedLoss (without its guide).
     """
     return joint_info_nce(
         queries,
@@ -207,9 +233,11 @@ def info_nce_with_extra(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise.
     Raises: ValueError as `info_nce`.
     Source: Zhao et al. 2025 (2506.20923), where the mixed negatives enter.
+    Data: pairs with negatives.
+    Kind: pairwise; memory block x documents, and batch x extras x dim.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     (every, counts), (own, _), (tops, _) = _to_documents(

@@ -37,9 +37,11 @@ def embedding_distillation(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: LEAF (Vujanic and Rueckstiess 2025, 2509.12539), the form that reviews quote.
+    Data: teacher embeddings.
+    Kind: per example; memory batch x dim.
+    Peers: none.
     """
     student, teacher, where = _vectors(student, teacher, where, axis_name)
     values = jnp.sum(jnp.square(student - teacher), axis=1)
@@ -58,6 +60,10 @@ def embedding_distillation_l2(
     Args, result, kind and errors as `embedding_distillation`. Also known as EmbedDistillLoss.
 
     Source: EmbedDistill (Kim et al. 2023, 2301.12005), the embedding-matching term.
+    Data: teacher embeddings.
+    Kind: per example; memory batch x dim.
+    Peers: sentence-transformers EmbedDistillLoss (distance_metric l2; several columns: the mean of
+      our loss on each; projection_dim is a layer of the encoder).
     """
     student, teacher, where = _vectors(student, teacher, where, axis_name)
     return reduced(safe_norm(student - teacher), where, weights, axis_name, reduce_fn)
@@ -73,6 +79,10 @@ def embedding_distillation_mse(
     Args, result, kind and errors as `embedding_distillation`. Also known as MSELoss.
 
     Source: Reimers and Gurevych 2020 (2004.09813), section 2.
+    Data: teacher embeddings.
+    Kind: per example; memory batch x dim.
+    Peers: sentence-transformers MSELoss (labels = teacher); sentence-transformers EmbedDistillLoss
+      (distance_metric mse); sentence-transformers SparseMSELoss (labels = teacher).
     """
     student, teacher, where = _vectors(student, teacher, where, axis_name)
     values = jnp.mean(jnp.square(student - teacher), axis=1)
@@ -91,6 +101,10 @@ def embedding_distillation_cosine(
     Args, result, kind and errors as `embedding_distillation`.
 
     Source: the cosine form of sentence-transformers' EmbedDistillLoss.
+    Data: teacher embeddings.
+    Kind: per example; memory batch x dim.
+    Peers: sentence-transformers EmbedDistillLoss (distance_metric cosine); optax cosine_distance
+      (not reduced).
     """
     student, teacher, where = _vectors(student, teacher, where, axis_name)
     values = 1 - jnp.sum(unit(student) * unit(teacher), axis=1)
@@ -125,10 +139,16 @@ def score_distillation(
       where, weights, axis_name, reduce_fn: as in `embedding_distillation`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: Hinton et al. 2015 (1503.02531), section 2; over retrieval candidates Yadav et al. 2022
     (2210.12579), KaLM-Embedding-V2 (2506.20923).
+    Data: teacher scores, lists.
+    Kind: per example; memory batch x candidates.
+    Peers: sentence-transformers DistillKLDivLoss (labels = teacher, student_temperature,
+      teacher_temperature; its value is ours times student_temperature^2); sentence-transformers
+      SparseDistillKLDivLoss (likewise); sentence-transformers MultiVectorDistillKLDivLoss
+      (likewise, scores of max_sim); optax kl_divergence (on log-softmaxes, not reduced); rax
+      softmax_loss (labels = the teacher's softmax: the cross-entropy, less the teacher's entropy).
     """
     student, teacher, kept = of_lists(
         candidate_where, where, axis_name, student=student, teacher=teacher
@@ -162,6 +182,9 @@ def similarity_distillation(
 
     Source: KaLM-Embedding-V2 (2506.20923), its contrastive distillation; ISA (2403.01431) with soft
     targets, where both teachers are the images'.
+    Data: teacher embeddings, pairs, images with texts.
+    Kind: pairwise; memory block x documents.
+    Peers: none.
     """
     checks.positive("student_temperature", student_temperature)
     checks.positive("teacher_temperature", teacher_temperature)

@@ -23,6 +23,9 @@ def focal_weights(values, *, gamma=0.5):
     Returns: of the shape of values, in [0, 1]. With gamma below 1 the slope grows without bound as p
     goes to 1; below 1 - p = 1e-30 the weight stays at that value's, with slope 0.
     Source: Lin et al. 2017 (1708.02002), equation 4.
+    Data: pairs, labels, lists.
+    Kind: part; memory that of its argument.
+    Peers: none.
     """
     checks.not_negative("gamma", gamma)
     missed = -jnp.expm1(-values)  # 1 - exp(-values) would lose its digits where p is near 1
@@ -45,6 +48,9 @@ def focal_mean(values, weights, axis_name=None, *, gamma=0.5):
 
     Returns: a scalar, the same on every device.
     Source: Zhao et al. 2025 (2506.20923), the focal-style reweighting.
+    Data: pairs, labels, lists.
+    Kind: part; memory that of its argument.
+    Peers: none.
     """
     return mean(
         jax.lax.stop_gradient(focal_weights(values, gamma=gamma)) * values, weights, axis_name
@@ -59,5 +65,9 @@ def full_focal_mean(values, weights, axis_name=None, *, gamma=0.5):
 
     Args and result as in `focal_mean`.
     Source: Lin et al. 2017 (1708.02002), equation 4.
+    Data: pairs, labels, lists.
+    Kind: part; memory that of its argument.
+    Peers: optax sigmoid_focal_loss (gamma; as the reduction of `dse_binary` with alpha=0; without
+      alpha, not reduced).
     """
     return mean(focal_weights(values, gamma=gamma) * values, weights, axis_name)

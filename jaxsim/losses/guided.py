@@ -67,9 +67,12 @@ def guided_info_nce(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, lifted once for each direction.
     Raises: ValueError as `info_nce`.
     Source: Solatorio 2024 (2402.16829), GISTEmbed; the margin is sentence-transformers' absolute one.
+    Data: pairs, pairs with negatives, teacher embeddings.
+    Kind: pairwise; memory block x documents, walked once for each direction.
+    Peers: sentence-transformers GISTEmbedLoss (margin_strategy absolute; contrast_anchors and
+      contrast_positives = which directions; at most one negative per row there).
     """
     return _guided(
         lambda level: level - margin,
@@ -117,10 +120,13 @@ def relatively_guided_info_nce(
       the rest: as in `guided_info_nce`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, lifted once for each direction.
     Raises: ValueError as `info_nce`.
     Source: Moreira et al. 2024 (2407.15831), the share of the positive's score, in GISTEmbed's place
     for it; the relative margin of sentence-transformers.
+    Data: pairs, pairs with negatives, teacher embeddings.
+    Kind: pairwise; memory block x documents, walked once for each direction.
+    Peers: sentence-transformers GISTEmbedLoss (margin_strategy relative; where the guide scores the
+      positive below 0 its share is of the size, ours of the score).
     """
     return _guided(
         lambda level: level * (1 - margin),

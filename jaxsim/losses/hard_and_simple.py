@@ -30,6 +30,9 @@ def simple_contrastive(scores, positives, where, *, negative_weight=None):
 
     Source: Wang and Liu 2021 (2012.09740), equation 3; the weight that makes it the limit is ours, the
     paper states none.
+    Data: pairs, pairs with negatives, unlabelled.
+    Kind: pairwise; memory block x documents.
+    Peers: none.
     """
     negatives = where & ~positives
     if negative_weight is None:
@@ -53,6 +56,9 @@ def hard_contrastive(scores, positives, where, *, k=None, fraction=None, tempera
       temperature: divides the scores, > 0; may be traced. The paper tries 0.07 to 1.
 
     Source: Wang and Liu 2021 (2012.09740), equation 8.
+    Data: pairs, pairs with negatives, unlabelled.
+    Kind: pairwise; memory block x documents.
+    Peers: none.
     """
     positives, hard = hard_negatives(
         jax.lax.stop_gradient(scores), positives, where, k=k, fraction=fraction
@@ -75,6 +81,9 @@ def hard_simple_contrastive(
       negative_weight: of every hard negative; None divides by their number.
 
     Source: Wang and Liu 2021 (2012.09740), their simple loss over the negatives of equation 8.
+    Data: pairs, pairs with negatives, unlabelled.
+    Kind: pairwise; memory block x documents.
+    Peers: none.
     """
     positives, hard = hard_negatives(
         jax.lax.stop_gradient(scores), positives, where, k=k, fraction=fraction
@@ -102,6 +111,9 @@ def hard_negatives(scores, positives, where, *, k=None, fraction=None):
     Returns: (positives, negatives), bool.
     Raises: ValueError unless one of k and fraction is given.
     Source: Wang and Liu 2021 (2012.09740), equation 8; the selection is of Zhuang et al. 2019.
+    Data: labels, pairs.
+    Kind: miner; memory block x references.
+    Peers: none.
     """
     if (k is None) == (fraction is None):
         raise ValueError(f"give one of k and fraction, got k={k}, fraction={fraction}")

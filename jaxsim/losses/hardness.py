@@ -31,6 +31,10 @@ def hardness_info_nce(scores, positives, where, *, hardness, temperature=0.05):
 
     Source: MultipleNegativesRankingLoss of sentence-transformers with hardness on all negatives, after
     Lan et al. 2025 (2503.04812).
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (hardness_strength = hardness,
+      hardness_mode all_negatives, scale = 1 / temperature).
     """
     checks.positive("temperature", temperature)
     checks.not_negative("hardness", hardness)
@@ -65,9 +69,12 @@ def in_batch_hardness_info_nce(
       the rest: as in `info_nce`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise.
     Raises: ValueError as `info_nce`.
     Source: Lan et al. 2025 (2503.04812), equation 5.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (hardness_strength = hardness,
+      hardness_mode in_batch_negatives, scale = 1 / temperature).
     """
     return _in_batch(
         queries,
@@ -115,9 +122,12 @@ def hard_negative_hardness_info_nce(
       the rest: as in `info_nce`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise.
     Raises: ValueError as `info_nce`.
     Source: Schechter Vera et al. 2025 (2509.20354), the hardness weights of EmbeddingGemma.
+    Data: pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (hardness_strength = hardness,
+      hardness_mode hard_negatives, scale = 1 / temperature).
     """
     return _hard_negatives(
         queries,

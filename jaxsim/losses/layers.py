@@ -36,6 +36,9 @@ def matryoshka_2d(loss, *, temperature=1.0, where=None, axis_name=None):
     Returns: a function of (states, layer, dim), int or traced; `draw_layer_dim` gives both.
     Raises: ValueError for a temperature that is not > 0.
     Source: Li et al. 2024 (2402.14776), 2DMSE, without depth weights.
+    Data: several layers or sizes.
+    Kind: composition; memory that of the loss four times, and batch x dim.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
 
@@ -60,6 +63,9 @@ def matryoshka_2d_a1(loss, *, temperature=1.0, where=None, axis_name=None):
 
     Args, result and errors as `matryoshka_2d`.
     Source: the code of 2DMSE (2402.14776) as first released.
+    Data: several layers or sizes.
+    Kind: composition; memory that of the loss four times, and batch x dim.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
 
@@ -82,6 +88,9 @@ def matryoshka_2d_a2(loss, *, temperature=1.0, where=None, axis_name=None):
 
     Args, result and errors as `matryoshka_2d`.
     Source: the code of 2DMSE (2402.14776) as revised.
+    Data: several layers or sizes.
+    Kind: composition; memory that of the loss four times, and batch x dim.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
 
@@ -123,6 +132,11 @@ def adaptive_layers(
     Returns: a function of (states, layers int [k]); `draw_layers` gives layers.
     Raises: ValueError for a temperature that is not > 0.
     Source: AdaptiveLayerLoss of sentence-transformers, after 2DMSE (2402.14776).
+    Data: several layers or sizes.
+    Kind: composition; memory that of the loss for each layer, and layers x batch x dim.
+    Peers: sentence-transformers AdaptiveLayerLoss (last_layer_weight = last_weight,
+      prior_layers_weight = prior_weight, kl_div_weight = kl_weight, kl_temperature = temperature,
+      layer_weighting = depth_weight; n_layers_per_step is the length of layers).
     """
     checks.positive("temperature", temperature)
 
@@ -159,6 +173,11 @@ def adaptive_matryoshka(
     Returns: a function of (states, key), the key the same on all devices.
     Raises: ValueError as `matryoshka_drawn`, and for a temperature that is not > 0.
     Source: Matryoshka2dLoss of sentence-transformers, after 2DMSE (2402.14776).
+    Data: several layers or sizes.
+    Kind: composition; memory that of the loss for each draw, and layers x batch x dim.
+    Peers: sentence-transformers Matryoshka2dLoss (matryoshka_dims = dims, matryoshka_weights =
+      weights, n_dims_per_step = draws, kl_temperature = temperature, one layer a step,
+      layer_weighting uniform; there each cut is scaled to norm 1).
     """
     checks.positive("temperature", temperature)
     drawn = matryoshka_drawn(loss, dims=dims, draws=draws, weights=weights)
@@ -193,9 +212,11 @@ def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
       axis_name: the named axis over which the batch is split.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: 2DMSE (2402.14776), its alignment term.
+    Data: several layers or sizes, teacher embeddings.
+    Kind: per example; memory batch x dim.
+    Peers: sentence-transformers AdaptiveLayerLoss (its KL term, before it is weighed).
     """
     checks.positive("temperature", temperature)
     if axis_name is not None:
@@ -216,7 +237,12 @@ def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
 
 
 def draw_layer_dim(key, *, num_layers, dims):
-    """A layer from 1 to num_layers - 1 and one of dims, each as likely: int32 scalars."""
+    """A layer from 1 to num_layers - 1 and one of dims, each as likely: int32 scalars.
+
+    Data: several layers or sizes.
+    Kind: part; memory none.
+    Peers: none.
+    """
     checks.whole("num_layers", num_layers, 2)
     dims = sizes(dims)
     for_layer, for_dim = jax.random.split(key)
@@ -225,18 +251,33 @@ def draw_layer_dim(key, *, num_layers, dims):
 
 
 def draw_layers(key, *, num_layers, draws=1):
-    """Some of the layers 0 to num_layers - 1, each as likely, without replacement: int32 [draws]."""
+    """Some of the layers 0 to num_layers - 1, each as likely, without replacement: int32 [draws].
+
+    Data: several layers or sizes.
+    Kind: part; memory the number of layers.
+    Peers: sentence-transformers AdaptiveLayerLoss (n_layers_per_step = draws).
+    """
     checks.at_most("draws", draws, num_layers, "the number of layers")
     return jax.random.choice(key, num_layers, (draws,), replace=False)
 
 
 def log_depth_weight(layer):
-    """1 / (1 + log(1 + l)) of a layer's number l, for `adaptive_layers`."""
+    """1 / (1 + log(1 + l)) of a layer's number l, for `adaptive_layers`.
+
+    Data: several layers or sizes.
+    Kind: part; memory none.
+    Peers: sentence-transformers AdaptiveLayerLoss (layer_weighting log).
+    """
     return 1 / (1 + jnp.log(1.0 + layer))
 
 
 def linear_depth_weight(layer):
-    """1 / (1 + l) of a layer's number l, for `adaptive_layers`."""
+    """1 / (1 + l) of a layer's number l, for `adaptive_layers`.
+
+    Data: several layers or sizes.
+    Kind: part; memory none.
+    Peers: sentence-transformers AdaptiveLayerLoss (layer_weighting linear).
+    """
     return 1 / (1.0 + layer)
 
 

@@ -39,6 +39,10 @@ def lifted_structure(
 
     Source: Oh Song et al. 2016 (1511.06452), equation 4, on unit rows as pytorch-metric-learning has
     it.
+    Data: labels.
+    Kind: pairwise; memory block x references, walked twice.
+    Peers: pytorch-metric-learning LiftedStructureLoss (pos_margin = positive_margin, neg_margin =
+      negative_margin; 0 there for a batch without any negative).
     """
     costs = jnp.maximum(-scores - positive_margin + jnp.logaddexp(mine, theirs), 0)
     return masked.mean(jnp.square(costs) / 2, positives), positives.sum(axis=1)
@@ -61,6 +65,10 @@ def generalized_lifted_structure(
 
     Source: Hermans et al. 2017 (1703.07737), their generalisation of the lifted loss; margins of
     pytorch-metric-learning.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: pytorch-metric-learning GeneralizedLiftedStructureLoss (pos_margin = positive_margin,
+      neg_margin = negative_margin).
     """
     pulls = log_sum_exp(-scores - positive_margin, positives)
     pushes = log_sum_exp(negative_margin + scores, where & ~positives)
@@ -83,6 +91,9 @@ def cosine_lifted_structure(scores, positives, where, *, alpha=40.0, beta=2.0):
 
     Source: the lifted structure loss in the released code of the first author of Wang et al. 2019
     (1904.06627), with its values.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: none.
     """
     checks.positive("alpha", alpha)
     checks.positive("beta", beta)

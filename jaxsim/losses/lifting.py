@@ -47,6 +47,10 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
       first: a rule of a first pass; see above. It takes the hyperparameters that it names.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
+    Data: labels.
+    Kind: part; memory block x references.
+    Peers: pytorch-metric-learning GenericPairLoss (mat_based_loss: the rule gets all rows at once
+      there, masks as weights).
     """
     if rule is None:
         return functools.partial(over_labels, similarity=similarity, inputs=inputs, first=first)
@@ -134,6 +138,9 @@ def over_pairs(rule=None, *, similarity=cosine, inputs=None):
         with `references` a third one for these.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
+    Data: pairs, pairs with negatives.
+    Kind: part; memory block x documents.
+    Peers: none.
     """
     if rule is None:
         return functools.partial(over_pairs, similarity=similarity, inputs=inputs)
@@ -348,7 +355,6 @@ _EVERY = """
   reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
 Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-Kind: pairwise.
 Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
 """
 

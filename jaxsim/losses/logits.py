@@ -41,9 +41,12 @@ def score_mse(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: MSELoss of sentence-transformers' cross-encoders.
+    Data: teacher scores, lists, graded pairs.
+    Kind: per example; memory batch x candidates.
+    Peers: sentence-transformers cross_encoder.MSELoss (labels = teacher); rax pointwise_mse_loss
+      (labels = teacher, where = candidate_where); optax squared_error (not reduced).
     """
     student, teacher, kept = of_lists(
         candidate_where, where, axis_name, student=student, teacher=teacher
@@ -77,6 +80,13 @@ def margin_mse(
 
     Returns, kind and errors as `score_mse`.
     Source: Hofstaetter et al. 2020 (2010.02666), their Margin-MSE.
+    Data: teacher scores.
+    Kind: per example; memory batch x candidates.
+    Peers: sentence-transformers MarginMSELoss (labels = the teacher's scores or its margins; the
+      student's scores are similarity_fct of pairs, dot unless told); sentence-transformers
+      cross_encoder.MarginMSELoss (labels = the teacher's scores or its margins);
+      sentence-transformers SparseMarginMSELoss (likewise); sentence-transformers
+      MultiVectorMarginMSELoss (scores of max_sim).
     """
     student, teacher, kept = of_lists(
         candidate_where, where, axis_name, student=student, teacher=teacher
@@ -90,6 +100,10 @@ def centred(scores, candidate_where=None):
     """Scores [batch, candidates] minus the mean of their row over its candidates; 0 elsewhere.
 
     A softmax leaves a row's offset open, a squared error copies the teacher's: centre both.
+
+    Data: teacher scores, lists.
+    Kind: part; memory that of its argument.
+    Peers: none.
     """
     scores = at_least_float32(scores)
     kept = mask_of_lists(scores.shape, "candidate_where", candidate_where, None)
@@ -123,9 +137,13 @@ def dse_binary(
       where, weights, axis_name, reduce_fn: as in `score_mse`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an alpha outside [0, 1], an axis that is not bound.
     Source: DSE (Barkan et al. 2020, 1908.05161), from the released code.
+    Data: teacher scores, graded pairs.
+    Kind: per example; memory batch.
+    Peers: sentence-transformers cross_encoder.BinaryCrossEntropyLoss (alpha=0; without pos_weight);
+      rax pointwise_sigmoid_loss (alpha=0, one score a row); optax sigmoid_binary_cross_entropy
+      (alpha=0, not reduced).
     """
     student, teacher, labels, where = of_rows(
         where, axis_name, "batch", student=student, teacher=teacher, labels=labels
@@ -160,6 +178,11 @@ def dse_multiclass(
       where, weights, axis_name, reduce_fn: as in `score_mse`.
 
     Returns, kind, errors and source as `dse_binary`.
+
+    Data: teacher scores, labels.
+    Kind: per example; memory batch x classes.
+    Peers: sentence-transformers cross_encoder.CrossEntropyLoss (alpha=0); optax
+      softmax_cross_entropy_with_integer_labels (alpha=0, not reduced).
     """
     student, teacher, where = of_rows(
         where, axis_name, "batch, classes", student=student, teacher=teacher
@@ -196,6 +219,11 @@ def dse_regression(
       where, weights, axis_name, reduce_fn: as in `score_mse`.
 
     Returns, kind, errors and source as `dse_binary`.
+
+    Data: teacher scores, numbers.
+    Kind: per example; memory batch.
+    Peers: sentence-transformers cross_encoder.MSELoss (alpha=0); optax squared_error (alpha=0, not
+      reduced).
     """
     student, teacher, labels, where = of_rows(
         where, axis_name, "batch", student=student, teacher=teacher, labels=labels
@@ -209,6 +237,10 @@ def binary_logit(logits):
     """The one logit of a classifier with two, [..., 2] -> [...]: that of the second minus the first.
 
     sigmoid of it is the second class's probability: yes against no, of a judge that says (no, yes).
+
+    Data: teacher scores.
+    Kind: part; memory batch.
+    Peers: none.
     """
     logits = jnp.asarray(logits)
     if logits.ndim == 0 or logits.shape[-1] != 2:

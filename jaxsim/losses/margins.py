@@ -49,9 +49,12 @@ def normalized_softmax(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, the classes as references.
     Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
     Source: Zhai and Wu 2019 (1811.12649), the normalised softmax and its temperature.
+    Data: labels.
+    Kind: proxies; memory block x classes.
+    Peers: pytorch-metric-learning NormalizedSoftmaxLoss (temperature; W is class_weights
+      transposed).
     """
     return _over_classes(
         lambda cosines: cosines,
@@ -93,9 +96,12 @@ def cosface(
       the rest: as in `normalized_softmax`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, the classes as references.
     Raises: ValueError as `normalized_softmax`.
     Source: Wang et al. 2018 (1801.09414), equation 4.
+    Data: labels.
+    Kind: proxies; memory block x classes.
+    Peers: pytorch-metric-learning CosFaceLoss (margin, scale = 1 / temperature; W is class_weights
+      transposed).
     """
     return _over_classes(
         lambda cosines: cosines - margin,
@@ -139,9 +145,12 @@ def arcface(
       the rest: as in `normalized_softmax`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, the classes as references.
     Raises: ValueError as `normalized_softmax`.
     Source: Deng et al. 2019 (1801.07698), equation 3.
+    Data: labels.
+    Kind: proxies; memory block x classes.
+    Peers: pytorch-metric-learning ArcFaceLoss (margin in degrees, ours in radians; scale = 1 /
+      temperature; W is class_weights transposed).
     """
 
     def eased(cosines):
@@ -192,9 +201,12 @@ def sphereface(
       the rest: as in `normalized_softmax`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, the classes as references.
     Raises: ValueError as `normalized_softmax`.
     Source: Liu et al. 2017 (1704.08063), equation 7.
+    Data: labels.
+    Kind: proxies; memory block x classes.
+    Peers: pytorch-metric-learning SphereFaceLoss (margin, scale = 1 / temperature; W is
+      class_weights transposed).
     """
     checks.whole("margin", margin)
 

@@ -21,7 +21,12 @@ from jaxsim.numerics.norms import unit
 
 
 class Memory(NamedTuple):
-    """The last rows that were seen, the oldest overwritten first."""
+    """The last rows that were seen, the oldest overwritten first.
+
+    Data: labels.
+    Kind: state; memory capacity x dim.
+    Peers: none.
+    """
 
     embeddings: Any  # [capacity, dim], or a pytree
     labels: jax.Array  # [capacity] or [capacity, c]
@@ -40,6 +45,9 @@ def empty_memory(capacity, embeddings, labels):
 
     Returns: `Memory`.
     Raises: ValueError for a capacity below 1.
+    Data: labels.
+    Kind: state; memory capacity x dim.
+    Peers: pytorch-metric-learning CrossBatchMemory (memory_size = capacity).
     """
     checks.whole("capacity", capacity)
 
@@ -72,6 +80,10 @@ def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=No
     Returns: `Memory`, the same on every device.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: cross-batch memory, Wang et al. 2020 (1912.06798), algorithm 1.
+    Data: labels.
+    Kind: state; memory capacity x dim, and the batch of all devices.
+    Peers: pytorch-metric-learning CrossBatchMemory (there the queue is inside the loss;
+      enqueue_mask = where of what is remembered).
     """
     batch = checks.rows_of("embeddings", embeddings)
     labels = jnp.asarray(labels)
@@ -100,7 +112,12 @@ def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=No
 
 
 def as_references(memory):
-    """What a loss over labels takes to compare with the memory: its arguments by name."""
+    """What a loss over labels takes to compare with the memory: its arguments by name.
+
+    Data: labels.
+    Kind: state; memory that of the memory.
+    Peers: pytorch-metric-learning CrossBatchMemory (embeddings with ref_emb and ref_labels).
+    """
     return {
         "references": memory.embeddings,
         "reference_labels": memory.labels,
@@ -127,6 +144,9 @@ def averaged_bank(bank, ids, embeddings, *, momentum=0.5, where=None, axis_name=
     Returns: [examples, dim], the same on every device.
     Raises: ValueError for shapes that do not fit, a momentum outside [0, 1], an axis that is not bound.
     Source: Wu et al. 2018 (1805.01978), section 3.2, as Wang and Liu 2021 (2012.09740) use it.
+    Data: unlabelled, labels.
+    Kind: state; memory examples x dim.
+    Peers: none.
     """
     checks.probability("momentum", momentum)
     bank, ids, embeddings = jnp.asarray(bank), jnp.asarray(ids), jnp.asarray(embeddings)

@@ -31,6 +31,9 @@ def mined(loss, miner):
 
     Returns: a lifted loss, with the mined rule at `.rule`.
     Raises: ValueError where miner and loss have an argument of the same name.
+    Data: labels, pairs.
+    Kind: composition; memory that of the loss.
+    Peers: pytorch-metric-learning BaseMiner (the miner's masks take the place of indices_tuple).
     """
     own, taken = _keywords(miner), _keywords(loss.rule)
     if both := sorted(own.keys() & taken.keys()):
@@ -76,6 +79,9 @@ def multi_similarity_pairs(scores, positives, where, *, margin=0.1):
 
     Returns: (positives, negatives), bool.
     Source: Wang et al. 2019 (1904.06627), the mining step of the multi-similarity loss.
+    Data: labels.
+    Kind: miner; memory block x references.
+    Peers: pytorch-metric-learning MultiSimilarityMiner (epsilon = margin).
     """
     negatives = where & ~positives
     worst_positive = masked.min(scores, positives, empty=jnp.inf, keepdims=True)
@@ -99,6 +105,10 @@ def pairs_within(scores, positives, where, *, positive_above=0.2, negative_below
 
     Returns: (positives, negatives), bool.
     Source: PairMarginMiner of pytorch-metric-learning, with its defaults.
+    Data: labels.
+    Kind: miner; memory block x references.
+    Peers: pytorch-metric-learning PairMarginMiner (pos_margin = positive_above, neg_margin =
+      negative_below).
     """
     negatives = where & ~positives
     return positives & (-scores > positive_above), negatives & (-scores < negative_below)
@@ -109,6 +119,10 @@ def hardest_positives(scores, positives, where):
 
     Args and result as in `multi_similarity_pairs`, without a margin.
     Source: Hermans et al. 2017 (1703.07737), batch hard.
+    Data: labels.
+    Kind: miner; memory block x references.
+    Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy hard, neg_strategy all);
+      pytorch-metric-learning BatchHardMiner (with `hardest_negatives`).
     """
     farthest = masked.min(scores, positives, keepdims=True)
     return positives & (scores <= farthest), where & ~positives
@@ -119,6 +133,9 @@ def easiest_positives(scores, positives, where):
 
     Args and result as in `multi_similarity_pairs`, without a margin.
     Source: Xuan et al. 2020 (1904.04370), easy positive mining.
+    Data: labels.
+    Kind: miner; memory block x references.
+    Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy easy, neg_strategy all).
     """
     nearest = masked.max(scores, positives, keepdims=True)
     return positives & (scores >= nearest), where & ~positives
@@ -129,6 +146,10 @@ def hardest_negatives(scores, positives, where):
 
     Args and result as in `multi_similarity_pairs`, without a margin.
     Source: Hermans et al. 2017 (1703.07737), batch hard.
+    Data: labels.
+    Kind: miner; memory block x references.
+    Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy all, neg_strategy hard);
+      pytorch-metric-learning BatchHardMiner (with `hardest_positives`).
     """
     negatives = where & ~positives
     nearest = masked.max(scores, negatives, keepdims=True)
@@ -144,6 +165,10 @@ def semi_hard_negatives(scores, positives, where):
     Args and result as in `multi_similarity_pairs`, without a margin.
     Source: Schroff et al. 2015 (1503.03832), section 3.2; Xuan et al. 2020 (1904.04370) with the
     easiest positive.
+    Data: labels.
+    Kind: miner; memory block x references.
+    Peers: pytorch-metric-learning BatchEasyHardMiner (neg_strategy semihard, after
+      `easiest_positives` for pos_strategy easy, `hardest_positives` for hard).
     """
     farthest = masked.min(scores, positives, empty=-jnp.inf, keepdims=True)
     beyond = where & ~positives & (scores < farthest)
@@ -170,6 +195,10 @@ def distance_weighted_negatives(scores, positives, where, *, key, dim, nearest=0
 
     Returns: (positives, negatives), bool.
     Source: Wu et al. 2017 (1706.07567), section 4.1; 0.5 and 1.4 are their released values.
+    Data: labels.
+    Kind: miner; memory block x references.
+    Peers: pytorch-metric-learning DistanceWeightedMiner (cutoff = nearest, nonzero_loss_cutoff =
+      farthest; there one negative is drawn for each positive, with replacement).
     """
     checks.whole("dim", dim, minimum=2)
     distances = jnp.maximum(-scores, nearest)

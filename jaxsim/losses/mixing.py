@@ -39,6 +39,9 @@ def mix_pairs(key, negatives, *, num=7, alpha=2.0, beta=2.0, where=None, axis_na
     Returns: (mixed [batch, num, dim], kept bool [batch, num]).
     Raises: ValueError for shapes that do not fit.
     Source: Zhao et al. 2025 (2506.20923), pair-wise mixing. How many is not published: 7 is ours.
+    Data: pairs with negatives.
+    Kind: mixing; memory batch x mixtures x dim.
+    Peers: none.
     """
     checks.whole("num", num)
     checks.positive("alpha", alpha)
@@ -79,6 +82,9 @@ def mix_list(queries, negatives, *, temperature=0.01, where=None):
     Returns: (mixed [batch, 1, dim], kept bool [batch, 1]), False where a row has no negative.
     Raises: ValueError for shapes that do not fit.
     Source: Zhao et al. 2025 (2506.20923), list-wise mixing.
+    Data: pairs with negatives.
+    Kind: mixing; memory batch x negatives x dim.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     negatives, where = _negatives(negatives, where)
@@ -127,9 +133,11 @@ def kalm(
       query_ids, document_ids, document_where, where, weights, axis_name, block: as in `info_nce`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise.
     Raises: ValueError as `info_nce`, and for documents with fewer than two negatives.
     Source: Zhao et al. 2025 (2506.20923).
+    Data: pairs with negatives.
+    Kind: mixing; memory block x documents, and batch x mixtures x dim.
+    Peers: none.
     """
     documents = jnp.asarray(documents)
     checks.shaped("documents", documents, (None, None, None), "the positive and its negatives")

@@ -22,6 +22,10 @@ def nca(scores, positives, where, *, temperature=1.0):
       temperature: divides the scores, > 0; 1 is the paper.
 
     Source: Goldberger et al. 2004, section 2, the log form of the objective.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: pytorch-metric-learning NCALoss (softmax_scale = 1 / temperature; there on rows of norm
+      1).
     """
     scores = scores / temperature
     return log_sum_exp(scores, where) - log_sum_exp(scores, positives), positives.any(axis=1)

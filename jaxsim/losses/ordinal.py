@@ -21,12 +21,22 @@ def label_distances(mine, theirs):
 
 
 def linear_weight(distances):
-    """1 + d: what is farther in its label pushes more."""
+    """1 + d: what is farther in its label pushes more.
+
+    Data: numbers.
+    Kind: part; memory that of its argument.
+    Peers: none.
+    """
     return 1 + distances
 
 
 def quadratic_weight(distances):
-    """1 + d^2."""
+    """1 + d^2.
+
+    Data: numbers.
+    Kind: part; memory that of its argument.
+    Peers: none.
+    """
     return 1 + jnp.square(distances)
 
 
@@ -57,6 +67,9 @@ def regression_supervised_contrastive(
 
     Source: the supervised contrastive loss of Khosla et al. 2020 (2004.11362) on regression labels, as
     the baseline of Wu et al. 2023 (2309.16633).
+    Data: numbers.
+    Kind: pairwise; memory block x references.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     checks.positive("label_scale", label_scale)
@@ -82,6 +95,9 @@ def rank_n_contrast(scores, positives, where, distances, *, temperature=2.0):
       temperature: divides the scores, > 0; 2 is the paper.
 
     Source: Zha et al. 2023 (2210.01189), equation 1.
+    Data: numbers.
+    Kind: pairwise; memory block x references.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     logits = jnp.where(where, scores / temperature, 0)

@@ -45,6 +45,10 @@ def mixed_negatives(block):
     """Anchor-inclusive: share * z_i + (1 - share) * z_k with every z_k of another label, a negative.
 
     Its label lies between the two, at (1 - share) of their distance.
+
+    Data: numbers.
+    Kind: part; memory block x batch.
+    Peers: none.
     """
     logits = block.shares * block.own + (1 - block.shares) * block.held
     logits += block.log_weight((1 - block.shares) * jnp.abs(block.gaps))
@@ -56,6 +60,10 @@ def mixed_positives(block):
     """Anchor-exclusive: c z_j + (1 - c) z_k with labels y_j < y_i < y_k that average to y_i, a positive.
 
     Both labels lie within the window: y_i - y_j and y_k - y_i are below it, strictly.
+
+    Data: numbers.
+    Kind: part; memory block x batch^2.
+    Peers: none.
     """
     gaps = block.gaps
     below = (block.unlike & (gaps < 0) & (gaps > -block.window))[:, :, None]
@@ -122,10 +130,12 @@ def supremix(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise.
     Raises: ValueError for shapes that do not fit, or for mixed negatives without key or shares.
     Source: Wu et al. 2023 (2309.16633), with one shift for all terms of the log-sum-exp; the released
     code shifts real and mixed terms apart.
+    Data: numbers.
+    Kind: pairwise; memory block x batch^2.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     checks.positive("label_scale", label_scale)

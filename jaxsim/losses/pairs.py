@@ -32,6 +32,10 @@ def contrastive(scores, positives, where, *, positive_margin=0.0, negative_margi
       negative_margin: the distance beyond which a negative costs nothing.
 
     Source: ContrastiveLoss of pytorch-metric-learning, after Hadsell et al. 2006.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: pytorch-metric-learning ContrastiveLoss (pos_margin = positive_margin, neg_margin =
+      negative_margin; both change sign with a similarity for the distance).
     """
     too_far, too_near = -scores - positive_margin, negative_margin + scores
     return [_of_active(too_far, positives), _of_active(too_near, where & ~positives)]
@@ -49,6 +53,10 @@ def contrastive_mean(scores, positives, where, *, positive_margin=0.0, negative_
       negative_margin: the distance beyond which a negative costs nothing.
 
     Source: ContrastiveLoss of pytorch-metric-learning with its mean reducer.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: pytorch-metric-learning ContrastiveLoss (pos_margin = positive_margin, neg_margin =
+      negative_margin, reducer MeanReducer).
     """
     negatives = where & ~positives
     too_far = jnp.maximum(-scores - positive_margin, 0)
@@ -73,6 +81,10 @@ def contrastive_squared(scores, positives, where, *, margin=1.0):
       margin: the distance beyond which a negative costs nothing.
 
     Source: Hadsell et al. 2006, equation 4.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: sentence-transformers ContrastiveLoss (margin; there one pair a row with a label 0 or 1,
+      on the cosine distance).
     """
     costs = jnp.where(positives, scores, jnp.maximum(margin + scores, 0))
     return masked.mean(jnp.square(costs) / 2, where), where.sum(axis=1)
@@ -92,6 +104,9 @@ def cosine_contrastive(scores, positives, where, *, threshold=0.5):
 
     Source: Wang et al. 2019 (1904.06627), the contrastive loss as their general pair weighting reads
     it, and its first author's released code.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: none.
     """
     pushed = where & ~positives & ~(scores <= threshold)
     values = masked.sum(1 - scores, positives) + masked.sum(scores, pushed)
@@ -111,6 +126,10 @@ def snr_contrastive(scores, positives, where, *, positive_margin=0.0, negative_m
       negative_margin: the distance beyond which a negative costs nothing.
 
     Source: Yuan et al. 2019 (1904.02616), their contrastive loss without the penalty on means.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: pytorch-metric-learning SignalToNoiseRatioContrastiveLoss (pos_margin = positive_margin,
+      neg_margin = negative_margin).
     """
     return contrastive.rule(
         scores,
@@ -136,6 +155,9 @@ def binomial_deviance(scores, positives, where, *, alpha=2.0, beta=40.0, base=0.
       base: the cosine where both are even.
 
     Source: Yi et al. 2014 (1407.4979), in the form and with the values of Wang et al. 2019.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: none.
     """
     pulls = masked.mean(jax.nn.softplus(alpha * (base - scores)), positives)
     pushes = masked.mean(jax.nn.softplus(beta * (scores - base)), where & ~positives)
@@ -161,6 +183,10 @@ def margin(scores, positives, where, anchor_labels=None, *, beta=1.2, margin=0.2
       margin: half the width of the band around it.
 
     Source: Wu et al. 2017 (1706.07567), section 4.2; the divisor is pytorch-metric-learning's.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: pytorch-metric-learning MarginLoss (margin; beta, a number or one per class; learn_beta:
+      beta is an argument like any other, nu * beta is yours to add).
     """
     beta = jnp.asarray(beta, scores.dtype)
     if beta.ndim:  # a label beyond its end gives NaN, not another class's boundary
@@ -203,9 +229,12 @@ def intra_pair_variance(
       similarity, where, weights, axis_name, block: as in `contrastive`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, lifted twice.
     Raises: ValueError as `contrastive`.
     Source: Yu and Tao 2019, the intra-pair variance loss beside their tuplet margin loss.
+    Data: labels.
+    Kind: pairwise; memory block x references, walked twice.
+    Peers: pytorch-metric-learning IntraPairVarianceLoss (pos_eps = positive_slack, neg_eps =
+      negative_slack).
     """
     shared = {
         "similarity": similarity,

@@ -26,9 +26,11 @@ def bradley_terry(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Bradley and Terry 1952; as a loss on rewards Christiano et al. 2017 (1706.03741), equation 1.
+    Data: preferences.
+    Kind: per example; memory batch.
+    Peers: rax pairwise_logistic_loss (lists of two).
     """
     labels = jnp.zeros(jnp.shape(first)) if labels is None else labels
     first, second, labels, where = of_rows(

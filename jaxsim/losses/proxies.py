@@ -52,9 +52,11 @@ def proxy_nca(
       similarity, where, weights, axis_name, block, reduce_fn: as in `nca`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise.
     Raises: ValueError as `nca`.
     Source: Movshovitz-Attias et al. 2017 (1703.07464), as ProxyNCALoss of pytorch-metric-learning.
+    Data: labels.
+    Kind: proxies; memory block x classes.
+    Peers: pytorch-metric-learning ProxyNCALoss (softmax_scale = 1 / temperature).
     """
     checks.positive("temperature", temperature)
     checks.shaped("proxies", proxies, (None, None), "one row per class")
@@ -108,9 +110,11 @@ def proxy_anchor(
         proxies; None returns both sides.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, with the proxies as anchors and the batch as references.
     Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
     Source: Kim et al. 2020 (2003.13911), equation 4.
+    Data: labels.
+    Kind: proxies; memory block of classes x batch.
+    Peers: pytorch-metric-learning ProxyAnchorLoss (margin, alpha = 1 / temperature).
     """
     checks.positive("temperature", temperature)
     checks.shaped("proxies", proxies, (None, None), "one row per class")

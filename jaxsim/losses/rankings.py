@@ -55,10 +55,12 @@ def ranking_hinge(
         directions' (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, lifted twice.
     Raises: ValueError as `info_nce`.
     Source: Baqapuri 2015 (1601.03478), the global ranking objective, after Karpathy et al. 2014
     (1406.5679), equation 6.
+    Data: pairs, images with texts.
+    Kind: pairwise; memory block x documents, walked twice.
+    Peers: none.
     """
     return _both_ways(
         _summed_hinge,
@@ -106,9 +108,11 @@ def hardest_ranking_hinge(
       the rest: as in `ranking_hinge`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, lifted twice.
     Raises: ValueError as `info_nce`.
     Source: Faghri et al. 2018 (1707.05612), equation 6 (VSE++).
+    Data: pairs, images with texts.
+    Kind: pairwise; memory block x documents, walked twice.
+    Peers: none.
     """
     return _both_ways(
         _hardest_hinge,
@@ -158,9 +162,11 @@ def one_way_ranking_hinge(
       the rest: as in `info_nce`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise.
     Raises: ValueError as `info_nce`.
     Source: Baqapuri 2015 (1601.03478), one direction of its objective.
+    Data: pairs, pairs with negatives, images with texts.
+    Kind: pairwise; memory block x documents.
+    Peers: rax pairwise_hinge_loss (on scores of lists; margin 1, the mean over pairs).
     """
     return _summed_hinge(
         queries,
@@ -208,9 +214,11 @@ def symmetric_triplet(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Bobu et al. 2023 (2301.00810), SIRL's loss of similarity answers.
+    Data: triplets.
+    Kind: per example; memory batch x dim.
+    Peers: none.
     """
     first, second, odd, where = examples.of_rows(
         where, axis_name, "batch, dim", first=first, second=second, odd=odd

@@ -45,9 +45,12 @@ def vicreg(
       axis_name: the named axis over which the batch is split.
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device; no rows: 0.
-    Kind: batch statistics.
     Raises: ValueError for shapes that do not fit, an eps that is not > 0, an axis that is not bound.
     Source: Bardes et al. 2022 (2105.04906), equations 1 to 6 and algorithm 1.
+    Data: unlabelled, pairs.
+    Kind: batch statistics; memory batch x dim and dim x dim.
+    Peers: pytorch-metric-learning VICRegLoss (invariance_lambda = invariance_weight, variance_mu =
+      2 variance_weight, covariance_v = covariance_weight, eps).
     """
     checks.positive("eps", eps)
     view, other, where = of_rows(where, axis_name, "batch, dim", view=view, other=other)
@@ -80,9 +83,11 @@ def barlow_twins(view, other, *, redundancy_weight=0.005, where=None, axis_name=
       axis_name: the named axis over which the batch is split.
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device; no rows: 0.
-    Kind: batch statistics.
     Raises: ValueError for shapes that do not fit, a weight below 0, an axis that is not bound.
     Source: Zbontar et al. 2021 (2103.03230), equations 1 and 2.
+    Data: unlabelled, pairs.
+    Kind: batch statistics; memory batch x dim and dim x dim.
+    Peers: none.
     """
     checks.not_negative("redundancy_weight", redundancy_weight)
     view, other, where = of_rows(where, axis_name, "batch, dim", view=view, other=other)

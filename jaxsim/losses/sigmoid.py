@@ -26,6 +26,9 @@ def siglip(scores, positives, where, *, temperature=0.1, bias=-10.0):
       bias: added to the logits; may be traced. It starts low since almost all pairs are negatives.
 
     Source: Zhai et al. 2023 (2303.15343), algorithm 1.
+    Data: pairs, pairs with negatives, images with texts.
+    Kind: pairwise; memory block x documents.
+    Peers: none.
     """
     checks.positive("temperature", temperature)
     logits = scores / temperature + bias

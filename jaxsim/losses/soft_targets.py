@@ -46,9 +46,11 @@ def symmetric_kl(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: UniME-V2 (2510.13515), its embedding loss, with exact logarithms.
+    Data: teacher scores.
+    Kind: per example; memory batch x candidates.
+    Peers: none.
     """
     q, p, kept = _tempered(
         scores, judge, temperature, judge_temperature, candidate_where, where, axis_name
@@ -79,6 +81,9 @@ def symmetric_kl_released(
 
     Args, result, kind and errors as `symmetric_kl`; eps is > 0.
     Source: UniME-V2 (2510.13515), the released code.
+    Data: teacher scores.
+    Kind: per example; memory batch x candidates.
+    Peers: none.
     """
     checks.positive("eps", eps)
     q, p, kept = _tempered(
@@ -108,6 +113,9 @@ def jensen_shannon(
 
     Args, result, kind and errors as `symmetric_kl`.
     Source: Lin 1991, with equal weights; what a figure of UniME-V2 (2510.13515) calls its loss.
+    Data: teacher scores.
+    Kind: per example; memory batch x candidates.
+    Peers: none.
     """
     q, p, kept = _tempered(
         scores, judge, temperature, judge_temperature, candidate_where, where, axis_name

@@ -43,6 +43,10 @@ def triplet(scores, positives, where, *, margin=0.05):
 
     Source: Hermans et al. 2017 (1703.07737), batch all over non-zero terms; TripletMarginLoss of
     pytorch-metric-learning, with its margin.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin); sentence-transformers
+      BatchAllTripletLoss (margin; similarity=negative_euclidean).
     """
     sums, active = over_triplets(hinge, scores, positives, where & ~positives, margin)
     return _mean_and_count(sums, active)
@@ -60,6 +64,9 @@ def triplet_mean(scores, positives, where, *, margin=0.05):
       margin: by how much the negative should be farther.
 
     Source: Hermans et al. 2017 (1703.07737), batch all.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin; with MeanReducer).
     """
     negatives = where & ~positives
     sums, _ = over_triplets(hinge, scores, positives, negatives, margin)
@@ -78,6 +85,9 @@ def smooth_triplet(scores, positives, where, *, margin=0.0):
       margin: by how much the negative should be farther.
 
     Source: TripletMarginLoss of pytorch-metric-learning in its smooth form.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin; smooth_loss).
     """
     negatives = where & ~positives
     sums, _ = over_triplets(softplus, scores, positives, negatives, margin)
@@ -97,6 +107,10 @@ def semi_hard_triplet(scores, positives, where, *, margin=0.2):
 
     Source: Schroff et al. 2015 (1503.03832), section 3.2; all triplets of the kind, as the semihard
     TripletMarginMiner of pytorch-metric-learning.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin; with TripletMarginMiner of the same
+      margin, type_of_triplets semihard).
     """
     return _mean_and_count(*over_triplets(semi_hard, scores, positives, where & ~positives, margin))
 
@@ -113,6 +127,10 @@ def hard_triplet(scores, positives, where, *, margin=0.2):
       margin: by how much the negative should be farther, >= 0.
 
     Source: the hard TripletMarginMiner of pytorch-metric-learning.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin; with TripletMarginMiner,
+      type_of_triplets hard).
     """
     return _mean_and_count(*over_triplets(hard, scores, positives, where & ~positives, margin))
 
@@ -131,6 +149,9 @@ def batch_semi_hard_triplet(scores, positives, where, *, margin=0.2):
 
     Source: Schroff et al. 2015 (1503.03832) as BatchSemiHardTripletLoss of sentence-transformers
     reads it (there margin 5 with similarity=negative_euclidean).
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: sentence-transformers BatchSemiHardTripletLoss (margin; similarity=negative_euclidean).
     """
     negatives = where & ~positives
     sums, _ = over_triplets(next_beyond, scores, positives, negatives, margin)
@@ -150,6 +171,11 @@ def batch_hard_triplet(scores, positives, where, *, margin=0.2):
       margin: by how much the negative should be farther.
 
     Source: Hermans et al. 2017 (1703.07737), equation 5.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: sentence-transformers BatchHardTripletLoss (margin; similarity=negative_euclidean; there
+      an anchor without a positive or a negative is in the mean too); pytorch-metric-learning
+      TripletMarginLoss (margin; with BatchHardMiner and MeanReducer).
     """
     gaps, counted = _hardest_gap(scores, positives, where)
     return jnp.maximum(gaps + margin, 0), counted
@@ -165,6 +191,11 @@ def batch_hard_soft_margin_triplet(scores, positives, where):
     similarity=negative_euclidean.
 
     Source: Hermans et al. 2017 (1703.07737), the soft margin.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: sentence-transformers BatchHardSoftMarginTripletLoss (similarity=negative_euclidean;
+      there an anchor without a positive or a negative is in the mean too); pytorch-metric-learning
+      TripletMarginLoss (smooth_loss; with BatchHardMiner and margin 0).
     """
     gaps, counted = _hardest_gap(scores, positives, where)
     return jax.nn.softplus(gaps), counted
@@ -187,6 +218,9 @@ def swapped_triplet(
     Every positive's row of distances is computed once more for each of its anchors: as many times the
     work of `triplet` as classes have rows.
 
+    A triplet's slope is booked with the row that stands nearer to its negative, so that single anchors
+    have no weights and no values of their own.
+
     Args:
       embeddings: [batch, dim].
       labels: int [batch].
@@ -197,10 +231,11 @@ def swapped_triplet(
       block: anchors per block of scores; None chooses it from the sizes.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: batch statistics: a triplet's slope is booked with the row that stands nearer to its
-    negative, so that single anchors have no weights and no values of their own.
     Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
     Source: Balntas et al. 2016 (TFeat), the anchor swap; TripletMarginLoss of pytorch-metric-learning.
+    Data: labels.
+    Kind: batch statistics; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin; swap).
     """
     embeddings, labels = jnp.asarray(embeddings), jnp.asarray(labels)
     checks.shaped("embeddings", embeddings, (None, None), "one row per example")

@@ -44,9 +44,11 @@ def sgns(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Mikolov et al. 2013 (1310.4546), equation 4.
+    Data: words.
+    Kind: per example; memory batch x negatives, times dim where they are not shared.
+    Peers: none.
     """
     targets, contexts, where = of_rows(
         where, axis_name, "batch, dim", targets=targets, contexts=contexts
@@ -94,9 +96,11 @@ def sampled_softmax(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Jean et al. 2015 (1412.2007), section 3; the correction by expected counts as TensorFlow has it.
+    Data: words.
+    Kind: per example; memory batch x negatives, times dim where they are not shared.
+    Peers: none.
     """
     queries, targets, where = of_rows(
         where, axis_name, "batch, dim", queries=queries, targets=targets
@@ -127,6 +131,9 @@ def not_hits(target_ids, negative_ids):
       negative_ids: int [k], shared by the batch, or [batch, k].
 
     Returns: bool [batch, k].
+    Data: words.
+    Kind: part; memory batch x negatives.
+    Peers: none.
     """
     target_ids, negative_ids = jnp.asarray(target_ids), jnp.asarray(negative_ids)
     own = target_ids.reshape(target_ids.shape[0], -1)
