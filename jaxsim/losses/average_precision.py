@@ -168,6 +168,8 @@ def smooth_ap_with_self(
 ):
     """`smooth_ap` with the anchor in its own ranking, as a positive: the published code's reading.
 
+        value_i = 1 - mean_{j in positives_i or i} R(i, j; positives_i or i) / R(i, j; where_i or i)
+
     The anchor stands first in its ranking, so that the average precision is at least one over the size
     of its class. Counts all anchors.
 

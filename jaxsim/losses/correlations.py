@@ -55,6 +55,8 @@ def cosine_regression(
 def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_name=None):
     """`pair_rank` of the pairs' cosines: pairs with larger labels are to have larger cosines.
 
+        log( 1 + sum_{i, j: y_i < y_j} exp((S_i - S_j) / temperature) ),   S_i = cos(q_i, d_i)
+
     Also known as CoSENTLoss (scale = 1 / temperature).
 
     Args:
@@ -73,6 +75,8 @@ def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_nam
 
 def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name=None):
     """`pair_rank` of the pairs' complex angles (`similarity.angle_score`), which do not saturate.
+
+        log( 1 + sum_{i, j: y_i < y_j} exp((a_i - a_j) / temperature) ),   a_i = angle_score(q_i, d_i)
 
     Also known as AnglELoss (scale = 1 / temperature). 2DMSE takes temperature=1. Used beside `cosent`.
 
@@ -138,6 +142,8 @@ def pearson(scores, labels, *, where=None, axis_name=None):
 
 def rank_kl(scores, labels, *, temperature=0.05, where=None, axis_name=None):
     """`rank_kl_total` divided by the number of pairs: what CoDiEmb weighs with 5.
+
+        KL( softmax(g / temperature) || softmax(s / temperature) ) / n,   g_i = (n - 1 - r_i) / (n - 1)
 
     Args, result, kind, errors and source as `rank_kl_total`.
 

@@ -59,6 +59,10 @@ def in_batch_hardness_info_nce(
 ):
     """`hardness_info_nce` on the documents of other rows alone, in nats.
 
+        value_i = log( sum_{positives_i} exp(s_ij / T) + sum_{negatives_i} exp(s_ij / T + h_ij s_ij) )
+                - log sum_{positives_i} exp(s_ij / T)
+        h_ij = hardness if j came with another row, else 0
+
     A query's own negatives, which come with its row, keep weight 1. Counts the queries that have a
     positive.
 
@@ -111,6 +115,10 @@ def hard_negative_hardness_info_nce(
     reduce_fn=mean,
 ):
     """`hardness_info_nce` on a query's own negatives alone, those that came with its row, in nats.
+
+        value_i = log( sum_{positives_i} exp(s_ij / T) + sum_{negatives_i} exp(s_ij / T + h_ij s_ij) )
+                - log sum_{positives_i} exp(s_ij / T)
+        h_ij = hardness if j came with row i, else 0
 
     Documents of other rows keep weight 1; without own negatives it is `info_nce`. Counts the queries
     that have a positive.

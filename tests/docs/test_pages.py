@@ -1,0 +1,46 @@
+"""The code of the pages runs as it stands, and says what the page says of it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def run(page):
+    """The names that a page's blocks leave, run in order."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    names = {"__name__": page}
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        exec(compile(block, page, "exec"), names)
+    return names
+
+
+def test_the_road_ends_at_the_right_answers():
+    names = run("index.md")
+    assert list(names["batches"][0]["where"]) == [True] * 7 + [False]
+    assert names["recall"] == 1
+
+
+def test_a_loss_is_prototyped():
+    names = run("prototype.md")
+    assert np.isfinite(names["value"])
+    assert np.abs(names["gradient"]).max() > 0
+    assert np.abs(names["slope"]) > 0
+    np.testing.assert_allclose(
+        names["in_blocks"], names["by_labels"](names["embeddings"], names["labels"]), rtol=1e-6
+    )
+    np.testing.assert_allclose(names["against_queue"], names["in_blocks"], rtol=1e-6)
+    assert names["on_hard"] <= names["in_blocks"]
+    assert (names["weights"][names["positives"]] <= 0).all()
+    assert names["penalty"] > 0
+
+
+def test_search_keeps_its_budget():
+    names = run("search.md")
+    assert names["ids"].shape == (6, 10)
+    assert (names["found"].calls == 60).all()
+    assert (names["adapted"].calls == 60).all()
+    assert sum(names["calls"]) == 2 * 6 * 60
+    assert 0.8 < names["recall"] <= 1
