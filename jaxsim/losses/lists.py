@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.examples import of_lists, of_rows, reduced
+from jaxsim.losses.lambda_weights import gains_of, in_sight, ndcg_loss_2pp_weights, ranks_of
 from jaxsim.losses.rows import BLOCK_ENTRIES
 from jaxsim.losses.softmax import info_nce
 from jaxsim.numerics import checks, masked
@@ -43,9 +44,12 @@ def list_net(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Cao et al. 2007, the cross-entropy of top-one probabilities.
+    Data: lists.
+    Kind: per example; memory batch x candidates.
+    Peers: sentence-transformers ListNetLoss (labels); rax softmax_loss (label_fn = a softmax of the
+      labels, where = candidate_where).
     """
     scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
     values = -masked.sum(masked.softmax(labels, kept) * masked.log_softmax(scores, kept), kept)
@@ -71,20 +75,22 @@ def list_mle(
 
     Args, result, kind and errors as `list_net`. Time O(candidates log candidates) per row.
     Source: Xia et al. 2008, the likelihood loss.
+    Data: lists.
+    Kind: per example; memory batch x candidates.
+    Peers: sentence-transformers ListMLELoss (respect_input_order=False; True takes the input's
+      order: labels that fall along the list); rax listmle_loss (where = candidate_where; its key
+      breaks ties at random).
     """
     scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
-    scores = scores - jax.lax.stop_gradient(masked.max(scores, kept, keepdims=True))
-    order = jnp.argsort(jnp.where(kept, -labels, jnp.inf), axis=1)
-    scores, kept = (jnp.take_along_axis(a, order, axis=1) for a in (scores, kept))
-    # Finite, for what is missing: the gradient of -inf against -inf is NaN.
-    rest = jax.lax.cumlogsumexp(jnp.where(kept, scores, -1e30), axis=1, reverse=True)
-    return reduced(masked.sum(rest - scores, kept), kept.any(axis=1), weights, axis_name, reduce_fn)
+    costs, kept = costs_in_order(scores, labels, kept)
+    return reduced(masked.sum(costs, kept), kept.any(axis=1), weights, axis_name, reduce_fn)
 
 
 def rank_net(
     scores,
     labels,
     *,
+    k=None,
     temperature=1.0,
     candidate_where=None,
     where=None,
@@ -100,19 +106,27 @@ def rank_net(
     (sigma = 1 / temperature).
 
     Args:
+      k: look only at pairs of which one is among the k candidates that now score best; None takes all.
       temperature: divides the scores, > 0; may be traced.
       scores, labels and the others, result, kind and errors: as in `list_net`. Lists are taken a few
         at a time: memory is O(candidates^2), not O(batch candidates^2).
 
     Source: Burges et al. 2005, the cross-entropy cost with known order.
+    Data: lists.
+    Kind: per example; memory candidates^2, a few lists at a time.
+    Peers: sentence-transformers RankNetLoss (k; sigma = 1 / temperature; its value is ours / log 2
+      unless reduction_log is natural); rax pairwise_logistic_loss (where = candidate_where).
     """
     checks.positive("temperature", temperature)
+    if k is not None:
+        checks.whole("k", k)
     scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
 
     def of_list(scores, labels, kept):
-        return _mean_cost(scores / temperature, _above(labels, kept), 1.0)
+        pairs = above(labels, kept) & in_sight(ranks_of(scores, kept), k)
+        return mean_cost(scores / temperature, pairs, 1.0)
 
-    values, counts = _each_list(of_list, scores, labels, kept)
+    values, counts = each_list(of_list, scores, labels, kept)
     return reduced(values, counts, weights, axis_name, reduce_fn)
 
 
@@ -120,7 +134,7 @@ def lambda_loss(
     scores,
     labels,
     *,
-    mu=10.0,
+    pair_weights=ndcg_loss_2pp_weights,
     k=None,
     temperature=1.0,
     candidate_where=None,
@@ -131,37 +145,40 @@ def lambda_loss(
 ):
     """`rank_net` with every pair weighed by what its order is worth to nDCG, in bits.
 
-        mean over all pairs y_j > y_l of all rows of
-            (rho_jl + mu delta_jl) |G_j - G_l| log2(1 + exp(-(s_j - s_l) / temperature)),
-        rho_jl   = |1 / D(r_j) - 1 / D(r_l)|,
-        delta_jl = |1 / D(|r_j - r_l|) - 1 / D(|r_j - r_l| + 1)|,
-        G_j = (2^y_j - 1) / max DCG,    D(r) = log2(1 + r),    r the rank by scores
+        mean over all pairs y_j > y_l of all rows of  w_jl log2(1 + exp(-(s_j - s_l) / temperature))
 
-    NDCG-Loss2++. Ranks carry no gradient; equal scores rank in the order of the candidates. Counts the
-    pairs; reduce_fn=total is the paper's sum. Also known as LambdaLoss.
+    w are the `pair_weights` of the gains G_j = (2^y_j - 1) / max DCG and the ranks by scores; unless
+    told NDCG-Loss2++. Neither carries gradient; equal scores rank in the order of the candidates. Counts
+    the pairs; reduce_fn=total is the paper's sum. Also known as LambdaLoss.
 
     Args:
-      mu: how much of NDCG-Loss2 is mixed in, >= 0; 10 is the paper. 0 is LambdaRank.
-      k: look only at the k candidates that now score best, as nDCG@k does; None takes all.
+      pair_weights: (gains [candidates], ranks [candidates] from 1) -> [candidates, candidates]:
+        `ndcg_loss_2pp_weights`, `ndcg_loss_2_weights`, `lambda_rank_weights`, or your own.
+      k: look only at pairs of which one is among the k candidates that now score best, as the others'
+        order is worth nothing to nDCG@k, and divide gains by the max DCG@k; None takes all.
       temperature: divides the scores, > 0; may be traced. sigma = 1 / temperature.
       scores, labels and the others, result, kind and errors: as in `list_net`; labels >= 0. Lists are
         taken a few at a time: memory is O(candidates^2), not O(batch candidates^2).
 
-    Source: Wang et al. 2018 (CIKM), NDCG-Loss2++.
+    Source: Wang et al. 2018 (CIKM), NDCG-Loss2++ and its kin.
+    Data: lists.
+    Kind: per example; memory candidates^2, a few lists at a time.
+    Peers: sentence-transformers LambdaLoss (weighting_scheme = pair_weights, k, sigma = 1 / temperature);
+      rax pairwise_logistic_loss (lambdaweight_fn dcg_lambdaweight with normalize is
+      `lambda_rank_weights` times the length of the list).
     """
     checks.positive("temperature", temperature)
-    checks.not_negative("mu", mu)
     if k is not None:
         checks.whole("k", k)
     scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
 
     def of_list(scores, labels, kept):
-        ranks = 1 + jnp.argsort(jnp.argsort(jnp.where(kept, -scores, jnp.inf)))
-        worth = _worth_to_ndcg(ranks.astype(scores.dtype), labels, kept, mu, k) / math.log(2)
-        seen = kept if k is None else kept & (ranks <= k)
-        return _mean_cost(scores / temperature, _above(labels, seen), worth)
+        ranks = ranks_of(scores, kept)
+        worth = jax.lax.stop_gradient(pair_weights(gains_of(labels, kept, k), ranks)) / math.log(2)
+        pairs = above(labels, kept) & in_sight(ranks, k)
+        return mean_cost(scores / temperature, pairs, worth)
 
-    values, counts = _each_list(of_list, scores, labels, kept)
+    values, counts = each_list(of_list, scores, labels, kept)
     return reduced(values, counts, weights, axis_name, reduce_fn)
 
 
@@ -193,6 +210,9 @@ def unime_v2_rerank(
 
     Source: UniME-V2 (2510.13515), the reranker's pairwise and listwise objective with equal weights, on
     a model that scores; the paper's writes its answers, and weighs them by their tokens.
+    Data: lists, pairs with negatives.
+    Kind: per example; memory batch x candidates.
+    Peers: none.
     """
     pair_scores, _ = of_rows(where, axis_name, "batch, 2", pair_scores=pair_scores)
     list_scores, kept = of_lists(candidate_where, where, axis_name, list_scores=list_scores)
@@ -207,7 +227,17 @@ def unime_v2_rerank(
     return reduced(pair + values, counts, weights, axis_name, reduce_fn)
 
 
-def _each_list(function, scores, labels, kept):
+def costs_in_order(scores, labels, kept):
+    """What each place costs `list_mle`, from the largest label on: [batch, candidates], and which exist."""
+    scores = scores - jax.lax.stop_gradient(masked.max(scores, kept, keepdims=True))
+    order = jnp.argsort(jnp.where(kept, -labels, jnp.inf), axis=1)
+    scores, kept = (jnp.take_along_axis(a, order, axis=1) for a in (scores, kept))
+    # Finite, for what is missing: the gradient of -inf against -inf is NaN.
+    rest = jax.lax.cumlogsumexp(jnp.where(kept, scores, -1e30), axis=1, reverse=True)
+    return rest - scores, kept
+
+
+def each_list(function, scores, labels, kept):
     """A function of one list's (scores, labels, kept), over all lists, a few at a time."""
     lists = scores, labels, kept
     at_once = max(1, BLOCK_ENTRIES // max(scores.shape[1], 1) ** 2)
@@ -217,28 +247,12 @@ def _each_list(function, scores, labels, kept):
     return jax.lax.map(lambda one: checkpointed(*one), lists, batch_size=at_once)
 
 
-def _above(labels, kept):
+def above(labels, kept):
     """Which candidate has a larger label than which: bool [candidates, candidates]."""
     return (labels[:, None] > labels) & kept[:, None] & kept
 
 
-def _mean_cost(scores, above, worth):
+def mean_cost(scores, above, worth):
     """The mean logistic cost of a list's pairs, and their number."""
     costs = worth * jax.nn.softplus(scores[None, :] - scores[:, None])
     return masked.mean(costs, above, axis=(0, 1)), above.sum()
-
-
-def _worth_to_ndcg(ranks, labels, kept, mu, k):
-    """What the order of two candidates is worth to nDCG: [candidates, candidates]."""
-    gains = jnp.where(kept, jnp.exp2(jnp.maximum(labels, 0)) - 1, 0)
-    best = jnp.sort(gains, descending=True)[:k]
-    most = jnp.sum(best / _discount(1 + jnp.arange(best.shape[0], dtype=ranks.dtype)))
-    gains = gains / jnp.where(most > 0, most, 1)
-    apart = jnp.maximum(jnp.abs(ranks[:, None] - ranks), 1)
-    delta = 1 / _discount(apart) - 1 / _discount(apart + 1)
-    rho = jnp.abs(1 / _discount(ranks[:, None]) - 1 / _discount(ranks))
-    return jax.lax.stop_gradient((rho + mu * delta) * jnp.abs(gains[:, None] - gains))
-
-
-def _discount(ranks):
-    return jnp.log2(1 + ranks)

@@ -31,8 +31,24 @@ def info_nce(scores, positives, where, *, temperature=0.05):
     Args:
       temperature: divides the scores, > 0; may be traced. 0.05 is sentence-transformers' scale of 20.
 
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> queries = documents = np.eye(3)
+      >>> round(float(losses.info_nce(queries, documents, temperature=1.0)), 4)  # log(e + 2) - 1
+      0.5514
+
     Source: van den Oord et al. 2018 (1807.03748), equation 4; several positives as in Miech et al.
     2020 (1912.06430), equation 1.
+    Data: pairs, pairs with negatives, images with texts, unlabelled.
+    Kind: pairwise; memory block x documents.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (scale = 1 / temperature,
+      similarity_fct = similarity, gather_across_devices = axis_name); sentence-transformers
+      SparseMultipleNegativesRankingLoss (the same with similarity=dot and scale 1);
+      sentence-transformers MultiVectorMultipleNegativesRankingLoss (the same with
+      similarity=max_sim and scale 1); sentence-transformers
+      cross_encoder.MultipleNegativesRankingLoss (on scores: `list_softmax`, scale = 1 / temperature
+      of the scores after a sigmoid).
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature
@@ -53,6 +69,10 @@ def multi_positive_info_nce(scores, positives, where, *, temperature=0.05):
       temperature: divides the scores, > 0; may be traced.
 
     Source: Khosla et al. 2020 (2004.11362), equation 2, on pairs.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    Peers: rax softmax_loss (on the scores of the batch, labels the positives divided by their
+      number).
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature
@@ -68,6 +88,7 @@ def symmetric_info_nce(
     similarity=cosine,
     query_ids=None,
     document_ids=None,
+    document_where=None,
     where=None,
     weights=None,
     axis_name=None,
@@ -75,17 +96,27 @@ def symmetric_info_nce(
 ):
     """The mean of `info_nce` from queries to documents and from documents to queries, in nats.
 
+        (info_nce(queries, documents) + info_nce(documents, queries)) / 2
+
+    Negatives that came with a query are candidates of the queries; only positives look for a query.
+
     Also known as the CLIP loss and MultipleNegativesSymmetricRankingLoss.
 
     Args:
-      queries, documents: [batch, dim] each, row i of one the positive of row i of the other.
+      queries: [batch, dim].
+      documents: [batch, dim], row i the positive of query i, or [batch, 1 + negatives, dim].
       temperature: divides the scores, > 0; may be traced.
-      similarity, query_ids, document_ids, where, weights, axis_name, block: as in `info_nce`.
+      similarity, query_ids, document_ids, document_where, where, weights, axis_name, block: as in
+        `info_nce`.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: pairwise, lifted twice.
     Raises: ValueError as `info_nce`.
     Source: Radford et al. 2021 (2103.00020), figure 3.
+    Data: pairs, pairs with negatives, images with texts.
+    Kind: pairwise; memory block x documents, walked twice.
+    Peers: sentence-transformers MultipleNegativesSymmetricRankingLoss (scale = 1 / temperature),
+      there also MultipleNegativesRankingLoss with directions (query_to_doc, doc_to_query) and
+      partition_mode per_direction.
     """
     shared = {
         "temperature": temperature,
@@ -95,7 +126,18 @@ def symmetric_info_nce(
         "axis_name": axis_name,
         "block": block,
     }
-    there = info_nce(queries, documents, query_ids=query_ids, document_ids=document_ids, **shared)
+    own = {"query_ids": query_ids, "document_ids": document_ids, "document_where": document_where}
+    there = info_nce(queries, documents, **own, **shared)
+    queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
+    if jax.tree.leaves(documents)[0].ndim > jax.tree.leaves(queries)[0].ndim:
+        documents = jax.tree.map(lambda a: a[:, 0], documents)
+    if document_ids is not None and jnp.ndim(document_ids) == 2:
+        document_ids = jnp.asarray(document_ids)[:, 0]
+    if document_where is not None:
+        batch = checks.rows_of("queries", queries)
+        shared["where"] = mask_of_lists(
+            (batch, 1), "document_where", jnp.asarray(document_where)[:, :1], where
+        )[:, 0]
     back = info_nce(documents, queries, query_ids=document_ids, document_ids=query_ids, **shared)
     return (there + back) / 2
 
@@ -130,9 +172,11 @@ def group_info_nce(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Zhao et al. 2025 (2506.20923), their loss without in-batch negatives, from the released code.
+    Data: pairs with negatives.
+    Kind: per example; memory batch x documents of a row x dim.
+    Peers: none.
     """
     names = "documents", "document_where"
     scores, kept = own_scores(names, queries, documents, document_where, where, similarity)
@@ -183,6 +227,8 @@ def list_softmax(
 ):
     """Softmax cross-entropy of each row's positive among the row's own candidates, in nats.
 
+        value_i = log sum_j exp(s_ij / temperature) - log sum_{j in positives_i} exp(s_ij / temperature)
+
     The rule of `info_nce` on scores that are there already: one positive and N mined negatives train
     a cross-encoder so. Counts the rows that have a positive.
 
@@ -197,9 +243,22 @@ def list_softmax(
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Kind: per example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> round(float(losses.list_softmax(np.zeros((1, 2)))), 4)  # one of two alike: log 2
+      0.6931
+
     Source: Yadav et al. 2022 (2210.12579), the training of the cross-encoder.
+    Data: lists, pairs with negatives.
+    Kind: per example; memory batch x candidates.
+    Peers: sentence-transformers cross_encoder.MultipleNegativesRankingLoss (scale = 1 /
+      temperature; there on the sigmoid of the scores, with random documents of the batch as
+      candidates); sentence-transformers cross_encoder.CrossEntropyLoss (candidates = classes,
+      positives one-hot of the class); optax ranking_softmax_loss (labels = positives, one per row);
+      rax softmax_loss (labels = positives, one per row, where = candidate_where).
     """
     scores, kept = of_lists(candidate_where, where, axis_name, scores=scores)
     if positives is None:

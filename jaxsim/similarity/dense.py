@@ -33,9 +33,25 @@ def cosine(x, y, *, precision="highest"):
     """Cosine of the angle, in [-1, 1]; with a zero vector it is 0, with gradient 0.
 
     Args and result as in `dot`.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import similarity
+      >>> x, y = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[2.0, 0.0]])
+      >>> print(np.round(similarity.cosine(x, y), 4))
+      [[1.    ]
+       [0.7071]]
     """
     _same_dim(x, y)
     return dot(unit(x), unit(y), precision=precision)
+
+
+def negative_cosine_distance(x, y, *, precision="highest"):
+    """Minus the cosine distance, cosine - 1, in [-2, 0]; with a zero vector it is -1.
+
+    Args and result as in `dot`.
+    """
+    return cosine(x, y, precision=precision) - 1
 
 
 def squared_euclidean(x, y, *, centre=None, precision="highest"):

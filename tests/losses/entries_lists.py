@@ -47,7 +47,7 @@ def discount(rank):
     return np.log2(1 + rank)
 
 
-def pairs(x, labels, where, large, at, k=3, mu=10.0):
+def pairs(x, labels, where, large, at, k=2, mu=10.0):
     """Ranks, and so the weights, are those of the scores `at`."""
     costs, weighed = [], []
     for (s, y, kept), (held, _, _) in zip(
@@ -62,7 +62,7 @@ def pairs(x, labels, where, large, at, k=3, mu=10.0):
                 if y[i] <= y[j]:
                     continue
                 costs.append(np.logaddexp(0, -(s[i] - s[j]) / 2))
-                if max(rank[i], rank[j]) > k:
+                if min(rank[i], rank[j]) > k:
                     continue
                 apart = abs(rank[i] - rank[j])
                 rho = abs(1 / discount(rank[i]) - 1 / discount(rank[j]))
@@ -76,7 +76,7 @@ def call_pairs(x, labels, where, **settings):
     lists = x, grades(labels)
     settings = {"candidate_where": there(labels), "where": where, **settings}
     return losses.rank_net(*lists, temperature=2.0, **settings) + losses.lambda_loss(
-        *lists, k=3, **settings
+        *lists, k=2, **settings
     )
 
 

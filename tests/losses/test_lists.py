@@ -49,14 +49,26 @@ def test_lambda_loss_by_hand():
     first = worth(2, 1, 3) * cost(0.3, 1.0)
     terms = [first, worth(2, 3, 2) * cost(0.3, -0.5), worth(3, 1, 1) * cost(-0.5, 1.0)]
     np.testing.assert_allclose(losses.lambda_loss(S, Y), np.mean(terms) / np.log(2), rtol=1e-12)
-    # Of the two that score best only one pair is left; the best two gains are the same.
-    np.testing.assert_allclose(losses.lambda_loss(S, Y, k=2), first / np.log(2), rtol=1e-12)
+    # Of the best scored one two pairs are left, and the best gain is 3.
+    seen = np.mean([first, terms[2]]) * most / 3
+    np.testing.assert_allclose(losses.lambda_loss(S, Y, k=1), seen / np.log(2), rtol=1e-12)
+    seen = np.mean([cost(0.3, 1.0), cost(-0.5, 1.0)])
+    np.testing.assert_allclose(losses.rank_net(S, Y, k=1), seen, rtol=1e-12)
 
 
-def test_with_every_pair_worth_the_same_lambda_loss_is_rank_net(monkeypatch):
-    monkeypatch.setattr(lists, "_worth_to_ndcg", lambda ranks, *_: np.log(2) * np.log(2))
-    found = losses.lambda_loss(S, Y) / np.log(2)
+def test_with_every_pair_worth_the_same_lambda_loss_is_rank_net():
+    found = losses.lambda_loss(S, Y, pair_weights=lambda gains, ranks: 1.0) * np.log(2)
     np.testing.assert_allclose(found, losses.rank_net(S, Y), rtol=1e-12)
+
+
+def test_the_weights_of_the_pairs_add_up():
+    gains, ranks = np.array([0.5, 0.0, 0.25]), np.array([2.0, 1.0, 3.0])
+    swaps = losses.lambda_rank_weights(gains, ranks)
+    steps = losses.ndcg_loss_2_weights(gains, ranks)
+    np.testing.assert_allclose(swaps[0, 1], (1 - 1 / np.log2(3)) * 0.5, rtol=1e-12)
+    np.testing.assert_allclose(steps[2, 1], (1 / np.log2(3) - 1 / 2) * 0.25, rtol=1e-12)
+    both = losses.ndcg_loss_2pp_weights(gains, ranks, mu=3.0)
+    np.testing.assert_allclose(both, swaps + 3 * steps, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", [losses.rank_net, losses.lambda_loss])

@@ -1,0 +1,119 @@
+"""Relational distillation: a student copies how its teacher's vectors lie to each other, not where.
+
+    student [batch, dim], teacher [batch, any dim] -> loss
+
+The teacher is constant. Dimension, scale and rotation of the student are free.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses.examples import mask, reduced, zeroed
+from jaxsim.losses.lifting import over_labels
+from jaxsim.losses.orthogonality import none_alike
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics.devices import gather, row_ids
+from jaxsim.numerics.norms import at_least_float32, unit
+from jaxsim.numerics.reductions import mean
+from jaxsim.similarity import euclidean
+
+
+def relational_distances(student, teacher, *, where=None, axis_name=None, block=None):
+    """The distances of a batch, over their mean, as the teacher's are over theirs.
+
+        mean over i != j of h( |s_i - s_j| / m_s - |t_i - t_j| / m_t ),
+        h(x) = x^2 / 2 where |x| <= 1, else |x| - 1/2,    m the mean distance over i != j
+
+    The means are those of the whole batch, and the student's carries gradient.
+
+    Args:
+      student: s [batch, dim].
+      teacher: t [batch, teacher's dim].
+      where: bool [batch], False for padding. What stands there has no influence, NaN included.
+      axis_name: the named axis over which the batch is split.
+      block: rows per block of distances; None chooses it from the sizes.
+
+    Returns: a float32 scalar (float64 for float64 input), the same on every device; 0 of one row.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
+    Source: Park et al. 2019 (1904.05068), equation 7; over ordered pairs, the diagonal left out.
+    Data: teacher embeddings.
+    Kind: batch statistics; memory rows x block.
+    Peers: none.
+    """
+    shared = {
+        "same": none_alike,
+        "where": where,
+        "axis_name": axis_name,
+        "block": block,
+    }
+    parts = _mean_distances(student, teacher, reduce_fn=None, **shared)
+    scales = [mean(*part, axis_name) for part in parts]
+    scales = [jnp.where(scale > 0, scale, 1) for scale in scales]
+    return _distances_apart(student, teacher, scales=scales, **shared)
+
+
+def relational_angles(
+    student, teacher, *, where=None, weights=None, axis_name=None, reduce_fn=mean
+):
+    """The angles of all triangles of a batch, as the teacher's.
+
+        mean over i, j, k, all different, of h( cos_s(i, j, k) - cos_t(i, j, k) ),
+        cos_x(i, j, k) = cosine of x_i - x_j and x_k - x_j,    h as in `relational_distances`
+
+    A side of length 0 has cosine 0 with all. Vertices j are walked one by one: time O(batch^3).
+
+    Args:
+      student: [batch, dim].
+      teacher: [batch, teacher's dim].
+      where: bool [batch], False for padding. What stands there has no influence, NaN included.
+      weights: [batch], how much the triangles at a vertex count.
+      axis_name: the named axis over which the batch is split.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 of less than three rows.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound.
+    Source: Park et al. 2019 (1904.05068), equation 10; over triples of different rows.
+    Data: teacher embeddings.
+    Kind: batch statistics; memory batch x batch.
+    Peers: none.
+    """
+    if axis_name is not None:
+        checks.bound(axis_name)
+    student, teacher = at_least_float32(student), at_least_float32(teacher)
+    checks.shaped("student", student, (None, None), "one row per example")
+    checks.shaped("teacher", teacher, (len(student), None), "one row per row of student")
+    where = mask("where", where, student.shape[:1])
+    rows = zeroed(student, where), jax.lax.stop_gradient(zeroed(teacher, where))
+    numbers = row_ids(len(where), axis_name)
+    every = gather((*rows, where, numbers), axis_name)
+
+    @jax.checkpoint
+    def at_vertex(vertex):
+        *here, number = vertex
+        cosines = [
+            jnp.matmul(sides, sides.T, precision="highest")
+            for sides in (unit(a - x) for a, x in zip(every[:2], here, strict=True))
+        ]
+        kept, others = every[2] & (every[3] != number), every[3]
+        kept = kept[:, None] & kept & (others[:, None] != others)
+        apart = _huber(cosines[0] - cosines[1])
+        return masked.mean(apart, kept, axis=(0, 1)), kept.sum(dtype=apart.dtype)
+
+    values, counts = jax.lax.map(at_vertex, (*rows, numbers))
+    return reduced(values, counts * where, weights, axis_name, reduce_fn)
+
+
+@over_labels(similarity=euclidean, inputs={"teacher": euclidean})
+def _mean_distances(scores, positives, where, teacher):
+    return [(masked.mean(a, where), where.sum(axis=1)) for a in (scores, teacher)]
+
+
+@over_labels(similarity=euclidean, inputs={"teacher": euclidean})
+def _distances_apart(scores, positives, where, teacher, *, scales):
+    apart = scores / scales[0] - jax.lax.stop_gradient(teacher / scales[1])
+    return masked.mean(_huber(apart), where), where.sum(axis=1)
+
+
+def _huber(x):
+    size = jnp.abs(x)
+    return jnp.where(size <= 1, jnp.square(x) / 2, size - 0.5)
