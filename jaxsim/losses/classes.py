@@ -41,7 +41,7 @@ def binary_cross_entropy(
     Source: logistic regression; as a reranker's loss Nogueira and Cho 2019 (1901.04085).
     Data: graded pairs, labels.
     Kind: per example; memory batch.
-    Peers: sentence-transformers BinaryCrossEntropyLoss (pos_weight = positive_weight); rax
+    Peers: sentence-transformers cross_encoder.BinaryCrossEntropyLoss (pos_weight = positive_weight); rax
       pointwise_sigmoid_loss (flattened); optax sigmoid_binary_cross_entropy (no mean).
     """
     logits, labels, where = of_rows(where, axis_name, "batch", logits=logits, labels=labels)
@@ -79,7 +79,7 @@ def cross_entropy(
     Source: multinomial logistic regression.
     Data: labels, graded pairs.
     Kind: per example; memory batch x classes.
-    Peers: sentence-transformers CrossEntropyLoss (integer labels); optax
+    Peers: sentence-transformers cross_encoder.CrossEntropyLoss (integer labels); optax
       softmax_cross_entropy_with_integer_labels (no mean).
     """
     if axis_name is not None:
@@ -101,7 +101,14 @@ def cross_entropy(
 
 
 def pair_features(first, second):
-    """What Sentence-BERT shows its classifier of two vectors: u, v and |u - v|, [..., 3 dim]."""
+    """What Sentence-BERT shows its classifier of two vectors: u, v and |u - v|, [..., 3 dim].
+
+    Where the two are equal |u - v| has slope 0.
+
+    Data: graded pairs.
+    Kind: part; memory batch x dim.
+    Peers: none.
+    """
     apart = first - second
     apart = jnp.where(apart == 0, 0, jnp.abs(apart))  # slope 0 there, not 1
     return jnp.concatenate([first, second, apart], axis=-1)

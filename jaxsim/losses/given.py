@@ -122,7 +122,7 @@ def contrastive_tension(
     Source: Carlsson et al. 2021 (ICLR), section 3.
     Data: unlabelled.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers ContrastiveTensionLoss.
+    Peers: sentence-transformers ContrastiveTensionLoss (its sum; it copies the encoder itself).
     """
     first, second, kept = of_rows(where, axis_name, "pairs, dim", first=first, second=second)
     return binary_cross_entropy(

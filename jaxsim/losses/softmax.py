@@ -116,7 +116,9 @@ def symmetric_info_nce(
     Kind: pairwise; memory block x documents, walked twice.
     Peers: sentence-transformers MultipleNegativesSymmetricRankingLoss (scale = 1 / temperature),
       there also MultipleNegativesRankingLoss with directions (query_to_doc, doc_to_query) and
-      partition_mode per_direction.
+      partition_mode per_direction; sentence-transformers
+      ContrastiveTensionLossInBatchNegatives (of one text by two encoders; scale = 1 / temperature,
+      which is learned).
     """
     shared = {
         "temperature": temperature,
