@@ -131,7 +131,7 @@ def tolerance(embeddings, labels, *, include_self=False, where=None, axis_name=N
 def tolerance_over_all_pairs(embeddings, labels, *, include_self=False, where=None, axis_name=None):
     """The sum of `tolerance` over the number of all pairs: equation 11 as it is printed.
 
-    With ten balanced classes it is near a tenth of `tolerance`. Arguments and result as there.
+    With ten balanced classes it is near a tenth of it. Arguments and result as in `tolerance`.
     """
     sums, _, rows = _within_classes(embeddings, labels, include_self, where, axis_name)
     return _ratio(jnp.sum(sums), rows * (rows - (0 if include_self else 1)))

@@ -37,6 +37,16 @@ def pair_weights(rule, scores, positives, where=None, *, inputs=(), weights=None
 
     Returns: float32 at least, [rows, references]; 0 outside `where`.
     Raises: ValueError for shapes that do not fit.
+
+    Examples:
+      >>> import functools
+      >>> import numpy as np
+      >>> from jaxsim import analysis, losses
+      >>> rule = functools.partial(losses.info_nce, temperature=1.0)
+      >>> scores, positives = np.array([[1.0, 0.0]]), np.array([[True, False]])
+      >>> print(np.round(analysis.pair_weights(rule, scores, positives), 4))
+      [[-0.2689  0.2689]]
+
     Source: Wang et al. 2019 (1904.06627), section 3, general pair weighting.
     """
     scores = at_least_float32(scores)

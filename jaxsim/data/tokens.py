@@ -158,6 +158,13 @@ def padded(rows, length=None):
 
     Returns: {"tokens" int32 [n, length], "where" bool [n, length]}; padding is token 0, where False.
     Raises: ValueError for a row longer than `length`.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import data
+      >>> padded = data.padded([np.array([5, 6]), np.array([7])], length=3)
+      >>> print(padded["tokens"].tolist(), padded["where"].tolist())
+      [[5, 6, 0], [7, 0, 0]] [[True, True, False], [True, False, False]]
     """
     longest = max((len(row) for row in rows), default=0)
     length = max(longest, 1) if length is None else length

@@ -20,7 +20,15 @@ def last(states, where):
 
 
 def mean(states, where):
-    """The mean of the states of real tokens; zeros for a text without any. [rows, length, dim] -> [rows, dim]"""
+    """The mean of the states of real tokens; zeros for a text without any. [rows, length, dim] -> [rows, dim]
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import encoders
+      >>> states = np.array([[[1.0], [3.0], [9.0]]])
+      >>> print(encoders.mean(states, np.array([[True, True, False]])))
+      [[2.]]
+    """
     return masked.mean(states, where[..., None], axis=1)
 
 

@@ -37,6 +37,13 @@ def ndcg(ids, truth, k, *, grades=None, gain=linear_gain, reduce_fn=mean):
 
     Returns: float32, the mean over the queries that have a relevant item.
     Raises: ValueError for shapes that do not fit, a k above the number returned.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import evaluation
+      >>> ids, truth = np.array([[2, 0, 1]]), np.array([[0]])
+      >>> round(float(evaluation.ndcg(ids, truth, k=3)), 4)  # second: 1 / log2(3)
+      0.6309
     """
     ids, truth = jnp.asarray(ids), jnp.asarray(truth)
     checks.shaped("ids", ids, (None, None), "one row per query")

@@ -32,6 +32,12 @@ def recall(ids, truth, k, *, reduce_fn=mean):
       reduce_fn: (values, counts, axis_name) -> number; None gives both.
 
     Returns: float32, the mean over the queries that have a relevant item.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import evaluation
+      >>> float(evaluation.recall(np.array([[2, 0, 1]]), np.array([[0, 5]]), k=2))
+      0.5
     """
     hits, relevant = _hits(ids, truth)
     checks.at_most("k", k, hits.shape[1], "the number of items returned")

@@ -43,6 +43,14 @@ def matryoshka(loss, *, dims, weights=None):
 
     Returns: a function of embeddings.
     Raises: ValueError for a size below 1 or, when called, above that of the embeddings.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from jaxsim import losses
+      >>> both = losses.matryoshka(lambda z: jnp.sum(z**2), dims=(1, 2))
+      >>> float(both(jnp.array([[3.0, 4.0]])))  # 9 + 25
+      34.0
+
     Source: Kusupati et al. 2022 (2205.13147), equation 1.
     Data: several layers or sizes.
     Kind: composition; memory that of the loss for each size.

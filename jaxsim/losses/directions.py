@@ -39,7 +39,7 @@ class Side(NamedTuple):
 
 
 def queries_to_queries(log_sum, queries, positives, documents):
-    """Each query with the other queries.
+    """Each query with the other queries: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
@@ -49,7 +49,7 @@ def queries_to_queries(log_sum, queries, positives, documents):
 
 
 def documents_to_queries(log_sum, queries, positives, documents):
-    """Each query's document with all queries, the own one among them once more.
+    """Each query's document with all queries, the own one among them once more: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
@@ -59,7 +59,7 @@ def documents_to_queries(log_sum, queries, positives, documents):
 
 
 def positives_to_positives(log_sum, queries, positives, documents):
-    """Each query's document with the documents of the other queries, without negatives.
+    """Each query's document with those of the other queries, without negatives: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
@@ -69,7 +69,7 @@ def positives_to_positives(log_sum, queries, positives, documents):
 
 
 def documents_to_documents(log_sum, queries, positives, documents):
-    """Each query's document with all documents of the other rows, negatives among them.
+    """Each query's document with all those of other rows, negatives too: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.

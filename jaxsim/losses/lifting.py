@@ -47,6 +47,18 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
       first: a rule of a first pass; see above. It takes the hyperparameters that it names.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> from jaxsim.numerics import masked
+      >>> @losses.over_labels
+      ... def nearest_positive(scores, positives, where):
+      ...     return 1 - masked.max(scores, positives), positives.any(axis=1)
+      >>> embeddings, labels = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), np.array([0, 0, 1])
+      >>> float(nearest_positive(embeddings, labels))
+      1.0
+
     Data: labels.
     Kind: part; memory block x references.
     Peers: pytorch-metric-learning GenericPairLoss (mat_based_loss: the rule gets all rows at once

@@ -114,8 +114,9 @@ def rank_net(
     Source: Burges et al. 2005, the cross-entropy cost with known order.
     Data: lists.
     Kind: per example; memory candidates^2, a few lists at a time.
-    Peers: sentence-transformers RankNetLoss, NoWeightingScheme (k; sigma = 1 / temperature; its value
-      is ours / log 2 unless reduction_log is natural); rax pairwise_logistic_loss (where = candidate_where).
+    Peers: sentence-transformers RankNetLoss (k; sigma = 1 / temperature; its value is ours / log 2
+      unless reduction_log is natural); sentence-transformers NoWeightingScheme (the weights of a
+      LambdaLoss that are all 1); rax pairwise_logistic_loss (where = candidate_where).
     """
     checks.positive("temperature", temperature)
     if k is not None:

@@ -141,9 +141,7 @@ def dse_binary(
     Source: DSE (Barkan et al. 2020, 1908.05161), from the released code.
     Data: teacher scores, graded pairs.
     Kind: per example; memory batch.
-    Peers: sentence-transformers cross_encoder.BinaryCrossEntropyLoss (alpha=0; without pos_weight);
-      rax pointwise_sigmoid_loss (alpha=0, one score a row); optax sigmoid_binary_cross_entropy
-      (alpha=0, not reduced).
+    Peers: none.
     """
     student, teacher, labels, where = of_rows(
         where, axis_name, "batch", student=student, teacher=teacher, labels=labels
@@ -181,8 +179,7 @@ def dse_multiclass(
 
     Data: teacher scores, labels.
     Kind: per example; memory batch x classes.
-    Peers: sentence-transformers cross_encoder.CrossEntropyLoss (alpha=0); optax
-      softmax_cross_entropy_with_integer_labels (alpha=0, not reduced).
+    Peers: none.
     """
     student, teacher, where = of_rows(
         where, axis_name, "batch, classes", student=student, teacher=teacher
@@ -222,8 +219,7 @@ def dse_regression(
 
     Data: teacher scores, numbers.
     Kind: per example; memory batch.
-    Peers: sentence-transformers cross_encoder.MSELoss (alpha=0); optax squared_error (alpha=0, not
-      reduced).
+    Peers: none.
     """
     student, teacher, labels, where = of_rows(
         where, axis_name, "batch", student=student, teacher=teacher, labels=labels

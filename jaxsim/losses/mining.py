@@ -31,6 +31,15 @@ def mined(loss, miner):
 
     Returns: a lifted loss, with the mined rule at `.rule`.
     Raises: ValueError where miner and loss have an argument of the same name.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> loss = losses.mined(losses.multi_similarity_unmined, losses.multi_similarity_pairs)
+      >>> embeddings = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+      >>> round(float(loss(embeddings, np.array([0, 0, 1, 1]))), 4)  # as multi_similarity
+      1.1566
+
     Data: labels, pairs.
     Kind: composition; memory that of the loss.
     Peers: pytorch-metric-learning BaseMiner (the miner's masks take the place of indices_tuple).

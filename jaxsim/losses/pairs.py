@@ -83,8 +83,7 @@ def contrastive_squared(scores, positives, where, *, margin=1.0):
     Source: Hadsell et al. 2006, equation 4.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: sentence-transformers ContrastiveLoss (margin; there one pair a row with a label 0 or 1,
-      on the cosine distance).
+    Peers: none.
     """
     costs = jnp.where(positives, scores, jnp.maximum(margin + scores, 0))
     return masked.mean(jnp.square(costs) / 2, where), where.sum(axis=1)

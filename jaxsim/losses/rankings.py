@@ -166,7 +166,7 @@ def one_way_ranking_hinge(
     Source: Baqapuri 2015 (1601.03478), one direction of its objective.
     Data: pairs, pairs with negatives, images with texts.
     Kind: pairwise; memory block x documents.
-    Peers: rax pairwise_hinge_loss (on scores of lists; margin 1, the mean over pairs).
+    Peers: none.
     """
     return _summed_hinge(
         queries,

@@ -35,6 +35,13 @@ def multi_similarity(scores, positives, where, *, alpha=2.0, beta=50.0, base=0.5
       base: the cosine that single pairs are held against; 0.5 is the released code (its text has 1).
       margin: of the mining, in cosine; 0.1 is the paper.
 
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> embeddings = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+      >>> round(float(losses.multi_similarity(embeddings, np.array([0, 0, 1, 1]))), 4)
+      1.1566
+
     Source: Wang et al. 2019 (1904.06627), the multi-similarity loss. The released code takes the
     anchor out by its value, S < 1 - 1e-5, and duplicates with it; here it goes by its place.
     Data: labels.

@@ -116,9 +116,8 @@ def symmetric_info_nce(
     Kind: pairwise; memory block x documents, walked twice.
     Peers: sentence-transformers MultipleNegativesSymmetricRankingLoss (scale = 1 / temperature),
       there also MultipleNegativesRankingLoss with directions (query_to_doc, doc_to_query) and
-      partition_mode per_direction; sentence-transformers
-      ContrastiveTensionLossInBatchNegatives (of one text by two encoders; scale = 1 / temperature,
-      which is learned).
+      partition_mode per_direction; sentence-transformers ContrastiveTensionLossInBatchNegatives
+      (scale = 1 / temperature, learned there; two encoders of the same texts).
     """
     shared = {
         "temperature": temperature,
@@ -258,9 +257,8 @@ def list_softmax(
     Kind: per example; memory batch x candidates.
     Peers: sentence-transformers cross_encoder.MultipleNegativesRankingLoss (scale = 1 /
       temperature; there on the sigmoid of the scores, with random documents of the batch as
-      candidates); sentence-transformers cross_encoder.CrossEntropyLoss (candidates = classes,
-      positives one-hot of the class); optax ranking_softmax_loss (labels = positives, one per row);
-      rax softmax_loss (labels = positives, one per row, where = candidate_where).
+      candidates); optax ranking_softmax_loss (labels = positives, one per row); rax softmax_loss
+      (labels = positives, one per row, where = candidate_where).
     """
     scores, kept = of_lists(candidate_where, where, axis_name, scores=scores)
     if positives is None:

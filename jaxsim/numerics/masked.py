@@ -14,7 +14,16 @@ from jaxsim.numerics.norms import at_least_float32
 
 
 def log_sum_exp(scores, where, *, axis=-1, empty=0.0):
-    """log sum exp over the kept entries, in float32 at least."""
+    """log sum exp over the kept entries, in float32 at least.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim.numerics import masked
+      >>> print(masked.log_sum_exp(np.array([[0.0, 9.0], [1.0, 1.0]]), np.array([[True, False]] * 2)))
+      [0. 1.]
+      >>> print(masked.log_sum_exp(np.zeros((1, 2)), np.zeros((1, 2), bool)))  # nothing is kept
+      [0.]
+    """
     scores, where = _kept(scores, where)
     some = where.any(axis=axis, keepdims=True)
     value = jax.nn.logsumexp(scores, axis=axis, where=where | ~some)

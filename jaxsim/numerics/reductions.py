@@ -18,6 +18,12 @@ def mean(values, weights, axis_name=None):
       axis_name: the named axis over which the rows are split, or None.
 
     Returns: a scalar, the same on every device.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import numerics
+      >>> float(numerics.mean(np.array([1.0, 3.0, np.nan]), np.array([1.0, 1.0, 0.0])))
+      2.0
     """
     counted, count = _sums(values, weights, axis_name)
     return counted / jnp.where(count > 0, count, 1)

@@ -60,6 +60,13 @@ def exact(
     rest have score -inf and id -1.
 
     Raises: ValueError for an empty or ragged argument, or k above n.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import search
+      >>> scores, ids = search.exact(np.array([[0.0, 2.0, 1.0]]), np.eye(3), k=2)
+      >>> print(scores, ids)
+      [[2. 1.]] [[1 2]]
     """
     streamed = any(isinstance(leaf, np.memmap) for leaf in jax.tree.leaves(items))
     queries = jax.tree.map(jnp.asarray, queries)

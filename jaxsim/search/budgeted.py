@@ -40,6 +40,17 @@ def anncur(index, scorer, num_queries, *, k, budget, query_block=128):
     Returns: `Found`.
     Raises: ValueError for a budget below the anchors, `ScorerError` for a scorer that raises or
     returns NaN.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import search
+      >>> anchor_scores = np.outer([1.0, 2.0, 3.0], np.arange(10.0))  # 3 anchor queries, 10 items
+      >>> index = search.cur_index(anchor_scores, np.array([3, 7]))
+      >>> dear = np.outer([1.0, -1.0], np.arange(10.0))
+      >>> found = search.anncur(index, lambda rows, ids: dear[rows, ids], 2, k=2, budget=4)
+      >>> print(found.ids.tolist(), found.calls.tolist())
+      [[9, 8], [0, 1]] [4, 4]
+
     Source: Yadav et al. 2022 (2210.12579), section 3.
     """
     count, anchors = index.item_embeddings.shape

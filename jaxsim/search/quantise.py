@@ -102,7 +102,7 @@ def decoded(quantiser, codes):
 
 
 def quantised(quantiser, vectors):
-    """`Quantised`: the codes of a corpus with their quantiser."""
+    """`Quantised`: the codes of a corpus, vectors float [n, dim], with their quantiser."""
     return Quantised(quantiser, encoded(quantiser, vectors))
 
 

@@ -104,6 +104,13 @@ def ranking_arrays(run, judgements, k=None):
     Returns: (queries [m], those that are judged, in the order of the judgements; relevance of what was
     returned, int [m, k], 0 for what is not judged; where bool [m, k], False beyond a ranking's end;
     relevances of all judged documents int [m, j], the highest first, 0 for padding).
+
+    Examples:
+      >>> from jaxsim import storage
+      >>> run, judgements = {"q": [("a", 2.0), ("b", 1.0)]}, {"q": {"b": 1}}
+      >>> queries, relevance, where, relevances = storage.ranking_arrays(run, judgements)
+      >>> print(queries, relevance.tolist(), relevances.tolist())
+      ['q'] [[0, 1]] [[1]]
     """
     queries = list(judgements)
     longest = max((len(run.get(query, ())) for query in queries), default=0)

@@ -28,6 +28,13 @@ def chunked(encode, chunk, *, policy=None):
     key each chunk gets one of its own, by its number among the chunks of all devices of the axis: the
     same on 1 and 8 devices where their rows are whole chunks.
     Raises: ValueError for a chunk below 1, leaves that do not share their rows.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import training
+      >>> encode = training.chunked(lambda params, x: x @ params, 2)
+      >>> print(encode(np.array([[2.0]]), np.array([[1.0], [2.0], [3.0]])).tolist())
+      [[2.0], [4.0], [6.0]]
     """
     checks.whole("chunk", chunk)
 
