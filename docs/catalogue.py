@@ -8,6 +8,7 @@ what others call it; names.toml has the names of theirs that are no loss here.
 
 import inspect
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -94,7 +95,7 @@ def equation(doc):
     """The first indented block before the arguments."""
     body = re.split(r"^(?:Args|Returns)\b", doc, maxsplit=1, flags=re.MULTILINE)[0]
     block = re.search(r"(?:^ {4,}\S.*\n?(?:^\n(?= {4}))?)+", body, re.MULTILINE)
-    return inspect.cleandoc(block[0]) if block else ""
+    return textwrap.dedent(block[0]).strip("\n") if block else ""
 
 
 def peers(line):
@@ -121,15 +122,17 @@ def outside(text, mark):
 def rows_of_names(found, names):
     """[(library, their name, ours, what differs)] of docstrings and of names.toml, in order."""
     rows = [
-        (peer.library, name, f"[`{e.name}`](#{e.name.lower()})", peer.note)
+        (peer.library, name, link(e.name), with_links(peer.note, found))
         for e in found.values()
         for peer in e.peers
         for name in peer.names
     ]
     for library, table in names["elsewhere"].items():
-        rows += [(library, name, ours, note) for name, (ours, note) in table.items()]
+        rows += [
+            (library, name, ours, with_links(note, found)) for name, (ours, note) in table.items()
+        ]
     for library, table in names["not_here"].items():
-        rows += [(library, name, "not here", why) for name, why in table.items()]
+        rows += [(library, name, "not here", with_links(why, found)) for name, why in table.items()]
     return sorted(rows, key=lambda row: (LIBRARIES.index(row[0]), row[1].lower(), row[2]))
 
 
@@ -144,6 +147,7 @@ def page():
             "<!-- Written by docs/catalogue.py: change the docstrings or docs/names.toml. -->",
             "",
             *HEAD,
+            "",
             "## What you have",
             "",
             *what_you_have(found, names["data"]),
@@ -181,8 +185,7 @@ def what_you_have(found, data):
     lines = []
     for word, (arrays, first) in data.items():
         lines += [f"### {word[0].upper()}{word[1:]}", "", f"{arrays}.", ""]
-        if first:
-            lines += [f"Start with {linked(first)}.", ""]
+        lines += [f"Start with {with_links(first, found)}.", ""]
         for kind in KINDS:
             fitting = [e.name for e in found.values() if word in e.data and e.kind == kind]
             if fitting:
@@ -192,7 +195,16 @@ def what_you_have(found, data):
 
 
 def linked(names):
-    return ", ".join(f"[`{name}`](#{name.lower()})" for name in sorted(names, key=str.lower))
+    return ", ".join(link(name) for name in sorted(names, key=str.lower))
+
+
+def with_links(text, found):
+    """The text with a link at every name of ours in backticks."""
+    return re.sub(r"`(\w+)`", lambda said: link(said[1]) if said[1] in found else said[0], text)
+
+
+def link(name):
+    return f"[`{name}`](#{name.lower()})"
 
 
 def section(e):
@@ -213,7 +225,7 @@ def their_names(rows):
     for library in LIBRARIES:
         lines += [f"### {library}", "", "| theirs | here | what differs |", "|---|---|---|"]
         lines += [
-            f"| `{name}` | {ours} | {note.replace('|', chr(92) + '|')} |"
+            f"| `{name}` | {ours} | {note.replace('|', chr(92) + '|') or 'nothing'} |"
             for where, name, ours, note in rows
             if where == library
         ]

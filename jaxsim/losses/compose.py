@@ -20,6 +20,14 @@ from jaxsim.numerics import checks
 def weighted_sum(*losses, weights=None):
     """The sum of several losses of the same embeddings, each times its weight; 1 unless told.
 
+        z -> sum_l weight_l loss_l(z)
+
+    Args:
+      losses: of a pytree of embeddings [..., dim].
+      weights: one per loss; None is 1 for all.
+
+    Returns: a function of embeddings.
+    Raises: ValueError for another number of weights than of losses.
     Data: several layers or sizes, pairs, labels.
     Kind: composition; memory that of its losses together.
     Peers: pytorch-metric-learning MultipleLosses (losses, weights; its miners: `mined` on each
@@ -117,6 +125,7 @@ def leading(embeddings, dim):
 def geometric_dims(dim, base=8):
     """The sizes base, 2 base, 4 base, ... below dim: geometric_dims(768) ends in 256, 512.
 
+    Raises: ValueError for a dim or a base that is no whole number of at least 1.
     Data: several layers or sizes.
     Kind: part; memory none.
     Peers: none.

@@ -44,8 +44,8 @@ def cosine_regression(
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its regression objective.
     Data: graded pairs.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers CosineSimilarityLoss (loss_fct MSELoss, cos_score_transformation
-      Identity); sentence-transformers SparseCosineSimilarityLoss (likewise).
+    Peers: sentence-transformers CosineSimilarityLoss and SparseCosineSimilarityLoss (loss_fct
+      MSELoss, cos_score_transformation Identity).
     """
     scores, where = _scores(cosine, queries, documents, where, axis_name)
     scores, labels, _ = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
@@ -66,8 +66,8 @@ def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_nam
     Source: Su 2022, "CoSENT"; the cosine objective of AnglE (2309.12871).
     Data: graded pairs.
     Kind: batch statistics; memory batch x dim, and one number of each pair from all devices.
-    Peers: sentence-transformers CoSENTLoss (scale = 1 / temperature; another similarity_fct:
-      `pair_rank` of its scores); sentence-transformers SparseCoSENTLoss (likewise).
+    Peers: sentence-transformers CoSENTLoss and SparseCoSENTLoss (scale = 1 / temperature; another
+      similarity_fct: `pair_rank` of its scores).
     """
     scores, where = _scores(cosine, queries, documents, where, axis_name)
     return pair_rank(scores, labels, temperature=temperature, where=where, axis_name=axis_name)
@@ -87,8 +87,7 @@ def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name
     Source: AnglE (Li and Li 2023, 2309.12871), its angle objective.
     Data: graded pairs.
     Kind: batch statistics; memory batch x dim, and one number of each pair from all devices.
-    Peers: sentence-transformers AnglELoss (scale = 1 / temperature); sentence-transformers
-      SparseAnglELoss (likewise).
+    Peers: sentence-transformers AnglELoss and SparseAnglELoss (scale = 1 / temperature).
     """
     scores, where = _scores(angle_score, queries, documents, where, axis_name)
     return pair_rank(scores, labels, temperature=temperature, where=where, axis_name=axis_name)
@@ -242,6 +241,7 @@ def average_ranks(values, where=None):
       where: bool [n]; what is False takes no place, and gets 0.
 
     Returns: float32 at least, [n].
+    Raises: ValueError for shapes that do not fit.
     Data: graded pairs, lists.
     Kind: part; memory that of its argument.
     Peers: none.

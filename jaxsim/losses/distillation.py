@@ -144,11 +144,11 @@ def score_distillation(
     (2210.12579), KaLM-Embedding-V2 (2506.20923).
     Data: teacher scores, lists.
     Kind: per example; memory batch x candidates.
-    Peers: sentence-transformers DistillKLDivLoss (labels = teacher, student_temperature,
-      teacher_temperature; its value is ours times student_temperature^2); sentence-transformers
-      SparseDistillKLDivLoss (likewise); sentence-transformers MultiVectorDistillKLDivLoss
-      (likewise, scores of max_sim); optax kl_divergence (on log-softmaxes, not reduced); rax
-      softmax_loss (labels = the teacher's softmax: the cross-entropy, less the teacher's entropy).
+    Peers: sentence-transformers DistillKLDivLoss and SparseDistillKLDivLoss (labels = teacher,
+      student_temperature, teacher_temperature; its value is ours times student_temperature^2);
+      sentence-transformers MultiVectorDistillKLDivLoss (as DistillKLDivLoss, with scores of
+      max_sim); optax kl_divergence (on log-softmaxes, not reduced); rax softmax_loss (labels = the
+      teacher's softmax: the cross-entropy, less the teacher's entropy).
     """
     student, teacher, kept = of_lists(
         candidate_where, where, axis_name, student=student, teacher=teacher

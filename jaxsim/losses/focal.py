@@ -22,6 +22,7 @@ def focal_weights(values, *, gamma=0.5):
 
     Returns: of the shape of values, in [0, 1]. With gamma below 1 the slope grows without bound as p
     goes to 1; below 1 - p = 1e-30 the weight stays at that value's, with slope 0.
+    Raises: ValueError for a gamma below 0.
     Source: Lin et al. 2017 (1708.02002), equation 4.
     Data: pairs, labels, lists.
     Kind: part; memory that of its argument.

@@ -239,6 +239,7 @@ def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
 def draw_layer_dim(key, *, num_layers, dims):
     """A layer from 1 to num_layers - 1 and one of dims, each as likely: int32 scalars.
 
+    Raises: ValueError for fewer than 2 layers, no dims or one below 1.
     Data: several layers or sizes.
     Kind: part; memory none.
     Peers: none.
@@ -253,6 +254,7 @@ def draw_layer_dim(key, *, num_layers, dims):
 def draw_layers(key, *, num_layers, draws=1):
     """Some of the layers 0 to num_layers - 1, each as likely, without replacement: int32 [draws].
 
+    Raises: ValueError for more draws than layers.
     Data: several layers or sizes.
     Kind: part; memory the number of layers.
     Peers: sentence-transformers AdaptiveLayerLoss (n_layers_per_step = draws).

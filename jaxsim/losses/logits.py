@@ -82,11 +82,11 @@ def margin_mse(
     Source: Hofstaetter et al. 2020 (2010.02666), their Margin-MSE.
     Data: teacher scores.
     Kind: per example; memory batch x candidates.
-    Peers: sentence-transformers MarginMSELoss (labels = the teacher's scores or its margins; the
-      student's scores are similarity_fct of pairs, dot unless told); sentence-transformers
-      cross_encoder.MarginMSELoss (labels = the teacher's scores or its margins);
-      sentence-transformers SparseMarginMSELoss (likewise); sentence-transformers
-      MultiVectorMarginMSELoss (scores of max_sim).
+    Peers: sentence-transformers MarginMSELoss and SparseMarginMSELoss (labels = the teacher's
+      scores or its margins; the student's scores are similarity_fct of pairs, dot unless told);
+      sentence-transformers MultiVectorMarginMSELoss (as MarginMSELoss, with scores of max_sim);
+      sentence-transformers cross_encoder.MarginMSELoss (labels = the teacher's scores or its
+      margins).
     """
     student, teacher, kept = of_lists(
         candidate_where, where, axis_name, student=student, teacher=teacher
@@ -101,6 +101,7 @@ def centred(scores, candidate_where=None):
 
     A softmax leaves a row's offset open, a squared error copies the teacher's: centre both.
 
+    Raises: ValueError for a mask of another shape.
     Data: teacher scores, lists.
     Kind: part; memory that of its argument.
     Peers: none.
@@ -234,6 +235,7 @@ def binary_logit(logits):
 
     sigmoid of it is the second class's probability: yes against no, of a judge that says (no, yes).
 
+    Raises: ValueError for another last axis than 2.
     Data: teacher scores.
     Kind: part; memory batch.
     Peers: none.

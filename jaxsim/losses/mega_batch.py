@@ -24,7 +24,7 @@ def mega_batch_margin(scores, positives, where, *, positive_margin=0.8, negative
     Source: Wieting and Gimpel 2018 (1711.05732), their mega-batches, in the form of
     MegaBatchMarginLoss of sentence-transformers: the paper has one hinge on the difference.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory rows x block.
+    Kind: pairwise; memory block x documents.
     Peers: sentence-transformers MegaBatchMarginLoss (mini_batch_size: `training.chunked`).
     """
     negatives = where & ~positives

@@ -203,6 +203,7 @@ def distance_weighted_negatives(scores, positives, where, *, key, dim, nearest=0
       farthest: beyond it no negative is drawn: where the margin loss has no slope.
 
     Returns: (positives, negatives), bool.
+    Raises: ValueError for a dim below 2.
     Source: Wu et al. 2017 (1706.07567), section 4.1; 0.5 and 1.4 are their released values.
     Data: labels.
     Kind: miner; memory block x references.

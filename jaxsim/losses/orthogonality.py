@@ -40,7 +40,7 @@ def global_orthogonal(
     Raises: ValueError as `contrastive`.
     Source: Zhang et al. 2017 (1708.06320), the global orthogonal regularisation.
     Data: unlabelled, labels.
-    Kind: regulariser; memory rows x block.
+    Kind: regulariser; memory block x references.
     Peers: sentence-transformers GlobalOrthogonalRegularizationLoss (aggregation over the columns).
     """
     embeddings = jnp.asarray(embeddings)

@@ -37,7 +37,7 @@ def relational_distances(student, teacher, *, where=None, axis_name=None, block=
     Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
     Source: Park et al. 2019 (1904.05068), equation 7; over ordered pairs, the diagonal left out.
     Data: teacher embeddings.
-    Kind: batch statistics; memory rows x block.
+    Kind: batch statistics; memory block x references.
     Peers: none.
     """
     shared = {

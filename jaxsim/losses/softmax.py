@@ -44,11 +44,9 @@ def info_nce(scores, positives, where, *, temperature=0.05):
     Kind: pairwise; memory block x documents.
     Peers: sentence-transformers MultipleNegativesRankingLoss (scale = 1 / temperature,
       similarity_fct = similarity, gather_across_devices = axis_name); sentence-transformers
-      SparseMultipleNegativesRankingLoss (the same with similarity=dot and scale 1);
-      sentence-transformers MultiVectorMultipleNegativesRankingLoss (the same with
-      similarity=max_sim and scale 1); sentence-transformers
-      cross_encoder.MultipleNegativesRankingLoss (on scores: `list_softmax`, scale = 1 / temperature
-      of the scores after a sigmoid).
+      SparseMultipleNegativesRankingLoss (MultipleNegativesRankingLoss with similarity=dot and scale
+      1); sentence-transformers MultiVectorMultipleNegativesRankingLoss
+      (MultipleNegativesRankingLoss with similarity=max_sim and scale 1).
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature
@@ -114,10 +112,11 @@ def symmetric_info_nce(
     Source: Radford et al. 2021 (2103.00020), figure 3.
     Data: pairs, pairs with negatives, images with texts.
     Kind: pairwise; memory block x documents, walked twice.
-    Peers: sentence-transformers MultipleNegativesSymmetricRankingLoss (scale = 1 / temperature),
-      there also MultipleNegativesRankingLoss with directions (query_to_doc, doc_to_query) and
-      partition_mode per_direction; sentence-transformers ContrastiveTensionLossInBatchNegatives
-      (scale = 1 / temperature, learned there; two encoders of the same texts).
+    Peers: sentence-transformers MultipleNegativesSymmetricRankingLoss (scale = 1 / temperature);
+      sentence-transformers MultipleNegativesRankingLoss (directions query_to_doc and doc_to_query,
+      partition_mode per_direction, scale = 1 / temperature); sentence-transformers
+      ContrastiveTensionLossInBatchNegatives (scale = 1 / temperature, learned there; two encoders
+      of the same texts).
     """
     shared = {
         "temperature": temperature,
