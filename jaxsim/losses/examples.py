@@ -76,7 +76,8 @@ def reduced(values, counts, weights, axis_name, reduce_fn):
 
 def zeroed(array, where):
     """The array [rows, ...] with zeros where a mask of its leading axes is False."""
-    return jnp.where(where.reshape(where.shape + (1,) * (array.ndim - where.ndim)), array, 0)
+    zero = jnp.zeros((), array.dtype)  # of its own type: a mask stays one
+    return jnp.where(where.reshape(where.shape + (1,) * (array.ndim - where.ndim)), array, zero)
 
 
 def _alike(axes, arrays):

@@ -72,7 +72,8 @@ def guided_info_nce(
     Data: pairs, pairs with negatives, teacher embeddings.
     Kind: pairwise; memory block x documents, walked once for each direction.
     Peers: sentence-transformers GISTEmbedLoss (margin_strategy absolute; contrast_anchors and
-      contrast_positives = which directions; at most one negative per row there).
+      contrast_positives = which directions; at most one negative per row there; a row's own
+      query and document stay candidates there if the guide takes query and document for equal).
     """
     return _guided(
         lambda level: level - margin,
@@ -113,7 +114,7 @@ def relatively_guided_info_nce(
 ):
     """`guided_info_nce` with a margin that is a share of the positive's score, in nats.
 
-        a candidate of query i stays if guide score <= guide(q_i, d_i) (1 - margin)
+        a candidate of query i stays if guide score <= g - margin |g|,    g = guide(q_i, d_i)
 
     Args:
       margin: a share; 0.05 leaves out what reaches 95 % of the positive's score, as in NV-Retriever.
@@ -125,11 +126,11 @@ def relatively_guided_info_nce(
     for it; the relative margin of sentence-transformers.
     Data: pairs, pairs with negatives, teacher embeddings.
     Kind: pairwise; memory block x documents, walked once for each direction.
-    Peers: sentence-transformers GISTEmbedLoss (margin_strategy relative; where the guide scores the
-      positive below 0 its share is of the size, ours of the score).
+    Peers: sentence-transformers GISTEmbedLoss (margin_strategy relative; differs as in
+      `guided_info_nce`).
     """
     return _guided(
-        lambda level: level * (1 - margin),
+        lambda level: level - margin * jnp.abs(level),
         queries,
         documents,
         guide,

@@ -147,4 +147,5 @@ def without_padding(rows):
 
 
 def _zeroed(where, leaf):
-    return jnp.where(where.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, 0)
+    zero = jnp.zeros((), leaf.dtype)  # of its own type: a mask among the leaves stays one
+    return jnp.where(where.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, zero)

@@ -73,7 +73,7 @@ LOSSES = {
     ),
     "relatively_guided_info_nce": Entry(
         call(losses.relatively_guided_info_nce, 0.1),
-        functools.partial(guided, lambda level: level * 0.9),
+        functools.partial(guided, lambda level: level - 0.1 * abs(level)),
         held=True,
     ),
 }
