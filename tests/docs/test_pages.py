@@ -44,3 +44,9 @@ def test_search_keeps_its_budget():
     assert (names["adapted"].calls == 60).all()
     assert sum(names["calls"]) == 2 * 6 * 60
     assert 0.8 < names["recall"] <= 1
+
+
+def test_every_page_is_in_the_navigation():
+    named = re.findall(r": (\S+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
+    assert sorted(named) == sorted(pages)
