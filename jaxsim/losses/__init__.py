@@ -3,6 +3,7 @@
 A pairwise loss is its rule on rows of scores, lifted by `over_labels` or `over_pairs`.
 """
 
+from jaxsim.losses.angle_multiples import large_margin_softmax, sphereface
 from jaxsim.losses.average_precision import fast_ap, histogram, smooth_ap, smooth_ap_with_self
 from jaxsim.losses.classes import (
     binary_cross_entropy,
@@ -114,7 +115,7 @@ from jaxsim.losses.logits import (
     margin_mse,
     score_mse,
 )
-from jaxsim.losses.margins import arcface, cosface, normalized_softmax, sphereface
+from jaxsim.losses.margins import arcface, cosface, normalized_softmax
 from jaxsim.losses.mega_batch import mega_batch_margin
 from jaxsim.losses.memory import Memory, as_references, averaged_bank, empty_memory, remembered
 from jaxsim.losses.mining import (
@@ -176,6 +177,7 @@ from jaxsim.losses.softmax import (
     symmetric_info_nce,
 )
 from jaxsim.losses.sparse import csr_reconstruction, flops, splade
+from jaxsim.losses.sub_centers import soft_triple, sub_center_arcface
 from jaxsim.losses.triplets import (
     batch_hard_soft_margin_triplet,
     batch_hard_triplet,
@@ -272,6 +274,7 @@ __all__ = [
     "kalm",
     "lambda_loss",
     "lambda_rank_weights",
+    "large_margin_softmax",
     "leading",
     "lifted_structure",
     "linear_depth_weight",
@@ -351,8 +354,10 @@ __all__ = [
     "smooth_ap_with_self",
     "smooth_triplet",
     "snr_contrastive",
+    "soft_triple",
     "sphereface",
     "splade",
+    "sub_center_arcface",
     "supervised_contrastive",
     "supremix",
     "swapped_triplet",

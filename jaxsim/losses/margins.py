@@ -3,20 +3,13 @@
     embeddings [batch, dim], labels [batch], class_weights [classes, dim] -> loss
 
 Labels are places in the class weights, which are parameters like any others, the same on every device.
-No arc cosine is taken, which has no slope at 1 and no value beyond: cos(a + b) and cos(m a) are had
-from cos(a).
+No arc cosine is taken, which has no slope at 1 and no value beyond: cos(a + b) is had from cos(a).
 """
-
-import math
 
 import jax.numpy as jnp
 
-from jaxsim.losses.labelled import labelled
-from jaxsim.losses.rows import Rows, lift, reduced
-from jaxsim.numerics import checks, masked
-from jaxsim.numerics.norms import safe_norm
+from jaxsim.losses.class_scores import eased_softmax
 from jaxsim.numerics.reductions import mean
-from jaxsim.similarity import cosine
 
 
 def normalized_softmax(
@@ -56,18 +49,17 @@ def normalized_softmax(
     Peers: pytorch-metric-learning NormalizedSoftmaxLoss (temperature; W is class_weights
       transposed).
     """
-    return _over_classes(
+    return eased_softmax(
         lambda cosines: cosines,
-        _ones,
         embeddings,
         labels,
         class_weights,
-        temperature,
-        where,
-        weights,
-        axis_name,
-        block,
-        reduce_fn,
+        temperature=temperature,
+        where=where,
+        weights=weights,
+        axis_name=axis_name,
+        block=block,
+        reduce_fn=reduce_fn,
     )
 
 
@@ -103,18 +95,17 @@ def cosface(
     Peers: pytorch-metric-learning CosFaceLoss (margin, scale = 1 / temperature; W is class_weights
       transposed).
     """
-    return _over_classes(
+    return eased_softmax(
         lambda cosines: cosines - margin,
-        _ones,
         embeddings,
         labels,
         class_weights,
-        temperature,
-        where,
-        weights,
-        axis_name,
-        block,
-        reduce_fn,
+        temperature=temperature,
+        where=where,
+        weights=weights,
+        axis_name=axis_name,
+        block=block,
+        reduce_fn=reduce_fn,
     )
 
 
@@ -152,125 +143,23 @@ def arcface(
     Peers: pytorch-metric-learning ArcFaceLoss (margin in degrees, ours in radians; scale = 1 /
       temperature; W is class_weights transposed).
     """
-
-    def eased(cosines):
-        square = 1 - jnp.square(cosines)
-        sines = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
-        wider = cosines * jnp.cos(margin) - sines * jnp.sin(margin)
-        return jnp.where(cosines > -jnp.cos(margin), wider, cosines - margin * jnp.sin(margin))
-
-    return _over_classes(
-        eased,
-        _ones,
+    return eased_softmax(
+        lambda cosines: at_wider_angle(cosines, margin),
         embeddings,
         labels,
         class_weights,
-        temperature,
-        where,
-        weights,
-        axis_name,
-        block,
-        reduce_fn,
-    )
-
-
-def sphereface(
-    embeddings,
-    labels,
-    class_weights,
-    *,
-    margin=4,
-    temperature=1.0,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """Softmax classification where the angle to the right class counts several times.
-
-        logits |x_i| cos(x_i, w_c) / temperature, and for the right class |x_i| psi(angle_i) / temperature
-        psi(angle) = (-1)^k cos(margin angle) - 2 k for angle in [k, k + 1] pi / margin
-
-    The embeddings keep their norm, the class weights are scaled to norm 1. Counts all examples whose
-    class is there. The paper mixes psi with the plain cosine early in training; that schedule is yours.
-
-    Args:
-      margin: a whole number from 1; 4 is the paper.
-      temperature: divides the logits, > 0; 1 is the paper. May be traced.
-      the rest: as in `normalized_softmax`.
-
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `normalized_softmax`.
-    Source: Liu et al. 2017 (1704.08063), equation 7.
-    Data: labels.
-    Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning SphereFaceLoss (margin, scale = 1 / temperature; W is
-      class_weights transposed).
-    """
-    checks.whole("margin", margin)
-
-    def several(cosines):
-        before, times = jnp.ones_like(cosines), cosines  # cos(0 angle), cos(1 angle), and on
-        for _ in range(margin - 1):
-            before, times = times, 2 * cosines * times - before
-        passed = sum((cosines < math.cos(j * math.pi / margin)) * 1 for j in range(1, margin))
-        return jnp.where(passed % 2 == 1, -times, times) - 2 * passed
-
-    return _over_classes(
-        several,
-        safe_norm,
-        embeddings,
-        labels,
-        class_weights,
-        temperature,
-        where,
-        weights,
-        axis_name,
-        block,
-        reduce_fn,
-    )
-
-
-def _ones(embeddings):
-    return jnp.ones(len(embeddings), embeddings.dtype)
-
-
-def _over_classes(
-    eased,
-    size_of,
-    embeddings,
-    labels,
-    class_weights,
-    temperature,
-    where,
-    weights,
-    axis_name,
-    block,
-    reduce_fn,
-):
-    """Cross-entropy of size_i cos_ic / temperature, the right class's cosine replaced by eased(cosine)."""
-    checks.positive("temperature", temperature)
-    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
-    classes = jnp.asarray(class_weights)
-    anchors = labelled(embeddings, labels, where, axis_name, lambda x: (size_of(x),))
-    checks.integers("labels", anchors.keys)
-
-    def rule(scores, positives, where, sizes, keys):
-        right = eased(masked.sum(scores, positives)) * sizes[:, 0]
-        logits = jnp.where(positives, right[:, None], scores * sizes) / temperature
-        return masked.log_sum_exp(logits, where) - right / temperature, positives.any(axis=1)
-
-    kept = jnp.ones(len(classes), bool)
-    references = Rows(classes, jnp.arange(len(classes)), None, kept, (classes,))
-    parts = lift(
-        rule,
-        anchors,
-        references,
-        similarity=cosine,
-        same=lambda mine, theirs: mine[:, None] == theirs,
-        builders=(lambda mine, theirs: mine[:, None],),
-        block=block,
+        temperature=temperature,
+        where=where,
+        weights=weights,
         axis_name=axis_name,
+        block=block,
+        reduce_fn=reduce_fn,
     )
-    return reduced(parts, weights, axis_name, reduce_fn)
+
+
+def at_wider_angle(cosines, margin):
+    """cos(angle + margin) of cos(angle); beyond pi - margin the cosine less margin sin(margin)."""
+    square = 1 - jnp.square(cosines)
+    sines = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    wider = cosines * jnp.cos(margin) - sines * jnp.sin(margin)
+    return jnp.where(cosines > -jnp.cos(margin), wider, cosines - margin * jnp.sin(margin))
