@@ -129,6 +129,7 @@ from jaxsim.losses.mining import (
     semi_hard_negatives,
 )
 from jaxsim.losses.mixing import kalm, mix_list, mix_pairs
+from jaxsim.losses.negatives_ahead import pnp, pnp_dq, pnp_ds, pnp_ib, pnp_iu
 from jaxsim.losses.neighbours import nca
 from jaxsim.losses.ordinal import (
     linear_weight,
@@ -178,6 +179,7 @@ from jaxsim.losses.softmax import (
 )
 from jaxsim.losses.sparse import csr_reconstruction, flops, splade
 from jaxsim.losses.sub_centers import soft_triple, sub_center_arcface
+from jaxsim.losses.triangles import angular
 from jaxsim.losses.triplets import (
     batch_hard_soft_margin_triplet,
     batch_hard_triplet,
@@ -198,6 +200,7 @@ __all__ = [
     "adr_mse",
     "anchor_info_nce",
     "angle",
+    "angular",
     "arcface",
     "as_references",
     "average_ranks",
@@ -323,6 +326,11 @@ __all__ = [
     "pairwise_mse",
     "pairwise_soft_zero_one",
     "pearson",
+    "pnp",
+    "pnp_dq",
+    "pnp_ds",
+    "pnp_ib",
+    "pnp_iu",
     "poly1_mean",
     "positives_to_positives",
     "pro",

@@ -25,17 +25,22 @@ def contrastive(scores, positives, where, *, positive_margin=0.0, negative_margi
 
     Counts the pairs that still violate their margin, on each side apart: the loss need not fall as
     pairs become satisfied. `contrastive_mean` counts all pairs. On a similarity S instead of -D, the
-    margins change sign: similarity=cosine, positive_margin=-1, negative_margin=-0.5.
+    margins change sign: similarity=cosine, positive_margin=-1, negative_margin=-0.5. With -0.9 and -0.5
+    that is the threshold-consistent margin, meant beside another loss.
 
     Args:
       positive_margin: the distance within which a positive costs nothing.
       negative_margin: the distance beyond which a negative costs nothing.
 
-    Source: ContrastiveLoss of pytorch-metric-learning, after Hadsell et al. 2006.
+    Source: ContrastiveLoss of pytorch-metric-learning, after Hadsell et al. 2006; on cosines Zhang et al.
+    2023 (2307.04047), the threshold-consistent margin.
     Data: labels.
     Kind: pairwise; memory block x references.
     Peers: pytorch-metric-learning ContrastiveLoss (pos_margin = positive_margin, neg_margin =
-      negative_margin; both change sign with a similarity for the distance).
+      negative_margin; both change sign with a similarity for the distance);
+      pytorch-metric-learning ThresholdConsistentMarginLoss (similarity=cosine, margin_plus =
+      -positive_margin, margin_minus = -negative_margin; lambda_plus and lambda_minus: reduce_fn=None
+      gives both sides, to be weighed as they are reduced).
     """
     too_far, too_near = -scores - positive_margin, negative_margin + scores
     return [_of_active(too_far, positives), _of_active(too_near, where & ~positives)]
