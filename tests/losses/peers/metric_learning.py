@@ -17,19 +17,23 @@ def labelled(loss, **settings):
     return called
 
 
-def of_labels(make, *, miner=None, parameters=(), **settings):
+def as_it_is(value):
+    return value
+
+
+def of_labels(make, *, miner=None, parameters=None, **settings):
     """Theirs of embeddings and labels.
 
-    miner: makes theirs, which then picks the pairs or triplets. parameters: the names of the
-    attributes that the columns after the first one are.
+    miner: makes theirs, which then picks the pairs or triplets. parameters: {attribute: what is made
+    of a column for it}, of the columns after the first one.
     """
 
     def called(columns, labels):
         embeddings, *given = columns
         loss = make(**settings)
-        for name, value in zip(parameters, given, strict=True):
+        for (name, change), value in zip((parameters or {}).items(), given, strict=True):
             loss._parameters.pop(name, None)  # a parameter would be another leaf than the column
-            setattr(loss, name, value)
+            setattr(loss, name, change(value))
         picked = None if miner is None else miner()(embeddings, labels)
         return loss(embeddings, labels, picked)
 

@@ -64,15 +64,15 @@ def all_zero(columns):
 CASES = {f.__name__: f for f in (ordinary, batch_of_one, identical_rows, one_zero_row, all_zero)}
 
 
-def batch(labels, change=lambda vectors: None, rows=8, seed=0):
-    """A case with labels of its own: 8 rows, whose vectors `change` alters in place."""
+def batch(labels, change=lambda vectors: None, rows=None):
+    """A case with labels of its own, whose vectors `change` alters in place."""
 
     def case(columns):
-        random = np.random.default_rng(seed)
-        arrays = [random.normal(size=(8, DIM)) for _ in range(columns)]
+        random = np.random.default_rng(0)
+        arrays = [random.normal(size=(len(labels), DIM)) for _ in range(columns)]
         for array in arrays:
             change(array)
-        return arrays, rows, np.array(labels)
+        return arrays, rows or len(labels), np.array(labels)
 
     return case
 

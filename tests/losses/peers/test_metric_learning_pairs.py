@@ -3,20 +3,18 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from metric_learning import labelled, of_labels
+from metric_learning import as_it_is, labelled, of_labels
 from parity import LABELLED, Peer, assert_same, each, of_ours, torch
 from pytorch_metric_learning import distances, miners, reducers
 from pytorch_metric_learning import losses as theirs
 
 from jaxsim import losses
-from jaxsim.numerics import masked, total, unit
+from jaxsim.numerics import total
 from jaxsim.similarity import (
     cosine,
     dot,
-    negative_euclidean,
     negative_squared_euclidean,
 )
 
@@ -177,38 +175,22 @@ MARGIN = {
     "MarginLoss": Alone(labelled(losses.margin), of_labels(theirs.MarginLoss), atol=1e-6),
     "MarginLoss, learned": Alone(
         with_a_penalty,
-        of_labels(theirs.MarginLoss, parameters=["beta"], learn_beta=True, nu=0.1),
+        of_labels(theirs.MarginLoss, parameters={"beta": as_it_is}, learn_beta=True, nu=0.1),
         parameters=one_number,
         apart=NO_TRIPLETS,
     ),
     "MarginLoss, learned for each class": Alone(
         of_each_class,
         of_labels(
-            theirs.MarginLoss, parameters=["beta"], learn_beta=True, num_classes=8, margin=0.3
+            theirs.MarginLoss,
+            parameters={"beta": as_it_is},
+            learn_beta=True,
+            num_classes=8,
+            margin=0.3,
         ),
         parameters=one_per_class,
     ),
 }
-
-
-class OwnLoss(theirs.GenericPairLoss):
-    """The farthest positive against the nearest negative, smoothly."""
-
-    def _compute_loss(self, mat, pos_mask, neg_mask):
-        far = torch.logsumexp(mat.masked_fill(pos_mask == 0, -torch.inf), dim=1)
-        near = torch.logsumexp((-mat).masked_fill(neg_mask == 0, -torch.inf), dim=1)
-        both = pos_mask.any(dim=1) & neg_mask.any(dim=1)
-        values = torch.where(both, far + near, 0.0)
-        rows = torch.arange(len(mat))
-        return {"loss": {"losses": values, "indices": rows, "reduction_type": "element"}}
-
-
-@losses.over_labels(similarity=negative_euclidean)
-def own_loss(scores, positives, where):
-    negatives = where & ~positives
-    both = positives.any(axis=1) & negatives.any(axis=1)
-    values = masked.log_sum_exp(-scores, positives) + masked.log_sum_exp(scores, negatives)
-    return jnp.where(both, values, 0), jnp.ones_like(values)
 
 
 PEERS = (
@@ -216,10 +198,6 @@ PEERS = (
     | RELATIVE
     | MARGIN
     | {
-        "GenericPairLoss": Alone(
-            labelled(own_loss, similarity=lambda x, y: negative_euclidean(unit(x), unit(y))),
-            of_labels(OwnLoss, mat_based_loss=True),
-        ),
         "NPairsLoss": Alone(
             labelled(losses.n_pairs, similarity=cosine), of_labels(theirs.NPairsLoss)
         ),

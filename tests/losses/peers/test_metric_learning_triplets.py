@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from metric_learning import labelled, of_labels
@@ -187,28 +186,6 @@ PAIRS = {
     "PerAnchorReducer": Peer(
         in_pairs(losses.pair_info_nce, reduce_fn=averaged),
         of_pairs(theirs.NTXentLoss, temperature=0.1, reducer=reducers.PerAnchorReducer()),
-    ),
-    "SelfSupervisedLoss": Peer(
-        lambda columns, labels, where: losses.supervised_contrastive(
-            jnp.concatenate(columns),
-            jnp.tile(jnp.arange(len(columns[0])), 2),
-            where=jnp.tile(where, 2),
-        ),
-        lambda columns, labels: theirs.SelfSupervisedLoss(theirs.SupConLoss())(*columns),
-    ),
-    "SelfSupervisedLoss, one way": Peer(
-        lambda columns, labels, where: losses.contrastive(
-            columns[0],
-            np.arange(len(columns[0])),
-            references=columns[1],
-            reference_labels=np.arange(len(columns[0])),
-            reference_where=where,
-            where=where,
-        ),
-        lambda columns, labels: theirs.SelfSupervisedLoss(
-            theirs.ContrastiveLoss(), symmetric=False
-        )(*columns),
-        apart={"batch_of_one": "one pair in all is none there"},
     ),
 }
 
