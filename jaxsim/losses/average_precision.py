@@ -47,7 +47,7 @@ def histogram(
     Data: labels.
     Kind: batch statistics; memory block x references, and batch x bins.
     Peers: pytorch-metric-learning HistogramLoss (n_bins = bins, or delta = 2 / bins; there only
-      pairs of anchors that have both a positive and a negative).
+      pairs of anchors that have both a positive and a negative, and cosines of 1 are an error).
     """
 
     own, other = _histograms(
@@ -94,7 +94,7 @@ def fast_ap(scores, positives, where, *, bins=10):
     Source: Cakir et al. 2019 (FastAP), equations 6 to 8.
     Data: labels.
     Kind: pairwise; memory block x references, and block x bins.
-    Peers: pytorch-metric-learning FastAPLoss (num_bins = bins).
+    Peers: pytorch-metric-learning FastAPLoss (num_bins = bins; a row of zeros is at D^2 = 1 there).
     """
     checks.whole("bins", bins)
     places = (2 - 2 * scores) * (bins / 4)

@@ -42,7 +42,7 @@ def lifted_structure(
     Data: labels.
     Kind: pairwise; memory block x references, walked twice.
     Peers: pytorch-metric-learning LiftedStructureLoss (pos_margin = positive_margin, neg_margin =
-      negative_margin; 0 there for a batch without any negative).
+      negative_margin).
     """
     costs = jnp.maximum(-scores - positive_margin + jnp.logaddexp(mine, theirs), 0)
     return masked.mean(jnp.square(costs) / 2, positives), positives.sum(axis=1)

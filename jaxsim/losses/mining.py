@@ -131,7 +131,8 @@ def hardest_positives(scores, positives, where):
     Data: labels.
     Kind: miner; memory block x references.
     Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy hard, neg_strategy all);
-      pytorch-metric-learning BatchHardMiner (with `hardest_negatives`).
+      pytorch-metric-learning BatchHardMiner (with `hardest_negatives`; there an anchor that lacks
+      either side keeps neither).
     """
     farthest = masked.min(scores, positives, keepdims=True)
     return positives & (scores <= farthest), where & ~positives
@@ -158,7 +159,8 @@ def hardest_negatives(scores, positives, where):
     Data: labels.
     Kind: miner; memory block x references.
     Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy all, neg_strategy hard);
-      pytorch-metric-learning BatchHardMiner (with `hardest_positives`).
+      pytorch-metric-learning BatchHardMiner (with `hardest_positives`; there an anchor that lacks
+      either side keeps neither).
     """
     negatives = where & ~positives
     nearest = masked.max(scores, negatives, keepdims=True)
@@ -177,7 +179,8 @@ def semi_hard_negatives(scores, positives, where):
     Data: labels.
     Kind: miner; memory block x references.
     Peers: pytorch-metric-learning BatchEasyHardMiner (neg_strategy semihard, after
-      `easiest_positives` for pos_strategy easy, `hardest_positives` for hard).
+      `easiest_positives` for pos_strategy easy, `hardest_positives` for hard; there an anchor that
+      keeps no negative keeps no positive).
     """
     farthest = masked.min(scores, positives, empty=-jnp.inf, keepdims=True)
     beyond = where & ~positives & (scores < farthest)

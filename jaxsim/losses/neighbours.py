@@ -25,7 +25,7 @@ def nca(scores, positives, where, *, temperature=1.0):
     Data: labels.
     Kind: pairwise; memory block x references.
     Peers: pytorch-metric-learning NCALoss (softmax_scale = 1 / temperature; there on rows of norm
-      1).
+      1, and NaN without any positive).
     """
     scores = scores / temperature
     return log_sum_exp(scores, where) - log_sum_exp(scores, positives), positives.any(axis=1)

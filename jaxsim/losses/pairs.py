@@ -133,7 +133,7 @@ def snr_contrastive(scores, positives, where, *, positive_margin=0.0, negative_m
     Data: labels.
     Kind: pairwise; memory block x references.
     Peers: pytorch-metric-learning SignalToNoiseRatioContrastiveLoss (pos_margin = positive_margin,
-      neg_margin = negative_margin).
+      neg_margin = negative_margin; NaN there for an anchor of zeros).
     """
     return contrastive.rule(
         scores,

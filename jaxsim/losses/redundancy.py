@@ -50,7 +50,7 @@ def vicreg(
     Data: unlabelled, pairs.
     Kind: batch statistics; memory batch x dim and dim x dim.
     Peers: pytorch-metric-learning VICRegLoss (invariance_lambda = invariance_weight, variance_mu =
-      2 variance_weight, covariance_v = covariance_weight, eps).
+      2 variance_weight, covariance_v = covariance_weight, eps; NaN there for one row).
     """
     checks.positive("eps", eps)
     view, other, where = of_rows(where, axis_name, "batch, dim", view=view, other=other)
