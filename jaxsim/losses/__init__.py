@@ -5,6 +5,7 @@ A pairwise loss is its rule on rows of scores, lifted by `over_labels` or `over_
 
 from jaxsim.losses.angle_multiples import large_margin_softmax, sphereface
 from jaxsim.losses.average_precision import fast_ap, histogram, smooth_ap, smooth_ap_with_self
+from jaxsim.losses.class_regularizers import center_invariant, regular_face, sparse_centers
 from jaxsim.losses.classes import (
     binary_cross_entropy,
     cross_entropy,
@@ -31,6 +32,7 @@ from jaxsim.losses.correlations import (
     rank_kl,
     rank_kl_total,
 )
+from jaxsim.losses.cosine_targets import p2s_grad
 from jaxsim.losses.decoupled import (
     anchor_info_nce,
     hydra,
@@ -168,6 +170,7 @@ from jaxsim.losses.relative import (
     ranked_list,
     tuplet_margin,
 )
+from jaxsim.losses.shared_classifier import instance
 from jaxsim.losses.sigmoid import siglip
 from jaxsim.losses.soft_targets import jensen_shannon, symmetric_kl, symmetric_kl_released
 from jaxsim.losses.softmax import (
@@ -213,6 +216,7 @@ __all__ = [
     "binary_logit",
     "binomial_deviance",
     "bradley_terry",
+    "center_invariant",
     "centred",
     "circle",
     "codiemb_retrieval",
@@ -271,6 +275,7 @@ __all__ = [
     "in_batch_hardness_info_nce",
     "info_nce",
     "info_nce_with_extra",
+    "instance",
     "intra_pair_variance",
     "jensen_shannon",
     "joint_info_nce",
@@ -315,6 +320,7 @@ __all__ = [
     "online_contrastive",
     "over_labels",
     "over_pairs",
+    "p2s_grad",
     "p_list_mle",
     "pair_classification",
     "pair_features",
@@ -345,6 +351,7 @@ __all__ = [
     "ranked_list",
     "ranking_hinge",
     "regression_supervised_contrastive",
+    "regular_face",
     "relational_angles",
     "relational_distances",
     "relatively_guided_info_nce",
@@ -363,6 +370,7 @@ __all__ = [
     "smooth_triplet",
     "snr_contrastive",
     "soft_triple",
+    "sparse_centers",
     "sphereface",
     "splade",
     "sub_center_arcface",

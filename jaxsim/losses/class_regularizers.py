@@ -1,0 +1,91 @@
+"""Penalties on the vectors of classes alone: how long they are, and how far from each other.
+
+    class_weights [classes, dim] or centers [classes, centers, dim] -> loss
+
+They look at parameters, which are the same on every device, and so is their value: they are added to a
+loss as they are, without an axis.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses.lifting import over_labels
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics.norms import at_least_float32, unit
+from jaxsim.similarity import cosine, euclidean
+
+
+def center_invariant(class_weights):
+    """All class vectors of one length, so that rare classes are not the short ones.
+
+        mean over c of  (|w_c|^2 - mean over c' of |w_c'|^2)^2 / 4
+
+    Args:
+      class_weights: [classes, dim].
+
+    Returns: a float32 scalar (float64 for float64 input).
+    Raises: ValueError for another shape.
+    Source: Wu et al. 2017, "Deep Face Recognition with Center Invariant Loss"; over all classes, where
+    the paper takes those of the batch's examples.
+    Data: labels.
+    Kind: regulariser; memory classes x dim.
+    Peers: pytorch-metric-learning CenterInvariantRegularizer.
+    """
+    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
+    squares = jnp.sum(jnp.square(at_least_float32(class_weights)), axis=1)
+    count = max(len(squares), 1)
+    return jnp.sum(jnp.square(squares - jnp.sum(squares) / count)) / (4 * count)
+
+
+def regular_face(class_weights, *, similarity=cosine, block=None):
+    """Every class vector away from the one that is nearest to it.
+
+        mean over c of  max_{c' != c} cos(w_c, w_c')
+
+    Neighbours that tie share the slope. Of one class it is 0.
+
+    Args:
+      class_weights: [classes, dim].
+      similarity: (x [n, dim], y [m, dim]) -> scores [n, m].
+      block: classes per block of scores; None chooses it from the sizes.
+
+    Returns: a float32 scalar (float64 for float64 input).
+    Raises: ValueError for another shape.
+    Source: Zhao et al. 2019, "RegularFace", the inter-class term, equation 6.
+    Data: labels.
+    Kind: regulariser; memory block x classes.
+    Peers: pytorch-metric-learning RegularFaceRegularizer (of one class 1 there, its own cosine).
+    """
+    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
+    classes = jnp.arange(jnp.shape(class_weights)[0])
+    return _to_nearest(class_weights, classes, similarity=similarity, block=block)
+
+
+@over_labels
+def _to_nearest(scores, positives, where):
+    return masked.max(scores, where), where.any(axis=1)
+
+
+def sparse_centers(centers):
+    """The centres of a class together, so that those it does not need fall into one.
+
+        mean over classes and pairs of their centres of  |u_k - u_l| / 2,   u scaled to norm 1
+
+    Centres that have met stay together: their slope is 0. With one centre per class it is 0.
+
+    Args:
+      centers: [classes, centers, dim], as `soft_triple` has them.
+
+    Returns: a float32 scalar (float64 for float64 input).
+    Raises: ValueError for another shape.
+    Source: Qian et al. 2019 (1909.05235), section 3.4, the sum of equation 10 over C K (K - 1).
+    Data: labels.
+    Kind: regulariser; memory classes x centers x centers.
+    Peers: pytorch-metric-learning SparseCentersRegularizer (centers as rows, those of a class together;
+      where centers have met its slope overflows).
+    """
+    checks.shaped("centers", centers, (None, None, None), "some per class")
+    centers = unit(centers)
+    classes, each, _ = centers.shape
+    between = jax.vmap(euclidean)(centers, centers)  # each pair twice
+    return jnp.sum(between) / max(2 * classes * each * (each - 1), 1)

@@ -1,0 +1,70 @@
+"""Two encoders and one classifier: what it tells apart it must be able to tell apart in both.
+
+images [batch, dim], texts [batch, dim], labels [batch], class_weights [classes, dim] -> loss
+"""
+
+import jax.numpy as jnp
+
+from jaxsim.losses.class_scores import eased_cross_entropy, over_classes
+from jaxsim.numerics import checks
+from jaxsim.numerics.reductions import mean
+from jaxsim.similarity import dot
+
+
+def instance(
+    images,
+    texts,
+    labels,
+    class_weights,
+    *,
+    similarity=dot,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+    reduce_fn=mean,
+):
+    """Softmax classification of both sides of a pair by the same class vectors, in nats.
+
+        value_i = log sum_c exp(w_c x_i) - w_{y_i} x_i  +  log sum_c exp(w_c t_i) - w_{y_i} t_i
+
+    Every image with its texts is a class of its own: the loss starts a pair of encoders, before one that
+    ranks. Counts all pairs whose class is there, on each side apart.
+
+    Args:
+      images: x [batch, dim].
+      texts: t [batch, dim].
+      labels: int [batch], places in `class_weights`: which image of the data set, say.
+      class_weights: w [classes, dim], the classifier that both share.
+      similarity: (x [n, dim], y [m, dim]) -> scores [n, m]; dot is the paper.
+      where, weights, axis_name, block: as in `normalized_softmax`.
+      reduce_fn: (values, weights, axis_name) -> loss, of each side; None returns both sides.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Raises: ValueError as `normalized_softmax`.
+    Source: Zheng et al. 2020 (1711.05535), the instance loss, equations 4 to 6.
+    Data: images with texts, pairs, labels.
+    Kind: proxies; memory block x classes.
+    Peers: pytorch-metric-learning InstanceLoss (one side and no classifier there:
+      `normalized_softmax(x, places, x, temperature=1 / gamma)`, where places are the labels' places
+      among those of the batch, sorted, so that an example is told from the row of that number).
+    """
+    images, texts = jnp.asarray(images), jnp.asarray(texts)
+    checks.shaped("texts", texts, images.shape, "the shape of images")
+    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
+    sides = [
+        over_classes(
+            eased_cross_entropy(lambda scores: scores, 1),
+            side,
+            labels,
+            jnp.asarray(class_weights),
+            similarity=similarity,
+            where=where,
+            weights=weights,
+            axis_name=axis_name,
+            block=block,
+            reduce_fn=reduce_fn,
+        )
+        for side in (images, texts)
+    ]
+    return sides if reduce_fn is None else sides[0] + sides[1]

@@ -1,0 +1,91 @@
+"""What the table does not see: class vectors that have met, errors, and slopes along hyperparameters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from table import ALL, PAIRS, X
+
+from jaxsim import losses
+
+LABELS = np.arange(16, dtype=np.int32) // 4
+
+
+def value_and_gradient(loss, vectors):
+    value, gradient = jax.jit(jax.value_and_grad(loss))(jnp.asarray(vectors, jnp.float32))
+    assert np.isfinite(gradient).all()
+    return value, gradient
+
+
+def test_centers_that_have_met_stay_together():
+    alike = np.repeat(X[:5, None], 3, axis=1)
+    value, gradient = value_and_gradient(losses.sparse_centers, alike)
+    assert value == 0
+    assert not np.any(gradient)
+    parted = alike.copy()
+    parted[0, 2] = -parted[0, 2]  # two of the fifteen pairs are 2 apart
+    value, gradient = value_and_gradient(losses.sparse_centers, parted)
+    np.testing.assert_allclose(value, 2 * 2 / 15 / 2, rtol=1e-6)
+    assert not np.any(gradient[1:])
+
+
+def test_one_center_or_class_has_no_other():
+    for loss, vectors in (
+        (losses.sparse_centers, X[:, None]),
+        (losses.regular_face, X[:1]),
+        (losses.center_invariant, X[:1]),
+    ):
+        value, gradient = value_and_gradient(loss, vectors)
+        assert value == 0
+        assert not np.any(gradient)
+
+
+@pytest.mark.parametrize("loss", [losses.regular_face, losses.center_invariant])
+def test_class_vectors_of_zero(loss):
+    value, gradient = value_and_gradient(loss, 0 * X)
+    assert value == 0
+    assert not np.any(gradient)
+
+
+def test_nearest_classes_in_blocks():
+    whole, in_blocks = losses.regular_face(X), losses.regular_face(X, block=3)
+    np.testing.assert_allclose(in_blocks, whole, rtol=1e-6)
+
+
+def test_centers_of_one_shape_are_asked_for():
+    for loss in (losses.soft_triple, losses.sub_center_arcface):
+        with pytest.raises(ValueError, match=r"centers must be \[any, any, any\].*\(16, 4\)"):
+            loss(X, PAIRS, X)
+    with pytest.raises(ValueError, match="labels must be integers"):
+        losses.p2s_grad(X, PAIRS / 2, X)
+    with pytest.raises(ValueError, match=r"texts must be \[16, 4\].*got shape \(3, 4\)"):
+        losses.instance(X, X[:3], PAIRS, X)
+    with pytest.raises(ValueError, match="margin must be a whole number"):
+        losses.large_margin_softmax(X, PAIRS, X, margin=2.5)
+
+
+def test_both_sides_of_an_instance_come_apart():
+    sides = losses.instance(X, 2 * X, PAIRS, X, reduce_fn=None)
+    assert [[a.shape for a in side] for side in sides] == [[(16,), (16,)]] * 2
+    total = sum(np.mean(values) for values, _ in sides)
+    np.testing.assert_allclose(losses.instance(X, 2 * X, PAIRS, X), total, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "at"),
+    [(losses.angular, "alpha", 40.0), (losses.pnp_ib, "b", 2.0), (losses.pnp_dq, "alpha", 1.5)],
+)
+def test_hyperparameters_may_be_learned(loss, name, at, float64):
+    f = jax.jit(jax.value_and_grad(lambda a: loss(X, LABELS, where=ALL, **{name: a})))
+    _, slope = f(at)
+    step = 1e-5 * at
+    expected = (f(at + step)[0] - f(at - step)[0]) / (2 * step)
+    np.testing.assert_allclose(slope, expected, rtol=1e-6)
+
+
+def test_a_positive_behind_no_negative_costs_nothing():
+    """Two tight classes far apart: what is left of the sigmoids is exp(-200)."""
+    x = np.repeat(np.eye(2, 4), 8, axis=0) + 1e-3 * X
+    labels = np.repeat(np.arange(2), 8)
+    assert losses.pnp(x, labels) < 1e-20
+    assert losses.pnp(x, np.arange(16) % 2) > 1
