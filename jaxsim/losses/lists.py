@@ -165,7 +165,7 @@ def lambda_loss(
     Data: lists.
     Kind: per example; memory candidates^2, a few lists at a time.
     Peers: sentence-transformers LambdaLoss (weighting_scheme = pair_weights, k, sigma = 1 / temperature);
-      rax pairwise_logistic_loss (lambdaweight_fn dcg_lambdaweight with normalize is
+      rax pairwise_logistic_loss (in nats; lambdaweight_fn dcg_lambdaweight with normalize is
       `lambda_rank_weights` times the length of the list).
     """
     checks.positive("temperature", temperature)
