@@ -52,7 +52,7 @@ def pairs_of(rows, path, *, query=None, document=None, negative=None, score=None
 
 
 def column_of(rows, path, name):
-    """The strings of one column.
+    """The strings of one column, or of several joined by a space: "title,text".
 
     Raises: ValueError naming the columns that are there.
     """
@@ -61,8 +61,9 @@ def column_of(rows, path, name):
 
 def _found(row, path, what, told, usual, needed=True):
     if told is not None:
-        if told not in row:
-            raise ValueError(f"{path}: has no column {told!r}, it has {', '.join(row)}")
+        for name in parts_of(told, row):
+            if name not in row:
+                raise ValueError(f"{path}: has no column {name!r}, it has {', '.join(row)}")
         return told
     there = [name for name in usual if name in row]
     if there or not needed:
@@ -73,14 +74,20 @@ def _found(row, path, what, told, usual, needed=True):
     )
 
 
-def _strings(rows, path, name):
-    texts = [row.get(name) for row in rows]
-    for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(
-                f"{path}: row {place + 1} must have a string in {name!r}, got {text!r:.60}"
-            )
-    return texts
+def parts_of(told, row):
+    """The columns that a name stands for: itself where there is one so called, else its parts at commas."""
+    return [told] if told in row else told.split(",")
+
+
+def _strings(rows, path, told):
+    names = parts_of(told, rows[0])
+    for place, row in enumerate(rows):
+        for name in names:
+            if not isinstance(row.get(name), str):
+                raise ValueError(
+                    f"{path}: row {place + 1} must have a string in {name!r}, got {row.get(name)!r:.60}"
+                )
+    return [" ".join(filter(None, (row[name] for name in names))) for row in rows]
 
 
 def _negatives(row, names, path, place):

@@ -30,7 +30,11 @@ def options(add):
     """What both commands take."""
     add("--model", required=True, help="folder of a model, or its name on the hub")
     add("--corpus", required=True, help=".jsonl, .csv, .tsv or .parquet")
-    add("--column", default="text", help="that holds the texts (text)")
+    add(
+        "--column",
+        default="text",
+        help="that holds the texts, or several to join: title,text (text)",
+    )
     add("--id", help=f"column of the ids; {', '.join(IDS)} or the row's number unless told")
     add("--index", help="folder of the index; CORPUS.index unless told")
     add("--document-prompt", help="name of the model's prompt for documents")

@@ -21,7 +21,11 @@ def main(arguments):
     )  # fmt: skip
     parser.add_argument("--model", required=True, help="folder of a model, or its name on the hub")
     parser.add_argument("--corpus", required=True, help=".jsonl, .csv, .tsv or .parquet")
-    parser.add_argument("--column", default="text", help="that holds the texts (text)")
+    parser.add_argument(
+        "--column",
+        default="text",
+        help="that holds the texts, or several to join: title,text (text)",
+    )
     parser.add_argument("--out", required=True, help="the .npy file")
     parser.add_argument("--prompt", help="name of one of the model's prompts")
     parser.add_argument("--max-length", type=int, help="tokens; the model's own unless told")

@@ -8,6 +8,7 @@ import pytest
 
 from jaxsim import pretrained
 from jaxsim.__main__ import main
+from jaxsim.commands import columns
 
 
 def run(*words):
@@ -58,6 +59,19 @@ def test_embed_writes_the_vectors_of_the_model(tiny, table, tmp_path, rows, caps
     other = ["embed", "--model", folder, "--corpus", table("anchor"), "--column", "anchor"]
     assert run(*other, "--out", out) == 2
     assert "vectors.npy: was written with fingerprint" in capsys.readouterr().err
+
+
+def test_columns_named_together_are_joined():
+    rows = [
+        {"title": "wings", "text": "of the bee", "a,b": "x"},
+        {"title": "", "text": "flat", "a,b": "y"},
+    ]
+    assert columns.column_of(rows, "c", "title,text") == ["wings of the bee", "flat"]
+    assert columns.column_of(rows, "c", "a,b") == ["x", "y"]
+    with pytest.raises(ValueError, match="c: has no column 'body', it has title, text, a,b"):
+        columns.column_of(rows, "c", "title,body")
+    with pytest.raises(ValueError, match="c: row 2 must have a string in 'text', got None"):
+        columns.column_of([rows[0], {"title": "flat", "text": None}], "c", "title,text")
 
 
 @pytest.mark.parametrize(
