@@ -2,13 +2,14 @@
 
 import os
 
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-)
+import devices
+
+os.environ["XLA_FLAGS"] = f"{devices.flags(8)} {os.environ.get('XLA_FLAGS', '')}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 # Most of the suite is compilation, and a third of that LLVM's optimisations of programs that run once.
-# The programs are the same; to test what a user's machine runs: JAX_DISABLE_MOST_OPTIMIZATIONS=0 pytest
+# The programs are the same; to test what a user's machine runs:
+# JAX_DISABLE_MOST_OPTIMIZATIONS=0 XLA_FLAGS=--xla_cpu_use_fusion_emitters=true pytest
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import toy
+from devices import flags
 from rich.console import Console
 
 from experiments import __main__ as command
@@ -167,7 +168,7 @@ def test_a_sweep_killed_five_times_ends_like_an_unbroken_one(tmp_path):
     for _ in range(5):
         words = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
         words.append(str(random.uniform(0, 0.12)))
-        environment = os.environ | {"XLA_FLAGS": ""} | device_flags()
+        environment = os.environ | {"XLA_FLAGS": flags(8)}
         done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr
         counts.append(len(list((tmp_path / "killed").rglob("seed-*/*.json"))))
@@ -179,11 +180,6 @@ def test_a_sweep_killed_five_times_ends_like_an_unbroken_one(tmp_path):
     assert len(folders) == 1, "the killed runs had another identity, so nothing was reused"
     for path in (tmp_path / "killed").rglob("*.json"):
         json.loads(path.read_text())  # what a kill cut short never takes a name
-
-
-def device_flags():
-    """The devices of the tests, which are part of a row's identity."""
-    return {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
 
 
 def test_the_file_in_the_docs_runs_from_anywhere_and_is_reported(tmp_path, monkeypatch, capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import toy
+from devices import flags
 
 from experiments import runner
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("hosts")
 def test_two_hosts_write_one_result(tmp_path):
     words = ["-m", "experiments", toy.__file__, "--preset", "smoke", "--seeds", "2", "--workdir"]
     environment = os.environ | {
-        "JAXSIM_REMOTE": "here", "JAXSIM_PORT": "9877", "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)
+        "JAXSIM_REMOTE": "here", "JAXSIM_PORT": "9877", "XLA_FLAGS": flags(1), "PYTHONPATH": str(ROOT)
     }  # fmt: skip
     script = ROOT / "docs" / "clusters" / "hosts.sh"
     done = subprocess.run(

@@ -61,8 +61,8 @@ def test_value_and_gradient_are_the_equation(name, case):
     reference = reference_at(entry, x.astype(float), labels, where, large)
     exact = reference(x.astype(float))
     np.testing.assert_allclose(value, exact, rtol=1e-5, atol=4e-6)
-    # Loops in Python are slow: everywhere in the first cases, elsewhere at a part that meets every row.
-    places = slice(None) if case in ("ordinary", "uneven padding") else slice(0, None, 3)
+    # Loops in Python are slow: everywhere in the first case, elsewhere at a part that meets every column.
+    places = slice(0, None, {"ordinary": 1, "uneven padding": 3}.get(case, 7))
     backward, forward = slopes(reference, x.astype(float), 1e-4 if large else 1e-6, places)
     gradient = np.asarray(gradient)
     assert np.isfinite(gradient).all()
@@ -102,22 +102,13 @@ def test_float64_agrees_to_twelve_digits(name, float64):
 def test_bfloat16_is_scored_in_float32(name):
     entry = LOSSES[name]
     x = jnp.asarray(X, jnp.bfloat16)
-    value, gradient = jax.jit(jax.value_and_grad(entry.call))(x, PAIRS, UNEVEN)
+    value = jax.jit(entry.call)(x, PAIRS, UNEVEN)
     assert value.dtype == jnp.float32
-    assert gradient.dtype == jnp.bfloat16
-    assert np.isfinite(np.asarray(gradient, np.float32)).all()
+    assert jax.eval_shape(jax.grad(entry.call), x, PAIRS, UNEVEN).dtype == jnp.bfloat16
     # The table's own documents are rounded to bfloat16 once more: 2^-9 relative.
     x = np.asarray(x, np.float64)
     expected = reference_at(entry, x, PAIRS, UNEVEN, False)(x)
     np.testing.assert_allclose(value, expected, rtol=0.03, atol=0.03)
-
-
-@by_loss
-def test_jit_changes_nothing(name):
-    x = np.float32(X)
-    value = LOSSES[name].call(x, PAIRS, UNEVEN)
-    compiled, _ = jitted(name, False)(x, PAIRS, UNEVEN)
-    np.testing.assert_allclose(compiled, value, rtol=1e-5, atol=1e-6)
 
 
 WEIGHTS = np.random.default_rng(1).normal(size=(DIM, DIM))
@@ -200,13 +191,22 @@ EXACTLY = ("info_nce", "nca", "lifted_structure", "triplet", "list_softmax", "fa
 
 
 @pytest.mark.parametrize("name", EXACTLY)
-def test_jit_changes_no_gradient(name):
+def test_jit_changes_nothing(name):
     """Of each kind, for it is op by op that compiling takes longest."""
     x = np.float32(X)
-    gradient = jax.grad(LOSSES[name].call)(x, PAIRS, UNEVEN)
-    _, compiled = jitted(name, False)(x, PAIRS, UNEVEN)
+    value, gradient = jax.value_and_grad(LOSSES[name].call)(x, PAIRS, UNEVEN)
+    compiled, slope = jitted(name, False)(x, PAIRS, UNEVEN)
+    np.testing.assert_allclose(compiled, value, rtol=1e-5, atol=1e-6)
     largest = max(1, np.abs(gradient).max())
-    np.testing.assert_allclose(compiled, gradient, rtol=1e-5, atol=2e-6 * largest)
+    np.testing.assert_allclose(slope, gradient, rtol=1e-5, atol=2e-6 * largest)
+
+
+@pytest.mark.parametrize("name", EXACTLY)
+def test_a_bfloat16_gradient_is_near(name):
+    x = jnp.asarray(X, jnp.bfloat16)
+    gradient = np.float32(jax.jit(jax.grad(LOSSES[name].call))(x, PAIRS, UNEVEN))
+    _, exact = jitted(name, False)(np.float32(x), PAIRS, UNEVEN)
+    np.testing.assert_allclose(gradient, exact, rtol=0, atol=0.03 * np.abs(exact).max())
 
 
 @pytest.mark.parametrize("check_vma", [True, False])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from devices import flags
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -16,9 +17,8 @@ pytestmark = pytest.mark.xdist_group("hosts")  # one after another: each starts 
 
 def environment(devices):
     """A process of its own: not the eight devices of the tests."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
     paths = os.pathsep.join([str(ROOT), str(HERE)])
-    return os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
+    return os.environ | {"XLA_FLAGS": flags(devices), "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
 
 
 def on_two_hosts(*arguments):

@@ -28,7 +28,8 @@ def test_the_training_room_on_the_newest_jax(tmp_path):
     python = interpreter()
     if python is None:
         pytest.skip("no Python 3.12 here")
-    clean = {n: v for n, v in os.environ.items() if n not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
+    ours = "PYTHONPATH", "PYTEST_ADDOPTS", "XLA_FLAGS"
+    clean = {name: value for name, value in os.environ.items() if name not in ours}
     own = tmp_path / "newest" / "bin" / "python"
 
     def run(*command, cwd=ROOT):
