@@ -57,6 +57,7 @@ from jaxsim.losses.distillation import (
     score_distillation,
     similarity_distillation,
 )
+from jaxsim.losses.dynamic_margin import dynamic_soft_margin, margin_histogram
 from jaxsim.losses.focal import focal_mean, focal_weights, full_focal_mean
 from jaxsim.losses.given import (
     contrastive_tension,
@@ -242,6 +243,7 @@ __all__ = [
     "dse_binary",
     "dse_multiclass",
     "dse_regression",
+    "dynamic_soft_margin",
     "easiest_positives",
     "embedding_distillation",
     "embedding_distillation_cosine",
@@ -292,6 +294,7 @@ __all__ = [
     "list_softmax",
     "log_depth_weight",
     "margin",
+    "margin_histogram",
     "margin_mse",
     "matryoshka",
     "matryoshka_2d",
