@@ -155,6 +155,7 @@ from jaxsim.losses.pairs import (
 from jaxsim.losses.poly import poly1_mean
 from jaxsim.losses.preferences import bradley_terry
 from jaxsim.losses.proxies import proxy_anchor, proxy_nca
+from jaxsim.losses.random_walks import manifold
 from jaxsim.losses.rankings import (
     hardest_ranking_hinge,
     one_way_ranking_hinge,
@@ -293,6 +294,7 @@ __all__ = [
     "list_net",
     "list_softmax",
     "log_depth_weight",
+    "manifold",
     "margin",
     "margin_histogram",
     "margin_mse",

@@ -189,6 +189,21 @@ IN_CLASSES = {
 }
 
 
+def of_meta_classes(columns, labels):
+    loss = theirs.ManifoldLoss(l=4, K=8, lambdaC=2.0, margin=0.02)
+    loss._parameters.pop("proxies")
+    loss.proxies = columns[1]
+    return loss(columns[0], indices_tuple=labels)
+
+
+IN_CLASSES["ManifoldLoss"] = Alone(
+    labelled(losses.manifold, context_weight=2.0, margin=0.02),
+    of_meta_classes,
+    parameters=lambda random: [random.normal(size=(8, 4))],
+    atol=1e-5,  # they invert in float32
+)
+
+
 def regular(ours, make, parameters, change=as_it_is):
     """Of class vectors alone; the batch is there for nothing."""
     return Alone(
