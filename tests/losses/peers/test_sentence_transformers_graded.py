@@ -1,15 +1,13 @@
-"""Every loss of sentence-transformers' bi-encoders on labels, triplets, teachers and sparse vectors against ours."""
+"""Every loss of sentence-transformers' bi-encoders on labels, triplets and teachers against ours."""
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity import CASES, DIM, Peer, assert_same, of_ours, torch
+from parity import CASES, DIM, Peer, assert_same, each, of_ours, torch
 from sentence_stub import Given, embedded
-from sentence_transformers import sentence_transformer
-from sentence_transformers.sparse_encoder import losses as sparse
+from sentence_transformers import sentence_transformer, util
 
 from jaxsim import losses
 from jaxsim.numerics import total
@@ -20,15 +18,6 @@ theirs = sentence_transformer.losses
 
 def of_columns(make, **settings):
     return lambda columns, labels: embedded(make(Given(), **settings), columns, labels)
-
-
-def of_embeddings(make, **settings):
-    """A loss for sparse encoders, which does not run by itself."""
-
-    def called(columns, labels):
-        return make(Given(), **settings).compute_loss_from_embeddings(columns, labels)
-
-    return called
 
 
 def labelled(loss, **settings):
@@ -57,6 +46,15 @@ def classes(random, rows):
 
 def with_a_class_of_one(random, rows):
     return np.array([0, 0, 1, 1, 2, 3])
+
+
+def on_dots(loss, **settings):
+    """Ours on the inner products of the pairs."""
+
+    def called(columns, labels, where):
+        return loss(paired(dot)(*columns), labels, where=where, **settings)
+
+    return called
 
 
 PAIRS = {
@@ -93,6 +91,12 @@ PAIRS = {
         labelled(losses.cosine_regression), of_columns(theirs.CosineSimilarityLoss), labels=grades
     ),
     "CoSENTLoss": Peer(labelled(losses.cosent), of_columns(theirs.CoSENTLoss), labels=grades),
+    "CoSENTLoss, on scores": Peer(
+        on_dots(losses.pair_rank, temperature=0.5),
+        of_columns(theirs.CoSENTLoss, scale=2.0, similarity_fct=util.pairwise_dot_score),
+        labels=grades,
+        cosine=False,
+    ),
     "AnglELoss": Peer(labelled(losses.angle), of_columns(theirs.AnglELoss), labels=grades),
     "ContrastiveTensionLoss": Peer(
         labelled(losses.contrastive_tension),
@@ -319,58 +323,11 @@ def their_cuts(columns, labels):
     return embedded(loss, columns, labels)
 
 
-def our_splade(columns, labels, where):
-    queries, *documents = map(jax.nn.relu, columns)
-    ranking = functools.partial(losses.info_nce, temperature=1.0, similarity=dot, where=where)
-    loss = losses.splade(
-        ranking, query_weight=0.5, document_weight=0.25, query_threshold=2, where=where
-    )
-    return loss(queries, jnp.stack(documents, axis=1))
-
-
-def their_splade(columns, labels):
-    model = Given()
-    loss = sparse.SpladeLoss(
-        model,
-        sparse.SparseMultipleNegativesRankingLoss(model),
-        query_regularizer_weight=0.5,
-        document_regularizer_weight=0.25,
-        query_regularizer_threshold=2,
-    )
-    return embedded(loss, [torch.relu(a) for a in columns], labels)
-
-
-# Of each column of texts: the sparse vectors, then what the autoencoder makes of them.
-PARTS = (
-    "sentence_embedding",
-    "sentence_embedding_backbone",
-    "decoded_embedding_k",
-    "decoded_embedding_4k",
-    "decoded_embedding_aux",
-    "decoded_embedding_k_pre_bias",
-)
-
-
-def our_csr(columns, labels, where):
-    texts = columns[: len(PARTS)], columns[len(PARTS) :]
-    ranked = losses.info_nce(texts[0][0], texts[1][0], temperature=1.0, similarity=dot, where=where)
-    told = [losses.csr_reconstruction(*t[1:], auxiliary_weight=0.5, where=where) for t in texts]
-    return 2 * ranked + (told[0] + told[1]) / 2
-
-
-def their_csr(columns, labels):
-    texts = columns[: len(PARTS)], columns[len(PARTS) :]
-    loss = sparse.CSRLoss(Given(), beta=0.5, gamma=2.0)
-    return loss([dict(zip(PARTS, t, strict=True)) for t in texts], labels)
-
-
 OTHERS = {
     "GlobalOrthogonalRegularizationLoss": Peer(
         both_orthogonal, of_columns(theirs.GlobalOrthogonalRegularizationLoss)
     ),
     "MatryoshkaLoss": Peer(cut, their_cuts),
-    "SpladeLoss": Peer(our_splade, their_splade, columns=4, cosine=False),
-    "CSRLoss": Peer(our_csr, their_csr, columns=2 * len(PARTS), cosine=False),
 }
 
 PEERS = PAIRS | CLASSES | TRIPLETS | TEACHERS | OTHERS
@@ -381,26 +338,6 @@ def compiled(name):
     return of_ours(PEERS[name])
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize(("name", "case"), each(PEERS, CASES))
 def test_agrees(name, case, float64):
     assert_same(PEERS[name], compiled(name), case)
-
-
-DENSE = {
-    "SparseCoSENTLoss": theirs.CoSENTLoss,
-    "SparseAnglELoss": theirs.CoSENTLoss,
-    "SparseCosineSimilarityLoss": theirs.CosineSimilarityLoss,
-    "SparseDistillKLDivLoss": theirs.DistillKLDivLoss,
-    "SparseMarginMSELoss": theirs.MarginMSELoss,
-    "SparseMSELoss": theirs.MSELoss,
-    "SparseMultipleNegativesRankingLoss": theirs.MultipleNegativesRankingLoss,
-    "SparseTripletLoss": theirs.TripletLoss,
-}
-
-
-@pytest.mark.parametrize("name", DENSE)
-def test_a_loss_of_sparse_vectors_is_that_of_dense_ones(name):
-    loss = getattr(sparse, name)
-    assert issubclass(loss, DENSE[name])
-    assert loss.compute_loss_from_embeddings is DENSE[name].compute_loss_from_embeddings

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity import CASES, DIM, ROWS, Peer, assert_same, of_ours, torch
+from parity import CASES, DIM, ROWS, Peer, assert_same, each, of_ours, torch
 from sentence_stub import Scores, Tokens, scored
 from sentence_transformers.cross_encoder import losses as theirs
 from sentence_transformers.multi_vector_encoder import losses as many
@@ -96,6 +96,26 @@ LISTS = {
         of_lists(theirs.PListMLELoss, respect_input_order=False),
         labels=unlike,
     ),
+    "PListMLELambdaWeight": lists(
+        on_lists(losses.p_list_mle, place_weights=losses.halving_places),
+        of_lists(
+            theirs.PListMLELoss,
+            lambda_weight=theirs.PListMLELambdaWeight(),
+            respect_input_order=False,
+        ),
+        labels=unlike,
+    ),
+    "PListMLELambdaWeight, one's own": lists(
+        on_lists(losses.p_list_mle, place_weights=lambda places, count: 1 / places),
+        of_lists(
+            theirs.PListMLELoss,
+            lambda_weight=theirs.PListMLELambdaWeight(
+                lambda mask: mask / torch.arange(1, mask.shape[1] + 1)
+            ),
+            respect_input_order=False,
+        ),
+        labels=unlike,
+    ),
     "ADRMSELoss": lists(
         on_lists(losses.adr_mse, temperature=0.5), of_lists(theirs.ADRMSELoss, alpha=2.0)
     ),
@@ -146,12 +166,15 @@ def own(columns, labels):
     return scored(theirs.MarginMSELoss, columns[0], labels, columns=documents)
 
 
-def in_batch(columns, labels):
+def in_batch(make, **settings):
     """Query i's document is i of the table's columns, all others are negatives."""
-    rows = len(columns[0])
-    table = columns[0] @ columns[1].T
-    make = functools.partial(theirs.MultipleNegativesRankingLoss, num_negatives=None)
-    return scored(make, table, columns=[list(range(rows))])
+
+    def called(columns, labels):
+        table = columns[0] @ columns[1].T
+        loss = functools.partial(make, num_negatives=None, **settings)
+        return scored(loss, table, columns=[list(range(len(table)))])
+
+    return called
 
 
 def ours_in_batch(columns, labels, where):
@@ -203,7 +226,16 @@ TOGETHER = {
     "cross_encoder.MarginMSELoss": Peer(
         on_lists(losses.margin_mse), own, 1, grades, cosine=False, atol=ROUNDED
     ),
-    "cross_encoder.MultipleNegativesRankingLoss": Peer(ours_in_batch, in_batch, 2, cosine=False),
+    "cross_encoder.MultipleNegativesRankingLoss": Peer(
+        ours_in_batch, in_batch(theirs.MultipleNegativesRankingLoss), 2, cosine=False
+    ),
+    # One mini-batch of scores: theirs goes back through the table for each.
+    "cross_encoder.CachedMultipleNegativesRankingLoss": Peer(
+        ours_in_batch,
+        in_batch(theirs.CachedMultipleNegativesRankingLoss, mini_batch_size=ROWS**2),
+        2,
+        cosine=False,
+    ),
 }
 
 
@@ -261,6 +293,19 @@ def of_tokens(make, **settings):
     return called
 
 
+def split_tokens(columns, labels):
+    """The cached form, of two mini-batches of texts a column."""
+    loss = many.CachedMultiVectorMultipleNegativesRankingLoss(
+        Tokens(), scale=0.5, score_mini_batch_size=4
+    )
+    texts = [their_tokens(a) for a in columns]
+    chunks = [
+        [[h for h in torch.tensor_split(text[name], 2) if len(h)] for text in texts]
+        for name in ("token_embeddings", "attention_mask")
+    ]
+    return loss.calculate_loss(*chunks)
+
+
 def teacher(random, rows):
     return random.normal(size=(rows, 3))
 
@@ -276,6 +321,9 @@ TOKENS = {
         cosine=False,
         apart=TIES,
         atol=ROUNDED,
+    ),
+    "CachedMultiVectorMultipleNegativesRankingLoss": Peer(
+        ranked, split_tokens, 3, cosine=False, apart=TIES, atol=ROUNDED
     ),
     "MultiVectorMarginMSELoss": Peer(
         on_max_sim(losses.margin_mse),
@@ -305,7 +353,6 @@ def compiled(name):
     return of_ours(PEERS[name])
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize(("name", "case"), each(PEERS, CASES))
 def test_agrees(name, case, float64):
     assert_same(PEERS[name], compiled(name), case)

@@ -8,7 +8,7 @@ import functools
 
 import jax.numpy as jnp
 import pytest
-from parity import CASES, Peer, assert_same, of_ours, torch
+from parity import CASES, Peer, assert_same, each, of_ours, torch
 from sentence_stub import Given, embedded
 from sentence_transformers import sentence_transformer, util
 
@@ -16,7 +16,12 @@ from jaxsim import losses
 from jaxsim.similarity import dot
 
 theirs = sentence_transformer.losses
-JOINT = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
+DIRECTIONS = {
+    "query_to_query": losses.queries_to_queries,
+    "doc_to_query": losses.documents_to_queries,
+    "doc_to_doc": losses.documents_to_documents,
+}
+JOINT = ("query_to_doc", *DIRECTIONS)
 
 
 def of_pairs(make):
@@ -67,6 +72,29 @@ def guide(**settings):
     return called
 
 
+def split_guide(**settings):
+    """The cached form of a column of the student's and one of the guide's, in two mini-batches."""
+
+    def called(columns, labels):
+        half = len(columns) // 2
+        loss = theirs.CachedGISTEmbedLoss(
+            Given(), Given("guide"), temperature=0.5, mini_batch_size=3, **settings
+        )
+        halves = [torch.tensor_split(a, 2) for a in columns]
+        halves = [[h for h in column if len(h)] for column in halves]
+        return loss.calculate_loss(halves[:half], halves[half:])
+
+    return called
+
+
+def unguided(columns, labels):
+    """A guide to which all pairs are alike to themselves alone."""
+    apart = torch.eye(len(columns[0]), dtype=columns[0].dtype)
+    texts = [{"sentence_embedding": a, "guide": apart} for a in columns]
+    loss = theirs.GISTEmbedLoss(Given(), Given("guide"), temperature=0.01, margin=0.5)
+    return loss(texts, labels)
+
+
 OWN = {"all_zero": "with a level of 0 a row's own query and document stay candidates there"}
 ranking = functools.partial(theirs.MultipleNegativesRankingLoss)
 PEERS = {
@@ -80,18 +108,19 @@ PEERS = {
     "CachedMultipleNegativesRankingLoss": Peer(
         grouped(losses.info_nce), split_in_two(theirs.CachedMultipleNegativesRankingLoss), columns=3
     ),
-    "all directions in one partition": Peer(
+    "MultipleNegativesRankingLoss, all directions in one partition": Peer(
         grouped(losses.joint_info_nce, temperature=0.05),
         of_pairs(functools.partial(ranking, directions=JOINT)),
         columns=3,
     ),
-    "two directions in one partition": Peer(
-        grouped(
-            losses.joint_info_nce, temperature=0.05, directions=(losses.documents_to_documents,)
-        ),
-        of_pairs(functools.partial(ranking, directions=("query_to_doc", "doc_to_doc"))),
-        columns=3,
-    ),
+    **{
+        f"MultipleNegativesRankingLoss, {direction}": Peer(
+            grouped(losses.joint_info_nce, temperature=0.05, directions=(ours,)),
+            of_pairs(functools.partial(ranking, directions=("query_to_doc", direction))),
+            columns=3,
+        )
+        for direction, ours in DIRECTIONS.items()
+    },
     "MultipleNegativesSymmetricRankingLoss": Peer(
         grouped(losses.symmetric_info_nce),
         of_pairs(theirs.MultipleNegativesSymmetricRankingLoss),
@@ -105,19 +134,19 @@ PEERS = {
         grouped(losses.symmetric_info_nce),
         split_in_two(theirs.CachedMultipleNegativesSymmetricRankingLoss),
     ),
-    "hardness of all negatives": Peer(
+    "MultipleNegativesRankingLoss, hardness of all negatives": Peer(
         grouped(losses.hardness_info_nce, hardness=3.0),
         of_pairs(functools.partial(ranking, hardness_mode="all_negatives", hardness_strength=3.0)),
         columns=4,
     ),
-    "hardness in the batch": Peer(
+    "MultipleNegativesRankingLoss, hardness in the batch": Peer(
         grouped(losses.in_batch_hardness_info_nce, hardness=9.0),
         of_pairs(
             functools.partial(ranking, hardness_mode="in_batch_negatives", hardness_strength=9.0)
         ),
         columns=4,
     ),
-    "hardness of the hard negatives": Peer(
+    "MultipleNegativesRankingLoss, hardness of the hard negatives": Peer(
         grouped(losses.hard_negative_hardness_info_nce, hardness=5.0),
         of_pairs(functools.partial(ranking, hardness_mode="hard_negatives", hardness_strength=5.0)),
         columns=4,
@@ -139,6 +168,16 @@ PEERS = {
     "GISTEmbedLoss, negatives, margin": Peer(
         guided(losses.guided_info_nce, margin=0.2), guide(margin=0.2), columns=6
     ),
+    "GISTEmbedLoss, positives": Peer(
+        guided(losses.guided_info_nce, directions=(losses.positives_to_positives,)),
+        guide(contrast_anchors=False),
+        columns=4,
+        apart=OWN,
+    ),
+    "GISTEmbedLoss, no guide": Peer(grouped(losses.expanded_info_nce), unguided),
+    "CachedGISTEmbedLoss": Peer(
+        guided(losses.guided_info_nce, margin=0.2), split_guide(margin=0.2), columns=6
+    ),
     "GISTEmbedLoss, documents alone": Peer(
         guided(losses.guided_info_nce, directions=()),
         guide(contrast_anchors=False, contrast_positives=False),
@@ -158,7 +197,6 @@ def compiled(name):
     return of_ours(PEERS[name])
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize(("name", "case"), each(PEERS, CASES))
 def test_agrees(name, case, float64):
     assert_same(PEERS[name], compiled(name), case)
