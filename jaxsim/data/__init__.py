@@ -4,6 +4,7 @@ tokenizers when asked.
 
 from jaxsim.data import augment, negatives
 from jaxsim.data.baskets import Baskets, groceries, imports, retail
+from jaxsim.data.deletion import deleted
 from jaxsim.data.images import Images, cifar10_subset, digits, glyphs, omniglot
 from jaxsim.data.judged import Collection, GradedPairs, retrieval, sts_benchmark
 from jaxsim.data.mixtures import distinct_batches, negative_batches, task_batches
@@ -48,6 +49,7 @@ __all__ = [
     "batches",
     "cifar10_subset",
     "class_batches",
+    "deleted",
     "digits",
     "distinct_batches",
     "docstrings",

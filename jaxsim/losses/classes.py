@@ -176,7 +176,8 @@ def denoising(
 
         mean over all tokens but the first of all rows of  -log p(token_t | tokens before t, vector)
 
-    Counts the tokens that are told. The noise is `data.deleted`.
+    Counts the tokens that are told. The noise is `data.deleted`: the encoder sees what it leaves, the
+    decoder the vector and the whole text.
 
     Args:
       logits: [batch, length - 1, vocabulary], the decoder's where it was given tokens[:, :-1]: at place t
