@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import over_labels
+from jaxsim.losses.triplet_walks import first_column, following_column
 from jaxsim.numerics import checks
 from jaxsim.numerics.devices import gather
 from jaxsim.numerics.reductions import mean
@@ -216,23 +217,24 @@ def _walked(scores, positives, where):
     One positive of each row a step. The slopes are gathered on the way, so that nothing is kept for a
     backward pass.
     """
-    order = jnp.argsort(~positives, axis=1)  # the positives first, as they come
-    count = jnp.sum(positives, axis=1)
+    # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
+    none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
+    size = scores.shape[1]
+    if size == 0:
+        return none, scores
 
     def step(state):
-        place, sums, slopes = state
-        column = order[:, place][:, None]
-        here = jnp.arange(scores.shape[1]) == column
-        others = where & ~here & (place < count)[:, None]
-        above = jax.nn.sigmoid(scores - jnp.take_along_axis(scores, column, axis=1))
-        above = jnp.where(others, above, 0)
+        column, sums, slopes = state
+        here = jnp.arange(size) == column[:, None]
+        live = (column < size)[:, None]
+        level = jnp.take_along_axis(scores, column[:, None], axis=1, mode="clip")
+        above = jnp.where(where & ~here & live, jax.nn.sigmoid(scores - level), 0)
         own = 1 + jnp.sum(above, axis=1, where=positives, keepdims=True)
         all_ = 1 + jnp.sum(above, axis=1, keepdims=True)
         slope = above * (1 - above) * (all_ * positives - own) / jnp.square(all_)
         slope -= jnp.where(here, jnp.sum(slope, axis=1, keepdims=True), 0)
-        return place + 1, sums + jnp.where(place < count, (own / all_)[:, 0], 0), slopes + slope
+        sums += jnp.where(live, own / all_, 0)[:, 0]
+        return following_column(positives, column), sums, slopes + slope
 
-    # From the scores, not fresh zeros: shard_map checks that a carry varies over devices alike.
-    start = 0, jnp.zeros_like(scores[:, 0]), jnp.zeros_like(scores)
-    state = jax.lax.while_loop(lambda state: (state[0] < count).any(), step, start)
-    return state[1:]
+    start = first_column(positives), none, jnp.zeros_like(scores)
+    return jax.lax.while_loop(lambda state: (state[0] < size).any(), step, start)[1:]

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.lifting import over_labels
+from jaxsim.losses.triplet_walks import first_column, following_column
 from jaxsim.numerics import checks
 
 
@@ -177,24 +178,24 @@ def _walked(cost, scores, positives, negatives, number):
     One positive of each row a step. The slopes are gathered on the way, so that nothing is kept for a
     backward pass.
     """
-    order = jnp.argsort(~positives, axis=1)  # the positives first, as they come
-    count = jnp.sum(positives, axis=1)
+    # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
+    none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
+    size = scores.shape[1]
+    if size == 0:
+        return none, scores, none
 
     def step(state):
-        place, sums, slopes, along = state
-        column = order[:, place][:, None]
-        here = jnp.arange(scores.shape[1]) == column
-        live = negatives & (place < count)[:, None]
-        above = jax.nn.sigmoid(scores - jnp.take_along_axis(scores, column, axis=1))
-        above = jnp.where(live, above, 0)
+        column, sums, slopes, along = state
+        here = jnp.arange(size) == column[:, None]
+        level = jnp.take_along_axis(scores, column[:, None], axis=1, mode="clip")
+        live = negatives & (column < size)[:, None]
+        above = jnp.where(live, jax.nn.sigmoid(scores - level), 0)
         ahead = jnp.sum(above, axis=1)
         value, per_negative = jax.jvp(lambda r: cost(r, number), (ahead,), (jnp.ones_like(ahead),))
         _, bend = jax.jvp(lambda a: cost(ahead, a), (number,), (jnp.ones_like(number),))
         slope = per_negative[:, None] * above * (1 - above)
         slope -= jnp.where(here, jnp.sum(slope, axis=1, keepdims=True), 0)
-        return place + 1, sums + value, slopes + slope, along + bend
+        return following_column(positives, column), sums + value, slopes + slope, along + bend
 
-    # From the scores, not fresh zeros: shard_map checks that a carry varies over devices alike.
-    none = jnp.zeros_like(scores[:, 0])
-    start = 0, none, jnp.zeros_like(scores), none
-    return jax.lax.while_loop(lambda state: (state[0] < count).any(), step, start)[1:]
+    start = first_column(positives), none, jnp.zeros_like(scores), none
+    return jax.lax.while_loop(lambda state: (state[0] < size).any(), step, start)[1:]

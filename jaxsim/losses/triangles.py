@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import equal_labels
 from jaxsim.losses.rows import lift, reduced
+from jaxsim.losses.triplet_walks import first_column, following_column
 from jaxsim.numerics import masked
 from jaxsim.numerics.devices import gather
 from jaxsim.numerics.reductions import mean
@@ -91,16 +92,18 @@ def _walked(scores, positives, negatives, tangent, rows_of):
     One positive of each row a step. The slopes along a pair's negatives are twice its own: the other
     half is that of the pair the other way round.
     """
-    order = jnp.argsort(~positives, axis=1)  # the positives first, as they come
-    count = jnp.sum(positives, axis=1)
+    # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
+    none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
+    size = scores.shape[1]
+    if size == 0:
+        return none, scores, none
 
     def step(state):
-        place, sums, slopes, along = state
-        column = order[:, place]
-        here = jnp.arange(scores.shape[1]) == column[:, None]
-        both = scores + rows_of(column)
-        own = jnp.take_along_axis(scores, column[:, None], axis=1)
-        live = negatives & (place < count)[:, None]
+        column, sums, slopes, along = state
+        here = jnp.arange(size) == column[:, None]
+        both = scores + rows_of(jnp.minimum(column, size - 1))
+        own = jnp.take_along_axis(scores, column[:, None], axis=1, mode="clip")
+        live = negatives & (column < size)[:, None]
         top = masked.max(both, live, keepdims=True)
         # First the difference: large products lose its digits.
         logits = 4 * tangent * (both - top)
@@ -109,10 +112,12 @@ def _walked(scores, positives, negatives, tangent, rows_of):
         total = jax.nn.sigmoid(sharpest)[:, None]
         share = total * masked.softmax(logits, live)
         slope = 8 * tangent * share - jnp.where(here, 2 * (1 + tangent) * total, 0)
-        bend = jnp.sum(share * (4 * both - 2 * own), axis=1)
-        return place + 1, sums + jax.nn.softplus(sharpest), slopes + slope, along + bend
+        return (
+            following_column(positives, column),
+            sums + jax.nn.softplus(sharpest),
+            slopes + slope,
+            along + jnp.sum(share * (4 * both - 2 * own), axis=1),
+        )
 
-    # From the scores, not fresh zeros: shard_map checks that a carry varies over devices alike.
-    none = jnp.zeros_like(scores[:, 0])
-    start = 0, none, jnp.zeros_like(scores), none
-    return jax.lax.while_loop(lambda state: (state[0] < count).any(), step, start)[1:]
+    start = first_column(positives), none, jnp.zeros_like(scores), none
+    return jax.lax.while_loop(lambda state: (state[0] < size).any(), step, start)[1:]

@@ -89,7 +89,7 @@ def _walked(penalty, scores, positives, negatives, margin):
         total = jnp.sum(slope, axis=1)
         here = jnp.arange(scores.shape[1]) == column[:, None]
         return (
-            _following(positives, column),
+            following_column(positives, column),
             sums + jnp.sum(cost, axis=1),
             along_margin + total,
             slopes + slope - jnp.where(here, total[:, None], 0),
@@ -97,7 +97,7 @@ def _walked(penalty, scores, positives, negatives, margin):
 
     # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
     none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
-    start = _first(positives), none, none, jnp.zeros_like(scores)
+    start = first_column(positives), none, none, jnp.zeros_like(scores)
     return jax.lax.while_loop(lambda state: (state[0] < scores.shape[1]).any(), step, start)[1:]
 
 
@@ -126,18 +126,19 @@ def swapped_slopes(scores, positives, negatives, margin, rows_of):
         count = jnp.sum(costs, axis=1, dtype=scores.dtype)
         here = jnp.arange(scores.shape[1]) == column[:, None]
         slopes = slopes + own - jnp.where(here, count[:, None], 0)
-        return _following(positives, column), slopes, active + count
+        return following_column(positives, column), slopes, active + count
 
     none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
-    start = _first(positives), jnp.zeros_like(scores), none
+    start = first_column(positives), jnp.zeros_like(scores), none
     return jax.lax.while_loop(lambda state: (state[0] < scores.shape[1]).any(), step, start)[1:]
 
 
-def _first(positives):
-    return _following(positives, jnp.full(positives.shape[0], -1))
+def first_column(positives):
+    """The column of each row's first positive: int [rows]; the number of columns where it has none."""
+    return following_column(positives, jnp.full(positives.shape[0], -1))
 
 
-def _following(positives, column):
+def following_column(positives, column):
     """The column of each row's next positive; past the last one, the number of columns."""
     columns = jnp.arange(positives.shape[1])
     return jnp.min(

@@ -89,3 +89,10 @@ def test_a_positive_behind_no_negative_costs_nothing():
     labels = np.repeat(np.arange(2), 8)
     assert losses.pnp(x, labels) < 1e-20
     assert losses.pnp(x, np.arange(16) % 2) > 1
+
+
+@pytest.mark.parametrize("loss", [losses.angular, losses.pnp_dq, losses.smooth_ap])
+def test_walks_of_no_rows(loss):
+    value, gradient = jax.value_and_grad(loss)(np.zeros((0, 4), np.float32), np.zeros(0, int))
+    assert value == 0
+    assert gradient.shape == (0, 4)
