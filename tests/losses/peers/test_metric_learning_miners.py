@@ -162,46 +162,46 @@ def test_distance_weighted_draws_are_as_likely_as_there(float64):
     np.testing.assert_allclose(ours, theirs, atol=0.05)
 
 
-QUEUED = {
-    "CrossBatchMemory": (losses.contrastive, theirs.ContrastiveLoss, None),
+def remembering(loss, compared, enters):
+    """(an empty queue of 10, a compiled step of ours): (x, labels, ids, queue) -> loss, queue, slope."""
+
+    def of(x, labels, ids, memory):
+        memory = losses.remembered(memory, x, labels, ids=ids, where=enters)
+        arguments = losses.as_references(memory)
+        return loss(x, labels, ids=ids, where=compared, **arguments), memory
+
+    empty = losses.empty_memory(10, np.zeros((4, DIM)), np.zeros(4, int))
+    return empty, jax.jit(jax.value_and_grad(of, has_aux=True))
+
+
+ALL, HALF = np.ones(4, bool), np.array([True, False, True, False])
+QUEUED = {  # which rows are compared, which enter the queue
+    "CrossBatchMemory": (functools.partial(remembering, losses.contrastive, ALL, ALL), None),
+    "CrossBatchMemory, half and half": (
+        functools.partial(remembering, losses.contrastive, ~HALF, HALF),
+        {"enqueue_mask": torch.tensor(HALF)},
+    ),
     "CrossBatchMemory, mined": (
-        losses.multi_similarity,
-        theirs.MultiSimilarityLoss,
-        miners.MultiSimilarityMiner,
+        functools.partial(remembering, losses.multi_similarity, ALL, ALL),
+        None,
     ),
 }
 
 
-@pytest.mark.parametrize(
-    "masked", [False, True], ids=["all enter", "half enters, half is compared"]
-)
 @pytest.mark.parametrize("name", QUEUED)
-def test_a_queue_remembers_alike(name, masked, float64):
+def test_a_queue_remembers_alike(name, float64):
     """Six batches of 4 through a queue of 10: it fills, then overwrites its oldest rows."""
-    loss, make, miner = QUEUED[name]
-    there = theirs.CrossBatchMemory(
-        make(), DIM, memory_size=10, miner=None if miner is None else miner()
-    )
-    enters = np.array([True, False, True, False]) if masked else np.ones(4, bool)
-    compared = ~enters if masked else enters
-
-    @jax.jit
-    def step(x, labels, ids, memory):
-        def of(x):
-            memory_ = losses.remembered(memory, x, labels, ids=ids, where=enters)
-            arguments = losses.as_references(memory_)
-            return loss(x, labels, ids=ids, where=compared, **arguments), memory_
-
-        return jax.value_and_grad(of, has_aux=True)(x)
-
-    random, memory = np.random.default_rng(0), None
+    start, mask = QUEUED[name]
+    memory, step = start()
+    loss = theirs.MultiSimilarityLoss() if "mined" in name else theirs.ContrastiveLoss()
+    miner = miners.MultiSimilarityMiner() if "mined" in name else None
+    there = theirs.CrossBatchMemory(loss, DIM, memory_size=10, miner=miner)
+    random = np.random.default_rng(0)
     for number in range(6):
         x, labels = random.normal(size=(4, DIM)), random.integers(0, 3, size=4)
-        memory = losses.empty_memory(10, x, labels) if memory is None else memory
         (value, memory), slope = step(x, labels, number * 4 + np.arange(4), memory)
         leaf = torch.tensor(x, requires_grad=True)
-        mask = {"enqueue_mask": torch.tensor(enters)} if masked else {}
-        expected = there(leaf, torch.tensor(labels), **mask)
+        expected = there(leaf, torch.tensor(labels), **(mask or {}))
         expected.backward()
         np.testing.assert_allclose(value, expected.item(), rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(slope, leaf.grad, rtol=1e-7, atol=1e-9)

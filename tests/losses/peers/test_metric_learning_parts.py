@@ -123,7 +123,25 @@ def own_loss(scores, positives, where):
     return jnp.where(both, values, 0), jnp.ones_like(values)
 
 
+class OwnMiner(miners.BaseMiner):
+    """All positives, and the negatives within a right angle."""
+
+    def mine(self, embeddings, labels, ref_emb, ref_labels):
+        alike = labels[:, None] == ref_labels
+        itself = torch.eye(len(labels), dtype=torch.bool)
+        near = distances.CosineSimilarity()(embeddings, ref_emb) > 0
+        return *torch.where(alike & ~itself), *torch.where(~alike & near)
+
+
+def own_miner(scores, positives, where):
+    return positives, where & ~positives & (scores > 0)
+
+
 TOGETHER = {
+    "BaseMiner": Alone(
+        labelled(losses.mined(losses.nt_xent, own_miner)),
+        of_labels(theirs.NTXentLoss, miner=OwnMiner),
+    ),
     "MultipleLosses": Alone(
         lambda columns, labels, where: on_both(columns[0], labels, where), two_losses
     ),

@@ -116,6 +116,12 @@ def weighed(weights, **settings):
     )
 
 
+def both_weights(*lists, **settings):
+    first, second = rax.dcg_lambdaweight, rax.dcg2_lambdaweight
+    settings["normalize"] = True
+    return first(*lists, **settings) + 2 * second(*lists, **settings)
+
+
 TWINS = {
     "softmax_loss, one positive": Twin(
         lambda scores, labels, there: losses.list_softmax(
@@ -154,6 +160,9 @@ TWINS = {
     "dcg2_lambdaweight": weighed(
         losses.ndcg_loss_2_weights,
         lambdaweight_fn=functools.partial(rax.dcg2_lambdaweight, normalize=True),
+    ),
+    "pairwise_logistic_loss, weighed by both": weighed(
+        functools.partial(losses.ndcg_loss_2pp_weights, mu=2.0), lambdaweight_fn=both_weights
     ),
     "pointwise_sigmoid_loss": Twin(
         lambda scores, labels, there: losses.binary_cross_entropy(

@@ -269,6 +269,12 @@ TEACHERS = {
         of_columns(theirs.EmbedDistillLoss),
         labels=vectors_of_a_teacher,
     ),
+    "EmbedDistillLoss, mse": Peer(
+        of_both(losses.embedding_distillation_mse),
+        of_columns(theirs.EmbedDistillLoss, distance_metric="mse"),
+        labels=vectors_of_a_teacher,
+        cosine=False,
+    ),
     "EmbedDistillLoss, l2": Peer(
         of_both(losses.embedding_distillation_l2),
         of_columns(theirs.EmbedDistillLoss, distance_metric="l2"),

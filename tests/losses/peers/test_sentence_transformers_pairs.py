@@ -121,6 +121,17 @@ PEERS = {
         )
         for direction, ours in DIRECTIONS.items()
     },
+    "MultipleNegativesRankingLoss, both ways": Peer(
+        grouped(losses.symmetric_info_nce),
+        of_pairs(
+            functools.partial(
+                ranking,
+                directions=("query_to_doc", "doc_to_query"),
+                partition_mode="per_direction",
+            )
+        ),
+        columns=3,
+    ),
     "MultipleNegativesSymmetricRankingLoss": Peer(
         grouped(losses.symmetric_info_nce),
         of_pairs(theirs.MultipleNegativesSymmetricRankingLoss),

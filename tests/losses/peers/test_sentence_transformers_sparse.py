@@ -119,7 +119,20 @@ def their_reconstruction(columns, labels):
     return loss.compute_loss_from_embeddings([dict(zip(PARTS[1:], columns, strict=True))])
 
 
+def grades(random, rows):
+    return random.integers(0, 5, size=rows) / 4
+
+
+def our_angle(columns, labels, where):
+    return losses.angle(*columns, labels, temperature=0.5, where=where)
+
+
+def their_angle(columns, labels):
+    return theirs.SparseAnglELoss(Given(), scale=2.0).compute_loss_from_embeddings(columns, labels)
+
+
 PEERS = {
+    "SparseAnglELoss": Peer(our_angle, their_angle, labels=grades),
     "FlopsLoss": Peer(our_flops, their_flops, columns=1, cosine=False),
     "SpladeLoss": Peer(our_splade, their_splade, columns=4, cosine=False),
     "SpladeLoss, one penalty": Peer(our_splade_of_all, their_splade_of_all, cosine=False),
