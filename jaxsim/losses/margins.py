@@ -47,7 +47,9 @@ def normalized_softmax(
     Data: labels.
     Kind: proxies; memory block x classes.
     Peers: pytorch-metric-learning NormalizedSoftmaxLoss (temperature; W is class_weights
-      transposed).
+      transposed); pytorch-metric-learning InstanceLoss (of two sides and a classifier it is `instance`
+      here; there the batch's rows are class_weights and labels their places among those of the batch,
+      sorted, so that an example is told from the row of that number; gamma = 1 / temperature).
     """
     return eased_softmax(
         lambda cosines: cosines,

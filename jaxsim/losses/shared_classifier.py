@@ -29,7 +29,8 @@ def instance(
         value_i = log sum_c exp(w_c x_i) - w_{y_i} x_i  +  log sum_c exp(w_c t_i) - w_{y_i} t_i
 
     Every image with its texts is a class of its own: the loss starts a pair of encoders, before one that
-    ranks. Counts all pairs whose class is there, on each side apart.
+    ranks. Counts all pairs whose class is there, on each side apart. pytorch-metric-learning's
+    InstanceLoss has one side and no classifier: there it is a `normalized_softmax`.
 
     Args:
       images: x [batch, dim].
@@ -45,9 +46,7 @@ def instance(
     Source: Zheng et al. 2020 (1711.05535), the instance loss, equations 4 to 6.
     Data: images with texts, pairs, labels.
     Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning InstanceLoss (one side and no classifier there:
-      `normalized_softmax(x, places, x, temperature=1 / gamma)`, where places are the labels' places
-      among those of the batch, sorted, so that an example is told from the row of that number).
+    Peers: none.
     """
     images, texts = jnp.asarray(images), jnp.asarray(texts)
     checks.shaped("texts", texts, images.shape, "the shape of images")

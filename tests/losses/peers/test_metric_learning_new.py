@@ -138,6 +138,13 @@ def from_rows(columns, labels, where):
     return losses.normalized_softmax(x, places, x, temperature=1 / 4, where=where)
 
 
+def of_meta_classes(columns, labels):
+    loss = theirs.ManifoldLoss(l=4, K=8, lambdaC=2.0, margin=0.02)
+    loss._parameters.pop("proxies")
+    loss.proxies = columns[1]
+    return loss(columns[0], indices_tuple=labels)
+
+
 IN_CLASSES = {
     "SubCenterArcFaceLoss": centers(
         losses.sub_center_arcface,
@@ -181,27 +188,18 @@ IN_CLASSES = {
         without=ALONE,
         atol=1e-6,
     ),
+    "ManifoldLoss": Alone(
+        labelled(losses.manifold, context_weight=2.0, margin=0.02),
+        of_meta_classes,
+        parameters=lambda random: [random.normal(size=(8, 4))],
+        atol=1e-5,  # they invert in float32
+    ),
     "InstanceLoss": Alone(
         from_rows,
         of_labels(theirs.InstanceLoss, gamma=4),
         without={c: "ours takes padding for classes too" for c in ("padded", "batch_of_one")},
     ),
 }
-
-
-def of_meta_classes(columns, labels):
-    loss = theirs.ManifoldLoss(l=4, K=8, lambdaC=2.0, margin=0.02)
-    loss._parameters.pop("proxies")
-    loss.proxies = columns[1]
-    return loss(columns[0], indices_tuple=labels)
-
-
-IN_CLASSES["ManifoldLoss"] = Alone(
-    labelled(losses.manifold, context_weight=2.0, margin=0.02),
-    of_meta_classes,
-    parameters=lambda random: [random.normal(size=(8, 4))],
-    atol=1e-5,  # they invert in float32
-)
 
 
 def regular(ours, make, parameters, change=as_it_is):
