@@ -80,7 +80,7 @@ def pair_info_nce(scores, positives, where, *, temperature=0.1):
     Source: Hydra (2410.18200), the decoupled loss of its released code, on pairs that are given.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: pytorch-metric-learning NTXentLoss (temperature; of embeddings with ref_emb).
+    Peers: pytorch-metric-learning NTXentLoss (temperature, theirs 0.07; of embeddings with ref_emb).
     """
     return nt_xent.rule(scores, positives, where, temperature=temperature)
 
@@ -100,7 +100,8 @@ def anchor_info_nce(scores, positives, where, *, temperature=0.1):
     Source: Hydra (2410.18200), the average per anchor of its later code.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: pytorch-metric-learning NTXentLoss (with PerAnchorReducer).
+    Peers: pytorch-metric-learning NTXentLoss (temperature, theirs 0.07; of embeddings with ref_emb,
+      with PerAnchorReducer).
     """
     values, pairs = nt_xent.rule(scores, positives, where, temperature=temperature)
     return values, pairs > 0

@@ -125,7 +125,7 @@ def joint_info_nce(
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents, walked once for each direction.
     Peers: sentence-transformers MultipleNegativesRankingLoss (directions = query_to_doc and ours,
-      partition_mode joint, scale = 1 / temperature).
+      partition_mode joint, scale = 1 / temperature, theirs 20).
     """
     checks.positive("temperature", temperature)
     queries, documents = jax.tree.map(jnp.asarray, (queries, documents))

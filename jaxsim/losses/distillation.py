@@ -145,7 +145,8 @@ def score_distillation(
     Data: teacher scores, lists.
     Kind: per example; memory batch x candidates.
     Peers: sentence-transformers DistillKLDivLoss and SparseDistillKLDivLoss (labels = teacher,
-      student_temperature, teacher_temperature; its value is ours times student_temperature^2);
+      student_temperature, teacher_temperature, of the sparse one 2; its value is ours times
+      student_temperature^2);
       sentence-transformers MultiVectorDistillKLDivLoss (as DistillKLDivLoss, with scores of
       max_sim); optax kl_divergence (on log-softmaxes, not reduced); rax softmax_loss (labels = the
       teacher's softmax: the cross-entropy, less the teacher's entropy).

@@ -68,7 +68,7 @@ def full_focal_mean(values, weights, axis_name=None, *, gamma=0.5):
     Source: Lin et al. 2017 (1708.02002), equation 4.
     Data: pairs, labels, lists.
     Kind: part; memory that of its argument.
-    Peers: optax sigmoid_focal_loss (gamma; as the reduction of `binary_cross_entropy`; its alpha is
-      yours to weigh with, and it is not reduced).
+    Peers: optax sigmoid_focal_loss (gamma, theirs 2; as the reduction of `binary_cross_entropy`; its
+      alpha is yours to weigh with, and it is not reduced).
     """
     return mean(focal_weights(values, gamma=gamma) * values, weights, axis_name)

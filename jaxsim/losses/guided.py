@@ -126,8 +126,8 @@ def relatively_guided_info_nce(
     for it; the relative margin of sentence-transformers.
     Data: pairs, pairs with negatives, teacher embeddings.
     Kind: pairwise; memory block x documents, walked once for each direction.
-    Peers: sentence-transformers GISTEmbedLoss (margin_strategy relative; differs as in
-      `guided_info_nce`).
+    Peers: sentence-transformers GISTEmbedLoss (margin_strategy relative; margin, theirs 0; differs as
+      in `guided_info_nce`).
     """
     return _guided(
         lambda level: level - margin * jnp.abs(level),

@@ -28,6 +28,6 @@ def poly1_mean(values, weights, axis_name=None, *, epsilon=1.0):
     Data: pairs, lists, labels.
     Kind: part; memory batch.
     Peers: rax poly1_softmax_loss (`list_softmax` with it, one positive); optax poly_loss_cross_entropy
-      (`cross_entropy` with it).
+      (`cross_entropy` with it; epsilon, theirs 2).
     """
     return mean(values - epsilon * jnp.expm1(-values), weights, axis_name)

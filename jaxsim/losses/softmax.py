@@ -255,7 +255,7 @@ def list_softmax(
     Data: lists, pairs with negatives.
     Kind: per example; memory batch x candidates.
     Peers: sentence-transformers cross_encoder.MultipleNegativesRankingLoss (scale = 1 /
-      temperature; there on the sigmoid of the scores, with random documents of the batch as
+      temperature, theirs 10; there on the sigmoid of the scores, with random documents of the batch as
       candidates); optax ranking_softmax_loss (labels = positives, one per row); rax softmax_loss
       (labels = positives, one per row, where = candidate_where).
     """

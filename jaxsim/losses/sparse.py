@@ -136,7 +136,7 @@ def csr_reconstruction(
     Data: teacher embeddings, unlabelled.
     Kind: batch statistics; memory batch x dim.
     Peers: sentence-transformers CSRReconstructionLoss (beta = auxiliary_weight; the mean over columns);
-      sentence-transformers CSRLoss (gamma times the ranking loss, added).
+      sentence-transformers CSRLoss (beta, theirs 0.1; gamma times the ranking loss, added).
     """
     extra = {}
     if decoded_auxiliary is not None:

@@ -46,7 +46,7 @@ def triplet(scores, positives, where, *, margin=0.05):
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
     Peers: pytorch-metric-learning TripletMarginLoss (margin); sentence-transformers
-      BatchAllTripletLoss (margin; similarity=negative_euclidean).
+      BatchAllTripletLoss (margin, theirs 5; similarity=negative_euclidean).
     """
     sums, active = over_triplets(hinge, scores, positives, where & ~positives, margin)
     return _mean_and_count(sums, active)
@@ -87,7 +87,7 @@ def smooth_triplet(scores, positives, where, *, margin=0.0):
     Source: TripletMarginLoss of pytorch-metric-learning in its smooth form.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin; smooth_loss).
+    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; smooth_loss).
     """
     negatives = where & ~positives
     sums, _ = over_triplets(softplus, scores, positives, negatives, margin)
@@ -109,8 +109,8 @@ def semi_hard_triplet(scores, positives, where, *, margin=0.2):
     TripletMarginMiner of pytorch-metric-learning.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin; with TripletMarginMiner of the same
-      margin, type_of_triplets semihard).
+    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with TripletMarginMiner of
+      the same margin, type_of_triplets semihard).
     """
     return _mean_and_count(*over_triplets(semi_hard, scores, positives, where & ~positives, margin))
 
@@ -129,7 +129,7 @@ def hard_triplet(scores, positives, where, *, margin=0.2):
     Source: the hard TripletMarginMiner of pytorch-metric-learning.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin; with TripletMarginMiner,
+    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with TripletMarginMiner,
       type_of_triplets hard).
     """
     return _mean_and_count(*over_triplets(hard, scores, positives, where & ~positives, margin))
@@ -151,7 +151,8 @@ def batch_semi_hard_triplet(scores, positives, where, *, margin=0.2):
     reads it (there margin 5 with similarity=negative_euclidean).
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: sentence-transformers BatchSemiHardTripletLoss (margin; similarity=negative_euclidean).
+    Peers: sentence-transformers BatchSemiHardTripletLoss (margin, theirs 5;
+      similarity=negative_euclidean).
     """
     negatives = where & ~positives
     sums, _ = over_triplets(next_beyond, scores, positives, negatives, margin)
@@ -173,9 +174,10 @@ def batch_hard_triplet(scores, positives, where, *, margin=0.2):
     Source: Hermans et al. 2017 (1703.07737), equation 5.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: sentence-transformers BatchHardTripletLoss (margin; similarity=negative_euclidean; there
-      an anchor without a positive or a negative is in the mean too); pytorch-metric-learning
-      TripletMarginLoss (margin; with BatchHardMiner and MeanReducer).
+    Peers: sentence-transformers BatchHardTripletLoss (margin, theirs 5;
+      similarity=negative_euclidean; there an anchor without a positive or a negative is in the mean
+      too); pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with BatchHardMiner and
+      MeanReducer; there one of several that tie has the slope).
     """
     gaps, counted = _hardest_gap(scores, positives, where)
     return jnp.maximum(gaps + margin, 0), counted
