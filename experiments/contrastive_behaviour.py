@@ -37,7 +37,7 @@ LOG = logging.getLogger("jaxsim.experiments")
 class Config:
     seed: int = 0
     arms: tuple[str, ...] = ()  # which arms to run; all unless told
-    data: str = "digits"  # digits, or cifar10 (needs JAXSIM_DATA)
+    data: str = "digits"  # digits, digits-small, or cifar10 (needs JAXSIM_DATA)
     temperatures: tuple[float, ...] = (0.05, 0.1, 0.3, 1.0)
     hard_temperatures: tuple[float, ...] = (0.1, 1.0)
     fraction: float = 0.0819  # of the negatives that the hard losses keep, as in the paper
@@ -53,7 +53,8 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
-        arms=("plain", "simple"), temperatures=(0.1,), dim=8, widths=(8,), batch=64, steps=4
+        arms=("plain", "simple"), temperatures=(0.1,), data="digits-small", dim=8, widths=(8,), batch=64,
+        steps=4,
     ),
     "cpu": Config(arms=("plain", "simple", "hard", "hard_simple")),
     "full": Config(

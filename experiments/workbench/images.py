@@ -20,6 +20,7 @@ from jaxsim.numerics import masked
 # What a label stands: a letter stays a letter when it moves or turns a little, a photograph when cropped.
 VIEWS = {
     "digits": augment.chain(augment.shift(most=1), augment.rotate(degrees=10)),
+    "digits-small": augment.chain(augment.shift(most=1), augment.rotate(degrees=10)),
     "glyphs": augment.chain(augment.shift(most=1), augment.rotate(degrees=10)),
     "omniglot": augment.chain(augment.shift(most=2), augment.rotate(degrees=10)),
     "cifar10": augment.chain(
@@ -33,10 +34,12 @@ VIEWS = {
 
 @functools.cache
 def train_and_test(name):
-    """(train, test) of digits or cifar10, as `Images`."""
+    """(train, test) of digits or cifar10, as `Images`; of digits-small every eighth image."""
+    if name == "digits-small":
+        return tuple(some.of(slice(None, None, 8)) for some in train_and_test("digits"))
     sources = {"digits": data.digits, "cifar10": data.cifar10_subset}
     if name not in sources:
-        raise ValueError(f"data must be one of {', '.join(sources)}, got {name!r}")
+        raise ValueError(f"data must be digits-small, {' or '.join(sources)}, got {name!r}")
     return tuple(sources[name](split) for split in ("train", "test"))
 
 
