@@ -94,7 +94,7 @@ def large_margin_softmax(
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError as `normalized_softmax`, and for a margin that is no whole number from 1.
-    Source: Liu et al. 2016 (1612.02295), equations 4 to 6.
+    Source: Liu et al. 2016 (1612.02295), equation 6.
     Data: labels.
     Kind: proxies; memory block x classes.
     Peers: pytorch-metric-learning LargeMarginSoftmaxLoss (margin, scale = 1 / temperature; W is

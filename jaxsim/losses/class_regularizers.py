@@ -51,7 +51,7 @@ def regular_face(class_weights, *, similarity=cosine, block=None):
 
     Returns: a float32 scalar (float64 for float64 input).
     Raises: ValueError for another shape.
-    Source: Zhao et al. 2019, "RegularFace", the inter-class term, equation 6.
+    Source: Zhao et al. 2019, "RegularFace", its inter-class term.
     Data: labels.
     Kind: regulariser; memory block x classes.
     Peers: pytorch-metric-learning RegularFaceRegularizer (of one class 1 there, its own cosine).
@@ -78,7 +78,7 @@ def sparse_centers(centers):
 
     Returns: a float32 scalar (float64 for float64 input).
     Raises: ValueError for another shape.
-    Source: Qian et al. 2019 (1909.05235), section 3.4, the sum of equation 10 over C K (K - 1).
+    Source: Qian et al. 2019 (1909.05235), the regulariser of its objective, over C K (K - 1).
     Data: labels.
     Kind: regulariser; memory classes x centers x centers.
     Peers: pytorch-metric-learning SparseCentersRegularizer (centers as rows, those of a class together;

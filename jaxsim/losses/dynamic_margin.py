@@ -53,7 +53,8 @@ def dynamic_soft_margin(
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
-    Source: Zhang and Rusinkiewicz 2019, the CDF-based dynamic soft margin, section 3.
+    Source: Zhang and Rusinkiewicz 2019, the CDF-based dynamic soft margin, and their released code, which
+    also leaves out negatives nearer than 0.008, as copies.
     Data: pairs, unlabelled.
     Kind: batch statistics; memory block x documents, walked both ways.
     Peers: pytorch-metric-learning DynamicSoftMarginLoss (of embeddings and ref_emb without labels, where
@@ -90,16 +91,17 @@ def margin_histogram(
     where no pair has a negative it stays.
 
     Args:
-      histogram: [bins + 1], of sum 1 or 0; 10 bins are pytorch-metric-learning.
+      histogram: [bins + 1], of sum 1 or 0; the authors' code has 512 places, 511 bins;
+        pytorch-metric-learning has 10 bins.
       queries, documents: [batch, dim].
-      momentum: how much of the batch comes in, from 0 to 1; may be traced. 0.01 is
-        pytorch-metric-learning, which does not divide h by its sum: for a batch of n pairs its momentum
-        m is m n / (1 - m + m n) here.
+      momentum: how much of the batch comes in, from 0 to 1; may be traced. 0.01 is the authors' code.
+        pytorch-metric-learning does not divide h by its sum: for a batch of n pairs its momentum m is
+        m n / (1 - m + m n) here.
       similarity, where, axis_name, block: as in `dynamic_soft_margin`.
 
     Returns: [bins + 1], the same on every device, without gradient.
     Raises: ValueError as `dynamic_soft_margin`, and for a momentum outside [0, 1].
-    Source: Zhang and Rusinkiewicz 2019, section 3.
+    Source: Zhang and Rusinkiewicz 2019, and their released code.
     Data: pairs, unlabelled.
     Kind: state; memory bins.
     Peers: pytorch-metric-learning DynamicSoftMarginLoss (hist_; momentum as said).

@@ -32,14 +32,14 @@ def pnp(scores, positives, where, *, temperature=0.01):
     each O(rows * references).
 
     Args:
-      temperature: divides the differences of cosines, > 0; 0.01 is the paper.
+      temperature: divides the differences of cosines, > 0; 0.01 is pytorch-metric-learning.
 
-    Source: Li et al. 2021 (2102.04640), equation 8. The released code takes the anchor for one of its
+    Source: Li et al. 2022 (2102.04640), PNP-O. The released code takes the anchor for one of its
     positives, which divides by one more.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning PNPLoss (anneal = temperature, variant="O"; there an anchor is its
-      own positive too: references=embeddings, reference_labels=labels).
+    Peers: pytorch-metric-learning PNPLoss (anneal = temperature, variant="O"; there an anchor that has
+      a positive is one too: references=embeddings, reference_labels=labels, weights=0 for the others).
     """
     return _means(_as_it_is, scores, positives, where, temperature, 0.0)
 
@@ -55,7 +55,7 @@ def pnp_iu(scores, positives, where, *, temperature=0.01):
     Args:
       temperature: as in `pnp`.
 
-    Source: Li et al. 2021 (2102.04640), the increasing penalty, unbounded.
+    Source: Li et al. 2022 (2102.04640), the increasing penalty, unbounded.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
     Peers: pytorch-metric-learning PNPLoss (anneal = temperature, variant="Iu"; the anchor as in
@@ -77,7 +77,7 @@ def pnp_ib(scores, positives, where, *, b=2.0, temperature=0.01):
         pytorch-metric-learning.
       temperature: as in `pnp`.
 
-    Source: Li et al. 2021 (2102.04640), the increasing penalty, bounded.
+    Source: Li et al. 2022 (2102.04640), the increasing penalty, bounded.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
     Peers: pytorch-metric-learning PNPLoss (anneal = temperature, b, variant="Ib"; the anchor as in
@@ -98,7 +98,7 @@ def pnp_ds(scores, positives, where, *, temperature=0.01):
     Args:
       temperature: as in `pnp`.
 
-    Source: Li et al. 2021 (2102.04640), the decreasing penalty, slow.
+    Source: Li et al. 2022 (2102.04640), the decreasing penalty, slow.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
     Peers: pytorch-metric-learning PNPLoss (anneal = temperature, variant="Ds"; the anchor as in
@@ -116,10 +116,10 @@ def pnp_dq(scores, positives, where, *, alpha=1.0, temperature=0.01):
     A positive with many negatives ahead, a wrong label say, hardly pulls. R and what counts as in `pnp`.
 
     Args:
-      alpha: how quickly, > 0; may be traced. 1 is pytorch-metric-learning.
+      alpha: how quickly, > 0; may be traced. 1 is pytorch-metric-learning, 4 the authors' best.
       temperature: as in `pnp`.
 
-    Source: Li et al. 2021 (2102.04640), the decreasing penalty, quick.
+    Source: Li et al. 2022 (2102.04640), the decreasing penalty, quick.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
     Peers: pytorch-metric-learning PNPLoss (anneal = temperature, alpha, variant="Dq"; the anchor as

@@ -40,7 +40,7 @@ def contrastive(scores, positives, where, *, positive_margin=0.0, negative_margi
       negative_margin; both change sign with a similarity for the distance);
       pytorch-metric-learning ThresholdConsistentMarginLoss (similarity=cosine, margin_plus =
       -positive_margin, margin_minus = -negative_margin; lambda_plus and lambda_minus: reduce_fn=None
-      gives both sides, to be weighed as they are reduced).
+      gives both sides, to be weighed as they are reduced; a pair on its margin counts there).
     """
     too_far, too_near = -scores - positive_margin, negative_margin + scores
     return [_of_active(too_far, positives), _of_active(too_near, where & ~positives)]

@@ -41,8 +41,7 @@ def manifold(
 
     Args:
       embeddings: [batch, dim].
-      labels: int [batch], places in `proxies`. Without classes draw them: the paper's are random, anew in
-        each epoch, for ensembles.
+      labels: int [batch], places in `proxies`: groups of classes, or drawn where there are none.
       proxies: [classes, dim], parameters like any others, the same on every device.
       alpha: how far walks go, between 0 and 1; may be traced. 0.8 is pytorch-metric-learning.
       margin: in units of F, and of a cosine; 5e-4 is pytorch-metric-learning.
@@ -54,7 +53,7 @@ def manifold(
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError for shapes that do not fit, labels that are no integers, an unbound axis.
     Source: Aziere and Todorovic 2019, "Ensemble Deep Manifold Similarity Learning using Hard Proxies",
-    equations 3 to 8.
+    as ManifoldLoss of pytorch-metric-learning reads it.
     Data: labels, unlabelled.
     Kind: batch statistics; memory (batch + classes) x (batch + classes).
     Peers: pytorch-metric-learning ManifoldLoss (K proxies of l dimensions = proxies, lambdaC =

@@ -43,7 +43,7 @@ def instance(
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError as `normalized_softmax`.
-    Source: Zheng et al. 2020 (1711.05535), the instance loss, equations 4 to 6.
+    Source: Zheng et al. 2020 (1711.05535), the instance loss.
     Data: images with texts, pairs, labels.
     Kind: proxies; memory block x classes.
     Peers: none.

@@ -48,7 +48,8 @@ def sub_center_arcface(
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError as `normalized_softmax`.
-    Source: Deng et al. 2020, "Sub-center ArcFace", section 3.2.
+    Source: Deng et al. 2020, "Sub-center ArcFace: Boosting Face Recognition by Large-scale Noisy Web
+    Faces".
     Data: labels.
     Kind: proxies; memory block x classes x centers.
     Peers: pytorch-metric-learning SubCenterArcFaceLoss (margin in degrees, ours in radians; scale = 1
@@ -103,7 +104,7 @@ def soft_triple(
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError as `normalized_softmax`.
-    Source: Qian et al. 2019 (1909.05235), equations 7 and 8.
+    Source: Qian et al. 2019 (1909.05235), the SoftTriple loss.
     Data: labels.
     Kind: proxies; memory block x classes x centers.
     Peers: pytorch-metric-learning SoftTripleLoss (margin, la = 1 / temperature, gamma =

@@ -44,8 +44,8 @@ def angular(
     Args:
       embeddings: [batch, dim].
       labels: int [batch].
-      alpha: the angle, in degrees, between 0 and 90; may be traced. The paper does best between 36 and
-        55; 40 is pytorch-metric-learning.
+      alpha: the angle, in degrees, between 0 and 90; may be traced. The paper tries 36 to 55; 40 is
+        pytorch-metric-learning.
       similarity: (x [n, dim], y [m, dim]) -> [n, m], symmetric; larger is closer.
       where: bool [batch], False for padding.
       axis_name: the named axis over which the batch is split.
@@ -53,11 +53,12 @@ def angular(
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
-    Source: Wang et al. 2017 (1708.01682), equations 7 and 8, over all positive pairs of the batch where
-    the paper's batches hold one pair of each class.
+    Source: Wang et al. 2017 (1708.01682), the loss of a batch, over all positive pairs where the paper's
+    batches hold one pair of each class.
     Data: labels.
     Kind: batch statistics; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning AngularLoss (alpha).
+    Peers: pytorch-metric-learning AngularLoss (alpha; negatives keep their norm there, so that it agrees
+      on rows of norm 1).
     """
     tangent = jnp.square(jnp.tan(jnp.deg2rad(alpha)))
 
