@@ -11,7 +11,7 @@ def at_least_float32(x):
 
 
 def safe_norm(x, axis=-1, *, keepdims=False):
-    """Euclidean norm along an axis; a zero row has norm 0 and gradient 0.
+    """Euclidean norm along an axis; a zero row has norm 0 and gradient 0, a NaN stays NaN.
 
     Args:
       x: float [...]. Narrower types are computed in float32.
@@ -23,12 +23,12 @@ def safe_norm(x, axis=-1, *, keepdims=False):
     x = at_least_float32(x)
     scale = _scale(x, axis)
     square = jnp.sum(jnp.square(x / scale), axis=axis, keepdims=True)
-    norm = scale * jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    norm = scale * jnp.where(square != 0, jnp.sqrt(jnp.where(square != 0, square, 1)), 0)
     return norm if keepdims else jnp.squeeze(norm, axis)
 
 
 def unit(x, axis=-1):
-    """x divided by its Euclidean norm; a zero row stays zero, with gradient 0.
+    """x divided by its Euclidean norm; a zero row stays zero, with gradient 0, a row with a NaN is NaN.
 
     Args:
       x: float [...]. Narrower types are computed in float32.
@@ -39,7 +39,7 @@ def unit(x, axis=-1):
     x = at_least_float32(x)
     x = x / _scale(x, axis)
     square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
-    return jnp.where(square > 0, x * jax.lax.rsqrt(jnp.where(square > 0, square, 1)), 0)
+    return jnp.where(square != 0, x * jax.lax.rsqrt(jnp.where(square != 0, square, 1)), 0)
 
 
 def _scale(x, axis):

@@ -32,3 +32,14 @@ def test_axis_and_keepdims():
 
 def test_narrow_types_are_computed_in_float32():
     assert unit(X.astype("bfloat16")).dtype == np.float32
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_shows(bad):
+    x = np.array([[bad, 1.0], [3.0, 4.0]], np.float32)
+    assert np.isnan(unit(x)[0, 0])
+    np.testing.assert_allclose(unit(x)[1], [0.6, 0.8], rtol=1e-6)
+    norms = np.asarray(safe_norm(x))
+    assert not np.isfinite(norms[0])
+    np.testing.assert_allclose(norms[1], 5, rtol=1e-6)
+    assert not np.isfinite(jax.grad(lambda x: safe_norm(x).sum())(x)[0]).all()
