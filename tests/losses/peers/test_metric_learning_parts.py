@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from metric_learning import labelled, of_labels
 from parity import CASES, LABELLED, ROWS, Peer, assert_same, each, of_ours, torch
-from pytorch_metric_learning import distances, miners, reducers
+from pytorch_metric_learning import distances, miners, reducers, regularizers
 from pytorch_metric_learning import losses as theirs
 
 from jaxsim import losses, similarity
-from jaxsim.numerics import masked, mean, total
+from jaxsim.numerics import masked, mean, safe_norm, total
 
 Alone = functools.partial(Peer, columns=1)
 
@@ -147,7 +147,25 @@ TOGETHER = {
     ),
     "GenericPairLoss": Alone(labelled(own_loss), of_labels(OwnLoss, mat_based_loss=True)),
 }
-PEERS = REDUCED | TOGETHER
+
+
+def of_rows(values):
+    """The line that docs/names.toml gives, averaged over the rows that are there."""
+    return lambda columns, labels, where: mean(values(columns[0]), where)
+
+
+LINES = {
+    "LpRegularizer": Alone(
+        of_rows(safe_norm), lambda columns, labels: regularizers.LpRegularizer()(columns[0])
+    ),
+    "ZeroMeanRegularizer": Alone(
+        of_rows(lambda embeddings: abs(embeddings.sum(axis=1))),
+        lambda columns, labels: regularizers.ZeroMeanRegularizer()(columns[0]),
+        cosine=False,
+        without=dict.fromkeys(("one_zero_row", "all_zero"), "the slope of |0| is a choice"),
+    ),
+}
+PEERS = REDUCED | TOGETHER | LINES
 
 
 @functools.cache
