@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.blocks import by_blocks
 
 CHUNK = 32  # of 16 to 64 the fastest on CPU, by little
 
@@ -41,22 +42,40 @@ def top_k(scores, k, *, where=None):
 def _chunked(scores, k, where):
     lead, count = scores.shape[:-1], scores.shape[-1]
     whole = count // CHUNK * CHUNK
-    kept = _kept(scores, where)
-    maxima = kept[..., :whole].reshape(*lead, -1, CHUNK).max(axis=-1)
-    if whole < count:
-        rest = kept[..., whole:].max(axis=-1, keepdims=True)
-        maxima = jnp.concatenate([maxima, rest], axis=-1)
+    kept = scores if where is None else jnp.where(where, scores, -jnp.inf)
+    maxima = _maxima(kept[..., :whole].reshape(*lead, -1, CHUNK))
     # In the order of their places, so that the lowest of equal entries still comes first.
     chunks = jnp.sort(top_k(maxima, k)[1], axis=-1)
-    ids = (chunks[..., None] * CHUNK + jnp.arange(CHUNK, dtype=chunks.dtype)).reshape(*lead, -1)
-    inside, ids = ids < count, jnp.minimum(ids, count - 1)
+
+    def candidates(array):
+        """The entries of the chunks, and the last ones, which fill no chunk: [..., k * CHUNK + rest]."""
+        of_chunks = jnp.take_along_axis(
+            array[..., :whole].reshape(*lead, -1, CHUNK), chunks[..., None], axis=-2,
+            mode="promise_in_bounds",
+        )  # fmt: skip
+        return jnp.concatenate([of_chunks.reshape(*lead, -1), array[..., whole:]], axis=-1)
+
     # Masked again after the gather: the masked matrix itself is then never written down.
-    candidates = _kept(
-        jnp.take_along_axis(scores, ids, axis=-1),
-        None if where is None else jnp.take_along_axis(where, ids, axis=-1),
-    )
-    best, places = jax.lax.top_k(jnp.where(inside, candidates, -jnp.inf), k)
-    return best, jnp.take_along_axis(ids, places, axis=-1)
+    left = _kept(candidates(scores), None if where is None else candidates(where))
+    best, places = jax.lax.top_k(left, k)
+    own = jnp.take_along_axis(chunks, jnp.minimum(places // CHUNK, k - 1), axis=-1)
+    ids = jnp.where(places < k * CHUNK, own * CHUNK + places % CHUNK, whole - k * CHUNK + places)
+    return best, ids
+
+
+def _maxima(scores):
+    """The largest of each row that is no NaN, -inf without one: [..., n] -> [...].
+
+    A reduction of its own: XLA on CPU writes down a masked copy of the scores before a maximum, which
+    takes half as long as the matrix product that they come from (measured), but not before this.
+    """
+
+    def larger(a, b):
+        return jnp.where((b > a) | jnp.isnan(a), b, a)
+
+    scores = jax.lax.stop_gradient(scores)
+    found = jax.lax.reduce(scores, jnp.asarray(-jnp.inf, scores.dtype), larger, (scores.ndim - 1,))
+    return jnp.where(jnp.isnan(found), -jnp.inf, found)
 
 
 def _kept(scores, where):
@@ -80,16 +99,29 @@ def merged_top_k(first, second, k):
     return best, jnp.where(best == -jnp.inf, -1, jnp.take_along_axis(ids, places, axis=-1))
 
 
-def blocked_top_k(scores_of, references, k, *, block, where=None, exclude=None):
+def blocked_top_k(
+    scores_of,
+    references,
+    k,
+    *,
+    block,
+    where=None,
+    exclude=None,
+    queries=None,
+    query_block=None,
+):
     """The k largest of `scores_of(references)`, never holding more than a block of columns.
 
     Args:
       scores_of: function from a block of references (leaves [block, ...]) to scores [rows, block].
       references: pytree with leading axis n.
       k: how many, at most n.
-      block: references per block; memory is O(rows * (block + k)).
+      block: references per block, at least k are taken; memory is O(rows * (block + k)).
       where: bool [n], False for a reference that can't be found; None keeps all.
       exclude: int [rows, e], ids that a row can't find; others than 0 to n - 1 mean nothing.
+      queries: pytree with leading axis rows. `scores_of` is then a function of some of them and of a
+        block of references, and `query_block` rows of scores are alive at a time.
+      query_block: rows per block of queries.
 
     Returns: (scores [rows, k], ids int32 [rows, k]), largest first. Where fewer than k references
     are kept, the rest are -inf with id -1.
@@ -97,31 +129,38 @@ def blocked_top_k(scores_of, references, k, *, block, where=None, exclude=None):
     count = jax.tree.leaves(references)[0].shape[0]
     checks.at_most("k", k, count, "the number of references")
     checks.whole("block", block)
-    block = min(max(block, k), count)
-    blocks = -(-count // block)
+    blocks = -(-count // min(max(block, k), count))
+    block = max(-(-count // blocks), k)  # of one size, or nearly
 
-    def cut(
-        array, first
-    ):  # a slice at a traced place is a copy, which a single block must not cost
+    def cut(array, first):
+        # A slice at a traced place is a copy, which a single block must not cost.
         return array if blocks == 1 else jax.lax.dynamic_slice_in_dim(array, first, block)
 
     def of_block(start):
         # The last block starts early instead of being padded; what it repeats is masked.
         first = jnp.minimum(start, count - block)
-        scores = scores_of(jax.tree.map(lambda a: cut(a, first), references))
-        if exclude is not None:
-            places = exclude - first
-            places = jnp.where((places < 0) | (places >= block), block, places)
-            rows = jnp.arange(scores.shape[0])[:, None]
-            scores = scores.at[rows, places].set(-jnp.inf, mode="drop")
+        columns = jax.tree.map(lambda a: cut(a, first), references)
         kept = None
-        if blocks > 1:
+        if blocks * block > count:
             kept = jnp.arange(block, dtype=jnp.int32) >= start - first
         if where is not None:
             inside = cut(jnp.asarray(where), first)
             kept = inside if kept is None else kept & inside
-        best, ids = top_k(scores, k, where=kept)
-        return best, jnp.where(best == -jnp.inf, -1, ids + first)
+
+        def of_rows(some):
+            some, exclude = some
+            scores = scores_of(columns) if queries is None else scores_of(some, columns)
+            if exclude is not None:
+                places = exclude - first
+                places = jnp.where((places < 0) | (places >= block), block, places)
+                rows = jnp.arange(scores.shape[0])[:, None]
+                scores = scores.at[rows, places].set(-jnp.inf, mode="drop")
+            best, ids = top_k(scores, k, where=kept)
+            return best, jnp.where(best == -jnp.inf, -1, ids + first)
+
+        if queries is None:
+            return of_rows((None, exclude))
+        return by_blocks(of_rows, (queries, exclude), query_block)
 
     # The first block stands outside, so that the carry comes from the inputs (shard_map checks it).
     best = of_block(jnp.int32(0))

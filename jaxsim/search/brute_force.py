@@ -14,8 +14,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks, unit
+from jaxsim.numerics.blocks import by_blocks
 from jaxsim.numerics.topk import blocked_top_k, merged_top_k, top_k
-from jaxsim.search.blocks import by_blocks
 from jaxsim.similarity import (
     cosine,
     dot,
@@ -47,7 +47,8 @@ def exact(
 
     Args:
       queries: [m, dim], or a pytree that `similarity` takes.
-      items: [n, dim], likewise; what is memory-mapped is read block by block.
+      items: [n, dim], likewise; what is memory-mapped, or another library's array of a file (`shape`,
+        `dtype`, slices), is read block by block.
       k: how many, at most n.
       similarity: (x [m, ...], y [n, ...]) -> scores [m, n], larger is closer; dot unless told.
       where: bool [n], False for items that must not be found (a filter).
@@ -68,7 +69,7 @@ def exact(
       >>> print(scores, ids)
       [[2. 1.]] [[1 2]]
     """
-    streamed = any(isinstance(leaf, np.memmap) for leaf in jax.tree.leaves(items))
+    streamed = any(map(_on_file, jax.tree.leaves(items)))
     queries = jax.tree.map(jnp.asarray, queries)
     items = items if streamed else jax.tree.map(jnp.asarray, items)
     rows, count = checks.rows_of("queries", queries), checks.rows_of("items", items)
@@ -89,17 +90,22 @@ def exact(
     checks.whole("block", block)
     settings = {"k": k, "prepare": prepare, "kernel": kernel, "block": block, "query_block": query_block}  # fmt: skip
     if _traced((queries, items, where, exclude)):
-        return _search(queries, items, where, exclude, _centre(items), 0, mesh=None, **settings)
+        centre = _centre(prepare, items)
+        return _search(queries, items, where, exclude, centre, 0, mesh=None, **settings)
 
     first, last = _share(count)
     devices = tuple(devices or jax.local_devices())[: max(last - first, 1)]
-    run = functools.partial(_search, mesh=Mesh(np.array(devices), (AXIS,)), **settings)
-    centre = _centre(items)
+    mesh = Mesh(np.array(devices), (AXIS,))
+    run = functools.partial(_search, mesh=mesh, **settings)
+    # Wherever the caller left them, maybe on devices for which there are no items.
+    queries, exclude, centre = jax.device_put(
+        (queries, exclude, _centre(prepare, items)), NamedSharding(mesh, PartitionSpec())
+    )
     step = len(devices) * block if streamed else last - first
     best = None
     for start in range(first, last, max(step, 1)):
         some = slice(start, min(start + step, last))
-        part, kept = _placed(items, where, some, step, run.keywords["mesh"])
+        part, kept = _placed(items, where, some, step, mesh)
         found = run(queries, part, kept, exclude, centre, start)
         if best is not None:
             jax.block_until_ready(best)  # reading runs one block ahead of the devices, no more
@@ -166,14 +172,10 @@ def _search(
         base = start if devices == 1 else start + local * jax.lax.axis_index(AXIS)
         wanted = min(k, local)
 
-        def closest(some):
-            queries, exclude = some
-            shifted = None if exclude is None else exclude - base
-            return blocked_top_k(
-                lambda y: kernel(queries, y), items, wanted, block=block, where=where, exclude=shifted
-            )  # fmt: skip
-
-        best, ids = by_blocks(closest, (queries, exclude), query_block)
+        best, ids = blocked_top_k(
+            kernel, items, wanted, block=block, where=where, queries=queries,
+            query_block=query_block, exclude=None if exclude is None else exclude - base,
+        )  # fmt: skip
         ids = jnp.where(ids < 0, -1, ids + base)
         if devices > 1:
             best, ids = (jax.lax.all_gather(a, AXIS, axis=1, tiled=True) for a in (best, ids))
@@ -220,7 +222,7 @@ def _placed(items, where, some, size, mesh):
             and mesh.size == 1
         ):
             return leaf  # to give it another sharding would be a copy
-        return jax.device_put(np.asarray(leaf) if isinstance(leaf, np.memmap) else leaf, sharding)
+        return jax.device_put(np.asarray(leaf) if _on_file(leaf) else leaf, sharding)
 
     return jax.tree.map(put, items), None if kept is None else jax.device_put(kept, sharding)
 
@@ -242,6 +244,13 @@ def _of_all_processes(best, rows, k):
     scores, ids = (np.concatenate(list(a), axis=1) for a in (scores, ids))
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return tuple(jnp.asarray(np.take_along_axis(a, order, axis=1)) for a in (scores, ids))
+
+
+def _on_file(leaf):
+    """Whether an array is read by slices: a memory-mapped one, or one of another library's files."""
+    if isinstance(leaf, np.memmap):
+        return True
+    return hasattr(leaf, "shape") and not isinstance(leaf, np.ndarray | jax.Array)
 
 
 def _traced(tree):
@@ -278,9 +287,9 @@ KERNELS = {
 }
 
 
-def _centre(items):
+def _centre(prepare, items):
     """The mean of the first items: a shift that no block and no device changes."""
-    leaves = jax.tree.leaves(items)
-    if len(leaves) != 1 or leaves[0].ndim != 2:
+    if prepare not in (_shifted, _unit_shifted):
         return jnp.zeros(())
+    leaves = jax.tree.leaves(items)
     return jnp.mean(jnp.asarray(leaves[0][:4096], jnp.float32), axis=0)

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
+from jaxsim.numerics.blocks import by_blocks
 from jaxsim.numerics.topk import top_k
 from jaxsim.search import regression
-from jaxsim.search.blocks import by_blocks
 
 AXIS = "devices"
 

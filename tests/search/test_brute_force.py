@@ -48,6 +48,45 @@ def test_a_file_is_streamed(tmp_path, devices):
         np.testing.assert_array_equal(mine, theirs)
 
 
+class Counted:
+    """An array of a file that remembers what was read of it at once."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.read = array, array.shape, array.dtype, []
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, some):
+        found = self.array[some]
+        self.read.append(len(found))
+        return found
+
+
+def test_a_file_is_never_read_whole():
+    items = Counted(ITEMS)
+    found = search.exact(QUERIES, items, k=3, block=6, devices=ONE)
+    for mine, expected in zip(found, reference(QUERIES @ ITEMS.T, 3), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+    assert max(items.read) <= 6
+    assert sum(items.read) == 50
+
+
+@pytest.mark.parametrize("count", [1, 7, 9])
+def test_arrays_committed_to_more_devices_than_there_are_items(count):
+    everywhere = jax.NamedSharding(jax.make_mesh((8,), ("all",)), jax.P())
+    queries, items = jax.device_put((QUERIES, ITEMS[:count]), everywhere)
+    exclude = jax.device_put(np.zeros((11, 1), np.int32), everywhere)
+    expected = reference(QUERIES @ ITEMS[:count].T, 1)
+    np.testing.assert_array_equal(search.exact(queries, items, k=1)[1], expected[1])
+    # ... or to another device than the one that is asked for.
+    last = search.exact(queries, items, k=1, devices=jax.devices()[7:])
+    np.testing.assert_array_equal(last[1], expected[1])
+    _, ids = search.exact(queries, items, k=1, exclude=exclude)
+    others = reference(QUERIES @ ITEMS[1:count].T, 1)[1] + 1 if count > 1 else -1
+    np.testing.assert_array_equal(ids, np.broadcast_to(others, (11, 1)))
+
+
 def copies():
     """Rows of which many are equal, far from the origin: rounding would order them at random."""
     items = (RNG.normal(size=(300, 24)) + 3).astype(np.float32)
