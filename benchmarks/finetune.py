@@ -37,7 +37,7 @@ def run_ours(options, queries, documents):
 
     from jaxsim import losses, pretrained, training
     from jaxsim.commands.columns import Pairs
-    from jaxsim.commands.tuning import Task, with_settings
+    from jaxsim.commands.fine_tuning import Task, with_settings
 
     jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
     model = pretrained.load(options.model, max_length=options.length)

@@ -26,7 +26,7 @@ import numpy as np
 from experiments import pictures as pictures_
 from experiments import runner
 from experiments.workbench import images
-from jaxsim import analysis, data, evaluation, losses
+from jaxsim import analysis, data, evaluation, losses, storage
 from jaxsim.data import augment
 from jaxsim.numerics import unit
 
@@ -133,7 +133,7 @@ class Shared(NamedTuple):
 
 def fingerprint(config):
     """Of the data: all images."""
-    return images.fingerprint(*images.train_and_test(config.data))
+    return storage.checksum(images.train_and_test(config.data))
 
 
 def prepare(config: Config, workdir: Path):

@@ -145,7 +145,7 @@ class Shared(NamedTuple):
 
 def fingerprint(config):
     """Of the data: all images."""
-    return images.fingerprint(*images.all_classes(config))
+    return storage.checksum(images.all_classes(config))
 
 
 def prepare(config: Config, workdir: Path):

@@ -217,12 +217,3 @@ def concentration(config, model, bank, train, miner, *, temperature, classmates)
         }
 
     return {n: float(v) for n, v in figures(views, bank, own, others, t).items()}
-
-
-def fingerprint(*sets):
-    """A hash of several `Images`: what results record of their data."""
-    digest = hashlib.sha256()
-    for some in sets:
-        for column in some:
-            digest.update(np.ascontiguousarray(column).tobytes())
-    return digest.hexdigest()[:16]

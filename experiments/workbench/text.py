@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxsim import data, encoders, losses, search, similarity, training
+from jaxsim import data, encoders, losses, search, similarity, storage, training
 from jaxsim.numerics import mean
 
 MARKERS = {
@@ -127,7 +127,7 @@ def scored(config, workdir):
         len(chosen),
         len(items),
         path=workdir / "scores",
-        fingerprint=parameters_fingerprint(cross.params),
+        fingerprint=storage.checksum(cross.params),
         label="scoring pairs",
     )
     corpus = Corpus([test.queries[i] for i in chosen], test.items, test.gold[chosen])
@@ -353,11 +353,3 @@ def tfidf_scores(queries, items):
 def padded_one(texts):
     """The first text, as a batch of one: what a module is initialised with."""
     return data.padded(texts[:1])
-
-
-def parameters_fingerprint(params):
-    """A hash of all parameters: what scores depend on."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(params):
-        digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()[:16]

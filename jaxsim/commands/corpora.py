@@ -5,13 +5,11 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from jaxsim import data, pretrained, search
+from jaxsim import data, pretrained, search, storage
 from jaxsim.commands.columns import column_of
 from jaxsim.numerics import unit
-from jaxsim.storage import write_json
 
 IDS = ("id", "_id", "doc_id", "docid", "name")
 VERSION = 1
@@ -59,7 +57,7 @@ def indexed(chosen):
     folder = Path(chosen.index or f"{chosen.corpus}.index")
     about = {
         "version": VERSION,
-        "model": weights_name(model),
+        "model": storage.checksum(model.params),
         "corpus": hashlib.sha256(json.dumps([ids, texts]).encode()).hexdigest()[:16],
         "prompt": chosen.document_prompt,
         "max_length": model.max_length,
@@ -74,7 +72,7 @@ def indexed(chosen):
                     "remove the folder or choose another with --index"
                 )
     else:
-        write_json(told, about)
+        storage.write_json(told, about)
     vectors = search.encode_corpus(
         model.encode,
         model.params,
@@ -85,12 +83,3 @@ def indexed(chosen):
         label=f"indexing {chosen.corpus}",
     )
     return Indexed(texts, ids, np.asarray(unit(vectors)), model)
-
-
-def weights_name(model):
-    """A hash of a model's parameters: another training makes another index."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree.leaves_with_path(model.params):
-        digest.update(jax.tree_util.keystr(path).encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()[:16]

@@ -8,9 +8,8 @@ Killed and started again it goes on where it stood.
 import argparse
 import hashlib
 
-from jaxsim import data, pretrained, search
+from jaxsim import data, pretrained, search, storage
 from jaxsim.commands.columns import column_of
-from jaxsim.commands.corpora import weights_name
 
 
 def main(arguments):
@@ -35,7 +34,7 @@ def main(arguments):
     texts = column_of(data.read_records(options.corpus), options.corpus, options.column)
     model = pretrained.load(options.model, download=options.download, max_length=options.max_length)
     digest = hashlib.sha256("\0".join(texts).encode())
-    digest.update(repr((weights_name(model), options.prompt, model.max_length)).encode())
+    digest.update(repr((storage.checksum(model.params), options.prompt, model.max_length)).encode())
     vectors = search.encode_corpus(
         model.encode,
         model.params,

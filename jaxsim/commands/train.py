@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsim import data, losses, pretrained, training
-from jaxsim.commands import tuning
+from jaxsim.commands import fine_tuning
 from jaxsim.commands.columns import pairs_of
 from jaxsim.storage import write_json
 
@@ -40,7 +40,7 @@ def main(arguments):
     else:
         pairs, held = held_out(pairs, options.held_out, options.seed)
     loss = loss_of(options, pairs)
-    task = tuning.Task(
+    task = fine_tuning.Task(
         model, loss, pairs, held, options.batch_size,
         graded=options.graded, prompts=options.prompts, chunk=options.chunk,
     )  # fmt: skip
@@ -133,7 +133,7 @@ def loss_of(options, pairs):
         raise ValueError(f"{options.pairs}: {name} takes no negatives, there is a column of them")
     loss = (OF_PAIRS | OF_GRADES)[name]
     settings = {} if options.temperature is None else {"temperature": options.temperature}
-    return tuning.with_settings(name, loss, settings)
+    return fine_tuning.with_settings(name, loss, settings)
 
 
 def held_out(pairs, part, seed):

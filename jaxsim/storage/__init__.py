@@ -8,6 +8,7 @@ from jaxsim.storage.atomic import (
     write_json,
     write_text,
 )
+from jaxsim.storage.checksums import checksum
 from jaxsim.storage.progress import bar
 from jaxsim.storage.tiles import fill
 from jaxsim.storage.trec import load_qrels, load_run, ranking_arrays, save_qrels, save_run
@@ -15,6 +16,7 @@ from jaxsim.storage.vectors import load_vectors, save_vectors
 
 __all__ = [
     "bar",
+    "checksum",
     "fill",
     "load_arrays",
     "load_qrels",

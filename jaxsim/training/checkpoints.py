@@ -142,7 +142,7 @@ def best_of(workdir, params, *, best):
     folder = epath.Path(workdir) / "checkpoints"
     manager = ocp.CheckpointManager(
         epath.Path(folder.expanduser().absolute()) if "://" not in str(folder) else folder,
-        options=ocp.CheckpointManagerOptions(best_fn=best, read_only=True),
+        options=ocp.CheckpointManagerOptions(best_fn=best, create=False),
     )
     step = manager.best_step() if folder.exists() else None
     if step is None:
