@@ -23,7 +23,8 @@ from jaxsim.similarity import dot
 from jaxsim.storage import load_arrays, save_arrays
 
 VERSION = 2  # of the file; another one is refused
-COLUMNS = 2**16  # items factorised at once
+COLUMNS = 2**16  # items looked at at once
+EMBEDDED = 2**11  # items embedded at once: their float64 copy stays in the cache
 
 
 class CurIndex(NamedTuple):
@@ -212,9 +213,10 @@ def load_index(path, *, mmap=False):
 def _embedded(inverse, scores, offsets, dtype):
     """The items' embeddings [n, k_i] from their anchor scores [k_q, n], in float64 a block at a time."""
     embeddings = np.empty((scores.shape[1], len(inverse)), dtype)
-    for start in range(0, len(embeddings), COLUMNS):
-        some = slice(start, start + COLUMNS)
-        embeddings[some] = (inverse @ (scores[:, some].astype(np.float64) - offsets[some])).T
+    for start in range(0, len(embeddings), EMBEDDED):
+        some = slice(start, start + EMBEDDED)
+        # The product stands as it is stored: to transpose it takes a third of the time (measured).
+        embeddings[some] = (scores[:, some] - offsets[some].astype(np.float64)).T @ inverse.T
     return embeddings
 
 
