@@ -5,12 +5,15 @@
     python -m benchmarks.search --work exact --items 1000000 --dim 128
     python -m benchmarks.search --work query          one query of a CUR index of 1,000,000 items, k_i 200
     python -m benchmarks.search --work index          building a CUR index, beside a plain NumPy pseudo-inverse
+    python -m benchmarks.search --work memory         peak memory of each method, 100,000 items
+    python -m benchmarks.search --work kills          an index build killed at ten random moments
     python -m benchmarks.search --work recall         recall against budget of every method on late interaction
 
 Needs nothing but numpy for `exact` and `query`; peers that are not installed are named. `recall` runs
 `python -m experiments anncur --preset maxsim` (a killed run goes on) and puts its table beside what was
 measured when the method was first tried. Every side has a process of its own, and sides take turns, as
-machines drift; the middle of its rounds counts. Answers are compared before times are.
+machines drift; the middle of its rounds counts. Answers are compared before times are. Beside the wall
+clock stand the seconds of all cores, on which another job's load weighs less.
 """
 
 import argparse
@@ -25,13 +28,17 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import search_build, search_memory
+
 HERE = Path(__file__).resolve().parent
 PEERS = {"faiss": "faiss-cpu", "torch": "torch"}
 SIDES = {
     "exact": ("ours", "faiss", "torch"),
     "query": ("ours", "numpy"),
     "index": ("ours", "numpy"),
+    "memory": tuple(search_memory.METHODS),
 }
+SIZES = {"query": 1_000_000, "index": 10_000}  # items; 100,000 otherwise
 # Recall at k of 1, 10, 50, 100 on 5,000 captions, 500 anchor queries, 200 test queries.
 PREVIEW = {
     (50, "rerank_tfidf"): (0.98, 0.72, 0.40, 0.27), (50, "rerank_dual"): (1, 0.99, 0.79, 0.48),
@@ -154,27 +161,28 @@ def index_numpy(options):
 
 def run(options):
     """One side, in this process: times of its calls, its answer's ids, its peak memory."""
-    import resource
-
-    def peak():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-    call = globals()[f"{options.work}_{options.side}"](options)
-    before, begun = peak(), time.perf_counter()
+    if options.work == "memory":
+        call = search_memory.METHODS[options.side](options)
+    else:
+        call = globals()[f"{options.work}_{options.side}"](options)
+    before, begun = search_memory.held(), time.perf_counter()
     _, ids = (np.asarray(a) for a in call())
-    first, seconds = time.perf_counter() - begun, []
+    first, seconds, used = time.perf_counter() - begun, [], []
+    search_memory.forget_peak()  # that of compiling
     while len(seconds) < options.repeats:
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), time.process_time()
         for part in call():
             np.asarray(part)
         seconds.append(time.perf_counter() - begun)
+        used.append(time.process_time() - spent)
     about = {}
     if "jax" in sys.modules:
         device = sys.modules["jax"].devices()[0]
         about = {"device": f"{device.device_kind} ({device.platform})"}
     return {
-        "ms": [1e3 * s for s in seconds], "first_ms": 1e3 * first,
-        "mib": round(peak() - before, 1), "ids": ids[:50].tolist(), **about,
+        "ms": [1e3 * s for s in seconds], "cpu_ms": [1e3 * s for s in used], "first_ms": 1e3 * first,
+        "mib": round(search_memory.peak() - before, 1), "held_mib": round(before, 1),
+        "ids": ids[:50].tolist(), **about,
     }  # fmt: skip
 
 
@@ -191,6 +199,7 @@ def compared(options):
         row = {
             "work": options.work, "side": side, "shape": shape(options),
             "ms": float(np.median(times)), "fastest_ms": float(times.min()),
+            "cpu_ms": float(min(min(one["cpu_ms"]) for one in found[side])),
             "first_ms": found[side][0]["first_ms"], "mib": found[side][0]["mib"],
             "device": ours[0].get("device"),
         }  # fmt: skip
@@ -198,10 +207,23 @@ def compared(options):
             # Turn by turn, so that both sides had the same machine.
             ratios = [np.median(a["ms"]) / np.median(b["ms"]) for a, b in zip(ours, found[side], strict=True)]  # fmt: skip
             row["ours / this"] = float(np.median(ratios))
+            row["of the fastest"] = rows[0]["fastest_ms"] / row["fastest_ms"]
             if options.work != "query":
                 pairs = zip(ours[0]["ids"], found[side][0]["ids"], strict=True)
                 row["same ids"] = float(np.mean([len(set(a) & set(b)) / len(a) for a, b in pairs]))
         rows.append(row)
+    return rows
+
+
+def remembered(options):
+    """The rows of `memory`: one per method, above what its process held before the first call."""
+    rows = []
+    for side in SIDES["memory"]:
+        found = apart(options, side)
+        rows.append({
+            "work": "memory", "method": side, "shape": shape(options), "mib": found["mib"],
+            "ms": float(np.median(found["ms"])), "device": found.get("device"),
+        })  # fmt: skip
     return rows
 
 
@@ -218,7 +240,7 @@ def apart(options, side):
 
 def shape(options):
     """The sizes of a work, in words."""
-    if options.work == "exact":
+    if options.work in ("exact", "memory"):
         return f"{options.items} x {options.dim}, {options.queries} queries, k {options.k}"
     if options.work == "query":
         return f"{options.items} x {options.anchors}, 1 query, k {options.k}"
@@ -269,7 +291,7 @@ def parsed():
         prog="python -m benchmarks.search", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--work", choices=(*SIDES, "recall"), help="one of them; all but recall unless told")  # fmt: skip
+    parser.add_argument("--work", choices=(*SIDES, "kills", "recall"), help="one of them; all but recall unless told")  # fmt: skip
     parser.add_argument("--items", type=int, help="items; a size of each work unless told")
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--queries", type=int, default=512)
@@ -278,6 +300,7 @@ def parsed():
     parser.add_argument("--anchor-queries", type=int, default=500, help="k_q")
     parser.add_argument("--repeats", type=int, default=5, help="timed calls of a side in a turn")
     parser.add_argument("--rounds", type=int, default=3, help="turns")
+    parser.add_argument("--kills", type=int, default=10)
     parser.add_argument(
         "--workdir", type=Path, default=Path("runs/anncur-maxsim"), help="of recall"
     )
@@ -299,14 +322,15 @@ def main():
                 f"{name} is not installed, its rows are missing: pip install {package}",
                 file=sys.stderr,
             )
-    for work in [options.work] if options.work else SIDES:
+    ways = {"recall": recall, "memory": remembered, "kills": search_build.killed}
+    for work in [options.work] if options.work else (*SIDES, "kills"):
         options.work = work
-        options.items = given or {"query": 1_000_000, "index": 10_000}.get(work, 100_000)
-        found = recall(options) if work == "recall" else compared(options)
+        options.items = given or SIZES.get(work, 100_000)
+        found = ways.get(work, compared)(options)
         print(shown(found), flush=True)
         rows += found
     about = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-             "date": time.strftime("%Y-%m-%d"), "command": " ".join(sys.argv[1:])}  # fmt: skip
+             "load": os.getloadavg(), "date": time.strftime("%Y-%m-%d"), "command": " ".join(sys.argv[1:])}  # fmt: skip
     from jaxsim import storage
 
     storage.write_json(options.out, {"about": about, "rows": rows})

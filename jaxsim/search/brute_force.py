@@ -101,7 +101,7 @@ def exact(
     queries, exclude, centre = jax.device_put(
         (queries, exclude, _centre(prepare, items)), NamedSharding(mesh, PartitionSpec())
     )
-    step = len(devices) * block if streamed else last - first
+    step = min(len(devices) * block, last - first) if streamed else last - first
     best = None
     for start in range(first, last, max(step, 1)):
         some = slice(start, min(start + step, last))
