@@ -1,19 +1,25 @@
 """Losses beside what a user would pick instead: time and memory of forward and backward, in one run.
 
-    python -m benchmarks.losses                                   the table, and benchmarks/losses.json
+    python -m benchmarks.losses                                   nine losses, and benchmarks/losses.json
     python -m benchmarks.losses --losses multi_similarity --batches 1024 2048 --dims 128
     python -m benchmarks.losses --memory 65536 384                peak memory of one large batch, blocked
+    python -m benchmarks.losses --catalogue                       every loss, and losses_catalogue.json
+    python -m benchmarks.losses --catalogue pairs lists           two groups of them, the rest is kept
 
-Needs the extra `peers` (README); without torch only our side is timed. Every measurement has a process
-of its own, so that peak memory is its own; outputs are compared before anything is timed; compile time
-stands apart; a peer stops at the first size over 60 s or 8 GB. The floor is the three matrix products
-that any such loss needs (scores, and the gradients of both sides), timed beside ours.
+Needs the extra `peers` (README); without torch only our side is timed. Each side has a process of its
+own, one per row unless it is the catalogue, so that peak memory is its own; outputs are compared before
+anything is timed; the sides are timed in turns, three times each, and the best of each counts, as the
+load of a machine comes and goes; compile time stands apart. A peer stops at the first size over 60 s or
+8 GB, in the catalogue at 10 s. The floor is the three matrix products that a pairwise loss needs (scores,
+and the gradients of both sides), timed beside ours.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
+import select
 import subprocess
 import sys
 import time
@@ -21,231 +27,103 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.catalogue import CATALOGUE, GROUPS
+
 HERE = Path(__file__).resolve().parent
-SECONDS, MIB = 60.0, 8192  # a peer beyond either is not asked for more
-REPEATS, LONGEST = 9, 4.0  # runs of each, and seconds after which fewer do
-
-
-def examples(batch, dim):
-    """Embeddings float32 [batch, dim] and labels of 4 rows each, in random order."""
-    random = np.random.default_rng(0)
-    labels = random.permutation(np.arange(batch) // 4)
-    centres = random.normal(size=(batch // 4 + 1, dim))
-    return (centres[labels] + random.normal(size=(batch, dim))).astype(np.float32), labels
-
-
-def pairs(batch, dim):
-    """Queries and documents float32 [batch, dim], row i of one the positive of row i of the other."""
-    random = np.random.default_rng(0)
-    queries = random.normal(size=(batch, dim)).astype(np.float32)
-    return queries, queries + random.normal(size=(batch, dim)).astype(np.float32)
-
-
-def ours(name):
-    """Our loss as a function of (embeddings, labels) or, for those over pairs, (queries, documents)."""
-    from jaxsim import losses
-
-    settings = {"triplet": {"margin": 0.05}}.get(name, {})
-    function = getattr(losses, name)
-    return lambda x, y, **more: function(x, y, **settings, **more)
-
-
-def peer(name):
-    """The peer's loss on torch tensors, and its name; None where there is none."""
-    import torch
-    from pytorch_metric_learning import losses, miners
-
-    def plain_info_nce(queries, documents):
-        scores = torch.nn.functional.normalize(queries) @ torch.nn.functional.normalize(documents).T
-        return torch.nn.functional.cross_entropy(scores / 0.05, torch.arange(len(queries)))
-
-    def mined_multi_similarity(embeddings, labels):
-        kept = miners.MultiSimilarityMiner(epsilon=0.1)(embeddings, labels)
-        return losses.MultiSimilarityLoss(alpha=2, beta=50, base=0.5)(embeddings, labels, kept)
-
-    theirs = {
-        "contrastive": losses.ContrastiveLoss(),
-        "circle": losses.CircleLoss(),
-        "supervised_contrastive": losses.SupConLoss(),
-        "triplet": losses.TripletMarginLoss(),
-        "lifted_structure": losses.LiftedStructureLoss(),
-        "nca": losses.NCALoss(),
-        "nt_xent": losses.NTXentLoss(),
-        "multi_similarity": mined_multi_similarity,
-        "info_nce": plain_info_nce,
-    }
-    if name not in theirs:
-        return None, None
-    label = {"info_nce": "plain torch", "multi_similarity": "PML with its miner"}.get(name, "PML")
-    return theirs[name], label
-
-
+SECONDS, MIB = 60, 8192  # a peer beyond either is not asked for more
+SECONDS_OF_CATALOGUE, ROUNDS = 10, 3
+# Threads of torch that wait for each other by spinning take up to ten times the time where a machine has
+# other work: asleep they do not, and lose little where it has none.
+PATIENT = {"OMP_WAIT_POLICY": "passive"}
 NAMES = (
     "multi_similarity", "contrastive", "circle", "supervised_contrastive", "info_nce", "nt_xent",
     "triplet", "lifted_structure", "nca",
 )  # fmt: skip
 
 
-def timed(call):
-    """Milliseconds of the middle run of several."""
-    seconds, begun = [], time.perf_counter()
-    while len(seconds) < REPEATS and (not seconds or time.perf_counter() - begun < LONGEST):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds) * 1e3)
+class Side:
+    """A process of one side, started when it is first asked, and again after it was stopped."""
+
+    def __init__(self, side):
+        self.side, self.process = side, None
+
+    def ask(self, limit=None, patience=3600, **request):
+        """The answer; {"stopped": why} where there is none. limit: seconds that it gives itself."""
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.losses_sides", self.side],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                text=True, cwd=HERE.parent, env=PATIENT | os.environ,
+            )  # fmt: skip
+        try:
+            print(json.dumps(request | ({"limit": limit} if limit else {})),
+                  file=self.process.stdin, flush=True)  # fmt: skip
+            ready, _, _ = select.select([self.process.stdout], [], [], patience)
+            line = self.process.stdout.readline() if ready else ""
+        except BrokenPipeError:
+            line = ""
+        if line:
+            return json.loads(line)
+        self.close()
+        return {"stopped": "ended" if ready else f"over {patience} s"}
+
+    def close(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
 
 
-def peak_mib():
-    """The most memory that this process ever held."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def given(name, batch, dim):
-    """What a loss takes: pairs, or examples with labels."""
-    return (pairs if name == "info_nce" else examples)(batch, dim)
-
-
-def run_ours(name, batch, dim, block=None):
-    """Our side, in this process."""
-    import jax
-
-    x, y = (jax.numpy.asarray(a) for a in given(name, batch, dim))
-    loss = ours(name)
-    # Of both sides where there are two: the peer's graph has them too.
-    wanted = (0, 1) if name == "info_nce" else 0
-    both = jax.jit(jax.value_and_grad(lambda x, y: loss(x, y, block=block), argnums=wanted))
-
-    @jax.jit
-    def floor(x, y):
-        # Scores, and a gradient that arrives at them, pulled back to both sides.
-        scores = jax.numpy.matmul(x, y.T, precision="highest")
-        return jax.numpy.matmul(scores, y, precision="highest"), jax.numpy.matmul(
-            scores.T, x, precision="highest"
-        )
-
-    other = y if name == "info_nce" else x
-    jax.block_until_ready(floor(x, other))
-    before, begun = peak_mib(), time.perf_counter()
-    compiled = both.lower(x, y).compile()
-    compile_s = time.perf_counter() - begun
-    value, _ = jax.block_until_ready(compiled(x, y))
-    row = {
-        "value": float(value),
-        "ms": timed(lambda: jax.block_until_ready(compiled(x, y))),
-        "compile_s": round(compile_s, 2),
-        "temporaries_mib": round(compiled.memory_analysis().temp_size_in_bytes / 2**20, 1),
-        "mib": round(peak_mib() - before, 1),
-        "device": f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})",
-        "versions": f"jax {jax.__version__}",
-    }
-    # The floor in the same process, between two timings of ours, as machines drift.
-    row["floor_ms"] = timed(lambda: jax.block_until_ready(floor(x, other)))
-    row["ms"] = min(row["ms"], timed(lambda: jax.block_until_ready(compiled(x, y))))
-    return row
-
-
-def run_memory(name, batch, dim, block=None):
-    """Peak memory of our side, one run of the blocked loss, in this process."""
-    import jax
-
-    x, y = (jax.numpy.asarray(a) for a in given(name, batch, dim))
-    loss, wanted = ours(name), (0, 1) if name == "info_nce" else 0
-    both = jax.jit(jax.value_and_grad(lambda x, y: loss(x, y, block=block), argnums=wanted))
-    before = peak_mib()
-    compiled = both.lower(x, y).compile()
-    start = time.perf_counter()
-    value, _ = jax.block_until_ready(compiled(x, y))
-    return {
-        "value": float(value),
-        "ms": (time.perf_counter() - start) * 1e3,
-        "mib": round(peak_mib() - before, 1),
-        "temporaries_mib": round(compiled.memory_analysis().temp_size_in_bytes / 2**20, 1),
-    }
-
-
-def run_peer(name, batch, dim):
-    """The peer's side, in this process."""
-    import torch
-
-    torch.set_num_threads(os.cpu_count())
-    loss, label = peer(name)
-    if loss is None:
-        return {}
-    x, y = (torch.from_numpy(np.asarray(a)) for a in given(name, batch, dim))
-    x.requires_grad_()
-    if name == "info_nce":
-        y.requires_grad_()
-
-    def step():
-        x.grad = None
-        value = loss(x, y)
-        value.backward()
-        return value.item()
-
-    before = peak_mib()
-    value = step()
-    return {
-        "value": value,
-        "peer": label,
-        "ms": timed(step),
-        "mib": round(peak_mib() - before, 1),
-        "versions": f"torch {torch.__version__}",
-    }
-
-
-def apart(side, name, batch, dim, block=None, limit=2 * SECONDS + 60):
-    """One side in a process of its own: its row, or why there is none."""
-    words = [sys.executable, "-m", "benchmarks.losses", "--one", side, name, str(batch), str(dim)]
-    words += [str(block)] if block else []
-    try:
-        done = subprocess.run(
-            words,
-            capture_output=True,
-            text=True,
-            timeout=limit,
-            cwd=HERE.parent,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return {"stopped": f"over {limit:.0f} s"}
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
-        return {"stopped": last[:120]}
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def compared(name, batch, dim, with_peer):
+def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
     """One row of the table."""
-    mine = apart("ours", name, batch, dim)
+    entry, (ours, peer) = CATALOGUE[name], sides
+    sizes = {"name": name, "batch": batch, "dim": dim}
+    mine = ours.ask(do="start", **sizes)
     row = {
-        "work": name, "shape": f"{batch} x {dim}", "dtype": "float32", "device": mine.get("device"),
-        "ours_ms": mine.get("ms"), "floor_ms": mine.get("floor_ms"), "ours_mib": mine.get("mib"),
-        "compile_s": mine.get("compile_s"), "versions": mine.get("versions"),
+        "work": name, "shape": f"{batch or entry.batch} x {dim or entry.dim}", "dtype": "float32",
+        "device": mine.get("device"), "ours_mib": mine.get("mib"), "compile_s": mine.get("compile_s"),
+        "temporaries_mib": mine.get("temporaries_mib"), "versions": mine.get("versions"),
     }  # fmt: skip
     if "stopped" in mine:
         return row | {"note": f"ours: {mine['stopped']}"}
-    row["times_floor"] = round(mine["ms"] / mine["floor_ms"], 2)
-    if not with_peer:
+    theirs = {}
+    if entry.theirs and with_peer:
+        theirs = peer.ask(do="start", limit=limit, patience=2 * limit + 60, **sizes)
+    rounds = [], []
+    for _ in range(ROUNDS):
+        rounds[0].append(ours.ask(do="time"))
+        if "value" in theirs:
+            rounds[1].append(peer.ask(do="time", limit=limit, patience=2 * limit + 60))
+    row |= {
+        f"ours_{what}" if what == "ms" else what: best for what, best in _best(rounds[0]).items()
+    }
+    if "floor_ms" in row:
+        row["times_floor"] = round(row["ours_ms"] / row["floor_ms"], 2)
+    stopped = [a["stopped"] for a in (theirs, *rounds[1]) if "stopped" in a]
+    if stopped:
+        return row | {"note": f"peer: {stopped[0]}"}
+    if not theirs:
         return row
-    theirs = apart("peer", name, batch, dim)
-    if "ms" not in theirs:
-        return row | {"note": f"peer: {theirs.get('stopped', 'none')}"}
     if not np.isclose(mine["value"], theirs["value"], rtol=1e-4, atol=1e-5):
         row["note"] = f"values differ: {mine['value']:.6g}, peer {theirs['value']:.6g}"
+        row["note"] += f" ({entry.apart})" if entry.apart else ""
+    milliseconds = _best(rounds[1])["ms"]
     return row | {
-        "peer": theirs["peer"], "peer_ms": theirs["ms"], "peer_mib": theirs["mib"],
-        "ratio": round(mine["ms"] / theirs["ms"], 4), "versions": f"{row['versions']}, {theirs['versions']}",
+        "peer": theirs["peer"], "peer_ms": milliseconds, "peer_mib": theirs["mib"],
+        "ratio": round(row["ours_ms"] / milliseconds, 4),
+        "versions": ", ".join(dict.fromkeys((row["versions"], theirs["versions"]))),
     }  # fmt: skip
 
 
-def shown(rows):
+def _best(answers):
+    return {what: min(a[what] for a in answers) for what in answers[0] if what != "stopped"}
+
+
+def shown(rows, without=()):
     """The table for a terminal and for README.md."""
     columns = ("work", "shape", "ours_ms", "peer", "peer_ms", "ratio", "floor_ms", "times_floor",
                "ours_mib", "peer_mib", "temporaries_mib", "compile_s", "note")  # fmt: skip
-    columns = [column for column in columns if any(column in row for row in rows)]
+    columns = [c for c in columns if c not in without and any(c in row for row in rows)]
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     for row in rows:
         cells = (row.get(column, "") for column in columns)
@@ -254,58 +132,95 @@ def shown(rows):
     return "\n".join(f"| {line} |" for line in lines)
 
 
+def told(row):
+    """A row as it comes, to the terminal."""
+    print(shown([row]).splitlines()[-1], file=sys.stderr, flush=True)
+    return row
+
+
+def in_detail(names, batches, dims, with_peer):
+    """Every row in processes of its own."""
+    beyond = set()  # (loss, dim) whose peer has passed a limit
+    for name in names:
+        for dim in dims:
+            for batch in batches:
+                sides = Side("ours"), Side("peer")
+                asked = with_peer and (name, dim) not in beyond
+                row = compared(name, batch, dim, sides=sides, limit=SECONDS, with_peer=asked)
+                for side in sides:
+                    side.close()
+                if row.get("peer_mib", 0) > MIB or "peer:" in row.get("note", ""):
+                    beyond.add((name, dim))
+                yield told(row)
+
+
+def catalogue(names, with_peer):
+    """Every row at its own sizes, in two processes. Peak memory is not told apart there."""
+    sides = Side("ours"), Side("peer")
+    for name in names:
+        row = compared(name, sides=sides, limit=SECONDS_OF_CATALOGUE, with_peer=with_peer)
+        yield told({k: v for k, v in row.items() if k not in ("ours_mib", "peer_mib")})
+    for side in sides:
+        side.close()
+
+
+def of_memory(names, batch, dim):
+    """Peak memory of our side, one run of the blocked loss, each in a process of its own."""
+    for name in names:
+        side = Side("ours")
+        found = side.ask(do="start", name=name, batch=batch, dim=dim)
+        side.close()
+        yield {"work": name, "shape": f"{batch} x {dim}", "ours_mib": found.get("mib"),
+               "temporaries_mib": found.get("temporaries_mib"), "note": found.get("stopped", "")}  # fmt: skip
+
+
+def kept(out, names):
+    """The rows of an earlier run of others."""
+    if not out.exists():
+        return []
+    return [row for row in json.loads(out.read_text())["rows"] if row["work"] not in names]
+
+
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.losses", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--losses", nargs="+", default=NAMES, help="names of losses")
+    parser.add_argument("--losses", nargs="+", help="names of losses")
     parser.add_argument(
         "--batches", nargs="+", type=int, default=[256, 512, 1024, 2048, 4096, 8192]
     )
     parser.add_argument("--dims", nargs="+", type=int, default=[128, 768])
     parser.add_argument("--memory", nargs=2, type=int, help="batch and dim: peak memory instead")
+    parser.add_argument(
+        "--catalogue",
+        nargs="*",
+        choices=GROUPS,
+        help="every loss at one size: all groups, or these",
+    )
     parser.add_argument("--no-peer", action="store_true", help="time our side alone")
-    parser.add_argument("--out", type=Path, default=HERE / "losses.json")
-    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help="where the rows go, as JSON")
     options = parser.parse_args()
-    if options.one:
-        side, name, batch, dim, *block = options.one
-        run = {"ours": run_ours, "peer": run_peer, "memory": run_memory}[side]
-        print(json.dumps(run(name, int(batch), int(dim), *map(int, block))))
-        return
-    rows = []
+    with_peer = not options.no_peer and importlib.util.find_spec("torch") is not None
     if options.memory:
-        batch, dim = options.memory
-        for name in (
-            options.losses if options.losses is not NAMES else ("multi_similarity", "info_nce")
-        ):
-            found = apart("memory", name, batch, dim, limit=3600)
-            rows.append({"work": name, "shape": f"{batch} x {dim}", "ours_ms": found.get("ms"),
-                         "ours_mib": found.get("mib"), "temporaries_mib": found.get("temporaries_mib"),
-                         "note": found.get("stopped", "")})  # fmt: skip
-        print(shown(rows))
+        names = options.losses or ("multi_similarity", "info_nce")
+        print(shown(list(of_memory(names, *options.memory))))
         return
-    beyond = set()  # (loss, dim) whose peer has passed a limit
-    for name in options.losses:
-        for dim in options.dims:
-            for batch in options.batches:
-                row = compared(name, batch, dim, not options.no_peer and (name, dim) not in beyond)
-                if (
-                    row.get("peer_ms", 0) > SECONDS * 1e3
-                    or row.get("peer_mib", 0) > MIB
-                    or "peer:" in row.get("note", "")
-                ):
-                    beyond.add((name, dim))
-                rows.append(row)
-                print(shown([row]).splitlines()[-1], file=sys.stderr, flush=True)
+    if options.catalogue is None:
+        out, without = options.out or HERE / "losses.json", ()
+        rows = list(in_detail(options.losses or NAMES, options.batches, options.dims, with_peer))
+    else:
+        out, without = options.out or HERE / "losses_catalogue.json", ("compile_s",)
+        names = options.losses or [n for g in options.catalogue or GROUPS for n in GROUPS[g]]
+        rows = list(catalogue(names, with_peer)) + kept(out, names)
+        rows.sort(key=lambda row: list(CATALOGUE).index(row["work"]))
     about = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-             "date": time.strftime("%Y-%m-%d")}  # fmt: skip
+             "load": round(os.getloadavg()[0], 1), "date": time.strftime("%Y-%m-%d")}  # fmt: skip
     from jaxsim import storage
 
-    storage.write_json(options.out, {"about": about, "rows": rows})
-    print(shown(rows))
+    storage.write_json(out, {"about": about, "rows": rows})
+    print(shown(rows, without))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,174 @@
+"""One side of the benchmark of losses, in a process that asks come to: ours, or a peer.
+
+python -m benchmarks.losses_sides ours     requests and answers are lines of JSON
+
+{"do": "start", "name": ..., "batch": ..., "dim": ...}   the value, memory, and what it ran on
+{"do": "time"}                                           milliseconds of what was started last
+"""
+
+import contextlib
+import functools
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.catalogue import CATALOGUE, kind
+
+RUNS, LONGEST = 5, 1.0  # runs of each, and seconds after which fewer do
+
+
+def timed(call):
+    """Milliseconds of the middle run of several."""
+    seconds, begun = [], time.perf_counter()
+    while len(seconds) < RUNS and (not seconds or time.perf_counter() - begun < LONGEST):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds) * 1e3)
+
+
+def peak_mib():
+    """The most memory that this process ever held."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def floor_of(name, arrays):
+    """The matrix products that a pairwise loss of vectors cannot do without; None for others."""
+    import jax
+
+    if kind(name) != "pairwise" or arrays[0].ndim != 2:
+        return None
+    of_documents = 1 in CATALOGUE[name].moved
+    others = arrays[1].reshape(-1, arrays[0].shape[1]) if of_documents else arrays[0]
+
+    @jax.jit
+    def products(x, y):
+        # Scores, and a gradient that arrives at them, pulled back to both sides.
+        scores = jax.numpy.matmul(x, y.T, precision="highest")
+        return jax.numpy.matmul(scores, y, precision="highest"), jax.numpy.matmul(
+            scores.T, x, precision="highest"
+        )
+
+    jax.block_until_ready(products(arrays[0], others))
+    return lambda: jax.block_until_ready(products(arrays[0], others))
+
+
+def start_ours(name, batch=None, dim=None, block=None):
+    """What is known of our side after one run, and how to time it."""
+    import jax
+
+    entry = CATALOGUE[name]
+    arrays = [jax.numpy.asarray(a) for a in entry.arrays(batch, dim)]
+    floor = floor_of(name, arrays)
+    loss = functools.partial(entry.ours, block=block) if block else entry.ours
+    before, begun = peak_mib(), time.perf_counter()
+    compiled = jax.jit(jax.value_and_grad(loss, argnums=entry.moved)).lower(*arrays).compile()
+    compile_s = time.perf_counter() - begun
+    value, _ = jax.block_until_ready(compiled(*arrays))
+    found = {
+        "value": float(value),
+        "compile_s": round(compile_s, 2),
+        "temporaries_mib": round(compiled.memory_analysis().temp_size_in_bytes / 2**20, 1),
+        "mib": round(peak_mib() - before, 1),
+        "device": f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})",
+        "versions": f"jax {jax.__version__}",
+    }
+
+    def times():
+        mine = {"ms": timed(lambda: jax.block_until_ready(compiled(*arrays)))}
+        return mine if floor is None else {**mine, "floor_ms": timed(floor)}
+
+    return found, times
+
+
+def start_peer(name, batch=None, dim=None):
+    """The same of the peer's side."""
+    entry = CATALOGUE[name]
+    arrays = entry.arrays(batch, dim)
+    if getattr(entry.theirs, "of_jax", False):
+        return _of_jax(entry, arrays)
+    import torch
+
+    torch.set_num_threads(os.cpu_count())
+    tensors = [torch.from_numpy(np.asarray(a)) for a in arrays]
+    for place in entry.moved:
+        tensors[place].requires_grad_()
+    call, label = entry.theirs(*tensors)
+
+    def step():
+        for place in entry.moved:
+            tensors[place].grad = None
+        value = call(*tensors)
+        value.backward()
+        return value.item()
+
+    before = peak_mib()
+    found = {"value": step(), "peer": label, "mib": round(peak_mib() - before, 1)}
+    return found | {"versions": f"torch {torch.__version__}"}, lambda: {"ms": timed(step)}
+
+
+def _of_jax(entry, arrays):
+    import jax
+
+    arrays = [jax.numpy.asarray(a) for a in arrays]
+    call, label = entry.theirs(*arrays)
+    both = jax.jit(jax.value_and_grad(call, argnums=entry.moved))
+    before = peak_mib()
+    value, _ = jax.block_until_ready(both(*arrays))
+    found = {"value": float(value), "peer": label, "mib": round(peak_mib() - before, 1)}
+    return found | {"versions": f"jax {jax.__version__}"}, lambda: {
+        "ms": timed(lambda: jax.block_until_ready(both(*arrays)))
+    }
+
+
+def _imported():
+    """Every peer's library, so that no loss pays for it."""
+    for name in (
+        "torch",
+        "pytorch_metric_learning.losses",
+        "sentence_transformers",
+        "rax",
+        "optax",
+    ):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def _stop(number, frame):
+    raise TimeoutError
+
+
+def main():
+    """Answers until there are no more requests."""
+    start, times = {"ours": start_ours, "peer": start_peer}[sys.argv[1]], None
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever libraries print is no answer
+    if start is start_peer:
+        _imported()
+    signal.signal(signal.SIGALRM, _stop)
+    for line in sys.stdin:
+        request = json.loads(line)
+        do, limit = request.pop("do"), request.pop("limit", 0)
+        signal.alarm(limit)
+        try:
+            if do == "start":
+                answer, times = start(**request)
+            else:
+                answer = times()
+        except TimeoutError:
+            answer = {"stopped": f"over {limit} s"}
+        except Exception as error:  # a peer may fail in any way; the run goes on
+            answer = {"stopped": f"{type(error).__name__}: {error}"[:120]}
+        finally:
+            signal.alarm(0)
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
