@@ -14,7 +14,8 @@ from jaxsim.similarity import cosine
 partial = functools.partial
 Pairs = partial(Entry, batches.pairs, moved=(0, 1))
 Groups = partial(Entry, batches.groups, moved=(0, 1))
-Guided = partial(Entry, batches.guided, moved=(0, 1))
+# Theirs holds queries x documents x dim.
+Guided = partial(Entry, batches.guided, moved=(0, 1), batch=256)
 Graded = partial(Entry, batches.graded, moved=(0, 1))
 Alike = partial(Entry, batches.alike, moved=(0, 1))
 

@@ -174,11 +174,9 @@ def of_memory(names, batch, dim):
                "temporaries_mib": found.get("temporaries_mib"), "note": found.get("stopped", "")}  # fmt: skip
 
 
-def kept(out, names):
-    """The rows of an earlier run of others."""
-    if not out.exists():
-        return []
-    return [row for row in json.loads(out.read_text())["rows"] if row["work"] not in names]
+def kept(out):
+    """The rows of earlier runs."""
+    return json.loads(out.read_text())["rows"] if out.exists() else []
 
 
 def main():
@@ -208,19 +206,29 @@ def main():
         print(shown(list(of_memory(names, *options.memory))))
         return
     if options.catalogue is None:
-        out, without = options.out or HERE / "losses.json", ()
-        rows = list(in_detail(options.losses or NAMES, options.batches, options.dims, with_peer))
+        out, without, earlier = options.out or HERE / "losses.json", (), []
+        rows = in_detail(options.losses or NAMES, options.batches, options.dims, with_peer)
     else:
         out, without = options.out or HERE / "losses_catalogue.json", ("compile_s",)
         names = options.losses or [n for g in options.catalogue or GROUPS for n in GROUPS[g]]
-        rows = list(catalogue(names, with_peer)) + kept(out, names)
-        rows.sort(key=lambda row: list(CATALOGUE).index(row["work"]))
-    about = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-             "load": round(os.getloadavg()[0], 1), "date": time.strftime("%Y-%m-%d")}  # fmt: skip
+        rows, earlier = catalogue(names, with_peer), kept(out)
+    found = []
+    for row in rows:  # written as they come: a run that is stopped keeps what it has
+        found.append(row)
+        write(out, earlier, found)
+    print(shown(found, without))
+
+
+def write(out, earlier, found):
+    """The rows found beside those of earlier runs of other losses, in the catalogue's order."""
     from jaxsim import storage
 
+    names = {row["work"] for row in found}
+    rows = [row for row in earlier if row["work"] not in names] + found
+    rows.sort(key=lambda row: list(CATALOGUE).index(row["work"]))
+    about = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
+             "load": round(os.getloadavg()[0], 1), "date": time.strftime("%Y-%m-%d")}  # fmt: skip
     storage.write_json(out, {"about": about, "rows": rows})
-    print(shown(rows, without))
 
 
 if __name__ == "__main__":
