@@ -132,7 +132,7 @@ def nearest_center(x, centers):
 
     x [n, dim], centers [m, centers, dim] -> [n, m]
     """
-    return jnp.max(_to_centers(x, centers), axis=2)
+    return jnp.max(_to_centers(x, centers), axis=1)
 
 
 def soft_nearest_center(x, centers, *, temperature):
@@ -141,9 +141,11 @@ def soft_nearest_center(x, centers, *, temperature):
     x [n, dim], centers [m, centers, dim] -> [n, m]
     """
     cosines = _to_centers(x, centers)
-    return jnp.sum(jax.nn.softmax(cosines / temperature, axis=2) * cosines, axis=2)
+    return jnp.sum(jax.nn.softmax(cosines / temperature, axis=1) * cosines, axis=1)
 
 
 def _to_centers(x, centers):
+    """Cosines [n, centers, m]: the classes along the last axis, where a few centres would be slow."""
     classes, each, dim = centers.shape
-    return cosine(x, centers.reshape(classes * each, dim)).reshape(len(x), classes, each)
+    rows = jnp.swapaxes(centers, 0, 1).reshape(each * classes, dim)
+    return cosine(x, rows).reshape(len(x), each, classes)
