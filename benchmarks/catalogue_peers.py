@@ -4,7 +4,6 @@ A peer is `start(*arrays) -> (call, label)`, `call(*arrays) -> loss`; nothing is
 torch get tensors, those of JAX arrays. Which of their arguments is which of ours, the tests of parity hold.
 """
 
-import functools
 from types import SimpleNamespace
 
 
@@ -106,7 +105,9 @@ def sentence(make, labels=False, sparse=False):
         from sentence_transformers import sparse_encoder
 
         home = sparse_encoder if sparse else sentence_transformers.sentence_transformer
-        loss = make(home.losses, _given())
+        model = _given()
+        model.get_embedding_dimension = lambda: arrays[0].shape[-1]
+        loss = make(home.losses, model)
 
         def call(*arrays):
             columns, told = (arrays[:-1], arrays[-1]) if labels else (arrays, None)
@@ -125,7 +126,7 @@ def from_embeddings(make, call):
         from sentence_transformers.sparse_encoder import losses
 
         loss = make(losses, _given())
-        return functools.partial(call, loss), f"ST {type(loss).__name__}"
+        return lambda *arrays: _total(call(loss, *arrays)), f"ST {type(loss).__name__}"
 
     return start
 
