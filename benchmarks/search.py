@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks import search_build, search_memory
 
 HERE = Path(__file__).resolve().parent
-PEERS = {"faiss": "faiss-cpu", "torch": "torch"}
+PEERS = ("faiss", "torch")
 SIDES = {
     "exact": ("ours", "faiss", "torch"),
     "query": ("ours", "numpy"),
@@ -316,10 +316,10 @@ def main():
         print(json.dumps(run(options)))
         return
     rows, given = [], options.items
-    for name, package in PEERS.items():
+    for name in PEERS:
         if importlib.util.find_spec(name) is None:
             print(
-                f"{name} is not installed, its rows are missing: pip install {package}",
+                f'{name} is not installed, its rows are missing: pip install "jaxsim[peers]"',
                 file=sys.stderr,
             )
     ways = {"recall": recall, "memory": remembered, "kills": search_build.killed}

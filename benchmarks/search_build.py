@@ -47,7 +47,7 @@ def killed(options):
             known = done(broken)
             while process.poll() is None and done(broken) == known:
                 time.sleep(0.005)
-            time.sleep(random.uniform(0, 2 * PAUSE * QUERIES / 4 / options.kills))
+            time.sleep(random.uniform(0, 1.2 * PAUSE * QUERIES / 4 / options.kills))
             if process.poll() is not None:
                 break
             process.send_signal(signal.SIGKILL)

@@ -68,5 +68,7 @@ def _parquet(path):
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise ModuleNotFoundError(f"{path}: parquet needs pyarrow: pip install pyarrow") from error
+        raise ModuleNotFoundError(
+            f'{path}: parquet needs pyarrow: pip install "jaxsim[parquet]"'
+        ) from error
     return parquet.read_table(path).to_pylist()

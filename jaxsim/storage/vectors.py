@@ -98,3 +98,9 @@ def load_vectors(path, *, mmap=False):
 def _parquet(path):
     if path.suffix != ".parquet":
         raise ValueError(f"path must end in .npy or .parquet, got {str(path)!r}")
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            f'{path}: parquet needs pyarrow: pip install "jaxsim[parquet]"'
+        ) from error

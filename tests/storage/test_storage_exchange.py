@@ -1,9 +1,11 @@
 """Vectors, runs and judgements go out and come back; what is damaged is refused by name."""
 
+import sys
+
 import numpy as np
 import pytest
 
-from jaxsim import storage
+from jaxsim import data, storage
 
 VECTORS = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
 
@@ -25,6 +27,21 @@ def test_parquet_comes_back_with_its_ids(tmp_path, ids):
     found, vectors = storage.load_vectors(tmp_path / "v.parquet")
     np.testing.assert_array_equal(vectors, VECTORS)
     assert found.tolist() == (list(range(7)) if ids is None else list(ids))
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "there.parquet").write_bytes(b"")
+    for call in (
+        lambda: storage.save_vectors(tmp_path / "v.parquet", VECTORS),
+        lambda: storage.load_vectors(tmp_path / "there.parquet"),
+        lambda: data.read_records(tmp_path / "there.parquet"),
+    ):
+        with pytest.raises(
+            ModuleNotFoundError, match=r'needs pyarrow: pip install "jaxsim\[parquet\]"'
+        ):
+            call()
+    assert not (tmp_path / "v.parquet").exists()
 
 
 @pytest.mark.parametrize(
