@@ -71,6 +71,7 @@ def run_peer(options, queries, documents):
     import datasets
     import sentence_transformers as st
     import torch
+    from sentence_transformers.sentence_transformer import losses
 
     torch.set_num_threads(os.cpu_count())
     model = st.SentenceTransformer(options.model)
@@ -81,7 +82,7 @@ def run_peer(options, queries, documents):
         learning_rate=2e-5, warmup_ratio=0.1, save_strategy="no", report_to=[], logging_steps=10**6,
         use_cpu=not torch.cuda.is_available(), disable_tqdm=True,
     )  # fmt: skip
-    loss = st.losses.MultipleNegativesRankingLoss(model, scale=20)
+    loss = losses.MultipleNegativesRankingLoss(model, scale=20)
     trainer = st.SentenceTransformerTrainer(model, arguments, train_dataset=pairs, loss=loss)
     start = time.perf_counter()
     trainer.train()

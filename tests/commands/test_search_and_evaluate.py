@@ -8,7 +8,7 @@ import pytest
 
 from jaxsim import pretrained, storage
 from jaxsim.__main__ import main
-from jaxsim.commands.evaluate import figures
+from jaxsim.commands.evaluate import differences, values
 
 
 def run(*words):
@@ -89,7 +89,24 @@ def test_evaluate_by_hand(tmp_path, capsys):
     assert found == pytest.approx(expected, abs=1e-6)
     assert "nDCG@2" in capsys.readouterr().out
     with pytest.raises(ValueError, match="must name a relevant document"):
-        figures({}, {"q": {"a": 0}}, 2)
+        values({}, {"q": {"a": 0}}, 2)
+
+
+def test_a_run_against_another_is_compared_query_by_query(tmp_path, capsys):
+    lines = [f"q{n} Q0 {'b' if n % 4 else 'a'} 1 3 t\nq{n} Q0 a 2 2 t\n" for n in range(40)]
+    (tmp_path / "before").write_text("".join(lines))
+    (tmp_path / "after").write_text("".join(f"q{n} Q0 a 1 3 t\n" for n in range(40)))
+    (tmp_path / "qrels").write_text("".join(f"q{n} 0 a 1\n" for n in range(40)))
+    words = ["evaluate", "--run", tmp_path / "after", "--qrels", tmp_path / "qrels"]
+    words += ["--against", tmp_path / "before", "--out", tmp_path / "out.json"]
+    assert run(*words) == 0
+    found = json.loads((tmp_path / "out.json").read_text())["against"]["MRR"]
+    assert found["difference"] == pytest.approx(0.375)  # 30 of 40 gain a half
+    assert 0.25 < found["low"] < 0.375 < found["high"] < 0.5
+    told = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert told["MRR"].startswith("MRR            1.0000  +0.3750 [+0.3")
+    same = {"MAP": np.array([0.1, 0.9])}
+    assert differences(same, same)["MAP"] == {"difference": 0, "low": 0, "high": 0}
 
 
 def test_what_does_not_fit_is_one_sentence(tiny, tiny_cross, corpus, tmp_path, capsys):
