@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from benchmarks import catalogue_batches as batches
-from benchmarks.catalogue_entry import Entry
-from benchmarks.catalogue_peers import guide, jax_peer, on_pairs, pair_classifier, sentence
+from benchmarks.catalogue import batches
+from benchmarks.catalogue.entry import Entry
+from benchmarks.catalogue.peers import guide, jax_peer, on_pairs, pair_classifier, sentence
 from jaxsim import losses
 from jaxsim.similarity import cosine
 
@@ -21,10 +21,12 @@ Alike = partial(Entry, batches.alike, moved=(0, 1))
 
 
 def of_pairs(name, labels=False, **settings):
+    """Theirs by name, on the vectors of pairs."""
     return sentence(lambda s, model: getattr(s, name)(model, **settings), labels=labels)
 
 
 def ranking(**settings):
+    """Their loss of pairs against the documents of all others."""
     return of_pairs("MultipleNegativesRankingLoss", **settings)
 
 
@@ -35,6 +37,8 @@ def in_fours(x, y, **more):
 
 
 def softmax_of_fours():
+    """Rax's softmax loss where four documents each are right."""
+
     import rax
 
     def called(x, y):
@@ -52,6 +56,7 @@ def told(loss, name):
 
 
 def kalm(x, y, **more):
+    """Ours with its key."""
     return losses.kalm(x, y, key=jax.random.key(0), **more)
 
 

@@ -2,9 +2,9 @@
 
 import functools
 
-from benchmarks import catalogue_batches as batches
-from benchmarks.catalogue_entry import Entry
-from benchmarks.catalogue_peers import metric_learning, sentence
+from benchmarks.catalogue import batches
+from benchmarks.catalogue.entry import Entry
+from benchmarks.catalogue.peers import metric_learning, sentence
 from jaxsim import losses
 from jaxsim.numerics import unit
 from jaxsim.similarity import cosine, negative_euclidean, negative_squared_euclidean
@@ -17,6 +17,7 @@ Numbers = partial(Entry, batches.numbered)
 
 
 def chords(x, y):
+    """Minus the squared distance of vectors of norm 1."""
     return negative_squared_euclidean(unit(x), unit(y))
 
 
@@ -30,6 +31,7 @@ def with_itself(loss, **settings):
 
 
 def alone(name, **settings):
+    """Theirs by name, without a miner."""
     return metric_learning(lambda p: getattr(p.losses, name)(**settings))
 
 
@@ -41,6 +43,7 @@ def averaged(name, miner=None, **settings):
 
 
 def of_type(kind):
+    """Theirs on the triplets of one type, as its miner finds them."""
     return metric_learning(
         lambda p: p.losses.TripletMarginLoss(margin=0.2),
         lambda p: p.miners.TripletMarginMiner(margin=0.2, type_of_triplets=kind),
@@ -48,10 +51,12 @@ def of_type(kind):
 
 
 def hardest(p):
+    """Their miner of an anchor's hardest pairs."""
     return p.miners.BatchHardMiner()
 
 
 def pnp(variant):
+    """Theirs by the name of its penalty."""
     return alone("PNPLoss", anneal=0.01, variant=variant)
 
 

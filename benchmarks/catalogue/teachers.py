@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from benchmarks import catalogue_batches as batches
-from benchmarks.catalogue_entry import Entry
-from benchmarks.catalogue_peers import cross_encoder, decoder, from_embeddings, jax_peer, sentence
+from benchmarks.catalogue import batches
+from benchmarks.catalogue.entry import Entry
+from benchmarks.catalogue.peers import cross_encoder, decoder, from_embeddings, jax_peer, sentence
 from jaxsim import losses
 from jaxsim.similarity import dot
 
@@ -20,10 +20,12 @@ SIZES = 128, 64, 32
 
 
 def distilled(metric):
+    """Theirs of a student's and a teacher's vectors."""
     return sentence(lambda s, model: s.EmbedDistillLoss(model, metric), labels=True)
 
 
 def ranked(z, **more):
+    """InfoNCE of both sides of a pair."""
     return losses.info_nce(z[0], z[1], **more)
 
 
@@ -38,19 +40,23 @@ def composed(make, *drawn, **settings):
 
 
 def of_sizes(x, y):
+    """Ours at several sizes of a vector."""
     return losses.matryoshka(ranked, dims=SIZES)((x, y))
 
 
 def their_sizes(s, model):
+    """Theirs at the same sizes."""
     return s.MatryoshkaLoss(model, s.MultipleNegativesRankingLoss(model), list(SIZES))
 
 
 def sparse(x, y):
+    """Ours of sparse vectors."""
     ranking = partial(losses.info_nce, temperature=1.0, similarity=dot)
     return losses.splade(ranking, query_weight=0.5, document_weight=0.25)(x, y)
 
 
 def their_sparse(s, model):
+    """Theirs of sparse vectors, with the same weights."""
     return s.SpladeLoss(
         model,
         s.SparseMultipleNegativesRankingLoss(model),
@@ -60,18 +66,23 @@ def their_sparse(s, model):
 
 
 def reconstructed(loss, *arrays):
+    """Theirs on the parts of an autoencoder that are given."""
     names = ("sentence_embedding_backbone", "decoded_embedding_k", "decoded_embedding_4k")
     names += ("decoded_embedding_aux", "decoded_embedding_k_pre_bias")
     return loss.compute_loss_from_embeddings([dict(zip(names, arrays, strict=True))])
 
 
 def squared_error():
+    """Optax's squared error, its mean."""
+
     import optax
 
     return lambda x, y: optax.losses.squared_error(x, y).mean()
 
 
 def divergence():
+    """Optax's divergence of a student's scores from a teacher's."""
+
     import optax
 
     def called(x, y):

@@ -2,11 +2,11 @@
 
 import inspect
 
-from benchmarks.catalogue_classes import CLASSES
-from benchmarks.catalogue_labels import LABELS
-from benchmarks.catalogue_lists import LISTS
-from benchmarks.catalogue_pairs import PAIRS
-from benchmarks.catalogue_teachers import TEACHERS
+from benchmarks.catalogue.classes import CLASSES
+from benchmarks.catalogue.labels import LABELS
+from benchmarks.catalogue.lists import LISTS
+from benchmarks.catalogue.pairs import PAIRS
+from benchmarks.catalogue.teachers import TEACHERS
 from jaxsim import losses
 
 GROUPS = {

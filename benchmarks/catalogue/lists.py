@@ -5,9 +5,9 @@ import math
 
 import jax.numpy as jnp
 
-from benchmarks import catalogue_batches as batches
-from benchmarks.catalogue_entry import Entry
-from benchmarks.catalogue_peers import cross_encoder, jax_peer
+from benchmarks.catalogue import batches
+from benchmarks.catalogue.entry import Entry
+from benchmarks.catalogue.peers import cross_encoder, jax_peer
 from jaxsim import losses
 
 partial = functools.partial
@@ -22,10 +22,13 @@ def sentence(name, **settings):
 
 
 def in_their_order(name):
+    """Theirs by name, where documents are sorted by grade first."""
     return sentence(name, respect_input_order=False)
 
 
 def of_rax(name):
+    """Rax's function by name."""
+
     def make():
         import rax
 
@@ -35,6 +38,8 @@ def of_rax(name):
 
 
 def of_two():
+    """Rax's logistic loss of two documents, the first one liked."""
+
     import rax
 
     def called(first, second):
@@ -45,6 +50,8 @@ def of_two():
 
 
 def of_optax(name):
+    """The mean of optax's function by name."""
+
     def make():
         import optax
 
@@ -54,6 +61,8 @@ def of_optax(name):
 
 
 def first_of_each():
+    """Optax's softmax over a list whose first document is right."""
+
     import optax
 
     def called(scores):

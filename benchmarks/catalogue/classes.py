@@ -4,9 +4,9 @@ import functools
 
 import numpy as np
 
-from benchmarks import catalogue_batches as batches
-from benchmarks.catalogue_entry import Entry
-from benchmarks.catalogue_peers import from_embeddings, meta_classes, per_class, regularizer
+from benchmarks.catalogue import batches
+from benchmarks.catalogue.entry import Entry
+from benchmarks.catalogue.peers import from_embeddings, meta_classes, per_class, regularizer
 from jaxsim import losses
 
 partial = functools.partial
@@ -21,20 +21,24 @@ def columns_of(vectors):
 
 
 def in_columns(name, attribute="W", **settings):
+    """Theirs by name, its vectors of classes the columns of an attribute."""
     return per_class(
         lambda p, **sizes: getattr(p, name)(**sizes), attribute, columns_of, **settings
     )
 
 
 def in_rows(name):
+    """Theirs by name, its vectors of classes the rows of `proxies`."""
     return per_class(lambda p, **sizes: getattr(p, name)(**sizes), "proxies")
 
 
 def unit_columns(vectors):
+    """Vectors of classes as columns of norm 1."""
     return columns_of(vectors / vectors.norm(dim=1, keepdim=True))
 
 
 def squares(p, num_classes, embedding_size):
+    """P2SGradLoss, whose sizes have names of their own."""
     return p.P2SGradLoss(descriptors_dim=embedding_size, num_classes=num_classes)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 
 def normal(random, *shape):
+    """Standard normal float32 of a shape."""
     return random.normal(size=shape).astype(np.float32)
 
 
@@ -37,10 +38,12 @@ def two_sides_of_classes(random, batch, dim):
 
 
 def class_vectors(random, batch, dim):
+    """A vector per class, [batch, dim], and nothing else."""
     return (normal(random, batch, dim),)
 
 
 def centers_alone(random, batch, dim):
+    """Three centres per class, [batch, 3, dim], and nothing else."""
     return (normal(random, batch, 3, dim),)
 
 
@@ -194,6 +197,7 @@ def two_scores(random, batch, dim):
 
 
 def yes_or_no(random, batch, dim):
+    """Logits and whether the answer is yes, [batch] each."""
     return normal(random, batch), random.integers(0, 2, size=batch).astype(np.float32)
 
 

@@ -8,9 +8,11 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
+    """A loss as both sides are timed."""
+
     data: Callable  # (random, batch, dim) -> arrays
     ours: Callable  # (*arrays) -> loss
-    theirs: Callable | None = None  # catalogue_peers.py
+    theirs: Callable | None = None  # peers.py
     batch: int = 1024
     dim: int = 128
     moved: tuple[int, ...] = (0,)  # the arrays along which the gradient is taken
