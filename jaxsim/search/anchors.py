@@ -3,8 +3,10 @@
 import jax
 import numpy as np
 
+from jaxsim import evaluation
 from jaxsim.numerics import checks
 from jaxsim.search.cur import global_mean
+from jaxsim.similarity import squared_euclidean
 
 
 def uniform(key, items, k):
@@ -109,24 +111,15 @@ def kmeans(key, anchor_scores, k, *, steps=10, center=global_mean):
       key: a jax.random key: of the items that the centres start from.
       anchor_scores: [k_q, n].
       k: how many, at most n.
-      steps: of Lloyd's algorithm.
+      steps: of Lloyd's algorithm, from one k-means++ start.
       center: as in `cur_index`.
 
     Returns: int32 [k], distinct, sorted.
     Source: Lloyd 1982; for Nystroem landmarks Zhang, Tsang and Kwok 2008.
     """
     columns = _centred(anchor_scores, k, center).T.astype(np.float32)
-    checks.whole("steps", steps)
-    centres = columns[uniform(key, len(columns), k)]
-    squares = np.square(columns).sum(axis=1)
-    for _ in range(steps):
-        distances = np.square(centres).sum(axis=1) - 2 * columns @ centres.T
-        nearest = distances.argmin(axis=1)
-        order = np.argsort(nearest, kind="stable")
-        found, starts = np.unique(nearest[order], return_index=True)
-        sums = np.add.reduceat(columns[order], starts, axis=0)
-        centres[found] = sums / np.diff(np.append(starts, len(order)))[:, None]
-    distances = squares[:, None] + np.square(centres).sum(axis=1) - 2 * columns @ centres.T
+    centres = evaluation.kmeans(columns, k, key=key, restarts=1, steps=steps).centres
+    distances = np.array(squared_euclidean(columns, centres))
     chosen = []
     for cluster in range(k):  # each the nearest item that no cluster before has taken
         chosen.append(int(distances[:, cluster].argmin()))
