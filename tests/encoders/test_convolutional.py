@@ -19,6 +19,7 @@ def params():
 
 
 def by_hand(weights, images, groups):
+    """(embeddings, features) of two blocks by the equations, in float64 loops."""
     x = images.astype(np.float64)
     for number in range(2):
         kernel = np.asarray(weights[f"conv_{number}"]["kernel"], np.float64)
