@@ -15,18 +15,18 @@ Nothing is tuned by arm: the loss is what is looked at. A run that collapsed to 
 """
 
 import dataclasses
-import functools
 import logging
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_
 from experiments import runner
-from experiments.workbench import images
-from jaxsim import analysis, data, evaluation, losses, storage
+from experiments.workbench import banks, images
+from jaxsim import analysis, data, losses, storage
 from jaxsim.data import augment
 from jaxsim.numerics import unit
 
@@ -35,17 +35,19 @@ LOG = logging.getLogger("jaxsim.experiments")
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    seed: int = 0
+    """The images, the network and its training, and which temperatures are looked at."""
+
+    seed: int = 0  # of the network's start, the views and the order of the images
     arms: tuple[str, ...] = ()  # which arms to run; all unless told
     data: str = "digits"  # digits, digits-small, or cifar10 (needs JAXSIM_DATA)
     temperatures: tuple[float, ...] = (0.05, 0.1, 0.3, 1.0)
     hard_temperatures: tuple[float, ...] = (0.1, 1.0)
     fraction: float = 0.0819  # of the negatives that the hard losses keep, as in the paper
     k: int = 64  # negatives that hard_few keeps
-    dim: int = 32
+    dim: int = 32  # of the embeddings
     widths: tuple[int, ...] = (32, 64)  # channels of the network's blocks
-    batch: int = 128
-    steps: int = 1500
+    batch: int = 128  # images per step
+    steps: int = 1500  # of training, for every network
     rate: float = 3e-3  # of Adam, at the start
     momentum: float = 0.5  # of the bank's moving averages
     neighbours: int = 20  # that vote for a class
@@ -80,47 +82,6 @@ ACCURACY = "kNN of embeddings"  # what the claim is judged by: digits are easy f
 NO_TEMPERATURE = "none"  # of the arms without a softmax, in the rows
 
 
-def classmates(mine, theirs):
-    """Which images of the bank have the class of a row; labels are (image, class)."""
-    return mine[:, None, 1] == theirs[None, :, 1]
-
-
-@functools.partial(losses.over_labels, inputs={"classmates": classmates})
-def oracle(scores, positives, where, classmates, *, temperature):
-    """InfoNCE against other classes alone."""
-    kept = where & (positives | ~classmates)
-    return losses.info_nce.rule(scores, positives, kept, temperature=temperature)
-
-
-def loss_of(arm, config, rows):
-    """The loss of an arm over labels (image, class): every image is its own class."""
-    plain = losses.over_labels(losses.info_nce.rule)
-    simple = losses.over_labels(losses.simple_contrastive.rule)
-    return {
-        "plain": plain,
-        "plain_scaled": plain,
-        "simple": simple,
-        "hard": losses.mined(plain, miner_of("hard", config, rows)),
-        "hard_few": losses.mined(plain, miner_of("hard_few", config, rows)),
-        "hard_simple": losses.mined(simple, miner_of("hard_simple", config, rows)),
-        "oracle": oracle,
-    }[arm]
-
-
-def miner_of(arm, config, rows):
-    """What a hard arm keeps of the negatives in a bank of so many rows; all of them in other arms."""
-    if not arm.startswith("hard"):
-        return lambda scores, positives, where: (positives, where & ~positives)
-    # Every row has the same number of negatives: a share of them is a number.
-    k = config.k if arm == "hard_few" else kept(config, rows)
-    return functools.partial(losses.hard_negatives, k=k)
-
-
-def kept(config, rows):
-    """How many negatives of a bank the hard arms keep."""
-    return max(1, round(config.fraction * (rows - 1)))
-
-
 class Shared(NamedTuple):
     """What the arms share."""
 
@@ -148,17 +109,11 @@ def prepare(config: Config, workdir: Path):
     facts = {
         "training images": len(train.labels),
         "images of a class": len(train.labels) / len(np.unique(train.labels)),
-        "hard negatives kept": kept(config, len(train.labels)),
+        "hard negatives kept": banks.kept(config, len(train.labels)),
         "largest uniformity": analysis.uniformity_ceiling(config.dim),
-        "uniformity untrained": float(analysis.uniformity(embeddings)),
-        "probe of the untrained network": float(
-            evaluation.linear_probe(features, train.labels, told, test.labels)
-        ),
-        "probe of the pixels": float(
-            evaluation.linear_probe(
-                images.flat(train), train.labels, images.flat(test), test.labels
-            )
-        ),
+        "uniformity untrained": float(jax.jit(analysis.uniformity)(embeddings)),
+        "probe of the untrained network": images.probed(features, train, told, test),
+        "probe of the pixels": images.probed(images.flat(train), train, images.flat(test), test),
     }
     return Shared(train, test, params, np.asarray(unit(bank)), facts)
 
@@ -180,7 +135,7 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
             model,
             bank,
             shared.train,
-            miner_of(arm, config, len(bank)),
+            banks.miner_of(arm, config, len(bank)),
             temperature=temperature,
             classmates=arm != "oracle",
         )
@@ -192,7 +147,7 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
 
 def fitted(config, arm, temperature, shared, workdir):
     """(the network trained by an arm at a temperature, its bank)"""
-    loss, module = loss_of(arm, config, len(shared.train.labels)), images.network(config)
+    loss, module = banks.loss_of(arm, config, len(shared.train.labels)), images.network(config)
     views = augment.views(images.VIEWS[config.data])
     names = np.stack([np.arange(len(shared.train.labels)), shared.train.labels], axis=1)
 

@@ -15,7 +15,6 @@ items are those of similar names, by TF-IDF of letters.
 """
 
 import dataclasses
-import functools
 import itertools
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +30,9 @@ from jaxsim import data, evaluation, similarity
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    seed: int = 0
+    """The baskets, the two tables with their training, and the settings that arms choose among."""
+
+    seed: int = 0  # of the pairs removed, the items hidden and the tables' start
     arms: tuple[str, ...] = ()  # which arms to run; all unless told
     data: str = "groceries"  # groceries or retail (need JAXSIM_DATA), or imports
     ks: tuple[int, ...] = (5, 10)  # how many items are recommended
@@ -39,9 +40,9 @@ class Config:
     min_pmi: float = 0.0  # nats, of a pair
     removed: float = 0.1  # part of the training pairs that is taken out and asked for
     hidden: float = 0.1  # part of the items that cold start hides
-    dim: int = 50
+    dim: int = 50  # of both tables
     batch: int = 128  # pairs per step
-    steps: int = 4000
+    steps: int = 4000  # of training
     snapshots: int = 4  # points at which training may be stopped early
     rates: tuple[float, ...] = (0.015, 0.05)  # of SGD, at the start, falling to 0
     exponents: tuple[float, ...] = (-0.5, 0.0, 0.75)  # of the counts in the noise
@@ -109,13 +110,12 @@ def fingerprint(config):
 def prepare(config: Config, workdir: Path):
     """The split, and both tables for every setting of the sweep, trained side by side."""
     split = baskets.split(config)
-    grid = list(
-        itertools.product(config.rates, config.exponents, config.negatives, config.thresholds)
-    )
-    names = ("rate", "exponent", "negatives", "threshold")
-    settings = {
-        name: np.array(column) for name, column in zip(names, zip(*grid, strict=True), strict=True)
-    }
+    choices = {
+        "rate": config.rates, "exponent": config.exponents, "negatives": config.negatives,
+        "threshold": config.thresholds,
+    }  # fmt: skip
+    grid = list(itertools.product(*choices.values()))
+    settings = dict(zip(choices, map(np.array, zip(*grid, strict=True)), strict=True))
     tables = trained(config, split, settings, "sweep")
     facts = {"items": len(split.names), "training pairs": len(split.pairs), "settings": len(grid)}
     return Shared(split, settings, tables, facts)
@@ -194,7 +194,7 @@ def cold(config, arm, shared):
     random = np.random.default_rng([config.seed, 2])
     hidden = random.random(items) < config.hidden
     split = baskets.split(dataclasses.replace(config, removed=0.0), hidden=hidden)
-    alike = name_similarity(config.data)
+    alike = baskets.name_similarity(config.data)
     np.fill_diagonal(alike, -1)
     if arm == "cold_top_sellers":
         found = baskets.ranked(lambda rows: np.tile(split.item_counts, (len(rows), 1)), items, k)
@@ -223,20 +223,6 @@ def cold(config, arm, shared):
         {"subset": "cold", "k": k, **meant(baskets.figures(found, partners, k), "cold")}
         for k in config.ks
     ]
-
-
-@functools.cache
-def _vectors(source):
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4)).fit_transform(
-        baskets.SOURCES[source]().names
-    )
-
-
-def name_similarity(source):
-    """Similarities of the items' names in [0, 1]: float [items, items]."""
-    return (_vectors(source) @ _vectors(source).T).toarray()
 
 
 def claim(rows):

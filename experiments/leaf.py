@@ -15,40 +15,40 @@ All students are one network with one budget and one rate; `batch_256` sees eigh
 """
 
 import dataclasses
-import functools
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_
 from experiments import runner
 from experiments.workbench import teachers
-from jaxsim import data, encoders, evaluation, losses, search
+from jaxsim import encoders, evaluation, losses, search
 from jaxsim.numerics import unit
 from jaxsim.search import quantise
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    seed: int = 0
+    """The texts, the teachers made of them, and the student with its training."""
+
+    seed: int = 0  # of the texts drawn, the student's start and the order of the batches
     arms: tuple[str, ...] = ()  # which arms to run; all unless told
     data: str = "cranfield"  # a collection of JAXSIM_DATA, docstrings, or docstrings-small
     texts: int = 6000  # definitions, or docstrings, to learn from beside it
     teachers: tuple[str, ...] = ("linear", "neural", "matryoshka")  # or folder
     teacher_folder: str = ""  # of a pretrained teacher
-    teacher_layers: int = 1
-    teacher_steps: int = 150
+    teacher_layers: int = 1  # of a neural teacher
+    teacher_steps: int = 150  # of its training
     dim: int = 256  # of the teachers made here
     width: int = 192  # of the student's word vectors and of what its last map starts from
-    vocabulary: int = 8000
+    vocabulary: int = 8000  # word pieces
     length: int = 64  # tokens of a text
-    steps: int = 1500
-    batch: int = 32
-    rate: float = 2e-3
+    steps: int = 1500  # of the student's training
+    batch: int = 32  # texts per step
+    rate: float = 2e-3  # of AdamW, at its highest
     temperature: float = 0.05  # of the arms that have one
     ridge: float = 1e-3  # of the map of untrained features, as a part of their mean square
     ks: int = 10  # of nDCG@k
@@ -150,7 +150,7 @@ def fitted(config, arm, teacher, texts, workdir):
     ids = teachers.tokens(words, learnt, config.length)
     encode = encoders.as_function(module)
     if arm == "ridge":
-        return ridge(config, module, words, ids, targets)
+        return teachers.ridge(config, module, words, ids, targets)
     pairs = zip(ids[::2], ids[1::2], strict=True)
     examples = (
         [{"q": q, "d": d} for q, d in pairs]
@@ -174,21 +174,6 @@ def fitted(config, arm, teacher, texts, workdir):
         workdir=workdir, label=arm, about=str((arm, config)),
     )  # fmt: skip
     return teachers.encoder(encode, params, words, config)
-
-
-def ridge(config, module, words, ids, targets):
-    """The best linear map of the untrained network's pooled words, W = T'P (P'P + cI)^-1."""
-    bare = module.clone(heads=())
-    params = jax.jit(bare.init)(jax.random.key(config.seed), data.padded(ids[:1], config.length))
-    encode = encoders.as_function(bare)
-    pooled = search.encode_corpus(encode, params, lambda rows: rows, ids, label="features")
-    square = pooled.T @ pooled
-    strength = config.ridge * np.trace(square) / len(square)
-    weights = np.linalg.solve(square + strength * np.eye(len(square)), pooled.T @ targets)
-    features = functools.partial(search.encode_corpus, encode, params, label="encoding")
-    return lambda some: teachers.unit_rows(
-        features(lambda part: teachers.tokens(words, part, config.length), list(some)) @ weights
-    )
 
 
 def figures(config, texts, teacher, student):

@@ -26,28 +26,29 @@ import numpy as np
 
 from experiments import pictures as pictures_
 from experiments import runner
-from experiments.workbench import images
+from experiments.workbench import images, weighings
 from jaxsim import analysis, data, evaluation, losses, similarity, storage
 from jaxsim.data import augment
-from jaxsim.numerics import masked
 
 LOG = logging.getLogger("jaxsim.experiments")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    seed: int = 0
+    """The classes that are apart, the network and its training, and the learning rates tried."""
+
+    seed: int = 0  # of the classes held out, the network's start, the views and the batches
     arms: tuple[str, ...] = ()  # which arms to run; all unless told
     data: str = "glyphs"  # glyphs, digits, or omniglot (needs JAXSIM_DATA)
     size: int = 16  # sides of the images of glyphs and omniglot
     test_classes: int = 100  # classes to test on; 0: all that are unseen
     validation_groups: int = 50  # letters, digits, or alphabets of omniglot, to tune on
     per_test_class: int = 16  # images of each to test on
-    dim: int = 64
+    dim: int = 64  # of the embeddings
     widths: tuple[int, ...] = (32, 64, 64)  # channels of the network's blocks
     classes: int = 16  # per batch
     per_class: int = 5  # images of each
-    steps: int = 200
+    steps: int = 200  # of training, for every rate and setting tried
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # of Adam, at the start
 
 
@@ -87,22 +88,6 @@ ARMS = {
 }
 
 
-@losses.over_labels
-def even(scores, positives, where):
-    """Pulls every positive and pushes every negative, all alike."""
-    values = masked.sum(scores, where & ~positives) - masked.sum(scores, positives)
-    return values, jnp.ones_like(values)
-
-
-def n_pairs(embeddings, labels, *, temperature, where, axis_name):
-    """N-pairs on cosines, whose scale has to be given."""
-
-    def scaled(x, y):
-        return similarity.cosine(x, y) / temperature
-
-    return losses.n_pairs(embeddings, labels, similarity=scaled, where=where, axis_name=axis_name)
-
-
 # The loss of an arm, its own setting, and the values to try. Those of triplet, binomial and
 # multi_similarity were placed around what did well on letters of a seed that is not reported.
 SEARCH = {
@@ -110,10 +95,10 @@ SEARCH = {
     "triplet": (losses.semi_hard_triplet, "margin", (0.05, 0.1, 0.2)),
     "lifted": (losses.lifted_structure, "negative_margin", (0.5, 1.0, 1.5)),
     "binomial": (losses.binomial_deviance, "beta", (3.0, 10.0, 30.0)),
-    "n_pairs": (n_pairs, "temperature", (0.05, 0.1, 0.2)),
+    "n_pairs": (weighings.n_pairs, "temperature", (0.05, 0.1, 0.2)),
     "supcon": (losses.supervised_contrastive, "temperature", (0.05, 0.1, 0.2)),
     "multi_similarity": (losses.multi_similarity, "beta", (10.0, 30.0, 90.0)),
-    "mining_only": (losses.mined(even, losses.multi_similarity_pairs), "margin", (0.0, 0.1, 0.2)),
+    "mining_only": (weighings.mined_evenly, "margin", (0.0, 0.1, 0.2)),
     "weighting_only": (losses.multi_similarity_unmined, "beta", (10.0, 30.0, 90.0)),
     "margin_0": (
         functools.partial(losses.multi_similarity, margin=0.0), "beta", (10.0, 30.0, 90.0),
@@ -128,9 +113,6 @@ SEARCH = {
         functools.partial(losses.multi_similarity, beta=50.0), "margin", (0.0, 0.1, 0.2),
     ),
 }  # fmt: skip
-
-
-ON_DISTANCES = ("triplet", "lifted")
 
 
 class Shared(NamedTuple):
@@ -255,12 +237,11 @@ def pictures(rows):
     scores = similarity.cosine(images.flat(some), images.flat(some))
     where = ~np.eye(len(scores), dtype=bool)
     positives = (some.labels[:, None] == some.labels) & where
-    weighed = {}
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        loss, setting, values = SEARCH[arm]
-        rule = functools.partial(loss, **{setting: values[1]})
-        if arm != "n_pairs":  # it looks at two rows of a class: no rule on rows
-            weighed[arm] = analysis.on_cosines(rule) if arm in ON_DISTANCES else rule
+    weighed = {
+        arm: weighings.on_cosines(arm, functools.partial(loss, **{setting: values[1]}))
+        for arm, (loss, setting, values) in SEARCH.items()
+        if arm in {row["arm"] for row in rows} and arm != "n_pairs"  # no rule on rows: it picks two
+    }
     return {
         "retrieval": pictures_.bars(shown, y="MAP@R", panel="data", title="unseen classes"),
         "pair_weights": analysis.pair_weight_curves(weighed, scores, positives, where),

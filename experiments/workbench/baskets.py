@@ -3,6 +3,7 @@
 The configs of the experiments that use this have the fields that its functions name.
 """
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -56,6 +57,20 @@ def split(config, *, hidden=None):
     return Split(
         baskets.names, totals[0], pairs[~gone], counts[~gone], pairs[gone], validation, test
     )
+
+
+def name_similarity(source):
+    """Similarities of the items' names in [0, 1], by TF-IDF of letters: float [items, items]."""
+    vectors = _name_vectors(source)
+    return (vectors @ vectors.T).toarray()
+
+
+@functools.cache
+def _name_vectors(source):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))
+    return letters.fit_transform(SOURCES[source]().names)
 
 
 def truth(pairs, items):

@@ -124,13 +124,30 @@ def trained(objective, params, batches, *, rate, state, seed, workdir, about, la
 
 def embedded(model, images, *, batch=256):
     """(embeddings [n, dim], backbone features [n, features]) of all images, in blocks of one shape."""
-    apply = jax.jit(lambda params, some: model.module.apply(params, some, features=True))
+    apply = applied(model.module)
     found = []
     for start in range(0, len(images), batch):
         some = images[start : start + batch]
         padded = np.pad(some, [(0, batch - len(some))] + [(0, 0)] * 3)
         found.append([np.asarray(a)[: len(some)] for a in apply(model.params, padded)])
     return tuple(np.concatenate(both) for both in zip(*found, strict=True))
+
+
+@functools.lru_cache(maxsize=8)
+def applied(module):
+    """(params, images) -> (embeddings, features) of a network, compiled once for all that are like it."""
+    return jax.jit(functools.partial(module.apply, features=True))
+
+
+@functools.cache
+def views_of(name):
+    """The views of a data set, compiled once."""
+    return jax.jit(augment.views(VIEWS[name]))
+
+
+def probed(features, train, test_features, test):
+    """The test accuracy of a linear probe: train and test are `Images`."""
+    return float(evaluation.linear_probe(features, train.labels, test_features, test.labels))
 
 
 def flat(some):
@@ -140,7 +157,7 @@ def flat(some):
 
 def viewed(config, model, images, chosen, key):
     """Embeddings of a view of each chosen image, [chosen, dim]."""
-    views = jax.jit(augment.views(VIEWS[config.data]))(key, images[chosen], chosen)
+    views = views_of(config.data)(key, images[chosen], chosen)
     return embedded(model, np.asarray(views))[0]
 
 
@@ -192,7 +209,7 @@ def concentration(config, model, bank, train, miner, *, temperature, classmates)
       model: `Model`.
       bank: [training images, dim].
       train: `Images`.
-      miner: which pairs the loss keeps.
+      miner: which pairs the loss keeps; the same function for every call that shall be compiled once.
       temperature: of its softmax; None where it has none: every negative kept has the same share.
       classmates: whether images of the same class are among the negatives.
 
@@ -203,17 +220,14 @@ def concentration(config, model, bank, train, miner, *, temperature, classmates)
     own = chosen[:, None] == np.arange(len(bank))
     others = np.ones_like(own) if classmates else own | (train.labels[chosen, None] != train.labels)
     t = 1e6 if temperature is None else temperature
+    return {n: float(v) for n, v in _concentrated(views, bank, own, others, t, miner).items()}
 
-    @jax.jit
-    def figures(views, bank, own, others, t):
-        scores = similarity.cosine(views, bank)
-        _, rivals = miner(scores, own, others)
-        where = own | rivals
-        entropy = analysis.ratio_entropy(scores, own, temperature=t, where=where)
-        missed = 1 - masked.sum(masked.softmax(scores / t, where) * own, own)
-        return {
-            "entropy of the ratios": entropy.mean(),
-            "1 - P of the positive": missed.mean(),
-        }
 
-    return {n: float(v) for n, v in figures(views, bank, own, others, t).items()}
+@functools.partial(jax.jit, static_argnames="miner")
+def _concentrated(views, bank, own, others, temperature, miner):
+    scores = similarity.cosine(views, bank)
+    _, rivals = miner(scores, own, others)
+    where = own | rivals
+    entropy = analysis.ratio_entropy(scores, own, temperature=temperature, where=where)
+    missed = 1 - masked.sum(masked.softmax(scores / temperature, where) * own, own)
+    return {"entropy of the ratios": entropy.mean(), "1 - P of the positive": missed.mean()}

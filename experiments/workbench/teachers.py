@@ -159,6 +159,33 @@ def encoder(encode, params, words, config):
     )
 
 
+def ridge(config, module, words, ids, targets):
+    """A student without training: the best linear map of an untrained network's pooled words.
+
+        W = T'P (P'P + cI)^-1
+
+    Args:
+      config: its seed, length and ridge, c as a part of the mean square of P.
+      module: the student's network, whose heads are left out.
+      words: the tokenizer.
+      ids: token ids of the texts learnt from.
+      targets: float [texts, dim], the teacher's vectors of these.
+
+    Returns: function of texts to unit rows.
+    """
+    bare = module.clone(heads=())
+    params = jax.jit(bare.init)(jax.random.key(config.seed), data.padded(ids[:1], config.length))
+    encode = encoders.as_function(bare)
+    pooled = search.encode_corpus(encode, params, lambda rows: rows, ids, label="features")
+    square = pooled.T @ pooled
+    strength = config.ridge * np.trace(square) / len(square)
+    weights = np.linalg.solve(square + strength * np.eye(len(square)), pooled.T @ targets)
+    features = functools.partial(search.encode_corpus, encode, params, label="encoding")
+    return lambda some: unit_rows(
+        features(lambda part: tokens(words, part, config.length), list(some)) @ weights
+    )
+
+
 def ends(length):
     """What documents are padded to: most definitions are short."""
     return (24, length) if length > 24 else (length,)
