@@ -33,6 +33,8 @@ class Task:
         self.examples = self._tokens(pairs)
         self.scores = None if pairs.scores is None else np.array(pairs.scores, np.float32)
         self.ids = tuple(_numbered(texts) for texts in (pairs.queries, pairs.documents))
+        self.of_batch = jax.jit(self._loss_and_hits)  # once for all validations
+        self.held_loss = jax.jit(loss)
         self.encode = model.encode
         if chunk is not None:
             self.encode = training.chunked(
@@ -89,7 +91,7 @@ class Task:
             cosines = (unit(queries) * unit(documents)).sum(axis=1)
             given = np.array(self.held.scores, np.float32)
             return {
-                "loss": float(jax.jit(self.loss)(queries, documents, given)),
+                "loss": float(self.held_loss(queries, documents, given)),
                 "spearman": float(evaluation.spearman(cosines, given)),
                 "pearson": float(evaluation.pearson(cosines, given)),
             }
@@ -102,23 +104,22 @@ class Task:
     def _in_batches(self, queries, documents):
         """The loss and accuracy in batches of the training's size, without mined negatives."""
         ids = [_numbered(texts) for texts in (self.held.queries, self.held.documents)]
-
-        @jax.jit
-        def figures(q, d, query_ids, document_ids, where):
-            scores = jnp.where(where, unit(q) @ unit(d).T, -jnp.inf)
-            found = document_ids[scores.argmax(axis=1)] == document_ids
-            more = {"query_ids": query_ids, "document_ids": document_ids, "where": where}
-            return self.loss(q, d, **more) * where.sum(), (found & where).sum()
-
         total = np.zeros(2)
         for start in range(0, len(queries), self.batch_size):
             part = [a[start : start + self.batch_size] for a in (queries, documents, *ids)]
             missing = self.batch_size - len(part[0])
             where = np.arange(self.batch_size) < len(part[0])
             part = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) for a in part]
-            total += [float(a) for a in figures(*part, where)]
+            total += [float(a) for a in self.of_batch(*part, where)]
         loss, accuracy = total / len(queries)
         return {"loss": loss, "accuracy in batch": accuracy}
+
+    def _loss_and_hits(self, queries, documents, query_ids, document_ids, where):
+        """Of the rows that count: the sum of the losses, and how many find their own document."""
+        scores = jnp.where(where, unit(queries) @ unit(documents).T, -jnp.inf)
+        found = document_ids[scores.argmax(axis=1)] == document_ids
+        more = {"query_ids": query_ids, "document_ids": document_ids, "where": where}
+        return self.loss(queries, documents, **more) * where.sum(), (found & where).sum()
 
     def _retrieval(self, queries, documents):
         """How well each query finds its document among all that are held out, each once."""

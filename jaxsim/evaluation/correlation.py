@@ -5,6 +5,7 @@
 A side that is constant has no correlation: 0.
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
@@ -20,7 +21,11 @@ def pearson(predicted, given, *, where=None):
     Returns: float32 at least; 0 where a side is constant.
     Raises: ValueError for shapes that do not fit.
     """
-    predicted, given, where = _sides(predicted, given, where)
+    return _pearson(*_sides(predicted, given, where))
+
+
+@jax.jit
+def _pearson(predicted, given, where):
     count = jnp.maximum(where.sum(), 1)
 
     def centred(x):
@@ -40,9 +45,10 @@ def spearman(predicted, given, *, where=None):
     Args and result as in `pearson`.
     """
     predicted, given, where = _sides(predicted, given, where)
-    return pearson(_ranks(predicted, where), _ranks(given, where), where=where)
+    return _pearson(_ranks(predicted, where), _ranks(given, where), where)
 
 
+@jax.jit
 def _ranks(x, where):
     """Mean ranks among the pairs that count; the others stand behind."""
     x = jnp.where(where, x, jnp.inf)

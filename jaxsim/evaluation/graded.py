@@ -6,6 +6,8 @@ The gain is the grade itself, as in trec_eval; `gain=exponential_gain` is 2^grad
 2005). Grades of 0 and below are irrelevant. Ties as in ranking.py.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -54,7 +56,7 @@ def ndcg(ids, truth, k, *, grades=None, gain=linear_gain, reduce_fn=mean):
     grades = jnp.ones(truth.shape) if grades is None else jnp.asarray(grades)
     checks.shaped("grades", grades, truth.shape, "one per item of truth")
     gains = _gains(jnp.where(truth >= 0, grades, 0), gain)
-    found = jax.vmap(_gains_of_returned)(ids, truth, gains)[:, :k]
+    found = _gains_of_returned(ids, truth, gains)[:, :k]
     return _normalised(found @ _discounts(found.shape[1]), gains, k, reduce_fn)
 
 
@@ -99,6 +101,8 @@ def _gains(grades, gain):
     return jnp.where(grades > 0, gain(grades), 0)
 
 
+@jax.jit
+@jax.vmap
 def _gains_of_returned(ids, truth, gains):
     """The gain of each returned item [returned]; of a repeated one once."""
     order = jnp.argsort(ids, stable=True)
@@ -116,6 +120,12 @@ def _discounts(size):
 
 
 def _normalised(value, gains, k, reduce_fn):
+    return _reduced(*_shares(value, gains, k), reduce_fn)
+
+
+@functools.partial(jax.jit, static_argnames="k")
+def _shares(value, gains, k):
+    """(each query's part of the best DCG that there is, whether there is any)."""
     best = -jnp.sort(-gains, axis=1)[:, :k]
     most = best @ _discounts(best.shape[1])
-    return _reduced(value / jnp.where(most > 0, most, 1), most > 0, reduce_fn)
+    return value / jnp.where(most > 0, most, 1), most > 0

@@ -171,13 +171,22 @@ def top_k_recall(exact_scores, ids, k, *, reduce_fn=mean):
     checks.shaped("exact_scores", exact_scores, (None, None))
     checks.shaped("ids", ids, (exact_scores.shape[0], None), "one row per row of exact_scores")
     checks.at_most("k", k, exact_scores.shape[1], "the number of items")
+    return _reduced(*_of_top_k(exact_scores, ids, k), reduce_fn)
+
+
+# What stands below is jitted in parts as large as can be: by itself each operation is a program to compile.
+
+
+@functools.partial(jax.jit, static_argnames="k")
+def _of_top_k(exact_scores, ids, k):
+    """(which part of its exact top k each query got [queries], that all of them count)."""
     count = exact_scores.shape[1]
     rows = jnp.arange(len(ids))[:, None]
     returned = jnp.zeros(exact_scores.shape, bool)
     returned = returned.at[rows, jnp.where(ids < 0, count, ids)].set(True, mode="drop")
     # The exact top k that were returned are also the best k of those returned.
     found = jnp.take_along_axis(returned, top_k(exact_scores, k)[1], axis=1)
-    return _reduced(found.mean(axis=1), jnp.ones(len(ids), bool), reduce_fn)
+    return found.mean(axis=1), jnp.ones(len(ids), bool)
 
 
 def _hits(ids, truth):
@@ -187,10 +196,12 @@ def _hits(ids, truth):
     checks.shaped("truth", truth, (ids.shape[0], None), "one row per row of ids")
     for name, array in (("ids", ids), ("truth", truth)):
         checks.integers(name, array)
-    return jax.vmap(_hits_of_one)(ids, truth)
+    return _hits_of_each(ids, truth)
 
 
-def _hits_of_one(ids, truth):
+@jax.jit
+@jax.vmap
+def _hits_of_each(ids, truth):
     # Sorting finds repeats and members in memory O(returned + relevant).
     order = jnp.argsort(ids, stable=True)
     again = jnp.zeros(ids.shape, bool).at[order[1:]].set(ids[order[1:]] == ids[order[:-1]])
@@ -212,6 +223,7 @@ def _scored(scores, relevant, ties):
     return jnp.where(jnp.isnan(scores), -jnp.inf, scores), relevant
 
 
+@functools.partial(jax.jit, static_argnames="ties")
 def _ordered(scores, relevant, ties):
     """Relevance in the order of the ranking [queries, items]."""
     items = jnp.broadcast_to(jnp.arange(scores.shape[1]), scores.shape)
@@ -220,6 +232,7 @@ def _ordered(scores, relevant, ties):
     return jnp.take_along_axis(relevant, order, axis=1)
 
 
+@jax.jit
 def _groups(scores):
     """How many scores are above each, and how many equal it, itself included."""
     ranked = jnp.sort(scores, axis=1)

@@ -17,6 +17,7 @@ def run(*words):
 
 @pytest.fixture
 def corpus(tmp_path, rows):
+    """The second texts of the pairs as a file of documents."""
     path = tmp_path / "docs.jsonl"
     lines = (json.dumps({"_id": f"d{i}", "text": row["positive"]}) for i, row in enumerate(rows))
     path.write_text("\n".join(lines) + "\n")
@@ -24,6 +25,7 @@ def corpus(tmp_path, rows):
 
 
 def vectors_of(tiny, texts):
+    """The model's unit vectors of some texts, all at once."""
     model = pretrained.load(tiny)
     found = np.asarray(jax.jit(model.encode)(model.params, model.tokenize(texts)))
     return found / np.linalg.norm(found, axis=1, keepdims=True)

@@ -16,6 +16,7 @@ def run(*words):
 
 
 def figures(folder):
+    """The figures that a run left."""
     return json.loads((folder / "figures.json").read_text())
 
 
