@@ -45,7 +45,7 @@ class Checkpoints:
         if step in self.manager.all_steps():
             return
         # A copy of our own: the next step is given the carry's memory to write into.
-        copy = jax.tree.map(jnp.copy, tree)
+        copy = _copied(tree)
         meta = {"position": _to_json(position), "figures": figures, "leaves": _leaves(tree)}
         self.manager.save(
             step,
@@ -154,6 +154,11 @@ def best_of(workdir, params, *, best):
     manager.close()
     leaves, structure = jax.tree.flatten(params)
     return step, structure.unflatten(_in_order(leaves, found)), figures
+
+
+@jax.jit
+def _copied(tree):
+    return jax.tree.map(jnp.copy, tree)
 
 
 def _in_order(leaves, found):

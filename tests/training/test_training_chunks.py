@@ -63,6 +63,7 @@ def test_rows_that_are_no_whole_chunks(float64):
 
 
 def squares(params, batch, *, key, axis_name):
+    """An objective that is a mean over rows, with a metric."""
     values = (batch["x"] @ params["w"]).sum(axis=1) ** 2
     loss = mean(values, batch["where"].astype(values.dtype), axis_name)
     return loss, {"norm": jnp.sum(params["w"] ** 2)}

@@ -26,6 +26,8 @@ PARAMS = {"w": jnp.ones(4), "b": jnp.zeros(())}
 
 
 def batches(steps=40, rows=16):
+    """Batches that can be resumed, a fifth of their rows padding."""
+
     def batch(number):
         ids = (np.arange(rows) + number * rows) % len(X)
         return {"x": X[ids], "where": ids % 5 > 0, "ids": ids.astype(np.int32)}
@@ -34,6 +36,7 @@ def batches(steps=40, rows=16):
 
 
 def objective(params, batch, *, key, axis_name):
+    """Least squares with noise from the key, and a metric."""
     noise = jax.random.normal(key)
     values = (batch["x"] @ params["w"] + params["b"] - 1 + noise / 10) ** 2
     loss = mean(values, batch["where"].astype(values.dtype), axis_name)
@@ -46,6 +49,7 @@ def fit(steps=40, **settings):
 
 
 def same(one, other):
+    """Whether two trees hold bitwise the same numbers."""
     return all(
         np.array_equal(a, b)
         for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
@@ -95,6 +99,7 @@ print("finished")
 
 
 def run_killed(workdir, kind, at):
+    """A run in a process of its own that gets a signal when a batch is asked for."""
     script = SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"))
     script = script.replace("sys.path[:0] = [", f"sys.path[:0] = [{str(Path(__file__).parent)!r}, ")
     return subprocess.run(

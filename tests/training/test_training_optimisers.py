@@ -17,6 +17,8 @@ SLOPES = jax.tree.map(lambda a: jnp.full_like(a, 0.5), PARAMS)
 
 
 def moved(optimizer, steps=1, params=PARAMS):
+    """Parameters after some steps along the same gradient."""
+
     @jax.jit
     def step(params, state):
         updates, state = optimizer.update(SLOPES, state, params)

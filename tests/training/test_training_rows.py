@@ -19,6 +19,7 @@ SLOPES = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
 
 
 def summed(ids=IDS, slopes=SLOPES):
+    """The gradient of the whole table, in NumPy."""
     dense = np.zeros_like(TABLE)
     np.add.at(dense, ids, slopes)
     return dense
@@ -29,6 +30,7 @@ def lookup(batch, key):
 
 
 def steps(optimizer, gradients):
+    """The table after an update by each (ids, gradients of their rows)."""
     params, state = {"t": jnp.asarray(TABLE)}, optimizer.init({"t": jnp.asarray(TABLE)})
     update = jax.jit(optimizer.update)
     for ids, slopes in gradients:

@@ -48,6 +48,7 @@ def batches(dtype):
 
 
 def encode(params, x):
+    """A small network."""
     return jnp.tanh(x @ params["hidden"] + params["bias"]) @ params["out"]
 
 
