@@ -25,11 +25,13 @@ def _double(float64):
 
 @functools.cache
 def jitted(loss, temperature):
+    """A loss and its gradient, compiled once for each temperature."""
     settings = {} if temperature is None else {"temperature": temperature}
     return jax.jit(jax.value_and_grad(lambda x, y: loss(x, y, **settings)))
 
 
 def at(loss, x, y, temperature=None):
+    """(value, gradient by the predicted scores) of a loss."""
     return jitted(loss, temperature)(np.asarray(x, float), np.asarray(y, float))
 
 
@@ -180,6 +182,8 @@ Q, D = (a / np.linalg.norm(a, axis=-1, keepdims=True) for a in (Q, D))
 
 @functools.cache
 def retrieval(temperature):
+    """The retrieval loss at a temperature and its gradient by the queries, jitted."""
+
     def loss(q, positives, negatives):
         return losses.codiemb_retrieval(q, positives, negatives, temperature=temperature)
 

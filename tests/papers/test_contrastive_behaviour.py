@@ -61,6 +61,7 @@ def softmax_loss(scores=SCORES, positives=POSITIVES, where=EVERY, *, temperature
 
 
 def hard_loss(scores=SCORES, positives=POSITIVES, where=EVERY, *, temperature, k):
+    """The values of the loss on the k hardest negatives of each row."""
     return value_of(losses.hard_contrastive.rule, k=k)(
         scores, positives, where, {"temperature": temperature}
     )[0]

@@ -16,6 +16,7 @@ def _double(float64):
 
 
 def value_and_gradient(loss, student, teacher, labels, alpha):
+    """A loss and its gradient by the student."""
     call = jax.jit(jax.value_and_grad(lambda o: loss(o, teacher, labels, alpha=alpha)))
     return call(np.asarray(student))
 

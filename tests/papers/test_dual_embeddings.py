@@ -1,5 +1,7 @@
 """Every number of the method's checks: skip-gram with negatives, noise, PMI, made-up pairs."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,9 +23,7 @@ N = np.array([[0.0, 1.0], [1.0, 1.0]])
 
 @pytest.mark.parametrize("negatives", [N, N[None]], ids=["shared", "per row"])
 def test_sgns_by_hand(negatives):
-    value, gradients = jax.value_and_grad(losses.sgns, argnums=(0, 1, 2))(
-        *map(jnp.asarray, (V, U, negatives))
-    )
+    value, gradients = jax.jit(jax.value_and_grad(losses.sgns, argnums=(0, 1, 2)))(V, U, negatives)
     np.testing.assert_allclose(value, 5.86866254317666, rtol=1e-14)
     np.testing.assert_allclose(gradients[0], [[0.70257413, 1.9583712]], rtol=1e-7)
     np.testing.assert_allclose(gradients[1], [[-0.5, -1.0]], rtol=1e-14)
@@ -63,6 +63,7 @@ def test_subsampling():
 
 
 def made(counts, alike, **settings):
+    """{pair: count} that are made up of one pair, each end with one neighbour."""
     # Items 2 and 3 are the neighbours of 0 and 1.
     pairs, totals = data.synthetic_pairs(
         [[0, 1]], [counts], [[2], [3], [-1], [-1]], [[alike[0]], [alike[1]], [0], [0]], **settings
@@ -79,11 +80,14 @@ def test_made_up_pairs():
 
 
 def tables(seed, items=5, dim=3):
+    """Two random tables, in and out."""
     random = np.random.default_rng(seed)
     return random.normal(size=(2, items, dim))
 
 
+@jax.jit
 def sgns_of(inside, outside, pairs, negatives):
+    """SGNS of tables, at pairs of rows and the rows of their negatives."""
     return losses.sgns(inside[pairs[:, 0]], outside[pairs[:, 1]], outside[negatives])
 
 
@@ -123,7 +127,7 @@ def test_the_optimum_is_shifted_pmi():
         return (counts * jax.nn.softplus(-scores) + noise * jax.nn.softplus(scores)).sum()
 
     optimum = np.log(counts * all_ / (rows[:, None] * rows[None])) - np.log(k)
-    np.testing.assert_allclose(jax.grad(loss)(jnp.asarray(optimum)), 0, atol=1e-10)
+    np.testing.assert_allclose(jax.jit(jax.grad(loss))(optimum), 0, atol=1e-10)
     # The same sum by our loss, each pair and its negatives as rows with weights.
     left, right = np.divmod(np.arange(16), 4)
     noise = rows / all_
@@ -146,7 +150,7 @@ def test_the_optimum_is_shifted_pmi():
     def total(values, weights, axis_name):
         return (values * weights).sum()
 
-    np.testing.assert_allclose(jax.grad(ours)(jnp.asarray(inside)), 0, atol=1e-9)
+    np.testing.assert_allclose(jax.jit(jax.grad(ours))(inside), 0, atol=1e-9)
 
 
 def test_sampled_softmax_of_all_other_classes_is_the_softmax():
@@ -170,12 +174,13 @@ def test_sampled_softmax_of_all_other_classes_is_the_softmax():
             negative_log_counts=np.zeros(negatives.shape), **settings,
         )  # fmt: skip
 
-    whole = jax.value_and_grad(full)(jnp.asarray(queries))
+    whole = jax.jit(jax.value_and_grad(full))(queries)
     for negatives, settings in (
         (others, {}),
         (np.arange(6), {"negative_where": losses.not_hits(own, np.arange(6))}),
     ):
-        found = jax.value_and_grad(sampled)(jnp.asarray(queries), negatives, **settings)
+        given = functools.partial(sampled, negatives=negatives, **settings)
+        found = jax.jit(jax.value_and_grad(given))(queries)
         np.testing.assert_allclose(found[0], whole[0], rtol=1e-13)
         np.testing.assert_allclose(found[1], whole[1], rtol=1e-12)
 

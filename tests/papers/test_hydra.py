@@ -23,6 +23,8 @@ def _double(float64):
 
 @functools.cache
 def compiled(similarity, temperature):
+    """Hydra and its gradients, jitted once for each similarity and temperature."""
+
     def loss(z, gate, keys, partners):
         return losses.hydra(
             z,
@@ -38,6 +40,7 @@ def compiled(similarity, temperature):
 
 
 def hydra(z=Z, gate=GATE, keys=K, partners=PARTNERS, *, similarity=gated_cosine, temperature=0.1):
+    """(value, gradients by rows, gate and keys) of Hydra."""
     return compiled(similarity, temperature)(z, gate, keys, partners)
 
 

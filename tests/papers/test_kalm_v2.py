@@ -28,6 +28,7 @@ NUMBERS = {
 
 
 def unreduced(loss):
+    """A loss's (values, weights), jitted."""
     return jax.jit(functools.partial(loss, temperature=0.1, reduce_fn=None))
 
 
@@ -87,6 +88,8 @@ def test_matryoshka():
 
 @functools.cache
 def focal(reduction, gamma, temperature=1.0):
+    """The focal cross-entropy of lists and its gradient, compiled once for each setting."""
+
     def loss(scores):
         return losses.list_softmax(
             scores,
@@ -229,10 +232,12 @@ def test_bad_negatives_are_named():
 
 
 def unit(a):
+    """Rows of norm 1."""
     return a / np.linalg.norm(a, axis=-1, keepdims=True)
 
 
 def kalm_by_hand(q, d, extra, temperature, gamma):
+    """The loss by its equations, in loops."""
     s = unit(q) @ unit(d).reshape(-1, d.shape[-1]).T / temperature
     more = np.einsum("bd,bkd->bk", unit(q), unit(extra)) / temperature
     own = s[np.arange(len(q)), np.arange(len(q)) * d.shape[1]]

@@ -28,6 +28,7 @@ def _double(float64):
 
 @jax.jit
 def base(z):
+    """The loss that each cut is given."""
     return losses.info_nce(z["q"], z["p"], temperature=0.2)
 
 
@@ -105,6 +106,8 @@ VARIANTS = {
 
 @functools.cache
 def jitted(name, dim):
+    """A variant and its gradient, compiled once for all layers."""
+
     def loss(states, layer, size, temperature):
         size = size if dim is None else dim
         return VARIANTS[name](base, temperature=temperature)(states, layer, size)

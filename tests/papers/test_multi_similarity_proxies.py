@@ -27,6 +27,7 @@ def nca(x, labels, *, k=1.0, **settings):
 
 
 def bound(loss, **own):
+    """A loss with its settings."""
     return functools.partial(loss, **own)
 
 

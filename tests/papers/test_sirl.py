@@ -13,6 +13,8 @@ def _double(float64):
 
 
 def triplet(first, second, odd, margin=1.0):
+    """(value, gradients by the three) of one symmetric triplet."""
+
     def loss(first, second, odd):
         return losses.symmetric_triplet(first[None], second[None], odd[None], margin=margin)
 

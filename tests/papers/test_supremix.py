@@ -34,6 +34,8 @@ def _double(float64):
 
 @functools.cache
 def compiled(name, weight):
+    """SupReMix with some mixtures and its gradient by the rows, jitted once for all settings."""
+
     def loss(x, labels, window, share, scale):
         return losses.supremix(
             x,
@@ -49,6 +51,7 @@ def compiled(name, weight):
 
 
 def supremix(name, weight, x=X, labels=LABELS, window=5.0, share=0.25, scale=1.0):
+    """(value, gradient by the rows) of SupReMix."""
     return compiled(name, weight)(x, labels, window, share, scale)
 
 
@@ -67,6 +70,8 @@ def test_without_mixtures_it_is_the_supervised_contrastive_loss():
 
 @functools.cache
 def raw(name, weight):
+    """The gradient of SupReMix on plain products."""
+
     def loss(x):
         return losses.supremix(
             x,
@@ -222,6 +227,7 @@ RANK_N_CONTRAST = jax.jit(jax.value_and_grad(losses.rank_n_contrast))
 
 
 def rank_n_contrast(x=X, labels=LABELS, temperature=2.0):
+    """(value, gradient by the rows) of Rank-N-Contrast."""
     return RANK_N_CONTRAST(x, labels, temperature=temperature)
 
 

@@ -17,6 +17,7 @@ def _double(float64):
 
 
 def at(temperature, loss=losses.symmetric_kl_released):
+    """The loss and its gradient at a temperature of both sides, jitted."""
     return jax.jit(
         jax.value_and_grad(
             lambda z, u: loss(z, u, temperature=temperature, judge_temperature=temperature)
