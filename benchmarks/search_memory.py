@@ -136,6 +136,19 @@ def adacur(options):
     )
 
 
+def adacur_of_a_file(options):
+    """Five rounds on a basis that stays in its file."""
+    from jaxsim import search
+
+    queries, items = vectors(options)
+    path = Path(tempfile.mkdtemp()) / "row.basis"
+    search.save_basis(path, search.row_basis(anchor_scores(options, items)))
+    basis = search.load_basis(path, mmap=True)
+    return budgeted(
+        lambda score, **of: search.adaptive(basis, score, **of), options, queries, items
+    )
+
+
 def axn(options):
     """Five rounds on item vectors."""
     from jaxsim import search
@@ -171,5 +184,5 @@ def budgeted(find, options, queries, items, counted=False):
 METHODS = {
     "exact": exact, "exact, from a file": exact_of_a_file, "int8, then exact": int8,
     "binary, then exact": binary, "annCUR": anncur, "annCUR, from a file": anncur_of_a_file,
-    "ADACUR": adacur, "AXN": axn, "rerank": rerank,
+    "ADACUR": adacur, "ADACUR, from a file": adacur_of_a_file, "AXN": axn, "rerank": rerank,
 }  # fmt: skip

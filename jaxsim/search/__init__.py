@@ -2,7 +2,7 @@
 
 from jaxsim.search.anchors import deim, kmeans, leverage, pivoted_qr, uniform
 from jaxsim.search.baselines import fixed_items_index, item_cur_index, oracle_scores
-from jaxsim.search.bases import RowBasis, factor_basis, row_basis
+from jaxsim.search.bases import RowBasis, factor_basis, load_basis, row_basis, save_basis
 from jaxsim.search.brute_force import approximate, exact
 from jaxsim.search.budgeted import adaptive, anncur
 from jaxsim.search.corpus import encode_corpus
@@ -90,6 +90,7 @@ __all__ = [
     "item_means",
     "kmeans",
     "leverage",
+    "load_basis",
     "load_index",
     "load_quantised",
     "margin",
@@ -106,6 +107,7 @@ __all__ = [
     "row_basis",
     "row_regression",
     "same_threshold",
+    "save_basis",
     "save_index",
     "save_quantised",
     "scorer",

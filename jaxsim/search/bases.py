@@ -11,7 +11,9 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.search.cur import global_mean
+from jaxsim.storage import load_arrays, save_arrays
 
+VERSION = 1  # of the file
 COLUMNS = 2**16  # items centred at once
 
 
@@ -59,6 +61,28 @@ def factor_basis(item_vectors):
     dtype = jax.dtypes.canonicalize_dtype(np.promote_types(vectors.dtype, np.float32))
     vectors = np.concatenate([vectors, np.ones((len(vectors), 1))], axis=1).astype(dtype)
     return _basis(vectors, np.zeros(len(vectors), dtype))
+
+
+def save_basis(path, basis):
+    """Writes a basis to one checksummed file, aside and then renamed."""
+    arrays = {name: np.asarray(array) for name, array in basis._asdict().items()}
+    save_arrays(path, arrays, kind="row basis", version=VERSION)
+
+
+def load_basis(path, *, mmap=False):
+    """Reads what `save_basis` wrote; a damaged file, or one of another kind or version, is refused by name.
+
+    Args:
+      path: the file.
+      mmap: leave the items in the file, mapped; `adaptive` then streams them.
+
+    Returns: `RowBasis`.
+    """
+    arrays, _ = load_arrays(path, kind="row basis", version=VERSION, mmap=mmap)
+    largest = float(arrays.pop("largest"))
+    if not mmap:
+        arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
+    return RowBasis(**arrays, largest=largest)
 
 
 def _basis(vectors, offsets):

@@ -18,7 +18,7 @@ from jaxsim.search.anchors import uniform
 from jaxsim.search.bases import RowBasis, row_basis
 from jaxsim.search.brute_force import exact
 from jaxsim.search.cur import offset_dot
-from jaxsim.search.estimates import AXIS, next_items
+from jaxsim.search.estimates import AXIS, fitted, next_items, next_weights
 from jaxsim.search.rounds import ask_and_tell
 
 ENTRIES = 2**22  # estimates alive at once, on a device
@@ -112,7 +112,8 @@ def adaptive(
     between rounds, m * min(budget, p)^2 numbers: split the queries where that is too much.
 
     Args:
-      basis: scores of anchor queries R [k_q, n] (ADACUR, globally centred), or a `RowBasis`.
+      basis: scores of anchor queries R [k_q, n] (ADACUR, globally centred), or a `RowBasis`; one that
+        was loaded with mmap=True is streamed from its file in every round.
       scorer: (query_rows int [p], item_ids int [p]) -> float [p].
       num_queries: m.
       k: how many items to return, at most n. Where k > budget the rest are -1.
@@ -123,7 +124,8 @@ def adaptive(
         uniformly, the same for all.
       key: jax.random key, for that draw and for `temperature`; None is key 0.
       temperature: None takes the best estimates; a number samples without replacement from their
-        softmax, after each row is standardised, so that 1 means the same under any scale of scores.
+        softmax, after each row is standardised, so that 1 means the same under any scale of scores. It
+        needs a basis in memory.
       rerank_share: part of the budget kept for one more round, of the best final estimates ("split" in
         the paper); with 0 the answer is the best of the rounds ("no split").
       ridge: >= 0, relative to the largest singular value that `budget` of the items are expected to have.
@@ -169,38 +171,45 @@ def adaptive(
 def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge, prior, devices):
     """The rounds after the first, as functions for `ask_and_tell`."""
     count, rows = basis.vectors.shape
-    mesh = Mesh(np.array(devices), (AXIS,))
-    split = NamedSharding(mesh, PartitionSpec(AXIS))
-    padding = -count % mesh.size
-    vectors, offsets = (
-        jax.device_put(np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) if padding else a, split)
-        for a in (basis.vectors, basis.offsets)
-    )
-    if prior is None:
-        prior = jnp.zeros((num_queries, rows), basis.vectors.dtype)
-    prior = jnp.asarray(prior, basis.vectors.dtype)
+    dtype = basis.vectors.dtype
+    prior = jnp.zeros((num_queries, rows), dtype) if prior is None else jnp.asarray(prior, dtype)
     if prior.shape == (num_queries, rows - 1):
         prior = jnp.pad(prior, ((0, 0), (0, 1)))
     checks.shaped("prior", prior, (num_queries, rows), "weights of the basis")
     known = sum(quotas[: len(quotas) - 1])
-    ridge = (ridge * basis.largest) ** 2 * min(known / count, 1.0)
-    ends = np.cumsum(quotas)
-    settings = {
-        "new": max(quotas[:-1]),
-        "most": sum(quotas[:-2]) + max(quotas[:-1]),
-        "wanted": max(quotas[1:]),
-        "count": count,
-        "query_block": max(min(ENTRIES // (count // mesh.size + 1), num_queries), 1),
-        "mesh": mesh,
-    }
+    ridge = float((ridge * basis.largest) ** 2 * min(known / count, 1.0))
+    starts = np.cumsum(quotas) - quotas
+    most, new, wanted = sum(quotas[:-2]) + max(quotas[:-1]), max(quotas[:-1]), max(quotas[1:])
+    if isinstance(basis.vectors, np.memmap):
+        if temperature is not None:
+            raise ValueError("temperature needs a basis in memory: load it without mmap")
+
+        def found(scored, state, number):
+            return _streamed(
+                basis, fitted(scored, most), state, prior, int(starts[number - 1]), ridge,
+                new=new, wanted=wanted, devices=devices,
+            )  # fmt: skip
+
+    else:
+        mesh = Mesh(np.array(devices), (AXIS,))
+        split = NamedSharding(mesh, PartitionSpec(AXIS))
+        padding = -count % mesh.size
+        vectors, offsets = (
+            jax.device_put(np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) if padding else a, split)
+            for a in (basis.vectors, basis.offsets)
+        )  # fmt: skip
+        query_block = max(min(ENTRIES // (count // mesh.size + 1), num_queries), 1)
+
+        def found(scored, state, number):
+            last = rerank and number == len(quotas) - 1
+            return next_items(
+                vectors, offsets, tuple(scored), state, prior, jax.random.fold_in(key, number),
+                int(starts[number - 1]), ridge, None if last else temperature,
+                new=new, most=most, wanted=wanted, count=count, query_block=query_block, mesh=mesh,
+            )  # fmt: skip
 
     def ask(scored, state, *, number):
-        last = rerank and number == len(quotas) - 1
-        ids, state = next_items(
-            vectors, offsets, tuple(scored), state, prior, jax.random.fold_in(key, number),
-            int(ends[number - 1] - quotas[number - 1]), float(ridge),
-            None if last else temperature, **settings,
-        )  # fmt: skip
+        ids, state = found(scored, state, number)
         ids = np.asarray(ids)[:, : quotas[number]]
         if (ids < 0).any():
             raise FloatingPointError(
@@ -210,6 +219,27 @@ def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge
         return ids, state
 
     return [functools.partial(ask, number=number) for number in range(1, len(quotas))]
+
+
+def _streamed(basis, scored, factors, prior, begin, ridge, *, new, wanted, devices):
+    """What `next_items` gives, from a basis in a file: only what is scored of it is held, and a block."""
+    ids, values = (np.asarray(a) for a in scored)
+    places = np.maximum(ids, 0)
+    values = values - np.asarray(basis.offsets)[places]
+    size = max(ENTRIES // (ids.shape[1] * prior.shape[1]), 1)
+    parts = []
+    for start in range(0, len(ids), size):
+        some = slice(start, start + size)
+        given = ids[some], basis.vectors[places[some]], values[some]
+        parts.append(
+            next_weights(*given, jax.tree.map(lambda a, s=some: a[s], factors), prior[some], begin, ridge, new=new)
+        )  # fmt: skip
+    weights, factors = jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
+    items = basis.vectors, basis.offsets
+    _, best = exact(
+        weights, items, wanted, similarity=offset_dot, exclude=ids, devices=devices
+    )  # fmt: skip
+    return best, factors
 
 
 def _first(first, num_queries, quota):

@@ -27,7 +27,6 @@ def next_items(
 
     Places begin to begin + new of `scored` are new; `most` places are known in the end.
     """
-    rows = vectors.shape[1]
 
     def share(vectors, offsets, scored, factors, prior, key, begin, ridge, temperature):
         local = vectors.shape[0]
@@ -40,14 +39,8 @@ def next_items(
             return jax.lax.psum(jnp.where(own.reshape(-1, *[1] * (some.ndim - 1)), some, 0), AXIS)
 
         def one(ids, values, factor, prior, number):
-            here = (ids >= 0) & (jnp.arange(most) < begin + new) & jnp.isfinite(values)
-            columns = jnp.where(here[:, None], of_items(vectors, ids), 0)
-            values = values - of_items(offsets, ids)
-            later = jnp.arange(most)[:, None] >= begin
-            known = None if most > rows else jnp.where(later, 0, columns)
-            fresh = [jax.lax.dynamic_slice_in_dim(a, begin, new) for a in (columns, values, here)]
-            factor = regression.appended(factor, *fresh, prior, ridge, known, begin)
-            w = regression.weights(factor, prior, ridge, None if known is None else columns)
+            columns, values = of_items(vectors, ids), values - of_items(offsets, ids)
+            w, factor = _regressed(ids, columns, values, factor, prior, begin, ridge, new)
             estimates = jnp.matmul(w, vectors.T, precision="highest")
             estimates = jax.lax.optimization_barrier(estimates) + offsets  # as in `offset_dot`
             real = base + jnp.arange(local) < count
@@ -77,12 +70,41 @@ def next_items(
         given = (*scored, factors, prior, numbers)
         return by_blocks(lambda some: jax.vmap(one)(*some), given, query_block)
 
-    def fitted(a, fill):
-        short = max(most - a.shape[1], 0)
-        return jnp.pad(a[:, :most], ((0, 0), (0, short)), constant_values=fill)
-
-    scored = fitted(scored[0], -1), fitted(scored[1], -jnp.inf)
+    scored = fitted(scored, most)
     given = (vectors, offsets, scored, factors, prior, key, begin, ridge, temperature)
     split, whole = PartitionSpec(AXIS), PartitionSpec()
     specs = (split, split, *[whole] * 7)
     return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False)(*given)
+
+
+@functools.partial(jax.jit, static_argnames="new")
+def next_weights(ids, columns, values, factors, prior, begin, ridge, *, new):
+    """The weights [m, p] and the regressions of queries after a round, where items stay in their file.
+
+    columns [m, most, p] and values [m, most] are the basis' and the offset-free scores of `ids`.
+    """
+    return jax.vmap(
+        lambda *one: _regressed(*one, begin, ridge, new)
+    )(ids, columns, values, factors, prior)  # fmt: skip
+
+
+def fitted(scored, most):
+    """The first `most` places of what has been scored, filled up: (ids, scores) [m, most]."""
+
+    def cut(a, fill):
+        short = max(most - a.shape[1], 0)
+        return jnp.pad(a[:, :most], ((0, 0), (0, short)), constant_values=fill)
+
+    return cut(scored[0], -1), cut(scored[1], -jnp.inf)
+
+
+def _regressed(ids, columns, values, factor, prior, begin, ridge, new):
+    """One query's weights, and its regression with the places `begin` to `begin + new` added."""
+    most, rows = columns.shape
+    here = (ids >= 0) & (jnp.arange(most) < begin + new) & jnp.isfinite(values)
+    columns = jnp.where(here[:, None], columns, 0)
+    later = jnp.arange(most)[:, None] >= begin
+    known = None if most > rows else jnp.where(later, 0, columns)
+    fresh = [jax.lax.dynamic_slice_in_dim(a, begin, new) for a in (columns, values, here)]
+    factor = regression.appended(factor, *fresh, prior, ridge, known, begin)
+    return regression.weights(factor, prior, ridge, None if known is None else columns), factor

@@ -50,6 +50,8 @@ def test_1_two_queries_by_hand(items):
 def test_2_one_query_by_hand():
     row = np.array([2.0, 0, 5, 0])
     expected = [2.4, 0, 4.8, 2.4]
+    index = search.cur_index(R[:1], [0, 2], center=None)
+    np.testing.assert_allclose(index.inverse, [[0.2], [0.4]], atol=1e-12)
     np.testing.assert_allclose(estimates(R[:1], [0, 2], row), expected, atol=1e-12)
     w, found = regressed(R[:1], [0, 2], row)
     np.testing.assert_allclose(w, [2.4], atol=1e-12)

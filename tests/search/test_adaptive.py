@@ -92,6 +92,24 @@ def test_samples_follow_their_key_and_not_the_devices(devices):
     np.testing.assert_array_equal(np.sort(cold.scored.ids), np.sort(best.scored.ids))
 
 
+@pytest.mark.parametrize("budget", [15, 45])  # fewer items known than the basis has rows, and more
+def test_a_basis_in_its_file_is_streamed_and_answers_alike(tmp_path, budget):
+    search.save_basis(tmp_path / "basis", BASIS)
+    settings = {"k": 5, "budget": budget, "rounds": 3, "first": np.arange(0, 90, 4), "ridge": 0.1}
+    expected = search.adaptive(BASIS, scorer, 10, devices=ONE, **settings)
+    for mmap in (False, True):
+        basis = search.load_basis(tmp_path / "basis", mmap=mmap)
+        assert isinstance(basis.vectors, np.memmap) == mmap
+        found = search.adaptive(basis, scorer, 10, devices=ONE, **settings)
+        same = np.sort(found.scored.ids) == np.sort(expected.scored.ids)
+        assert same.mean() > 0.99  # the last digit of an estimate may differ
+        assert (found.calls == budget).all()
+    with pytest.raises(ValueError, match="temperature needs a basis in memory"):
+        search.adaptive(basis, scorer, 10, temperature=1.0, **settings)
+    with pytest.raises(ValueError, match="basis"):
+        search.load_index(tmp_path / "basis")
+
+
 def test_scores_may_be_given_for_the_basis_and_a_draw_is_the_default():
     found = search.adaptive(ANCHORS, scorer, 10, k=5, budget=12, rounds=2)
     again = search.adaptive(BASIS, scorer, 10, k=5, budget=12, rounds=2)

@@ -233,6 +233,19 @@ def test_an_index_is_inner_products_for_other_tools():
     np.testing.assert_allclose(found, search.cur_scores(index, exact_scores), atol=1e-4)
 
 
+def test_faiss_finds_in_an_indexs_items_what_we_find():
+    faiss = pytest.importorskip("faiss", reason="needs faiss-cpu, of the extra peers")
+    matrix = low_rank(4, 20, 60).astype(np.float32) - 9
+    index = search.cur_index(matrix[:15], [3, 9, 20, 31], rtol=1e-3)
+    exact_scores = matrix[15:, np.asarray(index.anchor_items)]
+    vectors = search.item_matrix(index)
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    _, ids = flat.search(search.query_vectors(index, exact_scores), 5)
+    estimates = np.asarray(search.cur_scores(index, exact_scores))
+    np.testing.assert_array_equal(ids, np.argsort(-estimates, axis=1)[:, :5])
+
+
 def test_columns_preference_is_the_index_of_the_transpose(float64):
     matrix = low_rank(3, 12, 20)
     queries, items = [1, 4, 6, 9], [0, 5, 11, 17]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsim import search
+from jaxsim import search, similarity
 
 RNG = np.random.default_rng(0)
 
@@ -54,6 +54,26 @@ def test_padding_is_cut_to_the_bucket():
     scorer(np.array([0]), np.array([longest]))
     wanted = 4 if QUERIES["where"][0].sum() <= 4 else 8
     assert lengths == [(wanted, 6 if ITEMS["where"][longest].sum() <= 6 else 16)]
+
+
+def test_late_interaction_of_token_vectors_is_a_scorer():
+    sides = [
+        {"vectors": np.float32(RNG.normal(size=(*side["where"].shape, 4))), "where": side["where"]}
+        for side in (QUERIES, ITEMS)
+    ]
+    found = search.similarity_scorer(similarity.max_sim, *sides, batch=16)
+    rows, items = np.divmod(np.arange(60), 12)
+    dots = np.einsum("qad,ibd->qiab", *(side["vectors"].astype(float) for side in sides))
+    best = np.where(ITEMS["where"][:, None], dots, -np.inf).max(axis=3)
+    expected = np.where(QUERIES["where"][:, None], best, 0).sum(axis=2)
+    np.testing.assert_allclose(found(rows, items), expected.ravel(), rtol=1e-4, atol=1e-5)
+
+
+def test_any_similarity_of_embeddings_is_a_scorer():
+    queries, items = (RNG.normal(size=(n, 4)).astype(np.float32) for n in (5, 12))
+    found = search.similarity_scorer(similarity.dot, queries, items, batch=16)
+    rows, ids = RNG.integers(0, 5, 40), RNG.integers(0, 12, 40)
+    np.testing.assert_allclose(found(rows, ids), (queries @ items.T)[rows, ids], atol=1e-5)
 
 
 def test_the_matrix_of_an_index_is_all_pairs():
