@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import over_labels
-from jaxsim.losses.triplet_walks import first_column, following_column
+from jaxsim.losses.walks import walked
 from jaxsim.numerics import checks
 from jaxsim.numerics.devices import gather
 from jaxsim.numerics.reductions import mean
@@ -69,8 +69,9 @@ def _histograms(scores, positives, where, *, bins):
     """Of each row's positive and negative pairs: values [rows, bins + 1], weights the pairs."""
     checks.whole("bins", bins)
     places = (scores + 1) * (bins / 2)
-    sides = positives, where & ~positives
-    return [(soft_counts(places, pairs, bins), pairs.sum(axis=1)) for pairs in sides]
+    counts = soft_counts(places, positives, where, bins)
+    sides = where & ~positives, positives
+    return [(counts[:, side], sides[side].sum(axis=1)) for side in (1, 0)]
 
 
 def _shares(counts, pairs, axis_name):
@@ -99,34 +100,33 @@ def fast_ap(scores, positives, where, *, bins=10):
     """
     checks.whole("bins", bins)
     places = (2 - 2 * scores) * (bins / 4)
-    own = soft_counts(places, positives, bins)
-    own_so_far, so_far = (
-        jnp.cumsum(h, axis=1) for h in (own, own + soft_counts(places, where & ~positives, bins))
-    )
+    counts = soft_counts(places, positives, where, bins)
+    own = counts[:, 1]
+    own_so_far, so_far = (jnp.cumsum(h, axis=1) for h in (own, counts.sum(axis=1)))
     some = so_far > 0
     precisions = jnp.where(some, own_so_far / jnp.where(some, so_far, 1), 0)
     count = positives.sum(axis=1)
     return 1 - jnp.sum(own * precisions, axis=1) / jnp.maximum(count, 1), count > 0
 
 
-def soft_counts(places, where, bins):
+def soft_counts(places, positives, where, bins):
     """How many of each row's places fall on each of the nodes 0 .. bins, shared by the two next to it.
 
     Args:
       places: [rows, references], in steps; what lies below 0 or above `bins` counts as these.
-      where: bool [rows, references], False for what does not count.
+      positives, where: bool [rows, references]; `where` is False for what does not count.
       bins: the last node.
 
-    Returns: [rows, bins + 1], max(0, 1 - |place - r|) summed.
+    Returns: [rows, 2, bins + 1], max(0, 1 - |place - r|) summed over the negatives, and the positives.
     """
     places = jnp.clip(jnp.where(where, places, 0), 0, bins)
     left = jnp.clip(jax.lax.stop_gradient(jnp.floor(places)), 0, bins - 1).astype(jnp.int32)
     share = jnp.where(where, places - left, 0)
-    rows = jnp.arange(len(places))[:, None]
+    rows, side = jnp.arange(len(places))[:, None], positives.astype(jnp.int32)
     # From the places, not fresh zeros: shard_map checks that it varies over devices alike.
-    counts = jnp.zeros_like(places, shape=(len(places), bins + 1))
-    counts = counts.at[rows, left].add(where - share)
-    return counts.at[rows, left + 1].add(share)
+    counts = jnp.zeros_like(places, shape=(len(places), 2, bins + 1))
+    counts = counts.at[rows, side, left].add(where - share)
+    return counts.at[rows, side, left + 1].add(share)
 
 
 @over_labels
@@ -202,39 +202,24 @@ def smooth_ap_with_self(
 @jax.custom_jvp
 def _precisions(scores, positives, where):
     """sum_{j in positives_i} R(i, j; positives_i) / R(i, j; where_i) of every row, in units of 1."""
-    return _walked(scores, positives, where)[0]
+    return _walked(scores, positives, where)[1]
 
 
 @_precisions.defjvp
 def _precisions_jvp(primals, tangents):
-    sums, slopes = _walked(*primals)
+    slopes, sums = _walked(*primals)
     return sums, jnp.sum(slopes * tangents[0], axis=1)
 
 
 def _walked(scores, positives, where):
-    """The sums [rows], and their slopes along the scores [rows, references].
+    """Slopes along the scores [rows, references], and the sums [rows]."""
 
-    One positive of each row a step. The slopes are gathered on the way, so that nothing is kept for a
-    backward pass.
-    """
-    # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
-    none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
-    size = scores.shape[1]
-    if size == 0:
-        return none, scores
+    def visit(column, level, live):
+        # The positive itself is among them, at 1/2, and takes the slope back that it gets here.
+        above = jnp.where(where & live, jax.nn.sigmoid(scores - level), 0)
+        own = 0.5 + jnp.sum(above, axis=1, where=positives, keepdims=True)
+        every = 0.5 + jnp.sum(above, axis=1, keepdims=True)
+        slope = above * (1 - above) * (every * positives - own) / jnp.square(every)
+        return slope, jnp.sum(slope, axis=1), jnp.where(live, own / every, 0)[:, 0]
 
-    def step(state):
-        column, sums, slopes = state
-        here = jnp.arange(size) == column[:, None]
-        live = (column < size)[:, None]
-        level = jnp.take_along_axis(scores, column[:, None], axis=1, mode="clip")
-        above = jnp.where(where & ~here & live, jax.nn.sigmoid(scores - level), 0)
-        own = 1 + jnp.sum(above, axis=1, where=positives, keepdims=True)
-        all_ = 1 + jnp.sum(above, axis=1, keepdims=True)
-        slope = above * (1 - above) * (all_ * positives - own) / jnp.square(all_)
-        slope -= jnp.where(here, jnp.sum(slope, axis=1, keepdims=True), 0)
-        sums += jnp.where(live, own / all_, 0)[:, 0]
-        return following_column(positives, column), sums, slopes + slope
-
-    start = first_column(positives), none, jnp.zeros_like(scores)
-    return jax.lax.while_loop(lambda state: (state[0] < size).any(), step, start)[1:]
+    return walked(visit, scores, positives)

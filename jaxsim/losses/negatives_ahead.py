@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.lifting import over_labels
-from jaxsim.losses.triplet_walks import first_column, following_column
+from jaxsim.losses.walks import walked
 from jaxsim.numerics import checks
 
 
@@ -163,39 +163,24 @@ def _means(cost, scores, positives, where, temperature, number):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _sums(cost, scores, positives, negatives, number):
     """The cost of all positives of every row: [rows], of scores in units of 1."""
-    return _walked(cost, scores, positives, negatives, number)[0]
+    return _walked(cost, scores, positives, negatives, number)[1]
 
 
 @_sums.defjvp
 def _sums_jvp(cost, primals, tangents):
-    sums, slopes, along = _walked(cost, *primals)
+    slopes, sums, along = _walked(cost, *primals)
     return sums, jnp.sum(slopes * tangents[0], axis=1) + along * tangents[3]
 
 
 def _walked(cost, scores, positives, negatives, number):
-    """The sums [rows], their slopes along the scores [rows, references] and along the number [rows].
+    """Slopes along the scores [rows, references], the sums [rows] and their slopes along the number."""
 
-    One positive of each row a step. The slopes are gathered on the way, so that nothing is kept for a
-    backward pass.
-    """
-    # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
-    none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
-    size = scores.shape[1]
-    if size == 0:
-        return none, scores, none
-
-    def step(state):
-        column, sums, slopes, along = state
-        here = jnp.arange(size) == column[:, None]
-        level = jnp.take_along_axis(scores, column[:, None], axis=1, mode="clip")
-        live = negatives & (column < size)[:, None]
-        above = jnp.where(live, jax.nn.sigmoid(scores - level), 0)
+    def visit(column, level, live):
+        above = jnp.where(negatives & live, jax.nn.sigmoid(scores - level), 0)
         ahead = jnp.sum(above, axis=1)
         value, per_negative = jax.jvp(lambda r: cost(r, number), (ahead,), (jnp.ones_like(ahead),))
-        _, bend = jax.jvp(lambda a: cost(ahead, a), (number,), (jnp.ones_like(number),))
+        _, along = jax.jvp(lambda a: cost(ahead, a), (number,), (jnp.ones_like(number),))
         slope = per_negative[:, None] * above * (1 - above)
-        slope -= jnp.where(here, jnp.sum(slope, axis=1, keepdims=True), 0)
-        return following_column(positives, column), sums + value, slopes + slope, along + bend
+        return slope, jnp.sum(slope, axis=1), value, along
 
-    start = first_column(positives), none, jnp.zeros_like(scores), none
-    return jax.lax.while_loop(lambda state: (state[0] < size).any(), step, start)[1:]
+    return walked(visit, scores, positives, numbers=2)

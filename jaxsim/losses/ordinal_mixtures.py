@@ -14,15 +14,13 @@ import jax.numpy as jnp
 
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import equal_labels
-from jaxsim.losses.ordinal import linear_weight
+from jaxsim.losses.ordinal import NOTHING, linear_weight
 from jaxsim.losses.rows import BLOCK_ENTRIES, lift, reduced
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather
 from jaxsim.numerics.masked import log_sum_exp
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine, paired
-
-NOTHING = -1e30  # the log of an empty sum; -inf would give a NaN slope where two of them meet
 
 
 class Block(NamedTuple):

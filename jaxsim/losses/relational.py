@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jaxsim.losses.examples import mask, reduced, zeroed
 from jaxsim.losses.lifting import over_labels
 from jaxsim.losses.orthogonality import none_alike
+from jaxsim.losses.rows import IN_CACHE
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather, row_ids
-from jaxsim.numerics.norms import at_least_float32, unit
+from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import euclidean
 
@@ -60,7 +61,8 @@ def relational_angles(
         mean over i, j, k, all different, of h( cos_s(i, j, k) - cos_t(i, j, k) ),
         cos_x(i, j, k) = cosine of x_i - x_j and x_k - x_j,    h as in `relational_distances`
 
-    A side of length 0 has cosine 0 with all. Vertices j are walked one by one: time O(batch^3).
+    From the lengths of the sides: time O(batch^3), vertices j walked one by one. A side of length 0 has
+    cosine 0 with all.
 
     Args:
       student: [batch, dim].
@@ -85,22 +87,35 @@ def relational_angles(
     where = mask("where", where, student.shape[:1])
     rows = zeroed(student, where), jax.lax.stop_gradient(zeroed(teacher, where))
     numbers = row_ids(len(where), axis_name)
-    every = gather((*rows, where, numbers), axis_name)
+    *every, kept, others = gather((*rows, where, numbers), axis_name)
+    squares = [_squares(x) for x in every]
 
     @jax.checkpoint
     def at_vertex(vertex):
-        *here, number = vertex
-        cosines = [
-            jnp.matmul(sides, sides.T, precision="highest")
-            for sides in (unit(a - x) for a, x in zip(every[:2], here, strict=True))
-        ]
-        kept, others = every[2] & (every[3] != number), every[3]
-        kept = kept[:, None] & kept & (others[:, None] != others)
-        apart = _huber(cosines[0] - cosines[1])
-        return masked.mean(apart, kept, axis=(0, 1)), kept.sum(dtype=apart.dtype)
+        number, *sides = vertex
+        cosines = (_cosines(*both) for both in zip(sides, squares, strict=True))
+        ends = kept & (others != number)
+        ends = ends[:, None] & ends & (others[:, None] != others)
+        apart = _huber(jnp.subtract(*cosines))
+        return masked.mean(apart, ends, axis=(0, 1)), ends.sum(dtype=apart.dtype)
 
-    values, counts = jax.lax.map(at_vertex, (*rows, numbers))
+    at_once = max(1, min(len(where), IN_CACHE // max(1, len(others) ** 2)))
+    each = numbers, *(square[numbers] for square in squares)
+    values, counts = jax.lax.map(at_vertex, each, batch_size=at_once)
     return reduced(values, counts * where, weights, axis_name, reduce_fn)
+
+
+def _squares(x):
+    """Squared distances [rows, rows], in units of the largest number, from differences: 0 between copies."""
+    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(x)), initial=0)
+    x = x / jnp.where(largest > 0, largest, 1)
+    return jax.lax.map(jax.checkpoint(lambda row: jnp.sum(jnp.square(x - row), axis=1)), x)
+
+
+def _cosines(sides, squares):
+    """At a vertex with squared distances `sides` [rows] to all: the law of cosines, 0 at sides of length 0."""
+    inverse = jnp.where(sides > 0, jax.lax.rsqrt(jnp.where(sides > 0, sides, 1)), 0)
+    return (sides[:, None] + sides - squares) * (inverse[:, None] * inverse) / 2
 
 
 @over_labels(similarity=euclidean, inputs={"teacher": euclidean})

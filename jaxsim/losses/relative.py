@@ -9,8 +9,10 @@ and positives stand. S_ij is the cosine, D_ij the Euclidean distance between row
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import over_labels
 from jaxsim.losses.mining import multi_similarity_pairs
+from jaxsim.losses.softmax import info_nce
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather, row_ids
 from jaxsim.numerics.masked import log_one_plus_sum_exp, log_sum_exp
@@ -212,15 +214,16 @@ def n_pairs(
         value_c = log sum_{c'} exp(a_c . b_c') - a_c . b_c
         a_c, b_c: the first two rows of class c
 
-    Counts the classes that have two rows. Raw inner products; the paper adds a penalty on the norms of
-    the embeddings, which is yours to add. On cosines it is weak without a temperature: then take
-    `info_nce`, the same loss of pairs that are given as such.
+    As in the paper, further rows of a class take no part: half the rows at most against as many, a quarter
+    of the scores of other losses. Counts the classes that have two rows. Raw inner products; the paper
+    adds a penalty on the norms of the embeddings, which is yours to add. On cosines it is weak without a
+    temperature: then take `info_nce`, the same loss of pairs that are given as such.
 
     Args:
       embeddings: [batch, dim].
       labels: int [batch].
       similarity, where, weights, axis_name, block, reduce_fn: as in `multi_similarity`; a class has
-        the weight of its first row.
+        the weight of its first row, and values are of classes, [(batch + 1) // 2], not of rows.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError as `multi_similarity`, and for labels that are not integers.
@@ -229,45 +232,32 @@ def n_pairs(
     Kind: pairwise; memory block x references.
     Peers: pytorch-metric-learning NPairsLoss (there on vectors of norm 1: similarity=cosine).
     """
-    labels = jnp.asarray(labels)
-    checks.shaped("labels", labels, (None,), "one per row of embeddings")
-    checks.integers("labels", labels)
-    counted = jnp.ones(labels.shape, bool) if where is None else jnp.asarray(where)
-    checks.shaped("where", counted, labels.shape, "one per row")
-    if axis_name is not None:
-        checks.bound(axis_name)
-    everyone = gather((labels, counted), axis_name)
-    places = _places_in_class(*everyone)[row_ids(len(labels), axis_name)]
-    return _firsts_against_seconds(
-        embeddings,
-        jnp.stack([labels, places.astype(labels.dtype)], axis=1),
+    checks.integers("labels", jnp.asarray(labels))
+    rows = labelled(embeddings, labels, where, axis_name)
+    batch = len(rows.keys)
+    if weights is not None:
+        weights = jnp.asarray(weights)
+        checks.shaped("weights", weights, (batch,), "one per anchor")
+    rows, weights = gather((rows, weights), axis_name)
+    firsts, seconds, there = _pairs_of_classes(rows, row_ids(-(-batch // 2), axis_name))
+    return info_nce(
+        rows.embeddings[firsts],
+        rows.embeddings[seconds],
+        temperature=1.0,
         similarity=similarity,
-        where=where,
-        weights=weights,
+        where=there,
+        weights=None if weights is None else weights[firsts],
         axis_name=axis_name,
         block=block,
         reduce_fn=reduce_fn,
-        same=lambda mine, theirs: mine[:, None, 0] == theirs[None, :, 0],
     )
 
 
-@over_labels(
-    inputs={
-        "is_first": lambda mine, theirs: mine[:, 1:] == 0,
-        "is_second": lambda mine, theirs: theirs[None, :, 1] == 1,
-    }
-)
-def _firsts_against_seconds(scores, positives, where, is_first, is_second):
-    own = positives & is_second
-    values = log_sum_exp(scores, where & is_second) - log_sum_exp(scores, own)
-    return values, own.any(axis=1) & is_first[:, 0]
-
-
-def _places_in_class(labels, where):
-    """How many rows of its class stand before each row, padding not counted: int [rows]."""
-    order = jnp.lexsort((labels, ~where))  # stable: within a class as they came
-    labels, where = labels[order], where[order]
-    place = jnp.arange(len(labels))
-    begins = (place == 0) | (labels != jnp.roll(labels, 1)) | (where != jnp.roll(where, 1))
-    start = jax.lax.cummax(jnp.where(begins, place, 0))
-    return jnp.zeros_like(place).at[order].set(place - start)
+def _pairs_of_classes(rows, numbers):
+    """The first two rows of classes, by these numbers of the classes that have two; and which there are."""
+    order = jnp.lexsort((rows.keys, ~rows.where))  # stable: within a class as they came
+    labels, where = rows.keys[order], rows.where[order]
+    alike = (labels[:-1] == labels[1:]) & where[1:]
+    begins = jnp.pad(alike, (0, 1)) & ~jnp.pad(alike, (1, 0))
+    places = jnp.nonzero(begins, size=-(-len(order) // 2))[0]
+    return order[places][numbers], order[places + 1][numbers], numbers < begins.sum()

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import equal_labels
 from jaxsim.losses.rows import lift, reduced
-from jaxsim.losses.triplet_walks import first_column, following_column
+from jaxsim.losses.walks import walked
 from jaxsim.numerics import masked
 from jaxsim.numerics.devices import gather
 from jaxsim.numerics.reductions import mean
@@ -67,7 +67,7 @@ def angular(
             return jax.lax.stop_gradient(similarity(others[columns], others))
 
         held = jax.lax.stop_gradient((scores, tangent.astype(scores.dtype)))
-        sums, slopes, along = _walked(held[0], positives, where & ~positives, held[1], rows_of)
+        slopes, sums, along = _walked(held[0], positives, where & ~positives, held[1], rows_of)
         # The value of the walk with its slopes: what is held is subtracted from itself.
         sums += jnp.sum(slopes * (scores - held[0]), axis=1) + along * (tangent - held[1])
         count = positives.sum(axis=1)
@@ -88,37 +88,24 @@ def angular(
 
 
 def _walked(scores, positives, negatives, tangent, rows_of):
-    """Of each row the sum over its positives [rows], its slopes along scores [rows, references] and t.
+    """Of each row the slopes along scores [rows, references], the sum over its positives and its slope along t.
 
-    One positive of each row a step. The slopes along a pair's negatives are twice its own: the other
-    half is that of the pair the other way round.
+    The slopes along a pair's negatives are twice its own: the other half is that of the pair the other way
+    round.
     """
-    # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
-    none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
-    size = scores.shape[1]
-    if size == 0:
-        return none, scores, none
 
-    def step(state):
-        column, sums, slopes, along = state
-        here = jnp.arange(size) == column[:, None]
-        both = scores + rows_of(jnp.minimum(column, size - 1))
-        own = jnp.take_along_axis(scores, column[:, None], axis=1, mode="clip")
-        live = negatives & (column < size)[:, None]
-        top = masked.max(both, live, keepdims=True)
+    def visit(column, own, live):
+        both = scores + rows_of(jnp.minimum(column, scores.shape[1] - 1))
+        others = negatives & live
+        top = masked.max(both, others, keepdims=True)
         # First the difference: large products lose its digits.
         logits = 4 * tangent * (both - top)
         widest = 4 * tangent * top - 2 * (1 + tangent) * own
-        sharpest = masked.log_sum_exp(logits, live, empty=-jnp.inf) + widest[:, 0]
-        total = jax.nn.sigmoid(sharpest)[:, None]
-        share = total * masked.softmax(logits, live)
-        slope = 8 * tangent * share - jnp.where(here, 2 * (1 + tangent) * total, 0)
-        return (
-            following_column(positives, column),
-            sums + jax.nn.softplus(sharpest),
-            slopes + slope,
-            along + jnp.sum(share * (4 * both - 2 * own), axis=1),
-        )
+        sharpest = masked.log_sum_exp(logits, others, empty=-jnp.inf) + widest[:, 0]
+        total = jax.nn.sigmoid(sharpest)
+        share = total[:, None] * masked.softmax(logits, others)
+        along = jnp.sum(share * (4 * both - 2 * own), axis=1)
+        pull = 2 * (1 + tangent) * total
+        return 8 * tangent * share, pull, jax.nn.softplus(sharpest), along
 
-    start = first_column(positives), none, jnp.zeros_like(scores), none
-    return jax.lax.while_loop(lambda state: (state[0] < size).any(), step, start)[1:]
+    return walked(visit, scores, positives, numbers=2)

@@ -1,8 +1,7 @@
 """Sums over all triplets of a block of anchors, without ever holding them.
 
-The positives of the anchors are walked one by one, each against its anchor's whole row: O(rows *
-references) a step, in as many steps as the anchor with the most positives has. Slopes are gathered on
-the way, so that the backward pass is a product and memory that of the scores.
+The positives of the anchors are walked one by one (walks.py), so that the backward pass is a product and
+memory that of the scores.
 """
 
 import functools
@@ -10,6 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.walks import walked
 from jaxsim.numerics import masked
 
 # A penalty: (scores, level, negatives, margin) -> what each negative of a row costs next to a positive
@@ -69,36 +69,26 @@ def over_triplets(penalty, scores, positives, negatives, margin):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _sums(penalty, scores, positives, negatives, margin):
-    return _walked(penalty, scores, positives, negatives, margin)[:2]
+    return _walked(penalty, scores, positives, negatives, margin)[1:]
 
 
 @_sums.defjvp
 def _sums_jvp(penalty, primals, tangents):
-    sums, along_margin, slopes = _walked(penalty, *primals)
+    slopes, sums, along_margin = _walked(penalty, *primals)
     tangent = jnp.sum(slopes * tangents[0], axis=1) + along_margin * tangents[3]
     return (sums, along_margin), (tangent, jnp.zeros_like(along_margin))
 
 
 def _walked(penalty, scores, positives, negatives, margin):
-    """Sums [rows], their slopes along the margin [rows] and along the scores [rows, references]."""
+    """Slopes along the scores [rows, references], sums [rows] and their slopes along the margin [rows]."""
 
-    def step(state):
-        column, sums, along_margin, slopes = state
-        level = _level(scores, column)
-        cost, slope = penalty(scores, level, negatives, margin)
+    def visit(column, level, live):
+        # Infinite in rows that are through, where nothing comes near it.
+        cost, slope = penalty(scores, jnp.where(live, level, jnp.inf), negatives, margin)
         total = jnp.sum(slope, axis=1)
-        here = jnp.arange(scores.shape[1]) == column[:, None]
-        return (
-            following_column(positives, column),
-            sums + jnp.sum(cost, axis=1),
-            along_margin + total,
-            slopes + slope - jnp.where(here, total[:, None], 0),
-        )
+        return slope, total, jnp.sum(cost, axis=1), total
 
-    # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
-    none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
-    start = first_column(positives), none, none, jnp.zeros_like(scores)
-    return jax.lax.while_loop(lambda state: (state[0] < scores.shape[1]).any(), step, start)[1:]
+    return walked(visit, scores, positives, numbers=2)
 
 
 def swapped_slopes(scores, positives, negatives, margin, rows_of):
@@ -117,38 +107,11 @@ def swapped_slopes(scores, positives, negatives, margin, rows_of):
     Returns: (slopes [rows, references], active triplets [rows]), without gradient.
     """
 
-    def step(state):
-        column, slopes, active = state
+    def visit(column, level, live):
         theirs = rows_of(jnp.minimum(column, scores.shape[1] - 1))
-        level = _level(scores, column)
-        costs = negatives & ~(jnp.maximum(scores, theirs) - level + margin <= 0)
-        own = jnp.where(costs, 1 + jnp.sign(scores - theirs), 0)
+        costs = live & negatives & ~(jnp.maximum(scores, theirs) - level + margin <= 0)
+        slope = jnp.where(costs, 1 + jnp.sign(scores - theirs), 0)
         count = jnp.sum(costs, axis=1, dtype=scores.dtype)
-        here = jnp.arange(scores.shape[1]) == column[:, None]
-        slopes = slopes + own - jnp.where(here, count[:, None], 0)
-        return following_column(positives, column), slopes, active + count
+        return slope, count, count
 
-    none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
-    start = first_column(positives), jnp.zeros_like(scores), none
-    return jax.lax.while_loop(lambda state: (state[0] < scores.shape[1]).any(), step, start)[1:]
-
-
-def first_column(positives):
-    """The column of each row's first positive: int [rows]; the number of columns where it has none."""
-    return following_column(positives, jnp.full(positives.shape[0], -1))
-
-
-def following_column(positives, column):
-    """The column of each row's next positive; past the last one, the number of columns."""
-    columns = jnp.arange(positives.shape[1])
-    return jnp.min(
-        jnp.where(positives & (columns > column[:, None]), columns, positives.shape[1]),
-        axis=1,
-        initial=positives.shape[1],
-    )
-
-
-def _level(scores, column):
-    """The positive's score [rows, 1]; infinite in rows that are through, where nothing comes near it."""
-    found = jnp.take_along_axis(scores, column[:, None], axis=1, mode="clip")
-    return jnp.where(column[:, None] < scores.shape[1], found, jnp.inf)
+    return walked(visit, scores, positives)

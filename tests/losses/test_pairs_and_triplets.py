@@ -106,7 +106,7 @@ def test_a_score_that_is_not_a_number_shows(loss):
         (lambda: losses.tuplet_margin(X, LABELS, temperature=0.0), "temperature must be > 0"),
         (lambda: losses.cosine_lifted_structure(X, LABELS, beta=0.0), "beta must be > 0"),
         (lambda: losses.n_pairs(X, LABELS * 1.0), "labels must be integers, got float"),
-        (lambda: losses.n_pairs(X, LABELS, where=[True]), r"where must be \[9\], one per row"),
+        (lambda: losses.n_pairs(X, LABELS, where=[True]), r"where must be \[9\]"),
         (lambda: losses.swapped_triplet(X, LABELS[:8]), r"labels must be \[9\], one per row of"),
         (lambda: losses.swapped_triplet(X[0], LABELS), r"embeddings must be \[any, any\]"),
         (lambda: losses.swapped_triplet(X, LABELS, where=EVERY * 1.0), "where must be boolean"),
