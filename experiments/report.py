@@ -24,10 +24,11 @@ def render(results):
         "| experiment | verdict | preset | seeds | device | date | minutes |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for one in results:
+    titles = _titles(results)
+    for one, title in zip(results, titles, strict=True):
         minutes = sum(v for n, v in one["seconds"].items() if n != "this run") / 60
         cells = (
-            f"[{one['experiment']}](#{one['experiment']})",
+            f"[{one['experiment']}](#{title.replace(' ', '-')})",
             one["claim"]["verdict"],
             one["preset"],
             str(one["seeds"]),
@@ -36,7 +37,8 @@ def render(results):
             f"{minutes:.1f}",
         )
         lines.append(f"| {' | '.join(cells)} |")
-    return HEAD + "\n".join(lines) + "\n" + "".join(_section(one) for one in results)
+    sections = map(_section, results, titles)
+    return HEAD + "\n".join(lines) + "\n" + "".join(sections)
 
 
 def stored(folder):
@@ -67,10 +69,19 @@ def write(runs, path):
     return len(results)
 
 
-def _section(one):
+def _titles(results):
+    """Names of experiments, with the preset where one has several."""
+    names = [one["experiment"] for one in results]
+    return [
+        n if names.count(n) == 1 else f"{n} {r['preset']}"
+        for n, r in zip(names, results, strict=True)
+    ]
+
+
+def _section(one, title):
     versions = ", ".join(f"{n} {v}" for n, v in one["identity"]["versions"].items())
     lines = [
-        f"\n## {one['experiment']}\n",
+        f"\n## {title}\n",
         f"{one['title']}\n",
         f"{one['claim']['sentence']}\n",
         "```",
