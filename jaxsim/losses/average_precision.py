@@ -69,7 +69,7 @@ def _histograms(scores, positives, where, *, bins):
     """Of each row's positive and negative pairs: values [rows, bins + 1], weights the pairs."""
     checks.whole("bins", bins)
     places = (scores + 1) * (bins / 2)
-    counts = soft_counts(places, positives, where, bins)
+    counts = _counts_of_sides(places, positives, where, bins)
     sides = where & ~positives, positives
     return [(counts[:, side], sides[side].sum(axis=1)) for side in (1, 0)]
 
@@ -100,7 +100,7 @@ def fast_ap(scores, positives, where, *, bins=10):
     """
     checks.whole("bins", bins)
     places = (2 - 2 * scores) * (bins / 4)
-    counts = soft_counts(places, positives, where, bins)
+    counts = _counts_of_sides(places, positives, where, bins)
     own = counts[:, 1]
     own_so_far, so_far = (jnp.cumsum(h, axis=1) for h in (own, counts.sum(axis=1)))
     some = so_far > 0
@@ -109,16 +109,21 @@ def fast_ap(scores, positives, where, *, bins=10):
     return 1 - jnp.sum(own * precisions, axis=1) / jnp.maximum(count, 1), count > 0
 
 
-def soft_counts(places, positives, where, bins):
+def soft_counts(places, where, bins):
     """How many of each row's places fall on each of the nodes 0 .. bins, shared by the two next to it.
 
     Args:
       places: [rows, references], in steps; what lies below 0 or above `bins` counts as these.
-      positives, where: bool [rows, references]; `where` is False for what does not count.
+      where: bool [rows, references], False for what does not count.
       bins: the last node.
 
-    Returns: [rows, 2, bins + 1], max(0, 1 - |place - r|) summed over the negatives, and the positives.
+    Returns: [rows, bins + 1], max(0, 1 - |place - r|) summed.
     """
+    return _counts_of_sides(places, jnp.zeros_like(places, bool), where, bins)[:, 0]
+
+
+def _counts_of_sides(places, positives, where, bins):
+    """`soft_counts` of the negatives and of the positives, in one pass: [rows, 2, bins + 1]."""
     places = jnp.clip(jnp.where(where, places, 0), 0, bins)
     left = jnp.clip(jax.lax.stop_gradient(jnp.floor(places)), 0, bins - 1).astype(jnp.int32)
     share = jnp.where(where, places - left, 0)

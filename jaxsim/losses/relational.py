@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from jaxsim.losses.examples import mask, reduced, zeroed
 from jaxsim.losses.lifting import over_labels
 from jaxsim.losses.orthogonality import none_alike
-from jaxsim.losses.rows import IN_CACHE
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather, row_ids
 from jaxsim.numerics.norms import at_least_float32
@@ -99,9 +98,8 @@ def relational_angles(
         apart = _huber(jnp.subtract(*cosines))
         return masked.mean(apart, ends, axis=(0, 1)), ends.sum(dtype=apart.dtype)
 
-    at_once = max(1, min(len(where), IN_CACHE // max(1, len(others) ** 2)))
     each = numbers, *(square[numbers] for square in squares)
-    values, counts = jax.lax.map(at_vertex, each, batch_size=at_once)
+    values, counts = jax.lax.map(at_vertex, each)
     return reduced(values, counts * where, weights, axis_name, reduce_fn)
 
 
