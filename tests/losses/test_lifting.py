@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from at_once import at_once
 
 from jaxsim import losses
 from jaxsim.similarity import dot
@@ -41,18 +42,20 @@ def test_rule_is_reachable_and_takes_scores():
     where = ~np.eye(6, dtype=bool)
     positives = where & (LABELS[:, None] == LABELS)
     values, weights = pulled.rule(jnp.asarray(X @ X.T), positives, where)
-    np.testing.assert_allclose(np.mean(values[weights > 0]), pulled(X, LABELS), rtol=1e-6)
+    np.testing.assert_allclose(np.mean(values[weights > 0]), at_once(pulled, X, LABELS), rtol=1e-6)
 
 
 def test_hyperparameters_may_be_traced():
-    slope = jax.grad(lambda scale: pulled(X, LABELS, scale=scale))(2.0)
-    np.testing.assert_allclose(slope, pulled(X, LABELS, scale=1.0), rtol=1e-6)
+    slope = at_once(jax.grad(lambda scale: pulled(X, LABELS, scale=scale)), 2.0)
+    np.testing.assert_allclose(slope, at_once(pulled, X, LABELS, scale=1.0), rtol=1e-6)
 
 
 def test_a_queue_replaces_the_batch_and_its_empty_places_are_out():
     queue, queue_labels = 2 * X[:4], LABELS[:4]
     kept = np.array([True, True, True, False])
-    value = pulled(X, LABELS, references=queue, reference_labels=queue_labels, reference_where=kept)
+    value = at_once(
+        pulled, X, LABELS, references=queue, reference_labels=queue_labels, reference_where=kept
+    )
     sums = [
         sum(X[i] @ queue[j] for j in range(4) if kept[j] and queue_labels[j] == LABELS[i])
         for i in range(4)
@@ -62,28 +65,30 @@ def test_a_queue_replaces_the_batch_and_its_empty_places_are_out():
 
 def test_an_example_never_meets_itself_in_a_queue():
     ids = np.arange(6) + 100
-    alone = pulled(X, LABELS, ids=ids, references=X, reference_labels=LABELS, reference_ids=ids)
-    np.testing.assert_allclose(alone, pulled(X, LABELS), rtol=1e-6)
-    twice = pulled(X, LABELS, references=X, reference_labels=LABELS)
+    alone = at_once(
+        pulled, X, LABELS, ids=ids, references=X, reference_labels=LABELS, reference_ids=ids
+    )
+    np.testing.assert_allclose(alone, at_once(pulled, X, LABELS), rtol=1e-6)
+    twice = at_once(pulled, X, LABELS, references=X, reference_labels=LABELS)
     assert abs(twice - alone) > 0.1
 
 
 def test_duplicate_rows_are_pairs_and_only_the_row_itself_is_left_out():
     x = np.stack([X[0], X[0]])
-    np.testing.assert_allclose(pulled(x, [7, 7]), X[0] @ X[0], rtol=1e-6)
+    np.testing.assert_allclose(at_once(pulled, x, [7, 7]), X[0] @ X[0], rtol=1e-6)
 
 
 def test_weights_and_unreduced_values():
-    values, counts = pulled(X, LABELS, weights=np.arange(6.0), reduce_fn=None)
+    values, counts = at_once(pulled, X, LABELS, weights=np.arange(6.0), reduce_fn=None)
     np.testing.assert_array_equal(counts, np.arange(6.0))
     np.testing.assert_allclose(
-        pulled(X, LABELS, weights=np.arange(6.0)), (values * counts).sum() / 15, rtol=1e-6
+        at_once(pulled, X, LABELS, weights=np.arange(6.0)), (values * counts).sum() / 15, rtol=1e-6
     )
 
 
 def test_no_rows_and_no_references_give_zero():
-    assert pulled(np.zeros((0, 4)), np.zeros(0, int)) == 0
-    assert pulled(X, LABELS, references=X[:0], reference_labels=LABELS[:0]) == 0
+    assert at_once(pulled, np.zeros((0, 4)), np.zeros(0, int)) == 0
+    assert at_once(pulled, X, LABELS, references=X[:0], reference_labels=LABELS[:0]) == 0
 
 
 def test_embeddings_may_be_a_pytree_that_the_similarity_takes():
@@ -95,8 +100,10 @@ def test_embeddings_may_be_a_pytree_that_the_similarity_takes():
     expected = np.mean(
         [gates[i] * X[i] @ X[j] for i, j in [(0, 1), (1, 0), (2, 3), (3, 2), (4, 5), (5, 4)]]
     )
-    np.testing.assert_allclose(pulled(tree, LABELS, similarity=gated), expected, rtol=1e-5)
-    np.testing.assert_allclose(pulled(tree, LABELS, similarity=gated, block=4), expected, rtol=1e-5)
+    np.testing.assert_allclose(at_once(pulled, tree, LABELS, similarity=gated), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        at_once(pulled, tree, LABELS, similarity=gated, block=4), expected, rtol=1e-5
+    )
 
 
 def pair_reference(queries, documents, positives, kept, temperature=0.05):
@@ -119,7 +126,7 @@ def test_hard_negatives_are_shared_by_all_queries_and_may_be_missing():
     positives = np.zeros((6, 18), bool)
     positives[np.arange(6), np.arange(6) * 3] = True
     np.testing.assert_allclose(
-        losses.info_nce(X, documents, document_where=kept),
+        at_once(losses.info_nce, X, documents, document_where=kept),
         pair_reference(X, documents.reshape(18, 4), positives, kept.ravel()),
         rtol=1e-5,
     )
@@ -133,7 +140,7 @@ def test_copies_of_the_positive_are_positives_even_among_negatives():
     positives[np.arange(6), np.arange(6) * 2] = True
     positives[0, 7] = True
     np.testing.assert_allclose(
-        losses.info_nce(X, documents, document_ids=ids),
+        at_once(losses.info_nce, X, documents, document_ids=ids),
         pair_reference(X, documents.reshape(12, 4), positives, np.ones(12, bool)),
         rtol=1e-5,
     )
@@ -144,7 +151,7 @@ def test_documents_of_equal_queries_are_positives_of_both():
     positives = np.eye(6, dtype=bool)
     positives[1, 4] = positives[4, 1] = True
     np.testing.assert_allclose(
-        losses.info_nce(X, documents, query_ids=[0, 1, 2, 3, 1, 5]),
+        at_once(losses.info_nce, X, documents, query_ids=[0, 1, 2, 3, 1, 5]),
         pair_reference(X, documents, positives, np.ones(6, bool)),
         rtol=1e-5,
     )
@@ -156,7 +163,8 @@ def test_a_queue_of_documents_is_negative_but_for_copies():
     positives[2, 6 + 5] = True
     kept = np.ones(12, bool)
     kept[7] = False
-    value = losses.info_nce(
+    value = at_once(
+        losses.info_nce,
         X,
         documents,
         document_ids=np.arange(6),

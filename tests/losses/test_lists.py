@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from at_once import at_once
 
 from jaxsim import losses
 from jaxsim.losses import lists
@@ -18,12 +19,12 @@ def _double(float64):
 def test_list_mle_draws_one_after_another():
     a, b, c = np.exp([0.3, -0.5, 1.0])  # in the order of the labels
     expected = -np.log(a / (a + b + c) * b / (b + c))
-    np.testing.assert_allclose(losses.list_mle(S, Y), expected, rtol=1e-12)
+    np.testing.assert_allclose(at_once(losses.list_mle, S, Y), expected, rtol=1e-12)
 
 
 def test_list_net_is_the_cross_entropy_of_coming_first():
     p, q = (np.exp(a[0]) / np.exp(a[0]).sum() for a in (Y, S))
-    np.testing.assert_allclose(losses.list_net(S, Y), -np.sum(p * np.log(q)), rtol=1e-12)
+    np.testing.assert_allclose(at_once(losses.list_net, S, Y), -np.sum(p * np.log(q)), rtol=1e-12)
 
 
 def cost(s, t):
@@ -32,8 +33,8 @@ def cost(s, t):
 
 def test_rank_net_is_the_mean_over_pairs():
     costs = [cost(0.3, 1.0), cost(0.3, -0.5), cost(-0.5, 1.0)]
-    np.testing.assert_allclose(losses.rank_net(S, Y), np.mean(costs), rtol=1e-12)
-    np.testing.assert_allclose(losses.rank_net(S / 2, Y, temperature=0.5), np.mean(costs))
+    np.testing.assert_allclose(at_once(losses.rank_net, S, Y), np.mean(costs), rtol=1e-12)
+    np.testing.assert_allclose(at_once(losses.rank_net, S / 2, Y, temperature=0.5), np.mean(costs))
 
 
 def test_lambda_loss_by_hand():
@@ -48,17 +49,19 @@ def test_lambda_loss_by_hand():
 
     first = worth(2, 1, 3) * cost(0.3, 1.0)
     terms = [first, worth(2, 3, 2) * cost(0.3, -0.5), worth(3, 1, 1) * cost(-0.5, 1.0)]
-    np.testing.assert_allclose(losses.lambda_loss(S, Y), np.mean(terms) / np.log(2), rtol=1e-12)
+    np.testing.assert_allclose(
+        at_once(losses.lambda_loss, S, Y), np.mean(terms) / np.log(2), rtol=1e-12
+    )
     # Of the best scored one two pairs are left, and the best gain is 3.
     seen = np.mean([first, terms[2]]) * most / 3
-    np.testing.assert_allclose(losses.lambda_loss(S, Y, k=1), seen / np.log(2), rtol=1e-12)
+    np.testing.assert_allclose(at_once(losses.lambda_loss, S, Y, k=1), seen / np.log(2), rtol=1e-12)
     seen = np.mean([cost(0.3, 1.0), cost(-0.5, 1.0)])
-    np.testing.assert_allclose(losses.rank_net(S, Y, k=1), seen, rtol=1e-12)
+    np.testing.assert_allclose(at_once(losses.rank_net, S, Y, k=1), seen, rtol=1e-12)
 
 
 def test_with_every_pair_worth_the_same_lambda_loss_is_rank_net():
-    found = losses.lambda_loss(S, Y, pair_weights=lambda gains, ranks: 1.0) * np.log(2)
-    np.testing.assert_allclose(found, losses.rank_net(S, Y), rtol=1e-12)
+    found = at_once(losses.lambda_loss, S, Y, pair_weights=lambda gains, ranks: 1.0) * np.log(2)
+    np.testing.assert_allclose(found, at_once(losses.rank_net, S, Y), rtol=1e-12)
 
 
 def test_the_weights_of_the_pairs_add_up():
@@ -97,12 +100,14 @@ def test_long_lists_compile_to_little_memory():
 
 def test_bradley_terry_by_hand():
     r = np.array([2.0]), np.array([0.5])
-    np.testing.assert_allclose(losses.bradley_terry(*r, np.zeros(1)), 0.2014132779827524)
-    np.testing.assert_allclose(losses.bradley_terry(*r), 0.2014132779827524)
-    np.testing.assert_allclose(losses.bradley_terry(*r[::-1], np.ones(1)), 0.2014132779827524)
-    np.testing.assert_allclose(losses.bradley_terry(r[0], r[0], np.ones(1)), np.log(2))
+    np.testing.assert_allclose(at_once(losses.bradley_terry, *r, np.zeros(1)), 0.2014132779827524)
+    np.testing.assert_allclose(at_once(losses.bradley_terry, *r), 0.2014132779827524)
+    np.testing.assert_allclose(
+        at_once(losses.bradley_terry, *r[::-1], np.ones(1)), 0.2014132779827524
+    )
+    np.testing.assert_allclose(at_once(losses.bradley_terry, r[0], r[0], np.ones(1)), np.log(2))
     undecided = jax.grad(lambda a: losses.bradley_terry(a, r[0], np.full(1, 0.5)))
-    np.testing.assert_allclose(undecided(r[0]), 0, atol=1e-16)
+    np.testing.assert_allclose(at_once(undecided, r[0]), 0, atol=1e-16)
 
 
 def test_lists_that_do_not_fit():

@@ -5,6 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+from at_once import at_once
 
 from jaxsim import losses
 from jaxsim.similarity import dot
@@ -24,14 +25,16 @@ def _double(float64):
 
 
 def test_no_directions_is_info_nce():
-    expected = losses.info_nce(Q, D, temperature=0.1)
-    found = losses.joint_info_nce(Q, D, directions=(), temperature=0.1)
+    expected = at_once(losses.info_nce, Q, D, temperature=0.1)
+    found = at_once(losses.joint_info_nce, Q, D, directions=(), temperature=0.1)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_positives_alone_or_all_documents_against_documents():
     def value(direction, documents):
-        return losses.joint_info_nce(Q, documents, directions=(direction,), temperature=0.1)
+        return at_once(
+            losses.joint_info_nce, Q, documents, directions=(direction,), temperature=0.1
+        )
 
     alone, everything = losses.positives_to_positives, losses.documents_to_documents
     np.testing.assert_allclose(value(alone, D[:, 0]), value(everything, D[:, 0]), rtol=1e-12)
@@ -62,18 +65,26 @@ def test_a_guide_that_prefers_every_other_document_leaves_the_positive_alone():
     guide_queries = np.ones((5, 2))
     guide_documents = np.ones((5, 4, 2))
     guide_documents[:, 0, 1] = -0.5  # each positive is the least
-    value, slope = jax.value_and_grad(losses.guided_info_nce)(
-        Q, D, guide=(guide_queries, guide_documents), directions=()
+    value, slope = at_once(
+        jax.value_and_grad(losses.guided_info_nce),
+        Q,
+        D,
+        guide=(guide_queries, guide_documents),
+        directions=(),
     )
     # The other positives tie with the level, which stays; the negatives go.
-    np.testing.assert_allclose(value, losses.info_nce(Q, D[:, 0], temperature=0.01), rtol=1e-12)
+    np.testing.assert_allclose(
+        value, at_once(losses.info_nce, Q, D[:, 0], temperature=0.01), rtol=1e-12
+    )
     assert np.isfinite(slope).all()
 
 
 def test_a_guide_that_prefers_the_positive_changes_nothing():
     guide = np.eye(5), np.stack([np.eye(5), *[-np.eye(5)] * 3], axis=1)
-    found = losses.guided_info_nce(Q, D, guide=guide, temperature=0.1)
-    np.testing.assert_allclose(found, losses.expanded_info_nce(Q, D, temperature=0.1), rtol=1e-12)
+    found = at_once(losses.guided_info_nce, Q, D, guide=guide, temperature=0.1)
+    np.testing.assert_allclose(
+        found, at_once(losses.expanded_info_nce, Q, D, temperature=0.1), rtol=1e-12
+    )
 
 
 def test_hardness_of_both_kinds_is_hardness_of_all():
@@ -90,7 +101,7 @@ def test_hardness_of_both_kinds_is_hardness_of_all():
         (losses.in_batch_hardness_info_nce, ~rows),
         (losses.hard_negative_hardness_info_nce, rows & (place > 0)),
     ):
-        found = loss(Q, D, hardness=2.0, temperature=0.5, similarity=dot)
+        found = at_once(loss, Q, D, hardness=2.0, temperature=0.5, similarity=dot)
         np.testing.assert_allclose(found, value(chosen), rtol=1e-12)
 
 
@@ -110,18 +121,18 @@ def test_hard_negatives_keep_ties_and_all_where_there_are_few():
 def test_all_hard_is_plain():
     documents = D[:, 0]
     np.testing.assert_allclose(
-        losses.hard_contrastive(Q, documents, k=9, temperature=0.1),
-        losses.info_nce(Q, documents, temperature=0.1),
+        at_once(losses.hard_contrastive, Q, documents, k=9, temperature=0.1),
+        at_once(losses.info_nce, Q, documents, temperature=0.1),
     )
     np.testing.assert_allclose(
-        losses.hard_simple_contrastive(Q, documents, fraction=1.0),
-        losses.simple_contrastive(Q, documents),
+        at_once(losses.hard_simple_contrastive, Q, documents, fraction=1.0),
+        at_once(losses.simple_contrastive, Q, documents),
     )
 
 
 def test_temperature_and_bias_of_the_sigmoid_may_be_learned():
     loss = jax.jit(lambda t, b: losses.siglip(Q, D[:, 0], temperature=t, bias=b))
-    slopes = jax.grad(loss, argnums=(0, 1))(0.3, -2.0)
+    slopes = at_once(jax.grad(loss, argnums=(0, 1)), 0.3, -2.0)
     for place, slope in enumerate(slopes):
         step = np.eye(2)[place] * 1e-6
         ends = [loss(*(np.array([0.3, -2.0]) + sign * step)) for sign in (1, -1)]
@@ -130,8 +141,10 @@ def test_temperature_and_bias_of_the_sigmoid_may_be_learned():
 
 def test_every_query_weighs_the_same_in_the_average_per_anchor():
     ids = np.array([0, 0, 0, 1, 2])
-    values, counts = losses.anchor_info_nce(Q, D[:, 0], document_ids=ids, reduce_fn=None)
-    their_values, pairs = losses.pair_info_nce(Q, D[:, 0], document_ids=ids, reduce_fn=None)
+    values, counts = at_once(losses.anchor_info_nce, Q, D[:, 0], document_ids=ids, reduce_fn=None)
+    their_values, pairs = at_once(
+        losses.pair_info_nce, Q, D[:, 0], document_ids=ids, reduce_fn=None
+    )
     np.testing.assert_allclose(values, their_values)
     assert counts.tolist() == [1] * 5
     assert pairs.tolist() == [3, 3, 3, 1, 1]
@@ -194,4 +207,4 @@ def test_bad_input_is_named(call, message):
     ],
 )
 def test_no_rows_give_zero(loss):
-    assert loss(np.zeros((0, 3)), np.zeros((0, 3))) == 0
+    assert at_once(loss, np.zeros((0, 3)), np.zeros((0, 3))) == 0
