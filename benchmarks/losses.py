@@ -3,6 +3,7 @@
     python -m benchmarks.losses                                   nine losses, and benchmarks/losses.json
     python -m benchmarks.losses --losses multi_similarity --batches 1024 2048 --dims 128
     python -m benchmarks.losses --memory 65536 384                peak memory of one large batch, blocked
+    python -m benchmarks.losses --blocks 8192 128                 one batch whole and in blocks of rows
     python -m benchmarks.losses --catalogue                       every loss, and losses_catalogue.json
     python -m benchmarks.losses --catalogue pairs lists           two groups of them, the rest is kept
 
@@ -174,6 +175,22 @@ def of_memory(names, batch, dim):
                "temporaries_mib": found.get("temporaries_mib"), "note": found.get("stopped", "")}  # fmt: skip
 
 
+def of_blocks(names, batch, dim):
+    """Our side with all rows at once, in the blocks that it takes by itself, and in smaller ones."""
+    side = Side("ours")
+    for name in names:
+        whole = None
+        for block in (batch, None, batch // 16):
+            found = side.ask(do="start", name=name, batch=batch, dim=dim, block=block)
+            milliseconds = min(side.ask(do="time")["ms"] for _ in range(ROUNDS))
+            whole = whole or milliseconds
+            row = {"work": f"{name}, block {block or 'by itself'}", "shape": f"{batch} x {dim}",
+                   "ours_ms": milliseconds, "ratio": round(milliseconds / whole, 3),
+                   "temporaries_mib": found.get("temporaries_mib")}  # fmt: skip
+            yield told(row)
+    side.close()
+
+
 def kept(out):
     """The rows of earlier runs."""
     return json.loads(out.read_text())["rows"] if out.exists() else []
@@ -191,6 +208,7 @@ def main():
     )
     parser.add_argument("--dims", nargs="+", type=int, default=[128, 768])
     parser.add_argument("--memory", nargs=2, type=int, help="batch and dim: peak memory instead")
+    parser.add_argument("--blocks", nargs=2, type=int, help="batch and dim: whole beside blocks")
     parser.add_argument(
         "--catalogue",
         nargs="*",
@@ -201,10 +219,11 @@ def main():
     parser.add_argument("--out", type=Path, help="where the rows go, as JSON")
     options = parser.parse_args()
     with_peer = not options.no_peer and importlib.util.find_spec("torch") is not None
-    if options.memory:
-        names = options.losses or ("multi_similarity", "info_nce")
-        print(shown(list(of_memory(names, *options.memory))))
-        return
+    names = options.losses or ("multi_similarity", "info_nce")
+    for sizes, measured in ((options.memory, of_memory), (options.blocks, of_blocks)):
+        if sizes:
+            print(shown(list(measured(names, *sizes))))
+            return
     if options.catalogue is None:
         out, without, earlier = options.out or HERE / "losses.json", (), []
         rows = in_detail(options.losses or NAMES, options.batches, options.dims, with_peer)
