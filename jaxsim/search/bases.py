@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.search.cur import global_mean
-from jaxsim.storage import load_arrays, save_arrays
+from jaxsim.search.files import load_tuple, save_tuple
 
 VERSION = 1  # of the file
 COLUMNS = 2**16  # items centred at once
@@ -65,8 +65,7 @@ def factor_basis(item_vectors):
 
 def save_basis(path, basis):
     """Writes a basis to one checksummed file, aside and then renamed."""
-    arrays = {name: np.asarray(array) for name, array in basis._asdict().items()}
-    save_arrays(path, arrays, kind="row basis", version=VERSION)
+    save_tuple(path, basis, kind="row basis", version=VERSION)
 
 
 def load_basis(path, *, mmap=False):
@@ -78,11 +77,10 @@ def load_basis(path, *, mmap=False):
 
     Returns: `RowBasis`.
     """
-    arrays, _ = load_arrays(path, kind="row basis", version=VERSION, mmap=mmap)
-    largest = float(arrays.pop("largest"))
-    if not mmap:
-        arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
-    return RowBasis(**arrays, largest=largest)
+    basis = load_tuple(
+        path, RowBasis, kind="row basis", version=VERSION, mmap=mmap, host=("largest",)
+    )
+    return basis._replace(largest=float(basis.largest))
 
 
 def _basis(vectors, offsets):

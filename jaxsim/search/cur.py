@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.search.files import load_tuple, save_tuple
 from jaxsim.similarity import dot
-from jaxsim.storage import load_arrays, save_arrays
 
 VERSION = 2  # of the file; another one is refused
 COLUMNS = 2**16  # items looked at at once
@@ -190,8 +190,7 @@ def query_vectors(index, exact_scores):
 
 def save_index(path, index):
     """Writes an index to one checksummed file, aside and then renamed."""
-    arrays = {name: np.asarray(array) for name, array in index._asdict().items()}
-    save_arrays(path, arrays, kind="cur index", version=VERSION)
+    save_tuple(path, index, kind="cur index", version=VERSION)
 
 
 def load_index(path, *, mmap=False):
@@ -203,11 +202,9 @@ def load_index(path, *, mmap=False):
 
     Returns: `CurIndex`.
     """
-    arrays, _ = load_arrays(path, kind="cur index", version=VERSION, mmap=mmap)
-    if mmap:
-        return CurIndex(**arrays)
-    inverse = arrays.pop("inverse")
-    return CurIndex(**{name: jnp.asarray(array) for name, array in arrays.items()}, inverse=inverse)
+    return load_tuple(
+        path, CurIndex, kind="cur index", version=VERSION, mmap=mmap, host=("inverse",)
+    )
 
 
 def _embedded(inverse, scores, offsets, dtype):
