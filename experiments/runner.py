@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 LOG = logging.getLogger("jaxsim.experiments")
+SECONDS = "seconds.json"  # of the parts finished so far, over all sittings
 
 
 def run(module, config, *, preset, seeds, workdir, command="", console=None):
@@ -78,7 +79,7 @@ def run(module, config, *, preset, seeds, workdir, command="", console=None):
     storage.write_json(folder / "identity.json", what)
 
     numbers = range(config.seed, config.seed + seeds)
-    rows, times, facts = [], {}, {}
+    rows, times, facts = [], _earlier(folder), {}
     with storage.bar(seeds * (len(arms) + 1), title(module), "parts") as progress:
         sweep = Sweep(module, config, arms, folder, times, progress)
         # Seeds that are trained together are prepared together; others hold one seed's data at a time.
@@ -200,6 +201,13 @@ class Sweep:
     def _spent(self, name, begun):
         jax.effects_barrier()
         self.times[name] = round(self.times.get(name, 0) + time.monotonic() - begun, 1)
+        storage.write_json(self.folder / SECONDS, self.times)
+
+
+def _earlier(folder):
+    """Seconds of the parts that earlier sittings finished: {part: seconds}."""
+    file = folder / SECONDS
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def slug(module):
