@@ -45,7 +45,7 @@ class Checkpoints:
         if step in self.manager.all_steps():
             return
         # A copy of our own: the next step is given the carry's memory to write into.
-        copy = _copied(tree)
+        copy = _copied(_once(tree))
         meta = {"position": _to_json(position), "figures": figures, "leaves": _leaves(tree)}
         self.manager.save(
             step,
@@ -154,6 +154,19 @@ def best_of(workdir, params, *, best):
     manager.close()
     leaves, structure = jax.tree.flatten(params)
     return step, structure.unflatten(_in_order(leaves, found)), figures
+
+
+def _once(tree):
+    """The first device's arrays where all devices hold the whole of each.
+
+    orbax would have every device write a part of each array, and compile the cutting for each shape.
+    """
+    leaves = jax.tree.leaves(tree)
+    if jax.process_count() > 1 or not all(
+        isinstance(a, jax.Array) and a.is_fully_replicated for a in leaves
+    ):
+        return tree
+    return jax.tree.map(lambda a: a.addressable_data(0), tree)
 
 
 @jax.jit
