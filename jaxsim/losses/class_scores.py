@@ -51,7 +51,8 @@ def over_classes(
     checks.integers("labels", anchors.keys)
     count = len(classes)
     if block is None:  # what it holds are scores of every center
-        block = block_of(len(anchors.keys), classes.size // max(classes.shape[-1], 1))
+        dim = classes.shape[-1]
+        block = block_of(len(anchors.keys), classes.size // max(dim, 1), dim)
     kept = jnp.ones(count, bool)
     sizes = _sizes(classes, size_of_class)
     references = Rows(classes, jnp.arange(count), None, kept, (sizes,))

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 from jaxsim.numerics import checks
 from jaxsim.numerics.devices import row_ids
 
-# Scores that a block may hold when `block` is None. On CPU what a core's cache holds: beyond 2^20 in all,
-# blocks of 2^19 take 0.5 to 0.9 times the time of the whole (benchmarks/), thinner ones too many steps.
-WHOLE, IN_CACHE, LEAST_ROWS = 2**20, 2**19, 128
-BLOCK_ENTRIES = (
-    2**22
-)  # on accelerators, and of anything else that is walked in blocks: 16 MiB of float32
+# Scores that a block may hold when `block` is None. On CPU what a core's cache holds, which pays for taking
+# every score twice, unless vectors are long: WHOLE grows with them. Each block adds to the gradient of all
+# references, so that blocks grow with vectors too (benchmarks/README.md has the times).
+WHOLE, WHOLE_PER_DIMENSION, IN_CACHE, LEAST_ROWS = 2**20, 2**13, 2**19, 128
+# On accelerators, and of anything else that is walked in blocks: 16 MiB of float32.
+BLOCK_ENTRIES = 2**22
 
 
 class Rows(NamedTuple):
@@ -51,7 +51,8 @@ def lift(
     """
     batch, size = anchors.where.shape[0], references.where.shape[0]
     if block is None:
-        block = block_of(batch, size)
+        leaves = jax.tree.leaves(references.embeddings)
+        block = block_of(batch, size, sum(a.shape[-1] for a in leaves if a.ndim > 1))
     checks.whole("block", block)
     by_id = anchors.ids is not None and references.ids is not None
 
@@ -88,13 +89,13 @@ def lift(
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:batch], lifted)
 
 
-def block_of(batch, size):
-    """Anchors per block of scores [batch, size] where nothing was asked for."""
+def block_of(batch, size, dim):
+    """Anchors per block of scores [batch, size] of vectors [dim] where nothing was asked for."""
     if jax.default_backend() != "cpu":
         return max(1, min(batch, BLOCK_ENTRIES // max(size, 1)))
-    if batch * size <= WHOLE:
+    if batch * size <= max(WHOLE, WHOLE_PER_DIMENSION * dim):
         return max(1, batch)
-    return min(batch, max(LEAST_ROWS, IN_CACHE // size))
+    return min(batch, max(LEAST_ROWS, dim // 2, IN_CACHE // size))
 
 
 def _counted(where, values, weights):
