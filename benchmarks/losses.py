@@ -1,6 +1,6 @@
 """Losses beside what a user would pick instead: time and memory of forward and backward, in one run.
 
-    python -m benchmarks.losses                                   nine losses, and benchmarks/losses.json
+    python -m benchmarks.losses                                   seven losses, and benchmarks/losses.json
     python -m benchmarks.losses --losses multi_similarity --batches 1024 2048 --dims 128
     python -m benchmarks.losses --memory 65536 384                peak memory of one large batch, blocked
     python -m benchmarks.losses --blocks 8192 128                 one batch whole and in blocks of rows
@@ -37,8 +37,8 @@ SECONDS_OF_CATALOGUE, ROUNDS = 10, 3
 # other work: asleep they do not, and lose little where it has none.
 PATIENT = {"OMP_WAIT_POLICY": "passive"}
 NAMES = (
-    "multi_similarity", "contrastive", "circle", "supervised_contrastive", "info_nce", "nt_xent",
-    "triplet", "lifted_structure", "nca",
+    "multi_similarity", "contrastive", "circle", "supervised_contrastive", "info_nce", "triplet",
+    "lifted_structure",
 )  # fmt: skip
 
 

@@ -66,7 +66,6 @@ def start_ours(name, batch=None, dim=None, block=None):
 
     entry = CATALOGUE[name]
     arrays = [jax.numpy.asarray(a) for a in entry.arrays(batch, dim)]
-    floor = floor_of(name, arrays)
     loss = functools.partial(entry.ours, block=block) if block else entry.ours
     before, begun = peak_mib(), time.perf_counter()
     compiled = jax.jit(jax.value_and_grad(loss, argnums=entry.moved)).lower(*arrays).compile()
@@ -80,10 +79,13 @@ def start_ours(name, batch=None, dim=None, block=None):
         "device": f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})",
         "versions": f"jax {jax.__version__}",
     }
+    floors = []  # found when first timed: its [rows, references] would hide how little ours holds
 
     def times():
         mine = {"ms": timed(lambda: jax.block_until_ready(compiled(*arrays)))}
-        return mine if floor is None else {**mine, "floor_ms": timed(floor)}
+        if not floors:
+            floors.append(floor_of(name, arrays))
+        return mine if floors[0] is None else {**mine, "floor_ms": timed(floors[0])}
 
     return found, times
 
