@@ -182,11 +182,14 @@ def of_blocks(names, batch, dim):
         whole = None
         for block in (batch, None, batch // 16):
             found = side.ask(do="start", name=name, batch=batch, dim=dim, block=block)
+            row = {"work": f"{name}, block {block or 'by itself'}", "shape": f"{batch} x {dim}"}
+            if "stopped" in found:
+                yield told(row | {"note": f"ours: {found['stopped']}"})
+                continue
             milliseconds = min(side.ask(do="time")["ms"] for _ in range(ROUNDS))
-            whole = whole or milliseconds
-            row = {"work": f"{name}, block {block or 'by itself'}", "shape": f"{batch} x {dim}",
-                   "ours_ms": milliseconds, "ratio": round(milliseconds / whole, 3),
-                   "temporaries_mib": found.get("temporaries_mib")}  # fmt: skip
+            whole = milliseconds if block == batch else whole
+            row |= {"ours_ms": milliseconds, "temporaries_mib": found["temporaries_mib"]}
+            row |= {"ratio": round(milliseconds / whole, 3)} if whole else {}
             yield told(row)
     side.close()
 

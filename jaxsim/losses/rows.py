@@ -15,7 +15,8 @@ from jaxsim.numerics.devices import row_ids
 
 # Scores that a block may hold when `block` is None. On CPU what a core's cache holds, which pays for taking
 # every score twice, unless vectors are long: WHOLE grows with them. Each block adds to the gradient of all
-# references, so that blocks grow with vectors too (benchmarks/README.md has the times).
+# references, so that blocks grow with vectors too, to half of what the references hold at most
+# (benchmarks/README.md has the times).
 WHOLE, WHOLE_PER_DIMENSION, IN_CACHE, LEAST_ROWS = 2**20, 2**13, 2**19, 128
 # On accelerators, and of anything else that is walked in blocks: 16 MiB of float32.
 BLOCK_ENTRIES = 2**22

@@ -9,6 +9,7 @@ import pytest
 from at_once import at_once
 
 from jaxsim import losses
+from jaxsim.losses.rows import block_of
 from jaxsim.similarity import dot
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -221,3 +222,28 @@ def test_bad_input_is_named(call, message):
 def test_a_misspelt_hyperparameter_is_named():
     with pytest.raises(TypeError, match=r"info_nce has no argument 'temprature'.*temperature"):
         losses.info_nce(X, X, temprature=0.1)
+
+
+@pytest.mark.parametrize("dim", [0, 8, 128, 768])
+@pytest.mark.parametrize("batch", [1, 7, 1024, 2048, 8192, 65_536])
+def test_blocks_left_to_themselves_hold_little(batch, dim):
+    rows = block_of(batch, batch, dim)
+    assert 1 <= rows <= batch
+    whole = rows == batch
+    # A small batch is taken whole, of longer vectors a larger one; else some rows of it.
+    assert whole == (batch * batch <= max(2**20, 2**13 * dim))
+    assert whole or rows <= max(128, dim // 2, 2**19 // batch)
+
+
+def test_left_to_itself_a_large_batch_is_the_whole_one():
+    x = np.random.default_rng(1).normal(size=(1100, 8))
+    labels = np.arange(1100) // 4
+    assert block_of(1100, 1100, 8) < 1100
+
+    def both(block):
+        return at_once(jax.value_and_grad(losses.multi_similarity), x, labels, block=block)
+
+    with jax.enable_x64(True):
+        (value, slope), (whole, wholes) = both(None), both(1100)
+    np.testing.assert_allclose(value, whole, rtol=1e-13)
+    np.testing.assert_allclose(slope, wholes, rtol=0, atol=1e-13 * np.abs(wholes).max())
