@@ -39,7 +39,7 @@ def docstrings(split, *, config="all"):
     if not folder.exists():
         from jaxsim.data.builders import build
 
-        with write_folder(folder) as aside:
+        with write_folder(folder, kind="corpus") as aside:
             build(aside, config)
     (prepared,) = folder.glob(f"*/{config}/*/dataset_info.json")
     return _strings(tfds.builder_from_directory(prepared.parent).as_data_source(split))

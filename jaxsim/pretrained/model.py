@@ -56,7 +56,7 @@ class Model:
         own = {path: a for path, a in params.items() if not path.startswith("heads_")}
         tensors = names.given(self.config["model_type"], own, self.kept.prefix)
         tensors |= {name: a for name, a in self.kept.rest.items() if name not in tensors}
-        with write_folder(folder) as aside:
+        with write_folder(folder, kind="model") as aside:
             for path, data in self.kept.files.items():
                 (aside / path).parent.mkdir(parents=True, exist_ok=True)
                 (aside / path).write_bytes(data)

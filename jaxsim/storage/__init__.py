@@ -9,20 +9,29 @@ from jaxsim.storage.atomic import (
     write_text,
 )
 from jaxsim.storage.checksums import checksum
+from jaxsim.storage.fields import Fields, parsed_json, read_json, read_object
 from jaxsim.storage.progress import bar
+from jaxsim.storage.targets import check_file, check_folder, owned
 from jaxsim.storage.tiles import fill
 from jaxsim.storage.trec import load_qrels, load_run, ranking_arrays, save_qrels, save_run
 from jaxsim.storage.vectors import load_vectors, save_vectors
 
 __all__ = [
+    "Fields",
     "bar",
+    "check_file",
+    "check_folder",
     "checksum",
     "fill",
     "load_arrays",
     "load_qrels",
     "load_run",
     "load_vectors",
+    "owned",
+    "parsed_json",
     "ranking_arrays",
+    "read_json",
+    "read_object",
     "save_arrays",
     "save_qrels",
     "save_run",

@@ -5,8 +5,10 @@ then the arrays, each at a multiple of 64 bytes, so that they can be memory-mapp
 """
 
 import contextlib
+import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxsim.storage.targets import check_folder, marked, owned
+
+LOG = logging.getLogger("jaxsim")
 MAGIC = "jaxsim arrays 1"
 ALIGNMENT = 64
 
@@ -35,25 +40,86 @@ def write_json(path, tree):
 
 
 @contextlib.contextmanager
-def write_folder(path):
+def write_folder(path, *, kind):
     """A folder to fill, which takes its name only when the block ends well.
 
-        with write_folder("cache/corpus") as folder:
+        with write_folder("cache/corpus", kind="corpus") as folder:
             (folder / "a.txt").write_text("...")
 
-    A block that fails or is killed leaves nothing at `path`. What stood there before is replaced.
+    A block that fails or is killed leaves what was at `path` as it was. What replaces a folder is renamed
+    in, after the old one was renamed aside; only then is the old one deleted. What a kill leaves beside
+    `path` (hidden folders that end in .part or .old) is swept by the next write, which says so.
+
+    Args:
+      path: the folder; `check_folder` says which are refused.
+      kind: what it is, such as "model": written to the mark that lets it be replaced later.
+
+    Yields: a folder beside it, with the permissions that the umask gives.
+    Raises: ValueError for a folder that is not ours to replace.
+    """
+    path = check_folder("path", path, kind=kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with owned(path, "file"):
+        recovered(path)
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        os.chmod(aside, 0o777 & ~_umask())
+        try:
+            yield aside
+            marked(aside, kind)
+            _sync(aside)
+            check_folder("path", path, kind=kind)
+            old = path.with_name(f".{path.name}.{os.getpid()}.old")
+            if path.exists():
+                os.replace(path, old)
+            os.replace(aside, path)
+            _sync_folder(path.parent)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            recovered(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def recovered(path):
+    """Sweeps what killed writes of a folder left beside it; brings back the old one where no new one came.
+
+    Only folders whose hidden names `write_folder` gave are touched; each is named in the log.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
-        yield aside
+    for old in sorted(path.parent.glob(f".{glob.escape(path.name)}.*.old")):
         if path.exists():
-            shutil.rmtree(path)
-        os.replace(aside, path)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+            LOG.info("%s: swept, the folder that %s replaced", old, path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            LOG.info("%s: brought back from %s, a write of it was killed", path, old)
+            os.replace(old, path)
+    for part in sorted(path.parent.glob(f".{glob.escape(path.name)}.*.part")):
+        LOG.info("%s: swept, left by a write of %s that was killed", part, path)
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _sync(folder):
+    """Every file and folder below is on the disk: a rename must not come before what it names."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            handle = os.open(Path(place) / name, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        _sync_folder(place)
+
+
+def _sync_folder(path):
+    with contextlib.suppress(OSError):  # some file systems sync no folders
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def save_arrays(path, arrays, *, kind, version, meta=None):
@@ -182,6 +248,7 @@ def write_aside(path):
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
+        _sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -73,13 +73,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
-    with storage.write_folder(tmp_path / "corpus") as aside:
+    with storage.write_folder(tmp_path / "corpus", kind="corpus") as aside:
         (aside / "a.txt").write_text("a")
         assert not (tmp_path / "corpus").exists()
     assert (tmp_path / "corpus/a.txt").read_text() == "a"
 
     def fails():
-        with storage.write_folder(tmp_path / "other") as aside:
+        with storage.write_folder(tmp_path / "other", kind="corpus") as aside:
             (aside / "a.txt").write_text("a")
             raise KeyboardInterrupt
 

@@ -1,0 +1,179 @@
+"""Targets on disk: checked before any work, owned by one process, and never emptied of what is not ours.
+
+A folder that we write holds a file `jaxsim.json`, which names its kind and its files. Only a folder whose
+every file is named there is ever replaced; anything else is refused with a sentence.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+MARK = "jaxsim.json"  # in every folder of ours
+FORMAT = "jaxsim folder 1"
+LOCK = ".lock"  # in a workdir, or ".NAME.lock" beside a file
+
+_held = set()  # paths that this process owns
+_guard = threading.Lock()
+
+
+def check_file(name, path):
+    """Refuses a target that no file can be written to.
+
+    Args:
+      name: of the argument, for the error.
+      path: where the file is to be.
+
+    Returns: the path, a `Path`.
+    Raises: ValueError for an empty name, a folder, or a parent that is a file.
+    """
+    path = _named(name, path)
+    if path.is_dir():
+        raise ValueError(f"{name} must be a file, got the folder {str(path)!r}")
+    _check_parents(name, path)
+    return path
+
+
+def check_folder(name, path, *, kind, outside=()):
+    """Refuses a target folder that must not be replaced.
+
+    Free is what does not exist, an empty folder, and a folder of the same kind that holds nothing but
+    the files that we wrote into it.
+
+    Args:
+      name: of the argument, for the error.
+      path: where the folder is to be.
+      kind: what it will be, such as "model"; a folder of ours of another kind is refused.
+      outside: {name: path} of what must not be inside it, such as the workdir.
+
+    Returns: the path, a `Path`.
+    Raises: ValueError for an empty name, a file, a link, the current folder or one of its parents, a
+    folder that holds anything else, or one of `outside`.
+    """
+    path = _named(name, path)
+    if path.is_symlink():
+        raise ValueError(f"{name} must not be a link, got {str(path)!r}: name the folder itself")
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{name} must be a folder, got the file {str(path)!r}")
+    full = path.resolve()
+    if full in (Path.cwd(), *Path.cwd().parents):
+        raise ValueError(
+            f"{name} must be a folder of its own, got {str(path)!r}, which holds the current folder"
+        )
+    for other, inner in dict(outside).items():
+        inner = Path(inner).resolve()
+        if full == inner or full in inner.parents:
+            raise ValueError(f"{name} must not hold {other}={str(inner)!r}, got {str(path)!r}")
+    _check_parents(name, path)
+    if path.is_dir() and (foreign := foreign_file(path, kind)):
+        raise ValueError(
+            f"{name}={str(path)!r} is not empty and not a {kind} that jaxsim wrote: it holds "
+            f"{foreign!r}; choose another folder, or move that away"
+        )
+    return path
+
+
+def foreign_file(folder, kind):
+    """The first file of a folder that we did not write into it as one of `kind`; None where all are ours."""
+    folder = Path(folder)
+    found = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not _plain_dir(p))
+    try:
+        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        ours = set(mark["files"]) if (mark["format"], mark["kind"]) == (FORMAT, kind) else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = set()
+    return next((name for name in found if name not in ours), None)
+
+
+def marked(folder, kind):
+    """Writes the mark of a folder: its kind and the files that it holds now."""
+    folder = Path(folder)
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not _plain_dir(p))
+    about = {"format": FORMAT, "kind": kind, "files": sorted({*files, MARK})}
+    (folder / MARK).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def owned(path, what="folder"):
+    """One process owns a target for the length of a block; the system frees it when the owner dies.
+
+        with owned("runs/mine"):
+            ...
+
+    Args:
+      path: a folder, which is made; or the path of a file to be, locked by a file beside it.
+      what: "folder" or "file".
+
+    Raises: ValueError naming the owner where another process, or this one, owns it already.
+    """
+    path = Path(path)
+    lock = path / LOCK if what == "folder" else path.with_name(f".{path.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    key = str(lock.resolve())
+    with _guard:
+        if key in _held:
+            raise ValueError(f"{path}: is in use by this process already")
+        handle = _locked(lock, path)
+        _held.add(key)
+    try:
+        yield
+    finally:
+        with _guard:
+            _held.discard(key)
+            if handle is not None:
+                # Removed while still locked: whoever waits for it sees that the file is gone.
+                lock.unlink(missing_ok=True)
+                os.close(handle)
+
+
+def _locked(lock, path):
+    """An open file descriptor that holds the lock; None where the system has no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return None
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+            os.close(handle)
+            raise ValueError(
+                f"{path}: is in use by {owner}; wait until it ends, or choose another"
+            ) from None
+        except OSError:  # a file system without locks
+            os.close(handle)
+            return None
+        if lock.exists() and os.path.samestat(os.fstat(handle), os.stat(lock)):
+            break
+        os.close(handle)  # its last owner removed it in between
+    command = " ".join(Path(word).name if n == 0 else word for n, word in enumerate(sys.argv))
+    os.ftruncate(handle, 0)
+    os.pwrite(
+        handle, f"process {os.getpid()} on {socket.gethostname()} ({command:.120})".encode(), 0
+    )
+    return handle
+
+
+def _named(name, path):
+    if not str(path).strip():
+        raise ValueError(f"{name} must name a path, got {str(path)!r}")
+    return Path(path)
+
+
+def _check_parents(name, path):
+    for parent in path.absolute().parents:
+        if parent.is_dir():
+            break
+        if parent.exists() or parent.is_symlink():
+            raise ValueError(
+                f"{name}={str(path)!r} lies below {str(parent)!r}, which is not a folder"
+            )
+
+
+def _plain_dir(path):
+    return path.is_dir() and not path.is_symlink()
