@@ -8,6 +8,7 @@ import math
 import numbers
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -80,6 +81,84 @@ def integers(name, array):
     """An array of integers."""
     if not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"{name} must be integers, got {array.dtype}")
+
+
+def column(name, array, rows, why="one per row"):
+    """A column of ids, int [rows]: as a JAX array.
+
+    Raises: ValueError for another shape, for what is not integers, and for integers that JAX would cut to
+    32 bits.
+    """
+    array = numbers_of(name, array)
+    shaped(name, array, (rows,), why)
+    integers(name, array)
+    return array
+
+
+def labels(name, array, rows, why="one per row"):
+    """A column of labels, [rows] or [rows, c] numbers or booleans: as a JAX array.
+
+    Raises: ValueError for another shape, for what is not numbers, and for different labels that JAX would
+    make equal (integers beyond 32 bits, float64 beyond float32).
+    """
+    array = numbers_of(name, array)
+    if array.ndim not in (1, 2) or array.shape[0] != rows:
+        shaped(name, array, (rows,), why)
+    return array
+
+
+def mask(name, where, shape, why="one per row"):
+    """A mask, bool of a shape; None keeps everything: as a JAX array."""
+    if where is None:
+        return jnp.ones(shape, bool)
+    where = jnp.asarray(where)
+    shaped(name, where, shape, why)
+    booleans(name, where)
+    return where
+
+
+def numbers_of(name, array):
+    """An array of numbers or booleans, as a JAX array of the same values.
+
+    Raises: ValueError for strings, objects and ragged lists, and for values that differ before JAX narrows
+    them to 32 bits and not after (with jax_enable_x64 nothing is narrowed).
+    """
+    if isinstance(array, jax.Array):
+        return array
+    try:
+        array = np.asarray(array)
+    except ValueError as error:  # ragged lists
+        raise ValueError(f"{name} must be one array, got rows of different lengths") from error
+    if array.dtype.kind in "USOMm":
+        raise ValueError(
+            f"{name} must be numbers, got {array.dtype}: number them with "
+            "np.unique(..., return_inverse=True)[1]"
+        )
+    narrow = jax.dtypes.canonicalize_dtype(array.dtype)
+    if array.size and narrow.itemsize < array.dtype.itemsize:
+        if array.dtype.kind in "iu":
+            limits = np.iinfo(narrow)
+            out = (array < limits.min) | (array > limits.max)
+            if out.any():
+                raise ValueError(
+                    f"{name} must fit 32 bits, got {array[out].flat[0]}: number them with "
+                    "np.unique(..., return_inverse=True)[1], or enable jax_enable_x64"
+                )
+        elif array.ndim and len(np.unique(array)) != len(np.unique(array.astype(narrow))):
+            raise ValueError(
+                f"{name} has float64 values that are equal in float32: number them with "
+                "np.unique(..., return_inverse=True)[1], or enable jax_enable_x64"
+            )
+    return jnp.asarray(array)
+
+
+def function(name, value, what):
+    """A function, such as a similarity: a name of one is not enough.
+
+    function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    """
+    if not callable(value):
+        raise ValueError(f"{name} must be a function {what}, got {value!r:.60}")
 
 
 def booleans(name, array):
