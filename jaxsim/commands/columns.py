@@ -1,7 +1,12 @@
 """Which columns of a table hold what: found by the names that people give them, or told."""
 
+import itertools
 from typing import NamedTuple
 
+from jaxsim.data.records import Records
+
+IDS = ("id", "_id", "doc_id", "docid", "name")
+QUERY_IDS = ("query_id", "query-id", "qid", "id", "_id")
 QUERIES = ("query", "anchor", "question", "sentence1", "text1", "premise")
 DOCUMENTS = ("document", "positive", "answer", "passage", "sentence2", "text2", "hypothesis")
 NEGATIVES = ("negative", "negatives")
@@ -57,6 +62,77 @@ def column_of(rows, path, name):
     Raises: ValueError naming the columns that are there.
     """
     return _strings(rows, path, _found(rows[0], path, "column", name, ()))
+
+
+def ids_of(rows, path, name=None, usual=IDS, *, option="--id", words=False):
+    """The ids of a table's rows: strings, each once.
+
+    Args:
+      rows: dicts.
+      path: of the file, for errors.
+      name: of the column; None takes the first of `usual` that is there, and the rows' numbers from 0 where
+        none is; "" takes the rows' numbers.
+      usual: names that a column of ids has.
+      option: what names another column, for errors.
+      words: refuse white space inside an id, as the files of TREC have it.
+
+    Returns: a list of strings; whole numbers become their digits.
+    Raises: ValueError naming the file, the column and the row of an id that is missing, null, empty, not a
+    string or a whole number, or that an earlier row has.
+    """
+    columns = names_of(rows)
+    if name is None:
+        name = next((one for one in usual if one in columns), "")
+        if not name:
+            return [str(place) for place in range(len(rows))]
+        remedy = f'; name another column with {option}, or number the rows with {option} ""'
+    elif not name:
+        return [str(place) for place in range(len(rows))]
+    elif name not in columns:
+        raise ValueError(f"{path}: has no column {name!r}, it has {', '.join(columns)}")
+    else:
+        remedy = ""
+    ids = [_id(row, name, words) for row in rows]
+    if None in ids:
+        place = ids.index(None)
+        wanted = "an id (a string without white space, or a whole number)"
+        wanted = wanted if words else "an id (a string or a whole number)"
+        raise ValueError(
+            f"{path}: {row_at(rows, place)} must have {wanted} in {name!r}, "
+            f"{_came(rows[place], name)}{remedy}"
+        )
+    if len(set(ids)) < len(ids):
+        first = {}
+        for place, text in enumerate(ids):
+            if first.setdefault(text, place) != place:
+                raise ValueError(
+                    f"{path}: {row_at(rows, place)} has the id {text!r} in {name!r}, and so has "
+                    f"{row_at(rows, first[text])}: ids must differ{remedy}"
+                )
+    return ids
+
+
+def names_of(rows):
+    """The columns of a table, {name: None} in the order in which they first occur; rows may differ in them."""
+    return dict.fromkeys(itertools.chain.from_iterable(rows))
+
+
+def row_at(rows, place):
+    """A row for errors: "row 3", or "row 3 (line 5)" where its line in the file is known and another."""
+    return rows.at(place) if isinstance(rows, Records) else f"row {place + 1}"
+
+
+def _id(row, name, words):
+    """The id of a row, None where it has none."""
+    value = row.get(name)
+    if isinstance(value, str):
+        return value if value.strip() and not (words and value.split() != [value]) else None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _came(row, name):
+    """What a row has in a column, for errors."""
+    return f"got {row[name]!r:.60}" if name in row else "which it lacks"
 
 
 def _found(row, path, what, told, usual, needed=True):

@@ -8,6 +8,19 @@ from pathlib import Path
 KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
+class Records(list):
+    """The rows of a table, dicts; `lines` has the line of the file at which each begins, or is None."""
+
+    def __init__(self, rows=(), lines=None):
+        super().__init__(rows)
+        self.lines = lines
+
+    def at(self, place):
+        """A row for errors, counted from 1: "row 3", with its line where that is another number."""
+        line = place + 1 if self.lines is None else self.lines[place]
+        return f"row {place + 1}" + f" (line {line})" * (line != place + 1)
+
+
 def read_records(path):
     """The rows of a table.
 
@@ -37,7 +50,7 @@ def read_records(path):
 
 
 def _lines(path, file):
-    rows = []
+    rows, lines = [], []
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
@@ -48,12 +61,13 @@ def _lines(path, file):
         if not isinstance(row, dict):
             raise ValueError(f"{path}: line {number} must be an object, got {line.strip():.60}")
         rows.append(row)
-    return rows
+        lines.append(number)
+    return Records(rows, lines)
 
 
 def _cells(path, file, kind):
     csv.field_size_limit(2**30)
-    rows = []
+    rows, lines, following = [], [], 2
     reader = csv.DictReader(file, delimiter="\t" if kind == ".tsv" else ",")
     for row in reader:
         if None in row or None in row.values():
@@ -61,7 +75,9 @@ def _cells(path, file, kind):
                 f"{path}: line {reader.line_num} must have {len(reader.fieldnames)} cells, as the first"
             )
         rows.append(row)
-    return rows
+        lines.append(following)
+        following = reader.line_num + 1
+    return Records(rows, lines)
 
 
 def _parquet(path):
