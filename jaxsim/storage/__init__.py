@@ -11,7 +11,7 @@ from jaxsim.storage.atomic import (
 from jaxsim.storage.checksums import checksum
 from jaxsim.storage.fields import Fields, parsed_json, read_json, read_object
 from jaxsim.storage.progress import bar
-from jaxsim.storage.targets import check_file, check_folder, owned
+from jaxsim.storage.targets import check_file, check_folder, check_place, owned
 from jaxsim.storage.tiles import fill
 from jaxsim.storage.trec import load_qrels, load_run, ranking_arrays, save_qrels, save_run
 from jaxsim.storage.vectors import load_vectors, save_vectors
@@ -21,6 +21,7 @@ __all__ = [
     "bar",
     "check_file",
     "check_folder",
+    "check_place",
     "checksum",
     "fill",
     "load_arrays",

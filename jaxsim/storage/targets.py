@@ -76,6 +76,37 @@ def check_folder(name, path, *, kind, outside=()):
     return path
 
 
+def check_place(name, path, *, mark, kind, writing=True):
+    """Refuses a folder to work in that is not ours: one that is not empty and lacks our mark.
+
+    Such a folder grows and is never replaced: the workdir of a run, an index.
+
+    Args:
+      name: of the argument, for the error.
+      path: the folder; it may be a link to one.
+      mark: the name of the file that every such folder of ours holds, such as "run.json".
+      kind: what it is, such as "the workdir of a run".
+      writing: whether it must be writable.
+
+    Returns: the path, a `Path`.
+    Raises: ValueError for an empty name, a file, a folder that holds anything else, or that cannot be
+    written to.
+    """
+    path = _named(name, path)
+    if not path.is_dir() and (path.exists() or path.is_symlink()):
+        raise ValueError(f"{name} must be a folder, got the file {str(path)!r}")
+    if path.is_dir() and not (path / mark).is_file():
+        found = sorted(inner.name for inner in path.iterdir() if inner.name != LOCK)
+        if found:
+            raise ValueError(
+                f"{name}={str(path)!r} is not empty and not {kind} (it lacks {mark}): it holds "
+                f"{found[0]!r}; choose another folder"
+            )
+    if writing:
+        _check_parents(name, path / mark)
+    return path
+
+
 def foreign_file(folder, kind):
     """The first file of a folder that we did not write into it as one of `kind`; None where all are ours."""
     folder = Path(folder)
@@ -168,6 +199,10 @@ def _named(name, path):
 def _check_parents(name, path):
     for parent in path.absolute().parents:
         if parent.is_dir():
+            if not os.access(parent, os.W_OK | os.X_OK):
+                raise ValueError(
+                    f"{name}={str(path)!r} cannot be written: {str(parent)!r} is read-only for this user"
+                )
             break
         if parent.exists() or parent.is_symlink():
             raise ValueError(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,45 @@ def test_files_links_and_what_holds_another_target_are_refused(tmp_path):
         )
     with pytest.raises(ValueError, match=r"run must be a file, got the folder"):
         storage.check_file("run", tmp_path)
+
+
+def test_a_folder_to_work_in_is_new_empty_or_ours(tmp_path):
+    def check(path):
+        return storage.check_place("workdir", path, mark="run.json", kind="the workdir of a run")
+
+    ours, mine, empty = (tmp_path / name for name in ("ours", "mine", "empty"))
+    for folder in (ours, mine, empty):
+        folder.mkdir()
+    (ours / "run.json").write_text("{}")
+    (ours / "notes.txt").write_text("x")
+    (empty / ".lock").write_text("")  # a killed process left it
+    (mine / "notes.txt").write_text("x")
+    (tmp_path / "link").symlink_to(ours)
+    for path in (ours, empty, tmp_path / "link", tmp_path / "new" / "run"):
+        assert check(path) == path
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match=r"not empty and not the workdir .*run.json.*'notes.txt'"):
+        check(mine)
+    with pytest.raises(ValueError, match="workdir must be a folder, got the file"):
+        check(mine / "notes.txt")
+    with pytest.raises(ValueError, match="workdir must name a path"):
+        check("")
+
+
+def test_a_parent_that_cannot_be_written_is_found_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "run.json").write_text("{}")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path / "ours")
+    storage.check_file("out", tmp_path / "file")
+    settings = {"mark": "run.json", "kind": "a run"}
+    storage.check_place("workdir", tmp_path / "ours", **settings, writing=False)
+    for check in (
+        lambda: storage.check_file("out", tmp_path / "ours" / "new" / "file"),
+        lambda: storage.check_folder("out", tmp_path / "ours" / "model", kind="model"),
+        lambda: storage.check_place("out", tmp_path / "ours", **settings),
+    ):
+        with pytest.raises(ValueError, match=r"^out='.*' cannot be written: '.*ours' is read-only"):
+            check()
 
 
 def test_what_a_kill_between_both_renames_left_is_brought_back(tmp_path):
