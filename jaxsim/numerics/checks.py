@@ -4,7 +4,6 @@ Each raises ValueError with one sentence: which argument, what was wanted, what 
 are traced pass: their numbers are not known yet.
 """
 
-import math
 import numbers
 
 import jax
@@ -14,14 +13,12 @@ import numpy as np
 
 def positive(name, value):
     """A number above zero."""
-    if _known(value) and not np.all(np.asarray(value) > 0):
-        raise ValueError(f"{name} must be > 0, got {value}")
+    _holds(name, value, lambda number: number > 0, "> 0")
 
 
 def not_negative(name, value):
     """A number of zero or more."""
-    if _known(value) and not np.all(np.asarray(value) >= 0):
-        raise ValueError(f"{name} must be >= 0, got {value}")
+    _holds(name, value, lambda number: number >= 0, ">= 0")
 
 
 def whole(name, value, minimum=1):
@@ -32,8 +29,7 @@ def whole(name, value, minimum=1):
 
 def probability(name, value):
     """A number from 0 to 1."""
-    if _known(value) and not np.all((np.asarray(value) >= 0) & (np.asarray(value) <= 1)):
-        raise ValueError(f"{name} must be between 0 and 1, got {value}")
+    _holds(name, value, lambda number: (number >= 0) & (number <= 1), "between 0 and 1")
 
 
 def one_of(name, value, choices):
@@ -125,10 +121,7 @@ def numbers_of(name, array):
     """
     if isinstance(array, jax.Array):
         return array
-    try:
-        array = np.asarray(array)
-    except ValueError as error:  # ragged lists
-        raise ValueError(f"{name} must be one array, got rows of different lengths") from error
+    array = _one_array(name, array)
     if array.dtype.kind in "USOMm":
         raise ValueError(
             f"{name} must be numbers, got {array.dtype}: number them with "
@@ -150,6 +143,71 @@ def numbers_of(name, array):
                 "np.unique(..., return_inverse=True)[1], or enable jax_enable_x64"
             )
     return jnp.asarray(array)
+
+
+def reals(name, array):
+    """Scores or vectors, as a JAX array: measured numbers, of which narrowing may take the last digits.
+
+    Unlike `numbers_of`, for labels and ids, it does not ask whether values stay different; integers beyond
+    32 bits become floats.
+
+    Raises: ValueError for strings, objects, complex numbers and ragged lists.
+    """
+    if isinstance(array, jax.Array):
+        return array
+    array = _one_array(name, array)
+    if array.dtype.kind in "USOMmc":
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
+    narrow = jax.dtypes.canonicalize_dtype(array.dtype)
+    if array.dtype.kind in "iu" and array.size and narrow.itemsize < array.dtype.itemsize:
+        limits = np.iinfo(narrow)
+        if array.min() < limits.min or array.max() > limits.max:
+            array = array.astype(np.float32)
+    return jnp.asarray(array)
+
+
+def vectors(name, tree, *, streamed=False):
+    """Vectors [rows, dim], or a pytree whose leaves share their leading axis: leaves as JAX arrays.
+
+    Nested lists of numbers, and lists of rows, are one array, not a pytree of its numbers.
+
+    Args:
+      name: of the argument.
+      tree: the vectors.
+      streamed: leave the leaves as they are, which may be those of a file.
+
+    Raises: ValueError for what is not numbers, a single row without its leading axis, leaves of different
+    lengths.
+    """
+    tree = _stacked(name, tree)
+    if not streamed:
+        tree = jax.tree.map(lambda leaf: reals(name, leaf), tree)
+    if len(np.shape(tree) if hasattr(tree, "shape") else (0, 0)) < 2:
+        raise ValueError(
+            f"{name} must be [rows, dim], got shape {np.shape(tree)}: a single row is {name}[None]"
+        )
+    rows_of(name, tree)
+    return tree
+
+
+def finite_rows(name, tree):
+    """Rows [rows, ...] without NaN and infinity; a pytree's leaves and traced values pass.
+
+    finite_rows("queries", queries)
+    """
+    if (
+        not hasattr(tree, "dtype")
+        or not _known(tree)
+        or not jnp.issubdtype(tree.dtype, jnp.inexact)
+    ):
+        return
+    if isinstance(tree, jax.Array) and not tree.is_fully_addressable:
+        return
+    numpy = jnp if isinstance(tree, jax.Array) else np
+    good = np.asarray(numpy.isfinite(tree).all(axis=tuple(range(1, tree.ndim))))
+    if not good.all():
+        more = "" if (bad := (~good).sum()) == 1 else f", nor are {bad - 1} others"
+        raise ValueError(f"{name} must be finite: row {int(np.argmin(good))} is not{more}")
 
 
 def function(name, value, what):
@@ -180,8 +238,37 @@ def bound(axis_name):
 
 def finite(name, value):
     """A finite number that is known."""
-    if _known(value) and not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}")
+    _holds(name, value, np.isfinite, "finite")
+
+
+def _holds(name, value, rule, what):
+    """A number, or an array of them, for which a rule holds; NaN breaks every one."""
+    if not _known(value):
+        return
+    number = np.asarray(value)
+    if number.dtype.kind in "USOMmc" or not np.all(rule(number)):
+        got = value if number.dtype.kind in "biufV" else repr(value)
+        raise ValueError(f"{name} must be {what}, got {got}")
+
+
+def _one_array(name, array):
+    try:
+        return np.asarray(array)
+    except ValueError as error:  # ragged lists
+        raise ValueError(f"{name} must be one array, got rows of different lengths") from error
+
+
+def _stacked(name, tree):
+    """Lists of numbers, of lists of them, or of rows, as one array."""
+    first = tree
+    while isinstance(first, (list, tuple)) and len(first):
+        first = first[0]
+    number = np.ndim(first) == 0 and not isinstance(first, dict | None)
+    known = isinstance(first, np.ndarray | jax.Array) and _known(first)
+    rows = isinstance(tree, list) and known and first.ndim == 1
+    if isinstance(tree, (list, tuple)) and (number or rows):
+        return _one_array(name, jax.tree.map(np.asarray, tree) if rows else tree)
+    return tree
 
 
 def _known(value):

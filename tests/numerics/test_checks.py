@@ -24,6 +24,10 @@ from jaxsim.numerics import checks
         (lambda: checks.shaped("x", np.zeros(3), (None, 4)), r"^x must be \[any, 4\], got shape"),
         (lambda: checks.rows_of("x", [np.zeros(2), np.zeros(3)]), r"share their leading axis"),
         (lambda: checks.finite("x", float("nan")), "^x must be finite, got nan$"),
+        (lambda: checks.positive("t", np.nan), "^t must be > 0, got nan$"),
+        (lambda: checks.positive("t", "0.1"), "^t must be > 0, got '0.1'$"),
+        (lambda: checks.not_negative("r", None), "^r must be >= 0, got None$"),
+        (lambda: checks.probability("p", [0.5, np.nan]), "^p must be between 0 and 1, got"),
     ],
 )
 def test_messages(check, message):

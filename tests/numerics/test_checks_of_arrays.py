@@ -52,3 +52,53 @@ def test_ragged_lists_wrong_lengths_and_floats_for_ids_are_refused():
         checks.column("ids", [1.0, 2.0], 2)
     with pytest.raises(ValueError, match=r"similarity must be a function of jaxsim, got 'cosine'"):
         checks.function("similarity", "cosine", "of jaxsim")
+
+
+def test_scores_may_lose_digits_and_are_never_cut():
+    close = np.array([1e9, 1e9 + 1])
+    np.testing.assert_array_equal(checks.reals("scores", close), np.float32(close))
+    np.testing.assert_array_equal(checks.reals("scores", WIDE), np.float32(WIDE))
+    np.testing.assert_array_equal(checks.reals("scores", np.arange(3, dtype=np.uint8)), range(3))
+    for bad in (["a"], np.array([None]), np.array([1j])):
+        with pytest.raises(ValueError, match="scores must be real numbers, got"):
+            checks.reals("scores", bad)
+
+
+def test_nested_lists_and_lists_of_rows_are_one_array():
+    x = np.float32([[1, 2], [3, 4], [5, 6]])
+    for tree in (x, x.tolist(), list(x), tuple(map(tuple, x.tolist()))):
+        np.testing.assert_array_equal(checks.vectors("queries", tree), x)
+    pair = checks.vectors("queries", (x, np.zeros(3)))
+    assert [leaf.shape for leaf in pair] == [(3, 2), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ([[1.0], [1.0, 2.0]], "queries must be one array, got rows of different lengths"),
+        ([[1.0, "a"]], "queries must be real numbers, got <U"),
+        ("cosine", "queries must be real numbers, got <U"),
+        (np.ones(3), r"queries must be \[rows, dim\], got shape \(3,\): a single row is queries\[None\]"),
+        (None, r"queries must be arrays that share their leading axis, got shapes \[\]"),
+        ((np.ones((2, 2)), np.ones(3)), "queries must be arrays that share their leading axis"),
+    ],
+)  # fmt: skip
+def test_what_is_not_vectors_is_refused(tree, message):
+    with pytest.raises(ValueError, match=message):
+        checks.vectors("queries", tree)
+
+
+@pytest.mark.parametrize("as_array", [np.asarray, jax.numpy.asarray])
+def test_rows_that_are_not_finite_are_numbered(as_array):
+    x = np.ones((5, 2), np.float32)
+    checks.finite_rows("queries", as_array(x))
+    checks.finite_rows("queries", as_array(np.ones(3, np.int32)))
+    x[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^queries must be finite: row 3 is not$"):
+        checks.finite_rows("queries", as_array(x))
+    x[1:3, 0] = np.inf
+    with pytest.raises(
+        ValueError, match=r"^queries must be finite: row 1 is not, nor are 2 others$"
+    ):
+        checks.finite_rows("queries", as_array(x))
+    jax.jit(lambda x: checks.finite_rows("queries", x))(x)  # traced: not known yet
