@@ -1,7 +1,11 @@
 """python -m jaxsim COMMAND ...        (python -m jaxsim COMMAND --help explains one)"""
 
+import contextlib
+import errno
 import importlib
 import logging
+import os
+import re
 import sys
 
 COMMANDS = {
@@ -11,11 +15,91 @@ COMMANDS = {
     "search": "finds the nearest texts of a corpus, reranks them under a budget",
     "evaluate": "scores a run against judgements",
 }
+# Packages that an extra of ours brings.
+EXTRAS = {
+    **dict.fromkeys(("flax", "tokenizers", "safetensors", "huggingface_hub"), "pretrained"),
+    **dict.fromkeys(("optax", "orbax", "etils"), "train"),
+    "grain": "data",
+    "pyarrow": "parquet",
+}
+# What the system calls it -> what it means and what to do.
+REASONS = {
+    errno.ENOSPC: "the disk is full: free some space and start the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space and start the same command again",
+    errno.EFBIG: "the file would be larger than the system allows",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.EACCES: "permission denied: choose another place, or ask its owner",
+    errno.EPERM: "not permitted: choose another place, or ask its owner",
+    errno.EISDIR: "is a folder, wanted a file",
+    errno.ENOTDIR: "lies below a file, wanted a folder there",
+    errno.ENOENT: "there is no such file",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EMFILE: "too many open files: raise the limit (ulimit -n)",
+    errno.EIO: "the disk cannot be read or written",
+}
+OUT_OF_MEMORY = "give a smaller --batch-size, --chunk, --batch-tokens or --max-length"
 
 
 def main(arguments=None):
-    """The command line; returns the exit code."""
+    """The command line; returns the exit code: 0, 2 after an error, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk or a closed pipe shows here, not after the last line
+        return code
+    except BrokenPipeError:  # the reader of the pipe has seen enough, as in `| head`
+        _silence()
+        return 128 + 13
+    except KeyboardInterrupt:
+        return fail("interrupted: the same command resumes where it stopped", code=130)
+    except ModuleNotFoundError as error:
+        if error.name is None:  # a sentence of ours
+            return fail(error)
+        package = error.name.split(".")[0]
+        if package not in EXTRAS:
+            raise
+        needed = f'pip install "jaxsim[{EXTRAS[package]}]"'
+        return fail(f"the package {package} is missing: {needed}")
+    except OSError as error:
+        return fail(reason(error))
+    except EOFError as error:
+        return fail(f"a file ends too early: {error}")
+    except RecursionError:
+        return fail("a file is nested too deeply")
+    except MemoryError as error:
+        return fail(f"the memory is full ({error or 'no more is free'}): {OUT_OF_MEMORY}")
+    except (ValueError, FloatingPointError) as error:
+        return fail(error)
+    except RuntimeError as error:  # of a device, by jaxlib; of anything else it is a bug
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return fail(f"the device's memory is full: {OUT_OF_MEMORY}")
+
+
+def reason(error):
+    """An OSError as a sentence that names the file."""
+    if error.errno is None:  # a sentence of ours
+        return str(error)
+    what = REASONS.get(error.errno, (error.strerror or str(error)).lower())
+    if not isinstance(error.filename, (str, bytes)):
+        return what
+    return f"{os.fsdecode(error.filename)}: {what}"
+
+
+def fail(message, code=2):
+    """Says in one line why nothing was done."""
+    line = re.sub(r"\s*\n\s*", " ", str(message).strip())
+    try:
+        print(end="", flush=True)
+    except (OSError, ValueError):
+        _silence()
+    with contextlib.suppress(OSError):
+        print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+def _run(arguments):
     if not arguments or arguments[0] in ("-h", "--help"):
         width = max(map(len, COMMANDS))
         lines = (f"  {name:{width}}  {about}" for name, about in COMMANDS.items())
@@ -26,20 +110,18 @@ def main(arguments=None):
         return fail(f"no command {name!r}: there are {', '.join(COMMANDS)}")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("jaxsim").setLevel(logging.INFO)
-    try:
-        importlib.import_module(f"jaxsim.commands.{name}").main(rest)
-    except KeyboardInterrupt:
-        return fail("interrupted: the same command goes on where this stood", code=130)
-    except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
-        return fail(str(error))
+    importlib.import_module(f"jaxsim.commands.{name}").main(rest)
     return 0
 
 
-def fail(message, code=2):
-    """Says in one line why nothing was done."""
-    print(f"error: {message}", file=sys.stderr)
-    return code
+def _silence():
+    """Output that cannot be written is dropped, so that Python does not complain of it when it ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a letter is not an error
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())
