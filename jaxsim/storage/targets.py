@@ -28,11 +28,13 @@ def check_file(name, path):
       path: where the file is to be.
 
     Returns: the path, a `Path`.
-    Raises: ValueError for an empty name, a folder, or a parent that is a file.
+    Raises: ValueError for an empty name, a folder, a device, a parent that is a file or cannot be written.
     """
     path = _named(name, path)
     if path.is_dir():
         raise ValueError(f"{name} must be a file, got the folder {str(path)!r}")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{name} must be a file, got the device {str(path)!r}")
     _check_parents(name, path)
     return path
 

@@ -63,6 +63,8 @@ def test_files_links_and_what_holds_another_target_are_refused(tmp_path):
         )
     with pytest.raises(ValueError, match=r"run must be a file, got the folder"):
         storage.check_file("run", tmp_path)
+    with pytest.raises(ValueError, match=r"run must be a file, got the device"):
+        storage.check_file("run", os.devnull)
 
 
 def test_a_folder_to_work_in_is_new_empty_or_ours(tmp_path):
