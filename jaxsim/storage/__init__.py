@@ -11,6 +11,7 @@ from jaxsim.storage.atomic import (
 from jaxsim.storage.checksums import checksum
 from jaxsim.storage.fields import Fields, parsed_json, read_json, read_object
 from jaxsim.storage.progress import bar
+from jaxsim.storage.settings import changed_settings, plain_settings
 from jaxsim.storage.targets import check_file, check_folder, check_place, owned
 from jaxsim.storage.tiles import fill
 from jaxsim.storage.trec import load_qrels, load_run, ranking_arrays, save_qrels, save_run
@@ -19,6 +20,7 @@ from jaxsim.storage.vectors import load_vectors, save_vectors
 __all__ = [
     "Fields",
     "bar",
+    "changed_settings",
     "check_file",
     "check_folder",
     "check_place",
@@ -30,6 +32,7 @@ __all__ = [
     "load_vectors",
     "owned",
     "parsed_json",
+    "plain_settings",
     "ranking_arrays",
     "read_json",
     "read_object",

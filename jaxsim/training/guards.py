@@ -1,5 +1,6 @@
 """What stops a run before it does harm: signals, another run's folder or data, processes that differ."""
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -11,6 +12,7 @@ import numpy as np
 from etils import epath
 from jax.experimental import multihost_utils
 
+from jaxsim import storage
 from jaxsim.training.files import write_text
 
 LOG = logging.getLogger("jaxsim.training")
@@ -90,12 +92,24 @@ def check_agreement(settings):
             )
 
 
+def plain_fingerprint(fingerprint):
+    """A fingerprint as run.json keeps it: a string, or a flat dict of settings."""
+    if isinstance(fingerprint, str):
+        return fingerprint
+    if isinstance(fingerprint, dict) or dataclasses.is_dataclass(fingerprint):
+        return storage.plain_settings("fingerprint", fingerprint)
+    raise ValueError(
+        "fingerprint must be a string, or a dict of the settings that the run depends on, got "
+        f"{fingerprint!r:.60}"
+    )
+
+
 def check_workdir(workdir, about):
     """Refuses a workdir that belongs to another run; marks an empty one as this run's.
 
     Args:
       workdir: a folder.
-      about: {"fingerprint", "key", "data"}: strings.
+      about: {"fingerprint": a string or a flat dict of settings, "key": a string, "data": a string}.
 
     Raises: ValueError saying what differs.
     """
@@ -106,18 +120,26 @@ def check_workdir(workdir, about):
         if jax.process_index() == 0:
             write_text(path, json.dumps(about, indent=1) + "\n")
         return
-    known = json.loads(path.read_text())
+    known = storage.Fields(path, storage.parsed_json(path, path.read_bytes()))
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices("jaxsim: everyone has read run.json")
-    where = f"workdir={str(workdir)!r} belongs to another run"
-    if known["fingerprint"] != about["fingerprint"]:
+    where, remedy = (
+        f"workdir={str(workdir)!r} belongs to another run",
+        "remove it or choose another",
+    )
+    before, now = known.raw("fingerprint"), about["fingerprint"]
+    if not isinstance(before, (str, dict)):
+        raise known.wrong("fingerprint", "a string or an object")
+    if isinstance(before, dict) and isinstance(now, dict):
+        if changed := storage.changed_settings(before, now):
+            raise ValueError(f"{where}, with other settings: {changed}: {remedy}")
+    elif before != now:
         raise ValueError(
-            f"{where}, with fingerprint {known['fingerprint']!r}, this one has "
-            f"{about['fingerprint']!r}: remove it or choose another"
+            f"{where}, with fingerprint {before!r:.200}, this one has {now!r:.200}: {remedy}"
         )
-    if known.get("key", about["key"]) != about["key"]:
-        raise ValueError(f"{where}, with another key: remove it or choose another")
-    if known.get("data", about["data"]) != about["data"]:
+    if known.text("key", about["key"]) != about["key"]:
+        raise ValueError(f"{where}, with another key: {remedy}")
+    if known.text("data", about["data"]) != about["data"]:
         raise ValueError(
             f"workdir={str(workdir)!r} was trained on other data: the first batch has changed since; "
             "bring the data back, remove the workdir or choose another"

@@ -79,7 +79,8 @@ def fit(
         validated and returned. None keeps none.
       workdir: a folder, or a place on an object store such as gs://, for checkpoints, metrics.jsonl
         and loss.png; None keeps nothing.
-      fingerprint: a string for all that the run depends on; the workdir of another one is refused.
+      fingerprint: all that the run depends on: a dict of settings, such as {"rate": 2e-5, "dim": 64}, or
+        a string. The workdir of another one is refused, naming the settings that differ.
       save_every: steps between checkpoints.
       keep: how many of the last checkpoints stay.
       validate: function of the parameters to {name: float}, called with every checkpoint.
@@ -114,7 +115,7 @@ def fit(
     with contextlib.ExitStack() as stack:
         store, start = None, 0
         settings = {
-            "fingerprint": fingerprint, "key": guards.key_name(key), "steps": steps,
+            "fingerprint": guards.plain_fingerprint(fingerprint), "key": guards.key_name(key), "steps": steps,
             "save_every": save_every, "log_every": log_every, "average": average,
             "spread": getattr(spread, "func", spread).__name__,
         }  # fmt: skip

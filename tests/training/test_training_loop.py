@@ -107,7 +107,7 @@ def run_killed(workdir, kind, at):
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        timeout=120,
+        timeout=900,
         check=False,
     )
 
@@ -206,6 +206,21 @@ def test_another_runs_workdir_is_refused(tmp_path):
         ValueError, match="belongs to another run, with fingerprint 'one', this one has 'two'"
     ):
         fit(steps=3, workdir=tmp_path, fingerprint="two")
+
+
+def test_a_changed_setting_is_named(tmp_path):
+    settings = {"rate": 0.01, "data": {"rows": 100}, "seed": 0}
+    fit(steps=3, workdir=tmp_path, fingerprint=settings)
+    fit(steps=3, workdir=tmp_path, fingerprint=dict(reversed(settings.items())))
+    match = (
+        "belongs to another run, with other settings: data.rows 100, now 80; seed 0, now 1: remove"
+    )
+    with pytest.raises(ValueError, match=match):
+        fit(steps=3, workdir=tmp_path, fingerprint={"rate": 0.01, "data": {"rows": 80}, "seed": 1})
+    with pytest.raises(ValueError, match=r"with fingerprint \{.*'rate': 0.01.*this one has 'one'"):
+        fit(steps=3, workdir=tmp_path, fingerprint="one")
+    with pytest.raises(ValueError, match="fingerprint must be a string, or a dict of the settings"):
+        fit(steps=3, workdir=tmp_path, fingerprint=7)
 
 
 def test_changed_data_another_key_and_another_optimiser_are_refused(tmp_path):
