@@ -30,7 +30,7 @@ class Recipe:
     rule: str = "adamw"  # or "sgd", "lion"
     learning_rate: float = 2e-5  # the peak
     schedule: str = "linear"  # to 0 after the warm-up; or "cosine", "constant"
-    warmup: float = 0.1  # the part of the steps that rises from 0
+    warmup: float = 0.1  # the part of the steps that rises to the peak; 0 starts at it
     weight_decay: float = 0.01  # of kernels and tables; biases and norms have none
     momentum: float = 0.9  # of sgd
     clip: float | None = 1.0  # the largest norm of the gradient
@@ -48,12 +48,17 @@ class Recipe:
         """
         checks.one_of("schedule", self.schedule, SCHEDULES)
         checks.one_of("rule", self.rule, RULES)
+        check_rate("learning_rate", self.learning_rate)
         if self.schedule == "linear":
             rate = linear_warmup_decay(self.learning_rate, steps=steps, warmup=self.warmup)
         elif self.schedule == "cosine":
             rate = cosine_warmup_decay(self.learning_rate, steps=steps, warmup=self.warmup)
         else:
             rate = self.learning_rate
+        if isinstance(self.freeze, str):
+            raise ValueError(
+                f"freeze must be a tuple of names, such as ({self.freeze!r},), got a string"
+            )
         if self.rule == "adamw":
             optimizer = adamw(rate, weight_decay=self.weight_decay, clip=self.clip)
         elif self.rule == "lion":
@@ -76,43 +81,48 @@ class Recipe:
 
 
 def linear_warmup_decay(peak, *, steps, warmup=0.1):
-    """A learning rate that rises linearly from 0 to `peak`, then falls linearly to 0.
+    """A learning rate that rises linearly to `peak`, then falls linearly to 0.
+
+        rate(t) = peak (t + 1) / rising              t < rising = round(steps warmup)
+        rate(t) = peak (steps - t) / (steps - rising)       after
+
+    Every step has a rate above 0: the first of a warm-up has peak / rising, the first without a warm-up
+    the peak, and 0 is reached after the last.
 
     Args:
-      peak: the highest rate.
+      peak: the highest rate, > 0.
       steps: of the run.
-      warmup: the part of them that rises.
+      warmup: the part of them that rises, from 0 to 1.
 
-    Returns: an optax schedule.
+    Returns: an optax schedule; from `steps` on, it is 0.
     """
     rising = _rising(steps, warmup)
-    return optax.join_schedules(
-        [
-            optax.linear_schedule(0.0, peak, rising),
-            optax.linear_schedule(peak, 0.0, max(steps - rising, 1)),
-        ],
-        [rising],
-    )
+    falling = optax.linear_schedule(peak, 0.0, max(steps - rising, 1))
+    return optax.join_schedules([_warm_up(peak, rising), falling], [rising])
 
 
 def cosine_warmup_decay(peak, *, steps, warmup=0.1):
-    """A learning rate that rises linearly from 0 to `peak`, then falls to 0 as a cosine.
+    """A learning rate that rises linearly to `peak`, then falls to 0 as a cosine.
+
+    Every step has a rate above 0, as in `linear_warmup_decay`.
 
     Args:
-      peak: the highest rate.
+      peak: the highest rate, > 0.
       steps: of the run.
-      warmup: the part of them that rises.
+      warmup: the part of them that rises, from 0 to 1.
 
-    Returns: an optax schedule.
+    Returns: an optax schedule; from `steps` on, it is 0.
     """
     rising = _rising(steps, warmup)
-    return optax.join_schedules(
-        [
-            optax.linear_schedule(0.0, peak, rising),
-            optax.cosine_decay_schedule(peak, max(steps - rising, 1)),
-        ],
-        [rising],
-    )
+    falling = optax.cosine_decay_schedule(peak, max(steps - rising, 1))
+    return optax.join_schedules([_warm_up(peak, rising), falling], [rising])
+
+
+def check_rate(name, rate):
+    """Refuses a learning rate that is not a schedule and not a finite number above 0."""
+    if not callable(rate):
+        checks.positive(name, rate)
+        checks.finite(name, rate)
 
 
 def adamw(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
@@ -127,6 +137,7 @@ def adamw(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
     Returns: an optax transformation.
     Source: Loshchilov and Hutter 2019 (1711.05101).
     """
+    _check(learning_rate, weight_decay)
     rule = optax.adamw(learning_rate, weight_decay=weight_decay, mask=decays or matrices)
     return _clipping(clip, rule)
 
@@ -140,6 +151,7 @@ def lion(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
     Returns: an optax transformation.
     Source: Chen et al. 2023 (2302.06675).
     """
+    _check(learning_rate, weight_decay)
     rule = optax.lion(learning_rate, weight_decay=weight_decay, mask=decays or matrices)
     return _clipping(clip, rule)
 
@@ -153,6 +165,8 @@ def sgd(learning_rate, *, momentum=0.9, weight_decay=0.0, clip=None, decays=None
 
     Returns: an optax transformation.
     """
+    _check(learning_rate, weight_decay)
+    checks.probability("momentum", momentum)
     parts = [optax.sgd(learning_rate, momentum=momentum or None)]
     if weight_decay:
         parts.insert(0, optax.add_decayed_weights(weight_decay, mask=decays or matrices))
@@ -193,6 +207,7 @@ def layerwise(optimizer, decay, *, layers):
     Source: Howard and Ruder 2018 (1801.06146), discriminative fine-tuning.
     """
     checks.probability("layer_decay", decay)
+    checks.function("layers", layers, "of a parameter's name, such as layers_of(params)")
 
     def update(updates, state, params=None, **more):
         updates, state = inner.update(updates, state, params, **more)
@@ -238,6 +253,8 @@ def frozen(optimizer, where):
     Returns: an optax transformation.
     """
 
+    checks.function("where", where, "of a parameter's name to a boolean")
+
     def stays(params):
         return jax.tree.map_with_path(lambda path, _: bool(where(_name(path))), params)
 
@@ -252,6 +269,12 @@ def matrices(params):
     return jax.tree.map(lambda a: jnp.ndim(a) > 1, params)
 
 
+def _check(learning_rate, weight_decay):
+    check_rate("learning_rate", learning_rate)
+    checks.not_negative("weight_decay", weight_decay)
+    checks.finite("weight_decay", weight_decay)
+
+
 def _clipping(clip, *parts):
     return optax.chain(*parts) if clip is None else optax.chain(clipped(clip), *parts)
 
@@ -263,4 +286,10 @@ def _name(path):
 def _rising(steps, warmup):
     checks.whole("steps", steps)
     checks.probability("warmup", warmup)
-    return max(1, round(steps * warmup))
+    return round(steps * warmup)
+
+
+def _warm_up(peak, rising):
+    """peak / rising in the first step, the peak in the last: a first step at rate 0 would be lost."""
+    check_rate("peak", peak)
+    return lambda step: peak * (step + 1) / max(rising, 1)

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics import checks
+from jaxsim.training.optimisers import check_rate
+
 
 class RowOptimizer(NamedTuple):
     """A row-sparse optimiser: what `training.fit` takes in place of an optax transformation."""
@@ -62,6 +65,9 @@ def adagrad_rows(learning_rate, lookup, *, initial=1e-6, epsilon=1e-7):
     Source: Duchi et al. 2011.
     """
 
+    checks.not_negative("initial", initial)
+    checks.not_negative("epsilon", epsilon)
+
     def change(rate, count, gradient, squares):
         squares = squares + gradient**2
         return -rate * gradient * jax.lax.rsqrt(squares + epsilon), (squares,)
@@ -80,6 +86,10 @@ def adam_rows(learning_rate, lookup, *, b1=0.9, b2=0.999, epsilon=1e-8):
     Returns: `RowOptimizer`.
     Source: Kingma and Ba 2015 (1412.6980), for sparse rows as TensorFlow's LazyAdam.
     """
+
+    checks.probability("b1", b1)
+    checks.probability("b2", b2)
+    checks.not_negative("epsilon", epsilon)
 
     def change(rate, count, gradient, first, second):
         first = b1 * first + (1 - b1) * gradient
@@ -120,6 +130,8 @@ def accumulated(ids, gradients, size):
 
 def _optimizer(learning_rate, lookup, change, statistics, initial):
     """`change(rate, count, gradient, *statistics) -> (update, statistics)` on the rows that were used."""
+    check_rate("learning_rate", learning_rate)
+    checks.function("lookup", lookup, "(batch, key) -> ids, a tree like the parameters")
 
     def init(params):
         tables = jax.tree.map(lambda table: jnp.full_like(table, initial), params)

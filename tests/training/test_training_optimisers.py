@@ -30,14 +30,27 @@ def moved(optimizer, steps=1, params=PARAMS):
     return params
 
 
+SCHEDULES = training.linear_warmup_decay, training.cosine_warmup_decay
+
+
 def test_schedules_rise_and_fall():
-    linear = training.linear_warmup_decay(2.0, steps=100, warmup=0.1)
-    cosine = training.cosine_warmup_decay(2.0, steps=100, warmup=0.1)
+    linear, cosine = (schedule(2.0, steps=100, warmup=0.1) for schedule in SCHEDULES)
     for schedule in (linear, cosine):
-        np.testing.assert_allclose([schedule(0), schedule(10), schedule(100)], [0, 2, 0], atol=1e-6)
-    np.testing.assert_allclose(linear(55), 1.0, atol=1e-6)
-    np.testing.assert_allclose(cosine(55), 1.0, atol=1e-6)
-    assert linear(5) == pytest.approx(1.0)
+        found = [schedule(0), schedule(4), schedule(9), schedule(10), schedule(55), schedule(100)]
+        np.testing.assert_allclose(found, [0.2, 1, 2, 2, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(linear(99), 2 / 90, rtol=1e-5)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("steps", [1, 2, 7, 100])
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5, 1.0])
+def test_no_step_has_the_rate_0(schedule, steps, warmup):
+    rates = np.array([schedule(0.5, steps=steps, warmup=warmup)(t) for t in range(steps)])
+    rising = round(steps * warmup)
+    assert (rates > 0).all()
+    assert rates.max() == 0.5
+    assert rates[0] == pytest.approx(0.5 / max(rising, 1))
+    assert (np.diff(rates[rising:]) < 0).all()
 
 
 def test_adamw_decays_matrices_alone_and_clips():
@@ -124,6 +137,22 @@ def test_a_recipe_is_its_parts():
         ),
         ({"freeze": ("encoder",)}, "freeze has 'encoder', which no parameter's name contains"),
         ({"warmup": 2.0}, "warmup must be between 0 and 1, got 2.0"),
+        ({"warmup": float("nan")}, "warmup must be between 0 and 1, got nan"),
+        ({"learning_rate": -1.0}, "learning_rate must be > 0, got -1.0"),
+        (
+            {"learning_rate": float("nan"), "schedule": "cosine"},
+            "learning_rate must be > 0, got nan",
+        ),
+        ({"learning_rate": 0, "schedule": "constant"}, "learning_rate must be > 0, got 0"),
+        ({"learning_rate": float("inf"), "schedule": "constant"}, "learning_rate must be finite"),
+        (
+            {"learning_rate": "2e-5", "schedule": "constant"},
+            "learning_rate must be > 0, got '2e-5'",
+        ),
+        ({"weight_decay": -0.1}, "weight_decay must be >= 0, got -0.1"),
+        ({"rule": "sgd", "momentum": 1.5}, "momentum must be between 0 and 1, got 1.5"),
+        ({"layer_decay": 2}, "layer_decay must be between 0 and 1, got 2"),
+        ({"freeze": "head"}, r"freeze must be a tuple of names, such as \('head',\), got a string"),
     ],
 )
 def test_settings_that_are_unknown_are_named(change, message):
