@@ -9,6 +9,7 @@ from jaxsim.data.images import Images, cifar10_subset, digits, glyphs, omniglot
 from jaxsim.data.judged import Collection, GradedPairs, retrieval, sts_benchmark
 from jaxsim.data.mixtures import distinct_batches, negative_batches, task_batches
 from jaxsim.data.pipelines import batches
+from jaxsim.data.planned import Planned
 from jaxsim.data.records import read_records
 from jaxsim.data.samplers import array_batches, class_batches
 from jaxsim.data.sessions import (
@@ -44,6 +45,7 @@ __all__ = [
     "Collection",
     "GradedPairs",
     "Images",
+    "Planned",
     "array_batches",
     "augment",
     "batches",

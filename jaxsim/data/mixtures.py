@@ -7,6 +7,7 @@ at any batch.
 import jax
 import numpy as np
 
+from jaxsim.data.planned import Planned
 from jaxsim.data.samplers import as_dataset, most_batches, rows_of_columns
 from jaxsim.numerics import checks
 
@@ -71,13 +72,11 @@ def task_batches(sources, weights, *, seed, steps):
       seed: of the draws.
       steps: how many batches.
 
-    Returns: a grain MapDataset. A batch is the source's, and "task" int32 [rows], the task's place in
+    Returns: `Planned`. A batch is the source's, and "task" int32 [rows], the task's place in
     `sources`. Tasks with other columns or shapes are compiled apart.
     Raises: ValueError for weights of other tasks, or not > 0.
     Source: task-homogeneous batches as in CoDiEmb (2508.11442), section 3.
     """
-    import grain
-
     checks.whole("steps", steps)
     if set(sources) != set(weights):
         raise ValueError(f"weights must be for {sorted(sources)}, got {sorted(weights)}")
@@ -96,7 +95,7 @@ def task_batches(sources, weights, *, seed, steps):
         found = datasets[task][int(turns[number])]
         return {**found, "task": np.full(len(found["where"]), task, np.int32)}
 
-    return grain.MapDataset.range(steps).map(batch)
+    return Planned(steps, batch)
 
 
 def negative_batches(
@@ -166,7 +165,7 @@ def negative_batches(
         places[~kept] = -1
         return {**batch, "documents": columns, "document_ids": places}
 
-    return plan.map_with_index(with_documents)
+    return Planned(len(plan), lambda number: with_documents(number, plan[number]))
 
 
 def _dealt_rows(kinds, counts, length, batch_size, random):

@@ -5,6 +5,7 @@ import bisect
 import jax
 import numpy as np
 
+from jaxsim.data.planned import Planned
 from jaxsim.data.tokens import padded
 from jaxsim.numerics import checks
 from jaxsim.numerics.buckets import bucket_of
@@ -27,15 +28,13 @@ def batches(examples, *, batch_size, buckets, seed, steps=None, epochs=1, shard=
       epochs: how often the examples are seen where `steps` is None.
       shard: (index, count): this process takes that part of each batch; None asks jax.
 
-    Returns: a grain MapDataset: `len`, `[i]`, and iterators with `get_state` and `set_state`. A batch
+    Returns: `Planned`: `len`, `[i]`, and iterators with `get_state` and `set_state`. A batch
     is {column: {"tokens", "where"}, "where" bool [rows], "ids" int32 [rows]}: tokens [rows, length],
     or [rows, items, length] for a list; ids are places in `examples`, -1 for padding.
 
     Raises: ValueError for no examples, a column missing from an example or from `buckets`, a text
     longer than its last bucket, a batch size below 1 or not a multiple of the processes.
     """
-    import grain
-
     checks.whole("batch_size", batch_size)
     index, count = shard or (jax.process_index(), jax.process_count())
     if batch_size % count:
@@ -49,8 +48,7 @@ def batches(examples, *, batch_size, buckets, seed, steps=None, epochs=1, shard=
     )
     steps = plan.per_epoch * epochs if steps is None else steps
     checks.whole("steps", steps)
-    order = grain.MapDataset.range(steps)
-    return order.map(plan.batch)
+    return Planned(steps, plan.batch)
 
 
 class Plan:
@@ -70,13 +68,18 @@ class Plan:
                 )
         self.groups = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
         self.per_epoch = sum(-(-len(group) // batch_size) for group in self.groups)
-        self.epoch, self.places = None, None
+        self.known = (
+            None,
+            None,
+        )  # the epoch planned last, and its plan: one tuple, as threads read it
 
     def batch(self, number):
         """Batch `number`, counted over the epochs."""
         epoch, number = divmod(int(number), self.per_epoch)
-        planned = self.places if self.epoch == epoch else self._planned(epoch)
-        self.epoch, self.places = epoch, planned
+        known, planned = self.known
+        if known != epoch:
+            planned = self._planned(epoch)
+            self.known = epoch, planned
         own = self.batch_size // self.count
         places = planned[number][self.index * own :][:own]
         rows = [self.examples[place] for place in planned[number]]

@@ -1,12 +1,13 @@
 """Batches of arrays: shuffled, or of some classes with some examples each, planned from a seed.
 
 The order of an epoch is planned at once, so that its length is known, every process sees the same
-plan, and a run resumes at any batch: both give a grain MapDataset, as jaxsim.data.batches does.
+plan, and a run resumes at any batch: both give a `Planned` dataset, as jaxsim.data.batches does.
 """
 
 import jax
 import numpy as np
 
+from jaxsim.data.planned import Planned
 from jaxsim.numerics import checks
 
 
@@ -21,7 +22,7 @@ def array_batches(columns, *, batch_size, seed, steps=None, epochs=1, shard=None
       epochs: how often the examples are seen where `steps` is None.
       shard: (index, count): this process takes that part of each batch; None asks jax.
 
-    Returns: a grain MapDataset: `len`, `[i]`, and iterators with `get_state` and `set_state`. A batch
+    Returns: `Planned`: `len`, `[i]`, and iterators with `get_state` and `set_state`. A batch
     is {the columns, "where" bool [rows], "ids" int32 [rows]}; ids are places in the columns, -1 for
     padding, whose columns are 0.
     Raises: ValueError for no examples, columns of different lengths, a batch size below 1 or not a
@@ -115,16 +116,14 @@ class Plan:
 
 
 def as_dataset(columns, planned, length, steps, epochs, batch_size, shard):
-    """The grain MapDataset of batches that `planned(epoch)`, int [length, batch_size], has by ids."""
-    import grain
-
+    """The dataset of batches that `planned(epoch)`, int [length, batch_size], has by ids."""
     index, count = shard or (jax.process_index(), jax.process_count())
     if batch_size % count:
         raise ValueError(f"a batch must be a multiple of the {count} processes, got {batch_size}")
     steps = length * epochs if steps is None else steps
     checks.whole("steps", steps)
     columns = {name: np.asarray(column) for name, column in columns.items()}
-    return grain.MapDataset.range(steps).map(Plan(columns, planned, length, index, count).batch)
+    return Planned(steps, Plan(columns, planned, length, index, count).batch)
 
 
 def rows_of_columns(columns):

@@ -1,0 +1,77 @@
+"""A dataset that is a function of the number of a batch: nothing else has to be stored to resume it."""
+
+import collections
+import concurrent.futures
+
+AHEAD = 2  # batches that are made while the devices work
+
+
+class Planned:
+    """A dataset whose i-th batch is `batch(i)`: `len`, `[i]`, and iterators that resume.
+
+        batches = Planned(1000, lambda i: {"x": x[order[i]], ...})
+
+    Args:
+      length: how many batches.
+      batch: int -> batch; a pure function, called by a thread, a few batches ahead of the one asked for.
+    """
+
+    def __init__(self, length, batch):
+        self.length, self.batch = length, batch
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, number):
+        if isinstance(number, slice):
+            numbers = range(self.length)[number]
+            return Planned(len(numbers), lambda place: self.batch(numbers[place]))
+        place = number + self.length if number < 0 else number
+        if not 0 <= place < self.length:
+            raise IndexError(f"batch {number} of {self.length}")
+        return self.batch(place)
+
+    def map(self, function):
+        """The same dataset with a function applied to each batch."""
+        return Planned(self.length, lambda number: function(self.batch(number)))
+
+    def __iter__(self):
+        return Position(self)
+
+
+class Position:
+    """An iterator over a `Planned` dataset: `get_state` gives a JSON tree, `set_state` goes there."""
+
+    def __init__(self, dataset):
+        self.dataset, self.number = dataset, 0
+        self.thread, self.coming = None, collections.deque()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.number >= len(self.dataset):
+            self._close()
+            raise StopIteration
+        if self.thread is None:
+            self.thread = concurrent.futures.ThreadPoolExecutor(1, "jaxsim batches")
+        last = min(self.number + AHEAD + 1, len(self.dataset))
+        for number in range(self.number + len(self.coming), last):
+            self.coming.append(self.thread.submit(self.dataset.batch, number))
+        self.number += 1
+        return self.coming.popleft().result()
+
+    def get_state(self):
+        """Where it is: how many batches were given."""
+        return {"next_index": self.number}
+
+    def set_state(self, state):
+        """Continues behind as many batches as the state says."""
+        self._close()
+        self.number = state["next_index"]
+
+    def _close(self):
+        self.coming.clear()
+        if self.thread is not None:
+            self.thread.shutdown(wait=False, cancel_futures=True)
+            self.thread = None
