@@ -8,9 +8,11 @@ from jaxsim import encoders
 from jaxsim.pretrained import families, modules, names, tokenizer, weights
 from jaxsim.pretrained.hub import fetched
 from jaxsim.pretrained.model import CrossEncoderModel, Kept, TextModel, flat, nested
+from jaxsim.storage.fields import read_json
 
 SMALL = (".json", ".txt", ".model", ".jinja", ".md")  # what is kept beside the weights
 CLASSIFIER = "ForSequenceClassification"
+LANGUAGE_MODEL = "ForCausalLM"
 
 
 def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, causal=None):
@@ -33,24 +35,28 @@ def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, ca
     """
     folder = fetched(path_or_name, download)
     layout = modules.layout(folder)
-    inner = folder / layout.transformer
-    config = modules.read_json(inner / "config.json")
+    settings = modules.settings(folder)
+    inner = folder / ("" if layout is None else layout.transformer)
+    config = read_json(inner / "config.json")
     transformer = families.transformer(config, causal=causal, dtype=dtype)
     if config["model_type"] in families.DECODERS and transformer.causal != config.get(
         "is_causal", True
     ):
         config = config | {"is_causal": transformer.causal}
     architecture = (config.get("architectures") or [""])[0]
-    classifier = architecture.endswith(CLASSIFIER) and "Pooling" not in layout.kinds
+    classifier = architecture.endswith(CLASSIFIER) and (layout is None or layout.pooling is None)
+    layout = modules.Layout(pooling=_pooling(config, architecture)) if layout is None else layout
     if classifier:
         module = _classifier(config, transformer)
+    elif layout.pooling is None:
+        raise ValueError(f"{folder / 'modules.json'}: lacks a Pooling behind the Transformer")
     else:
         module = encoders.TextEncoder(transformer, layout.pooling, heads=layout.heads)
     shapes = _shapes(module, classifier)
     own = {path: shape for path, shape in shapes.items() if not path.startswith("heads_")}
     found, prefix, rest = names.taken(config["model_type"], weights.read(inner), own)
-    for place, (path, tensors) in layout.dense.items():
-        found |= _dense(place, folder / path, tensors, shapes)
+    for place, path in layout.dense.items():
+        found |= _dense(place, folder / path, weights.read(folder / path), shapes)
     common = {
         "params": {"params": nested({path: jnp.asarray(found[path]) for path in shapes})},
         "config": config,
@@ -61,20 +67,26 @@ def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, ca
             layout.transformer,
             prefix,
             rest,
-            {place: path for place, (path, _) in layout.dense.items()},
+            layout.dense,
         ),
     }
     if classifier:
         return CrossEncoderModel(**common, score=_compiled(module))
-    prompts, default = modules.prompts(folder)
     return TextModel(
         **common,
         encode=_compiled(module),
         encode_layers=_compiled(module, all_layers=True),
-        prompts=prompts,
-        default_prompt=prompts.get(default, ""),
+        prompts=settings.prompts,
+        default_prompt=settings.default_prompt,
         pool_prompt=layout.pool_prompt,
+        similarity=settings.similarity,
     )
+
+
+def _pooling(config, architecture):
+    """How a folder without modules.json is pooled: the last token of a causal language model, else the mean."""
+    causal = architecture.endswith(LANGUAGE_MODEL) and config.get("is_causal", True)
+    return encoders.last if causal else encoders.mean
 
 
 def _compiled(module, **settings):
@@ -129,9 +141,9 @@ def _dense(place, path, tensors, shapes):
 
 
 def _tokenizer(folder, inner, config, transformer, max_length):
-    settings = modules.read_json(inner / "sentence_bert_config.json", {})
-    stated = settings.get("max_seq_length") or modules.read_json(
-        inner / "tokenizer_config.json", {}
+    settings = read_json(inner / "sentence_bert_config.json", missing={})
+    stated = settings.get("max_seq_length") or read_json(
+        inner / "tokenizer_config.json", missing={}
     ).get("model_max_length")
     most = min(int(stated or transformer.max_length), transformer.max_length)
     if max_length is not None:
@@ -140,7 +152,8 @@ def _tokenizer(folder, inner, config, transformer, max_length):
                 f"max_length must be from 1 to {transformer.max_length}, got {max_length}"
             )
         most = max_length
-    return tokenizer.read(inner, max_length=most, lower=settings.get("do_lower_case", False))
+    lower = settings.get("do_lower_case", False)
+    return tokenizer.read(inner, max_length=most, lower=lower)
 
 
 def _small_files(folder, inner, layout):

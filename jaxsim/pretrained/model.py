@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsim.pretrained import names, tokenizer, weights
+from jaxsim import similarity
+from jaxsim.pretrained import names, pairs, tokenizer, weights
 from jaxsim.storage.atomic import write_folder
 
 
@@ -87,6 +88,7 @@ class TextModel(Model):
     prompts: dict = dataclasses.field(default_factory=dict)  # {name: text}
     default_prompt: str = ""  # the text that goes before where none is given
     pool_prompt: bool = True  # whether its tokens are pooled
+    similarity: Callable = similarity.cosine  # of vectors, that the model was trained for
 
     def tokens(self, texts, *, prompt=None, prompt_name=None):
         """Token ids without padding: a list of int32 [length].
@@ -156,6 +158,34 @@ class CrossEncoderModel(Model):
         """
         sides = self.tokenizer.pairs(queries, candidates)
         return tuple(tokenizer.padded(side, length) for side in sides)
+
+    def scorer(self, queries, candidates, *, params=None, batch=256):
+        """A scorer of (query, candidate) pairs by number: each pair is cut as `tokenize_pairs` cuts it.
+
+            score_pairs = model.scorer(queries, documents)
+            search.rerank(first_stage, score_pairs, k=10, budget=50)
+
+        Texts are tokenised when a pair first asks for them, once. Pairs are sorted by length, so that little
+        padding is paid for, and each batch is spread over the local devices. `search.scorer` keeps all
+        texts on the devices and cuts each by itself, which is faster where texts are short.
+
+        Args:
+          queries, candidates: lists of strings.
+          params: of `score`; None takes the model's.
+          batch: pairs per call of `score`; rounded up to a multiple of the devices.
+
+        Returns: (query_rows int [p], item_ids int [p]) -> numpy float32 [p], what `score` gives for
+        `tokenize_pairs` of these texts.
+        Raises: ValueError for what is not texts, rows outside them, or a model of several labels.
+        """
+        if getattr(self.module, "labels", 1) != 1:
+            raise ValueError(
+                f"a scorer needs one score per pair, and this model has {self.module.labels} labels"
+            )
+        params = self.params if params is None else params
+        return pairs.pair_scorer(
+            self.score, params, self.tokenizer, queries, candidates, batch=batch
+        )
 
     def tokenize(self, queries, *, max_length=None, length=None):
         """First sides of pairs, cut by themselves, as `search.scorer` wants them: half of what fits."""

@@ -7,7 +7,7 @@ import pytest
 import tokenizers
 from safetensors.numpy import load_file, save_file
 
-from jaxsim import pretrained
+from jaxsim import pretrained, similarity
 from jaxsim.pretrained import families, hub
 
 WORDS = {word: n for n, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", "Ask", "a", "b", "c"])}
@@ -185,3 +185,19 @@ def test_configs_that_are_not_here_are_named(change, message):
 def test_causal_is_for_decoders():
     with pytest.raises(ValueError, match="causal is for decoders, got True for a 'modernbert'"):
         families.transformer(CONFIG, causal=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (None, similarity.cosine),
+        ("cosine", similarity.cosine),
+        ("dot", similarity.dot),
+        ("euclidean", similarity.negative_euclidean),
+        ("manhattan", similarity.negative_manhattan),
+    ],
+)
+def test_the_similarity_is_the_folders(folder, name, expected):
+    told = json.dumps({"similarity_fn_name": name})
+    (folder / "config_sentence_transformers.json").write_text(told)
+    assert pretrained.load(folder).similarity is expected
