@@ -76,6 +76,21 @@ def test_a_folder_with_rows_is_not_written_over(tmp_path):
         main(["--out", str(tmp_path)])
 
 
+def test_everything_that_a_part_imports_is_there_on_a_bare_machine(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER)
+    parts = ", ".join(f"benchmarks.accelerator.{name}" for name in PARTS)
+    probe = f"import {parts}, benchmarks.catalogue, experiments.anncur, jaxsim.pretrained, jaxsim.training"
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+
+
 @pytest.mark.thorough
 def test_every_part_runs_where_only_the_named_packages_are(tmp_path, tiny):
     if "JAXSIM_DATA" not in os.environ:
