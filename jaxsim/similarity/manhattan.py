@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics.norms import at_least_float32
+from jaxsim.similarity.dense import of_one_dim
 
 
 def negative_manhattan(x, y):
@@ -23,9 +24,7 @@ def negative_manhattan(x, y):
 
     Returns: [n, m].
     """
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
-        raise ValueError(f"x and y must be [n, dim] and [m, dim], got shapes {x.shape}, {y.shape}")
-    return _negative_manhattan(x, y)
+    return _negative_manhattan(*of_one_dim(x, y))
 
 
 @jax.jit

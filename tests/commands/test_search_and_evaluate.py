@@ -95,7 +95,8 @@ def test_evaluate_by_hand(tmp_path, capsys):
 
 
 def test_a_run_against_another_is_compared_query_by_query(tmp_path, capsys):
-    lines = [f"q{n} Q0 {'b' if n % 4 else 'a'} 1 3 t\nq{n} Q0 a 2 2 t\n" for n in range(40)]
+    orders = [("b", "a") if n % 4 else ("a", "b") for n in range(40)]
+    lines = [f"q{n} Q0 {d} 1 3 t\nq{n} Q0 {e} 2 2 t\n" for n, (d, e) in enumerate(orders)]
     (tmp_path / "before").write_text("".join(lines))
     (tmp_path / "after").write_text("".join(f"q{n} Q0 a 1 3 t\n" for n in range(40)))
     (tmp_path / "qrels").write_text("".join(f"q{n} 0 a 1\n" for n in range(40)))
