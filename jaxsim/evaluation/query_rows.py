@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxsim.evaluation.numbering import together
 from jaxsim.numerics import checks
+from jaxsim.numerics.masked import zeroed
 
 BLOCK_ENTRIES = 2**22  # scores that a block may hold when `block` is None: 16 MiB of float32
 
@@ -59,14 +60,14 @@ def by_query(
         checks.shaped("reference_ids", reference_ids, (count,), "one per row of references")
     checks.shaped("labels", labels, (rows,), "one per row of embeddings")
     checks.shaped("ids", ids, (rows,), "one per row of embeddings")
-    others = _zeroed(references, reference_where), theirs, reference_ids, reference_where
+    others = _without_padding(references, reference_where), theirs, reference_ids, reference_where
     count = others[1].shape[0]
     if rows == 0 or count == 0:
         return jnp.zeros(rows, jnp.float32), jnp.zeros(rows, bool)
     if block is None:
         block = max(1, min(rows, BLOCK_ENTRIES // count))
     checks.whole("block", block)
-    queries = _zeroed(embeddings, where), labels, ids, where
+    queries = _without_padding(embeddings, where), labels, ids, where
     return _walked(queries, others, tuple(settings), figure, similarity, min(block, rows), k)
 
 
@@ -119,11 +120,6 @@ def count(embeddings, references):
     return checks.rows_of(name, checks.vectors(name, tree, streamed=True))
 
 
-def _zeroed(tree, where):
-    """Rows of zeros in the place of padding, which may hold anything: some similarities mix rows."""
-
-    def of_leaf(leaf):
-        mask = where.reshape(-1, *[1] * (leaf.ndim - 1))
-        return jnp.where(mask, leaf, jnp.zeros_like(leaf))
-
-    return jax.tree.map(of_leaf, tree)
+def _without_padding(tree, where):
+    """Zeros in the place of padding, which may hold anything: some similarities mix rows."""
+    return jax.tree.map(lambda leaf: zeroed(leaf, where), tree)

@@ -313,7 +313,7 @@ def _stacked(name, tree):
     first = tree
     while isinstance(first, (list, tuple)) and len(first):
         first = first[0]
-    number = np.ndim(first) == 0 and not isinstance(first, dict | None)
+    number = np.shape(first) == () and not isinstance(first, dict | None)
     known = isinstance(first, np.ndarray | jax.Array) and _known(first)
     rows = isinstance(tree, list) and known and first.ndim == 1
     if isinstance(tree, (list, tuple)) and (number or rows):

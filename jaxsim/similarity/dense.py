@@ -117,7 +117,7 @@ def _squares(x, y, precision, centre):
     """Squared distances, a little below 0 by rounding at times, and how large that rounding may be."""
     x, y = (at_least_float32(a) for a in of_one_dim(x, y))
     if centre is None:
-        centre = _centre(jax.lax.stop_gradient(y))
+        centre = usual_centre(jax.lax.stop_gradient(y))
     x, y = x - centre, y - centre
     norms = jnp.sum(x * x, -1)[:, None] + jnp.sum(y * y, -1)
     square = norms - 2 * dot(x, y, precision=precision)
@@ -126,7 +126,7 @@ def _squares(x, y, precision, centre):
     return square, share * jax.lax.stop_gradient(norms)
 
 
-def _centre(y):
+def usual_centre(y):
     """The mean of the rows, in which those that would take the digits of the others count as 0: [dim]."""
     sizes = jnp.max(jnp.abs(y), axis=1, initial=0)
     some = (sizes > 0) & jnp.isfinite(sizes)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxsim import evaluation
-from jaxsim.similarity import cosine, dot
+from jaxsim.similarity import cosine, dot, negative_euclidean
 
 RANDOM = np.random.default_rng(0)
 X = np.float32(RANDOM.normal(size=(23, 3)))
@@ -65,7 +65,7 @@ def test_embeddings_that_say_nothing_score_nothing(name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("kernel", [cosine], ids=["cosine"])
+@pytest.mark.parametrize("kernel", [cosine, negative_euclidean], ids=["cosine", "euclidean"])
 def test_a_row_with_a_nan_makes_the_figure_nan_and_padding_does_not(name, kernel):
     spoiled = X.copy()
     spoiled[3, 1] = np.nan

@@ -71,3 +71,12 @@ def test_labels_of_nmi_may_be_strings_or_hashes_and_never_nan():
         evaluation.nmi(labels, np.array([0.0, 0, 1, 1, np.nan]))
     with pytest.raises(ValueError, match=r"key must be a key, such as jax.random.key\(0\), got 0"):
         evaluation.kmeans(np.ones((7, 2)), 2, key=0)
+
+
+def test_inside_a_compiled_function_a_nan_row_makes_the_inertia_nan():
+    x = np.random.default_rng(1).normal(size=(7, 2)).astype(np.float32)
+    x[4, 1] = np.nan
+    found = jax.jit(lambda x, key: evaluation.kmeans(x, 2, key=key, restarts=2, steps=3))(
+        x, jax.random.key(0)
+    )
+    assert np.isnan(found.inertia)
