@@ -5,11 +5,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import similarity
-from jaxsim.pretrained import names, pairs, tokenizer, weights
+from jaxsim.numerics import checks
+from jaxsim.pretrained import modules, names, pairs, tokenizer, weights
 from jaxsim.storage.atomic import write_folder
+from jaxsim.storage.targets import check_folder
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,6 +26,7 @@ class Kept:
         dict  # {tensor name: array} that no parameter of ours stands for, such as an unused pooler
     )
     dense: dict  # {head's place: folder}
+    shapes: dict  # {path: shape} of the parameters
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,18 +51,21 @@ class Model:
     def save(self, folder):
         """Writes a folder that `load`, sentence-transformers and transformers read.
 
-        It is written aside and then renamed, so that it is whole or not there; what stood there before
-        is replaced. Weights are float32 in one safetensors file, whatever they were.
+        It is written aside and then renamed, so that it is whole or not there. A model that was saved at the
+        same place is replaced; a folder that holds anything else is not touched. Weights are float32 in one
+        safetensors file, whatever they were.
+
+        Raises: ValueError for a place that must not be replaced, and for parameters that are not those of
+        this model or not finite, before anything is written.
         """
-        params = {
-            path: np.asarray(array, np.float32)
-            for path, array in flat(self.params["params"]).items()
-        }
+        check_folder("folder", folder, kind="model")
+        files = self._files()
+        params = self._checked_params()
         own = {path: a for path, a in params.items() if not path.startswith("heads_")}
         tensors = names.given(self.config["model_type"], own, self.kept.prefix)
         tensors |= {name: a for name, a in self.kept.rest.items() if name not in tensors}
         with write_folder(folder, kind="model") as aside:
-            for path, data in self.kept.files.items():
+            for path, data in files.items():
                 (aside / path).parent.mkdir(parents=True, exist_ok=True)
                 (aside / path).write_bytes(data)
             inner = aside / self.kept.transformer
@@ -77,6 +84,41 @@ class Model:
                 }
                 weights.write_file(aside / path / weights.SINGLE, head)
         return Path(folder)
+
+    def _check_length(self, length):
+        if length is not None:
+            most = self.module.transformer.max_length
+            checks.at_most("length", length, most, "the most tokens that the model reads")
+
+    def _files(self):
+        """The small files as they are to be saved: {relative path: bytes}."""
+        return self.kept.files
+
+    def _checked_params(self):
+        """The parameters as {path: float32 array}: all that there must be, and finite."""
+        tree = self.params
+        if not isinstance(tree, dict) or not isinstance(tree.get("params"), dict):
+            raise ValueError('params must be {"params": ...}, as `load` gives them')
+        leaves = flat(tree["params"])
+        for path, shape in self.kept.shapes.items():
+            got = np.shape(leaves[path]) if path in leaves else None
+            if got != tuple(shape):
+                came = "none" if got is None else f"shape {got}"
+                raise ValueError(f"params must hold {path} of shape {tuple(shape)}, got {came}")
+        if more := sorted(set(leaves) - set(self.kept.shapes)):
+            raise ValueError(f"params must hold what the model has, got {more[0]} too")
+        arrays = {}
+        for path, leaf in leaves.items():
+            array = np.asarray(leaf)
+            if not jnp.issubdtype(array.dtype, jnp.floating):
+                raise ValueError(f"params must be floats, got {array.dtype} in {path}")
+            arrays[path] = array.astype(np.float32)
+            if bad := weights.not_finite(arrays[path]):
+                raise ValueError(
+                    f"params must be finite, got NaN or infinity at {bad} of {array.size} places of {path}: a "
+                    "training that diverged; nothing was written"
+                )
+        return arrays
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,6 +160,7 @@ class TextModel(Model):
         Where the model does not pool its prompts "pooled" [rows, length] says what it pools.
         """
         prompt = self._prompt(prompt, prompt_name)
+        self._check_length(length)
         rows = self.tokenizer.tokens(texts, prompt=prompt)
         arrays = tokenizer.padded(rows, length, longest=self.max_length)
         if prompt and not self.pool_prompt:
@@ -126,15 +169,23 @@ class TextModel(Model):
         return arrays
 
     def _prompt(self, prompt, name):
-        if name is None:
-            return self.default_prompt if prompt is None else prompt
-        if prompt is not None:
-            raise ValueError("prompt and prompt_name must not both be given")
-        if name not in self.prompts:
-            raise ValueError(
-                f"prompt_name must be one of {', '.join(self.prompts) or 'none'}, got {name!r}"
-            )
-        return self.prompts[name]
+        if name is not None:
+            if prompt is not None:
+                raise ValueError("prompt and prompt_name must not both be given")
+            if not isinstance(name, str) or name not in self.prompts:
+                raise ValueError(
+                    f"prompt_name must be one of {', '.join(self.prompts) or 'none'}, got {name!r}"
+                )
+            return self.prompts[name]
+        if prompt is None:
+            return self.default_prompt
+        (prompt,) = self.tokenizer.texts("prompt", [prompt])
+        return prompt
+
+    def _files(self):
+        return modules.with_settings(
+            self.kept.files, self.prompts, self.default_prompt, self.similarity
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -156,6 +207,7 @@ class CrossEncoderModel(Model):
 
         Returns: two dicts {"tokens" int32 [pairs, length], "where" bool [pairs, length]}.
         """
+        self._check_length(length)
         sides = self.tokenizer.pairs(queries, candidates)
         return tuple(tokenizer.padded(side, length) for side in sides)
 
@@ -196,7 +248,10 @@ class CrossEncoderModel(Model):
         return self._side(candidates, True, max_length, length)
 
     def _side(self, texts, second, max_length, length):
-        most = max_length or self.max_length // 2
+        if max_length is not None:
+            checks.at_most("max_length", max_length, self.max_length, "the model's own")
+        self._check_length(length)
+        most = self.max_length // 2 if max_length is None else max_length
         rows = self.tokenizer.sides(texts, second=second, max_length=most)
         return tokenizer.padded(rows, length, longest=most)
 

@@ -5,6 +5,7 @@ are averaged, or the last one is taken where a causal language model is named: s
 What a part's files say is honored, or refused with the name of the file and the field.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 
 from jaxsim import encoders, similarity
 from jaxsim.numerics import unit
-from jaxsim.storage.fields import Fields, read_json, read_object
+from jaxsim.storage.fields import Fields, parsed_json, read_json, read_object
 
 POOLINGS = {
     "cls": encoders.cls,
@@ -53,11 +54,13 @@ class Layout(NamedTuple):
     """A folder's parts, read."""
 
     transformer: str = ""  # the folder of the transformer inside the model's, "" for itself
+    places: tuple[str, ...] = ("",)  # the folders of all parts
     pooling: Callable | None = None  # None where no part pools
     width: int | None = None  # the transformer's, as the pooling says
     heads: tuple = ()  # functions and Linen modules, one after the other
     dense: Mapping = MappingProxyType({})  # {place among the heads: its folder}
     pool_prompt: bool = True  # whether tokens of a prompt are pooled
+    first: bool = False  # whether the first token's state is the text's
 
 
 class Settings(NamedTuple):
@@ -83,9 +86,9 @@ def layout(folder):
     parts = Fields(path, {"parts": tree}).objects("parts")
     if not parts:
         raise ValueError(f"{path}: must name at least a Transformer, got no parts")
-    result = Layout()
-    for number, part in enumerate(parts):
-        place, kind = _folder(part), _kind(part)
+    result = Layout(places=tuple(_folder(part) for part in parts))
+    for number, (part, place) in enumerate(zip(parts, result.places, strict=True)):
+        kind = _kind(part)
         if (kind == "Transformer") != (number == 0):
             raise part.wrong("type", "a Transformer first and nowhere else")
         if kind in ("Dense", "Normalize") and result.pooling is None:
@@ -113,7 +116,62 @@ def settings(folder):
 
     Raises: ValueError naming the field.
     """
-    fields = read_object(Path(folder) / SETTINGS, missing={})
+    return _read(read_object(Path(folder) / SETTINGS, missing={}))
+
+
+def check_kind(folder, settings, kind):
+    """Refuses settings of another kind of model, and prompts that a cross-encoder would leave out."""
+    if settings.kind not in (None, kind):
+        raise ValueError(
+            f"{Path(folder) / SETTINGS}: model_type must be {kind!r}, as its parts and config.json are, got "
+            f"{settings.kind!r}"
+        )
+    if kind == "CrossEncoder" and settings.default_prompt:
+        raise ValueError(
+            f"{Path(folder) / SETTINGS}: default_prompt_name must be null for a cross-encoder: prompts of "
+            f"pairs are not supported, got {settings.default_prompt!r}"
+        )
+
+
+def with_settings(files, prompts, default_prompt, similarity):
+    """The small files of a folder with these settings in config_sentence_transformers.json.
+
+    What says the same already keeps its bytes.
+
+    Args:
+      files: {relative path: bytes}.
+      prompts: {name: text}.
+      default_prompt: the text of one of them, "" for none.
+      similarity: a function of SIMILARITIES.
+
+    Raises: ValueError for a prompt or a similarity that the file cannot say.
+    """
+    name = next((name for name, known in SIMILARITIES.items() if known is similarity), None)
+    if name is None:
+        raise ValueError(
+            f"similarity must be one of {', '.join(f.__name__ for f in SIMILARITIES.values())} to be saved, "
+            f"got {getattr(similarity, '__name__', similarity)}"
+        )
+    default = next((one for one, text in prompts.items() if text == default_prompt), None)
+    if default_prompt and default is None:
+        raise ValueError(
+            f"default_prompt must be the text of one of prompts to be saved, got {default_prompt!r}"
+        )
+    fields = Fields(SETTINGS, parsed_json(SETTINGS, files.get(SETTINGS, b"{}")))
+    before = _read(fields)
+    changed = {}
+    if before.prompts != prompts:
+        changed["prompts"] = dict(prompts)
+    if before.default_prompt != default_prompt:
+        changed["default_prompt_name"] = default if default_prompt else None
+    if before.similarity is not similarity:
+        changed["similarity_fn_name"] = name
+    if not changed:
+        return files
+    return files | {SETTINGS: (json.dumps(fields.tree | changed, indent=2) + "\n").encode()}
+
+
+def _read(fields):
     texts = fields.object("prompts", None)
     prompts = {} if texts is None else dict(_prompts(texts))
     default = fields.text("default_prompt_name", None)
@@ -126,11 +184,6 @@ def settings(folder):
         fields.whole("truncate_dim", None, least=1),
         fields.text("model_type", None),
     )
-
-
-def name_of(function):
-    """A similarity's name in config_sentence_transformers.json; None for one that has none there."""
-    return next((name for name, known in SIMILARITIES.items() if known is function), None)
 
 
 def _prompts(texts):
@@ -183,6 +236,7 @@ def _pooled(layout, fields):
         pooling=poolings[0] if len(poolings) == 1 else encoders.side_by_side(*poolings),
         width=fields.whole(name, None, least=1),
         pool_prompt=pooled,
+        first="cls" in _modes(fields),
     )
 
 

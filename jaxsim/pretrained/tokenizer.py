@@ -1,15 +1,13 @@
-"""Texts to token ids: a folder's tokenizer.json, with its own truncation and padding taken off.
-
-Those are relics of whoever saved it (128 tokens in all-MiniLM-L6-v2, which reads 256): the model's
-maximum decides, and padding is the caller's.
-"""
+"""Texts to token ids, and ids to arrays. Padding is the caller's; what is too long is cut."""
 
 import dataclasses
 import functools
-from collections.abc import Iterable
-from pathlib import Path
+import itertools
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+
+from jaxsim.numerics import checks
 
 MULTIPLE = 16  # lengths are rounded up to it, so that few programs are compiled
 
@@ -30,6 +28,8 @@ class Tokenizer:
           prompt: what is written before each of them.
         """
         texts = self.texts("texts", texts)
+        if prompt and not self.cut_left:
+            self._check_room(prompt)
         return [_ids(e.ids) for e in self._encoded("texts", [prompt + text for text in texts])]
 
     def count(self, prompt):
@@ -37,6 +37,13 @@ class Tokenizer:
         encoding = self._encoded("prompt", [prompt])[0]
         special = bool(encoding.special_tokens_mask and encoding.special_tokens_mask[-1])
         return len(encoding.ids) - special
+
+    def _check_room(self, prompt):
+        count = self.count(prompt)
+        if count + self.backend.num_special_tokens_to_add(False) > self.max_length:
+            raise ValueError(
+                f"prompt must leave room for the text in {self.max_length} tokens, got {prompt!r:.60} of {count}"
+            )
 
     def pairs(self, queries, candidates, *, max_length=None):
         """Both sides of joined texts, the longer cut first until a pair fits into max_length.
@@ -111,20 +118,45 @@ class Tokenizer:
 
     @functools.cached_property
     def around(self):
-        """Ids before the first text of a pair, between both, and behind the second."""
-        encoding = self._encoded("texts", [("a", "a")])[0]
-        numbers = encoding.sequence_ids
-        if 0 not in numbers or 1 not in numbers:
-            raise ValueError("tokenizer must give a pair's texts apart, and knows no pairs")
+        """Ids before the first text of a pair, between both, and behind the second: int32 [length] each."""
+        numbers, ids = self._pair.sequence_ids, _ids(self._pair.ids)
         first, second = numbers.index(0), numbers.index(1)
-        ends = [len(numbers) - numbers[::-1].index(number) for number in (0, 1)]
-        ids = _ids(encoding.ids)
-        return ids[:first], ids[ends[0] : second], ids[ends[1] :]
+        last = [len(numbers) - numbers[::-1].index(number) for number in (0, 1)]
+        return ids[:first], ids[last[0] : second], ids[last[1] :]
+
+    @functools.cached_property
+    def begins(self):
+        """Whether a special token is put before a text."""
+        self.backend.no_truncation()
+        self.backend.no_padding()
+        return bool(ends(self.backend)[0])
+
+    @functools.cached_property
+    def types(self):
+        """Token types of the first text of a pair and what is around it, and of the second: two lists."""
+        cut = self._pair.sequence_ids.index(1)
+        return self._pair.type_ids[:cut], self._pair.type_ids[cut:]
+
+    @functools.cached_property
+    def types_of_one(self):
+        """Token types of a text alone, special tokens included: a list."""
+        return self._encoded("texts", [_word(self.backend)])[0].type_ids
+
+    @functools.cached_property
+    def _pair(self):
+        """A pair of words, encoded."""
+        word = _word(self.backend)
+        self.backend.no_truncation()
+        self.backend.no_padding()
+        encoding = self.backend.encode(word, word)
+        if not {0, 1} <= set(encoding.sequence_ids):
+            raise ValueError("tokenizer must give a pair's texts apart, and knows no pairs")
+        return encoding
 
     @staticmethod
     def texts(name, texts):
         """Texts as a list, which must hold strings alone."""
-        if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        if isinstance(texts, (str, bytes, Mapping)) or not isinstance(texts, Iterable):
             got = "one string" if isinstance(texts, str) else _shown(texts)
             raise ValueError(f"{name} must be a list of strings, got {got}")
         texts = list(texts)
@@ -156,30 +188,6 @@ class Tokenizer:
             raise
 
 
-def read(folder, *, max_length, lower=False):
-    """The tokenizer of a folder.
-
-    Raises: FileNotFoundError without a tokenizer.json; ValueError for a damaged one.
-    """
-    import tokenizers
-
-    path = Path(folder) / "tokenizer.json"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: there is no such file; where transformers is installed, "
-            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) writes it"
-        )
-    try:
-        backend = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # tokenizers raises no class of its own
-        raise ValueError(f"{path}: not a tokenizer, or damaged: {error}") from error
-    if lower:
-        first = tokenizers.normalizers.Lowercase()
-        rest = [] if backend.normalizer is None else [backend.normalizer]
-        backend.normalizer = tokenizers.normalizers.Sequence([first, *rest])
-    return Tokenizer(backend, max_length)
-
-
 def padded(rows, length=None, *, longest=None):
     """Rows of ids as arrays: {"tokens" int32 [rows, length], "where" bool [rows, length]}.
 
@@ -191,7 +199,9 @@ def padded(rows, length=None, *, longest=None):
     Raises: ValueError for a row that is longer.
     """
     most = max((len(row) for row in rows), default=1)
-    if length is None:
+    if length is not None:
+        checks.whole("length", length)
+    else:
         length = max(1, most + -most % MULTIPLE)
         length = length if longest is None else max(most, min(length, longest))
     if most > length:
@@ -201,6 +211,21 @@ def padded(rows, length=None, *, longest=None):
     if rows:
         tokens[where] = np.concatenate(rows)
     return {"tokens": tokens, "where": where}
+
+
+def ends(backend):
+    """Ids of the special tokens before and behind a text: two lists."""
+    encoding = backend.encode(_word(backend))
+    places = [place for place, text in enumerate(encoding.sequence_ids) if text == 0]
+    return encoding.ids[: places[0]], encoding.ids[places[-1] + 1 :]
+
+
+def _word(backend):
+    """A text that has a token: "a", or a word of the vocabulary where that has none."""
+    for word in itertools.chain(["a"], backend.get_vocab()):
+        if backend.encode(word, add_special_tokens=False).ids:
+            return word
+    raise ValueError("tokenizer must give tokens, and gives none for any word of its vocabulary")
 
 
 def _half(text):

@@ -132,7 +132,7 @@ def test_a_tensor_that_is_missing_or_of_another_shape_is_named(folder):
         short | {"model.layers.1.mlp.Wo.weight": np.zeros((8, 3))}, folder / "model.safetensors"
     )
     with pytest.raises(
-        ValueError, match=r"Wo\.weight must give .* of shape \(12, 8\), got \(3, 8\)"
+        ValueError, match=r"Wo\.weight must have shape \(8, 12\) in a .*, got \(8, 3\)"
     ):
         pretrained.load(folder)
 
@@ -169,11 +169,14 @@ def test_offline_says_what_to_do(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "t5"}, "model_type must be one of bert, .*, got 't5'"),
-        ({"hidden_activation": "snake"}, "activation must be one of gelu, .*, got 'snake'"),
+        ({"model_type": "t5"}, "config.json: model_type must be one of 'bert', .*, got 't5'"),
+        (
+            {"hidden_activation": "snake"},
+            "hidden_activation must be one of 'gelu', .*, got 'snake'",
+        ),
         (
             {"rope_parameters": {"full_attention": {"rope_type": "yarn", "rope_theta": 1.0}}},
-            "rope_type must be one of default, linear, llama3, got 'yarn'",
+            "full_attention.rope_type must be one of 'default', 'linear', 'llama3', got 'yarn'",
         ),
     ],
 )
