@@ -21,6 +21,8 @@ EXTRAS = {
     **dict.fromkeys(("optax", "orbax", "etils"), "train"),
     "grain": "data",
     "pyarrow": "parquet",
+    **dict.fromkeys(("rich", "tyro", "matplotlib", "sklearn", "scipy"), "experiments"),
+    **dict.fromkeys(("tensorflow_datasets", "array_record", "PIL"), "data"),
 }
 # What the system calls it -> what it means and what to do.
 REASONS = {
@@ -43,8 +45,22 @@ OUT_OF_MEMORY = "give a smaller --batch-size, --chunk, --batch-tokens or --max-l
 def main(arguments=None):
     """The command line; returns the exit code: 0, 2 after an error, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    return guarded(lambda: _run(arguments), smaller=OUT_OF_MEMORY)
+
+
+def guarded(work, *, smaller, extra=None):
+    """Does a command's work; returns its exit code, after one sentence where it failed foreseeably.
+
+    Foreseeable is what a user can mend: arguments, files, disks, memory, packages. A bug keeps its
+    traceback.
+
+    Args:
+      work: function without arguments that returns the exit code.
+      smaller: what to do where the memory is full.
+      extra: the extra that brings a missing package; None takes the one of the library's room.
+    """
     try:
-        code = _run(arguments)
+        code = work()
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk or a closed pipe shows here, not after the last line
         return code
@@ -59,7 +75,7 @@ def main(arguments=None):
         package = error.name.split(".")[0]
         if package not in EXTRAS:
             raise
-        needed = f'pip install "jaxsim[{EXTRAS[package]}]"'
+        needed = f'pip install "jaxsim[{extra or EXTRAS[package]}]"'
         return fail(f"the package {package} is missing: {needed}")
     except OSError as error:
         return fail(reason(error))
@@ -68,13 +84,13 @@ def main(arguments=None):
     except RecursionError:
         return fail("a file is nested too deeply")
     except MemoryError as error:
-        return fail(f"the memory is full ({error or 'no more is free'}): {OUT_OF_MEMORY}")
+        return fail(f"the memory is full ({error or 'no more is free'}): {smaller}")
     except (ValueError, FloatingPointError) as error:
         return fail(error)
     except RuntimeError as error:  # of a device, by jaxlib; of anything else it is a bug
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        return fail(f"the device's memory is full: {OUT_OF_MEMORY}")
+        return fail(f"the device's memory is full: {smaller}")
 
 
 def reason(error):
@@ -120,8 +136,13 @@ def _silence():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-if __name__ == "__main__":
+def shown_whole():
+    """A terminal that cannot show a letter is not an error."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a letter is not an error
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    shown_whole()
     sys.exit(main())
