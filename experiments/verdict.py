@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from experiments.tables import interval, keys
+from experiments.tables import figure, interval, keys, named
+
+VERDICTS = ("held", "not held", "not decided")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,16 +16,30 @@ class Comparison:
     arm: str
     over: str
     figure: str
-    mean: float
+    mean: float | None  # None where a figure is not finite: such a difference decides nothing
     low: float | None  # no interval where there is one number
     high: float | None
+    why: str = ""  # there is no mean
 
     @property
     def verdict(self):
         """held: the interval is above 0; not held: it is below; else not decided."""
-        if self.low is None:
+        if self.mean is None or self.low is None:
             return "not decided"
         return "held" if self.low > 0 else "not held" if self.high < 0 else "not decided"
+
+    @property
+    def words(self):
+        """What came out, to follow "ARM is": higher than OVER (by how much), lower, or neither."""
+        if self.mean is None:
+            return f"not comparable with {self.over} ({self.why})"
+        if self.low is None:
+            return f"not decided against {self.over} ({self.mean:+.3f}, one number has no interval)"
+        side = {"held": "higher than", "not held": "lower than"}.get(
+            self.verdict, "not clearly different from"
+        )
+        ends = f"95 % interval {self.low:+.3f} to {self.high:+.3f}"
+        return f"{side} {self.over} ({self.mean:+.3f}, {ends})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +63,30 @@ def difference(rows, arm, *, over, on, where=lambda row: True):
       on: the figure.
       where: which rows take part, by their keys.
 
-    Returns: `Comparison`.
+    Returns: `Comparison`; without a mean where a figure is NaN or infinite.
+    Raises: ValueError where no rows pair, or naming a row that lacks the figure or has it in another shape.
     """
     sides = []
     for name in (arm, over):
-        chosen = {
-            tuple(sorted(keys(r).items())): np.atleast_1d(r[on])
-            for r in rows
-            if r["arm"] == name and where(r)
-        }
+        chosen = {}
+        for row in rows:
+            if row["arm"] == name and where(row):
+                key = tuple(sorted(keys(row).items()))
+                if key in chosen:
+                    raise ValueError(f"two rows of {named(row)} have the same keys")
+                chosen[key] = row
         sides.append(chosen)
-    shared = sorted(set(sides[0]) & set(sides[1]))
+    shared = [key for key in sides[0] if key in sides[1]]
     if not shared:
         raise ValueError(f"no rows of {arm!r} and {over!r} have {on!r} for the same seed and keys")
+    first = sides[0][shared[0]]
+    values = [{k: np.atleast_1d(figure(s[k], on, like=first)) for k in shared} for s in sides]
+    for side, own in zip(sides, values, strict=True):
+        for key, value in own.items():
+            if not np.isfinite(value).all():
+                kind = "NaN" if np.isnan(value).any() else "infinity"
+                why = f"{kind} in {on!r} of {named(side[key])}"
+                return Comparison(arm, over, on, None, None, None, why)
     seeds = sorted({dict(key)["seed"] for key in shared})
     # [seeds * draws, examples]: the mean over the keys comes first, so that budgets are not "samples".
     each = [
@@ -69,7 +96,7 @@ def difference(rows, arm, *, over, on, where=lambda row: True):
                 for seed in seeds
             ]
         )
-        for s in sides
+        for s in values
     ]
     apart = each[0] - each[1]
     if apart.size == 1:
@@ -92,14 +119,29 @@ def judged(question, comparisons, *, needed):
     Args:
       question: the claim, as words that "held here" can follow.
       comparisons: of the method with every baseline.
-      needed: the baselines that the claim is about; the others are only told of.
+      needed: the baselines that the claim is about: they decide, the others are only reported.
 
-    Returns: `Claim`.
+    Returns: `Claim`, whose sentence says which comparisons decide.
     """
-    verdict = all_of(c.verdict for c in comparisons if c.over in needed)
-    parts = [
-        f"{c.verdict} against {c.over} ({c.mean:+.3f}"
-        + (")" if c.low is None else f", 95 % interval {c.low:+.3f} to {c.high:+.3f})")
-        for c in comparisons
-    ]
-    return Claim(verdict, f"{question}: {verdict} here. {'; '.join(parts)}.", tuple(comparisons))
+    decisive = [c for c in comparisons if c.over in needed]
+    verdict = all_of(c.verdict for c in decisive)
+    others = [c for c in comparisons if c.over not in needed]
+    parts = [f"{question}: {verdict} here."]
+    for heading, some in (("Decisive", decisive), ("Reported only", others)):
+        if some:
+            parts.append(f"{heading}: {'; '.join(said(some))}.")
+    if missing := [name for name in needed if name not in {c.over for c in decisive}]:
+        parts.append(f"Not run: {', '.join(missing)}.")
+    return Claim(verdict, " ".join(parts), tuple(comparisons))
+
+
+def said(comparisons):
+    """A clause for every comparison; arm and figure are named where they change."""
+    before, clauses = None, []
+    for one in comparisons:
+        about = (one.arm, one.figure)
+        clauses.append(
+            one.words if about == before else f"in {one.figure}, {one.arm} is {one.words}"
+        )
+        before = about
+    return clauses

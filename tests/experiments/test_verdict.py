@@ -1,0 +1,137 @@
+"""Whether a claim held: what is paired, what decides, and what the sentence says."""
+
+import numpy as np
+import pytest
+
+from experiments import runner
+from experiments.tables import grids, interval
+from experiments.verdict import Comparison, judged
+
+
+def test_one_number_has_no_interval_and_decides_nothing():
+    rows = [{"arm": arm, "seed": 0, "figure": value} for arm, value in (("a", 1.0), ("b", 0.0))]
+    found = runner.difference(rows, "a", over="b", on="figure")
+    assert (found.mean, found.low, found.verdict) == (1.0, None, "not decided")
+
+
+def test_pairs_are_compared_within_their_seed_and_keys():
+    rows = [
+        {"arm": arm, "seed": seed, "k": k, "figure": 100.0 * seed + 10 * k + (arm == "a")}
+        for arm in "ab"
+        for seed in range(4)
+        for k in (1, 2)
+        if not (arm == "b" and seed == 3)  # unpaired: left out
+    ]
+    found = runner.difference(rows, "a", over="b", on="figure")
+    np.testing.assert_allclose([found.mean, found.low, found.high], 1.0)
+
+
+def test_seeds_are_resampled_with_the_examples():
+    apart = np.repeat([[0.0], [1.0], [2.0]], 50, axis=1)
+    low, high = interval(apart)
+    assert low < 0.5
+    assert high > 1.5
+
+
+def compared(over, mean, reach=0.1):
+    return Comparison("ours", over, "recall", mean, mean - reach, mean + reach)
+
+
+def test_the_sentence_says_what_decides_and_does_not_contradict_itself():
+    found = judged(
+        "ours is better",
+        [compared("a", 0.5), compared("b", 0.2), compared("c", 0.0), compared("d", -0.3)],
+        needed=("a", "b"),
+    )
+    assert found.verdict == "held"
+    assert found.sentence == (
+        "ours is better: held here. "
+        "Decisive: in recall, ours is higher than a (+0.500, 95 % interval +0.400 to +0.600); "
+        "higher than b (+0.200, 95 % interval +0.100 to +0.300). "
+        "Reported only: in recall, ours is not clearly different from c (+0.000, 95 % interval -0.100 to "
+        "+0.100); lower than d (-0.300, 95 % interval -0.400 to -0.200)."
+    )
+    assert found.sentence.count("held") == 1
+    lost = judged("ours is better", [compared("a", 0.5), compared("d", -0.3)], needed=("a", "d"))
+    assert lost.verdict == "not held"
+    assert lost.sentence.count("held") == 1
+
+
+def test_a_baseline_of_the_claim_that_did_not_run_is_named():
+    found = judged("ours is better", [compared("a", 0.5)], needed=("a", "b"))
+    assert found.sentence.endswith("Not run: b.")
+    assert judged("ours is better", [], needed=("a",)).verdict == "not decided"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_decides_nothing(bad):
+    rows = [
+        {"arm": arm, "seed": seed, "figure": np.linspace(0, 1, 20) + (arm == "a")}
+        for arm in "ab"
+        for seed in range(3)
+    ]
+    rows[1]["figure"][7] = bad
+    found = runner.difference(rows, "a", over="b", on="figure")
+    assert (found.mean, found.verdict) == (None, "not decided")
+    kind = "NaN" if np.isnan(bad) else "infinity"
+    assert found.words == f"not comparable with b ({kind} in 'figure' of arm 'a', seed = 1)"
+
+
+def test_the_best_setting_is_never_one_of_nan():
+    scores = {"a": np.nan, "b": 0.1, "c": 0.3, "d": 0.3}
+    assert runner.best(list(scores), scores.get) == "c"
+    with pytest.raises(ValueError, match="all 1 settings scored NaN, 'a' among them"):
+        runner.best(["a"], scores.get)
+
+
+def one(arm, seed, **more):
+    return {"arm": arm, "seed": seed, "k": 1, **more}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [one("a", 0, x=1.0), one("b", 0, y=1.0)],
+            "row of arm 'b', seed = 0, k = 1 lacks the figure 'x'",
+        ),
+        (
+            [one("a", 0, x=np.ones(3)), one("b", 0, x=np.ones(4))],
+            r"'x' must have one shape, got \(3,\) in the row of arm 'a', seed = 0, k = 1 and \(4,\) in the "
+            "row of arm 'b'",
+        ),
+        (
+            [one("a", s, x=np.ones(3 + s)) for s in range(2)]
+            + [one("b", s, x=1.0) for s in range(2)],
+            r"got \(3,\) in the row of arm 'a', seed = 0, k = 1 and \(4,\) in the row of arm 'a', seed = 1",
+        ),
+        (
+            [one("a", 0, x=1.0)] * 2 + [one("b", 0, x=1.0)],
+            "two rows of arm 'a', seed = 0, k = 1 have",
+        ),
+    ],
+)
+def test_rows_that_do_not_pair_are_named(rows, message):
+    with pytest.raises(ValueError, match=message):
+        runner.difference(rows, "a", over="b", on="x")
+
+
+def test_a_table_has_every_figure_and_key_of_every_row():
+    rows = runner.summary(
+        [
+            {"arm": "a", "seed": 0, "k": 10, "x": 0.5},
+            {"arm": "b", "seed": 0, "k": "none", "x": np.nan, "y": 0.25},
+        ]
+    )
+    tables = {grid.title: grid for grid in grids(rows)}
+    assert tables["x"].across == ("10", "none")
+    assert tables["x"].lines == {"a": ("0.500", ""), "b": ("", "not finite")}
+    assert tables["y"].lines == {"b": ("0.250",)}
+
+
+def test_seeds_of_other_lengths_are_named_in_the_summary():
+    rows = [{"arm": "a", "seed": seed, "x": np.ones(3 + seed)} for seed in range(2)]
+    with pytest.raises(
+        ValueError, match=r"'x' must have one shape, got \(3,\) .*seed = 0 and \(4,\)"
+    ):
+        runner.summary(rows)
