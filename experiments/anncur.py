@@ -25,47 +25,65 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_
-from experiments import runner
+from experiments import runner, settings
 from experiments.workbench import budgeted, maxsim, text
 from jaxsim import data, evaluation, similarity
+
+DATA = ("docstrings", "docstrings-small", "entities", "maxsim")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    seed: int = 0
-    arms: tuple[str, ...] = ()  # which arms to run; all unless told
+    seed: int = 0  # of the encoders' start, the queries drawn and the draws of anchors
+    arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "docstrings"  # docstrings, docstrings-small; with JAXSIM_DATA entities, maxsim
     items: int = 2000  # items to search among
     anchor_queries: int = 120  # queries that the index is built from, per draw (k_q)
     held_out_queries: int = 40  # more of them, to choose annCUR's settings on
-    test_queries: int = 100
+    test_queries: int = 100  # queries that recall is measured on
     draws: int = 3  # draws of anchor queries and anchor items
     ks: tuple[int, ...] = (1, 10, 50, 100)  # neighbours wanted
     budgets: tuple[int, ...] = (50, 100, 200, 300, 500)  # cross-encoder calls per query
     shares: tuple[float, ...] = (0.3, 0.5, 0.7)  # parts of the budget for anchor items, to try
     vocabulary: int = 8000  # word pieces
-    query_length: int = 24  # tokens
-    item_length: int = 40  # tokens
-    dim: int = 64
-    layers: int = 2
-    heads: int = 2
-    dual_dropout: float = 0.1
-    cross_dropout: float = 0.0  # in the [EMB] head's dot product it is mostly noise
+    query_length: int = 24  # tokens of a query, at most
+    item_length: int = 40  # tokens of an item, at most
+    dim: int = 64  # of both encoders
+    layers: int = 2  # of both encoders
+    heads: int = 2  # of attention, in both encoders
+    dual_dropout: float = 0.1  # of the dual encoder
+    cross_dropout: float = 0.0  # of the cross-encoder; in the [EMB] head it is mostly noise
     head: str = "emb"  # of the cross-encoder: emb (the paper's proposal) or cls
     temperature: float = 0.05  # of the dual encoder's InfoNCE
-    dual_steps: int = 300
-    dual_batch: int = 128
-    dual_rate: float = 1e-3
+    dual_steps: int = 300  # of the dual encoder's training
+    dual_batch: int = 128  # pairs per step of the dual encoder
+    dual_rate: float = 1e-3  # highest learning rate of the dual encoder
     mined: int = 50  # hard negatives mined per query
     negatives: int = 7  # in training, half of them mined; 63 in the paper
-    cross_steps: int = 400
-    cross_batch: int = 32
-    cross_rate: float = 1e-3
-    training_queries: int = 100_000  # at most
+    cross_steps: int = 400  # of the cross-encoder's training
+    cross_batch: int = 32  # queries per step of the cross-encoder
+    cross_rate: float = 1e-3  # highest learning rate of the cross-encoder
+    training_queries: int = 100_000  # of entities, at most
     axn_items: int = 100  # items per anchor query in the sparse block that AXN factorises
     item_anchors: int = 250  # items that all items are scored with, for fixitem and itemcur
     tokens: int = 28  # of a text, in maxsim
     model: str = ""  # in maxsim, the folder of all-MiniLM-L6-v2 where its package is not there
+
+    def __post_init__(self):
+        settings.whole(
+            self, 1, "items", "anchor_queries", "held_out_queries", "test_queries", "draws", "ks",
+            "budgets", "vocabulary", "query_length", "item_length", "dim", "layers", "heads",
+            "dual_steps", "dual_batch", "mined", "negatives", "cross_steps", "cross_batch",
+            "training_queries", "axn_items", "item_anchors", "tokens",
+        )  # fmt: skip
+        settings.positive(self, "temperature", "dual_rate", "cross_rate")
+        settings.part(self, "shares", "dual_dropout", "cross_dropout")
+        settings.some(self, "ks", "budgets", "shares")
+        settings.one_of(self, data=DATA, head=("emb", "cls"))
+        if self.dim % self.heads:
+            raise ValueError(f"dim must be a multiple of heads={self.heads}, got {self.dim}")
+        if max(self.ks) > self.items:
+            raise ValueError(f"ks must be at most items={self.items}, got {max(self.ks)}")
 
 
 CLAIM = ("anncur", "anncur_qr", "rerank_dual", "rerank_tfidf", "rerank_item_mean")
@@ -221,7 +239,7 @@ def claim(rows):
     compared = [
         runner.difference(rows, "anncur", over=name, on="recall", where=lambda r: r["k"] in large)
         for name in budgeted.BASELINES
-        if any(row["arm"] == name for row in rows)
+        if {"anncur", name} <= {row["arm"] for row in rows}
     ]
     return runner.judged(
         f"annCUR's recall beats rerank for k of {sorted(set(large))} at equal budget",

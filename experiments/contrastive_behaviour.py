@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_
-from experiments import runner
+from experiments import runner, settings
 from experiments.workbench import banks, images
 from jaxsim import analysis, data, losses, storage
 from jaxsim.data import augment
@@ -38,10 +38,10 @@ class Config:
     """The images, the network and its training, and which temperatures are looked at."""
 
     seed: int = 0  # of the network's start, the views and the order of the images
-    arms: tuple[str, ...] = ()  # which arms to run; all unless told
+    arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "digits"  # digits, digits-small, or cifar10 (needs JAXSIM_DATA)
-    temperatures: tuple[float, ...] = (0.05, 0.1, 0.3, 1.0)
-    hard_temperatures: tuple[float, ...] = (0.1, 1.0)
+    temperatures: tuple[float, ...] = (0.05, 0.1, 0.3, 1.0)  # of the arms with a softmax
+    hard_temperatures: tuple[float, ...] = (0.1, 1.0)  # of those on hard negatives
     fraction: float = 0.0819  # of the negatives that the hard losses keep, as in the paper
     k: int = 64  # negatives that hard_few keeps
     dim: int = 32  # of the embeddings
@@ -51,6 +51,13 @@ class Config:
     rate: float = 3e-3  # of Adam, at the start
     momentum: float = 0.5  # of the bank's moving averages
     neighbours: int = 20  # that vote for a class
+
+    def __post_init__(self):
+        settings.one_of(self, data=("digits", "digits-small", "cifar10"))
+        settings.whole(self, 1, "k", "dim", "widths", "batch", "steps", "neighbours")
+        settings.positive(self, "temperatures", "hard_temperatures", "fraction", "rate")
+        settings.part(self, "fraction", "momentum")
+        settings.some(self, "temperatures", "hard_temperatures", "widths")
 
 
 PRESETS = {
@@ -214,12 +221,11 @@ def claim(rows):
         for arm, over, figure in asked
         if {arm, over} <= set(there) and arm != over
     ]
-    told = "; ".join(f"{c.figure}, {c.arm}: {c.verdict} against {c.over}" for c in compared)
     verdict = runner.all_of(c.verdict for c in compared)
     return runner.Claim(
         verdict,
         "the temperature trades uniformity for tolerance, the middle does best, and hard negatives "
-        f"make a loss without softmax work: {verdict} here. {told}.",
+        f"make a loss without softmax work: {verdict} here. All decide: {'; '.join(runner.said(compared))}.",
         tuple(compared),
     )
 
@@ -229,7 +235,7 @@ def best(rows, arms):
     means = {
         arm: np.mean([np.mean(row[ACCURACY]) for row in rows if row["arm"] == arm]) for arm in arms
     }
-    return max(means, key=means.get, default="")
+    return runner.best(list(means), means.get) if means else ""
 
 
 def pictures(rows):

@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_
-from experiments import runner
+from experiments import runner, settings
 from experiments.workbench import baskets
 from jaxsim import data, evaluation, similarity
 
@@ -33,7 +33,7 @@ class Config:
     """The baskets, the two tables with their training, and the settings that arms choose among."""
 
     seed: int = 0  # of the pairs removed, the items hidden and the tables' start
-    arms: tuple[str, ...] = ()  # which arms to run; all unless told
+    arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "groceries"  # groceries or retail (need JAXSIM_DATA), or imports
     ks: tuple[int, ...] = (5, 10)  # how many items are recommended
     min_count: int = 3  # orders that must have a pair
@@ -51,6 +51,19 @@ class Config:
     gamma: float = 0.5  # how much a made-up pair counts
     neighbours: int = 3  # similar items that may replace one
     similar: float = 0.2  # the least similarity of names that does
+
+    def __post_init__(self):
+        settings.one_of(self, data=baskets.SOURCES)
+        settings.whole(self, 0, "min_count")
+        settings.whole(
+            self, 1, "ks", "dim", "batch", "steps", "snapshots", "negatives", "neighbours"
+        )
+        settings.positive(self, "rates", "thresholds")
+        settings.finite(self, "min_pmi", "exponents", "gamma")
+        settings.part(self, "removed", "hidden", "similar")
+        settings.some(self, "ks", "rates", "exponents", "negatives", "thresholds")
+        if self.snapshots > self.steps:
+            raise ValueError(f"snapshots must be at most steps={self.steps}, got {self.snapshots}")
 
 
 PRESETS = {
@@ -185,7 +198,7 @@ def best_setting(config, arm, shared):
         found = baskets.ranked(between(arm, shared.tables, *which), len(split.names), k)
         return float(evaluation.recall(found, partners, k))
 
-    return max(np.ndindex(shared.tables["in"].shape[:2]), key=recall)
+    return runner.best(list(np.ndindex(shared.tables["in"].shape[:2])), recall)
 
 
 def cold(config, arm, shared):

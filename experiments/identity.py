@@ -11,6 +11,9 @@ from pathlib import Path
 
 import jax
 
+from experiments import contract
+from jaxsim import storage
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax", "scikit-learn")
 
@@ -26,7 +29,7 @@ def identity(module, config):
         json.dumps(
             {
                 "config": settings,
-                "data": module.fingerprint(config),
+                "data": contract.checked_fingerprint(module, config),
                 "sources": sources(Path(module.__file__)),
                 "versions": versions(),
                 "device": device(),
@@ -40,46 +43,63 @@ def digest(tree):
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def differences(one, other, prefix=""):
-    """The paths at which two JSON trees differ, as sentences."""
-    found = []
-    for name in sorted(set(one) | set(other)):
-        a, b = one.get(name), other.get(name)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += differences(a, b, f"{prefix}{name}.")
-        elif a != b:
-            shown = "" if prefix.startswith("sources") else f" ({b!r} then, {a!r} now)"
-            found.append(f"{prefix}{name}{shown}")
-    return found
+def differences(before, now):
+    """What changed between two identities, in words: "steps 60, now 80"; sources by their names alone.
+
+    Args:
+      before: `storage.Fields` of an identity.json.
+      now: the other identity.
+
+    Raises: ValueError naming the file and the field where it is no identity.
+    """
+    before = {
+        "config": before.object("config").tree,
+        "versions": before.texts("versions"),
+        "sources": before.texts("sources"),
+        "device": before.text("device"),
+        "data": before.raw("data"),
+    }
+    flat = [
+        {**one["config"], **one["versions"], "device": one["device"], "the data": one["data"]}
+        for one in (before, now)
+    ]
+    then, here = before["sources"], now["sources"]
+    files = [name for name in sorted({*then, *here}) if then.get(name) != here.get(name)]
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    parts = [storage.changed_settings(*flat)]
+    parts += [f"other source: {', '.join(files[:3])}{more}"] if files else []
+    return "; ".join(part for part in parts if part)
 
 
 def sources(entry):
-    """{file: hash} of a file of this repository and all of jaxsim and experiments that it imports."""
-    files, queue = {}, [Path(entry), ROOT / "experiments/runner.py"]
+    """{file: hash} of an experiment's file and all that it imports of jaxsim, experiments and its own folder."""
+    entry = Path(entry).resolve()
+    files, queue = {}, [entry, ROOT / "experiments/runner.py"]
+    beside = entry.parent  # an experiment may be anybody's file, with neighbours that it imports
     while queue:
         path = queue.pop()
-        # An experiment may be anybody's file: it stands under its own name.
-        name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+        name = str(path.relative_to(ROOT if path.is_relative_to(ROOT) else beside))
         if name in files:
             continue
         text = path.read_text(encoding="utf-8")
         files[name] = hashlib.sha256(text.encode()).hexdigest()[:12]
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
-                queue += [p for a in node.names for p in _files_of(a.name)]
+                queue += [p for a in node.names for p in _files_of(a.name, beside)]
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                queue += _files_of(node.module)
-                queue += [p for a in node.names for p in _files_of(f"{node.module}.{a.name}")]
+                queue += _files_of(node.module, beside)
+                queue += [
+                    p for a in node.names for p in _files_of(f"{node.module}.{a.name}", beside)
+                ]
     return dict(sorted(files.items()))
 
 
-def _files_of(module):
+def _files_of(module, beside):
     """The file of a module of ours, with the __init__ files of its parents; none of anybody else's."""
     parts = module.split(".")
-    if parts[0] not in ("jaxsim", "experiments"):
-        return []
-    found = [ROOT.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
-    found.append(ROOT.joinpath(*parts).with_suffix(".py"))
+    root = ROOT if parts[0] in ("jaxsim", "experiments") else beside
+    found = [root.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
+    found.append(root.joinpath(*parts).with_suffix(".py"))
     return [p for p in found if p.is_file()]
 
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_
-from experiments import runner
+from experiments import runner, settings
 from experiments.workbench import teachers
 from jaxsim import encoders, evaluation, losses, search
 from jaxsim.numerics import unit
@@ -35,7 +35,7 @@ class Config:
     """The texts, the teachers made of them, and the student with its training."""
 
     seed: int = 0  # of the texts drawn, the student's start and the order of the batches
-    arms: tuple[str, ...] = ()  # which arms to run; all unless told
+    arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "cranfield"  # a collection of JAXSIM_DATA, docstrings, or docstrings-small
     texts: int = 6000  # definitions, or docstrings, to learn from beside it
     teachers: tuple[str, ...] = ("linear", "neural", "matryoshka")  # or folder
@@ -52,6 +52,17 @@ class Config:
     temperature: float = 0.05  # of the arms that have one
     ridge: float = 1e-3  # of the map of untrained features, as a part of their mean square
     ks: int = 10  # of nDCG@k
+
+    def __post_init__(self):
+        if self.data.startswith("docstrings"):
+            settings.one_of(self, data=("docstrings", "docstrings-small"))
+        settings.one_of(self, teachers=teachers.TEACHERS)
+        settings.whole(
+            self, 1, "texts", "teacher_layers", "teacher_steps", "dim", "width", "vocabulary", "length",
+            "steps", "batch", "ks",
+        )  # fmt: skip
+        settings.positive(self, "rate", "temperature", "ridge")
+        settings.some(self, "teachers")
 
 
 PRESETS = {
@@ -230,7 +241,7 @@ def claim(rows):
             where=lambda r: r["output"] == "full" and r["mode"] == "asymmetric",
         )
         for name in dict.fromkeys(row["arm"] for row in rows)
-        if name != "squared"
+        if name != "squared" and any(row["arm"] == "squared" for row in rows)
     ]  # fmt: skip
     return runner.judged(
         "a student of its teacher's vectors searches its teacher's documents better",

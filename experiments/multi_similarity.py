@@ -17,6 +17,7 @@ classes that neither training nor testing sees. The network tuned is the network
 import dataclasses
 import functools
 import logging
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_
-from experiments import runner
+from experiments import runner, settings
 from experiments.workbench import images, weighings
 from jaxsim import analysis, data, evaluation, losses, similarity, storage
 from jaxsim.data import augment
@@ -38,7 +39,7 @@ class Config:
     """The classes that are apart, the network and its training, and the learning rates tried."""
 
     seed: int = 0  # of the classes held out, the network's start, the views and the batches
-    arms: tuple[str, ...] = ()  # which arms to run; all unless told
+    arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "glyphs"  # glyphs, digits, or omniglot (needs JAXSIM_DATA)
     size: int = 16  # sides of the images of glyphs and omniglot
     test_classes: int = 100  # classes to test on; 0: all that are unseen
@@ -50,6 +51,16 @@ class Config:
     per_class: int = 5  # images of each
     steps: int = 200  # of training, for every rate and setting tried
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # of Adam, at the start
+
+    def __post_init__(self):
+        settings.one_of(self, data=("glyphs", "digits", "omniglot"))
+        settings.whole(self, 0, "test_classes")
+        settings.whole(
+            self, 1, "size", "validation_groups", "per_test_class", "dim", "widths", "classes",
+            "per_class", "steps",
+        )  # fmt: skip
+        settings.positive(self, "rates")
+        settings.some(self, "widths", "rates")
 
 
 FOUR = ("contrastive", "triplet", "binomial", "multi_similarity")  # the arms that carry the claim
@@ -160,9 +171,14 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
             tried[rate, value] = score, model
         return tried[rate, value][0]
 
-    rate = max(config.rates, key=lambda rate: attempt(rate, values[1]))
-    value = max(values if len(config.rates) > 1 else values[1:2], key=lambda v: attempt(rate, v))
-    search = [{"rate": r, "setting": v, "MAP@R": s} for (r, v), (s, _) in tried.items()]
+    rate = runner.best(config.rates, lambda rate: attempt(rate, values[1]))
+    value = runner.best(
+        values if len(config.rates) > 1 else values[1:2], lambda v: attempt(rate, v)
+    )
+    search = [
+        {"rate": r, "setting": v, "MAP@R": None if math.isnan(s) else s}
+        for (r, v), (s, _) in tried.items()
+    ]
     storage.write_json(workdir / "search.json", {"chosen": [rate, value], "tried": search})
 
     embeddings, _ = images.embedded(tried[rate, value][1], shared.test.images)
@@ -242,7 +258,8 @@ def pictures(rows):
         for arm, (loss, setting, values) in SEARCH.items()
         if arm in {row["arm"] for row in rows} and arm != "n_pairs"  # no rule on rows: it picks two
     }
+    pushes = analysis.pair_weight_curves(weighed, scores, positives, where)
     return {
         "retrieval": pictures_.bars(shown, y="MAP@R", panel="data", title="unseen classes"),
-        "pair_weights": analysis.pair_weight_curves(weighed, scores, positives, where),
+        "pair_weights": pictures_.recoloured(pushes, rows),
     }

@@ -9,7 +9,7 @@ An experiment is a module with
     claim(rows) -> Claim          the paper's sentence as a question to the rows
     pictures(rows) -> {name: figure}
 
-where one seed is too few, SEEDS, {preset: how many unless told}; and where the model is small enough
+where one seed is too few, SEEDS, {preset: how many by default}; and where the model is small enough
 to train all seeds at once
 
     run_seeds(config, arm, seeds, shared, workdir) -> rows that name their seed; `shared` is a tuple,
@@ -19,13 +19,13 @@ On several hosts each process runs the same arms, and training is spread over al
 
 A row is a dict: integers and strings are keys (k, budget), floats are figures, arrays
 [..., examples] are figures per example, of which the row's figure is the mean and which give paired
-intervals. The runner adds the arm and the seed.
+intervals. The runner adds the arm and the seed. All rows of an experiment have the same keys.
 """
 
 import dataclasses
 import datetime
-import json
 import logging
+import math
 import time
 from pathlib import Path
 
@@ -34,19 +34,22 @@ import numpy as np
 from jax.experimental import multihost_utils
 from rich.console import Console
 
-from experiments import identity
-from experiments.tables import summary, tables
-from experiments.verdict import Claim, Comparison, all_of, difference, judged
+from experiments import contract, identity, workdirs
+from experiments.contract import slug
+from experiments.tables import best, summary, tables
+from experiments.verdict import Claim, Comparison, all_of, difference, judged, said
 from jaxsim import storage
 
 __all__ = [
     "Claim",
     "Comparison",
     "all_of",
+    "best",
     "default_seeds",
     "difference",
     "judged",
     "run",
+    "said",
     "slug",
     "summary",
     "title",
@@ -64,37 +67,49 @@ def run(module, config, *, preset, seeds, workdir, command="", console=None):
       config: its Config; seeds run from config.seed upwards.
       preset: the name to record.
       seeds: how many.
-      workdir: the folder for everything; a killed run goes on there.
+      workdir: the folder for everything, of one experiment and preset; a killed run resumes there.
       command: what a person types to get these results, to record.
       console: rich's, where the table goes.
 
     Returns: the tree that results.json holds.
+    Raises: ValueError, before any work, for a module that is not an experiment, a config that cannot be
+    run, or a workdir that holds anything else or is in use.
     """
-    console = console or Console()
-    started, workdir = time.monotonic(), Path(workdir)
-    arms = config.arms or tuple(module.ARMS)
+    console, started = console or Console(), time.monotonic()
+    contract.check_module(module)
+    contract.check_config(module, config, seeds)
+    if jax.process_index() == 0:  # the others would see what this one writes
+        workdirs.checked(workdir, slug(module), preset)
+    workdir = Path(workdir)
     what = identity.identity(module, config)
+    with workdirs.owned(workdir, slug(module), preset):
+        return _run(module, config, what, preset, seeds, workdir, command, console, started)
+
+
+def _run(module, config, what, preset, seeds, workdir, command, console, started):
+    arms = config.arms or tuple(module.ARMS)
     folder = workdir / identity.digest(what)
     _name_what_is_not_reused(workdir, folder, what)
     storage.write_json(folder / "identity.json", what)
 
     numbers = range(config.seed, config.seed + seeds)
-    rows, times, facts = [], _earlier(folder), {}
+    rows, times = [], _earlier(folder)
     with storage.bar(seeds * (len(arms) + 1), title(module), "parts") as progress:
         sweep = Sweep(module, config, arms, folder, times, progress)
         # Seeds that are trained together are prepared together; others hold one seed's data at a time.
         groups = [numbers] if hasattr(module, "run_seeds") else [[number] for number in numbers]
         for group in groups:
             rows += sweep.rows(group)
-    for seed in numbers:
-        facts[seed] = json.loads((folder / f"seed-{seed}" / "facts.json").read_text())
+            contract.check_rows_fit(module, rows)
+    facts = {seed: sweep.facts(seed) for seed in numbers}
 
-    claim = module.claim(rows)
+    claim = contract.checked_claim(module, rows)
     results = {
         "experiment": slug(module),
         "title": title(module),
         "command": command,
         "preset": preset,
+        "changed": _changed(module, config, preset),
         "seeds": seeds,
         "claim": {
             "verdict": claim.verdict,
@@ -108,21 +123,22 @@ def run(module, config, *, preset, seeds, workdir, command="", console=None):
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": {**times, "this run": round(time.monotonic() - started, 1)},
     }
-    if jax.process_index() > 0:  # the first host writes and tells
+    if jax.process_index() > 0:  # the first host writes and reports
         return results
-    for name, figure in module.pictures(rows).items():
-        picture = workdir / f"{name}.png"
-        figure.savefig(picture.with_suffix(".part.png"), dpi=120)
-        picture.with_suffix(".part.png").replace(picture)
-    storage.write_json(workdir / "results.json", results)
+    # The folder of these settings keeps its results when others replace them in the workdir.
+    for place in (folder, workdir):
+        storage.write_json(place / workdirs.RESULTS, _json(results))
     for shown in tables(results["rows"]):
         console.print(shown)
     for seed, found in facts.items():
-        told = ", ".join(f"{n} {v:.4g}" for n, v in found.items())
-        if told:
-            console.print(f"seed {seed}: {told}", highlight=False, soft_wrap=True)
-    console.print(claim.sentence, highlight=False, soft_wrap=True)
-    console.print(f"[dim]{workdir / 'results.json'}, pictures beside it[/dim]", highlight=False)
+        if found:
+            told = ", ".join(f"{n} {v:.4g}" for n, v in found.items())
+            _say(console, f"seed {seed}: {told}")
+    _say(console, claim.sentence)
+    _say(console, workdir / workdirs.RESULTS, style="dim")
+    for name, figure in contract.checked_pictures(module, rows).items():
+        storage.write_bytes(workdir / f"{name}.png", contract.drawn(module, name, figure))
+        _say(console, workdir / f"{name}.png", style="dim")
     return results
 
 
@@ -135,9 +151,11 @@ class Sweep:
 
     def rows(self, seeds):
         """All rows of some seeds, from their files where these are there."""
-        missing = self._missing(seeds)
+        unprepared, missing = self._missing(seeds)
         shared = {
-            seed: self._prepared(seed) for seed in seeds if any(seed in m for m in missing.values())
+            seed: self._prepared(seed)
+            for seed in seeds
+            if seed in unprepared or any(seed in m for m in missing.values())
         }
         self.progress.skip(len(seeds) - len(shared))
         for arm, wanted in missing.items():
@@ -147,27 +165,36 @@ class Sweep:
             if wanted:
                 self._run(arm, wanted, shared)
         return [
-            {"arm": arm, "seed": seed, **_restored(row)}
+            {"arm": arm, "seed": seed, **row}
             for seed in seeds
             for arm in self.arms
-            for row in json.loads(self._file(arm, seed).read_text())
+            for row in self._stored(arm, seed)
         ]
 
+    def facts(self, seed):
+        """What `prepare` reported of a seed: {name: number}."""
+        about = storage.read_object(self._facts(seed))
+        return {name: _number(about, name) for name in about}
+
     def _missing(self, seeds):
-        """{arm: the seeds whose rows are not there}; several hosts go by what the first one sees."""
-        there = np.array([[self._file(arm, s).exists() for s in seeds] for arm in self.arms])
+        """(seeds without facts, {arm: the seeds whose rows are not there}).
+
+        Several hosts go by what the first one sees.
+        """
+        files = [[self._facts(s) for s in seeds]]
+        files += [[self._file(arm, s) for s in seeds] for arm in self.arms]
+        there = np.array([[file.exists() for file in row] for row in files])
         if jax.process_count() > 1:
             there = multihost_utils.broadcast_one_to_all(there)
-        return {
-            arm: [s for s, found in zip(seeds, row, strict=True) if not found]
-            for arm, row in zip(self.arms, there, strict=True)
-        }
+        missing = [[s for s, found in zip(seeds, row, strict=True) if not found] for row in there]
+        return missing[0], dict(zip(self.arms, missing[1:], strict=True))
 
     def _prepared(self, seed):
         self.progress.note(f"seed {seed}: preparing")
         begun, folder = time.monotonic(), self.folder / f"seed-{seed}"
-        shared = self.module.prepare(dataclasses.replace(self.config, seed=seed), folder / "shared")
-        storage.write_json(folder / "facts.json", getattr(shared, "facts", {}))
+        config = dataclasses.replace(self.config, seed=seed)
+        shared = contract.worked(self.module, "prepare", config, folder / "shared")
+        storage.write_json(self._facts(seed), _json(contract.checked_facts(self.module, shared)))
         self._spent("prepare", begun)
         self.progress.advance(1)
         return shared
@@ -177,26 +204,42 @@ class Sweep:
         begun = time.monotonic()
         if hasattr(self.module, "run_seeds"):
             self.progress.note(f"{arm}, {len(seeds)} seeds")
-            found = self.module.run_seeds(
-                self.config, arm, tuple(seeds), tuple(shared[s] for s in seeds), self.folder / arm
+            both = tuple(seeds), tuple(shared[seed] for seed in seeds)
+            found = contract.worked(
+                self.module, "run_seeds", self.config, arm, *both, self.folder / arm
             )
-            by_seed = {seed: [row for row in found if row["seed"] == seed] for seed in seeds}
+            by_seed = contract.rows_by_seed(self.module, arm, seeds, found)
         else:
             (seed,) = seeds
             self.progress.note(f"seed {seed}: {arm}")
             config = dataclasses.replace(self.config, seed=seed)
             folder = self.folder / f"seed-{seed}" / arm
-            by_seed = {seed: self.module.run(config, arm, shared[seed], folder)}
+            by_seed = {seed: contract.worked(self.module, "run", config, arm, shared[seed], folder)}
         self._spent(arm, begun)
         for seed, rows in by_seed.items():
-            if not rows:
-                raise ValueError(f"{arm} gave no rows for seed {seed}")
-            rows = [{n: v for n, v in row.items() if n != "seed"} for row in rows]
-            storage.write_json(self._file(arm, seed), [_plain(row) for row in rows])
+            rows = contract.checked_rows(self.module, arm, seed, rows)
+            storage.write_json(self._file(arm, seed), [_stored_row(row) for row in rows])
         self.progress.advance(len(seeds))
+
+    def _stored(self, arm, seed):
+        """Rows from their file.
+
+        Raises: ValueError naming the file and the field.
+        """
+        path = self._file(arm, seed)
+        try:
+            rows = storage.read_json(path)
+            if not (isinstance(rows, list) and rows):
+                raise ValueError(f"{path}: must be a list of rows, got {rows!r:.60}")
+            return [_restored(storage.Fields(path, row, f"[{n}]")) for n, row in enumerate(rows)]
+        except ValueError as error:
+            raise ValueError(f"{error}; remove the file to have it made again") from error
 
     def _file(self, arm, seed):
         return self.folder / f"seed-{seed}" / f"{arm}.json"
+
+    def _facts(self, seed):
+        return self.folder / f"seed-{seed}" / "facts.json"
 
     def _spent(self, name, begun):
         jax.effects_barrier()
@@ -204,19 +247,8 @@ class Sweep:
         storage.write_json(self.folder / SECONDS, self.times)
 
 
-def _earlier(folder):
-    """Seconds of the parts that earlier sittings finished: {part: seconds}."""
-    file = folder / SECONDS
-    return json.loads(file.read_text()) if file.exists() else {}
-
-
-def slug(module):
-    """The experiment's name on the command line."""
-    return module.__name__.rsplit(".", 1)[-1]
-
-
 def default_seeds(module, preset):
-    """How many seeds a preset runs unless told."""
+    """How many seeds a preset runs by default."""
     return getattr(module, "SEEDS", {}).get(preset, 1)
 
 
@@ -225,20 +257,87 @@ def title(module):
     return module.__doc__.strip().splitlines()[0]
 
 
+def _say(console, line, style=None):
+    console.print(str(line), style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def _earlier(folder):
+    """Seconds of the parts that earlier sittings finished: {part: seconds}."""
+    about = storage.read_object(folder / SECONDS, missing={})
+    return {name: about.number(name, least=0) for name in about}
+
+
 def _name_what_is_not_reused(workdir, folder, what):
     """Says which earlier results here do not count, and why."""
     for other in sorted(workdir.glob("*/identity.json")):
-        if other.parent != folder:
-            apart = identity.differences(what, json.loads(other.read_text()))
-            LOG.info("not reused: %s, which differs in %s", other.parent, "; ".join(apart[:5]))
+        if other.parent == folder:
+            continue
+        try:
+            changes = identity.differences(storage.read_object(other), what)
+        except ValueError as error:
+            changes = error
+        LOG.info("not reused: %s: %s", other.parent, changes)
 
 
-def _plain(row):
+def _changed(module, config, preset):
+    """The settings that are not the preset's: {name: [preset's, this run's]}."""
+    before = dataclasses.asdict(module.PRESETS[preset]) if preset in module.PRESETS else {}
     return {
-        n: {"samples": np.asarray(v).tolist()} if np.ndim(v) else v.item() if hasattr(v, "item") else v
-        for n, v in row.items()
-    }  # fmt: skip
+        name: [before.get(name), value]
+        for name, value in dataclasses.asdict(config).items()
+        if before.get(name) != value
+    }
 
 
-def _restored(row):
-    return {n: np.asarray(v["samples"]) if isinstance(v, dict) else v for n, v in row.items()}
+def _stored_row(row):
+    """A row as JSON: figures that are not a finite number are lists of text, so that they are not keys."""
+    return {
+        name: {"samples": _texts(value.tolist())}
+        if isinstance(value, np.ndarray)
+        else {"samples": _texts(value)}
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for name, value in row.items()
+    }
+
+
+def _texts(samples):
+    """Numbers, those that JSON has not as "nan", "inf" and "-inf"."""
+    if isinstance(samples, list):
+        return [_texts(one) for one in samples]
+    return samples if math.isfinite(samples) else repr(samples)
+
+
+def _restored(fields):
+    """A row of a file, with its figures as arrays.
+
+    Raises: ValueError naming the file and the field.
+    """
+    row = {}
+    for name in fields:
+        value = fields.raw(name)
+        if isinstance(value, dict):
+            try:
+                value = np.asarray(value["samples"], dtype=float)
+            except (KeyError, ValueError, TypeError):
+                raise fields.wrong(name, 'an object {"samples": numbers}') from None
+            value = value if value.ndim else value.item()
+        elif isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise fields.wrong(name, "a number, a string or an object of samples")
+        row[name] = value
+    return row
+
+
+def _number(fields, name):
+    """A number of a file: null is one that JSON has not."""
+    value = fields.number(name, math.nan)
+    return int(value) if isinstance(fields.raw(name), int) else value
+
+
+def _json(tree):
+    """A tree with null for the numbers that JSON has not."""
+    if isinstance(tree, dict):
+        return {name: _json(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_json(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

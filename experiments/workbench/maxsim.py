@@ -6,7 +6,6 @@ the dual encoder is the same model's mean over tokens, which is a strong one her
 """
 
 import importlib.util
-import json
 from pathlib import Path
 
 import jax
@@ -15,7 +14,7 @@ import numpy as np
 from experiments.workbench.text import Corpus
 from jaxsim import data, encoders, pretrained, similarity
 from jaxsim.data.sources import prepared_path
-from jaxsim.storage import fill
+from jaxsim.storage import Fields, fill, read_json
 
 KINDS = ("replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj")
 
@@ -26,15 +25,14 @@ def captions(*, items, queries, seed):
     Raises: FileNotFoundError without JAXSIM_DATA.
     """
     random = np.random.default_rng(seed)
-    rows = [
-        row
-        for kind in KINDS
-        for row in json.loads(prepared_path("sugarcrepe_pp", f"{kind}.json").read_text("utf-8"))
-    ]
+    rows = []
+    for kind in KINDS:
+        path = prepared_path("sugarcrepe_pp", f"{kind}.json")
+        rows += [Fields(path, row, f"[{n}]") for n, row in enumerate(read_json(path))]
     pool = list(
-        dict.fromkeys(row[name] for row in rows for name in ("caption", "negative_caption"))
+        dict.fromkeys(row.text(name) for row in rows for name in ("caption", "negative_caption"))
     )
-    asked = list(dict.fromkeys(row["caption2"] for row in rows))
+    asked = list(dict.fromkeys(row.text("caption2") for row in rows))
     for name, wanted, texts in (("items", items, pool), ("queries", queries, asked)):
         if wanted > len(texts):
             raise ValueError(f"{name} must be at most {len(texts)}, got {wanted}")

@@ -1,16 +1,21 @@
-"""Encodes a corpus into an index, which `search` then reads. Killed and started again it resumes.
+"""Encodes a corpus into an index, which `search` then reads. Killed and started again it goes on.
 
 python -m jaxsim index --model out/ --corpus docs.jsonl
 """
 
-from jaxsim.commands import arguments, corpora, models
+import argparse
+
+from jaxsim.commands import corpora
 
 
-def main(command_line):
+def main(arguments):
     """The command."""
-    parser = arguments.Parser("index", __doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxsim index", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     corpora.options(parser.add_argument)
-    chosen = parser.parse_args(command_line)
-    corpus = corpora.read(chosen)
-    vectors = corpora.vectors_of(chosen, corpus, models.text_model(chosen))
-    print(f"{corpora.folder_of(chosen)}: {vectors.shape[0]} texts, vectors of {vectors.shape[1]}")
+    chosen = parser.parse_args(arguments)
+    found = corpora.indexed(chosen)
+    place = chosen.index or f"{chosen.corpus}.index"
+    print(f"{place}: {found.vectors.shape[0]} texts, vectors of {found.vectors.shape[1]}")

@@ -3,15 +3,14 @@
     embeddings [n, dim], labels [n] -> a figure
 
 Every example is a query among all others, or among `references`. Ties are pessimistic: of equal scores
-those of another class come first, so that a constant embedding looks as bad as it is. A figure with a NaN
-among the scores that count is NaN.
+those of another class come first, so that a constant embedding looks as bad as it is.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.evaluation.query_rows import by_query, closest_others_first, count
+from jaxsim.evaluation.query_rows import by_query, closest_others_first
 from jaxsim.numerics import checks
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
@@ -41,7 +40,8 @@ def class_recall(
     Raises: ValueError for shapes that do not fit, or k above the number of references.
     Source: Musgrave et al. 2020 (2003.08505), section 4; ties as in this library.
     """
-    checks.at_most("k", k, count(embeddings, references), "the number of references")
+    count = _rows(embeddings if references is None else references)
+    checks.at_most("k", k, count, "the number of references")
     found = by_query(
         _found, embeddings, labels, references, reference_labels, ids=ids, where=where,
         reference_ids=reference_ids, reference_where=reference_where, similarity=similarity,
@@ -114,14 +114,15 @@ def _hits_within_r(scores, labels, their_labels, where, k):
 
 def _largest_class(embeddings, labels, references, reference_labels):
     """The most references that a query can have, as a constant: how far a ranking is looked at."""
-    rows = count(embeddings, references)
+    count = _rows(embeddings if references is None else references)
     found = labels if references is None else reference_labels
-    if rows == 0 or found is None or isinstance(found, jax.core.Tracer):
-        return max(rows, 1)
-    found = found if isinstance(found, jax.Array) else checks.one_array("labels", found)
-    if found.shape != (rows,) or not np.issubdtype(found.dtype, np.integer):
-        return rows  # refused by name, further on
+    if count == 0 or found is None or isinstance(found, jax.core.Tracer):
+        return max(count, 1)
     return int(np.unique(np.asarray(found), return_counts=True)[1].max(initial=1))
+
+
+def _rows(tree):
+    return jax.tree.leaves(tree)[0].shape[0]
 
 
 def _reduced(found, reduce_fn):

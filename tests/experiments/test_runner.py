@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,9 +14,7 @@ import toy
 from devices import flags
 from rich.console import Console
 
-from experiments import __main__ as command
-from experiments import runner
-from experiments.tables import interval
+from experiments import files, runner
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = Path(toy.__file__)
@@ -43,7 +40,7 @@ def test_rows_are_means_with_intervals_and_the_verdict_follows(tmp_path):
         for k in (1, 2):
             np.testing.assert_allclose(found[arm, k]["figure"], (samples * k + shift).mean())
     assert results["claim"]["verdict"] == "held"
-    assert "held against plain (+1.000" in results["claim"]["sentence"]
+    assert "good is higher than plain (+1.000" in results["claim"]["sentence"]
     low, high = found["good", 1]["one interval"]
     means = samples.mean(axis=1)
     # Student's t with two degrees of freedom, by hand.
@@ -51,31 +48,6 @@ def test_rows_are_means_with_intervals_and_the_verdict_follows(tmp_path):
     np.testing.assert_allclose([low, high], means.mean() + np.array([-reach, reach]))
     assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(results))
     assert (tmp_path / "toy.png").stat().st_size > 1000
-
-
-def test_one_number_has_no_interval_and_decides_nothing():
-    rows = [{"arm": arm, "seed": 0, "figure": value} for arm, value in (("a", 1.0), ("b", 0.0))]
-    found = runner.difference(rows, "a", over="b", on="figure")
-    assert (found.mean, found.low, found.verdict) == (1.0, None, "not decided")
-
-
-def test_pairs_are_compared_within_their_seed_and_keys():
-    rows = [
-        {"arm": arm, "seed": seed, "k": k, "figure": 100.0 * seed + 10 * k + (arm == "a")}
-        for arm in "ab"
-        for seed in range(4)
-        for k in (1, 2)
-        if not (arm == "b" and seed == 3)  # unpaired: left out
-    ]
-    found = runner.difference(rows, "a", over="b", on="figure")
-    np.testing.assert_allclose([found.mean, found.low, found.high], 1.0)
-
-
-def test_seeds_are_resampled_with_the_examples():
-    apart = np.repeat([[0.0], [1.0], [2.0]], 50, axis=1)
-    low, high = interval(apart)
-    assert low < 0.5
-    assert high > 1.5
 
 
 def test_what_is_there_is_reused_and_what_is_not_is_named(tmp_path, caplog, monkeypatch):
@@ -95,25 +67,86 @@ def test_what_is_there_is_reused_and_what_is_not_is_named(tmp_path, caplog, monk
     run(tmp_path, seeds=3)
     assert ran == [(2, arm) for arm in toy.ARMS]
     ran.clear()
-    run(tmp_path, seeds=1, config=toy.Config(data="b"))
+    run(tmp_path, seeds=1, config=toy.Config(size=25))
     assert len(ran) == 3
     assert "not reused" in caplog.text
-    assert re.search(r"differs in .*data .*'a' then, 'b' now", caplog.text)
+    assert "size 20, now 25" in caplog.text
 
 
-def test_a_changed_source_makes_other_rows(tmp_path):
-    copy = tmp_path / "copied_toy.py"
-    copy.write_text(TOY.read_text())
-    one = run(tmp_path / "runs", module=command.load(str(copy)), seeds=1)
-    copy.write_text(TOY.read_text().replace('"good": 1.0', '"good": 3.0'))
-    other = run(tmp_path / "runs", module=command.load(str(copy)), seeds=1)
-    assert one["rows"][0]["figure"] + 2 == pytest.approx(other["rows"][0]["figure"])
+def test_results_of_other_settings_are_kept_where_these_are(tmp_path):
+    first = run(tmp_path, seeds=2)
+    other = run(tmp_path, seeds=1, config=toy.Config(size=25))
+    assert other["changed"] == {"size": [20, 25]}
+    kept = [json.loads(path.read_text()) for path in tmp_path.glob("*/results.json")]
+    assert sorted(one["rows"][0]["figure"] for one in kept) == sorted(
+        one["rows"][0]["figure"] for one in (first, other)
+    )
+    assert json.loads((tmp_path / "results.json").read_text())["changed"] == other["changed"]
 
 
-def test_an_arm_without_rows_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(toy, "run", lambda *arguments: [])
-    with pytest.raises(ValueError, match="good gave no rows for seed 0"):
-        run(tmp_path)
+def test_a_lost_file_of_facts_is_made_again(tmp_path):
+    run(tmp_path, seeds=1)
+    (facts,) = tmp_path.rglob("facts.json")
+    facts.unlink()
+    run(tmp_path, seeds=1)
+    assert facts.exists()
+
+
+def test_figures_that_are_not_finite_are_said_and_restored(tmp_path, monkeypatch):
+    def run_nan(config, arm, shared, workdir, own=toy.run):
+        rows = own(config, arm, shared, workdir)
+        if arm == "plain":
+            rows[0]["figure"] = np.where(np.arange(20) == 3, np.nan, rows[0]["figure"])
+            rows[1]["one"] = np.inf
+        return rows
+
+    monkeypatch.setattr(toy, "run", run_nan)
+    first = run(tmp_path)
+    assert first["claim"]["verdict"] == "not decided"
+    assert "NaN in 'figure' of arm 'plain', seed = 0, k = 1" in first["claim"]["sentence"]
+    assert "good is higher than bad" in first["claim"]["sentence"]
+    (row,) = [r for r in first["rows"] if (r["arm"], r["k"]) == ("plain", 1)]
+    assert row["figure"] is None
+    assert "figure interval" not in row
+    assert lasting(run(tmp_path)) == lasting(first)  # from the files
+    json.loads((tmp_path / "results.json").read_text(), parse_constant=pytest.fail)
+
+
+DAMAGE = {
+    "good.json": ("{", "not JSON, or damaged"),
+    "plain.json": ("[]", "must be a list of rows"),
+    "bad.json": (
+        '[{"k": null}]',
+        r"\[0\].k must be a number, a string or an object of samples, got None",
+    ),
+    "facts.json": ("[]", "must be an object"),
+    "seconds.json": ('{"good": "x"}', "good must be a finite number >= 0, got 'x'"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_files_of_a_run_are_refused_by_name(name, tmp_path):
+    run(tmp_path, seeds=1)
+    (path,) = tmp_path.rglob(name)
+    path.write_text(DAMAGE[name][0])
+    with pytest.raises(ValueError, match=rf"{name}: .*{DAMAGE[name][1]}"):
+        run(tmp_path, seeds=1)
+
+
+def test_a_damaged_identity_of_another_run_is_named_and_stops_nothing(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "jaxsim.experiments")
+    run(tmp_path, seeds=1)
+    (path,) = tmp_path.rglob("identity.json")
+    path.write_text('{"config": 3}')
+    run(tmp_path, seeds=1, config=toy.Config(size=25))
+    assert "identity.json: config must be an object, got 3" in caplog.text
+
+
+def test_results_come_before_the_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(toy, "pictures", lambda rows: {"toy": 1 / 0})
+    with pytest.raises(ValueError, match=r"toy\.py, in pictures: ZeroDivisionError"):
+        run(tmp_path, seeds=1)
+    assert (tmp_path / "results.json").exists()
 
 
 def test_all_seeds_at_once_give_the_rows_of_each(tmp_path, monkeypatch):
@@ -132,7 +165,7 @@ def test_all_seeds_at_once_give_the_rows_of_each(tmp_path, monkeypatch):
     monkeypatch.delattr(toy, "run")
     together = run(tmp_path / "together")
     assert lasting(together) == lasting(apart)
-    monkeypatch.setattr(toy, "run_seeds", None)  # not called again
+    monkeypatch.setattr(toy, "run_seeds", lambda *arguments: pytest.fail("called again"))
     assert lasting(run(tmp_path / "together")) == lasting(apart)
 
 
@@ -157,7 +190,7 @@ def kill(before=rows()):
     os.kill(os.getpid(), signal.SIGKILL)
 
 threading.Thread(target=kill, daemon=True).start()
-runner.run(toy, toy.PRESETS["slow"], preset="slow", seeds=3, workdir=workdir, console=Console(quiet=True))
+runner.run(toy, toy.PRESETS["slow"], preset="smoke", seeds=3, workdir=workdir, console=Console(quiet=True))
 """
 
 
@@ -182,61 +215,25 @@ def test_a_sweep_killed_five_times_ends_like_an_unbroken_one(tmp_path):
         json.loads(path.read_text())  # what a kill cut short never takes a name
 
 
-def test_the_file_in_the_docs_runs_from_anywhere_and_is_reported(tmp_path, monkeypatch, capsys):
-    text = (ROOT / "docs/experiments.md").read_text()
-    (block,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    (tmp_path / "linear.py").write_text(block)
-    monkeypatch.chdir(tmp_path)
-    assert command.main(["linear.py", "--preset", "smoke", "--seeds", "2"]) == 0
-    results = json.loads((tmp_path / "runs/linear/results.json").read_text())
-    assert {row["arm"] for row in results["rows"]} == {"nca", "pixels"}
-    assert command.main(["report"]) == 0
-    report = (tmp_path / "RESULTS.md").read_text()
-    assert "python -m experiments linear.py --preset smoke --seeds 2" in report
-    assert results["claim"]["sentence"] in report
-    assert f"| {results['identity']['device']} |" in report
-    assert re.search(r"\| nca \| 0\.\d{3} ±0\.\d{3} \|", report)
+def test_a_changed_source_makes_other_rows(tmp_path):
+    copy = tmp_path / "copied_toy.py"
+    copy.write_text(TOY.read_text())
+    one = run(tmp_path / "runs", module=files.load(str(copy)), seeds=1)
+    copy.write_text(TOY.read_text().replace('"good": 1.0', '"good": 3.0'))
+    other = run(tmp_path / "runs", module=files.load(str(copy)), seeds=1)
+    assert one["rows"][0]["figure"] + 2 == pytest.approx(other["rows"][0]["figure"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing"], "no experiment 'nothing': there are anncur"),
-        (["nothing.py"], "no file nothing.py"),
-        ([str(TOY), "--preset", "huge"], "no preset 'huge' of toy: there are smoke, slow"),
-        ([str(TOY), "--preset", "smoke", "--arms", "best"], "no arm 'best' of toy: there are good"),
-        (["report", "--runs", "nowhere"], "no results.json in the folders of nowhere"),
-    ],
-)
-def test_bad_words_get_one_sentence(arguments, message, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert command.main(arguments) == 2
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "RESULTS.md").exists()
-
-
-def test_a_damaged_result_is_refused_by_name(tmp_path):
-    (tmp_path / "runs/x").mkdir(parents=True)
-    (tmp_path / "runs/x/results.json").write_text("{")
-    assert (
-        command.main(["report", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "R")])
-        == 2
+def test_a_changed_neighbour_makes_other_rows(tmp_path):
+    (tmp_path / "shifts_of_toy.py").write_text("GOOD = 1.0")
+    own = tmp_path / "neighbour_toy.py"
+    own.write_text(
+        TOY.read_text()
+        .replace("from experiments import", "import shifts_of_toy\nfrom experiments import")
+        .replace('"good": 1.0', '"good": shifts_of_toy.GOOD')
     )
-
-
-def test_help_shows_every_setting_with_its_meaning(capsys):
-    with pytest.raises(SystemExit) as done:
-        command.main(["dual_embeddings", "--help"])
-    assert done.value.code == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    for words in ("--dim", "--negatives", "per pair", "how much a made-up pair counts", "--seeds"):
-        assert words in shown
-
-
-def test_the_list_names_every_paper_and_its_last_verdict(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    run(tmp_path / "runs/anncur")
-    assert command.main([]) == 0
-    shown = capsys.readouterr().out
-    assert all(slug in shown for slug in command.slugs())
-    assert "held" in shown
+    one = run(tmp_path / "runs", module=files.load(str(own)), seeds=1)
+    (tmp_path / "shifts_of_toy.py").write_text("GOOD = 3.0")
+    del sys.modules["shifts_of_toy"]
+    other = run(tmp_path / "runs", module=files.load(str(own)), seeds=1)
+    assert one["rows"][0]["figure"] + 2 == pytest.approx(other["rows"][0]["figure"])

@@ -67,6 +67,6 @@ def test_the_verdict_asks_the_tables_by_themselves():
     rows = [{**row, "recall": row["recall"] + np.linspace(0, 0.1, 20)} for row in rows]
     found = dual_embeddings.claim(rows)
     assert found.verdict == "held"
-    assert "not held against counts" in found.sentence
+    assert "Reported only: in recall, in_out is lower than counts" in found.sentence
     with pytest.raises(ValueError, match="no rows"):
         runner.difference(rows, "in_out", over="top_sellers", on="recall")

@@ -1,0 +1,411 @@
+"""What a file must hold to be an experiment, and its rows to count: checked before they are used.
+
+Every error is one sentence: the file, what is wrong there, what was wanted.
+"""
+
+import dataclasses
+import inspect
+import io
+import json
+import re
+import traceback
+import typing
+from pathlib import Path
+
+import numpy as np
+
+import experiments
+import jaxsim
+from experiments.tables import named
+from experiments.verdict import VERDICTS, Claim
+
+# The functions of an experiment and what they are called with; `run_seeds` may take the place of `run`.
+FUNCTIONS = {
+    "fingerprint": ("config",),
+    "prepare": ("config", "workdir"),
+    "run": ("config", "arm", "shared", "workdir"),
+    "run_seeds": ("config", "arm", "seeds", "shared", "workdir"),
+    "claim": ("rows",),
+    "pictures": ("rows",),
+}
+NAME = re.compile(r"\w[\w.-]*")  # of an arm, a preset or a picture: a part of a file's name
+TAKEN = ("shared", "facts")  # files of a seed's folder that an arm must not replace
+
+
+def check_module(module):
+    """Refuses a module that is not an experiment: each part must be there and of its kind.
+
+    Raises: ValueError naming the file, the part and what was wanted.
+    """
+    file = file_of(module)
+    if not (module.__doc__ or "").strip():
+        raise ValueError(
+            f"{file} lacks a docstring: the paper, its claim, the data, what it predicts"
+        )
+    config = _part(module, "Config", "a frozen dataclass of the settings")
+    if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+        raise ValueError(f"{file}: Config must be a frozen dataclass, got {config!r:.80}")
+    if not config.__dataclass_params__.frozen:
+        raise ValueError(f"{file}: Config must be frozen: @dataclasses.dataclass(frozen=True)")
+    try:
+        typing.get_type_hints(config)
+    except Exception as error:
+        raise ValueError(f"{file}: the types of Config cannot be read: {error}") from error
+    fields = {field.name for field in dataclasses.fields(config)}
+    for name, example in (("seed", "seed: int = 0"), ("arms", "arms: tuple[str, ...] = ()")):
+        if name not in fields:
+            raise ValueError(f"{file}: Config lacks the field {name}, such as {example}")
+    if clash := fields & {"preset", "seeds", "workdir", "help"}:
+        raise ValueError(
+            f"{file}: Config must not have the field {min(clash)}, which is an option of the command"
+        )
+    arms = _names(module, "ARMS", "{arm: what it is}", str)
+    if clash := [name for name in arms if name in TAKEN or name.startswith("seed-")]:
+        raise ValueError(f"{file}: an arm must not be named {clash[0]!r}: the runner's files are")
+    for preset, one in _names(module, "PRESETS", "{name: Config(...)}", config).items():
+        _check_preset(file, preset, one, arms)
+    for preset, count in _names(module, "SEEDS", "{preset: a number}", int, needed=False).items():
+        if preset not in module.PRESETS:
+            raise ValueError(
+                f"{file}: SEEDS names {preset!r}, the presets are {', '.join(module.PRESETS)}"
+            )
+        if isinstance(count, bool) or count < 1:
+            raise ValueError(f"{file}: SEEDS[{preset!r}] must be at least 1, got {count!r}")
+    both = ("run", "run_seeds")
+    if not any(hasattr(module, name) for name in both):
+        raise ValueError(
+            f"{file} lacks run(config, arm, shared, workdir), which gives an arm's rows"
+        )
+    for name, arguments in FUNCTIONS.items():
+        if name not in both or hasattr(module, name):
+            _check_function(module, name, arguments)
+
+
+def check_config(module, config, seeds):
+    """Refuses a choice of arms or seeds that cannot be run.
+
+    Raises: ValueError naming the setting and the choices.
+    """
+    name = slug(module)
+    if unknown := [arm for arm in config.arms if arm not in module.ARMS]:
+        raise ValueError(f"no arm {unknown[0]!r} of {name}: there are {', '.join(module.ARMS)}")
+    if twice := [arm for arm in config.arms if config.arms.count(arm) > 1]:
+        raise ValueError(f"arms must differ, got {twice[0]!r} more than once")
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise ValueError(f"seeds must be a whole number of at least 1, got {seeds!r}")
+    if isinstance(config.seed, bool) or not isinstance(config.seed, int) or config.seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {config.seed!r}")
+    if config.seed + seeds > 2**31:
+        raise ValueError(f"seed must be below 2**31 with all that follow, got {config.seed}")
+
+
+def checked_rows(module, arm, seed, rows):
+    """The rows of one arm and seed, as plain values: keys int or str, figures float or float arrays.
+
+    Raises: ValueError naming the file, the arm, the seed, the row and the value.
+    """
+    at = f"{file_of(module)}: rows of arm {arm!r}, seed {seed}"
+    if isinstance(rows, dict) or not isinstance(rows, (list, tuple)):
+        raise ValueError(f"{at}: must be a list of dicts, got {type(rows).__name__}")
+    if not rows:
+        raise ValueError(f"{at}: there are none, wanted one at least")
+    plain = []
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise ValueError(f"{at}: row {number} must be a dict, got {type(row).__name__}")
+        plain.append(
+            {_row_name(at, number, n): _row_value(at, number, n, v) for n, v in row.items()}
+        )
+        if all(isinstance(value, (int, str)) for value in plain[-1].values()):
+            raise ValueError(
+                f"{at}: row {number} has no figure, wanted a float or an array of them; integers and "
+                f"strings are keys, got {row!r:.80}"
+            )
+    return plain
+
+
+def rows_by_seed(module, arm, seeds, rows):
+    """{seed: its rows} of what `run_seeds` gave, without their "seed".
+
+    Raises: ValueError naming the file, the arm and the row.
+    """
+    at = f"{file_of(module)}: rows of arm {arm!r}"
+    if not isinstance(rows, (list, tuple)):
+        raise ValueError(f"{at}: must be a list of dicts, got {type(rows).__name__}")
+    found = {seed: [] for seed in seeds}
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or row.get("seed") not in found:
+            wanted = ", ".join(map(str, seeds))
+            raise ValueError(
+                f"{at}: row {number} must name its seed, one of {wanted}, got {row!r:.60}"
+            )
+        found[int(row["seed"])].append({n: v for n, v in row.items() if n != "seed"})
+    return found
+
+
+def checked_fingerprint(module, config):
+    """What names the data: a string, or a tree of strings and numbers.
+
+    Raises: ValueError naming the file.
+    """
+    found = called(module, "fingerprint", config)
+    try:
+        if found is None:
+            raise TypeError
+        return json.loads(json.dumps(found, allow_nan=False))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{file_of(module)}: fingerprint must return a string that names the data, such as "
+            f"data.fingerprint gives, got {found!r:.60}"
+        ) from None
+
+
+def checked_facts(module, shared):
+    """What `prepare` reports: {name: number}.
+
+    Raises: ValueError naming the file and the fact.
+    """
+    facts, at = getattr(shared, "facts", {}), f"{file_of(module)}: facts of what prepare gives"
+    if not isinstance(facts, dict):
+        raise ValueError(f"{at}: must be a dict {{name: number}}, got {type(facts).__name__}")
+    plain = {}
+    for name, value in facts.items():
+        value = value.item() if hasattr(value, "item") and np.ndim(value) == 0 else value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{at}: {name!r} must be a number, got {value!r:.60}")
+        plain[str(name)] = value
+    return plain
+
+
+def checked_claim(module, rows):
+    """What `claim` says of the rows.
+
+    Raises: ValueError naming the file for what is not a `Claim`.
+    """
+    claim = called(module, "claim", rows)
+    if not isinstance(claim, Claim) or claim.verdict not in VERDICTS:
+        raise ValueError(
+            f"{file_of(module)}: claim must return a runner.Claim, such as runner.judged gives, with a "
+            f"verdict of {', '.join(map(repr, VERDICTS))}, got {claim!r:.80}"
+        )
+    return claim
+
+
+def checked_pictures(module, rows):
+    """{name: figure} of an experiment.
+
+    Raises: ValueError naming the file for what cannot be saved as a picture.
+    """
+    figures, file = called(module, "pictures", rows), file_of(module)
+    if not isinstance(figures, dict):
+        raise ValueError(
+            f"{file}: pictures must return a dict {{name: matplotlib figure}}, got {figures!r:.60}"
+        )
+    for name, figure in figures.items():
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise ValueError(
+                f"{file}: a picture's name must be letters, digits and _-. got {name!r}"
+            )
+        if not callable(getattr(figure, "savefig", None)):
+            raise ValueError(
+                f"{file}: picture {name!r} must be a matplotlib figure, got {figure!r:.60}"
+            )
+    return figures
+
+
+def drawn(module, name, figure):
+    """A figure as the bytes of a PNG file.
+
+    Raises: ValueError naming the file and the picture that matplotlib cannot draw.
+    """
+    data = io.BytesIO()
+    try:
+        figure.savefig(data, format="png", dpi=120)
+    except (OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{file_of(module)}: picture {name!r} cannot be drawn: {type(error).__name__}: {error}"
+        ) from error
+    return data.getvalue()
+
+
+def called(module, name, *arguments):
+    """What `fingerprint`, `claim` or `pictures` returns; other errors than a user's name their line.
+
+    Raises: ValueError.
+    """
+    try:
+        return getattr(module, name)(*arguments)
+    except (OSError, ImportError, MemoryError, FloatingPointError):
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and name == "fingerprint":
+            raise
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(
+            f"{file_of(module)}{line_of(error, module.__file__)}, in {name}: {kind}{error}"
+        ) from error
+
+
+def worked(module, name, *arguments):
+    """What `prepare` or `run` returns.
+
+    Raises: RuntimeError in the place of a ValueError that neither jaxsim nor the experiment raised: only
+    what these refuse is a sentence for users, the rest is a bug, whose traceback is needed.
+    """
+    try:
+        return getattr(module, name)(*arguments)
+    except ValueError as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        path = Path(last.filename)
+        ours = {Path(module.__file__), *(Path(p.__file__).parent for p in (jaxsim, experiments))}
+        refused = bool(ours & {path, *path.parents}) and last.line.startswith("raise")
+        if refused or type(error) is not ValueError:
+            raise
+        where = f"{file_of(module)}{line_of(error, module.__file__)}"
+        raise RuntimeError(f"{where}: {name} raised ValueError: {error}") from error
+
+
+def line_of(error, file):
+    """ ", line 12": the last line of a file that an error passed through; "" where it did not."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == Path(file)
+    ]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def file_of(module):
+    """The name of an experiment's file, for errors."""
+    return Path(module.__file__).name
+
+
+def slug(module):
+    """An experiment's short name: its file's."""
+    return module.__name__.rsplit(".", 1)[-1]
+
+
+def _part(module, name, wanted):
+    if not hasattr(module, name):
+        raise ValueError(f"{file_of(module)} lacks {name}, which must be {wanted}")
+    return getattr(module, name)
+
+
+def _names(module, name, wanted, kind, *, needed=True):
+    """A dict of the module whose names can be parts of file names; {} where it may be missing."""
+    if not needed and not hasattr(module, name):
+        return {}
+    tree, file = _part(module, name, f"a dict {wanted}"), file_of(module)
+    if not isinstance(tree, dict) or (needed and not tree):
+        raise ValueError(f"{file}: {name} must be a dict {wanted}, got {tree!r:.60}")
+    for key, value in tree.items():
+        if not (isinstance(key, str) and NAME.fullmatch(key)):
+            raise ValueError(f"{file}: {name} must be named by letters, digits and _-. got {key!r}")
+        if not isinstance(value, kind):
+            raise ValueError(
+                f"{file}: {name}[{key!r}] must be of {kind.__name__}, got {value!r:.60}"
+            )
+    return tree
+
+
+def _check_preset(file, preset, config, arms):
+    if not isinstance(config.arms, tuple):
+        raise ValueError(f"{file}: PRESETS[{preset!r}].arms must be a tuple, got {config.arms!r}")
+    if unknown := [arm for arm in config.arms if arm not in arms]:
+        raise ValueError(
+            f"{file}: PRESETS[{preset!r}] has the arm {unknown[0]!r}: ARMS has {', '.join(arms)}"
+        )
+    for name, value in dataclasses.asdict(config).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{file}: PRESETS[{preset!r}].{name} must be a number, a string or a tuple of them, "
+                f"got {value!r:.60}"
+            ) from None
+
+
+def _check_function(module, name, arguments):
+    wanted = f"a function ({', '.join(arguments)})"
+    function = _part(module, name, wanted)
+    if not callable(function):
+        raise ValueError(f"{file_of(module)}: {name} must be {wanted}, got {function!r:.60}")
+    try:
+        signature = inspect.signature(function)
+        signature.bind(*arguments)
+    except TypeError:
+        raise ValueError(
+            f"{file_of(module)}: {name} must take ({', '.join(arguments)}), it takes {signature}"
+        ) from None
+
+
+def _row_name(at, number, name):
+    if not isinstance(name, str):
+        raise ValueError(f"{at}: row {number}: names must be strings, got {name!r}")
+    if name in ("arm", "seed") or name.endswith(" interval"):
+        raise ValueError(f"{at}: row {number} must not have {name!r}, which is the runner's")
+    return name
+
+
+def _row_value(at, number, name, value):
+    wanted = "an integer or a string (a key), or a float or an array of numbers (a figure)"
+    if hasattr(value, "item") and np.ndim(value) == 0:
+        value = value.item()
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        return value
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{at}: row {number}: {name!r} must be {wanted}, got a ragged list"
+        ) from None
+    if array.ndim == 0 or array.dtype.kind not in "fiub":
+        raise ValueError(f"{at}: row {number}: {name!r} must be {wanted}, got {value!r:.60}")
+    if array.size == 0:
+        raise ValueError(f"{at}: row {number}: {name!r} must hold numbers, got shape {array.shape}")
+    return array.astype(float)
+
+
+def check_rows_fit(module, rows):
+    """Refuses rows of all arms and seeds that do not add up to one table.
+
+    Raises: ValueError naming the file, the rows and what differs.
+    """
+    file, seen, first = file_of(module), set(), {}
+    kinds = _kinds(rows[0])
+    for row in rows:
+        if _kinds(row) != kinds:
+            raise ValueError(
+                f"{file}: all rows must have the same keys, the row of {named(rows[0])} has "
+                f"{_listed(kinds)}, the row of {named(row)} has {_listed(_kinds(row))}"
+            )
+        key = tuple((name, row[name]) for name in sorted(kinds))
+        if key in seen:
+            raise ValueError(f"{file}: two rows of {named(row)} have the same keys")
+        seen.add(key)
+        other = first.setdefault(tuple(pair for pair in key if pair[0] != "seed"), row)
+        for name in dict.fromkeys([*other, *row]):
+            if name not in row or name not in other:
+                none, some = (row, other) if name in other else (other, row)
+                raise ValueError(
+                    f"{file}: the row of {named(none)} lacks the figure {name!r}, which the row of "
+                    f"{named(some)} has"
+                )
+            if np.shape(row[name]) != np.shape(other[name]):
+                raise ValueError(
+                    f"{file}: {name!r} must have one shape over the seeds, got {np.shape(other[name])} "
+                    f"in the row of {named(other)} and {np.shape(row[name])} in that of {named(row)}: "
+                    "give its mean where seeds have other examples"
+                )
+
+
+def _kinds(row):
+    """{key: its type} of a row."""
+    return {name: type(value) for name, value in row.items() if isinstance(value, (int, str))}
+
+
+def _listed(kinds):
+    shown = (f"{n} ({kind.__name__})" for n, kind in kinds.items() if n not in ("arm", "seed"))
+    return ", ".join(shown) or "none"

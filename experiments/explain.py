@@ -1,0 +1,76 @@
+"""What an experiment does before it is run: its presets, their sizes, how long they took."""
+
+import dataclasses
+
+from rich.table import Table
+
+from experiments import report, runner
+
+
+def show(module, console, *, name):
+    """The paper, the presets and the arms, and the command that runs each preset.
+
+    Args:
+      module: the experiment.
+      console: rich's.
+      name: what the user called it.
+    """
+    console.print(f"{module.__doc__.strip()}\n", highlight=False, markup=False, soft_wrap=True)
+    presets = Table(
+        "preset", "what it runs", "took", "settings that are not the default", title_justify="left"
+    )
+    for preset, config in module.PRESETS.items():
+        presets.add_row(
+            preset,
+            size(module, config, runner.default_seeds(module, preset)),
+            took(runner.slug(module), preset),
+            settings(module, config),
+        )
+    console.print(presets)
+    arms = Table("arm", "what it is")
+    for arm, about in module.ARMS.items():
+        arms.add_row(arm, about)
+    console.print(arms)
+    chosen = default_preset(module)
+    console.print(
+        f"This runs it:              python -m experiments {name} --preset {chosen}\n"
+        f"This shows every setting:  python -m experiments {name} --help",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def default_preset(module):
+    """What options without --preset change: cpu, or the first where there is none."""
+    return "cpu" if "cpu" in module.PRESETS else next(iter(module.PRESETS))
+
+
+def size(module, config, seeds):
+    """How many arms and seeds a run has, in words."""
+    arms = len(config.arms or module.ARMS)
+    return f"{arms} arm{'s' * (arms != 1)} x {seeds} seed{'s' * (seeds != 1)}"
+
+
+def took(slug, preset):
+    """How long a preset took where it was measured, in words."""
+    one = report.measured(slug, preset)
+    if one is None:
+        return "seconds to a minute" if preset == "smoke" else "not measured"
+    return f"{report.minutes(one):.1f} minutes for {one['seeds']} seed{'s' * (one['seeds'] != 1)} on {one['identity']['device']}"
+
+
+def settings(module, config):
+    """The settings of a preset that are not the default's, in a line."""
+    parts = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        default = (
+            field.default
+            if field.default_factory is dataclasses.MISSING
+            else field.default_factory()
+        )
+        if field.name != "arms" and value != default:
+            shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+            parts.append(f"{field.name} {shown}")
+    return ", ".join(parts)

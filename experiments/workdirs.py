@@ -1,0 +1,65 @@
+"""The folder of a run: of one experiment and preset, checked before any work, owned by one process."""
+
+import contextlib
+from pathlib import Path
+
+import jax
+
+from jaxsim import storage
+
+MARK = "experiment.json"  # which experiment and preset the folder is for
+RESULTS = "results.json"
+
+
+def default(slug, preset):
+    """The workdir of a run that names none."""
+    return Path("runs") / f"{slug}-{preset}"
+
+
+def checked(workdir, slug, preset):
+    """Refuses, before any work, a folder that is not for this experiment and preset.
+
+    Free are a new folder, an empty one, and one where the same experiment and preset ran before.
+
+    Returns: the folder, a `Path`.
+    Raises: ValueError saying what is there and what to do.
+    """
+    about = {"mark": MARK, "kind": "the workdir of an experiment"}
+    if (Path(workdir) / RESULTS).is_file():  # of before there was a mark
+        about["mark"] = RESULTS
+    workdir = storage.check_place("workdir", workdir, **about)
+    owner = owner_of(workdir)
+    if owner not in (None, (slug, preset)):
+        raise ValueError(
+            f"workdir={str(workdir)!r} holds results of {owner[0]}, preset {owner[1]}; this is {slug}, "
+            f"preset {preset}: choose another --workdir"
+        )
+    return workdir
+
+
+def owner_of(workdir):
+    """(experiment, preset) of a folder; None where neither its mark nor its results say it.
+
+    Raises: ValueError naming a damaged file.
+    """
+    for name in (MARK, RESULTS):
+        about = storage.read_object(workdir / name, missing=None)
+        if about is not None:
+            return about.text("experiment"), about.text("preset")
+    return None
+
+
+@contextlib.contextmanager
+def owned(workdir, slug, preset):
+    """The folder is this process's for the length of a block; of several hosts the first one takes it.
+
+    Raises: ValueError naming the process that has it.
+    """
+    if jax.process_index() > 0:
+        yield
+        return
+    with storage.owned(workdir):
+        mark = checked(workdir, slug, preset) / MARK
+        if not mark.exists():
+            storage.write_json(mark, {"experiment": slug, "preset": preset})
+        yield
