@@ -3,10 +3,12 @@
     int8     one byte per dimension, 4 times smaller; queries stay float
     binary   one bit per dimension, 32 times smaller; compared by how many bits differ
 
-What a quantiser has fitted is stored with its codes. Rescoring takes the true vectors, from memory or
-from a file, or the codes decoded: never raw codes, whose dimensions have different scales.
+What a quantiser has fitted is stored with its codes. Both stages follow the similarity that is asked for.
+Rescoring takes the true vectors, from memory or from a file, or the codes decoded: never raw codes, whose
+dimensions have different scales.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -15,12 +17,21 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.numerics.topk import top_k
-from jaxsim.search.brute_force import exact
-from jaxsim.similarity import dot, negative_hamming, pack, unpack
+from jaxsim.search.brute_force import EUCLIDEAN, exact
+from jaxsim.similarity import (
+    dot,
+    negative_hamming,
+    negative_squared_euclidean,
+    pack,
+    unpack,
+)
 from jaxsim.storage import load_arrays, save_arrays
 
 VERSION = 1  # of the file
 ROWS = 2**16  # rows encoded at once
+ENTRIES = 2**24  # decoded numbers, or scores, alive at once: 64 MiB of float32
+QUERIES = 128  # that a block of decoded items meets at once
+UNUSUAL = 1e6  # times the usual size of a row: then a range is that row's alone
 
 
 class Int8(NamedTuple):
@@ -53,7 +64,8 @@ def fit_int8(vectors, *, fewest=100):
       fewest: rows that a calibration needs: on a few, ranges are accidents (on one, all codes are equal).
 
     Returns: `Int8`.
-    Raises: ValueError for too few rows, or vectors that are not finite.
+    Raises: ValueError for too few rows, vectors that are not finite, a row a million times as large as the
+    others, whose range would give all others one code.
     """
     vectors = _calibration(vectors, fewest)
     low, high = vectors.min(axis=0), vectors.max(axis=0)
@@ -73,7 +85,11 @@ def fit_binary(vectors, *, threshold=None, fewest=100):
     Raises: ValueError for too few rows, or vectors that are not finite.
     """
     vectors = _calibration(vectors, fewest)
-    threshold = np.median(vectors, axis=0) if threshold is None else threshold
+    if threshold is None:
+        threshold = np.median(vectors, axis=0)
+    checks.finite("threshold", threshold)
+    if np.shape(threshold) not in ((), vectors.shape[1:]):
+        checks.shaped("threshold", threshold, vectors.shape[1:], "one per dimension")
     threshold = np.broadcast_to(np.asarray(threshold, np.float32), vectors.shape[1:])
     bits = vectors > threshold
     means = []
@@ -85,16 +101,35 @@ def fit_binary(vectors, *, threshold=None, fewest=100):
 
 
 def encoded(quantiser, vectors):
-    """Codes of vectors: int8 [n, dim] or uint32 [n, ceil(dim / 32)]. A file's vectors are read in blocks."""
+    """Codes of vectors: int8 [n, dim] or uint32 [n, ceil(dim / 32)]. A file's vectors are read in blocks.
+
+    Raises: ValueError for another dim, or vectors that are not finite, which have no code.
+    """
+    _known_quantiser("quantiser", quantiser)
+    vectors = vectors if hasattr(vectors, "shape") else checks.one_array("vectors", vectors)
     checks.shaped("vectors", vectors, (None, len(quantiser[0])), "of the quantiser's dim")
     encode = _INT8 if isinstance(quantiser, Int8) else _BINARY
-    return np.concatenate(
-        [np.asarray(encode(quantiser, vectors[s : s + ROWS])) for s in range(0, len(vectors), ROWS)]
-    )
+    codes = []
+    for start in range(0, max(len(vectors), 1), ROWS):
+        some = checks.reals("vectors", np.asarray(vectors[start : start + ROWS]))
+        checks.finite_rows(f"vectors (from row {start} on)" if start else "vectors", some)
+        codes.append(np.asarray(encode(quantiser, some)))
+    return np.concatenate(codes)
 
 
 def decoded(quantiser, codes):
     """Vectors float32 [n, dim] that codes stand for."""
+    _known_quantiser("quantiser", quantiser)
+    wanted = np.int8 if isinstance(quantiser, Int8) else np.uint32
+    if not hasattr(codes, "dtype") or codes.dtype != wanted:
+        got = getattr(codes, "dtype", type(codes).__name__)
+        raise ValueError(f"codes must be {wanted.__name__}, as `encoded` gives them, got {got}")
+    width = len(quantiser[0]) if wanted is np.int8 else -(-len(quantiser[0]) // 32)
+    checks.shaped("codes", codes, (*codes.shape[:-1], width), "of the quantiser's dim")
+    return _decoded(quantiser, codes)
+
+
+def _decoded(quantiser, codes):
     if isinstance(quantiser, Int8):
         return quantiser.low + (jnp.asarray(codes, jnp.float32) + 128) * quantiser.step
     bits = unpack(codes, len(quantiser.threshold))
@@ -109,8 +144,10 @@ def quantised(quantiser, vectors):
 def coarse_to_fine(queries, corpus, k, *, items=None, oversample=4, similarity=dot, where=None):
     """The k best by exact similarity among the k * oversample best by codes.
 
-    Int8 codes are compared with the float query (their decoded inner product); bits by Hamming distance
-    with the query's bits.
+    The first stage is under the same similarity as the second. Under the dot product int8 codes meet the
+    float query as they are, and bits its bits, by Hamming distance; for any other, codes are decoded block
+    by block, which takes about as long as a search among vectors. Bits know directions better than norms:
+    for cosines by Hamming distance give rows of norm 1 and the dot product.
 
     Args:
       queries: float [m, dim].
@@ -118,34 +155,86 @@ def coarse_to_fine(queries, corpus, k, *, items=None, oversample=4, similarity=d
       k: how many, at most n.
       items: [n, dim] to rescore with, often a `numpy.memmap`, of which only the candidates are read;
         None decodes the codes.
-      oversample: candidates per wanted item, at least 1.
-      similarity: of the rescoring.
+      oversample: candidates per wanted item, at least 1; what exceeds n is not used.
+      similarity: of both stages, of vectors.
       where: bool [n], False for items that must not be found.
 
-    Returns: (scores [m, k], ids int32 [m, k]), closest first; -inf and -1 where fewer are kept.
-    Raises: ValueError for shapes that do not fit.
+    Returns: (scores [m, k], ids int32 [m, k]), closest first; -inf and -1 where fewer are kept. An item
+    whose score is NaN is not found.
+    Raises: ValueError for shapes that do not fit, queries that are not finite.
     """
+    if not isinstance(corpus, Quantised):
+        raise ValueError(
+            f"corpus must be `Quantised`, as search.quantised gives it, got {corpus!r:.60}"
+        )
     quantiser, codes = corpus
-    queries = jnp.asarray(queries)
+    _known_quantiser("corpus.quantiser", quantiser)
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    queries = checks.vectors("queries", queries)
     checks.shaped("queries", queries, (None, len(quantiser[0])), "of the quantiser's dim")
     checks.at_most("k", k, len(codes), "the number of items")
     checks.whole("oversample", oversample)
+    checks.finite_rows("queries", queries, squares=similarity in EUCLIDEAN)
     if items is not None:
+        items = items if hasattr(items, "shape") else checks.one_array("items", items)
         checks.shaped("items", items, (len(codes), len(quantiser[0])), "the corpus' own vectors")
-    if isinstance(quantiser, Int8):  # q . (low + (c + 128) step) is (q step) . c and a constant
-        coarse, kernel = queries * quantiser.step, dot
-    else:
-        coarse, kernel = _BINARY(quantiser, queries), negative_hamming
+        if np.dtype(items.dtype).kind in "USOMmc":
+            raise ValueError(f"items must be real numbers, got {items.dtype}")
     wanted = min(k * oversample, len(codes))
-    _, ids = exact(coarse, codes, wanted, similarity=kernel, where=where)
+    ids = _candidates(queries, corpus, wanted, similarity, where)
     ids = np.sort(np.asarray(ids), axis=1)  # so that ties go to the lowest id
     known = ids >= 0
     if items is None:
-        candidates = decoded(quantiser, np.asarray(codes)[np.maximum(ids, 0)])
+        candidates = _decoded(quantiser, np.asarray(codes)[np.maximum(ids, 0)])
     else:
         candidates = np.asarray(items[np.maximum(ids, 0).ravel()]).reshape(*ids.shape, -1)
     best, places = _RESCORED(queries, candidates, known, similarity, k)
     return best, jnp.where(places < 0, -1, jnp.take_along_axis(jnp.asarray(ids), places, axis=1))
+
+
+def _candidates(queries, corpus, wanted, similarity, where):
+    """The items whose codes are closest to each query: ids [m, wanted]."""
+    quantiser, codes = corpus
+    if similarity is dot and isinstance(quantiser, Int8):
+        # q . (low + (c + 128) step) is (q step) . c and a constant
+        return exact(queries * quantiser.step, codes, wanted, where=where)[1]
+    if similarity is dot:
+        bits = _BINARY(quantiser, queries)
+        return exact(bits, codes, wanted, similarity=negative_hamming, where=where)[1]
+    if similarity in EUCLIDEAN:
+        # Both sides shifted to the middle of the codes: no block of items has another centre.
+        middle = quantiser[0]
+        if isinstance(quantiser, Int8):
+            middle = quantiser.low + 127.5 * quantiser.step
+        queries, quantiser = queries - middle, _shifted(quantiser, middle)
+        similarity = _SQUARED
+    # What decodes goes along with every query, for the search knows arrays of queries and of items alone.
+    every = [jnp.broadcast_to(a, (len(queries), a.size)) for a in quantiser]
+    block = max(wanted, ENTRIES // max(queries.shape[1], QUERIES))
+    return exact(
+        (queries, type(quantiser)(*every)), codes, wanted,
+        similarity=_of_codes(similarity), where=where, block=block, query_block=QUERIES,
+    )[1]  # fmt: skip
+
+
+@functools.cache
+def _of_codes(similarity):
+    """A similarity of (queries, quantiser) with codes, decoded; one function for each, compiled once."""
+
+    def of_codes(x, codes):
+        queries, quantiser = x
+        return similarity(queries, _decoded(jax.tree.map(lambda a: a[0], quantiser), codes))
+
+    return of_codes
+
+
+_SQUARED = functools.partial(negative_squared_euclidean, centre=0)
+
+
+def _shifted(quantiser, middle):
+    if isinstance(quantiser, Int8):
+        return quantiser._replace(low=quantiser.low - middle)
+    return Binary(*(part - middle for part in quantiser))
 
 
 def save_quantised(path, corpus):
@@ -182,11 +271,25 @@ _INT8, _BINARY = jax.jit(_int8), jax.jit(_binary)
 _RESCORED = jax.jit(_rescored, static_argnums=(3, 4))
 
 
+def _known_quantiser(name, quantiser):
+    if not isinstance(quantiser, Int8 | Binary):
+        raise ValueError(
+            f"{name} must be what search.fit_int8 or fit_binary gives, got {quantiser!r:.60}"
+        )
+
+
 def _calibration(vectors, fewest):
-    vectors = np.asarray(vectors, np.float32)
+    checks.whole("fewest", fewest)
+    vectors = np.asarray(checks.reals("vectors", vectors), np.float32)
     checks.shaped("vectors", vectors, (None, None), "of the corpus")
     if len(vectors) < fewest:
         raise ValueError(f"vectors must have at least {fewest} rows to calibrate on, got {len(vectors)}")  # fmt: skip
-    if not np.isfinite(vectors).all():
-        raise ValueError("vectors must be finite, got some that are not")
+    checks.finite_rows("vectors", vectors)
+    sizes = np.abs(vectors).max(axis=1, initial=0)
+    if sizes.max() > UNUSUAL * np.median(sizes) > 0:
+        row = int(np.argmax(sizes))
+        raise ValueError(
+            f"vectors must be of like sizes: row {row} has {sizes[row]:g}, the median is "
+            f"{np.median(sizes):g}; leave it out of the calibration"
+        )
     return vectors
