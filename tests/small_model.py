@@ -29,11 +29,16 @@ DIM, HIDDEN, HEADS = 16, 32, 2
 def tiny(tmp_path_factory):
     """The folder of a BERT of one layer over a few words."""
     from safetensors.numpy import save_file
+    from tokenizers import processors
 
     from jaxsim import data
 
     folder = tmp_path_factory.mktemp("tiny")
     tokenizer = data.train_wordpiece(WORDS, size=120)
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
     data.save_tokenizer(folder / "tokenizer.json", tokenizer)
     config = {
         "model_type": "bert", "architectures": ["BertModel"], "vocab_size": tokenizer.get_vocab_size(),

@@ -1,9 +1,13 @@
-"""Which columns of a table hold what: found by the names that people give them, or told."""
+"""Which columns of a table hold what: found by the names that people give them, or named."""
 
 import itertools
+import math
 from typing import NamedTuple
 
+import numpy as np
+
 from jaxsim.data.records import Records
+from jaxsim.storage.fields import shown
 
 IDS = ("id", "_id", "doc_id", "docid", "name")
 QUERY_IDS = ("query_id", "query-id", "qid", "id", "_id")
@@ -34,34 +38,35 @@ def pairs_of(rows, path, *, query=None, document=None, negative=None, score=None
     Returns: `Pairs`.
     Raises: ValueError naming the columns that are there where they do not fit.
     """
-    first = rows[0]
-    query = _found(first, path, "query", query, QUERIES)
-    document = _found(first, path, "document", document, DOCUMENTS)
-    score = _found(first, path, "score", score, SCORES, needed=False)
-    numbered = [name for name in first if name.startswith("negative_")]
-    negative = (
-        None
-        if negative is None and numbered
-        else _found(first, path, "negative", negative, NEGATIVES, needed=False)
-    )
-    names = [negative] if negative else numbered
-    texts = [_strings(rows, path, name) for name in (query, document)]
-    negatives = [_negatives(row, names, path, place) for place, row in enumerate(rows)]
-    counts = sorted({len(some) for some in negatives})
-    if len(counts) > 1:
-        raise ValueError(
-            f"{path}: rows must have equally many negatives, got from {counts[0]} to {counts[-1]}"
-        )
-    scores = None if score is None else [_number(row, score, path, i) for i, row in enumerate(rows)]
-    return Pairs(*texts, negatives if names else None, scores)
+    columns = names_of(rows)
+    query = _found(columns, path, "query", query, QUERIES)
+    document = _found(columns, path, "document", document, DOCUMENTS)
+    score = _found(columns, path, "score", score, SCORES, needed=False)
+    names = [name for name in columns if name.startswith("negative_")] if negative is None else []
+    if negative := _found(columns, path, "negative", negative, NEGATIVES, needed=False):
+        names = [negative, *names]
+    texts = [_strings(rows, columns, path, name) for name in (query, document)]
+    negatives = [_negatives(rows, place, names, path) for place in range(len(rows))]
+    for place, some in enumerate(negatives):
+        if len(some) != len(negatives[0]):
+            raise ValueError(
+                f"{path}: rows must have equally many negatives, got {len(negatives[0])} in "
+                f"{row_at(rows, 0)} and {len(some)} in {row_at(rows, place)}"
+            )
+    scores = None
+    if score is not None:
+        scores = [_number(rows, place, score, path) for place in range(len(rows))]
+    return Pairs(*texts, negatives if negatives[0] else None, scores)
 
 
 def column_of(rows, path, name):
     """The strings of one column, or of several joined by a space: "title,text".
 
-    Raises: ValueError naming the columns that are there.
+    Raises: ValueError naming the columns that are there, the row of what is not a string, a column of
+    nothing but empty strings.
     """
-    return _strings(rows, path, _found(rows[0], path, "column", name, ()))
+    columns = names_of(rows)
+    return _strings(rows, columns, path, _found(columns, path, "column", name, ()))
 
 
 def ids_of(rows, path, name=None, usual=IDS, *, option="--id", words=False):
@@ -130,59 +135,69 @@ def _id(row, name, words):
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _came(row, name):
-    """What a row has in a column, for errors."""
-    return f"got {row[name]!r:.60}" if name in row else "which it lacks"
+def parts_of(name, columns):
+    """The columns that a name means: the one of that name if it is there, else its parts at commas."""
+    return [name] if name in columns else name.split(",")
 
 
-def _found(row, path, what, told, usual, needed=True):
-    if told is not None:
-        for name in parts_of(told, row):
-            if name not in row:
-                raise ValueError(f"{path}: has no column {name!r}, it has {', '.join(row)}")
-        return told
-    there = [name for name in usual if name in row]
+def _found(columns, path, what, name, usual, needed=True):
+    if name is not None:
+        for part in parts_of(name, columns):
+            if part not in columns:
+                raise ValueError(f"{path}: has no column {part!r}, it has {', '.join(columns)}")
+        return name
+    there = [name for name in usual if name in columns]
     if there or not needed:
         return there[0] if there else None
     raise ValueError(
-        f"{path}: no column for the {what}: looked for {', '.join(usual)}, it has {', '.join(row)}; "
-        f"name it with --{what}"
+        f"{path}: no column for the {what}: looked for {', '.join(usual)}, it has "
+        f"{', '.join(columns)}; name it with --{what}"
     )
 
 
-def parts_of(told, row):
-    """The columns that a name stands for: itself where there is one so called, else its parts at commas."""
-    return [told] if told in row else told.split(",")
-
-
-def _strings(rows, path, told):
-    names = parts_of(told, rows[0])
+def _strings(rows, columns, path, name):
+    names = parts_of(name, columns)
     for place, row in enumerate(rows):
-        for name in names:
-            if not isinstance(row.get(name), str):
+        for part in names:
+            if not isinstance(row.get(part), str):
                 raise ValueError(
-                    f"{path}: row {place + 1} must have a string in {name!r}, got {row.get(name)!r:.60}"
+                    f"{path}: {row_at(rows, place)} must have a string in {part!r}, "
+                    f"{_came(row, part)}"
                 )
-    return [" ".join(filter(None, (row[name] for name in names))) for row in rows]
+    texts = [" ".join(filter(None, (row[part] for part in names))) for row in rows]
+    if not any(texts):
+        raise ValueError(f"{path}: the column {name!r} must hold texts, all {len(rows)} are empty")
+    return texts
 
 
-def _negatives(row, names, path, place):
-    found = []
+def _negatives(rows, place, names, path):
+    texts = []
     for name in names:
-        value = row.get(name)
+        value = rows[place].get(name)
         value = [value] if isinstance(value, str) else value
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise ValueError(
-                f"{path}: row {place + 1} must have strings in {name!r}, got {value!r:.60}"
+                f"{path}: {row_at(rows, place)} must have a string or a list of strings in {name!r}, "
+                f"{_came(rows[place], name)}"
             )
-        found += value
-    return found
+        texts += value
+    return texts
 
 
-def _number(row, name, path, place):
+def _number(rows, place, name, path):
+    row = rows[place]
     try:
-        return float(row[name])
-    except (KeyError, TypeError, ValueError):
+        value = float(row.get(name))
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not abs(value) <= np.finfo(np.float32).max:
         raise ValueError(
-            f"{path}: row {place + 1} must have a number in {name!r}, got {row.get(name)!r:.60}"
-        ) from None
+            f"{path}: {row_at(rows, place)} must have a finite number (of float32) in {name!r}, "
+            f"{_came(row, name)}"
+        )
+    return value
+
+
+def _came(row, name):
+    """What a row has in a column, for errors."""
+    return f"got {shown(row[name])}" if name in row else "which it lacks"

@@ -1,5 +1,6 @@
-"""A corpus of a user's file with its vectors beside it: what `index` builds and `search` reads."""
+"""A corpus of a user's file with its vectors in a folder: what `index` builds and `search` reads."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -7,79 +8,124 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsim import data, pretrained, search, storage
-from jaxsim.commands.columns import column_of
-from jaxsim.numerics import unit
+from jaxsim import data, search, storage
+from jaxsim.commands import arguments, models
+from jaxsim.commands.columns import IDS, column_of, ids_of
 
-IDS = ("id", "_id", "doc_id", "docid", "name")
-VERSION = 1
+VERSION = 2
+MARK = "index.json"  # in every index: what it was built from
 
 
-class Indexed(NamedTuple):
-    """Texts, their ids, and their vectors of norm 1."""
+class Corpus(NamedTuple):
+    """Texts and their ids, as the file has them."""
 
     texts: list
     ids: list  # of strings
-    vectors: np.ndarray  # float32 [texts, dim]
-    model: object
 
 
 def options(add):
-    """What both commands take."""
-    add("--model", required=True, help="folder of a model, or its name on the hub")
-    add("--corpus", required=True, help=".jsonl, .csv, .tsv or .parquet")
+    """The options of both commands."""
+    models.options(add)
+    add("--corpus", required=True, type=arguments.path, help=".jsonl, .csv, .tsv or .parquet")
     add(
         "--column",
         default="text",
-        help="that holds the texts, or several to join: title,text (text)",
+        help="column of the texts, or several to join: title,text (text)",
     )
-    add("--id", help=f"column of the ids; {', '.join(IDS)} or the row's number unless told")
-    add("--index", help="folder of the index; CORPUS.index unless told")
-    add("--document-prompt", help="name of the model's prompt for documents")
-    add("--max-length", type=int, help="tokens; the model's own unless told")
-    add("--download", action="store_true", help="may fetch the model from the hub")
+    add(
+        "--id",
+        help=f"column of the ids; default: {', '.join(IDS)} or the row's number, which '' takes",
+    )
+    add("--index", type=arguments.path, help="folder of the index; default: CORPUS.index")
+    add(
+        "--document-prompt",
+        help="name of the model's prompt for documents, '' for none; default: "
+        f"{', '.join(models.DOCUMENT_PROMPTS)} where the model has one",
+    )
 
 
-def indexed(chosen):
-    """The corpus with its vectors: from the index where it is there, built or continued where not.
+def folder_of(chosen):
+    """The folder of the index."""
+    return Path(chosen.index or f"{chosen.corpus}.index")
 
-    Raises: ValueError for an index of another corpus, model or version, by name.
+
+def read(chosen, *, words=False):
+    """The corpus, checked; the folder of its index too. No model is needed for it.
+
+    Args:
+      chosen: the options.
+      words: whether white space in an id is refused.
+
+    Raises: ValueError for texts or ids that do not fit, a folder that is not an index, or one of another
+    corpus.
     """
+    folder = folder_of(chosen)
+    storage.check_place(
+        "--index", folder, mark=MARK, kind="an index that jaxsim wrote", writing=False
+    )
     rows = data.read_records(chosen.corpus)
     texts = column_of(rows, chosen.corpus, chosen.column)
-    names = [name for name in (chosen.id, *IDS) if name in rows[0]]
-    if chosen.id and chosen.id not in rows[0]:
-        raise ValueError(
-            f"{chosen.corpus}: has no column {chosen.id!r}, it has {', '.join(rows[0])}"
-        )
-    ids = [str(row[names[0]]) for row in rows] if names else [str(i) for i in range(len(rows))]
-    model = pretrained.load(chosen.model, download=chosen.download, max_length=chosen.max_length)
-    folder = Path(chosen.index or f"{chosen.corpus}.index")
-    about = {
-        "version": VERSION,
-        "model": storage.checksum(model.params),
-        "corpus": hashlib.sha256(json.dumps([ids, texts]).encode()).hexdigest()[:16],
-        "prompt": chosen.document_prompt,
+    corpus = Corpus(texts, ids_of(rows, chosen.corpus, chosen.id, words=words))
+    _check_settings(folder, _of_corpus(corpus))
+    if not (folder / "vectors.npy").exists():
+        storage.check_place("--index", folder, mark=MARK, kind="an index that jaxsim wrote")
+    return corpus
+
+
+def vectors_of(chosen, corpus, model):
+    """The vectors of a corpus, float32 [texts, dim]: of its index, which is built or continued if needed.
+
+    Raises: ValueError for an index of another model, prompt or similarity, by name.
+    """
+    folder = folder_of(chosen)
+    prompt = models.prompt_of(
+        model, chosen.document_prompt, option="--document-prompt", usual=models.DOCUMENT_PROMPTS
+    )
+    about = _of_corpus(corpus) | {
+        "model": models.identity(model),
+        "similarity": model.similarity.__name__,
+        "prompt": model.default_prompt if prompt is None else prompt,
         "max_length": model.max_length,
     }
-    told = folder / "index.json"
-    if told.exists():
-        known = json.loads(told.read_text())
-        for name, value in about.items():
-            if known.get(name) != value:
-                raise ValueError(
-                    f"{told}: is of another {name}, {known.get(name)!r}, wanted {value!r}: "
-                    "remove the folder or choose another with --index"
-                )
-    else:
-        storage.write_json(told, about)
-    vectors = search.encode_corpus(
-        model.encode,
-        model.params,
-        lambda some: model.tokens(some, prompt_name=chosen.document_prompt),
-        texts,
-        path=folder / "vectors.npy",
-        fingerprint=about["corpus"],
-        label=f"indexing {chosen.corpus}",
-    )
-    return Indexed(texts, ids, np.asarray(unit(vectors)), model)
+    _check_settings(folder, about)
+    with contextlib.ExitStack() as stack:
+        if not (folder / "vectors.npy").exists():  # a finished one is read by as many as like
+            stack.enter_context(storage.owned(folder))
+            _check_settings(folder, about)
+            storage.write_json(folder / MARK, about)
+        return search.encode_corpus(
+            model.encode,
+            model.params,
+            lambda texts: model.tokens(texts, prompt=prompt),
+            corpus.texts,
+            path=folder / "vectors.npy",
+            fingerprint=about["corpus"],
+            label=f"indexing {chosen.corpus}",
+        )
+
+
+def nearest(queries, vectors, k, similarity, exclude=None):
+    """The k nearest texts of each query: numpy (scores [queries, k], ids int [queries, k]).
+
+    Where fewer than k are left, ids are -1.
+    """
+    found = search.exact(queries, vectors, k=k, similarity=similarity, exclude=exclude)
+    return tuple(np.asarray(one) for one in found)
+
+
+def _of_corpus(corpus):
+    texts = json.dumps([corpus.ids, corpus.texts]).encode()
+    return {"version": VERSION, "corpus": hashlib.sha256(texts).hexdigest()[:16]}
+
+
+def _check_settings(folder, about):
+    """Refuses an index that was built with other settings than `about`, naming them."""
+    known = storage.read_object(folder / MARK, missing=None)
+    if known is None:
+        return
+    changed = storage.changed_settings({name: known.raw(name) for name in about}, about)
+    if changed:
+        raise ValueError(
+            f"{folder / MARK}: the index was built with another {changed}: remove the folder, or choose "
+            "another with --index"
+        )

@@ -2,43 +2,46 @@
 
     python -m jaxsim embed --model out/ --corpus docs.jsonl --column text --out docs.npy
 
-Killed and started again it goes on where it stood.
+Killed and started again it resumes.
 """
 
-import argparse
 import hashlib
+from pathlib import Path
 
-from jaxsim import data, pretrained, search, storage
+from jaxsim import data, search
+from jaxsim.commands import arguments, models
 from jaxsim.commands.columns import column_of
 
 
-def main(arguments):
+def main(command_line):
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxsim embed", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("--model", required=True, help="folder of a model, or its name on the hub")
-    parser.add_argument("--corpus", required=True, help=".jsonl, .csv, .tsv or .parquet")
-    parser.add_argument(
+    parser = arguments.Parser("embed", __doc__)
+    add = parser.add_argument
+    models.options(add)
+    add("--corpus", required=True, type=arguments.path, help=".jsonl, .csv, .tsv or .parquet")
+    add(
         "--column",
         default="text",
-        help="that holds the texts, or several to join: title,text (text)",
+        help="column of the texts, or several to join: title,text (text)",
     )
-    parser.add_argument("--out", required=True, help="the .npy file")
-    parser.add_argument("--prompt", help="name of one of the model's prompts")
-    parser.add_argument("--max-length", type=int, help="tokens; the model's own unless told")
-    parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens per batch (4096)")
-    parser.add_argument("--download", action="store_true", help="may fetch the model from the hub")
-    options = parser.parse_args(arguments)
+    add("--out", required=True, type=arguments.path, help="the .npy file")
+    add(
+        "--prompt", help="name of one of the model's prompts, '' for none; default: the model's own"
+    )
+    add("--batch-tokens", type=arguments.whole(), default=4096, help="tokens per batch (4096)")
+    options = parser.parse_args(command_line)
+    if Path(options.out).suffix != ".npy":
+        raise ValueError(f"--out must end in .npy, got {options.out!r}")
+    arguments.check_output("--out", options.out, ours=_ours, kind="a file of vectors")
     texts = column_of(data.read_records(options.corpus), options.corpus, options.column)
-    model = pretrained.load(options.model, download=options.download, max_length=options.max_length)
+    model = models.text_model(options)
+    prompt = models.prompt_of(model, options.prompt, option="--prompt")
     digest = hashlib.sha256("\0".join(texts).encode())
-    digest.update(repr((storage.checksum(model.params), options.prompt, model.max_length)).encode())
+    digest.update(repr((models.identity(model), prompt, model.max_length)).encode())
     vectors = search.encode_corpus(
         model.encode,
         model.params,
-        lambda some: model.tokens(some, prompt_name=options.prompt),
+        lambda texts: model.tokens(texts, prompt=prompt),
         texts,
         path=options.out,
         batch_tokens=options.batch_tokens,
@@ -46,3 +49,8 @@ def main(arguments):
         label=f"embedding {options.corpus}",
     )
     print(f"{options.out}: {vectors.shape[0]} vectors of {vectors.shape[1]}")
+
+
+def _ours(target):
+    """Whether `encode_corpus` wrote a file: it keeps what the vectors are of in another next to it."""
+    return target.with_name(target.name + ".json").exists()

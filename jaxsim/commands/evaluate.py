@@ -3,15 +3,20 @@
     python -m jaxsim evaluate --run found.trec --qrels qrels.tsv
     python -m jaxsim evaluate --run tuned.trec --qrels qrels.tsv --against before.trec
 
-A query that is judged but not in the run counts as 0. With --against each figure has the difference from
-another run's, query by query, and the 95 % interval of its mean (bootstrap over queries).
+A query that is judged but not in the run counts as 0, and stderr says how many are missing; a run without
+any judged query is an error. With --against each figure has the difference from another run's, query by
+query, and the 95 % interval of its mean (bootstrap over queries). Where the queries are documents of the
+corpus themselves, as in ArguAna and Quora, --ignore-self leaves each query's own document out, as BEIR does.
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
 
 from jaxsim import evaluation, storage
+from jaxsim.numerics import checks
 
 
 def main(arguments):
@@ -24,22 +29,107 @@ def main(arguments):
     parser.add_argument("--qrels", required=True, help="TREC's four columns or BEIR's three")
     parser.add_argument("--k", type=int, default=10, help="how many of a ranking count (10)")
     parser.add_argument("--against", help="another run, to compare with")
+    parser.add_argument(
+        "--ignore-self",
+        action="store_true",
+        help="leave out of each ranking the document whose id is the query's own",
+    )
     parser.add_argument("--out", help="a JSON file for the figures")
-    chosen = parser.parse_args(arguments)
-    judgements = storage.load_qrels(chosen.qrels)
-    found = values(storage.load_run(chosen.run), judgements, chosen.k)
-    told = {"queries": len(next(iter(found.values())))} | means(found)
-    print(f"{'queries':14} {told['queries']}")
-    if chosen.against:
-        other = values(storage.load_run(chosen.against), judgements, chosen.k)
-        told["against"] = differences(found, other)
-    for name in found:
-        line = f"{name:14} {told[name]:.4f}"
-        if chosen.against:
-            line += "  {difference:+.4f} [{low:+.4f}, {high:+.4f}]".format(**told["against"][name])
+    options = parser.parse_args(arguments)
+    checks.whole("--k", options.k)
+    check_out(options)
+    judgements = storage.load_qrels(options.qrels)
+    if not relevant_of(judgements):
+        raise ValueError(
+            f"{options.qrels}: judges no document relevant, with a grade of at least 1"
+        )
+    figures = values(run_of(options.run, judgements, options), judgements, options.k)
+    report = {"queries": len(next(iter(figures.values())))} | means(figures)
+    if options.against:
+        other = values(run_of(options.against, judgements, options), judgements, options.k)
+        report["against"] = differences(figures, other)
+    print(f"{'queries':14} {report['queries']}")
+    for name in figures:
+        line = f"{name:14} {report[name]:.4f}"
+        if options.against:
+            line += "  {difference:+.4f} [{low:+.4f}, {high:+.4f}]".format(
+                **report["against"][name]
+            )
         print(line)
-    if chosen.out:
-        storage.write_json(chosen.out, told)
+    if options.out:
+        storage.write_json(options.out, report)
+
+
+def check_out(options):
+    """Refuses a target that cannot be written to, or that is one of the files that are read."""
+    if options.out is None:
+        return
+    out = storage.check_file("--out", options.out)
+    for name in ("run", "qrels", "against"):
+        path = getattr(options, name)
+        if path and out.exists() and Path(path).exists() and out.samefile(path):
+            raise ValueError(f"--out must be another file than --{name}, got {str(out)!r} for both")
+
+
+def run_of(path, judgements, options):
+    """A run for these judgements; what in it is likely to be a mistake is said on stderr.
+
+    Raises: ValueError for a run without any of the judged queries.
+    """
+    run, judged = storage.load_run(path), relevant_of(judgements)
+    missing = [query for query in judged if query not in run]
+    if len(missing) == len(judged):
+        raise ValueError(
+            f"{path} and {options.qrels} have no query in common: the run has {_some(run)}, judged are "
+            f"{_some(judged)}; search --query-id names the column of the ids that a run is written with"
+        )
+    if missing:
+        warn(
+            f"{path}: {len(missing)} of {len(judged)} judged queries are missing in the run, such as "
+            f"{missing[0]!r}: each counts as 0"
+        )
+    own = [query for query in judged if run.get(query) and run[query][0][0] == query]
+    own = [query for query in own if query not in judgements[query]]
+    if options.ignore_self:
+        run = {
+            query: [ranked for ranked in documents if ranked[0] != query]
+            for query, documents in run.items()
+        }
+    elif 2 * len(own) > len(judged):
+        warn(
+            f"{path}: the first document of {len(own)} of {len(judged)} queries has the query's own id: "
+            "if it is the query itself, --ignore-self leaves it out"
+        )
+    if not any(
+        document in judgements[query] for query in judged for document, _ in run.get(query, ())
+    ):
+        ranked = dict.fromkeys(document for query in judged for document, _ in run.get(query, ()))
+        known = dict.fromkeys(document for query in judged for document in judgements[query])
+        warn(
+            f"{path}: ranks no document that is judged: the run has {_some(ranked)}, judged are "
+            f"{_some(known)}"
+        )
+    return run
+
+
+def warn(message):
+    """A sentence on stderr, next to the figures on stdout."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _some(ids):
+    """A few ids for a sentence."""
+    shown = [repr(name) for name in ids][:3]
+    return ", ".join(shown + ["..."] * (len(ids) > 3)) or "none"
+
+
+def relevant_of(judgements):
+    """{query: {document: grade}} with the grades above 0 alone, of the queries that have one."""
+    judged = {
+        query: {document: grade for document, grade in documents.items() if grade > 0}
+        for query, documents in judgements.items()
+    }
+    return {query: documents for query, documents in judged.items() if documents}
 
 
 def means(found):
@@ -49,11 +139,12 @@ def means(found):
 
 def differences(found, other):
     """{name: {difference, low, high}}: the mean over queries and its 95 % interval."""
-    told = {}
+    compared = {}
     for name, value in found.items():
         low, high = evaluation.interval(value - other[name], 0)
-        told[name] = {"difference": float((value - other[name]).mean()), "low": low, "high": high}
-    return told
+        difference = float((value - other[name]).mean())
+        compared[name] = {"difference": difference, "low": low, "high": high}
+    return compared
 
 
 def values(run, judgements, k):
@@ -64,11 +155,7 @@ def values(run, judgements, k):
       judgements: {query: {document: grade}}.
       k: how many of a ranking count.
     """
-    judged = {
-        query: {d: g for d, g in documents.items() if g > 0}
-        for query, documents in judgements.items()
-    }
-    judged = {query: documents for query, documents in judged.items() if documents}
+    judged = relevant_of(judgements)
     if not judged:
         raise ValueError("judgements must name a relevant document, got none")
     numbers = {}
@@ -77,7 +164,8 @@ def values(run, judgements, k):
         return numbers.setdefault(document, len(numbers))
 
     most = max(map(len, judged.values()))
-    longest = max(k, most, *(len(run.get(query, ())) for query in judged))
+    longest = max(most, *(len(run.get(query, ())) for query in judged))
+    places = min(k, longest)  # behind them there is nothing to find
     ids = np.full((len(judged), longest), -1, np.int32)
     truth = np.full((len(judged), most), -1, np.int32)
     grades = np.zeros((len(judged), most), np.float32)
@@ -88,10 +176,12 @@ def values(run, judgements, k):
         grades[row, : len(documents)] = list(documents.values())
     each = {"reduce_fn": None}
     found = {
-        f"nDCG@{k}": evaluation.ndcg(ids, truth, k, grades=grades, **each),
-        f"recall@{k}": evaluation.recall(ids, truth, k, **each),
-        f"precision@{k}": evaluation.precision(ids, truth, k, **each),
+        f"nDCG@{k}": evaluation.ndcg(ids, truth, places, grades=grades, **each),
+        f"recall@{k}": evaluation.recall(ids, truth, places, **each),
+        f"precision@{k}": evaluation.precision(ids, truth, places, **each),
         "MAP": evaluation.average_precision(ids, truth, longest, **each),
         "MRR": evaluation.reciprocal_rank(ids, truth, **each),
     }
-    return {name: np.asarray(value, float) for name, (value, _) in found.items()}
+    found = {name: np.asarray(value, float) for name, (value, _) in found.items()}
+    found[f"precision@{k}"] *= places / k
+    return found

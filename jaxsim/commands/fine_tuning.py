@@ -8,38 +8,59 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data, evaluation, search, training
-from jaxsim.numerics import unit
 from jaxsim.search.corpus import encode_corpus
+from jaxsim.similarity import paired
 
 MULTIPLE = 16  # what lengths are rounded up to
 
 
-def with_settings(name, loss, settings):
-    """The loss with its settings fixed.
-
-    Raises: ValueError for one that the loss does not have.
-    """
+def check_settings(name, loss, settings):
+    """Refuses a setting that the loss does not have."""
     if unknown := set(settings) - set(inspect.signature(loss).parameters):
         raise ValueError(f"{name} has no {unknown.pop()}")
-    return functools.partial(loss, **settings)
 
 
 class Task:
-    """A model, a loss, and the pairs to learn from and to look at."""
+    """A model, a loss, and the pairs to learn from and to look at.
+
+    Texts are compared by the model's own similarity. Equal texts have equal ids, negatives too, so that no
+    text is the negative of its own query; a negative that is the row's query or one of the query's
+    documents in any row is left out.
+
+    Args:
+      model: of `pretrained.load`.
+      loss: (queries, documents, *, query_ids, document_ids, where, axis_name) -> loss; of graded pairs
+        (queries, documents, scores, *, where, axis_name) -> loss.
+      pairs, held: `Pairs`, to learn from and to look at.
+      batch_size: rows.
+      graded: which of the two kinds of loss it is.
+      prompts: what goes before queries and before documents; None is the model's default.
+      chunk: rows encoded at once, or None for all.
+    """
 
     def __init__(self, model, loss, pairs, held, batch_size, *, graded, prompts, chunk=None):
         self.model, self.loss, self.held = model, loss, held
         self.batch_size, self.graded, self.prompts = batch_size, graded, prompts
         self.examples = self._tokens(pairs)
         self.scores = None if pairs.scores is None else np.array(pairs.scores, np.float32)
-        self.ids = tuple(_numbered(texts) for texts in (pairs.queries, pairs.documents))
-        self.of_batch = jax.jit(self._loss_and_hits)  # once for all validations
+        self.ids = ids_of(pairs)
+        self.kept = None if pairs.negatives is None else usable(pairs)
+        self.held_ids = numbered(held.queries)[0], numbered(held.documents)[0]
+        trained_on = set(pairs.queries)
+        self.seen = sum(query in trained_on for query in held.queries)
+        self.figure = "spearman" if graded else "MRR@10"  # what the best checkpoint is chosen by
+        self.of_batch = jax.jit(self._loss_and_found)  # once for all validations
         self.held_loss = jax.jit(loss)
         self.encode = model.encode
         if chunk is not None:
             self.encode = training.chunked(
                 lambda params, texts, key=None: model.encode(params, texts, key=key), chunk
             )
+
+    @property
+    def left_out(self):
+        """How many negatives are left out."""
+        return 0 if self.kept is None else int((~self.kept).sum())
 
     def batches(self, *, epochs, steps, seed):
         """Batches of token ids; lengths are cut in two, so that few shapes are compiled."""
@@ -71,10 +92,14 @@ class Task:
                 return self.loss(
                     queries, documents, jnp.asarray(self.scores)[batch["ids"]], **where
                 )
-            ids = [jnp.asarray(some)[batch["ids"]] for some in self.ids]
+            query_ids, document_ids = (jnp.asarray(ids)[batch["ids"]] for ids in self.ids)
             if each > 1:
                 documents = documents.reshape(rows, each, -1)
-            return self.loss(queries, documents, query_ids=ids[0], document_ids=ids[1], **where)
+            if self.left_out:
+                where["document_where"] = jnp.asarray(self.kept)[batch["ids"]]
+            return self.loss(
+                queries, documents, query_ids=query_ids, document_ids=document_ids, **where
+            )
 
         return objective
 
@@ -88,46 +113,59 @@ class Task:
             for side, texts in enumerate((self.held.queries, self.held.documents))
         )  # fmt: skip
         if self.graded:
-            cosines = (unit(queries) * unit(documents)).sum(axis=1)
+            scores = paired(self.model.similarity)(queries, documents)
             given = np.array(self.held.scores, np.float32)
             return {
                 "loss": float(self.held_loss(queries, documents, given)),
-                "spearman": float(evaluation.spearman(cosines, given)),
-                "pearson": float(evaluation.pearson(cosines, given)),
+                "spearman": float(evaluation.spearman(scores, given)),
+                "pearson": float(evaluation.pearson(scores, given)),
             }
         return self._in_batches(queries, documents) | self._retrieval(queries, documents)
 
     def best(self, figures):
         """What the best checkpoint is chosen by."""
-        return figures["spearman" if self.graded else "MRR@10"]
+        return figures[self.figure]
 
     def _in_batches(self, queries, documents):
-        """The loss and accuracy in batches of the training's size, without mined negatives."""
-        ids = [_numbered(texts) for texts in (self.held.queries, self.held.documents)]
-        total = np.zeros(2)
-        for start in range(0, len(queries), self.batch_size):
-            part = [a[start : start + self.batch_size] for a in (queries, documents, *ids)]
-            missing = self.batch_size - len(part[0])
-            where = np.arange(self.batch_size) < len(part[0])
-            part = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) for a in part]
-            total += [float(a) for a in self.of_batch(*part, where)]
-        loss, accuracy = total / len(queries)
-        return {"loss": loss, "accuracy in batch": accuracy}
+        """The loss and accuracy in batches of the training's size, without mined negatives.
 
-    def _loss_and_hits(self, queries, documents, query_ids, document_ids, where):
-        """Of the rows that count: the sum of the losses, and how many find their own document."""
-        scores = jnp.where(where, unit(queries) @ unit(documents).T, -jnp.inf)
-        found = document_ids[scores.argmax(axis=1)] == document_ids
+        A query may find any document that is its own in some row.
+        """
+        right = {*zip(*(ids.tolist() for ids in self.held_ids), strict=True)}
+        loss = hits = 0.0
+        for start in range(0, len(queries), self.batch_size):
+            columns = queries, documents, *self.held_ids
+            part = [a[start : start + self.batch_size] for a in columns]
+            count = len(part[0])
+            missing = self.batch_size - count
+            where = np.arange(self.batch_size) < count
+            part = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) for a in part]
+            value, found = self.of_batch(*part, where)
+            loss += float(value) * count
+            pairs = zip(part[2][:count].tolist(), np.asarray(found)[:count].tolist(), strict=True)
+            hits += sum(pair in right for pair in pairs)
+        return {"loss": loss / len(queries), "accuracy in batch": hits / len(queries)}
+
+    def _loss_and_found(self, queries, documents, query_ids, document_ids, where):
+        """The loss of the rows that count, and the id of the document that each query finds."""
+        scores = jnp.where(where, self.model.similarity(queries, documents), -jnp.inf)
         more = {"query_ids": query_ids, "document_ids": document_ids, "where": where}
-        return self.loss(queries, documents, **more) * where.sum(), (found & where).sum()
+        return self.loss(queries, documents, **more), document_ids[scores.argmax(axis=1)]
 
     def _retrieval(self, queries, documents):
-        """How well each query finds its document among all that are held out, each once."""
-        ids = _numbered(self.held.documents)
-        _, places = np.unique(ids, return_index=True)
-        k = min(10, len(places))
-        _, found = search.exact(unit(queries), unit(documents[places]), k=k)
-        truth = ids[:, None]
+        """How well each query finds its documents among all that are held out, each text once."""
+        query_ids, document_ids = self.held_ids
+        places = [np.unique(ids, return_index=True)[1] for ids in self.held_ids]
+        k = min(10, len(places[1]))
+        _, found = search.exact(
+            queries[places[0]], documents[places[1]], k=k, similarity=self.model.similarity
+        )
+        right = [set() for _ in places[0]]
+        for query, document in zip(query_ids, document_ids, strict=True):
+            right[query].add(document)
+        truth = np.full((len(right), max(map(len, right))), -1, np.int32)
+        for row, own in enumerate(right):
+            truth[row, : len(own)] = sorted(own)
         return {
             "recall@1": float(evaluation.recall(found, truth, 1)),
             f"recall@{k}": float(evaluation.recall(found, truth, k)),
@@ -148,13 +186,42 @@ class Task:
         ]
 
     def _ids(self, side, texts):
-        return self.model.tokens(texts, prompt_name=self.prompts[side])
+        return self.model.tokens(texts, prompt=self.prompts[side])
 
 
-def _numbered(texts):
-    """An int for each text, equal for equal texts, in the order of their first places."""
+def numbered(*columns):
+    """An int for each text of some columns, equal for equal texts, in the order of their first places."""
     numbers = {}
-    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int32)
+    return [
+        np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int32)
+        for texts in columns
+    ]
+
+
+def ids_of(pairs):
+    """Ids by text: of queries int [rows], of documents int [rows] or, with negatives, [rows, 1 + negatives]."""
+    (queries,) = numbered(pairs.queries)
+    if pairs.negatives is None:
+        return queries, *numbered(pairs.documents)
+    listed = [
+        [document, *rest] for document, rest in zip(pairs.documents, pairs.negatives, strict=True)
+    ]
+    (documents,) = numbered([text for row in listed for text in row])
+    return queries, documents.reshape(len(listed), -1)
+
+
+def usable(pairs):
+    """Which documents may be compared with their query, bool [rows, 1 + negatives].
+
+    Not a negative that is the query itself, or a document of the same query in any row.
+    """
+    right = {}
+    for query, document in zip(pairs.queries, pairs.documents, strict=True):
+        right.setdefault(query, {query}).add(document)
+    rows = zip(pairs.queries, pairs.negatives, strict=True)
+    return np.array(
+        [[True, *(text not in right[query] for text in texts)] for query, texts in rows]
+    )
 
 
 def _ends(lengths):

@@ -1,21 +1,16 @@
-"""Encodes a corpus into an index, which `search` then reads. Killed and started again it goes on.
+"""Encodes a corpus into an index, which `search` then reads. Killed and started again it resumes.
 
 python -m jaxsim index --model out/ --corpus docs.jsonl
 """
 
-import argparse
-
-from jaxsim.commands import corpora
+from jaxsim.commands import arguments, corpora, models
 
 
-def main(arguments):
+def main(command_line):
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxsim index", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = arguments.Parser("index", __doc__)
     corpora.options(parser.add_argument)
-    chosen = parser.parse_args(arguments)
-    found = corpora.indexed(chosen)
-    place = chosen.index or f"{chosen.corpus}.index"
-    print(f"{place}: {found.vectors.shape[0]} texts, vectors of {found.vectors.shape[1]}")
+    chosen = parser.parse_args(command_line)
+    corpus = corpora.read(chosen)
+    vectors = corpora.vectors_of(chosen, corpus, models.text_model(chosen))
+    print(f"{corpora.folder_of(chosen)}: {vectors.shape[0]} texts, vectors of {vectors.shape[1]}")

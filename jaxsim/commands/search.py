@@ -4,108 +4,173 @@
     python -m jaxsim search --model out/ --corpus docs.jsonl --queries q.jsonl --run found.trec
     python -m jaxsim search --model out/ --corpus docs.jsonl --reranker cross/ --budget 50
 
-The index is built where it is not there yet (see `index`). With a reranker the nearest `budget` texts of
-each query are scored again by a cross-encoder.
+Texts are compared by the model's own similarity. The index is built if it is not there yet (see `index`).
+With a reranker the nearest `budget` texts of each query are scored again by a cross-encoder.
 """
 
-import argparse
+import contextlib
 import sys
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from jaxsim import data, pretrained, search, storage
-from jaxsim.commands import corpora
-from jaxsim.commands.columns import column_of
-from jaxsim.numerics import unit
+from jaxsim import data, search, storage
+from jaxsim.commands import arguments, corpora, models
+from jaxsim.commands.columns import QUERY_IDS, column_of, ids_of
 
 WIDTH = 100  # letters of a text that are shown
+BUDGET = 50
 
 
-def main(arguments):
+class Queries(NamedTuple):
+    """Texts and their ids, as a file has them."""
+
+    texts: list
+    ids: list  # of strings
+
+
+def main(command_line):
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxsim search", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    add = parser.add_argument
-    add("query", nargs="*", help="words of one query; none, and no --queries, asks for them")
-    corpora.options(add)
-    add("--queries", help="a file of queries")
-    add("--query-column", default="query", help="that holds them (query)")
-    add("--query-id", help="column of their ids; the row's number unless told")
-    add("--query-prompt", help="name of the model's prompt for queries")
-    add("--k", type=int, default=10, help="texts per query (10)")
-    add("--run", help="file for the rankings, as TREC has them")
-    add("--reranker", help="folder of a cross-encoder")
-    add("--budget", type=int, default=50, help="texts per query that it scores (50)")
-    chosen = parser.parse_args(arguments)
-    if chosen.run and not chosen.queries:
-        parser.error("--run needs --queries")
-    corpus = corpora.indexed(chosen)
-    answer = Answer(corpus, chosen)
+    chosen = parsed(command_line)
+    queries = None
     if chosen.queries:
         rows = data.read_records(chosen.queries)
-        queries = column_of(rows, chosen.queries, chosen.query_column)
-        names = [str(i) for i in range(len(rows))]
-        if chosen.query_id:
-            names = [str(name) for name in column_of(rows, chosen.queries, chosen.query_id)]
-        scores, ids = answer(queries)
+        queries = Queries(
+            column_of(rows, chosen.queries, chosen.query_column or "query"),
+            ids_of(
+                rows, chosen.queries, chosen.query_id, QUERY_IDS,
+                option="--query-id", words=bool(chosen.run),
+            ),
+        )  # fmt: skip
+    corpus = corpora.read(chosen, words=bool(chosen.run))
+    with contextlib.ExitStack() as stack:
         if chosen.run:
-            storage.save_run(chosen.run, names, corpus.ids, ids, scores)
-            print(f"{chosen.run}: {len(queries)} rankings of {ids.shape[1]}")
+            stack.enter_context(storage.owned(chosen.run, "file"))
+        answer = Answer(chosen, corpus)
+        if queries is None:
+            for query in [" ".join(chosen.query)] if chosen.query else asked():
+                scores, places = answer([query])
+                show(corpus, query, scores[0], places[0])
             return
-        for place, query in enumerate(queries):
-            show(corpus, query, scores[place], ids[place])
-        return
-    for query in [" ".join(chosen.query)] if chosen.query else asked():
-        scores, ids = answer([query])
-        show(corpus, query, scores[0], ids[0])
+        scores, places = answer(queries.texts, queries.ids if chosen.skip_self else None)
+        if chosen.run:
+            storage.save_run(chosen.run, queries.ids, corpus.ids, places, scores)
+            print(f"{chosen.run}: {len(queries.texts)} rankings of {places.shape[1]}")
+            return
+    for query, *found in zip(queries.texts, scores, places, strict=True):
+        show(corpus, query, *found)
+
+
+def parsed(command_line):
+    """The options, checked with each other and with the files that they name."""
+    parser = arguments.Parser("search", __doc__)
+    add = parser.add_argument
+    add(
+        "query",
+        nargs="*",
+        type=arguments.words,
+        help="words of one query; default, without --queries: asks for them",
+    )
+    corpora.options(add)
+    add("--queries", type=arguments.path, help="a file of queries: .jsonl, .csv, .tsv or .parquet")
+    add("--query-column", help="column of the queries (query)")
+    add(
+        "--query-id",
+        help=f"column of their ids; default: {', '.join(QUERY_IDS)} or the row's number, which '' takes",
+    )
+    add(
+        "--query-prompt",
+        help="name of the model's prompt for queries, '' for none; default: "
+        f"{', '.join(models.QUERY_PROMPTS)} where the model has one",
+    )
+    add("--k", type=arguments.whole(), default=10, help="texts per query (10)")
+    add(
+        "--skip-self",
+        action="store_true",
+        default=None,
+        help="leaves out the text whose id is the query's own id, as BEIR does for a corpus that holds "
+        "its queries; needs --queries",
+    )
+    add(
+        "--run",
+        type=arguments.path,
+        help="file for the rankings, as TREC has them; needs --queries",
+    )
+    add("--reranker", type=arguments.path, help="folder of a cross-encoder")
+    add(
+        "--budget",
+        type=arguments.whole(),
+        help=f"texts per query that the reranker scores ({BUDGET})",
+    )
+    chosen = parser.parse_args(command_line)
+    if chosen.query and chosen.queries:
+        raise ValueError("a query and --queries must not both be given")
+    arguments.refuse_without(
+        chosen, "queries",
+        run="--run", query_column="--query-column", query_id="--query-id", skip_self="--skip-self",
+    )  # fmt: skip
+    arguments.refuse_without(chosen, "reranker", budget="--budget")
+    chosen.budget = chosen.budget or BUDGET
+    if chosen.run:
+        arguments.check_output(
+            "--run", chosen.run, ours=_is_run, kind="a run",
+            inputs={"--corpus": chosen.corpus, "--queries": chosen.queries},
+        )  # fmt: skip
+    return chosen
 
 
 class Answer:
-    """Queries to (scores [queries, k], ids int [queries, k])."""
+    """Queries to (scores [queries, k], places int [queries, k]), -1 where a query has fewer texts."""
 
-    def __init__(self, corpus, chosen):
-        self.corpus, self.chosen = corpus, chosen
-        self.k = min(chosen.k, len(corpus.texts))
-        self.reranker = pretrained.load(chosen.reranker) if chosen.reranker else None
-        if self.reranker is not None and not hasattr(self.reranker, "score"):
-            raise ValueError(
-                f"{chosen.reranker}: is no cross-encoder: it has no classification head"
-            )
+    def __init__(self, chosen, corpus):
+        self.corpus, self.k = corpus, min(chosen.k, len(corpus.texts))
+        self.budget = min(chosen.budget, len(corpus.texts))
+        if chosen.reranker and self.budget < self.k:
+            raise ValueError(f"--budget must be at least --k={self.k}, got {self.budget}")
+        self.model = models.text_model(chosen)
+        self.prompt = models.prompt_of(
+            self.model, chosen.query_prompt, option="--query-prompt", usual=models.QUERY_PROMPTS
+        )
+        self.reranker = models.reranker(chosen.reranker) if chosen.reranker else None
+        self.vectors = corpora.vectors_of(chosen, corpus, self.model)
+        self.place_of = {name: place for place, name in enumerate(corpus.ids)}
 
-    def __call__(self, queries):
-        model = self.corpus.model
+    def __call__(self, queries, own_ids=None):
+        """Answers.
+
+        Args:
+          queries: texts.
+          own_ids: of the queries, whose texts of the same id are left out; None leaves out nothing.
+        """
+        model = self.model
         vectors = search.encode_corpus(
             model.encode,
             model.params,
-            lambda some: model.tokens(some, prompt_name=self.chosen.query_prompt),
+            lambda texts: model.tokens(texts, prompt=self.prompt),
             queries,
-            label="queries",
+            label="encoding queries",
         )
-        vectors = np.asarray(unit(vectors))
-        if self.reranker is None:
-            return (np.asarray(a) for a in search.exact(vectors, self.corpus.vectors, k=self.k))
-        return self._reranked(queries, vectors)
+        exclude = None
+        if own_ids is not None:
+            exclude = np.array([[self.place_of.get(name, -1)] for name in own_ids], np.int32)
+        wanted = self.k if self.reranker is None else self.budget
+        found = corpora.nearest(vectors, self.vectors, wanted, model.similarity, exclude)
+        return found if self.reranker is None else self._reranked(queries, found[1])
 
-    def _reranked(self, queries, vectors):
-        budget = min(self.chosen.budget, len(self.corpus.texts))
-        if budget < self.k:
-            raise ValueError(f"budget must be at least k={self.k}, got {budget}")
-        _, first = search.exact(vectors, self.corpus.vectors, k=budget)
-        # Only texts that some query may ask for are tokenised.
-        used = np.unique(np.asarray(first))
-        model = self.reranker
-        score = search.scorer(
-            model.score,
-            model.params,
-            model.tokenize(queries),
-            model.tokenize_candidates([self.corpus.texts[i] for i in used]),
-            batch=128,
-        )
-        cheap = vectors @ self.corpus.vectors[used].T
-        found = search.rerank(cheap, score, k=self.k, budget=budget)
-        return np.asarray(found.scores), used[np.asarray(found.ids)]
+    def _reranked(self, queries, places):
+        """The best k of each query's places [queries, budget] by the cross-encoder."""
+        rows, columns = np.nonzero(places >= 0)
+        score_pairs = self.reranker.scorer(queries, self.corpus.texts)
+        scores = np.full(places.shape, -np.inf, np.float32)
+        scores[rows, columns] = score_pairs(rows, places[rows, columns])
+        if (bad := np.isnan(scores).any(axis=1)).any():
+            raise ValueError(
+                f"--reranker gives NaN for texts of {bad.sum()} of {len(queries)} queries, the first is "
+                f"{queries[bad.argmax()]!r:.60}: its weights may be damaged"
+            )
+        order = np.lexsort((places, -scores), axis=1)[:, : self.k]
+        return tuple(np.take_along_axis(one, order, axis=1) for one in (scores, places))
 
 
 def asked():
@@ -115,14 +180,24 @@ def asked():
             query = input("query: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
         except EOFError:
             return
-        if not query:
+        except UnicodeDecodeError:
+            raise ValueError("a query must be UTF-8 text, got other bytes") from None
+        if not query.strip():
             return
         yield query
 
 
-def show(corpus, query, scores, ids):
+def show(corpus, query, scores, places):
     """One ranking."""
     print(query)
-    for score, place in zip(scores, ids, strict=True):
-        text = " ".join(corpus.texts[place].split())
-        print(f"  {score:8.4f}  {corpus.ids[place]}  {text[:WIDTH]}")
+    for score, place in zip(scores, places, strict=True):
+        if place >= 0:
+            text = " ".join(corpus.texts[place].split())
+            print(f"  {score:8.4f}  {corpus.ids[place]}  {text[:WIDTH]}")
+
+
+def _is_run(target):
+    """Whether `save_run` wrote a file."""
+    with Path(target).open("rb") as file:
+        columns = file.readline(10_000).split()
+    return len(columns) == 6 and (columns[1], columns[5]) == (b"Q0", b"jaxsim")

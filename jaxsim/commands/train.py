@@ -6,149 +6,411 @@ Columns are found by their usual names (query, anchor, question, sentence1; docu
 passage, sentence2; negative, negatives, negative_1, ...; score) or named. Without --validation a part of
 the rows is held out: the run shows the loss, the accuracy in a batch and how well documents are found
 on it, or the rank correlation of graded pairs. The result loads in sentence-transformers. Killed and
-started again, the same command goes on where it stood.
+started again, the same command resumes; with more --epochs or --steps a run is lengthened.
 """
 
-import argparse
+import contextlib
+import functools
 import hashlib
 import json
 import math
 from pathlib import Path
 
+import jax
 import numpy as np
 
-from jaxsim import data, losses, pretrained, training
-from jaxsim.commands import fine_tuning
-from jaxsim.commands.columns import pairs_of
-from jaxsim.storage import write_json
+from jaxsim import data, losses, similarity, storage, training
+from jaxsim.commands import arguments, columns, fine_tuning, models
+from jaxsim.numerics import unit
 
 OF_PAIRS = {
     name: getattr(losses, name)
     for name in ("info_nce", "symmetric_info_nce", "joint_info_nce", "siglip", "simple_contrastive")
 }
 OF_GRADES = {name: getattr(losses, name) for name in ("cosent", "angle", "cosine_regression")}
+BATCH_SIZE, HELD_OUT, MOST_HELD_OUT = 32, 0.05, 1000
 
 
-def main(arguments):
+def main(command_line):
     """The command."""
-    options = parsed(arguments)
-    model = pretrained.load(options.model, download=options.download, max_length=options.max_length)
-    names = {n: getattr(options, n) for n in ("query", "document", "negative", "score")}
-    pairs = pairs_of(data.read_records(options.pairs), options.pairs, **names)
-    if options.validation:
-        held = pairs_of(data.read_records(options.validation), options.validation, **names)
-    else:
-        pairs, held = held_out(pairs, options.held_out, options.seed)
-    loss = loss_of(options, pairs)
-    task = fine_tuning.Task(
-        model, loss, pairs, held, options.batch_size,
-        graded=options.graded, prompts=options.prompts, chunk=options.chunk,
-    )  # fmt: skip
-    workdir = Path(options.workdir or f"{options.out.rstrip('/')}.run")
+    options = parsed(command_line)
+    check_targets(options)
+    pairs, held = read(options)
+    check_batches(options, pairs)
+    settings = settings_of(options, pairs, held)
+    check_settings(options, settings)
+    with claimed(options.out):
+        model = models.text_model(options)
+        prompts = prompts_of(options, model)
+        task = fine_tuning.Task(
+            model,
+            loss_of(options, model),
+            pairs,
+            held,
+            options.batch_size,
+            graded=options.graded,
+            prompts=prompts,
+            chunk=options.chunk,
+        )
+        settings |= {
+            "model": models.identity(model),
+            "--max-length": model.max_length,
+            "--query-prompt": prompts[0],
+            "--document-prompt": prompts[1],
+        }
+        train(options, model, task, settings)
+
+
+def train(options, model, task, settings):
+    """Trains, and writes the best checkpoint."""
+    for line in notes(task):
+        print(line)
     batches = task.batches(epochs=options.epochs, steps=options.steps, seed=options.seed)
     steps = len(batches)
-    fingerprint = hashlib.sha256(
-        json.dumps([vars(options), pairs, held, steps], default=str).encode()
-    ).hexdigest()[:16]
     before = task.validate(model.params)
-    told("before", before)
-    training.fit(
-        task.objective(),
-        model.params,
-        batches,
-        optimizer=training.adamw(
-            training.linear_warmup_decay(options.rate, steps=steps, warmup=options.warmup),
-            weight_decay=options.weight_decay,
-        ),
-        workdir=workdir,
-        fingerprint=fingerprint,
-        save_every=options.validate_every or math.ceil(steps / 5),
-        keep=1,
-        validate=task.validate,
-        best=task.best,
-        label=f"training {Path(options.model).name}",
-    )
-    step, params, after = training.best_of(workdir, model.params, best=task.best)
-    told(f"best, after step {step} of {steps}", after)
+    show("before", before)
+    try:
+        training.fit(
+            task.objective(),
+            model.params,
+            batches,
+            optimizer=training.adamw(
+                training.linear_warmup_decay(options.rate, steps=steps, warmup=options.warmup),
+                weight_decay=options.weight_decay,
+            ),
+            key=jax.random.key(options.seed),
+            workdir=options.workdir,
+            fingerprint=settings,
+            save_every=options.validate_every or math.ceil(steps / 5),
+            keep=1,
+            validate=task.validate,
+            best=task.best,
+            label=f"training {Path(options.model).name}",
+        )
+    except FloatingPointError as error:
+        raise FloatingPointError(
+            f"{error}; ids count the rows that are trained on from 0: lower --rate {options.rate:g}, or look "
+            "at the texts of these rows"
+        ) from error
+    step, params, after = training.best_of(options.workdir, model.params, best=task.best)
+    show(f"best, after step {step} of {steps}", after)
+    if line := worse(task.figure, before, after):
+        print(line)
     model.replace(params=params).save(options.out)
-    write_json(workdir / "figures.json", {"before": before, "after": after, "step": step})
-    print(
-        f"{options.out}: the model; {workdir}: checkpoints, metrics.jsonl, loss.png, figures.json"
+    storage.write_json(
+        options.workdir / "figures.json", {"before": before, "after": after, "step": step}
     )
+    written = ("checkpoints", "metrics.jsonl", "loss.png", "figures.json")
+    there = ", ".join(name for name in written if (options.workdir / name).exists())
+    print(f"{options.out}: the model; {options.workdir}: {there}")
 
 
-def parsed(arguments):
-    """The options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxsim train", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+def parsed(command_line):
+    """The options, checked with each other."""
+    parser = arguments.Parser("train", __doc__)
     add = parser.add_argument
-    add("--model", required=True, help="folder of a model, or its name on the hub")
-    add("--pairs", required=True, help=".jsonl, .csv, .tsv or .parquet")
-    add("--out", required=True, help="folder for the trained model")
-    add("--loss", help=f"of pairs: {', '.join(OF_PAIRS)}; of graded pairs: {', '.join(OF_GRADES)}. "
-        "info_nce, or cosent where there is a score")  # fmt: skip
-    add("--temperature", type=float, help="of the loss; its own default unless told")
-    add("--validation", help="a file like --pairs, in place of a held-out part")
-    add("--held-out", type=float, default=0.05, help="part of the rows, at most 1000 (0.05)")
-    add("--epochs", type=int, default=1)
-    add("--steps", type=int, help="in place of --epochs")
-    add("--batch-size", type=int, default=32, help="over all devices (32)")
-    add("--chunk", type=int, help="rows encoded at once: large batches in the memory of small ones")
-    add("--rate", type=float, default=2e-5, help="highest learning rate of AdamW (2e-5)")
-    add("--warmup", type=float, default=0.1, help="part of the steps; linear decay follows (0.1)")
-    add("--weight-decay", type=float, default=0.01)
-    add("--max-length", type=int, help="tokens; the model's own unless told")
-    add("--validate-every", type=int, help="steps; a fifth of the run unless told")
-    add("--seed", type=int, default=0)
-    add("--workdir", help="for checkpoints; OUT.run unless told")
-    add("--download", action="store_true", help="may fetch the model from the hub")
+    models.options(add)
+    add("--pairs", required=True, type=arguments.path, help=".jsonl, .csv, .tsv or .parquet")
+    add("--out", required=True, type=arguments.path, help="folder for the trained model")
+    add(
+        "--loss",
+        help=f"of pairs: {', '.join(OF_PAIRS)}; of graded pairs: {', '.join(OF_GRADES)}; "
+        "default: info_nce, or cosent where there is a score",
+    )
+    add(
+        "--temperature",
+        type=arguments.number(above=0),
+        help="of the loss; default: the loss's own, or 1 where the model does not compare by cosine",
+    )
+    add(
+        "--validation",
+        type=arguments.path,
+        help="a file like --pairs, in place of a held-out part",
+    )
+    add(
+        "--held-out",
+        type=arguments.number(above=0, below=1),
+        help=f"part of the rows, at most {MOST_HELD_OUT} of them ({HELD_OUT})",
+    )
+    add("--epochs", type=arguments.whole(), help="how often each row is seen (1)")
+    add("--steps", type=arguments.whole(), help="how many batches, in place of --epochs")
+    add("--batch-size", type=arguments.whole(), help=f"over all devices ({BATCH_SIZE})")
+    add(
+        "--chunk",
+        type=arguments.whole(),
+        help="rows encoded at once: large batches in the memory of small ones",
+    )
+    add(
+        "--rate",
+        type=arguments.number(above=0),
+        default=2e-5,
+        help="highest learning rate of AdamW (2e-5)",
+    )
+    add(
+        "--warmup",
+        type=arguments.number(least=0, most=1),
+        default=0.1,
+        help="part of the steps; linear decay follows (0.1)",
+    )
+    add("--weight-decay", type=arguments.number(least=0), default=0.01, help="of AdamW (0.01)")
+    add("--validate-every", type=arguments.whole(), help="steps; default: a fifth of the run")
+    add("--seed", type=arguments.whole(0), default=0, help="of the order and the dropout (0)")
+    add("--workdir", type=arguments.path, help="for checkpoints; default: OUT.run")
     for name in ("query", "document", "negative", "score"):
         add(f"--{name}", help=f"column of the {name}")
-    add("--query-prompt", default="", help="name of the model's prompt for queries")
-    add("--document-prompt", default="", help="name of the model's prompt for documents")
-    options = parser.parse_args(arguments)
-    options.prompts = options.query_prompt or None, options.document_prompt or None
+    add(
+        "--no-score",
+        action="store_true",
+        default=None,
+        help="takes every row as a positive pair, although there is a column that looks like a score",
+    )
+    for name, usual in (("query", models.QUERY_PROMPTS), ("document", models.DOCUMENT_PROMPTS)):
+        add(
+            f"--{name}-prompt",
+            help=f"name of the model's prompt for the {name}, '' for none; default, of pairs: "
+            f"{', '.join(usual)} where the model has one",
+        )
+    options = parser.parse_args(command_line)
+    arguments.refuse_both(options, "epochs", "steps")
+    arguments.refuse_both(options, "validation", "held_out")
+    arguments.refuse_both(options, "score", "no_score")
+    if options.loss not in {None, *OF_PAIRS, *OF_GRADES}:
+        raise ValueError(
+            f"no loss {options.loss!r}: there are {', '.join(OF_PAIRS)} for pairs, "
+            f"{', '.join(OF_GRADES)} for graded pairs"
+        )
+    options.epochs = options.epochs or 1
+    options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
     return options
 
 
-def loss_of(options, pairs):
-    """The loss with its temperature; decides what kind of pairs these are.
-
-    Raises: ValueError for a loss that is not known or does not fit the columns.
-    """
-    name = options.loss or ("info_nce" if pairs.scores is None else "cosent")
-    if name not in OF_PAIRS | OF_GRADES:
-        raise ValueError(
-            f"no loss {name!r}: there are {', '.join(OF_PAIRS)} for pairs, "
-            f"{', '.join(OF_GRADES)} for graded pairs"
-        )
-    options.graded = name in OF_GRADES
-    if options.graded and pairs.scores is None:
-        raise ValueError(
-            f"{options.pairs}: {name} needs a score for every pair, there is no such column"
-        )
-    if options.graded and pairs.negatives is not None:
-        raise ValueError(f"{options.pairs}: {name} takes no negatives, there is a column of them")
-    loss = (OF_PAIRS | OF_GRADES)[name]
-    settings = {} if options.temperature is None else {"temperature": options.temperature}
-    return fine_tuning.with_settings(name, loss, settings)
-
-
-def held_out(pairs, part, seed):
-    """(rows to train on, rows to look at)"""
-    count = len(pairs.queries)
-    some = min(1000, round(part * count))
-    if not 0 < some < count:
-        raise ValueError(f"held-out must leave rows on both sides of {count}, got {part}")
-    order = np.random.default_rng(seed).permutation(count)
-    return tuple(
-        type(pairs)(*(c if c is None else [c[i] for i in sorted(places)] for c in pairs))
-        for places in (order[some:], order[:some])
+def check_targets(options):
+    """Refuses targets that hold what is not ours, or that hold each other or an input."""
+    inputs = {
+        "--model": options.model,
+        "--pairs": options.pairs,
+        "--validation": options.validation,
+    }
+    inputs = {name: path for name, path in inputs.items() if path and Path(path).exists()}
+    storage.check_folder(
+        "--out", options.out, kind="model", outside={"--workdir": options.workdir, **inputs}
+    )
+    storage.check_place(
+        "--workdir", options.workdir, mark="run.json", kind="the workdir of a training"
     )
 
 
-def told(when, figures):
+def read(options):
+    """(pairs to train on, pairs to look at); decides which kind of loss it is.
+
+    Raises: ValueError for columns that do not fit the loss.
+    """
+    pairs = table(options, options.pairs)
+    options.loss = options.loss or ("info_nce" if pairs.scores is None else "cosent")
+    options.graded = options.loss in OF_GRADES
+    settings = set() if options.temperature is None else {"temperature"}
+    fine_tuning.check_settings(options.loss, (OF_PAIRS | OF_GRADES)[options.loss], settings)
+    check_columns(options, pairs, options.pairs)
+    if not options.validation:
+        return held_out(options, pairs)
+    held = table(options, options.validation)
+    check_columns(options, held, options.validation)
+    check_held(options, held)
+    return pairs, held
+
+
+def table(options, path):
+    """The pairs of a file."""
+    rows = data.read_records(path)
+    if options.no_score:
+        for row in rows:
+            for name in columns.SCORES:
+                row.pop(name, None)
+    names = {name: getattr(options, name) for name in ("query", "document", "negative", "score")}
+    return columns.pairs_of(rows, path, **names)
+
+
+def check_columns(options, pairs, path):
+    """Refuses columns that the loss would misread."""
+    name = options.loss
+    if not options.graded:
+        scores = pairs.scores
+        if scores is not None and (min(scores) != max(scores) or scores[0] <= 0):
+            raise ValueError(
+                f"{path}: {name} takes every row as a positive pair, and there are scores from "
+                f"{min(scores):g} to {max(scores):g}: keep the positive rows alone, take a loss of graded "
+                f"pairs ({', '.join(OF_GRADES)}), or ignore the scores with --no-score"
+            )
+        return
+    if pairs.scores is None:
+        raise ValueError(f"{path}: {name} needs a score for every pair, there is no such column")
+    if pairs.negatives is not None:
+        raise ValueError(
+            f"{path}: {name} takes no negatives, there is a column of them: remove it, or ignore the "
+            "scores with --no-score"
+        )
+    if name != "cosine_regression":
+        return
+    for place, score in enumerate(pairs.scores):
+        if not -1 <= score <= 1:
+            raise ValueError(
+                f"{path}: row {place + 1} must have a score from -1 to 1, the cosine that "
+                f"cosine_regression aims at, got {score:g}: rescale the scores, or take cosent, which "
+                "uses their order alone"
+            )
+
+
+def held_out(options, pairs):
+    """(rows to train on, rows to look at): all copies of a row are on the same side."""
+    part = HELD_OUT if options.held_out is None else options.held_out
+    (numbers,) = fine_tuning.numbered(zip(pairs.queries, pairs.documents, strict=True))
+    count = int(numbers.max()) + 1
+    held_count = min(MOST_HELD_OUT, round(part * count))
+    if not 0 < held_count < count:
+        raise ValueError(
+            f"--held-out must leave rows on both sides of {count} different pairs, got {part:g}: change it, or give "
+            "--validation"
+        )
+    order = np.random.default_rng(options.seed).permutation(count)
+    is_held = np.isin(numbers, order[:held_count])
+    kept, held = (
+        type(pairs)(*(c if c is None else [c[i] for i in np.flatnonzero(rows)] for c in pairs))
+        for rows in (~is_held, is_held)
+    )
+    check_held(options, held)
+    return kept, held
+
+
+def check_held(options, held):
+    """Refuses pairs to look at that cannot tell a good model from a bad one."""
+    if options.graded and len(set(held.scores)) < 2:
+        raise ValueError(
+            f"what is held out must have different scores, all {len(held.scores)} rows have "
+            f"{held.scores[0]:g}: raise --held-out, or give --validation"
+        )
+
+
+def check_batches(options, pairs):
+    """Decides the batch size; refuses one that the rows cannot fill or a loss cannot use."""
+    rows = len(pairs.queries)
+    if options.batch_size is None:
+        options.batch_size = min(BATCH_SIZE, rows)
+    if options.batch_size > rows:
+        raise ValueError(
+            f"--batch-size must be at most {rows}, the rows that are trained on, got "
+            f"{options.batch_size}"
+        )
+    alone = pairs.negatives is None and options.loss != "cosine_regression"
+    if options.batch_size == 1 and alone:
+        raise ValueError(
+            f"{options.loss} compares the rows of a batch: there must be at least 2, got 1 "
+            f"(--batch-size, of {rows} rows that are trained on)"
+        )
+    if options.loss in ("cosent", "angle") and len(set(pairs.scores)) < 2:
+        raise ValueError(
+            f"{options.pairs}: {options.loss} learns from the order of scores, and all rows that are trained "
+            f"on have {pairs.scores[0]:g}"
+        )
+
+
+def settings_of(options, pairs, held):
+    """What a run depends on, as far as it is known without the model; what may change is not in it."""
+    names = ("loss", "temperature", "batch_size", "chunk", "rate", "warmup", "weight_decay", "seed")
+    settings = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
+    return settings | {"rows to train on": digest(pairs), "rows held out": digest(held)}
+
+
+def digest(pairs):
+    """How many pairs there are and a hash of them."""
+    return f"{len(pairs.queries)}, {hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:12]}"
+
+
+def check_settings(options, settings):
+    """Refuses the workdir of another run before the model is loaded; `fit` compares all settings."""
+    run = storage.read_object(options.workdir / "run.json", missing=None)
+    known = None if run is None else run.raw("fingerprint")
+    if not isinstance(known, dict):
+        return
+    changed = storage.changed_settings(
+        {name: value for name, value in known.items() if name in settings}, settings
+    )
+    if changed:
+        raise ValueError(
+            f"--workdir={str(options.workdir)!r} belongs to another run, with other settings: {changed}: "
+            "remove it or choose another"
+        )
+
+
+@contextlib.contextmanager
+def claimed(out):
+    """One training per folder: `save` owns it only while it writes."""
+    lock = Path(out).with_name(f"{Path(out).name}.training")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(storage.owned(lock, "file"))
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(lock), str(out), 1)) from None
+        yield
+
+
+def prompts_of(options, model):
+    """What goes before queries and before documents: of pairs the model's own prompts, as in search."""
+    usual = ((), ()) if options.graded else (models.QUERY_PROMPTS, models.DOCUMENT_PROMPTS)
+    names = ("query", "document")
+    return tuple(
+        models.prompt_of(
+            model, getattr(options, f"{name}_prompt"), option=f"--{name}-prompt", usual=some
+        )
+        for name, some in zip(names, usual, strict=True)
+    )
+
+
+def loss_of(options, model):
+    """The loss with its temperature and, of pairs, the model's similarity."""
+    settings = {} if options.temperature is None else {"temperature": options.temperature}
+    compared = model.similarity.__name__
+    if options.graded:
+        loss = OF_GRADES[options.loss]
+        if model.similarity is not similarity.cosine:
+            print(
+                f"{options.loss} compares by cosine; the model, and the figures of what is held out, by "
+                f"{compared}"
+            )
+    else:
+        loss = OF_PAIRS[options.loss]
+        settings["similarity"] = model.similarity
+        scaled = model.similarity is similarity.cosine or unit in model.module.heads
+        if not scaled and options.temperature is None and options.loss != "simple_contrastive":
+            settings["temperature"] = 1.0
+            print(f"the model compares by {compared}: {options.loss} has --temperature 1")
+    return functools.partial(loss, **settings)
+
+
+def notes(task):
+    """What a user should know of the rows."""
+    lines = []
+    if task.left_out:
+        lines.append(
+            f"{task.left_out} negatives are left out: they are their row's query, or a right document of "
+            "it"
+        )
+    if task.seen:
+        lines.append(
+            f"of {len(task.held.queries)} rows that are held out {task.seen} have a query that is trained on"
+        )
+    return lines
+
+
+def worse(figure, before, after):
+    """A sentence where training made the figure that counts smaller; None where it did not."""
+    if after[figure] >= before[figure]:
+        return None
+    return (
+        f"the model before training was better on what is held out: {figure} {before[figure]:.4f}, now "
+        f"{after[figure]:.4f}"
+    )
+
+
+def show(when, figures):
     """A line of figures."""
     print(f"{when}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsim.data.sources import lines_of
+from jaxsim.data.sources import lines_of, prepared_path
 
 # The first name of "import a.b, c" and "from a.b import c", at the start of a line.
 IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
@@ -24,18 +24,19 @@ class Baskets(NamedTuple):
 def groceries():
     """9,835 baskets of 169 named grocery items: from JAXSIM_DATA.
 
-    Raises: FileNotFoundError that says what is missing and where to put it.
+    Raises: FileNotFoundError that says what is missing and where to put it; ValueError naming a file that
+    is damaged.
     """
-    return _numbered(line.split(",") for line in lines_of("baskets", "groceries.csv.gz"))
+    return _read("groceries.csv.gz", ",")
 
 
 def retail():
     """79,345 baskets of a Belgian retailer, 15,983 items without names: from JAXSIM_DATA.
 
-    Raises: FileNotFoundError that says what is missing and where to put it.
+    Raises: as `groceries`.
     Source: Brijs et al. 1999.
     """
-    return _numbered(line.split() for line in lines_of("baskets", "retail_first90.dat.gz"))
+    return _read("retail_first90.dat.gz", None)
 
 
 @functools.cache
@@ -51,6 +52,16 @@ def imports():
     # Folders stand together in the walk; a time order would not.
     order = np.random.default_rng(0).permutation(len(sessions))
     return _numbered(sessions[place] for place in order)
+
+
+def _read(name, separator):
+    """The baskets of a file of JAXSIM_DATA, one in each line."""
+    sessions = [line.split(separator) for line in lines_of("baskets", name)]
+    for number, session in enumerate(sessions, start=1):
+        if not all(session) or not session:
+            path = prepared_path("baskets", name)
+            raise ValueError(f"{path}: line {number} must name items, got {session}")
+    return _numbered(sessions)
 
 
 def _numbered(sessions):

@@ -4,6 +4,7 @@ Images are float32 [n, height, width, channels] from 0 to 1; pen strokes are 1 o
 """
 
 import io
+import logging
 import tarfile
 import unicodedata
 from pathlib import Path
@@ -11,10 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsim.data.sources import cache_folder, prepared_path, prepared_tfds
+from jaxsim.data.sources import (
+    cache_folder,
+    damage_named,
+    prepared_path,
+    prepared_tfds,
+    tfds_source,
+)
 from jaxsim.numerics import checks
 from jaxsim.storage import load_arrays, save_arrays
 
+LOG = logging.getLogger("jaxsim")
 SANS, SLANTED = ("", "-Bold", "-Oblique", "-BoldOblique"), ("", "-Bold", "-Italic", "-BoldItalic")
 FONTS = (
     *(f"DejaVuSans{style}" for style in SANS),
@@ -98,7 +106,7 @@ def omniglot(split, *, size=28):
       size: of the sides, at most 105.
 
     Returns: `Images`, [n, size, size, 1]; groups are alphabets.
-    Raises: ValueError for an unknown split or size; FileNotFoundError without the data.
+    Raises: ValueError for an unknown split or size, or damaged data; FileNotFoundError without the data.
     """
     checks.one_of("split", split, ("train", "test", "small1", "small2"))
     checks.at_most("size", size, 105, "the drawings' own size")
@@ -119,7 +127,7 @@ def cifar10_subset(split):
       split: "train" or "test".
 
     Returns: `Images`, [n, 32, 32, 3]; classes in alphabetical order.
-    Raises: ValueError for an unknown split; FileNotFoundError without the data.
+    Raises: ValueError for an unknown split or damaged data; FileNotFoundError without the data.
     """
     checks.one_of("split", split, ("train", "test"))
     found = _kept(
@@ -130,10 +138,14 @@ def cifar10_subset(split):
 
 
 def _kept(name, decode):
-    """Decoded arrays, from the cache where they are there already."""
+    """Decoded arrays, from the cache if they are there; what is damaged there is made again."""
     path, about = cache_folder() / "images" / name, {"kind": "images", "version": 1}
-    if not path.exists():
-        save_arrays(path, decode(), **about)
+    if path.exists():
+        try:
+            return load_arrays(path, **about)[0]
+        except ValueError as error:
+            LOG.warning("%s: made again", error)
+    save_arrays(path, decode(), **about)
     return load_arrays(path, **about)[0]
 
 
@@ -173,14 +185,15 @@ def _decoded_cifar10(path, split):
     from PIL import Image
 
     pixels, names = [], []
-    with tarfile.open(path) as archive:
+    with damage_named(path), tarfile.open(path) as archive:
         for member in archive:
             part, name, _ = member.name.split("/")
             if part == split:
                 pixels.append(np.asarray(Image.open(archive.extractfile(member)).convert("RGB")))
                 names.append(name)
+        pixels = np.stack(pixels)
     _, labels = np.unique(names, return_inverse=True)
-    return {"pixels": np.stack(pixels), "labels": labels.astype(np.int32)}
+    return {"pixels": pixels, "labels": labels.astype(np.int32)}
 
 
 def _decoded_omniglot(folder, split, size):
@@ -188,14 +201,14 @@ def _decoded_omniglot(folder, split, size):
     import tensorflow_datasets as tfds
     from PIL import Image
 
-    builder = tfds.builder_from_directory(folder)
-    source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+    source = tfds_source(folder, split, decoders={"image": tfds.decode.SkipDecoding()})
     ink = np.empty((len(source), size, size), np.uint8)
     labels, groups = (np.empty(len(source), np.int32) for _ in range(2))
     for place in range(len(source)):
         row = source[place]
         # The files are 1-bit, and decoders differ in what white is: ink is 0 in all of them.
-        drawn = np.asarray(Image.open(io.BytesIO(row["image"])).convert("L")) == 0
+        with damage_named(folder):
+            drawn = np.asarray(Image.open(io.BytesIO(row["image"])).convert("L")) == 0
         small = Image.fromarray(np.uint8(255) * drawn).resize((size, size), Image.Resampling.BOX)
         ink[place], labels[place], groups[place] = small, row["label"], row["alphabet"]
     return {"ink": ink, "labels": labels, "groups": groups}

@@ -1,12 +1,13 @@
 """Judged retrieval collections in BEIR's layout, and graded sentence pairs: from JAXSIM_DATA."""
 
-import json
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxsim.data.sources import lines_of, prepared_path, prepared_tfds
+from jaxsim.data.sources import prepared_path, prepared_rows, prepared_tfds, tfds_source
 from jaxsim.numerics import checks
+from jaxsim.storage import load_qrels
+from jaxsim.storage.fields import Fields
 
 
 class Collection(NamedTuple):
@@ -20,7 +21,7 @@ class Collection(NamedTuple):
 
 
 class GradedPairs(NamedTuple):
-    """Sentence pairs with how alike people found them."""
+    """Sentence pairs with how similar people found them."""
 
     first: list  # of strings
     second: list  # of strings
@@ -33,24 +34,31 @@ def retrieval(name):
     Judgements of 0 and below are left out, as are queries without any other.
 
     Returns: `Collection`.
-    Raises: FileNotFoundError without the data.
+    Raises: FileNotFoundError without the data; ValueError naming the file and line of what is damaged.
     """
     folder = f"retrieval/{name}"
-    rows = [json.loads(line) for line in lines_of(folder, "corpus.jsonl.gz")]
-    place = {row["_id"]: number for number, row in enumerate(rows)}
-    titles = [row.get("title") or "" for row in rows]
-    documents = [f"{title} {row['text']}".strip() for title, row in zip(titles, rows, strict=True)]
-    judged = {}
-    lines = prepared_path(folder, "qrels/test.tsv").read_text(encoding="utf-8").splitlines()
-    for line in lines[1:]:
-        query, document, grade = line.split("\t")
-        if float(grade) > 0 and document in place:
-            judged.setdefault(query, []).append((place[document], float(grade)))
-    texts = {}
-    for line in lines_of(folder, "queries.jsonl.gz"):
-        row = json.loads(line)
+    place, titles, documents, texts = {}, [], [], {}
+    for at, row in prepared_rows(folder, "corpus.jsonl.gz", _id=str, text=str):
+        if place.setdefault(row["_id"], len(place)) != len(documents):
+            raise Fields(at, row).wrong("_id", "an id that no earlier line has")
+        titles.append(Fields(at, row).text("title", ""))
+        documents.append(f"{titles[-1]} {row['text']}".strip())
+    judged, queries = {}, set()
+    for query, grades in load_qrels(prepared_path(folder, "qrels/test.tsv")).items():
+        relevant = [(place[d], grade) for d, grade in grades.items() if grade > 0 and d in place]
+        if relevant:
+            judged[query] = relevant
+    for at, row in prepared_rows(folder, "queries.jsonl.gz", _id=str, text=str):
+        if row["_id"] in queries:
+            raise Fields(at, row).wrong("_id", "an id that no earlier line has")
+        queries.add(row["_id"])
         if row["_id"] in judged:
             texts[row["_id"]] = row["text"]
+    if not texts:
+        raise ValueError(
+            f"{prepared_path(folder, 'qrels/test.tsv')}: judges no document of the corpus relevant to a "
+            "query of queries.jsonl.gz"
+        )
     most = max(len(judged[query]) for query in texts)
     truth = np.full((len(texts), most), -1, np.int32)
     grades = np.zeros((len(texts), most), np.float32)
@@ -67,13 +75,9 @@ def sts_benchmark(split):
       split: "train" or "validation"; the test part has no scores.
 
     Returns: `GradedPairs`.
-    Raises: ValueError for another split; FileNotFoundError without the data.
+    Raises: ValueError for another split or damaged data; FileNotFoundError without the data.
     """
     checks.one_of("split", split, ("train", "validation"))
-    folder = prepared_tfds("glue/stsb/2.0.0")
-    import tensorflow_datasets as tfds
-
-    source = tfds.builder_from_directory(folder).as_data_source(split)
-    rows = [source[place] for place in range(len(source))]
+    rows = list(tfds_source(prepared_tfds("glue/stsb/2.0.0"), split))
     first, second = ([row[name].decode() for row in rows] for name in ("sentence1", "sentence2"))
     return GradedPairs(first, second, np.array([row["label"] for row in rows], np.float32))

@@ -6,7 +6,7 @@ JAXSIM_DATA names a folder of prepared sets (a folder per set, TFDS's own in `tf
 says where what is built here is kept, ~/.cache/jaxsim unless set.
 """
 
-import gzip
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +15,8 @@ from pathlib import Path
 from jaxsim.data import corpus
 from jaxsim.numerics import checks
 from jaxsim.storage import write_folder
+from jaxsim.storage.fields import Fields, shown
+from jaxsim.storage.texts import json_lines, opened_text
 
 SPLITS = ("train", "validation", "test")
 
@@ -28,12 +30,11 @@ def docstrings(split, *, config="all"):
       config: "all", at most 8,000 pairs, or "small", some hundreds, for tests.
 
     Returns: a source of {"query": summary line, "document": body, "name", "package", "path"}, strings.
-    Raises: ValueError for an unknown split or config; ModuleNotFoundError without the `data` extra.
+    Raises: ValueError for an unknown split or config, or a damaged cache; ModuleNotFoundError without the
+    `data` extra.
     """
     checks.one_of("split", split, SPLITS)
     checks.one_of("config", config, ("all", "small"))
-    import tensorflow_datasets as tfds
-
     found = "-".join(f"{name}{version}" for name, version in corpus.versions().items())
     folder = cache_folder() / "docstrings" / f"{config}-{found}"
     if not folder.exists():
@@ -41,8 +42,9 @@ def docstrings(split, *, config="all"):
 
         with write_folder(folder, kind="corpus") as aside:
             build(aside, config)
-    (prepared,) = folder.glob(f"*/{config}/*/dataset_info.json")
-    return _strings(tfds.builder_from_directory(prepared.parent).as_data_source(split))
+    prepared = next(folder.glob(f"*/{config}/*/dataset_info.json"), folder / "dataset_info.json")
+    remedy = f"remove {folder}, it is built again"
+    return _strings(tfds_source(prepared.parent, split, remedy=remedy))
 
 
 def entity_mentions(split):
@@ -53,13 +55,22 @@ def entity_mentions(split):
 
     Returns: a list of {"left", "mention", "right", "synset"}, strings; `synset` is an id of
     `glosses()`.
-    Raises: ValueError for an unknown split; FileNotFoundError without the data.
+    Raises: ValueError for an unknown split or damaged data; FileNotFoundError without the data.
     """
     checks.one_of("split", split, SPLITS)
     rows = []
-    for sentence in _json_lines("semcor", f"{split}.jsonl.gz"):
+    name = f"{split}.jsonl.gz"
+    for at, sentence in prepared_rows("semcor", name, tokens=list, mentions=list):
         tokens = sentence["tokens"]
-        for place, _, _, synset in sentence["mentions"]:
+        if not all(isinstance(token, str) for token in tokens):
+            raise Fields(at, sentence).wrong("tokens", "strings")
+        for mention in sentence["mentions"]:
+            if not _is_mention(mention, len(tokens)):
+                raise ValueError(
+                    f"{at}: mentions must be [place below {len(tokens)}, lemma, sense, synset], got "
+                    f"{shown(mention)}"
+                )
+            place, _, _, synset = mention
             rows.append(
                 {
                     "left": " ".join(tokens[:place]),
@@ -75,16 +86,16 @@ def glosses():
     """The 117,659 synsets of WordNet 3.0 with their definitions: from JAXSIM_DATA.
 
     Returns: a list of {"id", "title": the words, "document": the definition}, strings.
-    Raises: FileNotFoundError without the data.
+    Raises: FileNotFoundError without the data; ValueError for damaged data.
     """
-    return [
-        {
-            "id": row["id"],
-            "title": ", ".join(lemma.replace("_", " ") for lemma in row["lemmas"]),
-            "document": row["definition"],
-        }
-        for row in _json_lines("wordnet", "synsets.jsonl.gz")
-    ]
+    rows = []
+    fields = {"id": str, "lemmas": list, "definition": str}
+    for at, row in prepared_rows("wordnet", "synsets.jsonl.gz", **fields):
+        if not all(isinstance(lemma, str) for lemma in row["lemmas"]):
+            raise Fields(at, row).wrong("lemmas", "strings")
+        title = ", ".join(lemma.replace("_", " ") for lemma in row["lemmas"])
+        rows.append({"id": row["id"], "title": title, "document": row["definition"]})
+    return rows
 
 
 def fingerprint(source):
@@ -147,10 +158,79 @@ def prepared_tfds(name):
 def lines_of(folder, name):
     """The lines of a gzipped text file of JAXSIM_DATA, without their ends.
 
-    Raises: FileNotFoundError as `prepared_path`.
+    Raises: FileNotFoundError as `prepared_path`; ValueError naming a file that is damaged.
     """
-    with gzip.open(prepared_path(folder, name), "rt", encoding="utf-8") as file:
-        return [line.rstrip("\n") for line in file]
+    with opened_text(prepared_path(folder, name)) as file:
+        return [line.rstrip("\r\n") for line in file]
+
+
+def prepared_rows(folder, name, **fields):
+    """The objects of a gzipped file of JSON lines of JAXSIM_DATA, one by one.
+
+    Args:
+      folder, name: as in `prepared_path`.
+      fields: {name: type}, str or list, of the fields that each must have.
+
+    Yields: pairs of a row's place for errors, "FILE: line 3", and the row, a dict.
+    Raises: FileNotFoundError as `prepared_path`; ValueError naming the file, the line and the field of what
+    is damaged.
+    """
+    path = prepared_path(folder, name)
+    with opened_text(path) as file:
+        for number, row in json_lines(path, file):
+            at = f"{path}: line {number}"
+            if not isinstance(row, dict):
+                raise ValueError(f"{at} must be an object, got {shown(row)}")
+            for field, kind in fields.items():
+                if not isinstance(row.get(field), kind):
+                    wanted = "a string" if kind is str else "a list"
+                    raise Fields(at, row).wrong(field, wanted)
+            yield at, row
+
+
+@contextlib.contextmanager
+def damage_named(path, remedy="fetch it again"):
+    """Turns whatever a library raises while it reads prepared data into one sentence that names the path."""
+    try:
+        yield
+    except (MemoryError, ModuleNotFoundError):
+        raise
+    except Exception as error:  # each library has its own, and they share no class
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: cannot be read, {remedy}: {why:.200}") from error
+
+
+def tfds_source(folder, split, *, remedy="fetch it again", **options):
+    """A split of a TFDS set in array_record form: a sequence whose errors name its folder.
+
+    Args:
+      folder: as `prepared_tfds` gives it.
+      split: its name.
+      remedy: what to do where it is damaged.
+      options: of `as_data_source`.
+    """
+    import tensorflow_datasets as tfds
+
+    with damage_named(folder, remedy):
+        source = tfds.builder_from_directory(folder).as_data_source(split, **options)
+        return _Rows(source, folder, remedy)
+
+
+class _Rows:
+    """The rows of a data source; one that cannot be read is named by its folder."""
+
+    def __init__(self, source, folder, remedy):
+        self.source, self.folder, self.remedy = source, folder, remedy
+        self.length = len(source)
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, place):
+        if not 0 <= place < self.length:
+            raise IndexError(place)
+        with damage_named(self.folder, self.remedy):
+            return self.source[place]
 
 
 def cache_folder():
@@ -158,5 +238,8 @@ def cache_folder():
     return Path(os.environ.get("JAXSIM_CACHE") or Path.home() / ".cache/jaxsim")
 
 
-def _json_lines(folder, name):
-    return [json.loads(line) for line in lines_of(folder, name)]
+def _is_mention(mention, tokens):
+    """Whether this is [place, lemma, sense, synset] of a sentence with so many tokens."""
+    if not isinstance(mention, list) or len(mention) != 4 or not isinstance(mention[3], str):
+        return False
+    return type(mention[0]) is int and 0 <= mention[0] < tokens

@@ -15,6 +15,7 @@ from jaxsim.encoders.pooling import (
     mean_by_root,
     side_by_side,
     weighted_mean,
+    weighted_mean_by_place,
 )
 from jaxsim.encoders.positions import Rotary
 from jaxsim.encoders.tables import in_out_tables
@@ -49,4 +50,5 @@ __all__ = [
     "score_lists",
     "side_by_side",
     "weighted_mean",
+    "weighted_mean_by_place",
 ]

@@ -36,12 +36,13 @@ class ClsCrossEncoder(nn.Module):
     activation: Callable | None = jnp.tanh  # of the pooler; None: no pooler
     norm: Callable | None = None  # behind the pooler: a maker of norms, as `layer_norm` gives one
     biases: tuple[str, ...] = ("pooler", "score")  # the dense layers that have one
+    typed: bool = True  # whether the candidate has another token type than the query
 
     @nn.compact
     def __call__(self, queries, candidates, *, deterministic=True):
         tokens, where, segments = join(queries, candidates)
         tokens, where, segments = _closed_up(tokens, where, segments, self.transformer.max_length)
-        segments = segments if self.transformer.segments > 1 else None
+        segments = segments if self.typed and self.transformer.segments > 1 else None
         if self.place is None:
             states = self.transformer(tokens, where, segments, deterministic=deterministic)
             state = mean(states, where)

@@ -54,6 +54,16 @@ def weighted_mean(states, where):
     return masked.sum(states * weights[..., None], where[..., None], axis=1) / total
 
 
+def weighted_mean_by_place(states, where):
+    """As `weighted_mean`, with the weight of a token's place in the array: 1 for the first, counted or not.
+
+    [rows, length, dim] -> [rows, dim]. What sentence-transformers does where a prompt is not pooled.
+    """
+    weights = jnp.where(where, jnp.arange(where.shape[1]) + 1, 0).astype(jnp.float32)
+    total = jnp.maximum(weights.sum(axis=1, keepdims=True), 1)
+    return masked.sum(states * weights[..., None], where[..., None], axis=1) / total
+
+
 def side_by_side(*poolings):
     """Several poolings, their vectors joined: -> [rows, dim of all]."""
 

@@ -23,14 +23,19 @@ def interval(samples, axes, *, level=0.95, repeats=2000, seed=0):
     Raises: ValueError for no samples, samples that are not finite, or an axis that is not there.
     Source: Efron and Tibshirani 1993, chapter 13; crossed axes as Owen 2007's pigeonhole bootstrap.
     """
-    samples = np.asarray(samples, np.float64)
-    axes = (axes,) if isinstance(axes, int) else tuple(axes)
+    samples = checks.one_array("samples", samples)
+    if samples.dtype.kind not in "biuf":
+        raise ValueError(f"samples must be real numbers, got {samples.dtype}")
+    samples = samples.astype(np.float64)
+    axes = tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)
     if samples.size == 0 or not np.isfinite(samples).all():
         raise ValueError(f"samples must be finite and not empty, got shape {samples.shape}")
-    if not axes or any(not 0 <= axis < samples.ndim for axis in axes) or len(set(axes)) < len(axes):
+    known = all(type(axis) is int and 0 <= axis < samples.ndim for axis in axes)
+    if not axes or not known or len(set(axes)) < len(axes):
         raise ValueError(f"axes must be distinct, from 0 to {samples.ndim - 1}, got {axes}")
     checks.probability("level", level)
     checks.whole("repeats", repeats)
+    checks.whole("seed", seed, 0)
     random = np.random.default_rng(seed)
     others = tuple(axis for axis in range(samples.ndim) if axis not in axes)
     means = np.moveaxis(samples.mean(axis=others, keepdims=True), axes, range(len(axes)))

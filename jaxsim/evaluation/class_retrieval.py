@@ -3,14 +3,15 @@
     embeddings [n, dim], labels [n] -> a figure
 
 Every example is a query among all others, or among `references`. Ties are pessimistic: of equal scores
-those of another class come first, so that a constant embedding looks as bad as it is.
+those of another class come first, so that a constant embedding looks as bad as it is. A figure with a NaN
+among the scores that count is NaN.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.evaluation.query_rows import by_query, closest_others_first
+from jaxsim.evaluation.query_rows import by_query, closest_others_first, count
 from jaxsim.numerics import checks
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
@@ -40,8 +41,7 @@ def class_recall(
     Raises: ValueError for shapes that do not fit, or k above the number of references.
     Source: Musgrave et al. 2020 (2003.08505), section 4; ties as in this library.
     """
-    count = _rows(embeddings if references is None else references)
-    checks.at_most("k", k, count, "the number of references")
+    checks.at_most("k", k, count(embeddings, references), "the number of references")
     found = by_query(
         _found, embeddings, labels, references, reference_labels, ids=ids, where=where,
         reference_ids=reference_ids, reference_where=reference_where, similarity=similarity,
@@ -114,15 +114,14 @@ def _hits_within_r(scores, labels, their_labels, where, k):
 
 def _largest_class(embeddings, labels, references, reference_labels):
     """The most references that a query can have, as a constant: how far a ranking is looked at."""
-    count = _rows(embeddings if references is None else references)
+    rows = count(embeddings, references)
     found = labels if references is None else reference_labels
-    if count == 0 or found is None or isinstance(found, jax.core.Tracer):
-        return max(count, 1)
+    if rows == 0 or found is None or isinstance(found, jax.core.Tracer):
+        return max(rows, 1)
+    found = found if isinstance(found, jax.Array) else checks.one_array("labels", found)
+    if found.shape != (rows,) or not np.issubdtype(found.dtype, np.integer):
+        return rows  # refused by name, further on
     return int(np.unique(np.asarray(found), return_counts=True)[1].max(initial=1))
-
-
-def _rows(tree):
-    return jax.tree.leaves(tree)[0].shape[0]
 
 
 def _reduced(found, reduce_fn):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.evaluation.query_rows import by_query, closest_others_first
+from jaxsim.evaluation.query_rows import by_query, closest_others_first, count
 from jaxsim.numerics import checks
 from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
@@ -42,8 +42,7 @@ def knn_accuracy(
     Source: Wu et al. 2018 (1805.01978), section 3.4, with k = 200 there.
     """
     checks.positive("temperature", temperature)
-    rows = jax.tree.leaves(embeddings if references is None else references)[0].shape[0]
-    checks.at_most("k", k, rows, "the number of references")
+    checks.at_most("k", k, count(embeddings, references), "the number of references")
     values, counted = by_query(
         _voted, embeddings, labels, references, reference_labels, ids=ids, where=where,
         reference_ids=reference_ids, reference_where=reference_where, similarity=similarity,
@@ -65,7 +64,7 @@ def linear_probe(
     accelerated steps under Boehning's bound of the curvature, restarted where they would overshoot.
 
     Args:
-      features: [n, dim]; labels: int [n], to fit.
+      features: [n, dim]; labels: int [n], or strings, to fit.
       test_features: [m, dim]; test_labels: int [m].
       ridge: >= 0; the bias is free.
       steps: at most so many.
@@ -73,21 +72,32 @@ def linear_probe(
       reduce_fn: (values, counts, axis_name) -> number; None gives both, [m] each.
 
     Returns: float32, the mean over the test examples.
-    Raises: ValueError for shapes that do not fit or features that are not finite.
+    Raises: ValueError for shapes that do not fit, features that are not finite, labels that are NaN.
     Source: the protocol of Zhang et al. 2016 (1603.08511); the bound is Boehning 1992.
     """
     checks.not_negative("ridge", ridge)
+    checks.finite("ridge", ridge)
     checks.whole("steps", steps)
-    train, test = (np.asarray(at_least_float32(a)) for a in (features, test_features))
-    labels, test_labels = np.asarray(labels), np.asarray(test_labels)
+    checks.not_negative("tolerance", tolerance)
+    train, test = (
+        np.asarray(at_least_float32(checks.reals(name, array)))
+        for name, array in (("features", features), ("test_features", test_features))
+    )
+    labels = checks.names("labels", labels)
+    test_labels = checks.names("test_labels", test_labels)
     checks.shaped("features", train, (None, None), "one row per example")
     checks.shaped("labels", labels, train.shape[:1], "one per row of features")
     checks.shaped("test_features", test, (None, train.shape[1]), "as wide as features")
     checks.shaped("test_labels", test_labels, test.shape[:1], "one per row of test_features")
-    if not np.isfinite(train).all() or not np.isfinite(test).all():
-        raise ValueError("features must be finite, got NaN or infinity")
+    if len(train) == 0:
+        raise ValueError("features must not be empty, got 0 rows")
+    checks.finite_rows("features", train)
+    checks.finite_rows("test_features", test)
     classes, target = np.unique(labels, return_inverse=True)
-    centre, spread = train.mean(axis=0), train.std(axis=0)
+    with np.errstate(over="ignore"):
+        centre, spread = train.mean(axis=0), train.std(axis=0)
+    if not np.isfinite(spread).all():
+        raise ValueError("features must have squares that fit float32: scale them down")
     spread = np.where(spread > 1e-12, spread, 1)
     train, test = ((a - centre) / spread for a in (train, test))
     train, test = (np.concatenate([a, np.ones_like(a[:, :1])], axis=1) for a in (train, test))

@@ -33,14 +33,16 @@ def kmeans(embeddings, k, *, key, restarts=3, steps=100):
       steps: at most so many; it ends when no row changes its cluster.
 
     Returns: `Clusters`.
-    Raises: ValueError for k above n.
+    Raises: ValueError for k above n, rows that are not finite or whose squares exceed float32.
     Source: Arthur and Vassilvitskii 2007.
     """
-    embeddings = at_least_float32(embeddings)
+    embeddings = at_least_float32(checks.reals("embeddings", embeddings))
     checks.shaped("embeddings", embeddings, (None, None), "one row per example")
     checks.at_most("k", k, embeddings.shape[0], "the number of rows")
     checks.whole("restarts", restarts)
     checks.whole("steps", steps)
+    checks.key("key", key)
+    checks.finite_rows("embeddings", embeddings, squares=True)
     return _kmeans(embeddings, jax.random.split(key, restarts), k, steps)
 
 
@@ -53,24 +55,24 @@ def nmi(labels, clusters):
     the number of clusters: compare only at equal numbers.
 
     Args:
-      labels, clusters: int [n].
+      labels, clusters: int [n], or strings.
 
     Returns: a float from 0 to 1.
-    Raises: ValueError for lengths that differ or no examples.
+    Raises: ValueError for lengths that differ, no examples, labels that are NaN.
     """
-    labels, clusters = np.asarray(labels), np.asarray(clusters)
+    labels, clusters = checks.names("labels", labels), checks.names("clusters", clusters)
     checks.shaped("labels", labels, (None,), "one per example")
     checks.shaped("clusters", clusters, labels.shape, "one per label")
     if labels.size == 0:
         raise ValueError("labels must not be empty, got 0")
     names, rows = np.unique(labels, return_inverse=True)
     groups, columns = np.unique(clusters, return_inverse=True)
+    if min(len(names), len(groups)) == 1:  # one group says nothing of several
+        return float(len(names) == len(groups))
     joint = np.bincount(rows * len(groups) + columns, minlength=len(names) * len(groups))
     joint = joint.reshape(len(names), len(groups)) / labels.size
     sides = joint.sum(axis=1), joint.sum(axis=0)
     entropies = [-np.sum(p * np.log(p)) for p in sides]
-    if sum(entropies) == 0:
-        return 1.0
     some = joint > 0
     mutual = np.sum(joint[some] * np.log(joint[some] / np.outer(*sides)[some]))
     return float(np.clip(2 * mutual / sum(entropies), 0, 1))
@@ -81,14 +83,15 @@ def class_nmi(embeddings, labels, *, key, restarts=3):
 
     Args:
       embeddings: [n, dim]; rows are normalised.
-      labels: int [n].
+      labels: int [n], or strings.
       key, restarts: as in `kmeans`.
 
     Returns: a float from 0 to 1.
     Source: Song et al. 2016 (1511.06452), section 5.
     """
-    labels = np.asarray(labels)
+    embeddings, labels = checks.vectors("embeddings", embeddings), checks.names("labels", labels)
     checks.shaped("labels", labels, (len(embeddings),), "one per row of embeddings")
+    checks.finite_rows("embeddings", embeddings)
     found = kmeans(unit(embeddings), len(np.unique(labels)), key=key, restarts=restarts)
     return nmi(labels, found.labels)
 

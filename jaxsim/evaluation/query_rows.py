@@ -5,7 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxsim.evaluation.numbering import together
 from jaxsim.numerics import checks
+from jaxsim.numerics.masked import zeroed
 
 BLOCK_ENTRIES = 2**22  # scores that a block may hold when `block` is None: 16 MiB of float32
 
@@ -24,7 +26,8 @@ def by_query(
       ids, reference_ids: int; a query never meets the reference of its own id. Without references
         the rows are numbered; with them nothing is left out unless both are given.
       where, reference_where: bool, False for padding.
-      similarity: (x, y) -> scores [n, m], larger is closer. NaN counts as the lowest score.
+      similarity: (x, y) -> scores [n, m], larger is closer. A query with a NaN among the scores that
+        count has the figure NaN; what padding holds has no influence.
       block: queries per block; None chooses it.
       settings: arrays that `figure` takes.
       k: a constant that `figure` takes.
@@ -32,33 +35,39 @@ def by_query(
     Returns: (values [n], counted bool [n]).
     Raises: ValueError for shapes that do not fit, or references without labels.
     """
-    embeddings = jax.tree.map(jnp.asarray, embeddings)
+    checks.function("similarity", similarity, "such as similarity.cosine")
+    embeddings = checks.vectors("embeddings", embeddings)
     rows = checks.rows_of("embeddings", embeddings)
-    labels = _column("labels", labels, rows, "one per row of embeddings")
-    where = _mask("where", where, rows)
+    where = checks.mask("where", where, (rows,))
     if references is None:
-        ids = jnp.arange(rows) if ids is None else _column("ids", ids, rows, "one per row")
-        others = embeddings, labels, ids, where
+        (labels,) = together(labels=labels)
+        ids = jnp.arange(rows) if ids is None else together(ids=ids)[0]
+        references, theirs, reference_ids, reference_where = embeddings, labels, ids, where
     else:
-        references = jax.tree.map(jnp.asarray, references)
-        count = checks.rows_of("references", references)
+        references = checks.vectors("references", references)
         if reference_labels is None:
             raise ValueError("references need reference_labels, got None")
-        theirs = _column("reference_labels", reference_labels, count, "one per row of references")
         if (ids is None) != (reference_ids is None):
             raise ValueError("ids and reference_ids go together: give both or neither")
+        count = checks.rows_of("references", references)
+        reference_where = checks.mask("reference_where", reference_where, (count,))
+        labels, theirs = together(labels=labels, reference_labels=reference_labels)
         if ids is None:  # numbers that never meet
             ids, reference_ids = jnp.full(rows, -1), jnp.arange(count)
-        ids = _column("ids", ids, rows, "one per row")
-        reference_ids = _column("reference_ids", reference_ids, count, "one per row of references")
-        others = references, theirs, reference_ids, _mask("reference_where", reference_where, count)
+        else:
+            ids, reference_ids = together(ids=ids, reference_ids=reference_ids)
+        checks.shaped("reference_labels", theirs, (count,), "one per row of references")
+        checks.shaped("reference_ids", reference_ids, (count,), "one per row of references")
+    checks.shaped("labels", labels, (rows,), "one per row of embeddings")
+    checks.shaped("ids", ids, (rows,), "one per row of embeddings")
+    others = _without_padding(references, reference_where), theirs, reference_ids, reference_where
     count = others[1].shape[0]
     if rows == 0 or count == 0:
         return jnp.zeros(rows, jnp.float32), jnp.zeros(rows, bool)
     if block is None:
         block = max(1, min(rows, BLOCK_ENTRIES // count))
     checks.whole("block", block)
-    queries = embeddings, labels, ids, where
+    queries = _without_padding(embeddings, where), labels, ids, where
     return _walked(queries, others, tuple(settings), figure, similarity, min(block, rows), k)
 
 
@@ -71,9 +80,10 @@ def _walked(queries, others, settings, figure, similarity, block, k):
         embeddings, labels, ids, where = some
         scores = similarity(embeddings, references)
         kept = where[:, None] & their_where & (ids[:, None] != their_ids)
-        scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
+        spoiled = jnp.isnan(scores)
+        scores = jnp.where(spoiled, -jnp.inf, scores)
         values, counted = figure(scores, labels, their_labels, kept, *settings, k)
-        return values, counted & where
+        return jnp.where((spoiled & kept).any(axis=1), jnp.nan, values), counted & where
 
     padding = -rows % block
     blocks = jax.tree.map(
@@ -104,17 +114,12 @@ def closest_others_first(scores, same, where, k):
     return best, places % count, (places >= count) & (best > -jnp.inf)
 
 
-def _column(name, array, rows, why):
-    array = jnp.asarray(array)
-    checks.shaped(name, array, (rows,), why)
-    checks.integers(name, array)
-    return array
+def count(embeddings, references):
+    """How many rows are searched among: the references, or the embeddings where there are none."""
+    name, tree = ("embeddings", embeddings) if references is None else ("references", references)
+    return checks.rows_of(name, checks.vectors(name, tree, streamed=True))
 
 
-def _mask(name, where, rows):
-    if where is None:
-        return jnp.ones(rows, bool)
-    where = jnp.asarray(where)
-    checks.shaped(name, where, (rows,), "one per row")
-    checks.booleans(name, where)
-    return where
+def _without_padding(tree, where):
+    """Zeros in the place of padding, which may hold anything: some similarities mix rows."""
+    return jax.tree.map(lambda leaf: zeroed(leaf, where), tree)

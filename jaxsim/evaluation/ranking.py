@@ -6,8 +6,9 @@ Scores that tie have no order, so that a policy has to choose one:
     "trec_eval"    the highest item number first, as trec_eval's descending document ids
     "expected"     the mean over all orders of what ties
 
-NaN scores rank last. All functions can be jitted (k and ties static) and reduce by the mean over the
-queries that have something relevant; `reduce_fn=None` gives (values, counts) per query.
+A query with a NaN among its scores has the figure NaN. Ids beyond 32 bits, such as hashes, are numbered
+anew. All functions can be jitted (k and ties static) and reduce by the mean over the queries that have
+something relevant; `reduce_fn=None` gives (values, counts) per query.
 """
 
 import functools
@@ -15,6 +16,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxsim.evaluation.numbering import together
 from jaxsim.numerics import checks
 from jaxsim.numerics.reductions import mean
 from jaxsim.numerics.topk import top_k
@@ -118,7 +120,7 @@ def score_recall(scores, relevant, k, *, ties="pessimistic", reduce_fn=mean):
 
     Returns: float32, the mean over the queries that have a relevant item.
     """
-    scores, relevant = _scored(scores, relevant, ties)
+    scores, relevant, spoiled = _scored(scores, relevant, ties)
     checks.at_most("k", k, scores.shape[1], "the number of items")
     count = relevant.sum(axis=1)
     if ties == "expected":
@@ -127,7 +129,7 @@ def score_recall(scores, relevant, k, *, ties="pessimistic", reduce_fn=mean):
         found = jnp.where(relevant, inside, 0).sum(axis=1)
     else:
         found = _ordered(scores, relevant, ties)[:, :k].sum(axis=1)
-    return _reduced(found / jnp.maximum(count, 1), count > 0, reduce_fn)
+    return _reduced(found / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
 
 
 def score_reciprocal_rank(scores, relevant, *, ties="pessimistic", reduce_fn=mean):
@@ -138,11 +140,11 @@ def score_reciprocal_rank(scores, relevant, *, ties="pessimistic", reduce_fn=mea
 
     Returns: float32, the mean over the queries that have a relevant item: MRR.
     """
-    scores, relevant = _scored(scores, relevant, ties)
+    scores, relevant, spoiled = _scored(scores, relevant, ties)
     places = jnp.arange(1, scores.shape[1] + 1)
     if ties != "expected":
         values = (_ordered(scores, relevant, ties) / places).max(axis=1)
-        return _reduced(values, relevant.any(axis=1), reduce_fn)
+        return _reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
     best = jnp.where(relevant, scores, -jnp.inf).max(axis=1, keepdims=True)
     better = (scores > best).sum(axis=1, keepdims=True)
     tied = (scores == best).sum(axis=1, keepdims=True)
@@ -150,7 +152,8 @@ def score_reciprocal_rank(scores, relevant, *, ties="pessimistic", reduce_fn=mea
     # The first of `good` among `tied` in random order stands at j with C(tied - j, good - 1) / C(tied, good).
     chance = jnp.exp(_log_choose(tied - places, good - 1) - _log_choose(tied, good))
     chance = jnp.where(places <= tied - good + 1, chance, 0)
-    return _reduced((chance / (better + places)).sum(axis=1), relevant.any(axis=1), reduce_fn)
+    values = jnp.where(good[:, 0] > 0, (chance / (better + places)).sum(axis=1), 0)
+    return _reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
 
 
 def top_k_recall(exact_scores, ids, k, *, reduce_fn=mean):
@@ -160,18 +163,22 @@ def top_k_recall(exact_scores, ids, k, *, reduce_fn=mean):
 
     Args:
       exact_scores: [queries, items], of the scorer whose neighbours are wanted.
-      ids: int [queries, returned], any number, in any order; -1 is nothing.
+      ids: int [queries, returned], any number, in any order, below `items`; -1 is nothing.
       k: at most the number of items. Where fewer are returned, recall is at most returned / k.
       reduce_fn: (values, counts, axis_name) -> number; None gives both.
 
     Returns: float32, the mean over queries.
     Source: Yadav et al. 2022 (2210.12579), section 4.
     """
-    exact_scores, ids = jnp.asarray(exact_scores), jnp.asarray(ids)
+    exact_scores, ids = checks.reals("exact_scores", exact_scores), checks.numbers_of("ids", ids)
     checks.shaped("exact_scores", exact_scores, (None, None))
     checks.shaped("ids", ids, (exact_scores.shape[0], None), "one row per row of exact_scores")
+    checks.integers("ids", ids)
     checks.at_most("k", k, exact_scores.shape[1], "the number of items")
-    return _reduced(*_of_top_k(exact_scores, ids, k), reduce_fn)
+    checks.below("ids", ids, exact_scores.shape[1], "the number of items")
+    return _reduced(
+        *_of_top_k(exact_scores, ids, k), reduce_fn, jnp.isnan(exact_scores).any(axis=1)
+    )
 
 
 # What stands below is jitted in parts as large as can be: by itself each operation is a program to compile.
@@ -191,12 +198,15 @@ def _of_top_k(exact_scores, ids, k):
 
 def _hits(ids, truth):
     """Which returned items are relevant and new [queries, returned], and how many relevant there are."""
-    ids, truth = jnp.asarray(ids), jnp.asarray(truth)
+    return _hits_of_each(*returned_and_truth(ids, truth))
+
+
+def returned_and_truth(ids, truth):
+    """Both as JAX arrays, int [queries, ...], in numbers that are compared."""
+    ids, truth = together(ids=ids, truth=truth, nothing=True)
     checks.shaped("ids", ids, (None, None), "one row per query")
     checks.shaped("truth", truth, (ids.shape[0], None), "one row per row of ids")
-    for name, array in (("ids", ids), ("truth", truth)):
-        checks.integers(name, array)
-    return _hits_of_each(ids, truth)
+    return ids, truth
 
 
 @jax.jit
@@ -215,12 +225,13 @@ def _hits_of_each(ids, truth):
 
 
 def _scored(scores, relevant, ties):
+    """Scores without NaN, relevance, and which queries had one."""
     checks.one_of("ties", ties, TIES)
-    scores, relevant = jnp.asarray(scores), jnp.asarray(relevant)
+    scores = checks.reals("scores", scores)
     checks.shaped("scores", scores, (None, None), "one row per query")
-    checks.shaped("relevant", relevant, scores.shape, "one per score")
-    checks.booleans("relevant", relevant)
-    return jnp.where(jnp.isnan(scores), -jnp.inf, scores), relevant
+    relevant = checks.given_mask("relevant", relevant, scores.shape, "one per score")
+    spoiled = jnp.isnan(scores)
+    return jnp.where(spoiled, -jnp.inf, scores), relevant, spoiled.any(axis=1)
 
 
 @functools.partial(jax.jit, static_argnames="ties")
@@ -249,6 +260,9 @@ def _log_choose(n, k):
     return log_factorial(n + 1) - log_factorial(k + 1) - log_factorial(jnp.maximum(n - k, 0) + 1)
 
 
-def _reduced(values, counted, reduce_fn):
+def _reduced(values, counted, reduce_fn, spoiled=None):
+    """The figure of all queries; of those that a NaN spoiled it is NaN."""
+    if spoiled is not None:
+        values = jnp.where(spoiled, jnp.nan, values)
     counts = counted.astype(values.dtype)
     return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)

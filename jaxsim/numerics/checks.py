@@ -4,6 +4,7 @@ Each raises ValueError with one sentence: which argument, what was wanted, what 
 are traced pass: their numbers are not known yet.
 """
 
+import math
 import numbers
 
 import jax
@@ -79,6 +80,15 @@ def integers(name, array):
         raise ValueError(f"{name} must be integers, got {array.dtype}")
 
 
+def below(name, array, limit, what):
+    """Integers below a limit that has a name; traced ones pass.
+
+    below("positives", positives, 60, "the number of items")
+    """
+    if _known(array) and array.size and (highest := int(array.max())) >= limit:
+        raise ValueError(f"{name} must be below {limit}, {what}, got {highest}")
+
+
 def column(name, array, rows, why="one per row"):
     """A column of ids, int [rows]: as a JAX array.
 
@@ -105,12 +115,15 @@ def labels(name, array, rows, why="one per row"):
 
 def mask(name, where, shape, why="one per row"):
     """A mask, bool of a shape; None keeps everything: as a JAX array."""
-    if where is None:
-        return jnp.ones(shape, bool)
-    where = jnp.asarray(where)
+    return jnp.ones(shape, bool) if where is None else given_mask(name, where, shape, why)
+
+
+def given_mask(name, where, shape, why="one per row"):
+    """A mask that must be given, bool of a shape: as a JAX array."""
+    where = where if isinstance(where, jax.Array) else one_array(name, where)
     shaped(name, where, shape, why)
     booleans(name, where)
-    return where
+    return jnp.asarray(where)
 
 
 def numbers_of(name, array):
@@ -121,7 +134,7 @@ def numbers_of(name, array):
     """
     if isinstance(array, jax.Array):
         return array
-    array = _one_array(name, array)
+    array = one_array(name, array)
     if array.dtype.kind in "USOMm":
         raise ValueError(
             f"{name} must be numbers, got {array.dtype}: number them with "
@@ -155,7 +168,7 @@ def reals(name, array):
     """
     if isinstance(array, jax.Array):
         return array
-    array = _one_array(name, array)
+    array = one_array(name, array)
     if array.dtype.kind in "USOMmc":
         raise ValueError(f"{name} must be real numbers, got {array.dtype}")
     narrow = jax.dtypes.canonicalize_dtype(array.dtype)
@@ -190,10 +203,12 @@ def vectors(name, tree, *, streamed=False):
     return tree
 
 
-def finite_rows(name, tree):
+def finite_rows(name, tree, *, squares=False):
     """Rows [rows, ...] without NaN and infinity; a pytree's leaves and traced values pass.
 
     finite_rows("queries", queries)
+
+    With `squares` their squared norms must be finite too: distances are computed from them.
     """
     if (
         not hasattr(tree, "dtype")
@@ -204,10 +219,52 @@ def finite_rows(name, tree):
     if isinstance(tree, jax.Array) and not tree.is_fully_addressable:
         return
     numpy = jnp if isinstance(tree, jax.Array) else np
-    good = np.asarray(numpy.isfinite(tree).all(axis=tuple(range(1, tree.ndim))))
+    axes = tuple(range(1, tree.ndim))
+    good = np.asarray(numpy.isfinite(tree).all(axis=axes))
     if not good.all():
         more = "" if (bad := (~good).sum()) == 1 else f", nor are {bad - 1} others"
         raise ValueError(f"{name} must be finite: row {int(np.argmin(good))} is not{more}")
+    if squares and good.size:
+        largest = np.asarray(numpy.abs(tree).max(axis=axes, initial=0)).astype(np.float64)
+        limit = math.sqrt(float(jnp.finfo(tree.dtype).max) / (8 * max(tree[:1].size, 1)))
+        if largest.max() > limit:
+            row = int(np.argmax(largest))
+            raise ValueError(
+                f"{name} must have squares that fit {tree.dtype}: row {row} has {largest[row]:g}, "
+                f"scale them to below {limit:.0e}"
+            )
+
+
+def one_array(name, array):
+    """One NumPy array; ragged lists are not.
+
+    Raises: ValueError for lists of different lengths.
+    """
+    try:
+        return np.asarray(array)
+    except ValueError as error:
+        raise ValueError(f"{name} must be one array, got rows of different lengths") from error
+
+
+def names(name, array):
+    """Labels of any kind that is compared on the host, strings too: as a NumPy array.
+
+    Raises: ValueError for ragged lists, objects, and NaN, which is not equal to itself.
+    """
+    array = one_array(name, array)
+    bad = array.dtype.kind == "O" or (array.dtype.kind in "fc" and np.isnan(array).any())
+    if bad:
+        got = "objects" if array.dtype.kind == "O" else "NaN"
+        raise ValueError(f"{name} must be numbers or strings, got {got}")
+    return array
+
+
+def key(name, value):
+    """A key of jax.random, whole or traced."""
+    new = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    old = hasattr(value, "dtype") and value.dtype == np.uint32 and np.ndim(value) > 0
+    if not (new or old):
+        raise ValueError(f"{name} must be a key, such as jax.random.key(0), got {value!r:.60}")
 
 
 def function(name, value, what):
@@ -251,23 +308,16 @@ def _holds(name, value, rule, what):
         raise ValueError(f"{name} must be {what}, got {got}")
 
 
-def _one_array(name, array):
-    try:
-        return np.asarray(array)
-    except ValueError as error:  # ragged lists
-        raise ValueError(f"{name} must be one array, got rows of different lengths") from error
-
-
 def _stacked(name, tree):
     """Lists of numbers, of lists of them, or of rows, as one array."""
     first = tree
     while isinstance(first, (list, tuple)) and len(first):
         first = first[0]
-    number = np.ndim(first) == 0 and not isinstance(first, dict | None)
+    number = np.shape(first) == () and not isinstance(first, dict | None)
     known = isinstance(first, np.ndarray | jax.Array) and _known(first)
     rows = isinstance(tree, list) and known and first.ndim == 1
     if isinstance(tree, (list, tuple)) and (number or rows):
-        return _one_array(name, jax.tree.map(np.asarray, tree) if rows else tree)
+        return one_array(name, jax.tree.map(np.asarray, tree) if rows else tree)
     return tree
 
 

@@ -79,6 +79,15 @@ def mean(scores, where, *, axis=-1, empty=0.0):
     return jnp.where(count > 0, value, empty)
 
 
+def zeroed(array, where):
+    """The array [rows, ...], of its own type, with zeros where a mask of its leading axes is False.
+
+    Padding may hold NaN, which must not reach a product: 0 * NaN is NaN, in gradients too.
+    """
+    zero = jnp.zeros((), array.dtype)  # of its own type: a mask stays one
+    return jnp.where(where.reshape(where.shape + (1,) * (array.ndim - where.ndim)), array, zero)
+
+
 def _kept(scores, where):
     """Scores with zeros at what is left out: an infinity there would reach the gradient as 0 * inf."""
     scores = at_least_float32(scores)

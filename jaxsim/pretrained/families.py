@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim import encoders
+from jaxsim.storage.fields import Fields
 
 ACTIVATIONS = {
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
@@ -24,26 +25,39 @@ DECODERS = ("llama", "mistral", "qwen2", "qwen3")
 FAMILIES = (*BERT_LIKE, "distilbert", "modernbert", *DECODERS)
 
 
+# The most that a config may say: sizes are made before they are held against the tensors'.
+LAYERS = 2**12
+WIDTH = 2**24
+CLASSES = {  # how the architectures of a family begin
+    "bert": "Bert",
+    "roberta": "Roberta",
+    "xlm-roberta": "XLMRoberta",
+    "camembert": "Camembert",
+    "mpnet": "MPNet",
+    "distilbert": "DistilBert",
+    "modernbert": "ModernBert",
+    "llama": "Llama",
+    "mistral": "Mistral",
+    "qwen2": "Qwen2",
+    "qwen3": "Qwen3",
+}
+ROBERTAS = ("roberta", "xlm-roberta", "camembert")  # one model under three names
+
+
 def transformer(config, *, causal=None, dtype=jnp.float32):
     """The Linen transformer of a config.
 
     Args:
-      config: config.json as a dict.
+      config: config.json, as a dict or as `storage.read_object` gives it.
       causal: None follows the config: decoders are causal unless it says "is_causal": false. False
         lets a decoder see both ways, as models trained so want it; True the other way round.
       dtype: of the arithmetic.
 
-    Raises: ValueError for families and settings that are not here, by name.
+    Raises: ValueError for families and settings that are not here, and for values out of range, by name.
     """
-    family = family_of(config)
-    if family in BERT_LIKE:
-        sizes = _bert(config, family)
-    elif family == "distilbert":
-        sizes = _distilbert(config)
-    elif family == "modernbert":
-        sizes = _modernbert(config)
-    else:
-        sizes = _decoder(config, family)
+    fields = fields_of(config)
+    family = family_of(fields)
+    sizes = _SIZES[family](fields, family)
     if causal is not None and causal != sizes.get("causal", False):
         if family not in DECODERS:
             raise ValueError(f"causal is for decoders, got {causal} for a {family!r}")
@@ -51,144 +65,198 @@ def transformer(config, *, causal=None, dtype=jnp.float32):
     return encoders.Transformer(**sizes, dtype=dtype)
 
 
+def fields_of(config):
+    """A config as `Fields`."""
+    return config if isinstance(config, Fields) else Fields("config.json", config)
+
+
 def family_of(config):
-    """The config's model_type, which must be one of ours."""
-    family = config.get("model_type")
-    if family not in FAMILIES:
-        raise ValueError(f"model_type must be one of {', '.join(FAMILIES)}, got {family!r}")
+    """The config's model_type, which must be one of ours, as its architectures must be.
+
+    Raises: ValueError for another family, and for weights that are quantised.
+    """
+    fields = fields_of(config)
+    family = fields.text("model_type", choices=FAMILIES)
+    if "quantization_config" in fields:
+        raise fields.wrong("quantization_config", "missing: quantised weights are not supported")
+    architecture = architecture_of(fields)
+    # The longest name that fits: XLMRoberta is not Roberta.
+    others = [one for one, start in CLASSES.items() if architecture.startswith(start)]
+    if others and family not in others and not {family, *others} <= set(ROBERTAS):
+        raise fields.wrong(
+            "model_type", f"{others[0]!r}, as the architecture {architecture!r} says"
+        )
     return family
 
 
-def activation(name):
-    """The function that a config names."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
-    return ACTIVATIONS[name]
+def architecture_of(config):
+    """The first of a config's architectures, "" where it names none."""
+    names = fields_of(config).strings("architectures", [])
+    return names[0] if names else ""
 
 
-def _bert(config, family):
-    kind = config.get("position_embedding_type", "absolute")
-    if kind != "absolute":
-        raise ValueError(f"position_embedding_type must be 'absolute', got {kind!r}")
-    if config.get("is_decoder"):
-        raise ValueError("is_decoder must be false: this family is read as an encoder")
-    first = {"bert": 0, "mpnet": 2}.get(family, (config.get("pad_token_id") or 0) + 1)
+def activation(fields, name, default):
+    """The function that a field names."""
+    return ACTIVATIONS[fields.text(name, default, choices=ACTIVATIONS)]
+
+
+def _shared(fields, *, dim="hidden_size", layers="num_hidden_layers", heads="num_attention_heads",
+            hidden="intermediate_size"):  # fmt: skip
+    """The sizes that all families have, and some under other names."""
+    vocabulary = fields.whole("vocab_size", least=1)
+    if not -vocabulary <= fields.whole("pad_token_id", 0, least=-vocabulary) < vocabulary:
+        raise fields.wrong("pad_token_id", f"a token below vocab_size={vocabulary}")
     return {
-        "vocabulary": config["vocab_size"],
-        "dim": config["hidden_size"],
-        "layers": config["num_hidden_layers"],
-        "heads": config["num_attention_heads"],
-        "hidden": config["intermediate_size"],
-        "max_length": config["max_position_embeddings"] - first,
+        "vocabulary": vocabulary,
+        "dim": fields.whole(dim, least=1, most=WIDTH),
+        "layers": fields.whole(layers, least=1, most=LAYERS),
+        "heads": fields.whole(heads, least=1, most=WIDTH),
+        "hidden": fields.whole(hidden, least=1, most=WIDTH),
+        "initial": fields.number("initializer_range", 0.02, least=0),
+    }
+
+
+def _divided(fields, sizes, heads="num_attention_heads"):
+    """The dimensions of a head; heads must divide the width."""
+    if sizes["dim"] % sizes["heads"]:
+        raise fields.wrong(heads, f"a divisor of the width, {sizes['dim']}")
+    return sizes["dim"] // sizes["heads"]
+
+
+def _even(fields, dim, name="num_attention_heads"):
+    if dim % 2:
+        raise fields.wrong(name, f"such that heads have an even width for rotary places, not {dim}")
+
+
+def _bert(fields, family):
+    sizes = _shared(fields)
+    _divided(fields, sizes)
+    fields.text("position_embedding_type", "absolute", choices=("absolute",))
+    for name in ("is_decoder", "add_cross_attention"):
+        if fields.flag(name, False):
+            raise fields.wrong(name, "false: this family is read as an encoder")
+    padding = 0 if family == "bert" else fields.whole("pad_token_id", 1)
+    first = {"bert": 0, "mpnet": 2}.get(family, padding + 1)
+    relative = family == "mpnet"
+    if family in ROBERTAS and fields.raw("pad_token_id", 1) is None:
+        raise fields.wrong("pad_token_id", "a token: places are counted from it")
+    buckets = fields.whole("relative_attention_num_buckets", 32, least=4) if relative else 0
+    return sizes | {
+        "max_length": fields.whole("max_position_embeddings", least=first + 1) - first,
         "first_place": first,
-        "segments": 0 if family == "mpnet" else config.get("type_vocab_size", 2),
-        "buckets": config.get("relative_attention_num_buckets", 32) if family == "mpnet" else 0,
-        "dropout": config.get("hidden_dropout_prob", 0.1),
-        "initial": config.get("initializer_range", 0.02),
+        "segments": 0 if relative else fields.whole("type_vocab_size", 2, least=1),
+        "buckets": buckets,
+        "dropout": fields.number("hidden_dropout_prob", 0.1, least=0, most=1),
         "style": encoders.Style(
-            normalise=encoders.layer_norm(config.get("layer_norm_eps", 1e-12)),
-            activation=activation(config.get("hidden_act", "gelu")),
+            normalise=encoders.layer_norm(fields.number("layer_norm_eps", 1e-12, least=0)),
+            activation=activation(fields, "hidden_act", "gelu"),
         ),
     }
 
 
-def _distilbert(config):
-    return {
-        "vocabulary": config["vocab_size"],
-        "dim": config["dim"],
-        "layers": config["n_layers"],
-        "heads": config["n_heads"],
-        "hidden": config["hidden_dim"],
-        "max_length": config["max_position_embeddings"],
+def _distilbert(fields, _):
+    sizes = _shared(fields, dim="dim", layers="n_layers", heads="n_heads", hidden="hidden_dim")
+    _divided(fields, sizes, "n_heads")
+    return sizes | {
+        "max_length": fields.whole("max_position_embeddings", least=1),
         "segments": 0,
-        "dropout": config.get("dropout", 0.1),
-        "initial": config.get("initializer_range", 0.02),
-        "style": encoders.Style(activation=activation(config.get("activation", "gelu"))),
+        "dropout": fields.number("dropout", 0.1, least=0, most=1),
+        "style": encoders.Style(activation=activation(fields, "activation", "gelu")),
     }
 
 
-def _modernbert(config):
-    layers = config["num_hidden_layers"]
-    every = config.get("global_attn_every_n_layers", 3)
-    kinds = config.get("layer_types") or [
-        "sliding_attention" if n % every else "full_attention" for n in range(layers)
-    ]
-    places = config.get("rope_parameters") or {}
-    thetas = [
-        places.get(kind) or {"rope_theta": config.get(old) or default}
-        for kind, old, default in (
-            ("full_attention", "global_rope_theta", 160_000.0),
-            ("sliding_attention", "local_rope_theta", 10_000.0),
-        )
-    ]
-    biased = (
-        ["query", "key", "value", "attention_out"] if config.get("attention_bias") else []
-    ) + (["feed_forward_in", "feed_forward_out"] if config.get("mlp_bias") else [])
-    return {
-        "vocabulary": config["vocab_size"],
-        "dim": config["hidden_size"],
-        "layers": layers,
-        "heads": config["num_attention_heads"],
-        "hidden": config["intermediate_size"],
-        "max_length": config["max_position_embeddings"],
+def _modernbert(fields, _):
+    sizes = _shared(fields)
+    _even(fields, _divided(fields, sizes))
+    local = tuple(n for n, kind in enumerate(_kinds(fields, sizes)) if kind == "sliding_attention")
+    rotary = _modernbert_rotary(fields)
+    biased = ["query", "key", "value", "attention_out"] * fields.flag("attention_bias", False)
+    biased += ["feed_forward_in", "feed_forward_out"] * fields.flag("mlp_bias", False)
+    return sizes | {
+        "max_length": fields.whole("max_position_embeddings", least=1),
         "segments": 0,
         "norm": "pre",
         "start_norm": True,
-        "dropout": config.get("embedding_dropout", 0.0),
-        "initial": config.get("initializer_range", 0.02),
-        "local": tuple(n for n, kind in enumerate(kinds) if kind == "sliding_attention"),
-        "window": config.get("local_attention", 128) // 2,
-        "rotary": _rotary(thetas[0]),
-        "local_rotary": _rotary(thetas[1]),
+        "dropout": fields.number("embedding_dropout", 0.0, least=0, most=1),
+        "local": local,
+        "window": fields.whole("local_attention", 128, least=2) // 2,
+        "rotary": rotary["full_attention"],
+        "local_rotary": rotary["sliding_attention"],
         "style": encoders.Style(
             normalise=encoders.layer_norm(
-                config.get("norm_eps", 1e-5), biased=config.get("norm_bias", False)
+                fields.number("norm_eps", 1e-5, least=0), biased=fields.flag("norm_bias", False)
             ),
-            activation=activation(config.get("hidden_activation", "gelu")),
+            activation=activation(fields, "hidden_activation", "gelu"),
             gated=True,
             biases=tuple(biased),
         ),
     }
 
 
-def _decoder(config, family):
-    length = config["max_position_embeddings"]
-    window = config.get("sliding_window") or length
-    kinds = config.get("layer_types") or (
-        ["sliding_attention"]
-        if family == "mistral" or (config.get("use_sliding_window") and family != "llama")
-        else []
+def _modernbert_rotary(fields):
+    """{kind of layer: Rotary}: in the old spelling by a field each, in the new one by an object each."""
+    thetas = {"full_attention": fields.number("global_rope_theta", 160_000.0, above=0)}
+    thetas["sliding_attention"] = (
+        thetas["full_attention"]
+        if fields.raw("local_rope_theta", 10_000.0) is None
+        else fields.number("local_rope_theta", 10_000.0, above=0)
     )
-    if "sliding_attention" in kinds and window < length:
-        raise ValueError(
-            f"sliding_window={window} of a {family!r} is not supported: only full attention is"
+    if "rope_scaling" in fields:
+        raise fields.wrong("rope_scaling", "missing for a 'modernbert'")
+    both = _object(fields, "rope_parameters")
+    return {kind: _rotary(_object(both, kind), theta, fields) for kind, theta in thetas.items()}
+
+
+def _kinds(fields, sizes):
+    """What each layer sees: "full_attention" or "sliding_attention"."""
+    kinds = fields.strings("layer_types", None)
+    if kinds is None:
+        every = fields.whole("global_attn_every_n_layers", 3, least=1)
+        return [
+            "sliding_attention" if n % every else "full_attention" for n in range(sizes["layers"])
+        ]
+    if len(kinds) != sizes["layers"] or not set(kinds) <= {"full_attention", "sliding_attention"}:
+        raise fields.wrong(
+            "layer_types", f"{sizes['layers']} of 'full_attention' and 'sliding_attention'"
         )
-    default = family == "qwen2"  # whose config does not say it
-    biases = ["query", "key", "value"] if config.get("attention_bias", default) else []
-    if biases and family != "qwen2":
-        biases.append("attention_out")
-    if config.get("mlp_bias"):
-        biases += ["feed_forward_in", "feed_forward_out"]
-    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    theta = {"rope_theta": config.get("rope_theta", 10_000.0)}
-    return {
-        "vocabulary": config["vocab_size"],
-        "dim": config["hidden_size"],
-        "layers": config["num_hidden_layers"],
-        "heads": config["num_attention_heads"],
-        "key_heads": config.get("num_key_value_heads"),
-        "head_dim": config.get("head_dim"),
-        "hidden": config["intermediate_size"],
+    return kinds
+
+
+def _decoder(fields, family):
+    sizes = _shared(fields)
+    head_dim = fields.whole("head_dim", None, least=1, most=WIDTH)
+    _even(
+        fields,
+        head_dim or _divided(fields, sizes),
+        "head_dim" if head_dim else "num_attention_heads",
+    )
+    key_heads = fields.whole("num_key_value_heads", None, least=1, most=WIDTH)
+    if key_heads and sizes["heads"] % key_heads:
+        raise fields.wrong(
+            "num_key_value_heads", f"a divisor of num_attention_heads={sizes['heads']}"
+        )
+    length = fields.whole("max_position_embeddings", least=1)
+    _refuse_windows(fields, family, sizes["layers"], length)
+    # Qwen2 has these biases and no field for them.
+    attention = fields.flag("attention_bias", family == "qwen2")
+    biases = ["query", "key", "value"] * attention
+    biases += ["attention_out"] * (attention and family != "qwen2")
+    biases += ["feed_forward_in", "feed_forward_out"] * fields.flag("mlp_bias", False)
+    theta = fields.number("rope_theta", 10_000.0, above=0)
+    rope = _object(fields, "rope_scaling" if fields.raw("rope_scaling") else "rope_parameters")
+    rope = _object(rope, "full_attention") if "full_attention" in rope else rope
+    return sizes | {
+        "key_heads": key_heads,
+        "head_dim": head_dim,
         "max_length": length,
         "segments": 0,
         "norm": "pre",
         "dropout": 0.0,
-        "initial": config.get("initializer_range", 0.02),
-        "rotary": _rotary(theta | scaling),
-        "causal": config.get("is_causal", True),
+        "rotary": _rotary(rope, theta, fields),
+        "causal": fields.flag("is_causal", True),
         "style": encoders.Style(
-            normalise=encoders.rms_norm(config.get("rms_norm_eps", 1e-6)),
-            activation=activation(config.get("hidden_act", "silu")),
+            normalise=encoders.rms_norm(fields.number("rms_norm_eps", 1e-6, least=0)),
+            activation=activation(fields, "hidden_act", "silu"),
             gated=True,
             biases=tuple(biases),
             head_norm=family == "qwen3",
@@ -196,24 +264,49 @@ def _decoder(config, family):
     }
 
 
-def _rotary(settings):
-    """Rotary of a config's rope parameters, in their old and new spellings."""
-    kind = settings.get("rope_type") or settings.get("type") or "default"
-    theta = float(settings["rope_theta"])
-    if settings.get("partial_rotary_factor", 1.0) != 1.0:
-        raise ValueError(
-            f"partial_rotary_factor must be 1, got {settings['partial_rotary_factor']}"
+def _refuse_windows(fields, family, layers, length):
+    """Attention of decoders is full: a window that is shorter than their texts is refused."""
+    window = fields.whole("sliding_window", length, least=1)
+    used = fields.flag("use_sliding_window", False) and family in ("qwen2", "qwen3")
+    used = used and fields.whole("max_window_layers", 28) < layers
+    kinds = fields.strings("layer_types", ["sliding_attention"] * (used or family == "mistral"))
+    if "sliding_attention" in kinds and window < length:
+        raise fields.wrong(
+            "sliding_window",
+            f"at least max_position_embeddings={length}: only full attention is here",
         )
+
+
+def _object(fields, name):
+    """An object inside, empty where there is none."""
+    inner = fields.object(name, None)
+    return Fields(fields.path, {}, name) if inner is None else inner
+
+
+def _rotary(rope, theta, fields):
+    """Rotary of an object of rope parameters, in their old and new spellings."""
+    name = "rope_type" if "rope_type" in rope else "type"
+    kind = rope.text(name, "default", choices=("default", "linear", "llama3"))
+    theta = rope.number("rope_theta", theta, above=0)
+    for where in (rope, fields):
+        if where.number("partial_rotary_factor", 1.0) != 1:
+            raise where.wrong("partial_rotary_factor", "1")
     if kind == "default":
         return encoders.Rotary(theta)
+    factor = rope.number("factor", above=0)
     if kind == "linear":
-        return encoders.Rotary(theta, factor=float(settings["factor"]))
-    if kind == "llama3":
-        return encoders.Rotary(
-            theta,
-            factor=float(settings["factor"]),
-            low=float(settings["low_freq_factor"]),
-            high=float(settings["high_freq_factor"]),
-            original=int(settings["original_max_position_embeddings"]),
-        )
-    raise ValueError(f"rope_type must be one of default, linear, llama3, got {kind!r}")
+        return encoders.Rotary(theta, factor=factor)
+    low, high = rope.number("low_freq_factor", above=0), rope.number("high_freq_factor", above=0)
+    if not low < high:
+        raise rope.wrong("high_freq_factor", f"above low_freq_factor={low}")
+    original = fields.whole("max_position_embeddings", least=1)
+    original = rope.whole("original_max_position_embeddings", original, least=1)
+    return encoders.Rotary(theta, factor=factor, low=low, high=high, original=original)
+
+
+_SIZES = {
+    **dict.fromkeys(BERT_LIKE, _bert),
+    "distilbert": _distilbert,
+    "modernbert": _modernbert,
+    **dict.fromkeys(DECODERS, _decoder),
+}

@@ -1,16 +1,21 @@
 """From a folder to a model: sentence-transformers' layout, or a plain one of transformers."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import encoders
-from jaxsim.pretrained import families, modules, names, tokenizer, weights
+from jaxsim.pretrained import families, modules, names, tokenizer_files, weights
 from jaxsim.pretrained.hub import fetched
 from jaxsim.pretrained.model import CrossEncoderModel, Kept, TextModel, flat, nested
+from jaxsim.storage.fields import read_object
+from jaxsim.storage.targets import MARK
 
-SMALL = (".json", ".txt", ".model", ".jinja", ".md")  # what is kept beside the weights
+SMALL = (".json", ".txt", ".model", ".jinja", ".md")  # what is kept next to the weights
 CLASSIFIER = "ForSequenceClassification"
+LANGUAGE_MODEL = "ForCausalLM"
 
 
 def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, causal=None):
@@ -18,6 +23,11 @@ def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, ca
 
         model = pretrained.load("path/to/all-MiniLM-L6-v2")
         vectors = model.encode(model.params, model.tokenize(["a sentence", "another"]))  # [2, 384]
+
+    Everything in the folder is checked before anything is compiled: sizes and types of the files of
+    settings, the sizes against the shapes of the tensors, the tokenizer against the table of tokens, and
+    the weights, which must be finite. A setting that would change numbers is honored as
+    sentence-transformers and transformers honor it, or refused by name.
 
     Args:
       path_or_name: a folder, with modules.json or without (then tokens are averaged); with
@@ -28,128 +38,186 @@ def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, ca
       causal: False lets a decoder (Llama, Qwen) see both ways, whatever its config says.
 
     Returns: `TextModel`, or `CrossEncoderModel` where config.json names a sequence classifier.
-    Raises: FileNotFoundError for what is missing; ValueError for pickled weights, and for families and
-    settings that are not here, by name.
+    Raises: FileNotFoundError for what is missing; ValueError for pickled weights, for families and
+    settings that are not here, and for files that are damaged or do not fit, by name.
     """
     folder = fetched(path_or_name, download)
     layout = modules.layout(folder)
-    inner = folder / layout.transformer
-    config = modules.read_json(inner / "config.json")
-    transformer = families.transformer(config, causal=causal, dtype=dtype)
-    if config["model_type"] in families.DECODERS and transformer.causal != config.get(
-        "is_causal", True
-    ):
-        config = config | {"is_causal": transformer.causal}
-    architecture = (config.get("architectures") or [""])[0]
-    classifier = architecture.endswith(CLASSIFIER) and "Pooling" not in layout.kinds
+    settings = modules.settings(folder)
+    inner = folder / ("" if layout is None else layout.transformer)
+    fields = read_object(inner / "config.json")
+    family = families.family_of(fields)
+    transformer = families.transformer(fields, causal=causal, dtype=dtype)
+    tensors = names.modern(weights.entries(inner))
+    prefix = names.held(fields, transformer, tensors)
+    classifier = families.architecture_of(fields).endswith(CLASSIFIER)
+    classifier = classifier and (layout is None or layout.pooling is None)
+    layout = modules.Layout(pooling=_pooling(fields)) if layout is None else layout
+    tokenizer = tokenizer_files.read(
+        inner,
+        family=family,
+        vocabulary=transformer.vocabulary,
+        longest=transformer.max_length,
+        max_length=max_length,
+        classifier=classifier,
+    )
+    typed = transformer.segments > 0 and tokenizer_files.token_types(
+        inner, tokenizer, pairs=classifier
+    )
     if classifier:
-        module = _classifier(config, transformer)
+        module = _classifier(fields, transformer, typed)
+        first = module.place is encoders.first_place
     else:
-        module = encoders.TextEncoder(transformer, layout.pooling, heads=layout.heads)
-    shapes = _shapes(module, classifier)
-    own = {path: shape for path, shape in shapes.items() if not path.startswith("heads_")}
-    found, prefix, rest = names.taken(config["model_type"], weights.read(inner), own)
-    for place, (path, tensors) in layout.dense.items():
-        found |= _dense(place, folder / path, tensors, shapes)
+        module = _text_encoder(folder, fields, transformer, layout)
+        first = layout.first
+    if first and not tokenizer.begins:
+        raise ValueError(
+            f"{inner / tokenizer_files.FILE}: must put a special token before a text, whose state the "
+            "model takes for the text's, and puts none"
+        )
+    modules.check_kind(folder, settings, "CrossEncoder" if classifier else "SentenceTransformer")
+    size, shapes = _shapes(module, classifier)
+    body = {path: shape for path, shape in shapes.items() if not path.startswith("heads_")}
+    params, rest = names.taken(fields, prefix, tensors, body)
+    for place, path in layout.dense.items():
+        params |= _dense(place, folder / path, shapes)
     common = {
-        "params": {"params": nested({path: jnp.asarray(found[path]) for path in shapes})},
-        "config": config,
-        "module": module,
-        "tokenizer": _tokenizer(folder, inner, config, transformer, max_length),
+        "params": {"params": nested({path: jnp.asarray(params[path]) for path in shapes})},
+        "config": _config(fields, family, transformer),
+        "tokenizer": tokenizer,
         "kept": Kept(
             _small_files(folder, inner, layout),
             layout.transformer,
             prefix,
             rest,
-            {place: path for place, (path, _) in layout.dense.items()},
+            dict(layout.dense),
+            shapes,
         ),
     }
     if classifier:
-        return CrossEncoderModel(**common, score=_compiled(module))
-    prompts, default = modules.prompts(folder)
+        return CrossEncoderModel(**common, module=module, score=_compiled(module))
+    module = _truncated(folder, module, settings.truncate_dim, size)
     return TextModel(
         **common,
+        module=module,
         encode=_compiled(module),
         encode_layers=_compiled(module, all_layers=True),
-        prompts=prompts,
-        default_prompt=prompts.get(default, ""),
+        prompts=settings.prompts,
+        default_prompt=settings.default_prompt,
         pool_prompt=layout.pool_prompt,
+        similarity=settings.similarity,
     )
+
+
+def _pooling(fields):
+    """How a folder without modules.json is pooled: the last token of a causal language model, else the mean."""
+    causal = families.architecture_of(fields).endswith(LANGUAGE_MODEL)
+    return encoders.last if causal and fields.flag("is_causal", True) else encoders.mean
+
+
+def _config(fields, family, transformer):
+    """config.json as a dict, with what `load` was asked for."""
+    config = dict(fields.tree)
+    try:
+        json.dumps(config, allow_nan=False)
+    except ValueError:
+        raise ValueError(f"{fields.path}: holds a number beyond those of float64") from None
+    if family in families.DECODERS and transformer.causal != config.get("is_causal", True):
+        config["is_causal"] = transformer.causal
+    return config
+
+
+def _text_encoder(folder, fields, transformer, layout):
+    if layout.pooling is None:
+        raise ValueError(f"{folder / 'modules.json'}: lacks a Pooling behind the Transformer")
+    if layout.width not in (None, transformer.dim):
+        raise ValueError(
+            f"{folder / 'modules.json'}: its Pooling is for vectors of {layout.width}, and the model of "
+            f"{fields.path.name} gives {transformer.dim}"
+        )
+    return encoders.TextEncoder(transformer, layout.pooling, heads=layout.heads)
+
+
+def _truncated(folder, module, truncate_dim, size):
+    """Vectors cut to their first dimensions behind all heads, as sentence-transformers cuts them."""
+    if truncate_dim is None:
+        return module
+    if truncate_dim > size:
+        raise ValueError(
+            f"{folder / modules.SETTINGS}: truncate_dim must be at most {size}, the size of the model's "
+            f"vectors, got {truncate_dim}"
+        )
+    return module.clone(heads=(*module.heads, lambda vectors: vectors[:, :truncate_dim]))
 
 
 def _compiled(module, **settings):
     return jax.jit(encoders.as_function(module, **settings), static_argnames="axis_name")
 
 
-def _classifier(config, transformer):
+def _classifier(fields, transformer, typed):
     """The head that transformers puts on a family for sequence classification."""
-    labels = len(config.get("id2label") or {}) or config.get("num_labels", 2)
-    family = config["model_type"]
-    settings = {"labels": labels, "initial": transformer.initial}
+    named, count = fields.object("id2label", None), fields.whole("num_labels", None, least=1)
+    if named is not None and not list(named):
+        raise fields.wrong("id2label", "an object with a name for each label")
+    if named is not None and count not in (None, len(list(named))):
+        raise fields.wrong("num_labels", f"{len(list(named))}, as id2label has them")
+    labels = len(list(named)) if named is not None else count or 2
+    family = fields.text("model_type")
+    settings = {"labels": labels, "initial": transformer.initial, "typed": typed}
+    dropout = fields.number("classifier_dropout", None, least=0, most=1)
     if family in families.DECODERS:
         settings |= {"place": encoders.last_place, "activation": None, "biases": ()}
     elif family == "modernbert":
+        pooling = fields.text("classifier_pooling", "cls", choices=("cls", "mean"))
+        biased = fields.flag("classifier_bias", False)
         settings |= {
-            "place": None if config.get("classifier_pooling") == "mean" else encoders.first_place,
-            "activation": families.activation(config.get("classifier_activation", "gelu")),
+            "place": None if pooling == "mean" else encoders.first_place,
+            "activation": families.activation(fields, "classifier_activation", "gelu"),
             "norm": transformer.style.normalise,
-            "biases": ("pooler", "score") if config.get("classifier_bias") else ("score",),
-            "dropout": config.get("classifier_dropout") or 0.0,
+            "biases": ("pooler", "score") if biased else ("score",),
+            "dropout": dropout or 0.0,
         }
     elif family == "distilbert":
-        settings |= {"activation": jax.nn.relu, "dropout": config.get("seq_classif_dropout", 0.2)}
+        dropout = fields.number("seq_classif_dropout", 0.2, least=0, most=1)
+        settings |= {"activation": jax.nn.relu, "dropout": dropout}
     else:
-        dropout = config.get("classifier_dropout")
         settings["dropout"] = transformer.dropout if dropout is None else dropout
     return encoders.ClsCrossEncoder(transformer, **settings)
 
 
 def _shapes(module, classifier):
-    """{path: shape} of a module's parameters, without making them."""
+    """The size of a module's vectors, and {path: shape} of its parameters, without making them."""
     text = {"tokens": np.zeros((1, 1), np.int32), "where": np.ones((1, 1), bool)}
     inputs = (text, text) if classifier else (text,)
-    tree = jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"]
-    return {path: leaf.shape for path, leaf in flat(tree).items()}
+    out, tree = jax.eval_shape(module.init_with_output, jax.random.key(0), *inputs)
+    return out.shape[-1], {path: leaf.shape for path, leaf in flat(tree["params"]).items()}
 
 
-def _dense(place, path, tensors, shapes):
-    found = {}
-    for name, array in tensors.items():
+def _dense(place, path, shapes):
+    """A dense part's parameters: {our path: array}."""
+    arrays = weights.parameters(weights.entries(path))
+    params = {}
+    for name, array in arrays.items():
         leaf = name.replace(".weight", "/kernel").replace(".", "/")
-        ours, array = f"heads_{place}/{leaf}", np.float32(array)
-        array = array.T if leaf.endswith("kernel") else array
+        ours, array = f"heads_{place}/{leaf}", array.T if leaf.endswith("kernel") else array
         if array.shape != shapes.get(ours):
             raise ValueError(
                 f"{path}: {name} must have shape {shapes.get(ours)}, got {array.shape}"
             )
-        found[ours] = array
-    if missing := {p for p in shapes if p.startswith(f"heads_{place}/")} - set(found):
+        params[ours] = array
+    if missing := {p for p in shapes if p.startswith(f"heads_{place}/")} - set(params):
         raise ValueError(f"{path}: lacks {sorted(missing)[0].split('/', 1)[1]}")
-    return found
-
-
-def _tokenizer(folder, inner, config, transformer, max_length):
-    settings = modules.read_json(inner / "sentence_bert_config.json", {})
-    stated = settings.get("max_seq_length") or modules.read_json(
-        inner / "tokenizer_config.json", {}
-    ).get("model_max_length")
-    most = min(int(stated or transformer.max_length), transformer.max_length)
-    if max_length is not None:
-        if not 1 <= max_length <= transformer.max_length:
-            raise ValueError(
-                f"max_length must be from 1 to {transformer.max_length}, got {max_length}"
-            )
-        most = max_length
-    return tokenizer.read(inner, max_length=most, lower=settings.get("do_lower_case", False))
+    return params
 
 
 def _small_files(folder, inner, layout):
     """The bytes of what is not weights, so that `save` does not need the folder any more."""
-    places = {folder, inner} | {p.parent for p in folder.glob("*_*/config.json")}
-    skipped = {inner / "config.json", inner / weights.INDEX}
+    places = {folder, *(folder / place for place in layout.places)}
+    skipped = {inner / "config.json", inner / weights.INDEX, folder / MARK}
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for place in sorted(places)
+        if place.is_dir()
         for path in sorted(place.iterdir())
         if path.is_file()
         and path.suffix in SMALL

@@ -1,18 +1,21 @@
-"""What stands behind the transformer in sentence-transformers' layout: pooling, dense heads, prompts.
+"""The parts of a folder in sentence-transformers' layout: transformer, pooling, heads, prompts, similarity.
 
-modules.json names the parts in their order, each with a folder of its own; without it the states of a
-text's tokens are averaged, which is what sentence-transformers does then.
+modules.json names the parts in their order, each with its folder. Without it the states of a text's tokens
+are averaged, or the last one is taken where a causal language model is named: sentence-transformers does so.
+What a part's files say is honored, or refused with the name of the file and the field.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from jaxsim import encoders
+from jaxsim import encoders, similarity
 from jaxsim.numerics import unit
-from jaxsim.pretrained import weights
+from jaxsim.storage.fields import Fields, parsed_json, read_json, read_object
 
 POOLINGS = {
     "cls": encoders.cls,
@@ -22,6 +25,13 @@ POOLINGS = {
     "weightedmean": encoders.weighted_mean,
     "lasttoken": encoders.last,
 }
+SIMILARITIES = {
+    "cosine": similarity.cosine,
+    "dot": similarity.dot,
+    "euclidean": similarity.negative_euclidean,
+    "manhattan": similarity.negative_manhattan,
+}
+SETTINGS = "config_sentence_transformers.json"
 _OLD_MODES = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -37,107 +47,229 @@ _ACTIVATIONS = {
     "GELU": encoders.gelu,
     "Sigmoid": lambda x: 1 / (1 + jnp.exp(-x)),
 }
+_OURS = "sentence_transformers."  # where its own parts are
 
 
 class Layout(NamedTuple):
     """A folder's parts, read."""
 
-    transformer: (
-        str  # the folder of the transformer and the tokenizer inside the model's, "" for itself
-    )
-    pooling: object
-    heads: tuple  # functions and Linen modules, one after the other
-    dense: dict  # {place among the heads: (folder, {our leaf: array})}
-    pool_prompt: bool  # whether tokens of a prompt are pooled
-    kinds: tuple  # names of the parts
+    transformer: str = ""  # the folder of the transformer inside the model's, "" for itself
+    places: tuple[str, ...] = ("",)  # the folders of all parts
+    pooling: Callable | None = None  # None where no part pools
+    width: int | None = None  # the transformer's, as the pooling says
+    heads: tuple = ()  # functions and Linen modules, one after the other
+    dense: Mapping = MappingProxyType({})  # {place among the heads: its folder}
+    pool_prompt: bool = True  # whether tokens of a prompt are pooled
+    first: bool = False  # whether the first token's state is the text's
+
+
+class Settings(NamedTuple):
+    """What config_sentence_transformers.json says."""
+
+    prompts: dict  # {name: text}
+    default_prompt: str  # the text of the one that is used by default, "" for none
+    similarity: Callable
+    truncate_dim: int | None
+    kind: str | None  # of the model
 
 
 def layout(folder):
-    """Reads modules.json and what it names.
+    """Reads modules.json and the settings of what it names; None without a modules.json.
 
     Raises: ValueError for parts and settings that are not here, by name.
     """
     folder = Path(folder)
-    if not (folder / "modules.json").exists():
-        return Layout("", encoders.mean, (), {}, True, ())
-    parts = read_json(folder / "modules.json")
-    kinds = tuple(part["type"].split(".")[-1] for part in parts)
-    found = {"transformer": "", "pooling": encoders.mean, "pool_prompt": True}
-    heads, dense = [], {}
-    for part, kind in zip(parts, kinds, strict=True):
-        path = part["path"]
-        if Path(path).is_absolute() or ".." in Path(path).parts:
-            raise ValueError(
-                f"{folder / 'modules.json'}: path must be inside the folder, got {path!r}"
-            )
-        settings = read_json(folder / path / "config.json", {})
+    path = folder / "modules.json"
+    tree = read_json(path, missing=None)
+    if tree is None:
+        return None
+    parts = Fields(path, {"parts": tree}).objects("parts")
+    if not parts:
+        raise ValueError(f"{path}: must name at least a Transformer, got no parts")
+    result = Layout(places=tuple(_folder(part) for part in parts))
+    for number, (part, place) in enumerate(zip(parts, result.places, strict=True)):
+        kind = _kind(part)
+        if (kind == "Transformer") != (number == 0):
+            raise part.wrong("type", "a Transformer first and nowhere else")
+        if kind in ("Dense", "Normalize") and result.pooling is None:
+            raise part.wrong("type", "a Pooling behind the Transformer, before all others")
+        if part.strings("kwargs", []):
+            raise part.wrong("kwargs", "empty: keywords of parts are not supported")
         if kind == "Transformer":
-            found["transformer"] = path
+            result = result._replace(transformer=place)
         elif kind == "Pooling":
-            found["pooling"] = _pooling(settings, folder / path)
-            found["pool_prompt"] = settings.get("include_prompt", True)
+            if result.pooling is not None:
+                raise part.wrong("type", "one Pooling")
+            result = _pooled(result, _settings(folder, place, result))
         elif kind == "Dense":
-            _whole_text(settings, folder / path)
-            heads.append(_dense(settings, folder / path))
-            dense[len(heads) - 1] = (path, weights.read(folder / path))
+            head = _dense(_settings(folder, place, result))
+            places = {**result.dense, len(result.heads): place}
+            result = result._replace(heads=(*result.heads, head), dense=places)
         elif kind == "Normalize":
-            _whole_text(settings, folder / path)
-            heads.append(unit)
-        elif kind != "Dropout":
-            raise ValueError(
-                f"{folder / 'modules.json'}: a part must be a Transformer, Pooling, Dense, Normalize "
-                f"or Dropout, got {part['type']!r}"
-            )
-    return Layout(**found, heads=tuple(heads), dense=dense, kinds=kinds)
+            _whole_text(read_object(folder / place / "config.json", missing={}))
+            result = result._replace(heads=(*result.heads, unit))
+    return result
 
 
-def prompts(folder):
-    """({name: text}, the name that is used by default or None)."""
-    settings = read_json(Path(folder) / "config_sentence_transformers.json", {})
-    return settings.get("prompts") or {}, settings.get("default_prompt_name")
+def settings(folder):
+    """Reads config_sentence_transformers.json; where it is missing, what sentence-transformers does then.
+
+    Raises: ValueError naming the field.
+    """
+    return _read(read_object(Path(folder) / SETTINGS, missing={}))
 
 
-def read_json(path, default=None):
-    """A JSON file; `default` where it is missing, unless that is None."""
-    path = Path(path)
-    if not path.exists():
-        if default is None:
-            raise FileNotFoundError(f"{path}: there is no such file")
-        return default
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON, or damaged: {error}") from error
-
-
-def _pooling(settings, path):
-    modes = settings.get("pooling_mode")
-    if modes is None:
-        modes = [mode for old, mode in _OLD_MODES.items() if settings.get(old)] or ["mean"]
-    modes = [modes] if isinstance(modes, str) else modes
-    if unknown := [mode for mode in modes if mode not in POOLINGS]:
+def check_kind(folder, settings, kind):
+    """Refuses settings of another kind of model, and prompts that a cross-encoder would leave out."""
+    if settings.kind not in (None, kind):
         raise ValueError(
-            f"{path}: pooling_mode must be one of {', '.join(POOLINGS)}, got {unknown[0]!r}"
+            f"{Path(folder) / SETTINGS}: model_type must be {kind!r}, as its parts and config.json are, got "
+            f"{settings.kind!r}"
         )
-    poolings = [POOLINGS[mode] for mode in modes]
-    return poolings[0] if len(poolings) == 1 else encoders.side_by_side(*poolings)
-
-
-def _dense(settings, path):
-    name = settings.get("activation_function", "torch.nn.modules.activation.Tanh").split(".")[-1]
-    if name not in _ACTIVATIONS:
+    if kind == "CrossEncoder" and settings.default_prompt:
         raise ValueError(
-            f"{path}: activation_function must be one of {', '.join(_ACTIVATIONS)}, got {name!r}"
+            f"{Path(folder) / SETTINGS}: default_prompt_name must be null for a cross-encoder: prompts of "
+            f"pairs are not supported, got {settings.default_prompt!r}"
         )
-    return encoders.DenseHead(
-        settings["out_features"],
-        _ACTIVATIONS[name],
-        settings.get("bias", True),
-        settings.get("use_residual", False),
+
+
+def with_settings(files, prompts, default_prompt, similarity):
+    """The small files of a folder with these settings in config_sentence_transformers.json.
+
+    What says the same already keeps its bytes.
+
+    Args:
+      files: {relative path: bytes}.
+      prompts: {name: text}.
+      default_prompt: the text of one of them, "" for none.
+      similarity: a function of SIMILARITIES.
+
+    Raises: ValueError for a prompt or a similarity that the file cannot say.
+    """
+    name = next((name for name, known in SIMILARITIES.items() if known is similarity), None)
+    if name is None:
+        raise ValueError(
+            f"similarity must be one of {', '.join(f.__name__ for f in SIMILARITIES.values())} to be saved, "
+            f"got {getattr(similarity, '__name__', similarity)}"
+        )
+    default = next((one for one, text in prompts.items() if text == default_prompt), None)
+    if default_prompt and default is None:
+        raise ValueError(
+            f"default_prompt must be the text of one of prompts to be saved, got {default_prompt!r}"
+        )
+    fields = Fields(SETTINGS, parsed_json(SETTINGS, files.get(SETTINGS, b"{}")))
+    before = _read(fields)
+    changed = {}
+    if before.prompts != prompts:
+        changed["prompts"] = dict(prompts)
+    if before.default_prompt != default_prompt:
+        changed["default_prompt_name"] = default if default_prompt else None
+    if before.similarity is not similarity:
+        changed["similarity_fn_name"] = name
+    if not changed:
+        return files
+    return files | {SETTINGS: (json.dumps(fields.tree | changed, indent=2) + "\n").encode()}
+
+
+def _read(fields):
+    texts = fields.object("prompts", None)
+    prompts = {} if texts is None else dict(_prompts(texts))
+    default = fields.text("default_prompt_name", None)
+    if default is not None and default not in prompts:
+        raise fields.wrong("default_prompt_name", f"one of the prompts, {_names(prompts)}")
+    return Settings(
+        prompts,
+        prompts.get(default, ""),
+        SIMILARITIES[fields.text("similarity_fn_name", "cosine", choices=SIMILARITIES)],
+        fields.whole("truncate_dim", None, least=1),
+        fields.text("model_type", None),
     )
 
 
-def _whole_text(settings, path):
-    for key in ("module_input_name", "module_output_name"):
-        if (settings.get(key) or "sentence_embedding") != "sentence_embedding":
-            raise ValueError(f"{path}: {key} must be 'sentence_embedding', got {settings[key]!r}")
+def _prompts(texts):
+    for name in texts:
+        text = texts.text(name, "")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise texts.wrong(name, "text of Unicode, without half of a surrogate pair") from None
+        yield name, text
+
+
+def _kind(part):
+    """The name of a part's class, which must be sentence-transformers' own: others are code."""
+    name = part.text("type")
+    kind = name.split(".")[-1]
+    if not name.startswith(_OURS) or kind not in _PARTS:
+        raise part.wrong("type", "a Transformer, Pooling, Dense, Normalize or Dropout of its own")
+    return kind
+
+
+_PARTS = ("Transformer", "Pooling", "Dense", "Normalize", "Dropout")
+
+
+def _folder(part):
+    """The path of a part, inside the model's folder."""
+    path = part.text("path", "")
+    if Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
+        raise part.wrong("path", "inside the model's folder")
+    return path
+
+
+def _settings(folder, place, layout):
+    if Path(place) == Path(layout.transformer):
+        raise ValueError(
+            f"{folder / 'modules.json'}: parts must have folders, got two in {place!r}"
+        )
+    return read_object(folder / place / "config.json")
+
+
+def _pooled(layout, fields):
+    pooled = fields.flag("include_prompt", True)
+    poolings = []
+    for mode in _modes(fields):
+        # Tokens behind a prompt that is not pooled keep the weights of their places.
+        late = mode == "weightedmean" and not pooled
+        poolings.append(encoders.weighted_mean_by_place if late else POOLINGS[mode])
+    name = "embedding_dimension" if "embedding_dimension" in fields else "word_embedding_dimension"
+    return layout._replace(
+        pooling=poolings[0] if len(poolings) == 1 else encoders.side_by_side(*poolings),
+        width=fields.whole(name, None, least=1),
+        pool_prompt=pooled,
+        first="cls" in _modes(fields),
+    )
+
+
+def _modes(fields):
+    old = [mode for name, mode in _OLD_MODES.items() if fields.flag(name, False)]
+    given = fields.raw("pooling_mode")
+    if given is None:
+        return old or ["mean"]
+    modes = (
+        [fields.text("pooling_mode")] if isinstance(given, str) else fields.strings("pooling_mode")
+    )
+    if not modes or not set(modes) <= set(POOLINGS):
+        raise fields.wrong("pooling_mode", f"one of {', '.join(POOLINGS)}, or a list of them")
+    return modes
+
+
+def _dense(fields):
+    name = fields.text("activation_function", "torch.nn.modules.activation.Tanh")
+    if not name.startswith("torch.") or name.split(".")[-1] not in _ACTIVATIONS:
+        raise fields.wrong("activation_function", f"one of torch's {', '.join(_ACTIVATIONS)}")
+    _whole_text(fields)
+    return encoders.DenseHead(
+        fields.whole("out_features", least=1),
+        _ACTIVATIONS[name.split(".")[-1]],
+        fields.flag("bias", True),
+        fields.flag("use_residual", False),
+    )
+
+
+def _whole_text(fields):
+    for name in ("module_input_name", "module_output_name"):
+        fields.text(name, None, choices=("sentence_embedding",))
+
+
+def _names(names):
+    return ", ".join(map(repr, names)) or "none"

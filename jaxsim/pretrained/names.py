@@ -10,6 +10,8 @@ import re
 
 import numpy as np
 
+from jaxsim.pretrained import weights
+
 
 @dataclasses.dataclass(frozen=True)
 class Names:
@@ -132,44 +134,122 @@ NAMES = {
     "qwen2": DECODER,
     "qwen3": DECODER,
 }
+BUFFERS = (".inv_freq", ".position_ids", ".masked_bias")  # what torch once saved and never reads
+_FIELDS_OF_DISTILBERT = {
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+}
 _OLD = {".gamma": ".weight", ".beta": ".bias"}  # of LayerNorms in the oldest files
 
 
-def taken(family, tensors, shapes):
+def held(fields, module, tensors):
+    """Holds the sizes of a config against the shapes of its tensors, before anything is built.
+
+    Args:
+      fields: config.json.
+      module: the transformer that `families` made of it, which is sizes alone.
+      tensors: {their name: what has a shape}.
+
+    Returns: the prefix that the tensors' names have.
+    Raises: ValueError naming the field that does not fit, and the tensor.
+    """
+    family = fields.text("model_type")
+    names = NAMES[family]
+    prefix = _prefix(family, tensors)
+    field = _FIELDS_OF_DISTILBERT
+    field = field if family == "distilbert" else {name: name for name in field}
+    stem = prefix + _layer_stem(names)
+    numbers = [name.removeprefix(stem).split(".")[0] for name in tensors if name.startswith(stem)]
+    layers = 1 + max((int(n) for n in numbers if n.isdecimal()), default=-1)
+    if layers != module.layers:
+        wanted = f"{layers}, the number of layers that its tensors have"
+        raise fields.wrong(field["num_hidden_layers"], wanted)
+    each = module.head_dim or module.dim // module.heads
+    key_heads = module.key_heads or module.heads
+    sizes = [  # (our module, axis, size, the field that says it)
+        ("tokens", 0, module.vocabulary, "vocab_size"),
+        ("tokens", 1, module.dim, field["hidden_size"]),
+        ("positions", 0, module.max_length + module.first_place, "max_position_embeddings"),
+        ("segments", 0, module.segments, "type_vocab_size"),
+        ("relative", 0, module.buckets, "relative_attention_num_buckets"),
+        ("relative", 1, module.heads, field["num_attention_heads"]),
+        ("layer_#/query", 0, module.heads * each, field["num_attention_heads"]),
+        ("layer_#/key", 0, key_heads * each, "num_key_value_heads"),
+        ("layer_#/feed_forward_in", 0, module.hidden, field["intermediate_size"]),
+    ]
+    for ours, axis, size, name in sizes:
+        if ours not in names.body or (ours == "segments" and not module.segments):
+            continue
+        theirs, _, of = _entry(names, ours)
+        theirs = f"{prefix}{theirs.replace('#', '0')}.weight"
+        shape = tensors[theirs].shape if theirs in tensors else ()
+        if len(shape) == 2 and shape[axis] != size * of:
+            raise fields.wrong(name, f"what {theirs} of shape {tuple(shape)} has there")
+    return prefix
+
+
+def taken(fields, prefix, tensors, shapes):
     """A file's tensors as parameters.
 
     Args:
-      family: a config's model_type.
-      tensors: {their name: array}.
+      fields: config.json.
+      prefix: as `held` gave it.
+      tensors: {their name: `weights.Entry`}, by modern names.
       shapes: the parameters wanted, {our path: shape}; a path starts with "transformer/", or is of
         the classification head.
 
-    Returns: ({our path: float32 array}, the prefix that the file uses, {name: array} of the tensors
-    that nothing asked for).
-    Raises: ValueError naming a tensor that is missing or has another shape.
+    Returns: ({our path: float32 array}, {name: array} of the tensors that nothing asked for).
+    Raises: ValueError naming a tensor that is missing, has another shape or type, is not finite, or has no
+    place in a model of this config.
     """
+    family = fields.text("model_type")
     names = NAMES[family]
-    tensors = {_modern(name): array for name, array in tensors.items()}
-    start = names.body["tokens"] + ".weight"
-    prefix = next((p for p in (names.prefix, "") if p + start in tensors), None)
-    if prefix is None:
-        raise ValueError(
-            f"tensors must hold {start!r}, as a {family!r} does; got {len(tensors)} others"
-        )
-    found, used = {}, set()
-    for path, shape in shapes.items():
-        name, place, of = _theirs(names, prefix, path)
+    places = {path: _theirs(names, prefix, path) for path in shapes}
+    for path, (name, _, of) in places.items():
         if name not in tensors:
             raise ValueError(f"tensors must hold {name!r}, as a {family!r} of this config does")
-        array = tensors[name]
-        if of > 1:
-            array = np.split(array, of)[place]
+        shape, wanted = tensors[name].shape, tuple(shapes[path])
+        if path.endswith("/kernel"):
+            wanted = wanted[::-1]
+        if tuple(shape) != (wanted[0] * of, *wanted[1:]):
+            raise ValueError(
+                f"{tensors[name].path}: {name} must have shape {(wanted[0] * of, *wanted[1:])} in a "
+                f"{family!r} of this config, got {tuple(shape)}"
+            )
+    used = {name for name, _, _ in places.values()}
+    rest = {name: entry for name, entry in tensors.items() if name not in used}
+    modules = {name.rpartition(".")[0] for name in used}
+    stem = prefix + _layer_stem(names)
+    for name, entry in rest.items():
+        inside = name.startswith(stem) or name.rpartition(".")[0] in modules
+        if inside and not name.endswith(BUFFERS):
+            raise ValueError(
+                f"{entry.path}: {name} has no place in a {family!r} of this config, which would leave it "
+                "out: the config is of another model, or the tensor is of an adapter"
+            )
+    arrays = weights.parameters({name: tensors[name] for name in used})
+    params = {}
+    for path, (name, place, of) in places.items():
+        array = np.split(arrays[name], of)[place] if of > 1 else arrays[name]
         array = array.T if path.endswith("/kernel") else array
-        if array.shape != tuple(shape):
-            raise ValueError(f"{name} must give {path} of shape {tuple(shape)}, got {array.shape}")
-        found[path] = np.ascontiguousarray(array, np.float32)
-        used.add(name)
-    return found, prefix, {name: a for name, a in tensors.items() if name not in used}
+        params[path] = np.ascontiguousarray(array, np.float32)
+    return params, weights.read(rest)
+
+
+def modern(tensors):
+    """Tensors by their names of today: LayerNorms of the oldest files have gamma and beta.
+
+    Raises: ValueError for a tensor that comes under both.
+    """
+    result = {}
+    for name, entry in tensors.items():
+        new = _modern(name)
+        if new in result:
+            raise ValueError(f"{entry.path}: holds {new!r} twice, once as {_old(new)!r}")
+        result[new] = entry
+    return result
 
 
 def given(family, params, prefix):
@@ -191,14 +271,35 @@ def given(family, params, prefix):
     }
 
 
+def _prefix(family, tensors):
+    names = NAMES[family]
+    start = names.body["tokens"] + ".weight"
+    prefix = next((p for p in (names.prefix, "") if p + start in tensors), None)
+    if prefix is None:
+        raise ValueError(
+            f"tensors must hold {start!r}, as a {family!r} does; got {len(tensors)} others"
+        )
+    return prefix
+
+
+def _layer_stem(names):
+    """How the names of layers begin: "encoder.layer."."""
+    return next(_entry(names, ours)[0] for ours in names.body if "#" in ours).split("#")[0]
+
+
+def _entry(names, ours):
+    """(their module, place, of how many) of one of our modules."""
+    entry = names.body[ours]
+    return (entry, 0, 1) if isinstance(entry, str) else entry
+
+
 def _theirs(names, prefix, path):
     """(tensor name, place, of how many) of one of our paths."""
     *module, leaf = path.split("/")
     if module[0] == "transformer":
         ours = "/".join(module[1:])
         number = re.match(r"layer_(\d+)/", ours)
-        entry = names.body[re.sub(r"^layer_\d+/", "layer_#/", ours)]
-        name, place, of = (entry, 0, 1) if isinstance(entry, str) else entry
+        name, place, of = _entry(names, re.sub(r"^layer_\d+/", "layer_#/", ours))
         name = prefix + (name.replace("#", number[1]) if number else name)
     else:
         name, place, of = getattr(names, module[0]), 0, 1
@@ -211,3 +312,7 @@ def _modern(name):
         if name.endswith("LayerNorm" + old):
             return name.removesuffix(old) + new
     return name
+
+
+def _old(name):
+    return next(name.removesuffix(new) + old for old, new in _OLD.items() if name.endswith(new))

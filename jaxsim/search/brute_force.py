@@ -23,6 +23,7 @@ from jaxsim.similarity import (
     negative_squared_euclidean,
     negative_unit_euclidean,
 )
+from jaxsim.similarity.dense import usual_centre
 
 BLOCK_ENTRIES = 2**24  # scores alive at once when the blocks are not given: 64 MiB of float32
 AXIS = "devices"
@@ -50,17 +51,19 @@ def exact(
       items: [n, dim], likewise; what is memory-mapped, or another library's array of a file (`shape`,
         `dtype`, slices), is read block by block.
       k: how many, at most n.
-      similarity: (x [m, ...], y [n, ...]) -> scores [m, n], larger is closer; dot unless told.
+      similarity: (x [m, ...], y [n, ...]) -> scores [m, n], larger is closer; `similarity.dot` by default.
       where: bool [n], False for items that must not be found (a filter).
-      exclude: int [m, e], items that a query must not find, such as itself; -1 means nothing.
+      exclude: int [m, e], items that a query must not find, such as itself; -1, and whatever is not an
+        item, means nothing.
       block: items per block on one device, at least k are taken; None lets a block hold 2^24 scores.
       query_block: queries per block.
       devices: the devices to use; None takes all of this process.
 
     Returns: (scores [m, k], ids int32 [m, k]), closest first. Where fewer than k items are left, the
-    rest have score -inf and id -1.
+    rest have score -inf and id -1. An item whose score is NaN is not found.
 
-    Raises: ValueError for an empty or ragged argument, or k above n.
+    Raises: ValueError for an empty or ragged argument, k above n, or queries [m, dim] that are not finite
+    (inside a compiled function they find nothing).
 
     Examples:
       >>> import numpy as np
@@ -69,21 +72,11 @@ def exact(
       >>> print(scores, ids)
       [[2. 1.]] [[1 2]]
     """
-    streamed = any(map(_on_file, jax.tree.leaves(items)))
-    queries = jax.tree.map(jnp.asarray, queries)
-    items = items if streamed else jax.tree.map(jnp.asarray, items)
-    rows, count = checks.rows_of("queries", queries), checks.rows_of("items", items)
-    if count == 0:
-        raise ValueError("items must not be empty, got 0 rows")
+    queries, items, rows, count = _sides(queries, items, similarity)
     checks.at_most("k", k, count, "the number of items")
     checks.whole("query_block", query_block)
-    if where is not None:
-        where = jnp.asarray(where) if _traced(where) else np.asarray(where)
-        checks.shaped("where", where, (count,), "one per item")
-        checks.booleans("where", where)
-    if exclude is not None:
-        exclude = jnp.asarray(exclude, jnp.int32)
-        checks.shaped("exclude", exclude, (rows, None), "one row per query")
+    where, exclude = _filter(where, count), _excluded(exclude, rows, count)
+    streamed = any(map(_on_file, jax.tree.leaves(items)))
     prepare, kernel = KERNELS.get(similarity, (_as_it_is, similarity))
     query_block = min(query_block, max(rows, 1))
     block = max(k, BLOCK_ENTRIES // query_block) if block is None else block
@@ -94,7 +87,7 @@ def exact(
         return _search(queries, items, where, exclude, centre, 0, mesh=None, **settings)
 
     first, last = _share(count)
-    devices = tuple(devices or jax.local_devices())[: max(last - first, 1)]
+    devices = _devices(devices)[: max(last - first, 1)]
     mesh = Mesh(np.array(devices), (AXIS,))
     run = functools.partial(_search, mesh=mesh, **settings)
     # Wherever the caller left them, maybe on devices for which there are no items.
@@ -131,18 +124,66 @@ def approximate(queries, items, k, *, recall_target, similarity=dot, where=None,
     Returns: (scores [m, k], ids int32 [m, k]).
     Source: Chern et al. 2022 (2206.14286), the operation `jax.lax.approx_max_k`.
     """
-    queries, items = jax.tree.map(jnp.asarray, (queries, items))
-    rows, count = checks.rows_of("queries", queries), checks.rows_of("items", items)
+    items = jax.tree.map(lambda a: np.asarray(a) if _on_file(a) else a, items)
+    queries, items, rows, count = _sides(queries, items, similarity)
     checks.at_most("k", k, count, "the number of items")
     checks.positive("recall_target", recall_target)
     checks.probability("recall_target", recall_target)
-    if where is not None:
-        where = jnp.asarray(where)
-        checks.shaped("where", where, (count,), "one per item")
-        checks.booleans("where", where)
+    checks.whole("query_block", query_block)
+    where = _filter(where, count)
     return _approximate(
         queries, items, where, k, similarity, float(recall_target), min(query_block, max(rows, 1))
     )
+
+
+def _sides(queries, items, similarity):
+    """Both sides, checked, and their numbers of rows; items of a file stay there."""
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    queries = checks.vectors("queries", queries)
+    streamed = any(map(_on_file, jax.tree.leaves(items)))
+    items = checks.vectors("items", items, streamed=streamed)
+    rows, count = checks.rows_of("queries", queries), checks.rows_of("items", items)
+    if count == 0:
+        raise ValueError("items must not be empty, got 0 rows")
+    if similarity in DENSE:
+        for name, side in (("queries", queries), ("items", items)):
+            checks.shaped(name, side, (None, None), "one row per vector")
+        checks.shaped("queries", queries, (None, items.shape[1]), "as wide as items")
+    checks.finite_rows("queries", queries, squares=similarity in EUCLIDEAN)
+    return queries, items, rows, count
+
+
+def _filter(where, count):
+    if where is None or _traced(where):
+        return (
+            None if where is None else checks.given_mask("where", where, (count,), "one per item")
+        )
+    where = np.asarray(where) if isinstance(where, jax.Array) else checks.one_array("where", where)
+    checks.shaped("where", where, (count,), "one per item")
+    checks.booleans("where", where)
+    return where
+
+
+def _excluded(exclude, rows, count):
+    """Ids int32 [rows, e], -1 for what is not an item: 2^32 + 5 must not become 5."""
+    if exclude is None:
+        return None
+    exclude = exclude if isinstance(exclude, jax.Array) else checks.one_array("exclude", exclude)
+    checks.shaped("exclude", exclude, (rows, None), "one row per query")
+    if exclude.size:
+        checks.integers("exclude", exclude)
+    numpy = jnp if isinstance(exclude, jax.Array) else np
+    items = (exclude >= 0) & (exclude < count)
+    return jnp.asarray(numpy.where(items, exclude, -1).astype(np.int32))
+
+
+def _devices(devices):
+    if devices is None:
+        return tuple(jax.local_devices())
+    devices = tuple(devices) if isinstance(devices, (list, tuple)) else (devices,)
+    if not devices or not all(isinstance(device, jax.Device) for device in devices):
+        raise ValueError(f"devices must be devices, such as jax.devices(), got {devices!r:.60}")
+    return devices
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5, 6))
@@ -250,7 +291,7 @@ def _on_file(leaf):
     """Whether an array is read by slices: a memory-mapped one, or one of another library's files."""
     if isinstance(leaf, np.memmap):
         return True
-    return hasattr(leaf, "shape") and not isinstance(leaf, np.ndarray | jax.Array)
+    return hasattr(leaf, "shape") and not isinstance(leaf, np.ndarray | np.generic | jax.Array)
 
 
 def _traced(tree):
@@ -287,9 +328,15 @@ KERNELS = {
 }
 
 
+EUCLIDEAN = {negative_squared_euclidean, negative_euclidean}
+DENSE = {dot, cosine, negative_unit_euclidean} | EUCLIDEAN
+
+
 def _centre(prepare, items):
-    """The mean of the first items: a shift that no block and no device changes."""
+    """The mean of the first items: a shift that no block and no device changes, nor a row of 1e20."""
     if prepare not in (_shifted, _unit_shifted):
         return jnp.zeros(())
-    leaves = jax.tree.leaves(items)
-    return jnp.mean(jnp.asarray(leaves[0][:4096], jnp.float32), axis=0)
+    return _MIDDLE(jnp.asarray(jax.tree.leaves(items)[0][:4096], jnp.float32))
+
+
+_MIDDLE = jax.jit(usual_centre)

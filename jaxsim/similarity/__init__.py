@@ -14,6 +14,7 @@ from jaxsim.similarity.dense import (
 )
 from jaxsim.similarity.gated import gated_cosine, gated_dot
 from jaxsim.similarity.late_interaction import max_sim, mean_max_sim
+from jaxsim.similarity.manhattan import negative_manhattan
 from jaxsim.similarity.noise import negative_noise_to_signal
 from jaxsim.similarity.rowwise import paired
 
@@ -29,6 +30,7 @@ __all__ = [
     "negative_cosine_distance",
     "negative_euclidean",
     "negative_hamming",
+    "negative_manhattan",
     "negative_noise_to_signal",
     "negative_squared_euclidean",
     "negative_unit_euclidean",

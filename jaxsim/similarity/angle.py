@@ -6,7 +6,7 @@ x [n, dim], y [m, dim] -> [n, m], float32 at least; dim is even
 import jax.numpy as jnp
 
 from jaxsim.numerics.norms import unit
-from jaxsim.similarity.dense import dot
+from jaxsim.similarity.dense import dot, of_one_dim
 
 
 def angle_score(x, y, *, precision="highest"):
@@ -27,6 +27,7 @@ def angle_score(x, y, *, precision="highest"):
     Raises: ValueError for an odd dimension, or two that differ.
     Source: AnglE (Li and Li 2023, 2309.12871), as its released code has it.
     """
+    x, y = of_one_dim(x, y)
     if y.shape[-1] % 2:
         raise ValueError(f"x and y must have an even dimension, got shapes {x.shape}, {y.shape}")
     real, imaginary = jnp.split(unit(y), 2, axis=-1)

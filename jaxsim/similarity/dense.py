@@ -11,6 +11,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics import checks
 from jaxsim.numerics.norms import at_least_float32, unit
 
 
@@ -24,7 +25,7 @@ def dot(x, y, *, precision="highest"):
 
     Returns: [n, m], summed in float32 at least.
     """
-    _same_dim(x, y)
+    x, y = of_one_dim(x, y)
     wide = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
     return jnp.matmul(x, y.T, precision=precision, preferred_element_type=wide)
 
@@ -42,7 +43,7 @@ def cosine(x, y, *, precision="highest"):
       [[1.    ]
        [0.7071]]
     """
-    _same_dim(x, y)
+    x, y = of_one_dim(x, y)
     return dot(unit(x), unit(y), precision=precision)
 
 
@@ -58,14 +59,17 @@ def squared_euclidean(x, y, *, centre=None, precision="highest"):
     """Squared Euclidean distances, never below 0. A distance: smaller is closer.
 
     From |x|^2 - 2xy + |y|^2 after both are shifted by the mean of y, which leaves distances as they
-    are and takes away the part of the rounding error that comes from a common offset.
+    are and takes away the part of the rounding error that comes from a common offset. Rows of y that
+    are not finite, or 10^4 times as long as the others, take no part in that mean: one of them would
+    take the digits of all distances. With NaN the distance is NaN; beyond the range of float32 (rows of
+    1e20) it is infinite, or NaN between two such rows.
 
     Args and result as in `dot`.
       centre: [dim] or 0, to shift by instead: a distance then doesn't depend, in its last digits, on
         the other rows of y.
     """
     square, _ = _squares(x, y, precision, centre)
-    return jnp.where(square > 0, square, 0)
+    return jnp.where(square <= 0, 0, square)  # NaN stays: 0 would be the best score of all
 
 
 def euclidean(x, y, *, centre=None, precision="highest"):
@@ -77,8 +81,8 @@ def euclidean(x, y, *, centre=None, precision="highest"):
     Args and result as in `squared_euclidean`.
     """
     square, rounding = _squares(x, y, precision, centre)
-    apart = square > rounding
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1)), 0)
+    equal = (square <= rounding) & (rounding < jnp.inf)  # NaN is not equal to anything
+    return jnp.where(equal, 0, jnp.sqrt(jnp.where(equal, 1, square)))
 
 
 def negative_squared_euclidean(x, y, *, centre=None, precision="highest"):
@@ -105,16 +109,15 @@ def negative_unit_euclidean(x, y, *, precision="highest"):
 
     Args and result as in `dot`.
     """
-    _same_dim(x, y)
+    x, y = of_one_dim(x, y)
     return -euclidean(unit(x), unit(y), precision=precision)
 
 
 def _squares(x, y, precision, centre):
     """Squared distances, a little below 0 by rounding at times, and how large that rounding may be."""
-    _same_dim(x, y)
-    x, y = at_least_float32(x), at_least_float32(y)
+    x, y = (at_least_float32(a) for a in of_one_dim(x, y))
     if centre is None:
-        centre = jax.lax.stop_gradient(jnp.sum(y, axis=0) / max(y.shape[0], 1))
+        centre = usual_centre(jax.lax.stop_gradient(y))
     x, y = x - centre, y - centre
     norms = jnp.sum(x * x, -1)[:, None] + jnp.sum(y * y, -1)
     square = norms - 2 * dot(x, y, precision=precision)
@@ -123,6 +126,20 @@ def _squares(x, y, precision, centre):
     return square, share * jax.lax.stop_gradient(norms)
 
 
-def _same_dim(x, y):
+def usual_centre(y):
+    """The mean of the rows, in which those that would take the digits of the others count as 0: [dim]."""
+    sizes = jnp.max(jnp.abs(y), axis=1, initial=0)
+    some = (sizes > 0) & jnp.isfinite(sizes)
+    # Their geometric mean: a few rows of 1e20 do not lift it to where they are.
+    logs = jnp.where(some, jnp.log(jnp.where(some, sizes, 1)), 0)
+    usual = jnp.exp(jnp.sum(logs) / jnp.maximum(jnp.sum(some), 1))
+    usable = sizes <= 1e4 * usual
+    return jnp.sum(jnp.where(usable[:, None], y, 0), axis=0) / max(y.shape[0], 1)
+
+
+def of_one_dim(x, y):
+    """Both as JAX arrays, [n, dim] and [m, dim]; ValueError for anything else."""
+    x, y = checks.reals("x", x), checks.reals("y", y)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"x and y must be [n, dim] and [m, dim], got shapes {x.shape}, {y.shape}")
+    return x, y

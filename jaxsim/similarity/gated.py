@@ -9,6 +9,7 @@ matrix products; an array [n, m, dim] is never built.
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics import checks
 from jaxsim.numerics.norms import unit
 from jaxsim.similarity.dense import dot
 
@@ -36,8 +37,8 @@ def gated_cosine(x, y, *, precision="highest"):
     product = dot(opened * vectors, others, precision=precision)
     own = jnp.sum(opened * jnp.square(vectors), axis=1, keepdims=True)
     square = own * dot(opened, jnp.square(others), precision=precision)
-    some = square > 0
-    return jnp.where(some, product * jax.lax.rsqrt(jnp.where(some, square, 1)), 0)
+    none = square <= 0  # NaN is not: it stays
+    return jnp.where(none, 0, product * jax.lax.rsqrt(jnp.where(none, 1, square)))
 
 
 def gated_dot(x, y, *, precision="highest"):
@@ -57,9 +58,10 @@ def gated_dot(x, y, *, precision="highest"):
 def _parts(x, y):
     if not isinstance(x, (tuple, list)) or len(x) != 2:
         raise ValueError(f"x must be (vectors, gate), got {type(x).__name__}")
-    vectors, gate = x
+    vectors, gate = checks.reals("vectors", x[0]), checks.reals("gate", x[1])
     if vectors.ndim != 2 or gate.shape != vectors.shape:
         raise ValueError(
             f"vectors and gate must be [n, dim] both, got shapes {vectors.shape}, {gate.shape}"
         )
-    return vectors, gate, y[0] if isinstance(y, (tuple, list)) else y
+    others = y[0] if isinstance(y, (tuple, list)) else y
+    return vectors, gate, checks.reals("y", others)

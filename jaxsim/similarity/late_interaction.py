@@ -7,7 +7,10 @@ What a similarity of two pytrees is: `search.exact`, `search.scorer` and the los
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxsim.numerics import checks
+from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.norms import at_least_float32
 
 
@@ -30,13 +33,22 @@ def max_sim(x, y, *, precision="highest"):
     Source: Khattab and Zaharia 2020 (ColBERT, 2004.12832), equation 3.
     """
     for name, side in (("x", x), ("y", y)):
+        if not isinstance(side, dict) or not {"vectors", "where"} <= side.keys():
+            raise ValueError(
+                f'{name} must be {{"vectors": [n, length, dim], "where": bool [n, length]}}, '
+                f"got {type(side).__name__}"
+            )
         vectors, where = side["vectors"], side["where"]
-        if vectors.ndim != 3 or where.shape != vectors.shape[:2]:
+        if np.ndim(vectors) != 3 or np.shape(where) != np.shape(vectors)[:2]:
             raise ValueError(
                 f'{name} must have "vectors" [n, length, dim] and "where" [n, length], '
-                f"got shapes {vectors.shape}, {where.shape}"
+                f"got shapes {np.shape(vectors)}, {np.shape(where)}"
             )
-    queries, documents = at_least_float32(x["vectors"]), at_least_float32(y["vectors"])
+        checks.booleans(f'{name}["where"]', jnp.asarray(where))
+    # What stands in padding, NaN too, must not reach a product: its slope there would be 0 * NaN.
+    queries, documents = (
+        zeroed(at_least_float32(side["vectors"]), jnp.asarray(side["where"])) for side in (x, y)
+    )
     if queries.shape[2] != documents.shape[2]:
         raise ValueError(
             f"x and y must have vectors of one dim, got {queries.shape[2]}, {documents.shape[2]}"

@@ -6,7 +6,7 @@ x [n, dim] anchors, y [m, dim] -> [n, m], float32 at least; not symmetric
 import jax.numpy as jnp
 
 from jaxsim.numerics.norms import unit
-from jaxsim.similarity.dense import euclidean
+from jaxsim.similarity.dense import euclidean, of_one_dim
 
 
 def negative_noise_to_signal(x, y, *, precision="highest"):
@@ -24,12 +24,13 @@ def negative_noise_to_signal(x, y, *, precision="highest"):
     Source: Yuan et al. 2019 (1904.02616), the distance that their losses share; on unit rows, as
     pytorch-metric-learning has it, where the paper takes the rows as they are.
     """
-    x, y = _centred(unit(x)), _centred(unit(y))
+    x, y = (_centred(unit(a)) for a in of_one_dim(x, y))
     signal = jnp.sum(x * x, axis=1, keepdims=True)
     # From the root, which is exactly 0 between copies: noise of 1e-7 would count as a distance.
     noise = jnp.square(euclidean(x, y, precision=precision))
-    some = signal > 16 * jnp.finfo(signal.dtype).eps ** 2  # below that it is the mean's rounding
-    return jnp.where(some, -noise / jnp.where(some, signal, 1), 0)
+    # Below that it is the mean's rounding; NaN is not below, and stays.
+    none = signal <= 16 * jnp.finfo(signal.dtype).eps ** 2
+    return jnp.where(none, 0 * noise, -noise / jnp.where(none, 1, signal))
 
 
 def _centred(x):

@@ -18,7 +18,7 @@ class Fields:
 
     def __init__(self, path, tree, at=""):
         if not isinstance(tree, dict):
-            raise ValueError(f"{path}: {at or 'the file'} must be an object, got {_shown(tree)}")
+            raise ValueError(f"{path}: {at or 'the file'} must be an object, got {shown(tree)}")
         self.path, self.tree, self.at = path, tree, at
 
     def __contains__(self, name):
@@ -104,7 +104,7 @@ class Fields:
     def wrong(self, name, wanted):
         """The error for a field of the right type that does not fit the rest."""
         return ValueError(
-            f"{self.path}: {self._at(name)} must be {wanted}, got {_shown(self.tree.get(name))}"
+            f"{self.path}: {self._at(name)} must be {wanted}, got {shown(self.tree.get(name))}"
         )
 
     def _value(self, name, default, wanted, fits):
@@ -156,7 +156,7 @@ def parsed_json(what, data):
     try:
         if isinstance(data, bytes):
             data = data.decode("utf-8-sig")
-        return json.loads(data, parse_constant=_refused_constant)
+        return DECODER.decode(data)
     except RecursionError:
         raise ValueError(f"{what}: JSON that is nested too deeply") from None
     except ValueError as error:
@@ -165,6 +165,9 @@ def parsed_json(what, data):
 
 def _refused_constant(name):
     raise ValueError(f"{name} is not a number of JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refused_constant)  # refuses NaN and Infinity
 
 
 def _is_whole(value):
@@ -184,5 +187,9 @@ def _are_strings(value):
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _shown(value):
-    return f"{value!r:.60}"
+def shown(value):
+    """A value for errors, cut to 60 characters."""
+    try:
+        return f"{value!r:.60}"
+    except (RecursionError, ValueError):  # nested too deeply, or a whole number of too many digits
+        return f"a {type(value).__name__} too large to show"

@@ -1,14 +1,27 @@
-"""Rankings and judgements as TREC has them: what trec_eval, ranx and their kin read.
+"""Rankings and judgements as TREC has them: what trec_eval, ranx and others read.
 
 run     query Q0 document rank score tag
 qrels   query 0 document relevance      (or the three tab-separated columns of BEIR, with a header)
+
+Columns are separated by white space. Where tabs alone separate them, as in BEIR's files, an id may hold
+spaces. Text is UTF-8, a byte order mark at its beginning is not part of it, and a name that ends in .gz is
+gzipped.
 """
 
+import math
+import re
 from pathlib import Path
 
 import numpy as np
 
+from jaxsim.numerics import checks
 from jaxsim.storage.atomic import write_text
+from jaxsim.storage.texts import opened_text
+
+HEADERS = "score", "relevance", "rel", "grade", "label", "rating", "judgment", "judgement"
+WHOLE = re.compile(r"([+-]?[0-9]{1,18})(\.0*)?", re.ASCII)
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f]")
+LARGEST = 2**31 - 1
 
 
 def save_run(path, query_ids, document_ids, ids, scores, *, tag="jaxsim"):
@@ -19,32 +32,52 @@ def save_run(path, query_ids, document_ids, ids, scores, *, tag="jaxsim"):
 
     Args:
       path: the file, written aside and renamed.
-      query_ids: [m] strings without white space.
+      query_ids: [m] strings without white space, each once.
       document_ids: [n] strings without white space.
-      ids: int [m, k], rows of `document_ids`, best first; -1 is left out.
-      scores: [m, k], never rising within a row.
+      ids: int [m, k], rows of `document_ids`, best first, each once in a row; -1 is left out.
+      scores: [m, k], finite, never rising within a row.
       tag: the name of the run.
 
-    Raises: ValueError for shapes or names that do not fit, or scores that rise.
+    Raises: ValueError for shapes or names that do not fit, documents that occur twice in a row, or scores
+    that rise.
     """
-    ids, scores = np.asarray(ids), np.asarray(scores, np.float32)
+    ids = np.asarray(ids)
+    with np.errstate(over="ignore"):
+        scores = np.asarray(scores, np.float32)
     if ids.shape != scores.shape or ids.ndim != 2 or len(ids) != len(query_ids):
         raise ValueError(
             f"ids and scores must be [{len(query_ids)}, k] both, got shapes {ids.shape}, {scores.shape}"
         )
+    if ids.size:
+        checks.integers("ids", ids)
+        if ids.max() >= len(document_ids):
+            raise ValueError(f"ids must be below {len(document_ids)} documents, got {ids.max()}")
     for name, names in (("query_ids", query_ids), ("document_ids", document_ids), ("tag", [tag])):
-        for text in names:
-            if not str(text) or str(text).split() != [str(text)]:
-                raise ValueError(f"{name} must be words without white space, got {str(text)!r}")
+        for place, text in enumerate(names):
+            if not _is_word(text):
+                raise ValueError(
+                    f"{name} must be words without white space, got {str(text)!r} in row {place + 1}"
+                )
+    if len(set(query_ids)) < len(query_ids):
+        twice = next(query for query in query_ids if list(query_ids).count(query) > 1)
+        raise ValueError(f"query_ids must differ, got {twice!r} twice")
     lines = []
     for query, row, values in zip(query_ids, ids, scores, strict=True):
         row, values = row[row >= 0], values[row >= 0]
-        if np.isnan(values).any() or (np.diff(values) > 0).any():
+        if not np.isfinite(values).all():
+            raise ValueError(f"scores must be finite float32: query {query!r}")
+        if (np.diff(values) > 0).any():
             raise ValueError(f"scores must never rise within a row: query {query!r}")
+        named = [document_ids[document] for document in row]
+        if len(set(named)) < len(named):
+            twice = next(document for document in named if named.count(document) > 1)
+            raise ValueError(
+                f"a query must rank a document once: query {query!r} has {twice!r} twice"
+            )
         below = np.float32(np.inf)
-        for rank, (document, value) in enumerate(zip(row, values, strict=True), 1):
+        for rank, (document, value) in enumerate(zip(named, values, strict=True), 1):
             below = min(value, np.nextafter(below, np.float32(-np.inf)))
-            lines.append(f"{query} Q0 {document_ids[document]} {rank} {float(below)!r} {tag}\n")
+            lines.append(f"{query} Q0 {document} {rank} {float(below)!r} {tag}\n")
     write_text(path, "".join(lines))
 
 
@@ -52,45 +85,83 @@ def load_run(path):
     """Reads a ranking.
 
     Returns: {query: [(document, score)]}, by score from the highest, equal ones in the order of the file.
-    Raises: FileNotFoundError; ValueError naming the file and the line.
+    Raises: FileNotFoundError; ValueError naming the file and the line of another number of columns, a rank
+    that is not a whole number, a score that is not finite, a document that its query has already.
     """
-    found = {}
-    for number, words in _lines(path):
-        if len(words) != 6:
-            raise ValueError(f"{path}, line {number}: a run has 6 columns, got {len(words)}")
-        found.setdefault(words[0], []).append((words[2], _number(path, number, words[4], float)))
-    return {query: sorted(rows, key=lambda row: -row[1]) for query, rows in found.items()}
+    run = {}
+    for number, words in _lines(path, (6,), "a run has 6 columns"):
+        query, _, document, rank, score, _ = words
+        if not rank.isdecimal() and not WHOLE.fullmatch(rank):
+            raise ValueError(
+                f"{path}, line {number}: the rank must be a whole number, got {rank!r}"
+            )
+        documents = run.setdefault(query, {})
+        if document in documents:
+            first = next(n for n, w in _lines(path, (6,), "") if (w[0], w[2]) == (query, document))
+            raise ValueError(
+                f"{path}, line {number}: ranks {document!r} again for {query!r}, as line {first} did"
+            )
+        try:
+            value = float(score)
+        except ValueError:
+            raise ValueError(f"{path}, line {number}: {score!r} is not a number") from None
+        if not math.isfinite(value) or "_" in score:  # Python's own 1_000 is not TREC's
+            raise ValueError(f"{path}, line {number}: the score must be finite, got {score!r}")
+        documents[document] = value
+    return {
+        query: sorted(documents.items(), key=lambda ranked: -ranked[1])
+        for query, documents in run.items()
+    }
 
 
 def save_qrels(path, judgements):
-    """Writes judgements {query: {document: relevance}} in TREC's four columns."""
-    lines = [
-        f"{query} 0 {document} {int(relevance)}\n"
-        for query, documents in judgements.items()
-        for document, relevance in documents.items()
-    ]
+    """Writes judgements {query: {document: relevance}} in TREC's four columns.
+
+    Raises: ValueError for ids with white space and relevances that are not whole numbers of 32 bits.
+    """
+    lines = []
+    for query, documents in judgements.items():
+        for document, relevance in documents.items():
+            for text in (query, document):
+                if not _is_word(text):
+                    raise ValueError(f"ids must be words without white space, got {str(text)!r}")
+            if not abs(relevance) <= LARGEST or relevance != int(relevance):
+                raise ValueError(
+                    f"relevances must be whole numbers of 32 bits, got {relevance!r} for {query!r} and "
+                    f"{document!r}"
+                )
+            lines.append(f"{query} 0 {document} {int(relevance)}\n")
     write_text(path, "".join(lines))
 
 
 def load_qrels(path):
     """Reads judgements: TREC's four columns, or BEIR's three with a header.
 
-    Returns: {query: {document: relevance}}.
-    Raises: FileNotFoundError; ValueError naming the file and the line.
+    Returns: {query: {document: relevance}}, whole numbers; those below 1 are not relevant.
+    Raises: FileNotFoundError; ValueError naming the file and the line of another number of columns, a grade
+    that is not a whole number of 32 bits, a pair that is judged twice and not equally.
     """
-    found = {}
-    for number, words in _lines(path):
-        if len(words) not in (3, 4):
-            raise ValueError(f"{path}, line {number}: qrels have 3 or 4 columns, got {len(words)}")
-        query, document, relevance = words[0], words[-2], words[-1]
-        if number == 1 and not relevance.lstrip("+-").isdigit():
-            continue  # BEIR's header
-        value = _number(path, number, relevance, int)
-        if found.setdefault(query, {}).setdefault(document, value) != value:
+    judgements, columns, grades = {}, None, {}
+    wanted = "qrels have 3 or 4 columns"
+    for number, words in _lines(path, (3, 4), wanted):
+        query, document, grade = words[0], words[-2], words[-1]
+        if columns is None:
+            columns, first = len(words), number
+            if grade.lower() in HEADERS:
+                continue
+        if len(words) != columns:
             raise ValueError(
-                f"{path}, line {number}: {query} and {document} are judged twice, unlike"
+                f"{path}, line {number}: has {len(words)} columns, line {first} has {columns}"
             )
-    return found
+        if grade not in grades:
+            grades[grade] = _grade(path, number, grade, number == first)
+        grade = grades[grade]
+        if judgements.setdefault(query, {}).setdefault(document, grade) != grade:
+            raise ValueError(
+                f"{path}, line {number}: {query} and {document} are judged twice, unlike: "
+                f"{judgements[query][document]} before, now {grade}"
+            )
+    return judgements
 
 
 def ranking_arrays(run, judgements, k=None):
@@ -112,6 +183,8 @@ def ranking_arrays(run, judgements, k=None):
       >>> print(queries, relevance.tolist(), relevances.tolist())
       ['q'] [[0, 1]] [[1]]
     """
+    if k is not None:
+        checks.whole("k", k)
     queries = list(judgements)
     longest = max((len(run.get(query, ())) for query in queries), default=0)
     width = longest if k is None else k
@@ -127,18 +200,49 @@ def ranking_arrays(run, judgements, k=None):
     return queries, relevance, where, ideal
 
 
-def _lines(path):
+def _lines(path, counts, wanted):
+    """The number and the columns of each line that is not blank; `counts` of them may be there."""
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    with path.open(encoding="utf-8") as file:
+    with opened_text(path) as file:
         for number, line in enumerate(file, 1):
-            if line.strip():
-                yield number, line.split()
+            line = line.rstrip("\r\n")
+            if line.isascii() and line.isprintable():  # no tabs, nothing white but the space
+                words = line.split()
+            else:
+                words = _words(path, number, line, counts)
+            if len(words) in counts:
+                yield number, words
+            elif words:
+                raise ValueError(f"{path}, line {number}: {wanted}, got {len(words)}")
 
 
-def _number(path, number, word, kind):
-    try:
-        return kind(word)
-    except ValueError as error:
-        raise ValueError(f"{path}, line {number}: {word!r} is no number") from error
+def _words(path, number, line, counts):
+    """The columns of a line with tabs or letters beyond ASCII, whose white space is part of a word."""
+    if found := CONTROL.search(line):
+        raise ValueError(
+            f"{path}, line {number}: holds the control character {found.group()!a}: "
+            "save the file as UTF-8 text"
+        )
+    words = [word.strip(" ") for word in line.split("\t")]
+    if len(words) not in counts:
+        words = re.split(r"[ \t]+", line.strip(" \t"))
+        return words if words != [""] else []
+    if "" in words:
+        raise ValueError(f"{path}, line {number}: column {words.index('') + 1} is empty")
+    return words
+
+
+def _is_word(text):
+    text = str(text)
+    return text.split() == [text] and not CONTROL.search(text)
+
+
+def _grade(path, number, word, first):
+    found = WHOLE.fullmatch(word)
+    value = int(found.group(1)) if found else LARGEST + 1
+    if abs(value) > LARGEST:
+        raise ValueError(
+            f"{path}, line {number}: the relevance must be a whole number of 32 bits, got {word!r}"
+            + f" (a header would end in {', '.join(HEADERS)})" * first
+        )
+    return value

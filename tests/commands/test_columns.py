@@ -63,3 +63,62 @@ def test_rows_are_named_with_their_lines(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"id": "a"}\n\n{"id": "a"}\n')
     with pytest.raises(ValueError, match=r"row 2 \(line 3\) has the id 'a'.*so has row 1: ids"):
         columns.ids_of(read_records(tmp_path / "t.jsonl"), "t")
+
+
+def test_columns_that_begin_in_row_2_are_found():
+    rows = [{"text": "a", "score": 1}, {"text": "b", "score": 1, "key": "c"}]
+    with pytest.raises(ValueError, match="c: row 1 must have a string in 'key', which it lacks"):
+        columns.column_of(rows, "c", "key")
+    rows = [{"query": "a", "answer": "b"}, {"query": "a", "answer": "b", "score": 1}]
+    with pytest.raises(ValueError, match=r"row 1 must have a finite number .*, which it lacks"):
+        columns.pairs_of(rows, "c")
+    rows = [{"query": "a", "answer": "b"}, {"query": "a", "answer": "b", "negative_1": "d"}]
+    with pytest.raises(ValueError, match=r"row 1 must have a string or .* in 'negative_1', which"):
+        columns.pairs_of(rows, "c")
+    rows = [{"anchor": "a", "answer": "b"}, {"query": "a", "answer": "b"}]
+    with pytest.raises(ValueError, match="row 1 must have a string in 'query', which it lacks"):
+        columns.pairs_of(rows, "c")
+
+
+def pair(**more):
+    return {"query": "a", "document": "b"} | more
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [(0.5, 0.5), ("0.25", 0.25), (True, 1.0), (-3, -3.0), ("1e3", 1000.0), (2**70, 2.0**70)],
+)
+def test_scores_are_finite_numbers(score, expected):
+    assert columns.pairs_of([pair(score=score)], "c").scores == [expected]
+
+
+@pytest.mark.parametrize(
+    "score", [float("nan"), "nan", "-inf", 1e39, 10**400, None, "", "high", []]
+)
+def test_scores_that_are_not_finite_are_named(score):
+    said = r"c: row 2 must have a finite number \(of float32\) in 'score', got "
+    with pytest.raises(ValueError, match=said):
+        columns.pairs_of([pair(score=1), pair(score=score)], "c")
+
+
+def test_negatives_of_all_columns_and_what_does_not_fit():
+    rows = [pair(negative="c", negative_1="d", negative_2=["e"])]
+    assert columns.pairs_of(rows, "c").negatives == [["c", "d", "e"]]
+    assert columns.pairs_of(rows, "c", negative="negative_2").negatives == [["e"]]
+    assert columns.pairs_of([pair(negatives=[])], "c").negatives is None
+    rows = [pair(negatives=["x"]), pair(negatives=["x", "y"])]
+    with pytest.raises(ValueError, match="equally many negatives, got 1 in row 1 and 2 in row 2"):
+        columns.pairs_of(rows, "c")
+    for value in (None, 7, ["x", 7], {"x": "y"}):
+        with pytest.raises(ValueError, match="c: row 1 must have a string or a list of strings in"):
+            columns.pairs_of([pair(negative=value)], "c")
+
+
+def test_empty_texts_are_texts_unless_all_are_empty():
+    assert columns.column_of([{"text": ""}, {"text": "a"}], "c", "text") == ["", "a"]
+    rows = [{"title": "", "text": ""}] * 3
+    with pytest.raises(ValueError, match="c: the column 'title,text' must hold texts, all 3 are"):
+        columns.column_of(rows, "c", "title,text")
+    for value in (7, None, ["a"], True):
+        with pytest.raises(ValueError, match="c: row 2 must have a string in 'text', got "):
+            columns.column_of([{"text": "a"}, {"text": value}], "c", "text")

@@ -32,7 +32,7 @@ def test_queries_are_asked_for_at_a_prompt(tiny, rows, tmp_path, capsys, monkeyp
 
 
 HELP = {
-    "index": ("--model", "--corpus", "--column", "--index", "goes on"),
+    "index": ("--model", "--corpus", "--column", "--index", "resumes"),
     "search": ("--model", "--corpus", "--queries", "--run", "--k", "--reranker", "--budget", "query"),
     "evaluate": ("--run", "--qrels", "--k", "--out", "nDCG"),
 }  # fmt: skip
@@ -48,5 +48,5 @@ def test_help_is_enough_to_use_a_command(command, capsys):
         assert word in told
     lines = [*told.splitlines(), ""]
     for line, following in itertools.pairwise(lines):
-        if line.lstrip().startswith("--"):  # every option says what it is for, beside it or below
+        if line.startswith("  --"):  # every option says what it is for, beside it or below
             assert "  " in line.strip() or following.startswith(" " * 20), line

@@ -95,7 +95,8 @@ def test_evaluate_by_hand(tmp_path, capsys):
 
 
 def test_a_run_against_another_is_compared_query_by_query(tmp_path, capsys):
-    lines = [f"q{n} Q0 {'b' if n % 4 else 'a'} 1 3 t\nq{n} Q0 a 2 2 t\n" for n in range(40)]
+    orders = [("b", "a") if n % 4 else ("a", "b") for n in range(40)]
+    lines = [f"q{n} Q0 {d} 1 3 t\nq{n} Q0 {e} 2 2 t\n" for n, (d, e) in enumerate(orders)]
     (tmp_path / "before").write_text("".join(lines))
     (tmp_path / "after").write_text("".join(f"q{n} Q0 a 1 3 t\n" for n in range(40)))
     (tmp_path / "qrels").write_text("".join(f"q{n} 0 a 1\n" for n in range(40)))
@@ -114,13 +115,16 @@ def test_a_run_against_another_is_compared_query_by_query(tmp_path, capsys):
 def test_what_does_not_fit_is_one_sentence(tiny, tiny_cross, corpus, tmp_path, capsys):
     both = "--model", tiny, "--corpus", corpus
     assert run("index", *both) == 0
-    assert run("search", *both, "red", "--document-prompt", "none") == 2
-    assert "index.json: is of another prompt, None, wanted 'none'" in capsys.readouterr().err
+    assert run("search", *both, "red", "--max-length", 8) == 2
+    said = "index.json: the index was built with another max_length 32, now 8: remove the folder"
+    assert said in capsys.readouterr().err
+    for option in ("--document-prompt", "--query-prompt"):
+        assert run("search", *both, "red", option, "task") == 2
+        said = f"{option} must name a prompt of the model (which has none), got 'task'"
+        assert said in capsys.readouterr().err
     assert run("search", *both, "red", "--reranker", tiny) == 2
-    assert "is no cross-encoder" in capsys.readouterr().err
-    assert run("search", *both, "red", "--reranker", tiny_cross, "--budget", 3) == 2
-    assert "budget must be at least k=10, got 3" in capsys.readouterr().err
-    assert run("search", *both, "red", "--id", "key") == 2
-    assert "has no column 'key', it has _id, text" in capsys.readouterr().err
+    assert "--reranker must be a cross-encoder, got" in capsys.readouterr().err
+    assert run("search", "--model", tiny_cross, "--corpus", corpus, "red") == 2
+    assert "--model must be an embedding model, got the cross-encoder" in capsys.readouterr().err
     assert run("evaluate", "--run", tmp_path / "none", "--qrels", tmp_path / "none") == 2
     assert "no such file" in capsys.readouterr().err

@@ -90,7 +90,6 @@ def test_columns_named_together_are_joined():
             ("train", "--pairs", "{both}", "--loss", "triple"),
             "no loss 'triple': there are info_nce",
         ),
-        (("train", "--pairs", "{both}", "--held-out", 0), "held-out must leave rows"),
         (("embed", "--corpus", "{anchor}"), "has no column 'text', it has anchor"),
         (("dance",), "no command 'dance': there are train, embed, index"),
     ],

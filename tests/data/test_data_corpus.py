@@ -1,5 +1,6 @@
 """The docstrings corpus: splits that share nothing, no near-duplicates, nothing left half built."""
 
+import gzip
 import os
 import signal
 import subprocess
@@ -156,3 +157,38 @@ def test_mentions_are_linked_to_glosses():
     assert all(row["synset"] in ids for row in mentions)
     assert all(row["mention"] for row in mentions)
     assert "able" in {row["title"] for row in glosses}
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "said"),
+    [
+        ("wordnet/synsets", '{"id": "1", "lemmas": ["a"]}', "definition must be a string, got None"),
+        ("wordnet/synsets", '{"id": 1, "lemmas": [], "definition": ""}', "id must be a string, got 1"),
+        ("wordnet/synsets", '{"id": "1", "lemmas": [1], "definition": ""}', "lemmas must be strings"),
+        ("wordnet/synsets", "{", "is not JSON: Expecting property name"),
+        ("semcor/train", '{"tokens": "a", "mentions": []}', "tokens must be a list, got 'a'"),
+        ("semcor/train", '{"tokens": [1], "mentions": []}', "tokens must be strings"),
+        ("semcor/train", '{"tokens": ["a"], "mentions": [[1, "", "", ""]]}', r"mentions must be \[place"),
+        ("semcor/train", '{"tokens": ["a"], "mentions": [[0]]}', r"mentions must be .*got \[0\]"),
+    ],
+)  # fmt: skip
+def test_damaged_texts_are_named(name, line, said, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXSIM_DATA", str(tmp_path))
+    path = tmp_path / f"{name}.jsonl.gz"
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(f"\n{line}\n".encode()))
+    with pytest.raises(ValueError, match=rf"{path.name}: line 2:? {said}"):
+        data.glosses() if name.startswith("wordnet") else data.entity_mentions("train")
+
+
+def test_a_damaged_cache_is_named_with_its_remedy(splits, cache):
+    (folder,) = (cache / "docstrings").iterdir()
+    (info,) = folder.rglob("dataset_info.json")
+    (records,) = folder.rglob("*-test.array_record*")
+    for path in (records, info):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ValueError, match=r"remove .*docstrings/small-.*, it is built again: "):
+            list(data.docstrings("test", config="small"))
+        path.write_bytes(whole)
+    assert len(data.docstrings("test", config="small")) == len(splits["test"])

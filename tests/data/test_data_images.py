@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsim import data
+from jaxsim.data import images
 
 needs_data = pytest.mark.skipif(
     "JAXSIM_DATA" not in os.environ, reason="JAXSIM_DATA names no folder of prepared sets"
@@ -68,3 +69,31 @@ def test_what_is_missing_is_said_in_a_line(load, wanted, tmp_path, monkeypatch):
             load("train")
         assert "\n" not in str(error.value)
         assert "point JAXSIM_DATA at a folder" in str(error.value)
+
+
+def test_damaged_images_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXSIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("JAXSIM_DATA", str(tmp_path))
+    folder = tmp_path / "cifar10_jpeg_subset"
+    folder.mkdir()
+    (folder / "images.tar.xz").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"images\.tar\.xz: cannot be read, fetch it again: "):
+        data.cifar10_subset("test")
+    folder = tmp_path / "tfds" / "omniglot" / "3.0.0"
+    folder.mkdir(parents=True)
+    (folder / "omniglot-train.array_record-00000-of-00001").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"omniglot/3\.0\.0: cannot be read, fetch it again: "):
+        data.omniglot("train")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("JAXSIM_CACHE", str(tmp_path))
+    images._kept("one", lambda: {"ink": np.zeros(3)})
+    (tmp_path / "images" / "one").write_bytes(b"something else")
+    found = images._kept("one", lambda: {"ink": np.ones(3)})
+    np.testing.assert_array_equal(found["ink"], np.ones(3))
+    assert "images/one: " in caplog.text
+    assert "made again" in caplog.text
+    found = images._kept("one", lambda: pytest.fail("it is in the cache"))
+    np.testing.assert_array_equal(found["ink"], np.ones(3))

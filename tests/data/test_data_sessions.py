@@ -1,6 +1,7 @@
 """Sessions: pairs counted as a loop counts them, filters, outliers, and where baskets come from."""
 
 import collections
+import gzip
 import itertools
 
 import numpy as np
@@ -73,3 +74,18 @@ def test_missing_baskets_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv("JAXSIM_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"there is no .*retail_first90.dat.gz"):
         data.retail()
+
+
+def test_damaged_baskets_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXSIM_DATA", str(tmp_path))
+    path = tmp_path / "baskets" / "groceries.csv.gz"
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(b"milk,bread\r\nmilk"))
+    assert [s.tolist() for s in data.groceries().sessions] == [[0, 1], [0]]
+    for text in (b"milk\n\n", b"milk\nmilk,,bread\n"):
+        path.write_bytes(gzip.compress(text))
+        with pytest.raises(ValueError, match=r"groceries\.csv\.gz: line 2 must name items, got "):
+            data.groceries()
+    path.write_bytes(b"milk")
+    with pytest.raises(ValueError, match=r"groceries\.csv\.gz: not gzip, or damaged"):
+        data.groceries()

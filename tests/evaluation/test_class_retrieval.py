@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxsim import evaluation
-from jaxsim.similarity import dot
+from jaxsim.similarity import cosine, dot, negative_euclidean
 
 RANDOM = np.random.default_rng(0)
 X = np.float32(RANDOM.normal(size=(23, 3)))
@@ -60,8 +60,34 @@ def test_figures_are_their_definitions(name, rounded):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_embeddings_that_say_nothing_score_nothing(name):
-    for x in (np.ones_like(X), 0 * X, np.nan * X):
+    for x in (np.ones_like(X), 0 * X):
         assert FIGURES[name][0](x, LABELS) == 0
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("kernel", [cosine, negative_euclidean], ids=["cosine", "euclidean"])
+def test_a_row_with_a_nan_makes_the_figure_nan_and_padding_does_not(name, kernel):
+    spoiled = X.copy()
+    spoiled[3, 1] = np.nan
+    figure, where = functools.partial(FIGURES[name][0], similarity=kernel), np.arange(23) != 3
+    assert np.isnan(figure(spoiled, LABELS))
+    others = [i for i in range(23) if i != 3]
+    expected = figure(X[others], LABELS[others])
+    np.testing.assert_allclose(figure(spoiled, LABELS, where=where), expected, rtol=1e-6)
+    padded = figure(X[others], LABELS[others], references=spoiled, reference_labels=LABELS,
+                    reference_where=where, ids=np.array(others), reference_ids=np.arange(23))  # fmt: skip
+    np.testing.assert_allclose(padded, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_labels_and_ids_beyond_32_bits_are_kept_apart(name):
+    wide = LABELS.astype(np.int64) + 2**32 * (LABELS % 2)  # in 32 bits as before
+    wide[:2] = 2**32 + 2  # the class 2 of its own, in 32 bits the class 2
+    apart = np.where(np.arange(23) < 2, 9, LABELS)
+    ids = np.arange(23) * 2**33
+    figure = FIGURES[name][0]
+    assert figure(X, wide) == figure(X, apart)
+    assert figure(X, LABELS, references=X, reference_labels=LABELS, ids=ids, reference_ids=ids) == figure(X, LABELS)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -101,3 +127,16 @@ def test_bad_arguments_are_named():
         evaluation.class_recall(X, LABELS, references=X)
     with pytest.raises(ValueError, match="ids and reference_ids go together"):
         evaluation.class_recall(X, LABELS, references=X, reference_labels=LABELS, ids=np.arange(23))
+    with pytest.raises(
+        ValueError, match=r"labels must be numbers, got <U1: number them with np\.unique"
+    ):
+        evaluation.class_recall(X, np.array(list("abcdefghijklmnopqrstuvw")))
+    with pytest.raises(
+        ValueError, match=r"similarity must be a function such as similarity.cosine, got 'cosine'"
+    ):
+        evaluation.class_recall(X, LABELS, similarity="cosine")
+    with pytest.raises(ValueError, match=r"embeddings must be \[rows, dim\], got shape \(3,\)"):
+        evaluation.class_recall(X[0], LABELS)
+    assert evaluation.class_recall(X.tolist(), LABELS.tolist()) == evaluation.class_recall(
+        X, LABELS
+    )

@@ -16,7 +16,7 @@ def test_nmi_is_that_of_scikit_learn():
     clusters[:80] = labels[:80]
     expected = normalized_mutual_info_score(labels, clusters)
     np.testing.assert_allclose(evaluation.nmi(labels, clusters), expected, rtol=1e-12)
-    assert evaluation.nmi(labels, -labels) == 1
+    assert evaluation.nmi(labels, -labels) == pytest.approx(1)
     assert evaluation.nmi(labels, 0 * labels) == 0
     assert evaluation.nmi(0 * labels, 0 * labels) == 1
 
@@ -47,3 +47,36 @@ def test_fewer_distinct_rows_than_clusters():
     assert np.isfinite(found.centres).all()
     with pytest.raises(ValueError, match="k must be at most 7, the number of rows, got 8"):
         evaluation.kmeans(np.ones((7, 2)), 8, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e20])
+def test_a_row_without_a_place_is_refused(bad):
+    x = np.ones((7, 2), np.float32)
+    x[4, 1] = bad
+    message = (
+        "embeddings must (be finite: row 4 is not|have squares that fit float32: row 4 has 1e)"
+    )
+    with pytest.raises(ValueError, match=message):
+        evaluation.kmeans(x, 2, key=jax.random.key(0))
+    if bad != 1e20:  # class_nmi takes directions
+        with pytest.raises(ValueError, match="embeddings must be finite: row 4 is not"):
+            evaluation.class_nmi(x, [0, 0, 0, 1, 1, 1, 1], key=jax.random.key(0))
+
+
+def test_labels_of_nmi_may_be_strings_or_hashes_and_never_nan():
+    labels = np.array([0, 0, 1, 1, 2])
+    assert evaluation.nmi(labels, np.array(list("aabbc"))) == pytest.approx(1)
+    assert evaluation.nmi(labels, labels * 2**40) == pytest.approx(1)
+    with pytest.raises(ValueError, match="clusters must be numbers or strings, got NaN"):
+        evaluation.nmi(labels, np.array([0.0, 0, 1, 1, np.nan]))
+    with pytest.raises(ValueError, match=r"key must be a key, such as jax.random.key\(0\), got 0"):
+        evaluation.kmeans(np.ones((7, 2)), 2, key=0)
+
+
+def test_inside_a_compiled_function_a_nan_row_makes_the_inertia_nan():
+    x = np.random.default_rng(1).normal(size=(7, 2)).astype(np.float32)
+    x[4, 1] = np.nan
+    found = jax.jit(lambda x, key: evaluation.kmeans(x, 2, key=key, restarts=2, steps=3))(
+        x, jax.random.key(0)
+    )
+    assert np.isnan(found.inertia)

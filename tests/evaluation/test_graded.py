@@ -55,13 +55,13 @@ def jitted(ties, gain):
 def test_scores_and_their_ties(ties, gain):
     random = np.random.default_rng(0)
     scores = random.integers(0, 3, size=(8, 5)).astype(np.float32)
-    scores[0], scores[1, 2] = 1, np.nan
+    scores[0], scores[1, 2] = 1, -np.inf
     grades = random.integers(0, 4, size=(8, 5)).astype(np.float32)
     grades[2] = 0
     values, counts = jitted(ties, gain)(scores, grades)
     gained = (lambda g: 2.0**g - 1) if gain is evaluation.exponential_gain else (lambda g: g)
     for row, value, count in zip(range(8), values, counts, strict=True):
-        own = np.where(np.isnan(scores[row]), -np.inf, scores[row])
+        own = scores[row]
         orders = [o for o in itertools.permutations(range(5)) if all(np.diff(own[list(o)]) <= 0)]
         each = [by_hand(order, grades[row], K, gained) for order in orders]
         if each[0] is None:
@@ -72,6 +72,34 @@ def test_scores_and_their_ties(ties, gain):
             each = [by_hand(order, grades[row], K, gained)]
         expected = np.min(each) if ties == "pessimistic" else np.mean(each)
         np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("ties", ["pessimistic", "trec_eval", "expected"])
+def test_a_nan_among_scores_or_grades_is_nan_for_that_query_alone(ties):
+    scores, grades = np.random.default_rng(1).random((2, 8, 5)).astype(np.float32)
+    whole, _ = jitted(ties, evaluation.linear_gain)(scores, grades)
+    for side in range(2):
+        spoiled = [scores.copy(), grades.copy()]
+        spoiled[side][4, 2] = np.nan
+        values, counts = jitted(ties, evaluation.linear_gain)(*spoiled)
+        np.testing.assert_array_equal(np.isnan(values), np.arange(8) == 4)
+        np.testing.assert_array_equal(np.delete(values, 4), np.delete(whole, 4))
+        assert counts[4] == 1
+
+
+def test_a_nan_grade_is_nan_where_the_item_is_judged():
+    ids, truth, grades = np.array([[0, 1]]), np.array([[1, 2, -1]]), np.array([[1.0, np.nan, 1.0]])
+    assert np.isnan(evaluation.ndcg(ids, truth, 2, grades=grades))
+    grades = np.array([[1.0, 1.0, np.nan]])  # of padding
+    assert evaluation.ndcg(ids, truth, 2, grades=grades) == evaluation.ndcg(ids, truth, 2)
+
+
+def test_an_item_judged_twice_counts_once():
+    once = evaluation.ndcg(np.array([[3, 1]]), np.array([[1, 2]]), 2, grades=np.array([[2.0, 1.0]]))
+    twice = evaluation.ndcg(
+        np.array([[3, 1]]), np.array([[1, 2, 1]]), 2, grades=np.array([[2.0, 1.0, 9.0]])
+    )
+    assert once == twice
 
 
 def test_r_precision():
@@ -87,5 +115,7 @@ def test_bad_arguments_are_named():
         evaluation.ndcg(np.zeros((1, 3), int), np.zeros((1, 2), int), 3, grades=np.ones((1, 3)))
     with pytest.raises(ValueError, match="k must be"):
         evaluation.ndcg(np.zeros((1, 3), int), np.zeros((1, 2), int), 4)
+    with pytest.raises(ValueError, match=r"gain must be a function of grades.*got 'exponential'"):
+        evaluation.score_ndcg(np.ones((1, 3)), np.ones((1, 3)), 3, gain="exponential")
     with pytest.raises(ValueError, match="ties"):
         evaluation.score_ndcg(np.ones((1, 3)), np.ones((1, 3)), 3, ties="best")

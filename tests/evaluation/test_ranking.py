@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxsim import evaluation
+from jaxsim.numerics import mean
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.integers(0, 4, size=(12, 7)).astype(np.float32)  # ties everywhere
@@ -65,10 +66,44 @@ def test_a_constant_scorer_does_not_look_good():
     assert evaluation.score_reciprocal_rank(constant, relevant) == pytest.approx(0.01)
 
 
-def test_nan_ranks_last():
-    relevant = np.array([[True, False, False]])
-    scores = np.array([[np.nan, -1.0, -2.0]])
-    assert evaluation.score_reciprocal_rank(scores, relevant) == pytest.approx(1 / 3)
+SPOILED = np.where(np.arange(84).reshape(12, 7) == 8, np.nan, SCORES)  # in query 1
+
+
+@pytest.mark.parametrize("ties", ["pessimistic", "trec_eval", "expected"])
+@pytest.mark.parametrize("name", ["score_recall", "score_reciprocal_rank"])
+def test_a_nan_among_its_scores_is_nan_for_that_query_alone(name, ties):
+    settings = {"ties": ties, "reduce_fn": None} | ({"k": 3} if name == "score_recall" else {})
+    figure = getattr(evaluation, name)
+    values, _ = figure(SPOILED, RELEVANT, **settings)
+    whole, _ = figure(SCORES, RELEVANT, **settings)
+    np.testing.assert_array_equal(np.isnan(values), np.arange(12) == 1)
+    np.testing.assert_array_equal(np.delete(values, 1), np.delete(whole, 1))
+    assert np.isnan(figure(SPOILED, RELEVANT, **settings | {"reduce_fn": mean}))
+    # A query that does not count spoils nothing.
+    unasked = RELEVANT & (np.arange(12) != 1)[:, None]
+    assert np.isfinite(figure(SPOILED, unasked, **settings | {"reduce_fn": mean}))
+
+
+def test_top_k_recall_of_scores_with_a_nan_is_nan():
+    values, _ = evaluation.top_k_recall(SPOILED, np.zeros((12, 1), int), 2, reduce_fn=None)
+    np.testing.assert_array_equal(np.isnan(values), np.arange(12) == 1)
+
+
+HASHES = np.array([2**32 + 5, 5, -1, 2**62, 7, 2**32 + 7])
+UNSIGNED = np.array([2**63 + 5, 2**63 + 6, 5], np.uint64)
+
+
+@pytest.mark.parametrize("name", ["recall", "precision", "average_precision", "ndcg"])
+def test_ids_beyond_32_bits_are_kept_apart(name):
+    """5 and 2**32 + 5 are equal in 32 bits."""
+    figure = getattr(evaluation, name)
+    assert figure(np.array([[2**32 + 5]]), np.array([[5]]), k=1) == 0
+    assert figure(HASHES[None], np.array([[2**62, -1]]), k=6) == figure(
+        np.array([[1, 2, -1, 4, 7, 8]]), np.array([[4, -1]]), k=6
+    )
+    assert figure(UNSIGNED[None], np.array([[5]]), k=3) == figure(
+        np.array([[1, 2, 3]]), np.array([[3]]), k=3
+    )
 
 
 def test_a_returned_ranking_keeps_its_order():
@@ -132,8 +167,14 @@ def test_top_k_recall_is_set_overlap_and_never_falls_with_more_returned():
         (lambda: evaluation.score_recall(SCORES, RELEVANT, 1, ties="x"), "ties must be one of"),
         (lambda: evaluation.score_recall(SCORES, RELEVANT * 1.0, 1), "relevant must be boolean"),
         (lambda: evaluation.top_k_recall(SCORES, np.zeros((3, 1), int), 1), r"ids must be \[12"),
+        (lambda: evaluation.top_k_recall(SCORES, np.full((12, 1), 7), 1), "ids must be below 7, the number of items"),
+        (lambda: evaluation.top_k_recall(SCORES, np.zeros((12, 1)), 1), "ids must be integers, got float"),
+        (lambda: evaluation.recall(np.ones((1, 2), bool), np.ones((1, 2), int), 1), "ids must be integers, got bool"),
+        (lambda: evaluation.recall(np.ones((1, 2), int), np.array([[1.0]]), 1), "truth must be integers, got float"),
+        (lambda: evaluation.recall([["a"]], [["b"]], 1), "ids must be numbers, got <U1"),
+        (lambda: evaluation.recall([[1]], [[1]], True), "k must be a whole number of at least 1, got True"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -7,7 +7,7 @@ import pytest
 import tokenizers
 from safetensors.numpy import load_file, save_file
 
-from jaxsim import pretrained
+from jaxsim import pretrained, similarity
 from jaxsim.pretrained import families, hub
 
 WORDS = {word: n for n, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", "Ask", "a", "b", "c"])}
@@ -132,7 +132,7 @@ def test_a_tensor_that_is_missing_or_of_another_shape_is_named(folder):
         short | {"model.layers.1.mlp.Wo.weight": np.zeros((8, 3))}, folder / "model.safetensors"
     )
     with pytest.raises(
-        ValueError, match=r"Wo\.weight must give .* of shape \(12, 8\), got \(3, 8\)"
+        ValueError, match=r"Wo\.weight must have shape \(8, 12\) in a .*, got \(8, 3\)"
     ):
         pretrained.load(folder)
 
@@ -169,11 +169,14 @@ def test_offline_says_what_to_do(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "t5"}, "model_type must be one of bert, .*, got 't5'"),
-        ({"hidden_activation": "snake"}, "activation must be one of gelu, .*, got 'snake'"),
+        ({"model_type": "t5"}, "config.json: model_type must be one of 'bert', .*, got 't5'"),
+        (
+            {"hidden_activation": "snake"},
+            "hidden_activation must be one of 'gelu', .*, got 'snake'",
+        ),
         (
             {"rope_parameters": {"full_attention": {"rope_type": "yarn", "rope_theta": 1.0}}},
-            "rope_type must be one of default, linear, llama3, got 'yarn'",
+            "full_attention.rope_type must be one of 'default', 'linear', 'llama3', got 'yarn'",
         ),
     ],
 )
@@ -185,3 +188,19 @@ def test_configs_that_are_not_here_are_named(change, message):
 def test_causal_is_for_decoders():
     with pytest.raises(ValueError, match="causal is for decoders, got True for a 'modernbert'"):
         families.transformer(CONFIG, causal=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (None, similarity.cosine),
+        ("cosine", similarity.cosine),
+        ("dot", similarity.dot),
+        ("euclidean", similarity.negative_euclidean),
+        ("manhattan", similarity.negative_manhattan),
+    ],
+)
+def test_the_similarity_is_the_folders(folder, name, expected):
+    told = json.dumps({"similarity_fn_name": name})
+    (folder / "config_sentence_transformers.json").write_text(told)
+    assert pretrained.load(folder).similarity is expected

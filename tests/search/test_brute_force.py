@@ -161,6 +161,56 @@ def test_filtered_and_excluded_items_are_not_found():
     np.testing.assert_array_equal(ids, reference(masked, 9)[1])
 
 
+def spoiled(value, row=4):
+    queries = QUERIES.copy()
+    queries[row, 1] = value
+    return queries
+
+
+@pytest.mark.parametrize("kernel", ["cosine", "negative_squared_euclidean", "negative_euclidean", "negative_unit_euclidean"])  # fmt: skip
+@pytest.mark.parametrize("bad", [np.nan, 1e20])
+def test_an_item_of_nan_is_never_found_and_one_of_1e20_changes_no_other(kernel, bad):
+    items = RNG.normal(size=(50, 3)).astype(np.float32) + 3
+    queries, kernel = items[:11] + np.float32(0.1), getattr(similarity, kernel)
+    expected = [np.asarray(a) for a in search.exact(queries, np.delete(items, 7, axis=0), 9, similarity=kernel)]  # fmt: skip
+    items[7] = [bad, 0, 0]
+    scores, ids = search.exact(queries, items, 9, similarity=kernel)
+    if np.isnan(bad) or ("unit" not in kernel.__name__ and kernel is not similarity.cosine):
+        assert not (np.asarray(ids) == 7).any()
+        np.testing.assert_array_equal(ids, expected[1] + (expected[1] >= 7))
+        np.testing.assert_allclose(scores, expected[0], rtol=1e-5, atol=1e-4)
+    else:  # to a direction its length is nothing
+        assert np.isfinite(scores).all()
+    _, all_of_them = search.exact(queries, items, 50, similarity=kernel)
+    assert not (np.asarray(all_of_them)[:, :49] < 0).any()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_excluded_numbers_that_are_no_items_mean_nothing(dtype):
+    """In 32 bits 2^32 + 5 is 5."""
+    wide = (np.arange(11)[:, None] + 2**32).astype(dtype)
+    plain = search.exact(QUERIES, ITEMS, k=3)[1]
+    np.testing.assert_array_equal(search.exact(QUERIES, ITEMS, k=3, exclude=wide)[1], plain)
+    small = np.arange(11)[:, None]
+    both = search.exact(QUERIES, ITEMS, k=3, exclude=np.concatenate([wide, small.astype(dtype)], 1))
+    np.testing.assert_array_equal(both[1], search.exact(QUERIES, ITEMS, k=3, exclude=small)[1])
+
+
+def test_lists_integers_and_wide_integers_are_vectors():
+    expected = search.exact(QUERIES, ITEMS, k=4)[1]
+    for queries, items in (
+        (QUERIES.tolist(), ITEMS.tolist()),
+        (list(QUERIES), ITEMS.astype(np.int8)),
+        (QUERIES.astype(np.int64) * 2**40, ITEMS.astype(np.int64) * 2**35),
+    ):
+        np.testing.assert_array_equal(search.exact(queries, items, k=4)[1], expected)
+
+
+def test_no_query_finds_nothing():
+    scores, ids = search.exact(QUERIES[:0], ITEMS, k=4)
+    assert scores.shape == ids.shape == (0, 4)
+
+
 def test_late_interaction_of_token_vectors():
     def texts(count, length):
         where = np.arange(length) < RNG.integers(1, length + 1, size=(count, 1))
@@ -199,13 +249,26 @@ def test_an_approximate_search_keeps_its_recall():
         (lambda: search.exact(QUERIES, ITEMS[:0], k=1), "items must not be empty, got 0 rows"),
         (lambda: search.exact(QUERIES, ITEMS, k=1, where=[True]), r"where must be \[50\]"),
         (lambda: search.exact(QUERIES, ITEMS, k=1, exclude=[[1]]), r"exclude must be \[11, any\]"),
-        (lambda: search.exact(QUERIES, ITEMS[:, :2], k=1), r"x and y must be"),
+        (lambda: search.exact(QUERIES, ITEMS[:, :2], k=1), r"queries must be \[any, 2\], as wide as items, got shape \(11, 3\)"),
+        (lambda: search.exact(QUERIES[0], ITEMS, k=1), r"queries must be \[rows, dim\], got shape \(3,\): a single row is queries\[None\]"),
+        (lambda: search.exact(QUERIES, ITEMS, k=True), "k must be a whole number of at least 1, got True"),
+        (lambda: search.exact(QUERIES, ITEMS, k=1, similarity="cosine"), "similarity must be a function of jaxsim.similarity.*got 'cosine'"),
+        (lambda: search.exact(QUERIES, ITEMS, k=1, where=np.ones(50)), "where must be boolean, True for what counts, got float64"),
+        (lambda: search.exact(QUERIES, ITEMS, k=1, exclude=np.ones((11, 1), bool)), "exclude must be integers, got bool"),
+        (lambda: search.exact(QUERIES, ITEMS, k=1, exclude=np.ones((11, 1))), "exclude must be integers, got float64"),
+        (lambda: search.exact(QUERIES, ITEMS, k=1, devices=["cpu"]), "devices must be devices, such as jax.devices"),
+        (lambda: search.exact([["a"]], ITEMS, k=1), "queries must be real numbers, got <U1"),
+        (lambda: search.exact(spoiled(np.nan), ITEMS, k=1), "queries must be finite: row 4 is not"),
+        (lambda: search.exact(jax.numpy.asarray(spoiled(np.inf)), ITEMS, k=1), "queries must be finite: row 4 is not"),
+        (lambda: search.exact(spoiled(1e20), ITEMS, k=1, similarity=similarity.negative_euclidean), "queries must have squares that fit float32: row 4 has 1e"),
+        (lambda: search.approximate(spoiled(np.nan), ITEMS, 1, recall_target=0.9), "queries must be finite: row 4 is not"),
+        (lambda: search.approximate(QUERIES, ITEMS, 1, recall_target=np.nan), "recall_target must be > 0, got nan"),
         (
             lambda: search.approximate(QUERIES, ITEMS, 1, recall_target=0.0),
             "recall_target must be > 0, got 0",
         ),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

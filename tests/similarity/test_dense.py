@@ -22,6 +22,7 @@ REFERENCES = {
     "euclidean": pairwise(lambda a, b: np.sqrt(((a - b) ** 2).sum())),
     "negative_squared_euclidean": pairwise(lambda a, b: -((a - b) ** 2).sum()),
     "negative_euclidean": pairwise(lambda a, b: -np.sqrt(((a - b) ** 2).sum())),
+    "negative_manhattan": pairwise(lambda a, b: -np.abs(a - b).sum()),
     "negative_unit_euclidean": pairwise(
         lambda a, b: -np.linalg.norm(a / np.linalg.norm(a) - b / np.linalg.norm(b))
     ),

@@ -1,0 +1,62 @@
+"""Encoding texts with MiniLM: texts per second, model-flops utilization, beside sentence-transformers."""
+
+import json
+import time
+
+import numpy as np
+
+from benchmarks.accelerator.rows import Row
+from benchmarks.accelerator.torch_side import Torch
+from benchmarks.encode import arithmetic
+
+
+def rows(setting):
+    """One row for speed, one for the share of the card's products, one for the vectors."""
+    import jax
+
+    from jaxsim import pretrained, search
+
+    if setting.pack is None:
+        yield Row("encoding", note="needs --data FOLDER, which --pack makes")
+        return
+    texts = json.loads((setting.pack / "texts.json").read_text(encoding="utf-8"))
+    texts = texts[: 64 if setting.toy else None]
+    folder = str(setting.pack / "model")
+    on_card = jax.default_backend() != "cpu"
+    dtype = jax.numpy.bfloat16 if on_card else jax.numpy.float32
+    model = pretrained.load(folder, dtype=dtype)
+    tokens = model.tokens(texts)
+    lengths = np.array([len(row) for row in tokens])
+
+    def encode():
+        return search.encode_corpus(
+            model.encode, model.params, model.tokens, texts,
+            batch_tokens=2**17 if on_card else 2**12, label="encoding",
+        )  # fmt: skip
+
+    encode()  # compiles
+    start = time.perf_counter()
+    vectors = encode()
+    seconds = time.perf_counter() - start
+    torch, file = Torch(), setting.out / "peer_vectors.npy"
+    request = {"model": folder, "texts": str(setting.out / "texts.json"), "vectors": str(file)}
+    (setting.out / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+    peer = torch.ask("encode", seconds=max(setting.left(), 1), **request)
+    torch.close()
+    theirs = len(texts) / peer["ms"] * 1e3 if "ms" in peer else None
+    name = jax.numpy.dtype(dtype).name
+    note = f"peer {peer['stopped']}" if "stopped" in peer else f"peer in {peer['dtype']}"
+    yield Row(f"encoding {len(texts):,} texts, {name}", "texts/s", len(texts) / seconds, theirs,
+              higher=True, note=f"{note}; tokenizing included")  # fmt: skip
+    yield Row("tokens", "tokens/s", lengths.sum() / seconds, higher=True)
+    rate = arithmetic(model.config, lengths) / seconds / 1e12
+    yield Row("model flops", "TFLOP/s", rate, limit=setting.card().get(name), higher=True,
+              note="padding counted as lost")  # fmt: skip
+    if "ms" in peer:
+        other = np.load(file)
+        cosines = (
+            (vectors * other).sum(1)
+            / np.linalg.norm(vectors, axis=1)
+            / np.linalg.norm(other, axis=1)
+        )
+        yield Row("vectors against the peer's", "1 - cosine", float(1 - cosines.min()))

@@ -1,0 +1,125 @@
+"""Equal texts are one text: in the loss, among mined negatives, and in the figures of what is held out."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsim import losses, pretrained, similarity
+from jaxsim.commands import fine_tuning, train
+from jaxsim.commands.columns import Pairs
+
+A, B, C, D, E = "red green", "old new", "blue round", "square large", "hard light"
+
+
+@pytest.fixture
+def model(tiny):
+    return pretrained.load(tiny)
+
+
+def task_of(model, pairs, held=None, *, loss=losses.info_nce, size=None, graded=False):
+    size = size or len(pairs.queries)
+    held = held or pairs
+    return fine_tuning.Task(model, loss, pairs, held, size, graded=graded, prompts=(None, None))
+
+
+def loss_of(task):
+    """The objective of the first batch, which holds all rows."""
+    batch = task.batches(epochs=1, steps=None, seed=0)[0]
+    return float(task.objective()(task.model.params, batch, key=jax.random.key(0), axis_name=None))
+
+
+def scores_of(model, queries, documents):
+    """exp(cosine / 0.05) of each query with each document, float64."""
+    texts = [*queries, *documents]
+    vectors = np.asarray(model.encode(model.params, model.tokenize(texts)), np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.exp(vectors[: len(queries)] @ vectors[len(queries) :].T / 0.05)
+
+
+def test_a_negative_that_is_the_document_of_another_row(model):
+    """Each row's negative is the other's document: of four candidates two are copies of its own."""
+    queries, documents = [A, B], [C, D]
+    task = task_of(model, Pairs(queries, documents, [[D], [C]], None))
+    s = scores_of(model, queries, documents)
+    expected = np.mean([np.log(2 * s[i].sum()) - np.log(2 * s[i, i]) for i in (0, 1)])
+    assert loss_of(task) == pytest.approx(expected, abs=1e-4)
+    assert task.left_out == 0
+
+
+def test_negatives_that_are_right_are_left_out(model):
+    """Row 0: its own document; row 1: the query itself; row 2: a document that row 0 gives the query."""
+    queries, documents = [A, B, A], [C, D, E]
+    task = task_of(model, Pairs(queries, documents, [[C, D], [D, B], [C, D]], None))
+    assert task.kept.tolist() == [[True, False, True], [True, False, False], [True, False, True]]
+    assert task.left_out == 4
+    # What is left: C and D of row 0, D of row 1, E and D of row 2.
+    texts = [C, D, D, E, D]
+    s = scores_of(model, [A, B], texts)
+    right = [[True, False, False, True, False], [False, True, True, False, True]]
+    each = [np.log(s[i].sum()) - np.log(s[i, right[i]].sum()) for i in (0, 1)]
+    assert loss_of(task) == pytest.approx((2 * each[0] + each[1]) / 3, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", train.OF_PAIRS)
+def test_every_loss_of_pairs_gets_the_ids_of_negatives(model, name):
+    loss, asked = train.OF_PAIRS[name], {}
+
+    def spy(queries, documents, **settings):
+        asked.update(settings, shape=documents.shape)
+        return loss(queries, documents, **settings)
+
+    task = task_of(model, Pairs([A, B], [C, D], [[D, C], [C, E]], None), loss=spy)
+    assert np.isfinite(loss_of(task))
+    order = np.argsort(np.asarray(asked["query_ids"]))
+    assert np.asarray(asked["document_ids"])[order].tolist() == [[0, 1, 0], [1, 0, 2]]
+    assert np.asarray(asked["document_where"])[order].tolist() == [[True, True, False], [True] * 3]
+
+
+def test_equal_rows_that_are_held_out_all_count_as_found(model):
+    texts = [A, B, C, B]
+    figures = task_of(model, Pairs(texts, texts, None, None)).validate(model.params)
+    assert (figures["accuracy in batch"], figures["recall@1"], figures["MRR@10"]) == (1, 1, 1)
+
+
+def test_a_query_with_two_documents_may_find_either(model):
+    held = Pairs([A, A, B], [A, D, B], None, None)  # a text is nearest to itself
+    figures = task_of(model, held).validate(model.params)
+    assert (figures["accuracy in batch"], figures["MRR@10"]) == (1, 1)
+    assert figures["recall@1"] == pytest.approx((1 / 2 + 1) / 2)  # per query, of all its documents
+    apart = task_of(model, held, size=1).validate(model.params)
+    assert apart["accuracy in batch"] == 1
+    wrong = Pairs([A, A, B], [B, D, A], None, None)  # each query's own text is that of the other
+    figures = task_of(model, wrong).validate(model.params)
+    assert (figures["accuracy in batch"], figures["recall@1"]) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["dot", "negative_euclidean", "negative_manhattan"])
+def test_figures_are_those_of_the_models_similarity(model, name):
+    model = model.replace(similarity=getattr(similarity, name))
+    queries = [" ".join(words) for words in itertools.permutations(["red", "old", "blue"], 2)]
+    documents = [f"{query} {word}" for query, word in zip(queries, "abcdef", strict=True)]
+    vectors = np.asarray(model.encode(model.params, model.tokenize([*queries, *documents])))
+    scores = np.asarray(model.similarity(vectors[:6], vectors[6:]))
+    own = scores.diagonal()[:, None]
+    ranks = 1 + (scores > own).sum(axis=1)
+    figures = task_of(model, Pairs(queries, documents, None, None)).validate(model.params)
+    assert figures["MRR@10"] == pytest.approx((1 / ranks).mean())
+    assert figures["accuracy in batch"] == pytest.approx((ranks == 1).mean())
+    graded = Pairs(queries, documents, None, [0.1, 0.5, 0.3, 0.9, 0.2, 0.7])
+    task = task_of(model, graded, loss=losses.cosent, graded=True)
+    expected = np.corrcoef(own[:, 0], graded.scores)[0, 1]
+    assert task.validate(model.params)["pearson"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_copies_of_a_row_are_held_out_together():
+    queries = [f"q{n % 10}" for n in range(40)]
+    pairs = Pairs(queries, [f"d {query}" for query in queries], None, None)
+    options = train.parsed(
+        ["--model", "m", "--pairs", "p", "--out", "o", "--held-out", "0.3", "--loss", "info_nce"]
+    )
+    options.graded = False
+    kept, held = train.held_out(options, pairs)
+    assert (len(kept.queries), len(held.queries)) == (28, 12)
+    assert not set(kept.queries) & set(held.queries)

@@ -1,0 +1,109 @@
+"""Runs of `train`: the first step counts, a run is lengthened, a changed setting is named."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsim import losses, pretrained, similarity
+from jaxsim.__main__ import main
+from jaxsim.commands import train
+
+WORDS = ["--model", "m", "--pairs", "p", "--out", "o", "--loss", "info_nce"]
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+@pytest.fixture
+def command(tiny, table, tmp_path):
+    """A function that trains for some steps into one folder."""
+    pairs = table("anchor", "positive")
+
+    def trained(*more):
+        words = ["train", "--model", tiny, "--pairs", pairs, "--out", tmp_path / "out"]
+        return run(*words, "--held-out", 0.2, "--max-length", 8, *more)
+
+    return trained
+
+
+def weights(folder):
+    return jax.tree.leaves(pretrained.load(folder).params)
+
+
+@pytest.mark.xdist_group("commands")
+def test_a_run_of_one_step_learns_and_is_lengthened(command, tiny, tmp_path, capsys):
+    assert command("--steps", 1, "--rate", 1e-3) == 0
+    assert "best, after step 1 of 1" in capsys.readouterr().out
+    one = weights(tmp_path / "out")
+    assert max(abs(a - b).max() for a, b in zip(one, weights(tiny), strict=True)) > 1e-4
+    assert command("--steps", 3, "--rate", 1e-3) == 0
+    assert " of 3: " in capsys.readouterr().out
+    lines = (tmp_path / "out.run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines if "examples/s" in line] == [1, 3]
+    assert command("--steps", 3, "--rate", 1e-2, "--seed", 1) == 2
+    said = (
+        "belongs to another run, with other settings: --rate 0.001, now 0.01; --seed 0, now 1; rows"
+    )
+    assert said in capsys.readouterr().err
+    assert command("--steps", 3, "--rate", 1e-3, "--max-length", 9) == 2
+    assert "other settings: --max-length 8, now 9" in capsys.readouterr().err
+
+
+@pytest.mark.xdist_group("commands")
+def test_a_loss_that_is_not_finite_is_one_sentence(command, tmp_path, capsys):
+    assert command("--rate", 1e30, "--steps", 9) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: training ")
+    assert "is not finite in step 1, for the batch of ids [" in said
+    assert "lower --rate 1e+30" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_few_rows_are_one_batch(capsys):
+    for count, size in ((10, 10), (32, 32), (100, 32)):
+        options = train.parsed(WORDS)
+        texts = [str(n) for n in range(count)]
+        train.check_batches(options, train.columns.Pairs(texts, texts, None, None))
+        assert options.batch_size == size
+
+
+def test_a_model_that_got_worse_is_said():
+    before, after = {"loss": 2.0, "MRR@10": 0.9}, {"loss": 1.0, "MRR@10": 0.8}
+    said = "the model before training was better on what is held out: MRR@10 0.9000, now 0.8000"
+    assert train.worse("MRR@10", before, after) == said
+    assert train.worse("MRR@10", before, before) is None
+    assert train.worse("MRR@10", after, before) is None
+
+
+def test_what_is_known_of_a_table_is_said(capsys, tiny):
+    class Task:
+        left_out, seen = 3, 2
+        held = train.columns.Pairs(["a", "b"], ["c", "d"], None, None)
+
+    assert train.notes(Task) == [
+        "3 negatives are left out: they are their row's query, or a right document of it",
+        "of 2 rows that are held out 2 have a query that is trained on",
+    ]
+    Task.left_out = Task.seen = 0
+    assert train.notes(Task) == []
+
+
+def test_another_similarity_has_another_temperature(tiny, capsys):
+    options = train.parsed(WORDS)
+    options.graded = False
+    model = pretrained.load(tiny)
+    x, y = np.random.default_rng(0).normal(size=(2, 4, 8)).astype(np.float32)
+    for name, temperature in (("cosine", 0.05), ("dot", 1), ("negative_euclidean", 1)):
+        function = getattr(similarity, name)
+        loss = train.loss_of(options, model.replace(similarity=function))
+        expected = losses.info_nce(x, y, similarity=function, temperature=temperature)
+        assert float(loss(x, y)) == float(expected)
+        assert ("--temperature 1" in capsys.readouterr().out) == (temperature == 1)
+    options.temperature = 0.5
+    loss = train.loss_of(options, model.replace(similarity=similarity.dot))
+    expected = losses.info_nce(x, y, similarity=similarity.dot, temperature=0.5)
+    assert float(loss(x, y)) == float(expected)
+    assert capsys.readouterr().out == ""
