@@ -9,35 +9,39 @@ query, and the 95 % interval of its mean (bootstrap over queries). Where the que
 corpus themselves, as in ArguAna and Quora, --ignore-self leaves each query's own document out, as BEIR does.
 """
 
-import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from jaxsim import evaluation, storage
-from jaxsim.numerics import checks
+from jaxsim.commands import arguments
 
 
-def main(arguments):
+def main(command_line):
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxsim evaluate", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("--run", required=True, help="as TREC has it")
-    parser.add_argument("--qrels", required=True, help="TREC's four columns or BEIR's three")
-    parser.add_argument("--k", type=int, default=10, help="how many of a ranking count (10)")
-    parser.add_argument("--against", help="another run, to compare with")
-    parser.add_argument(
+    parser = arguments.Parser("evaluate", __doc__)
+    add = parser.add_argument
+    add("--run", required=True, type=arguments.path, help="as TREC has it")
+    add(
+        "--qrels",
+        required=True,
+        type=arguments.path,
+        help="TREC's four columns or BEIR's three",
+    )
+    add("--k", type=arguments.whole(), default=10, help="how many of a ranking count (10)")
+    add("--against", type=arguments.path, help="another run, to compare with")
+    add(
         "--ignore-self",
         action="store_true",
         help="leave out of each ranking the document whose id is the query's own",
     )
-    parser.add_argument("--out", help="a JSON file for the figures")
-    options = parser.parse_args(arguments)
-    checks.whole("--k", options.k)
-    check_out(options)
+    add("--out", type=arguments.path, help="a JSON file for the figures")
+    options = parser.parse_args(command_line)
+    if options.out:
+        inputs = {"--run": options.run, "--qrels": options.qrels, "--against": options.against}
+        arguments.check_output(
+            "--out", options.out, ours=_is_report, kind="a file of figures", inputs=inputs
+        )
     judgements = storage.load_qrels(options.qrels)
     if not relevant_of(judgements):
         raise ValueError(
@@ -58,17 +62,6 @@ def main(arguments):
         print(line)
     if options.out:
         storage.write_json(options.out, report)
-
-
-def check_out(options):
-    """Refuses a target that cannot be written to, or that is one of the files that are read."""
-    if options.out is None:
-        return
-    out = storage.check_file("--out", options.out)
-    for name in ("run", "qrels", "against"):
-        path = getattr(options, name)
-        if path and out.exists() and Path(path).exists() and out.samefile(path):
-            raise ValueError(f"--out must be another file than --{name}, got {str(out)!r} for both")
 
 
 def run_of(path, judgements, options):
@@ -115,6 +108,14 @@ def run_of(path, judgements, options):
 def warn(message):
     """A sentence on stderr, next to the figures on stdout."""
     print(f"warning: {message}", file=sys.stderr)
+
+
+def _is_report(target):
+    """Whether this command wrote a file."""
+    try:
+        return "queries" in storage.read_object(target)
+    except ValueError:
+        return False
 
 
 def _some(ids):

@@ -53,7 +53,7 @@ def main(command_line):
                 scores, places = answer([query])
                 show(corpus, query, scores[0], places[0])
             return
-        scores, places = answer(queries.texts, queries.ids if chosen.skip_self else None)
+        scores, places = answer(queries.texts, queries.ids if chosen.ignore_self else None)
         if chosen.run:
             storage.save_run(chosen.run, queries.ids, corpus.ids, places, scores)
             print(f"{chosen.run}: {len(queries.texts)} rankings of {places.shape[1]}")
@@ -86,7 +86,7 @@ def parsed(command_line):
     )
     add("--k", type=arguments.whole(), default=10, help="texts per query (10)")
     add(
-        "--skip-self",
+        "--ignore-self",
         action="store_true",
         default=None,
         help="leaves out the text whose id is the query's own id, as BEIR does for a corpus that holds "
@@ -108,7 +108,7 @@ def parsed(command_line):
         raise ValueError("a query and --queries must not both be given")
     arguments.refuse_without(
         chosen, "queries",
-        run="--run", query_column="--query-column", query_id="--query-id", skip_self="--skip-self",
+        run="--run", query_column="--query-column", query_id="--query-id", ignore_self="--ignore-self",
     )  # fmt: skip
     arguments.refuse_without(chosen, "reranker", budget="--budget")
     chosen.budget = chosen.budget or BUDGET

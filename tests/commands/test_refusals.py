@@ -34,6 +34,7 @@ TRAIN = "train --model m --pairs pairs.jsonl --out new"
 EMBED = "embed --model m --corpus docs.jsonl --out new.npy"
 INDEX = "index --model m --corpus docs.jsonl"
 SEARCH = "search --model m --corpus docs.jsonl --queries q.jsonl"
+EVALUATE = "evaluate --run docs.jsonl --qrels q.jsonl"
 
 
 @pytest.fixture
@@ -95,6 +96,9 @@ CASES = [
     (f"{SEARCH} --run docs.jsonl", "--run must not be the file of --corpus, got 'docs.jsonl'"),
     (f"{SEARCH} --run ./q.jsonl", "--run must not be the file of --queries, got 'q.jsonl'"),
     (f"{SEARCH} --run /dev/null", "--run must be a file, got the device '/dev/null'"),
+    (f"{EVALUATE} --out notes.txt", "exists and is not a file of figures that jaxsim wrote: choose"),
+    (f"{EVALUATE} --out pairs.jsonl", "exists and is not a file of figures that jaxsim wrote"),
+    (f"{EVALUATE} --out q.jsonl", "--out must not be the file of --qrels, got 'q.jsonl'"),
     # Numbers.
     (f"{TRAIN} --rate -1", "--rate must be a number above 0, got '-1'"),
     (f"{TRAIN} --rate nan", "--rate must be a number above 0, got 'nan'"),
@@ -122,7 +126,7 @@ CASES = [
     (f"{SEARCH} red", "a query and --queries must not both be given"),
     (f"{SEARCH} --budget 9", "--budget has no effect without --reranker"),
     (f"{INDEX.replace('index', 'search', 1)} red --run r", "--run has no effect without --queries"),
-    (f"{INDEX.replace('index', 'search', 1)} red --skip-self", "--skip-self has no effect without"),
+    (f"{INDEX.replace('index', 'search', 1)} red --ignore-self", "--ignore-self has no effect without"),
     (f"{INDEX.replace('index', 'search', 1)} red --query-id id", "--query-id has no effect without"),
     (f"{TRAIN} --steps 3 --epochs 1", "--epochs and --steps must not both be given"),
     (f"{TRAIN} --validation two.jsonl --held-out 0.1", "--validation and --held-out must not both"),

@@ -78,12 +78,12 @@ def test_texts_are_compared_by_the_models_own_similarity(files, folder, capsys, 
 def test_a_querys_own_text_is_left_out_by_its_id(files, tiny, tiny_cross):
     everything = ranking(tiny, files, "--k", 5)
     assert [everything[query][0][0] for query in ("8", "9")] == ["8", "9"]
-    found = ranking(tiny, files, "--k", 4, "--skip-self")
+    found = ranking(tiny, files, "--k", 4, "--ignore-self")
     for query, documents in found.items():
         assert documents == [pair for pair in everything[query] if pair[0] != query]
     # With one text fewer than wanted the rankings are shorter, not padded.
-    assert ranking(tiny, files, "--k", 5, "--skip-self") == found
-    reranked = ranking(tiny, files, "--k", 5, "--skip-self", "--reranker", tiny_cross)
+    assert ranking(tiny, files, "--k", 5, "--ignore-self") == found
+    reranked = ranking(tiny, files, "--k", 5, "--ignore-self", "--reranker", tiny_cross)
     for query, documents in reranked.items():
         assert len(documents) == 4
         assert query not in dict(documents)
