@@ -233,8 +233,15 @@ def _words(path, number, line, counts):
 
 
 def _is_word(text):
+    """Whether a file holds this text as one word, and gives it back."""
     text = str(text)
-    return text.split() == [text] and not CONTROL.search(text)
+    if text.isascii() and text.isprintable():
+        return text != "" and " " not in text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return text.split() == [text] and not CONTROL.search(text) and not text.startswith("\ufeff")
 
 
 def _grade(path, number, word, first):
