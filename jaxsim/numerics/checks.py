@@ -168,15 +168,21 @@ def reals(name, array):
     """
     if isinstance(array, jax.Array):
         return array
-    array = one_array(name, array)
-    if array.dtype.kind in "USOMmc":
-        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
+    array = host_reals(name, array)
     narrow = jax.dtypes.canonicalize_dtype(array.dtype)
     if array.dtype.kind in "iu" and array.size and narrow.itemsize < array.dtype.itemsize:
         limits = np.iinfo(narrow)
         if array.min() < limits.min or array.max() > limits.max:
             array = array.astype(np.float32)
     return jnp.asarray(array)
+
+
+def host_reals(name, array):
+    """As `reals`, as a NumPy array of its own type."""
+    array = one_array(name, array)
+    if array.dtype.kind in "USOMmc":
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
+    return array
 
 
 def vectors(name, tree, *, streamed=False):
@@ -291,6 +297,11 @@ def bound(axis_name):
             f"axis_name={axis_name!r} is not bound: "
             "call inside pmap, shard_map or vmap with that axis"
         ) from error
+
+
+def number(name, value):
+    """A number, infinity included; NaN is none."""
+    _holds(name, value, lambda number: ~np.isnan(number), "a number")
 
 
 def finite(name, value):

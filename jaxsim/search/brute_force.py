@@ -72,10 +72,10 @@ def exact(
       >>> print(scores, ids)
       [[2. 1.]] [[1 2]]
     """
-    queries, items, rows, count = _sides(queries, items, similarity)
+    queries, items, rows, count = sides(queries, items, similarity)
     checks.at_most("k", k, count, "the number of items")
     checks.whole("query_block", query_block)
-    where, exclude = _filter(where, count), _excluded(exclude, rows, count)
+    where, exclude = filtered(where, count), _excluded(exclude, rows, count)
     streamed = any(map(_on_file, jax.tree.leaves(items)))
     prepare, kernel = KERNELS.get(similarity, (_as_it_is, similarity))
     query_block = min(query_block, max(rows, 1))
@@ -125,18 +125,18 @@ def approximate(queries, items, k, *, recall_target, similarity=dot, where=None,
     Source: Chern et al. 2022 (2206.14286), the operation `jax.lax.approx_max_k`.
     """
     items = jax.tree.map(lambda a: np.asarray(a) if _on_file(a) else a, items)
-    queries, items, rows, count = _sides(queries, items, similarity)
+    queries, items, rows, count = sides(queries, items, similarity)
     checks.at_most("k", k, count, "the number of items")
     checks.positive("recall_target", recall_target)
     checks.probability("recall_target", recall_target)
     checks.whole("query_block", query_block)
-    where = _filter(where, count)
+    where = filtered(where, count)
     return _approximate(
         queries, items, where, k, similarity, float(recall_target), min(query_block, max(rows, 1))
     )
 
 
-def _sides(queries, items, similarity):
+def sides(queries, items, similarity):
     """Both sides, checked, and their numbers of rows; items of a file stay there."""
     checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     queries = checks.vectors("queries", queries)
@@ -153,7 +153,7 @@ def _sides(queries, items, similarity):
     return queries, items, rows, count
 
 
-def _filter(where, count):
+def filtered(where, count):
     if where is None or _traced(where):
         return (
             None if where is None else checks.given_mask("where", where, (count,), "one per item")

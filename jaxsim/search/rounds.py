@@ -32,9 +32,9 @@ class Found(NamedTuple):
 
 
 class ScorerError(RuntimeError):
-    """A scorer failed. `scored` holds the rounds that were finished."""
+    """A scorer failed. `scored` holds the rounds that were finished, where there are rounds."""
 
-    def __init__(self, message, scored):
+    def __init__(self, message, scored=None):
         super().__init__(message)
         self.scored = scored
 
@@ -59,17 +59,27 @@ def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget, state=None)
     checks.whole("num_queries", num_queries)
     checks.at_most("k", k, num_items, "the number of items")
     checks.whole("budget", budget)
+    checks.function("scorer", scorer, "(query_rows int [p], item_ids int [p]) -> float [p]")
+    if not isinstance(asks, (list, tuple)) or not all(map(callable, asks)):
+        raise ValueError(f"asks must be a list of functions, one per round, got {asks!r:.60}")
     scored = Scored(
         np.full((num_queries, budget), -1, np.int32),
         np.full((num_queries, budget), -np.inf, np.float32),
     )
     calls = np.zeros(num_queries, int)
     for number, ask in enumerate(asks):
-        ids, state = ask(jax.tree.map(jnp.asarray, scored), state)
-        ids = np.asarray(ids, np.int32)
-        checks.shaped(f"the ids of round {number}", ids, (num_queries, None), "one row per query")
+        answer = ask(jax.tree.map(jnp.asarray, scored), state)
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise ValueError(f"round {number} of asks must return (ids, state), got {answer!r:.60}")
+        ids, state = answer
+        ids = checks.one_array(f"the ids of asks (round {number})", ids)
+        checks.integers(f"the ids of asks (round {number})", ids)
+        checks.shaped(
+            f"the ids of asks (round {number})", ids, (num_queries, None), "one row per query"
+        )
         if ids.size and ids.max() >= num_items:
             raise ValueError(f"round {number} asked for item {ids.max()} of {num_items}")
+        ids = np.maximum(ids, -1).astype(np.int32)
         rows, places = np.nonzero(_fresh(ids, scored.ids))
         if len(rows) == 0:
             continue
@@ -79,7 +89,7 @@ def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget, state=None)
             raise ValueError(
                 f"round {number} asked for {counts.max()} items, which exceeds budget={budget}"
             )
-        values = _called(scorer, rows, asked, number, scored)
+        values = called(scorer, rows, asked, f" in round {number}", scored)
         # A query's new pairs go behind those it has: rows are sorted, so its own stand together.
         order = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         scored = Scored(scored.ids.copy(), scored.scores.copy())
@@ -101,31 +111,47 @@ def _fresh(ids, known):
     return fresh & ~repeated[:, known.shape[1] :]
 
 
-def _called(scorer, rows, items, number, scored):
-    """The scorer's values, or an error that keeps what was paid for."""
+def called(scorer, rows, items, when="", scored=None):
+    """A scorer's values float [p] of pairs, or an error that names what it returned.
+
+    Args:
+      scorer: (query_rows int [p], item_ids int [p]) -> float [p].
+      rows, items: int [p].
+      when: what the message says of the time, such as " in round 3".
+      scored: what was paid for before, which the error keeps.
+
+    Raises: `ScorerError`.
+    """
     try:
-        values = np.asarray(scorer(rows.astype(np.int32), items))
+        values = scorer(rows.astype(np.int32), items.astype(np.int32))
     except Exception as error:
         raise ScorerError(
-            f"the scorer raised {type(error).__name__} in round {number}: {error}", scored
+            f"the scorer raised {type(error).__name__}{when}: {error}", scored
         ) from error
+    try:
+        values = checks.host_reals("what the scorer returns", values)
+    except ValueError as error:
+        raise ScorerError(str(error), scored) from error
     if values.shape != rows.shape:
         raise ScorerError(
             f"the scorer must return one score per pair, [{len(rows)}], got shape {values.shape}",
             scored,
         )
-    if bad := np.isnan(values).sum():
-        first = np.flatnonzero(np.isnan(values))[0]
-        raise ScorerError(
-            f"the scorer returned NaN for {bad} of {len(rows)} pairs in round {number}, "
-            f"first for query {rows[first]} and item {items[first]}",
-            scored,
-        )
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    for what, bad in (("NaN", np.isnan(values)), ("infinity", np.isinf(narrow))):
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise ScorerError(
+                f"the scorer returned {what} for {bad.sum()} of {len(rows)} pairs{when}, "
+                f"first for query {rows[first]} and item {items[first]}",
+                scored,
+            )
     return values
 
 
 def _answer(scored, calls, k):
-    order = np.lexsort((scored.ids, -scored.scores), axis=1)[:, :k]
+    order = np.lexsort((scored.ids, -scored.scores, scored.ids < 0), axis=1)[:, :k]
     ids, scores = (np.take_along_axis(a, order, axis=1) for a in scored)
     short = k - ids.shape[1]
     if short > 0:

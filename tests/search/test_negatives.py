@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsim import search
+from jaxsim import search, similarity
 
 RNG = np.random.default_rng(0)
 ITEMS = np.float32(RNG.normal(size=(60, 6)))
@@ -79,6 +79,104 @@ def test_a_key_draws_among_what_is_left():
         assert not set(one[row].tolist()) & set(positives_of(row))
 
 
+def on_circle(*cosines):
+    """Unit vectors with the given cosines to (1, 0)."""
+    return np.float32([[c, np.sqrt(1 - c * c)] for c in cosines])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.95, 0.9])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_share_of_a_negative_score_is_below_it(share, sign):
+    """The positive at sign/2: what is closer goes, what is far enough below it stays."""
+    items = on_circle(sign * 0.5, sign * 0.5 + 0.01, sign * 0.5 - 0.3)
+    mined = search.mine_negatives(
+        [[1.0, 0.0]], items, [0], 2, rules=[search.relative_margin(share)]
+    )
+    assert mined.ids.tolist() == [[2, -1]]
+    assert mined.table["removed by below_a_share"] == 1
+
+
+@pytest.mark.parametrize("rule", [search.margin(0.0), search.relative_margin(1.0), search.cap(0.6)])
+def test_scores_that_equal_a_threshold_up_to_rounding_fall_on_one_side(rule):
+    """40 items around a query, all at a cosine of 0.6 but for the last digit; the first is its positive."""
+    query, sides = np.eye(64)[0], RNG.normal(size=(40, 64)) * (np.arange(64) > 0)
+    sides /= np.linalg.norm(sides, axis=1, keepdims=True)
+    items = np.float32(0.6 * query + 0.8 * sides)
+    mined = search.mine_negatives(query[None], items, [0], 39, rules=[rule])
+    assert len(np.unique(mined.scores)) > 1  # rounding moved them
+    assert sorted(mined.ids[0]) == list(range(1, 40))
+
+
+COPIED = np.concatenate([ITEMS, ITEMS[:8] * np.float32(1 + 1e-6), ITEMS[:3]])  # 60 to 70
+
+
+def test_a_copy_of_a_positive_is_never_a_negative():
+    rules = [search.margin(0.0)]  # a copy is not above its positive
+    for items in (COPIED, jax.numpy.asarray(COPIED)):
+        mined = search.mine_negatives(QUERIES, items, POSITIVES, 6, depth=60)
+        assert mined.table["copies of a positive"] == 8 + 3
+        for row in range(8):
+            taken = set(mined.ids[row].tolist()) - {-1}
+            assert not taken & {row, 60 + row, 68 + row if row < 3 else row}
+        with_rule = search.mine_negatives(
+            QUERIES, items, POSITIVES[:, :1], 6, depth=60, rules=rules
+        )
+        assert not (with_rule.ids % 60 == np.arange(8)[:, None])[with_rule.ids >= 60].any()
+
+
+TEXTS = np.array([f"text {i % 60 if i < 60 else i - 60 if i < 68 else i - 68}" for i in range(71)])
+
+
+@pytest.mark.parametrize(
+    "ids", [TEXTS, TEXTS.tolist(), np.unique(TEXTS, return_inverse=True)[1] * 2**40]
+)
+def test_what_is_equal_by_text_to_a_positive_is_never_a_negative(ids):
+    noise = np.random.default_rng(1).normal(size=COPIED.shape)
+    items = COPIED + np.float32(0.02) * noise.astype(np.float32)  # an encoder that drops out
+    mined = search.mine_negatives(QUERIES, items, POSITIVES, 50, depth=60, text_ids=ids)
+    for row in range(8):
+        taken = [TEXTS[i] for i in mined.ids[row] if i >= 0]
+        assert not {TEXTS[p] for p in positives_of(row)} & set(taken)
+        assert len(set(taken)) == len(taken) == 50  # each text once
+    # What `where` keeps of a text stands for it.
+    where = np.arange(71) >= 3
+    kept = search.mine_negatives(QUERIES, items, POSITIVES, 50, depth=60, text_ids=ids, where=where)
+    assert set(kept.ids[7].tolist()) & {60, 61, 62}
+    assert not set(kept.ids[0].tolist()) & {0, 60, 68}
+
+
+def test_ranks_count_what_is_left_and_equal_rules_add_up():
+    def first_ranks(found):
+        assert (found.ranks[:, 0] == 1).all()
+        assert (found.ids[:, :30] >= 0).all()  # copies went, the others moved up
+        return found.ranks <= 3
+
+    mined = search.mine_negatives(
+        QUERIES,
+        COPIED,
+        POSITIVES,
+        6,
+        depth=60,
+        rules=[first_ranks, search.cap(2.0), search.cap(-2.0)],
+    )
+    assert mined.table["removed by below_the_cap"] == 8 * 3
+    assert mined.table["candidates"] == mined.table["removed by first_ranks"] + 8 * 3
+    assert mined.table["queries that are short"] == 8
+
+
+def test_a_negative_of_nan_is_never_mined_and_a_positive_of_nan_is_named():
+    items = ITEMS.copy()
+    items[40:50] = np.nan
+    mined = search.mine_negatives(QUERIES, items, POSITIVES, 30, depth=60)
+    assert not np.isin(mined.ids, np.arange(40, 50)).any()
+    assert np.isfinite(mined.scores[mined.ids >= 0]).all()
+    items[25] = np.nan
+    with pytest.raises(
+        ValueError, match="items must be finite: item 25, a positive of query 4, has"
+    ):
+        search.mine_negatives(QUERIES, items, np.arange(21, 29), 3)
+
+
 def test_paraphrases_are_the_closest_pairs_once():
     pairs, scores = search.paraphrases(ITEMS, 15)
     cosines = ITEMS @ ITEMS.T
@@ -96,6 +194,54 @@ def test_near_duplicates_are_chains():
     assert groups.tolist() == [0, 0, 0, 3, 3, 5, 0]
     many = np.repeat(ITEMS, 10, axis=0)  # more than a block
     np.testing.assert_array_equal(search.near_duplicates(many, 0.9999), np.repeat(np.arange(60) * 10, 10))  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", ["cosine", "negative_euclidean", "negative_squared_euclidean", "negative_unit_euclidean", "negative_cosine_distance"])  # fmt: skip
+def test_copies_are_one_group_at_the_highest_threshold(kernel):
+    kernel = getattr(similarity, kernel)
+    highest = 1.0 if kernel is similarity.cosine else 0.0
+    for dim in (7, 16, 384):
+        rows = RNG.normal(size=(3, dim)).astype(np.float32) + 2
+        groups = search.near_duplicates(np.repeat(rows, 40, axis=0), highest, similarity=kernel)
+        np.testing.assert_array_equal(groups, np.repeat([0, 40, 80], 40))
+
+
+def test_many_equal_rows_take_memory_for_their_number_and_not_for_its_square():
+    import tracemalloc
+
+    rows = np.ones((6000, 4), np.float32)  # 36 million pairs
+    search.near_duplicates(rows, 1.0)
+    tracemalloc.start()
+    groups = search.near_duplicates(rows, 1.0)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (groups == 0).all()
+    assert most < 80e6  # NumPy's arrays; the pairs alone would be 576e6
+
+
+def test_near_duplicates_are_those_of_a_plain_loop():
+    rows = RNG.integers(-2, 3, size=(300, 3)).astype(
+        np.float32
+    )  # more than a block, groups of all sizes
+    scores = rows @ rows.T
+    expected = np.arange(300)
+    for _ in range(300):  # the lowest id spreads along the chains
+        spread = np.array([min([expected[i], *expected[scores[i] >= 9]]) for i in range(300)])
+        if (spread == expected).all():
+            break
+        expected = spread
+    np.testing.assert_array_equal(
+        search.near_duplicates(rows, 9, similarity=similarity.dot), expected
+    )
+
+
+def test_equal_scores_of_other_rounding_are_on_one_side_of_the_threshold():
+    scores = np.float32([0.9, 0.9 - 1e-7, 0.9 + 1e-7, 0.5])
+    same = np.array([True, False, True, True])
+    threshold, precision, _ = search.same_threshold(scores, same, precision=0.6)
+    assert (precision, threshold) == (0.75, 0.5)
+    assert search.same_threshold(scores, same, precision=0.7)[0] == 0.5
+    assert search.same_threshold(scores, same, precision=0.9)[0] == np.inf
 
 
 def test_the_threshold_by_hand():
@@ -119,6 +265,26 @@ def test_the_threshold_by_hand():
             r"the mask of rule 0 must be \[8, 60\]",
         ),
         (lambda: search.same_threshold([1.0], np.array([False])), "same must hold a pair"),
+        (lambda: search.same_threshold([1.0, np.nan], np.array([True, False])), "scores must be finite: row 1 is not"),
+        (lambda: search.mine_negatives(QUERIES * np.nan, ITEMS, POSITIVES, 2), "queries must be finite: row 0 is not, nor are 7 others"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES + 2**32, 2), "positives must be below 60, got 4294967322"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES * 1.0, 2), "positives must be integers, got float64"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES > 0, 2), "positives must be integers, got bool"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES - 5, 2), "positives must be items, or -1 for padding, got -6"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 61, depth=99), "k must be at most 60, the number of items"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, rules=["margin"]), "rule 0 of rules must be a function"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, rules=[lambda c: c.scores]), "the mask of rule 0 must be boolean"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, text_ids=[1, 2]), r"text_ids must be \[60\], one per item"),
+        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, key=3), "key must be a key"),
+        (lambda: search.margin(np.nan), "gap must be finite, got nan"),
+        (lambda: search.relative_margin(1.5), "share must be between 0 and 1, got 1.5"),
+        (lambda: search.ranks(3, 2), "last must be a whole number of at least 3, got 2"),
+        (lambda: search.cap(np.nan), "highest must be a number, got nan"),
+        (lambda: search.veto(None), "scorer must be a function"),
+        (lambda: search.near_duplicates(ITEMS * np.inf, 0.9), "vectors must be finite: row 0 is not"),
+        (lambda: search.near_duplicates(ITEMS, np.nan), "threshold must be a number, got nan"),
+        (lambda: search.paraphrases(ITEMS, 3, neighbours=0), "neighbours must be a whole number of at least 1"),
+        (lambda: search.paraphrases(ITEMS, 3, lowest=np.nan), "lowest must be a number, got nan"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(call, message):

@@ -24,6 +24,10 @@ class Counted:
         return self.scores[rows, items]
 
 
+def scorer_of_tests(rows, items):
+    return TESTS[rows, items]
+
+
 def index(count=10, **settings):
     items = search.uniform(jax.random.key(0), 60, count)
     return search.cur_index(ANCHORS, items, **settings)
@@ -129,6 +133,39 @@ def test_a_scorer_that_raises_is_named_and_keeps_the_finished_rounds():
         search.anncur(index(), scorer, 10, k=5, budget=15)
 
 
+def asked(ids, **answer):
+    ask = lambda scored, state: answer.get("answer", (ids, state))  # noqa: E731
+    return search.ask_and_tell([ask], scorer_of_tests, 1, num_items=60, k=1, budget=5)
+
+
+RETURNED = {
+    "an infinite score": (lambda q, i: np.full(len(q), np.inf), "returned infinity for 100 of 100 pairs"),
+    "beyond float32": (lambda q, i: np.full(len(q), 1e300), "returned infinity for 100 of 100 pairs"),
+    "one nan": (lambda q, i: np.where(np.arange(len(q)) == 7, np.nan, 1), "returned NaN for 1 of 100 pairs in round 0, first for query 0"),
+    "strings": (lambda q, i: ["a"] * len(q), "what the scorer returns must be real numbers, got <U1"),
+    "nothing": (lambda q, i: None, "what the scorer returns must be real numbers, got object"),
+    "objects": (lambda q, i: [None] * len(q), "what the scorer returns must be real numbers, got object"),
+    "complex": (lambda q, i: np.ones(len(q)) * 1j, "what the scorer returns must be real numbers, got complex"),
+    "ragged": (lambda q, i: [[1], [1, 2]], "what the scorer returns must be one array"),
+    "a column": (lambda q, i: np.zeros((len(q), 1)), r"one score per pair, \[100\], got shape \(100, 1\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_what_a_scorer_returns_is_checked(name):
+    scorer, message = RETURNED[name]
+    with pytest.raises(search.ScorerError, match=message):
+        search.anncur(index(), scorer, 10, k=5, budget=15)
+
+
+def test_a_scorer_may_return_lists_and_doubles():
+    plain = search.anncur(index(), scorer_of_tests, 10, k=5, budget=15)
+    for scorer in (lambda q, i: TESTS[q, i].tolist(), lambda q, i: TESTS[q, i].astype(float)):
+        np.testing.assert_array_equal(
+            search.anncur(index(), scorer, 10, k=5, budget=15).ids, plain.ids
+        )
+
+
 def test_a_scorer_of_the_wrong_length_is_named():
     with pytest.raises(search.ScorerError, match=r"one score per pair, \[100\], got shape \(3,\)"):
         search.anncur(index(), lambda q, i: np.zeros(3), 10, k=5, budget=15)
@@ -149,16 +186,22 @@ def test_a_scorer_of_the_wrong_length_is_named():
         (lambda: search.rerank(TESTS[0], None, k=1, budget=5), r"first_scores must be \[any, any\]"),
         (
             lambda: search.ask_and_tell(
-                [lambda s, _: (np.array([[60]]), _)], None, 1, num_items=60, k=1, budget=5
+                [lambda s, _: (np.array([[60]]), _)], scorer_of_tests, 1, num_items=60, k=1, budget=5
             ),
             "round 0 asked for item 60 of 60",
         ),
         (
             lambda: search.ask_and_tell(
-                [lambda s, _: (np.arange(6)[None], _)], None, 1, num_items=60, k=1, budget=5
+                [lambda s, _: (np.arange(6)[None], _)], scorer_of_tests, 1, num_items=60, k=1, budget=5
             ),
             "round 0 asked for 6 items, which exceeds budget=5",
         ),
+        (lambda: search.rerank(TESTS, "x", k=1, budget=5), "scorer must be a function .*got 'x'"),
+        (lambda: asked(np.array([[1.5]])), r"the ids of asks \(round 0\) must be integers, got float64"),
+        (lambda: asked(np.array([[True]])), r"the ids of asks \(round 0\) must be integers, got bool"),
+        (lambda: asked(np.array([[2**32 + 1]])), "round 0 asked for item 4294967297 of 60"),
+        (lambda: asked(None, answer=None), r"round 0 of asks must return \(ids, state\), got None"),
+        (lambda: search.ask_and_tell("x", scorer_of_tests, 1, num_items=60, k=1, budget=5), "asks must be a list of functions"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(call, message):

@@ -1,0 +1,56 @@
+"""Similarities that equal a threshold: which side they fall on must not be decided by rounding.
+
+The cosine of a vector with itself is 1 up to the last digits, which depend on the dimension, the block and
+the device. A score within the rounding of a threshold counts as equal to it.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.similarity import (
+    cosine,
+    euclidean,
+    mean_max_sim,
+    negative_cosine_distance,
+    negative_squared_euclidean,
+    negative_unit_euclidean,
+)
+
+ROUNDING = 16 * float(np.finfo(np.float32).eps)  # of a score, relative to its size
+UNIT = {cosine, negative_cosine_distance, negative_unit_euclidean, mean_max_sim}
+
+
+def at_most(scores, limits, sizes=None):
+    """Which scores are at most their limits, or equal to them up to rounding.
+
+    Args:
+      scores: float [...].
+      limits: float, broadcastable.
+      sizes: of the numbers that the limits are differences of; None is the limits' own.
+    """
+    limits = np.asarray(limits, np.float64)
+    sizes = np.abs(limits if sizes is None else sizes)
+    with np.errstate(invalid="ignore"):  # infinite limits
+        return ~(scores > limits + np.where(np.isfinite(sizes), ROUNDING * sizes, 0))
+
+
+def at_least(scores, lowest):
+    """Which scores are at least a number, or equal to it up to rounding."""
+    return scores >= lowest - (ROUNDING * abs(lowest) if np.isfinite(lowest) else 0)
+
+
+def reaches(similarity, threshold):
+    """A jitted function (x, y) -> bool [n, m]: which pairs have at least a similarity, up to its rounding."""
+
+    def reached(x, y):
+        if similarity is negative_squared_euclidean:
+            scores = -jnp.square(euclidean(x, y))  # exactly 0 between copies, as its square is not
+        else:
+            scores = similarity(x, y)
+        dim = max((leaf.shape[-1] for leaf in jax.tree.leaves(x) if leaf.ndim > 1), default=1)
+        size = 1.0 if similarity in UNIT else abs(threshold)
+        slack = (4 + dim**0.5) * float(jnp.finfo(scores.dtype).eps) * size
+        return scores >= threshold - (slack if np.isfinite(slack) else 0)
+
+    return jax.jit(reached)
