@@ -94,7 +94,7 @@ def ids_of(rows, path, name=None, usual=IDS, *, option="--id", words=False):
     elif not name:
         return [str(place) for place in range(len(rows))]
     elif name not in columns:
-        raise ValueError(f"{path}: has no column {name!r}, it has {', '.join(columns)}")
+        raise ValueError(f"{path}: has no column {name!r}, it has {_listed(columns)}")
     else:
         remedy = ""
     ids = [_id(row, name, words) for row in rows]
@@ -144,15 +144,21 @@ def _found(columns, path, what, name, usual, needed=True):
     if name is not None:
         for part in parts_of(name, columns):
             if part not in columns:
-                raise ValueError(f"{path}: has no column {part!r}, it has {', '.join(columns)}")
+                raise ValueError(f"{path}: has no column {part!r}, it has {_listed(columns)}")
         return name
     there = [name for name in usual if name in columns]
     if there or not needed:
         return there[0] if there else None
     raise ValueError(
         f"{path}: no column for the {what}: looked for {', '.join(usual)}, it has "
-        f"{', '.join(columns)}; name it with --{what}"
+        f"{_listed(columns)}; name it with --{what}"
     )
+
+
+def _listed(columns):
+    """The first columns for errors, in one line."""
+    names = [name if name.isprintable() and name.strip() else repr(name) for name in columns]
+    return ", ".join(names[:20]) + f" and {len(names) - 20} more" * (len(names) > 20)
 
 
 def _strings(rows, columns, path, name):

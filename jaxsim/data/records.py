@@ -181,14 +181,16 @@ def _parquet(path):
         with parquet.ParquetFile(path) as file:
             table = file.read()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path}: not parquet, or damaged: {error}") from error
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path}: not parquet, or damaged: {why:.200}") from error
     _header(path, 1, table.column_names)
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:
             columns.append(column.to_pylist())
         except (pyarrow.ArrowException, ValueError, OverflowError) as error:
-            raise ValueError(f"{path}: the column {name!r} cannot be read: {error}") from error
+            why = " ".join(str(error).split())
+            raise ValueError(f"{path}: the column {name!r} cannot be read: {why:.200}") from error
     return Records(
         dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True)
     )

@@ -104,8 +104,10 @@ def load_run(path):
         try:
             value = float(score)
         except ValueError:
-            raise ValueError(f"{path}, line {number}: {score!r} is not a number") from None
-        if not math.isfinite(value) or "_" in score:  # Python's own 1_000 is not TREC's
+            value = None
+        if value is None or "_" in score:  # Python's own 1_000 is not TREC's
+            raise ValueError(f"{path}, line {number}: {score!r} is not a number")
+        if not math.isfinite(value):
             raise ValueError(f"{path}, line {number}: the score must be finite, got {score!r}")
         documents[document] = value
     return {

@@ -122,3 +122,9 @@ def test_empty_texts_are_texts_unless_all_are_empty():
     for value in (7, None, ["a"], True):
         with pytest.raises(ValueError, match="c: row 2 must have a string in 'text', got "):
             columns.column_of([{"text": "a"}, {"text": value}], "c", "text")
+
+
+def test_columns_are_listed_in_one_line():
+    rows = [dict.fromkeys(["a\nb", "", "c", *map(str, range(40))], "x")]
+    with pytest.raises(ValueError, match=r"it has 'a\\nb', '', c, 0, .*, 16 and 23 more$"):
+        columns.column_of(rows, "t", "text")

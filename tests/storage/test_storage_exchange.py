@@ -109,7 +109,7 @@ def test_marks_tabs_and_spaces_are_read(tmp_path, encoding):
         ("q Q0 d 0.5 1 t\n", "line 1: the rank must be a whole number, got '0.5'"),
         ("q Q0 d 1 nan t\n", "line 1: the score must be finite, got 'nan'"),
         ("q Q0 d 1 -inf t\n", "line 1: the score must be finite, got '-inf'"),
-        ("q Q0 d 1 1_0 t\n", "line 1: the score must be finite, got '1_0'"),
+        ("q Q0 d 1 1_0 t\n", "line 1: '1_0' is not a number"),
         (
             "q Q0 a 1 2 t\nq Q0 d 2 1 t\nr Q0 d 1 2 t\nq Q0 d 2 0 t\n",
             "line 4: ranks 'd' again for 'q', as line 2 did",
