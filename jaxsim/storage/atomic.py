@@ -249,8 +249,12 @@ def write_aside(path):
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
         _sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if (
+            isinstance(error, OSError) and error.errno and error.filename is None
+        ):  # such as a full disk
+            error.filename = str(path)
         raise
 
 

@@ -98,7 +98,8 @@ def check_place(name, path, *, mark, kind, writing=True):
     if not path.is_dir() and (path.exists() or path.is_symlink()):
         raise ValueError(f"{name} must be a folder, got the file {str(path)!r}")
     if path.is_dir() and not (path / mark).is_file():
-        found = sorted(inner.name for inner in path.iterdir() if inner.name != LOCK)
+        ours = LOCK, f".{mark}."  # the lock, and what a killed write of the mark left
+        found = sorted(p.name for p in path.iterdir() if not p.name.startswith(ours))
         if found:
             raise ValueError(
                 f"{name}={str(path)!r} is not empty and not {kind} (it lacks {mark}): it holds "

@@ -1,5 +1,7 @@
 """Files are whole or not there, come back as they were, and are refused by name where they are not."""
 
+import errno
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -70,6 +72,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         storage.write_text(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.txt'"):
+        storage.write_text(tmp_path / "a.txt", "x")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):

@@ -76,7 +76,8 @@ def test_a_folder_to_work_in_is_new_empty_or_ours(tmp_path):
         folder.mkdir()
     (ours / "run.json").write_text("{}")
     (ours / "notes.txt").write_text("x")
-    (empty / ".lock").write_text("")  # a killed process left it
+    (empty / ".lock").write_text("")  # killed processes left these
+    (empty / ".run.json.x1.part").write_text("")
     (mine / "notes.txt").write_text("x")
     (tmp_path / "link").symlink_to(ours)
     for path in (ours, empty, tmp_path / "link", tmp_path / "new" / "run"):
