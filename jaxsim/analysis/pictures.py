@@ -40,7 +40,7 @@ def pair_weight_curves(losses, scores, positives, where=None, *, bins=20):
         for name, loss in losses.items()
     }
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
     sides = {"positives: pull": (positives & where, -1), "negatives: push": (where & ~positives, 1)}
     for ax, (title, (pairs, sign)) in zip(panels, sides.items(), strict=True):
         for number, (name, weights) in enumerate(curves.items()):

@@ -197,6 +197,7 @@ def test_the_picture_has_a_line_per_loss_with_its_own_average_at_one(float64):
     shown = {"multi similarity": losses.multi_similarity, "binomial": losses.binomial_deviance}
     figure = analysis.pair_weight_curves(shown, scores, POSITIVES, OTHERS, bins=5)
     pulls, pushes = figure.axes
+    assert (pulls.get_xlim(), pulls.get_ylim()) == (pushes.get_xlim(), pushes.get_ylim())
     assert [line.get_label() for line in pulls.lines[:2]] == list(shown)
     assert [line.get_label() for line in pushes.lines[:2]] == list(shown)
     weights = weights_of(losses.binomial_deviance, scores, POSITIVES, OTHERS)
