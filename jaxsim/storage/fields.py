@@ -151,12 +151,18 @@ def read_json(path, *, missing=_REQUIRED):
     return parsed_json(path, path.read_bytes())
 
 
-def parsed_json(what, data):
-    """JSON of bytes or a string; `what` names it in errors, such as a file and a line."""
+def parsed_json(what, data, *, constants=False):
+    """JSON of bytes or a string; `what` names it in errors, such as a file and a line.
+
+    Args:
+      what: the name, for errors.
+      data: bytes or a string.
+      constants: read NaN and Infinity, which are not JSON but which Python writes.
+    """
     try:
         if isinstance(data, bytes):
             data = data.decode("utf-8-sig")
-        return DECODER.decode(data)
+        return (json.JSONDecoder() if constants else DECODER).decode(data)
     except RecursionError:
         raise ValueError(f"{what}: JSON that is nested too deeply") from None
     except ValueError as error:

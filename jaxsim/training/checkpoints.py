@@ -1,7 +1,12 @@
-"""Checkpoints by orbax: everything that a run needs to go on as if it had never stopped."""
+"""Checkpoints by orbax: everything that a run needs to resume as if it had never stopped."""
 
 import base64
+import contextlib
+import dataclasses
 import logging
+import math
+import os
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,54 +14,82 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 from jax.experimental import multihost_utils
-from orbax.checkpoint import checkpoint_managers as managers
+
+from jaxsim import storage
+from jaxsim.numerics import checks
+from jaxsim.training import manifest
+from jaxsim.training.files import is_local
 
 LOG = logging.getLogger("jaxsim.training")
+UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written
 
 
 class Checkpoints:
     """The checkpoints of one run, in a folder or on an object store: `save`, `restore`, `close`.
 
-    Saving returns when the arrays are copied; writing goes on beside the training. Several processes
+    Saving returns when the arrays are copied; writing continues during the training. Several processes
     save and restore together. The last `keep` stay, and with `best` the best one too.
+
+    What is not a checkpoint that can be read is never deleted: it is named in the log and moved to the
+    folder "damaged", next to this one. What a killed process did not finish writing is removed.
 
     Args:
       folder: of this run alone.
       keep: how many of the last stay.
-      best: function of the figures that were saved to a number, larger is better; or None.
+      best: function of the figures that were saved to a number, larger is better; or None. NaN is never
+        the best.
+
+    Raises: ValueError where `folder` is a file, or where `best` fails on figures that were saved.
     """
 
     def __init__(self, folder, *, keep=2, best=None):
-        self.folder, self.best = epath.Path(folder), best
-        if "://" not in str(folder):
-            self.folder = epath.Path(self.folder.expanduser().absolute())
-        policies = [managers.LatestN(keep)]
-        if best is not None:
-            policies.append(
-                managers.BestN(get_metric_fn=best, n=1, keep_checkpoints_without_metrics=False)
-            )
+        self.folder, self.best = _absolute(folder), best
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"{self.folder}: must be a folder of checkpoints, got a file")
+        checks.whole("keep", keep)
+        self.saving = None  # the step that is being written
+        self._sweep()
+        self.newest_and_best = _NewestAndBest(keep)
+        for step in _steps(self.folder) if best is not None else []:
+            figures = _read_meta(self.folder / str(step)).figures
+            self.newest_and_best.add(step, best, figures)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=managers.AnyPreservationPolicy(policies), best_fn=best, create=True
+            preservation_policy=self.newest_and_best,
+            create=True,
+            async_options=ocp.options.AsyncOptions(post_finalization_callback=self._describe),
         )
-        self.manager = ocp.CheckpointManager(self.folder, options=options)
+        with contextlib.ExitStack() as stack, _named(self.folder):
+            stack.enter_context(_quiet())
+            self.manager = ocp.CheckpointManager(self.folder, options=options)
+            self.stack = stack.pop_all()  # until `close`
 
     def save(self, step, tree, position, figures=None):
-        """Saves a tree of arrays, the data's position and figures after `step` steps; once for a step."""
+        """Saves a tree of arrays, the data's position and figures after `step` steps; once for a step.
+
+        Raises: ValueError where `best` gives no number for the figures; OSError where this checkpoint or
+        the one before cannot be written, such as on a full disk.
+        """
         if step in self.manager.all_steps():
             return
-        # A copy of our own: the next step is given the carry's memory to write into.
+        if self.best is not None:
+            self.newest_and_best.add(step, self.best, figures)
+        # A separate copy: the next step is given the carry's memory to write into.
         copy = _copied(_once(tree))
-        meta = {"position": _to_json(position), "figures": figures, "leaves": _leaves(tree)}
-        self.manager.save(
-            step,
-            args=ocp.args.Composite(tree=ocp.args.StandardSave(copy), meta=ocp.args.JsonSave(meta)),
-            metrics=figures,
-        )
+        meta = Meta(step, position, figures, _leaves(tree)).to_json()
+        with _named(self.folder):
+            self.manager.wait_until_finished()
+            self.saving = step
+            self.manager.save(
+                step,
+                args=ocp.args.Composite(
+                    tree=ocp.args.StandardSave(copy), meta=ocp.args.JsonSave(meta)
+                ),
+            )
 
     def restore(self, like):
         """The newest checkpoint that can be read: (step, tree, position), or None where there is none.
 
-        Damaged ones are named in the log, passed over and moved to the folder "damaged" beside these.
+        Damaged ones are named in the log, passed over and moved to the folder "damaged".
 
         Args:
           like: a tree of arrays, of the structure, shapes and dtypes that were saved; what is restored
@@ -64,68 +97,85 @@ class Checkpoints:
 
         Raises: ValueError where what was saved is another tree, such as that of another optimiser.
         """
-        for step in sorted(self.manager.all_steps(), reverse=True):
+        for step in sorted(_steps(self.folder), reverse=True):
             found = self._read(step, like)
             if found is not None:
                 return step, *found
-            self._move_aside(step)
+            self._move_aside(str(step))
+            self._reload()
         return None
 
-    def restore_best(self, like):
-        """As `restore`, of the best checkpoint by its figures: (step, tree, figures), or None."""
-        step = self.manager.best_step()
-        if step is None:
-            return None
-        tree, _ = self._read(step, like) or (None, None)
-        if tree is None:
-            raise ValueError(f"{self.folder / str(step)}: the best checkpoint cannot be read")
-        return step, tree, self.manager.metrics(step)
-
     def close(self):
-        """Waits until everything is written."""
-        self.manager.wait_until_finished()
-        self.manager.close()
+        """Waits until everything is written.
+
+        Raises: OSError where it cannot be written, such as on a full disk.
+        """
+        with self.stack, _named(self.folder):
+            try:
+                self.manager.wait_until_finished()
+            finally:
+                self.manager.close()
 
     def _read(self, step, like):
         """(tree, position), or None with a line in the log where it is damaged."""
-        problem, found = None, {}
+        folder, problem, found, meta = self.folder / str(step), None, {}, None
+        if jax.process_index() == 0 and is_local(folder):
+            problem = manifest.problem_of(folder)
+        if problem is None:
+            try:
+                meta = _read_meta(folder)
+            except (OSError, ValueError) as error:
+                problem = error
+        if not _everywhere(problem is None):
+            _pass_over(step, problem or "another process could not read it")
+            return None
+        _check_leaves(folder, meta.leaves, _leaves(like))
+        wanted = jax.tree.map(_abstract, like)
         try:
-            meta = self.manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))[
-                "meta"
-            ]
-            if meta is None:
-                raise ValueError("its position is missing")
+            found = self.manager.restore(
+                step, args=ocp.args.Composite(tree=ocp.args.StandardRestore(wanted))
+            )
         except Exception as error:  # orbax raises many kinds for a damaged folder
             problem = error
-        else:
-            _check_leaves(self.folder / str(step), meta.get("leaves"), _leaves(like))
-            wanted = jax.tree.map(_abstract, like)
-            try:
-                found = self.manager.restore(
-                    step, args=ocp.args.Composite(tree=ocp.args.StandardRestore(wanted))
-                )
-            except Exception as error:
-                problem = error
-        if problem is not None:
-            words = str(problem).strip() or type(problem).__name__
-            LOG.warning(
-                "passed over the checkpoint of step %d, which cannot be read: %s",
-                step, words.splitlines()[0][:200],
-            )  # fmt: skip
         if not _everywhere(problem is None):
+            _pass_over(step, problem or "another process could not read it")
             return None
-        return found["tree"], _from_json(meta["position"])
+        return found["tree"], meta.position
 
-    def _move_aside(self, step):
+    def _sweep(self):
+        """Removes what a killed process left unfinished, moves aside what is not a checkpoint."""
+        if jax.process_index() == 0 and self.folder.exists():
+            for path in sorted(self.folder.iterdir()):
+                if UNFINISHED in path.name and is_local(path):
+                    if path.is_dir() and not os.path.islink(path):
+                        LOG.info("%s: removed, a killed process did not finish it", path)
+                        path.rmtree()
+                    else:
+                        self._move_aside(path.name)
+                elif path.name.isdecimal() and (problem := _no_checkpoint(path)):
+                    _pass_over(path.name, problem)
+                    self._move_aside(path.name)
+        _together("jaxsim: what a killed process left is swept")
+
+    def _move_aside(self, name):
         """Out of the way of the checkpoint that will be saved in its place; nothing is deleted."""
         if jax.process_index() == 0:
             aside = self.folder.parent / "damaged"
             aside.mkdir(parents=True, exist_ok=True)
-            number = sum(1 for _ in aside.iterdir())
-            (self.folder / str(step)).rename(aside / f"{step}-{number}")
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices("jaxsim: a damaged checkpoint was moved")
+            number = 0
+            while (aside / f"{name}-{number}").exists():
+                number += 1
+            (self.folder / name).rename(aside / f"{name}-{number}")
+
+    def _reload(self):
+        _together("jaxsim: a damaged checkpoint was moved")
         self.manager.reload()
+
+    def _describe(self):
+        """Writes the checksums of a checkpoint's files, before it gets its name."""
+        unfinished = self.folder / f"{self.saving}{UNFINISHED}"
+        if jax.process_index() == 0 and is_local(unfinished) and unfinished.is_dir():
+            manifest.write_manifest(unfinished)
 
 
 def best_of(workdir, params, *, best):
@@ -137,23 +187,207 @@ def best_of(workdir, params, *, best):
       best: as `fit` was given.
 
     Returns: (step, parameters, figures); the moving average, where the run kept one.
-    Raises: FileNotFoundError where there is none.
+    Raises: FileNotFoundError where no checkpoint has figures of which `best` is a number; ValueError for a
+    best checkpoint that is damaged, or that holds other parameters.
     """
-    folder = epath.Path(workdir) / "checkpoints"
-    manager = ocp.CheckpointManager(
-        epath.Path(folder.expanduser().absolute()) if "://" not in str(folder) else folder,
-        options=ocp.CheckpointManagerOptions(best_fn=best, create=False),
-    )
-    step = manager.best_step() if folder.exists() else None
-    if step is None:
-        raise FileNotFoundError(f"{folder}: there is no checkpoint with figures")
-    tree = manager.restore(step, args=ocp.args.Composite(tree=ocp.args.StandardRestore()))["tree"]
+    folder = _absolute(epath.Path(workdir) / "checkpoints")
+    scores = _NewestAndBest(keep=0)
+    figures = {}
+    for step in _steps(folder):
+        try:
+            figures[step] = _read_meta(folder / str(step)).figures
+        except (OSError, ValueError) as error:
+            _pass_over(step, error)
+        else:
+            scores.add(step, best, figures[step])
+    if (step := scores.best_step()) is None:
+        raise FileNotFoundError(
+            f"{folder}: no checkpoint has figures of which best is a number (NaN is not one)"
+        )
+    remedy = "move it out of the folder, and the next best is taken"
+    if is_local(folder) and (problem := manifest.problem_of(folder / str(step))):
+        raise ValueError(
+            f"{folder / str(step)}: the best checkpoint is damaged: {problem}; {remedy}"
+        )
+    try:
+        with _quiet(), ocp.CheckpointManager(folder) as manager:
+            args = ocp.args.Composite(tree=ocp.args.StandardRestore())
+            tree = manager.restore(step, args=args)["tree"]
+    except Exception as error:  # orbax raises many kinds for a damaged folder
+        raise ValueError(
+            f"{folder / str(step)}: the best checkpoint cannot be read: {_words(error)}; {remedy}"
+        ) from error
     average = tree.get("average")
     found = tree["params"] if average is None else average
-    figures = manager.metrics(step)
-    manager.close()
-    leaves, structure = jax.tree.flatten(params)
-    return step, structure.unflatten(_in_order(leaves, found)), figures
+    return step, _like(params, found, folder / str(step)), figures[step]
+
+
+@dataclasses.dataclass(frozen=True)
+class Meta:
+    """What a checkpoint holds next to its arrays."""
+
+    step: int
+    position: Any  # of the data, after this step: a JSON tree, or bytes
+    figures: dict | None
+    leaves: list | None  # path, dtype and shape of each array
+
+    def to_json(self):
+        position = {"tree": self.position}
+        if isinstance(self.position, bytes):
+            position = {"bytes": base64.b64encode(self.position).decode()}
+        figures = self.figures and {
+            name: value if math.isfinite(value) else str(value)
+            for name, value in self.figures.items()
+        }
+        return {"step": self.step, "position": position, "figures": figures, "leaves": self.leaves}
+
+
+def _read_meta(folder):
+    """The `Meta` of a checkpoint.
+
+    Raises: OSError, ValueError for one that is damaged.
+    """
+    path = folder / "meta" / "metadata"
+    if is_local(folder) and (problem := manifest.problem_of(folder, within="meta/")):
+        raise ValueError(problem)
+    # Earlier versions wrote NaN as it is.
+    known = storage.Fields(path, storage.parsed_json(path, path.read_bytes(), constants=True))
+    step = known.whole("step", int(folder.name))
+    if step != int(folder.name):
+        raise known.wrong("step", f"{folder.name}, as its folder is named")
+    position = known.object("position")
+    if "bytes" in position:
+        position = base64.b64decode(position.text("bytes"), validate=True)
+    elif "tree" in list(position):
+        position = position.raw("tree")
+    else:
+        raise known.wrong("position", "an object with tree or bytes")
+    if (figures := known.object("figures", None)) is not None:
+        wanted = 'numbers, "nan", "inf" or "-inf"'
+        for name in figures:
+            value = figures.raw(name)
+            if isinstance(value, bool) or not (
+                isinstance(value, (int, float)) or value in ("nan", "inf", "-inf")
+            ):
+                raise known.wrong("figures", wanted)
+        figures = {name: float(figures.raw(name)) for name in figures}
+    return Meta(step, position, figures, known.strings("leaves", None))
+
+
+class _NewestAndBest:
+    """Which checkpoints stay: orbax's protocol of a preservation policy."""
+
+    def __init__(self, keep):
+        self.keep, self.scores = keep, {}
+
+    def add(self, step, best, figures):
+        """Notes the score of a checkpoint; NaN counts as none."""
+        score = math.nan if figures is None else score_of(best, figures)
+        if not math.isnan(score):
+            self.scores[step] = score
+
+    def best_step(self, among=None):
+        """The step of the best score, of equals the last; None where there is none."""
+        steps = [step for step in self.scores if among is None or step in among]
+        return max(steps, key=lambda step: (self.scores[step], step), default=None)
+
+    def should_preserve(self, checkpoints, *, context):
+        steps = [info.step for info in checkpoints]
+        staying = {*sorted(steps)[-self.keep :], self.best_step(steps)}
+        return [step in staying for step in steps]
+
+
+def score_of(best, figures):
+    """What `best` makes of figures, as a float.
+
+    Raises: ValueError where it fails, or gives anything but a number.
+    """
+    try:
+        score = best(figures)
+    except Exception as error:  # whatever a function of the caller's raises
+        raise ValueError(
+            f"best failed on the figures {figures}: {type(error).__name__}: {error}"
+        ) from error
+    array = np.asarray(score)
+    if array.shape != () or array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"best must give a number, larger is better, got {score!r:.60} for the figures {figures}"
+        )
+    return float(score)
+
+
+def _absolute(folder):
+    return epath.Path(folder).expanduser().absolute() if is_local(folder) else epath.Path(folder)
+
+
+def _steps(folder):
+    """The steps of which there are checkpoints, or what may be one."""
+    return [
+        int(path.name)
+        for path in (folder.iterdir() if folder.exists() else [])
+        if path.name.isdecimal() and str(int(path.name)) == path.name and path.is_dir()
+    ]
+
+
+def _no_checkpoint(path):
+    """Why something with the name of a step is not a checkpoint; None where it is one, maybe damaged."""
+    if not path.is_dir():
+        return "it is a file"
+    if str(int(path.name)) != path.name:
+        return f"its name is not {int(path.name)}"
+    try:
+        _read_meta(path)
+    except (OSError, ValueError) as error:
+        return error
+    return None
+
+
+def _pass_over(step, problem):
+    LOG.warning(
+        "passed over the checkpoint of step %s, which cannot be read: %s", step, _words(problem)
+    )
+
+
+def _words(problem):
+    """The first line of an error."""
+    words = str(problem).strip() or type(problem).__name__
+    return words.splitlines()[0][:200]
+
+
+@contextlib.contextmanager
+def _named(folder):
+    """Names the folder where it cannot be written to."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        # tensorstore has no class for a full disk, and its messages are long.
+        text = str(error)
+        reason = getattr(error, "strerror", None) or _words(error)
+        if "No space left" in text:
+            reason = "no space left on the device"
+        elif "Quota exceeded" in text or "quota" in text:
+            reason = "the disk quota is exceeded"
+        elif not isinstance(error, OSError):
+            raise
+        raise OSError(
+            f"{folder}: a checkpoint could not be written: {reason}; the ones before are whole: make "
+            "room and start the same command again"
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without orbax's tracebacks in the log: what it raises reaches the caller."""
+
+    def plain(record):
+        return record.levelno < logging.ERROR or "orbax" not in record.pathname
+
+    logger = logging.getLogger("absl")
+    logger.addFilter(plain)
+    try:
+        yield
+    finally:
+        logger.removeFilter(plain)
 
 
 def _once(tree):
@@ -174,11 +408,40 @@ def _copied(tree):
     return jax.tree.map(jnp.copy, tree)
 
 
-def _in_order(leaves, found):
-    values = jax.tree.leaves(found)
-    if [np.shape(a) for a in values] != [np.shape(a) for a in leaves]:
-        raise ValueError("params must have the shapes of the run's parameters")
-    return values
+def _like(params, found, folder):
+    """What orbax read, dicts and lists by names and places, as a tree like `params`."""
+    leaves, structure = jax.tree.flatten(params)
+    paths = [path for path, _ in jax.tree.leaves_with_path(params)]
+    values = []
+    for path, leaf in zip(paths, leaves, strict=True):
+        value = found
+        for key in path:
+            value = _child(value, key)
+        if value is None or isinstance(value, (dict, list)):
+            raise ValueError(
+                f"{folder} has no parameter {jax.tree_util.keystr(path)}: params must be as the run's"
+            )
+        if np.shape(value) != np.shape(leaf):
+            raise ValueError(
+                f"params must have the shapes of the run's parameters: {jax.tree_util.keystr(path)} is "
+                f"{list(np.shape(leaf))}, {folder} has {list(np.shape(value))}"
+            )
+        values.append(value)
+    if len(jax.tree.leaves(found)) != len(values):
+        raise ValueError(
+            f"{folder} has {len(jax.tree.leaves(found))} parameters, params has {len(values)}"
+        )
+    return structure.unflatten(values)
+
+
+def _child(tree, key):
+    """The part of a tree of dicts and lists at a key of jax's; None where there is none."""
+    name = next(getattr(key, kind) for kind in ("key", "name", "idx") if hasattr(key, kind))
+    if isinstance(tree, dict):
+        return tree.get(name, tree.get(str(name)))
+    if isinstance(tree, (list, tuple)) and isinstance(name, int) and name < len(tree):
+        return tree[name]
+    return None
 
 
 def _abstract(leaf):
@@ -209,11 +472,6 @@ def _everywhere(sound):
     return bool(np.all(multihost_utils.process_allgather(np.array(sound))))
 
 
-def _to_json(position):
-    if isinstance(position, bytes):
-        return {"bytes": base64.b64encode(position).decode()}
-    return {"tree": position}
-
-
-def _from_json(stored):
-    return base64.b64decode(stored["bytes"]) if "bytes" in stored else stored["tree"]
+def _together(name):
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
