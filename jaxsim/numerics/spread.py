@@ -2,6 +2,7 @@
 
 import warnings
 
+import jax
 import numpy as np
 
 from jaxsim.numerics import checks
@@ -16,7 +17,8 @@ def spread(batch, count):
       count: the number of devices.
 
     Returns: the same with leaves [count, rows per device, ...]; filled up with zeros, ids with -1.
-    Raises: ValueError for a batch without `where` or `ids`, or whose leading axes differ.
+    Raises: ValueError for a batch without `where` or `ids`, for columns that are not arrays of numbers, that
+    differ in their rows, or whose integers JAX would cut to 32 bits.
     Warns: where there are fewer rows than devices, so that some have nothing to do.
     """
     rows = rows_of_batch(batch)
@@ -39,13 +41,56 @@ def spread(batch, count):
 
 def rows_of_batch(batch):
     """The rows of a batch, after the checks that `spread` names."""
+    if not isinstance(batch, dict):
+        raise ValueError(
+            "a batch must be a dict of arrays, among them 'where' and 'ids', got "
+            f"{type(batch).__name__}"
+        )
     for name, what in (("where", "False for padding"), ("ids", "numbers of the examples")):
         if name not in batch:
-            has = ", ".join(batch)
+            has = ", ".join(map(str, batch))
             raise ValueError(f"batch must have a column {name!r}, {what}: it has {has}")
-    rows = checks.rows_of("the columns of a batch", batch)
-    checks.shaped("where", batch["where"], (rows,))
-    return rows
+    rows = {name: _checked(name, leaf) for name, leaf in _columns("batch", batch)}
+    if len(set(rows.values())) != 1:
+        counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
+        raise ValueError(
+            f"the columns of a batch must share their leading axis, their rows: {counts}"
+        )
+    count = np.shape(batch["where"])[0]
+    checks.shaped("batch['where']", batch["where"], (count,))
+    checks.booleans("batch['where']", batch["where"])
+    checks.shaped("batch['ids']", batch["ids"], (count,))
+    checks.integers("batch['ids']", batch["ids"])
+    return count
+
+
+def _columns(name, column):
+    """(name, array) of every column, those of dicts within dicts too."""
+    if not isinstance(column, dict):
+        return [(name, column)]
+    return [pair for key, inner in column.items() for pair in _columns(f"{name}[{key!r}]", inner)]
+
+
+def _checked(name, column):
+    """The rows of a column of numbers that fit JAX's."""
+    if not hasattr(column, "dtype") or not hasattr(column, "shape"):
+        raise ValueError(f"{name} must be an array, got {type(column).__name__}: np.asarray it")
+    if column.dtype.kind in "USOMm":
+        raise ValueError(
+            f"{name} must be numbers, got {column.dtype}: turn texts into tokens, and names into numbers"
+        )
+    if column.ndim == 0:
+        raise ValueError(f"{name} must have a leading axis of rows, got shape ()")
+    if column.dtype.kind in "iu" and column.size:
+        limits = np.iinfo(jax.dtypes.canonicalize_dtype(column.dtype))
+        if limits.bits < 8 * column.dtype.itemsize:
+            for value in (int(column.min()), int(column.max())):
+                if not limits.min <= value <= limits.max:
+                    raise ValueError(
+                        f"{name} must fit 32 bits, got {value}: number them with "
+                        "np.unique(..., return_inverse=True)[1], or enable jax_enable_x64"
+                    )
+    return column.shape[0]
 
 
 def _mapped(function, column):

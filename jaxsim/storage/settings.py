@@ -67,7 +67,7 @@ def _plain(name, value):
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise ValueError(
-        f"{name} must be a finite number, a string, a boolean, None, or lists of these, got {value!r:.60}"
+        f"{name} must be a finite number, a string, a boolean, None, or lists of these, got {type(value).__name__} {' '.join(repr(value).split()):.60}"
     )
 
 

@@ -190,6 +190,7 @@ def best_of(workdir, params, *, best):
     Raises: FileNotFoundError where no checkpoint has figures of which `best` is a number; ValueError for a
     best checkpoint that is damaged, or that holds other parameters.
     """
+    checks.function("best", best, "of figures to a number")
     folder = _absolute(epath.Path(workdir) / "checkpoints")
     scores = _NewestAndBest(keep=0)
     figures = {}

@@ -36,6 +36,7 @@ def chunked(encode, chunk, *, policy=None):
       >>> print(encode(np.array([[2.0]]), np.array([[1.0], [2.0], [3.0]])).tolist())
       [[2.0], [4.0], [6.0]]
     """
+    checks.function("encode", encode, "(params, batch) -> embeddings")
     checks.whole("chunk", chunk)
 
     def encode_chunks(params, batch, key=None, *, axis_name=None):
@@ -72,6 +73,7 @@ def accumulated(objective, parts):
     Returns: an objective.
     Raises: ValueError for rows that do not divide.
     """
+    checks.function("objective", objective, "(params, batch, *, key, axis_name) -> loss")
     checks.whole("parts", parts)
 
     def whole(params, *state_and_batch, key, axis_name):
@@ -110,6 +112,8 @@ def in_precision(encode, dtype=jnp.bfloat16):
 
     Returns: the same function; its gradients have the dtypes of the parameters, float32.
     """
+
+    checks.function("encode", encode, "(params, batch, ...) -> embeddings")
 
     def cast(tree, to):
         def one(leaf):

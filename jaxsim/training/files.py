@@ -10,11 +10,16 @@ def is_local(path):
     return "://" not in str(path)
 
 
-def write_text(path, text):
+def write_bytes(path, data):
     """Writes a file whole: aside and renamed on a file system, in one request on an object store."""
     if is_local(path):
-        storage.write_text(path, text)
+        storage.write_bytes(path, data)
     else:
         path = epath.Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(data)
+
+
+def write_text(path, text):
+    """As `write_bytes`, for UTF-8 text."""
+    write_bytes(path, text.encode())

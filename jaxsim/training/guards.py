@@ -1,6 +1,5 @@
-"""What stops a run before it does harm: signals, another run's folder or data, processes that differ."""
+"""What stops a run before it does harm: signals, other data, processes that differ."""
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -9,11 +8,7 @@ import threading
 
 import jax
 import numpy as np
-from etils import epath
 from jax.experimental import multihost_utils
-
-from jaxsim import storage
-from jaxsim.training.files import write_text
 
 LOG = logging.getLogger("jaxsim.training")
 
@@ -92,69 +87,38 @@ def check_agreement(settings):
             )
 
 
-def plain_fingerprint(fingerprint):
-    """A fingerprint as run.json keeps it: a string, or a flat dict of settings."""
-    if isinstance(fingerprint, str):
-        return fingerprint
-    if isinstance(fingerprint, dict) or dataclasses.is_dataclass(fingerprint):
-        return storage.plain_settings("fingerprint", fingerprint)
-    raise ValueError(
-        "fingerprint must be a string, or a dict of the settings that the run depends on, got "
-        f"{fingerprint!r:.60}"
-    )
-
-
-def check_workdir(workdir, about):
-    """Refuses a workdir that belongs to another run; marks an empty one as this run's.
-
-    Args:
-      workdir: a folder.
-      about: {"fingerprint": a string or a flat dict of settings, "key": a string, "data": a string}.
-
-    Raises: ValueError saying what differs.
-    """
-    path = epath.Path(workdir) / "run.json"
-    if not path.exists():
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices("jaxsim: nobody has written run.json yet")
-        if jax.process_index() == 0:
-            write_text(path, json.dumps(about, indent=1) + "\n")
-        return
-    known = storage.Fields(path, storage.parsed_json(path, path.read_bytes()))
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices("jaxsim: everyone has read run.json")
-    where, remedy = (
-        f"workdir={str(workdir)!r} belongs to another run",
-        "remove it or choose another",
-    )
-    before, now = known.raw("fingerprint"), about["fingerprint"]
-    if not isinstance(before, (str, dict)):
-        raise known.wrong("fingerprint", "a string or an object")
-    if isinstance(before, dict) and isinstance(now, dict):
-        if changed := storage.changed_settings(before, now):
-            raise ValueError(f"{where}, with other settings: {changed}: {remedy}")
-    elif before != now:
-        raise ValueError(
-            f"{where}, with fingerprint {before!r:.200}, this one has {now!r:.200}: {remedy}"
-        )
-    if known.text("key", about["key"]) != about["key"]:
-        raise ValueError(f"{where}, with another key: {remedy}")
-    if known.text("data", about["data"]) != about["data"]:
-        raise ValueError(
-            f"workdir={str(workdir)!r} was trained on other data: the first batch has changed since; "
-            "bring the data back, remove the workdir or choose another"
-        )
-
-
 def first_batch(iterator):
-    """The batch that an iterator gives first, leaving it where it stood; None where there is none."""
+    """The batch that an iterator gives first, leaving it where it was."""
     for name in ("get_state", "set_state"):
         if not hasattr(iterator, name):
             raise ValueError(
-                f"with workdir= the iterator of batches must have {name}, to resume where it stood; "
+                f"with workdir= the iterator of batches must have {name}, to resume where it was; "
                 f"{type(iterator).__name__} has not: use jaxsim.data.batches, or workdir=None"
             )
     position = iterator.get_state()
+    try:
+        json.dumps(position if not isinstance(position, bytes) else None)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "get_state of the iterator of batches must give bytes or a JSON tree, got "
+            f"{position!r:.60}: {error}"
+        ) from None
     batch = next(iterator, None)
     iterator.set_state(position)
+    if batch is None:
+        raise ValueError("batches must give at least one batch, got none")
     return batch
+
+
+def set_position(iterator, position, checkpoint):
+    """Sets an iterator to a position that a checkpoint holds.
+
+    Raises: ValueError where it does not take it.
+    """
+    try:
+        iterator.set_state(position)
+    except Exception as error:  # whatever an iterator of the caller's raises
+        raise ValueError(
+            f"{checkpoint} was saved with other batches: their position {position!r:.60} does not fit "
+            f"these ({type(error).__name__}: {error}); bring them back, or choose another workdir"
+        ) from error

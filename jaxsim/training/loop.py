@@ -1,27 +1,29 @@
 """The training loop: bounded run-ahead, progress, checkpoints, and a resume that is bitwise.
 
-How the step is spread stands in spread.py, what stops a run in guards.py, what a person reads in
-journal.py.
+How the step is spread is in spread.py, what stops a run in guards.py, the folder of a run in workdir.py,
+what a person reads in journal.py.
 """
 
 import collections
 import contextlib
+import dataclasses
 import logging
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from etils import epath
 
 from jaxsim.numerics import checks
 from jaxsim.numerics.spread import rows_of_batch
 from jaxsim.storage import bar
-from jaxsim.training import guards
+from jaxsim.training import arguments, guards
+from jaxsim.training import workdir as workdirs
 from jaxsim.training.checkpoints import Checkpoints
 from jaxsim.training.compiled import Compiled
 from jaxsim.training.journal import Journal
 from jaxsim.training.objective import check_objective
+from jaxsim.training.optimisers import check_optimizer
 from jaxsim.training.row_sparse import RowOptimizer, rows_of
 from jaxsim.training.spread import ASKED, pmapped
 
@@ -59,7 +61,11 @@ def fit(
 
     A run that is killed and started again with the same arguments ends in bitwise the same parameters
     (on as many devices) as one that was not. A finished run returns its parameters at once. On another
-    number of devices it goes on too, up to rounding.
+    number of devices it resumes too, up to rounding.
+
+    A finished run is lengthened by more `steps`: it resumes at its last step, with the batches that follow
+    and the optimiser given now. Where a schedule depends on the number of steps, the rate jumps to where
+    the longer schedule is, and the result is not that of a run which had so many steps from the start.
 
     With several processes (`jax.distributed.initialize` first), each gives its own rows of a batch and
     all the same arguments; the workdir is one that all of them see.
@@ -68,76 +74,97 @@ def fit(
       objective: (params, batch, *, key, axis_name) -> loss or (loss, metrics); with a state,
         (params, state, batch, *, key, axis_name) -> (loss, (state, metrics)). The loss is that of the
         whole batch: pass `axis_name` on to it. The key is the same on all devices.
-      params: pytree of arrays.
+      params: pytree of floating-point arrays.
       batches: an iterable of batches, dicts of arrays with `where` and `ids`; what jaxsim.data.batches
         gives, or anything with `iter` (with a workdir the iterator must have get_state, set_state).
       optimizer: an optax transformation, or a `RowOptimizer` for lookup tables.
       steps: how many; None takes len(batches).
       state: the objective's state at the start, or None.
       key: a jax.random key; None is jax.random.key(0).
-      average: decay of a moving average of the parameters, such as 0.999; the average is then what is
-        validated and returned. None keeps none.
+      average: decay of a moving average of the parameters, from 0 to below 1, such as 0.999; the average
+        is then what is validated and returned. None keeps none.
       workdir: a folder, or a place on an object store such as gs://, for checkpoints, metrics.jsonl
-        and loss.png; None keeps nothing.
+        and loss.png; None keeps nothing. One run at a time owns a folder; object stores have no locks,
+        and there a second run is not noticed.
       fingerprint: all that the run depends on: a dict of settings, such as {"rate": 2e-5, "dim": 64}, or
         a string. The workdir of another one is refused, naming the settings that differ.
       save_every: steps between checkpoints.
       keep: how many of the last checkpoints stay.
       validate: function of the parameters to {name: float}, called with every checkpoint.
       best: function of what `validate` gave to a number, larger is better: the best checkpoint stays
-        too, and `best_of` reads it.
+        too, and `best_of` reads it. NaN is never the best.
       log_every: steps between lines of metrics.jsonl.
       report: function (step, {name: float}) that gets those lines: `tensorboard`, `weights_and_biases`.
+        What `validate` gave is named "validation/...". Where it fails, the log says so and training continues.
       devices: local devices; None takes all.
       spread: how the step is spread over them: `pmapped`, `shard_mapped` or `sharded`.
       label: of the progress bar.
 
     Returns: the parameters; with a state, (params, state).
-    Raises: ValueError, before any step, for an objective that was not reduced over the devices, a
-    batch smaller than the devices, another run's workdir, data that changed since, processes that
-    were started differently; FloatingPointError for a loss or gradient that is not finite, with the
+    Raises: ValueError, before any step, for an argument out of range, parameters that are not finite, an
+    objective that was not reduced over the devices, a batch smaller than the devices, a workdir that is in
+    use, another run's or beyond `steps`, data that changed since, processes that were started
+    differently; OSError for a checkpoint that cannot be written; FloatingPointError for a loss or gradient that is not finite, with the
     step and the batch's ids, after saving what came before it.
     On SIGTERM, to any process, all save and exit with 0; on Ctrl-C it saves, raises KeyboardInterrupt.
     """
     key = jax.random.key(0) if key is None else key
-    if steps is None:
-        if not hasattr(batches, "__len__"):
-            raise ValueError("steps must be given where batches has no length, got None")
-        steps = len(batches)
-    checks.whole("steps", steps)
-    checks.whole("save_every", save_every)
-    checks.whole("log_every", log_every)
-    if best is not None and validate is None:
-        raise ValueError("best needs validate=, whose figures it compares, got None")
-    way = spread(jax.local_devices() if devices is None else list(devices))
+    arguments.check_functions(objective, state, validate, best, report, spread)
+    check_optimizer(optimizer)
+    arguments.check_key(key)
+    arguments.check_state(state)
+    arguments.check_average(average)
+    steps = arguments.checked_steps(steps, batches)
+    for name, value in (("save_every", save_every), ("keep", keep), ("log_every", log_every)):
+        checks.whole(name, value)
+    params = arguments.checked_params("params", params)
+    way = arguments.way_of(spread, arguments.checked_devices(devices))
     carry = way.start(params, state, optimizer, average)
     iterator = iter(batches)
     with contextlib.ExitStack() as stack:
         store, start = None, 0
         settings = {
-            "fingerprint": guards.plain_fingerprint(fingerprint), "key": guards.key_name(key), "steps": steps,
-            "save_every": save_every, "log_every": log_every, "average": average,
+            "fingerprint": workdirs.plain_fingerprint(fingerprint), "key": guards.key_name(key),
+            "steps": steps, "save_every": save_every, "log_every": log_every, "average": average,
             "spread": getattr(spread, "func", spread).__name__,
         }  # fmt: skip
         guards.check_agreement(settings | {"params": [a.shape for a in jax.tree.leaves(params)]})
         if workdir is not None:
+            workdir = workdirs.checked_folder(workdir)
             first = guards.first_batch(iterator)
+            rows_of_batch(first)
             about = {name: settings[name] for name in ("fingerprint", "key")}
-            guards.check_workdir(workdir, about | {"data": guards.data_name(first)})
-            store = Checkpoints(epath.Path(workdir) / "checkpoints", keep=keep, best=best)
+            stack.enter_context(workdirs.owned(workdir))
+            workdirs.check_workdir(workdir, about | {"data": guards.data_name(first)})
+            store = Checkpoints(workdir / "checkpoints", keep=keep, best=best)
             stack.callback(store.close)
             if (found := store.restore(way.whole(carry))) is not None:
                 start, carry, position = found
                 carry = way.place(carry)
+                if start > steps:
+                    raise ValueError(
+                        f"workdir={str(workdir)!r} is at step {start}, beyond steps={steps}: give at "
+                        f"least steps={start}, or another workdir"
+                    )
                 if start < steps:
-                    iterator.set_state(position)
-                    LOG.info("%s: going on from step %d", label, start)
+                    guards.set_position(iterator, position, store.folder / str(start))
+                    LOG.info("%s: resuming from step %d", label, start)
         if start < steps:
             journal = Journal(workdir, start, report)
             run = Run(
-                objective, optimizer, average, key, way, store, journal, validate, steps, save_every,
-                log_every, label,
-            )  # fmt: skip
+                objective=objective,
+                optimizer=optimizer,
+                average=average,
+                key=key,
+                way=way,
+                store=store,
+                journal=journal,
+                validate=validate,
+                steps=steps,
+                save_every=save_every,
+                log_every=log_every,
+                label=label,
+            )
             carry = run(carry, iterator, start)
             journal.close(label)
     params = carry.params if average is None else carry.average
@@ -155,7 +182,8 @@ class Ahead(NamedTuple):
     position: Any  # of the data before it
 
 
-class Run(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
     """The settings of `fit`, and from step to step."""
 
     objective: Any
@@ -227,7 +255,7 @@ class Run(NamedTuple):
         if isinstance(self.optimizer, RowOptimizer):
             lookup = self.optimizer.lookup
             params = jax.eval_shape(lambda p: rows_of(p, lookup(batch, self.key)), params)
-        check_objective(self.objective, params, batch, key=self.key, state=carry.state)
+        check_objective(self.objective, params, batch, key=self.key, state=carry.state, logged=True)
 
     def fetch(self, step, carry, progress):
         """Waits for a step and tells of it; whether any process was asked to stop."""
@@ -257,8 +285,8 @@ class Run(NamedTuple):
         figures = None
         if self.validate is not None:
             params = carry.params if self.average is None else carry.average
-            figures = {name: float(value) for name, value in self.validate(params).items()}
-            self.journal.write(done, figures)
+            figures = arguments.checked_figures("validate", self.validate(params))
+            self.journal.write(done, figures, validation=True)
         if self.store is not None:
             self.store.save(done, self.way.whole(carry), iterator.get_state(), figures)
         self.journal.flush()

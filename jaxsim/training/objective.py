@@ -14,20 +14,33 @@ from jaxsim.numerics import checks
 
 LOG = logging.getLogger("jaxsim.training")
 AXIS = "devices"
+RESERVED = "step", "loss", "examples/s", "validation"  # of lines in metrics.jsonl
 
 
 def evaluate(objective, params, state, batch, *, key, axis_name):
-    """The objective's result in one form: (loss, (state, metrics))."""
+    """The objective's result in one form: (loss, (state, metrics)).
+
+    Raises: ValueError for a result of another form.
+    """
     if state is not None:
-        loss, (state, metrics) = objective(params, state, batch, key=key, axis_name=axis_name)
-        return loss, (state, metrics)
+        result = objective(params, state, batch, key=key, axis_name=axis_name)
+        if not (_is_pair(result) and _is_pair(result[1])):
+            raise ValueError(
+                f"with state= the objective must return (loss, (state, metrics)), got {_form(result)}"
+            )
+        return result
     result = objective(params, batch, key=key, axis_name=axis_name)
-    loss, metrics = result if isinstance(result, tuple) else (result, {})
-    return loss, (None, metrics)
+    if not isinstance(result, tuple):
+        return result, (None, {})
+    if not _is_pair(result):
+        raise ValueError(f"the objective must return loss or (loss, metrics), got {_form(result)}")
+    return result[0], (None, result[1])
 
 
-def check_objective(objective, params, batch, *, key, state=None):
+def check_objective(objective, params, batch, *, key, state=None, logged=False):
     """Refuses a loss that is not a scalar, or that was not reduced over the devices. Compiles nothing.
+
+    Metrics must be a dict, and a state must come back with the shapes that it had.
 
     A loss of the local rows trains on local negatives in silence, with gradients that are far off.
     It cannot tell a mean of local losses from a global loss: both are the same on every device.
@@ -38,18 +51,27 @@ def check_objective(objective, params, batch, *, key, state=None):
       batch: one batch, not split.
       key: a jax.random key.
       state: its state, or None.
+      logged: whether metrics must be scalars of names that a log can have, as those of `fit`.
 
     Raises: ValueError.
     """
+    checks.function("objective", objective, "(params, batch, *, key, axis_name) -> loss")
     mesh = jax.sharding.Mesh(jax.devices()[:1], (AXIS,), axis_types=(AxisType.Auto,))
     here, split = PartitionSpec(), PartitionSpec(AXIS)
 
     def local(params, state, batch, key):
-        loss, _ = evaluate(objective, params, state, batch, key=key, axis_name=AXIS)
-        loss = jnp.asarray(loss)
-        checks.shaped("the objective's loss", loss, (), "a scalar")
+        loss, (new, metrics) = evaluate(objective, params, state, batch, key=key, axis_name=AXIS)
+        loss = _number("the objective's loss", loss)
         if not jnp.issubdtype(loss.dtype, jnp.floating):
             raise ValueError(f"the objective's loss must be a float, got {loss.dtype}")
+        _check_metrics(metrics, logged)
+        if state is not None and (before := _shapes(state)) != (after := _shapes(new)):
+            lost = [a for a in before if a not in after] or before
+            came = [a for a in after if a not in before] or after
+            raise ValueError(
+                "the objective must return a state of the shapes that it got: it got "
+                f"{', '.join(lost[:3])} and returned {', '.join(came[:3]) or 'none'}"
+            )
         return loss
 
     mapped = jax.shard_map(
@@ -71,3 +93,47 @@ def check_objective(objective, params, batch, *, key, state=None):
             raise
         # A scan whose carry starts from constants: the check's own strictness, no fault of the loss.
         LOG.warning("could not check that the loss is global: a scan in it has a constant start")
+
+
+def _check_metrics(metrics, logged):
+    if not isinstance(metrics, dict):
+        raise ValueError(
+            f"the objective's metrics must be a dict {{name: scalar}}, got {_form(metrics)}"
+        )
+    for name, value in metrics.items() if logged else []:
+        if not isinstance(name, str) or name in RESERVED:
+            raise ValueError(
+                f"the objective's metrics must have strings other than {', '.join(RESERVED)} as names, "
+                f"got {name!r}"
+            )
+        _number(f"the objective's metric {name!r}", value)
+
+
+def _number(name, value):
+    """A scalar of numbers, as an array."""
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):
+        got = "None" if value is None else f"a {type(value).__name__}"
+        raise ValueError(f"{name} must be a scalar, got {got}") from None
+    if array.shape != ():
+        raise ValueError(f"{name} must be a scalar, got shape {array.shape}: reduce it")
+    return array
+
+
+def _shapes(tree):
+    """Path, dtype and shape of each leaf, as texts."""
+    return [
+        f"state{jax.tree_util.keystr(path)} {jnp.result_type(leaf)}{list(jnp.shape(leaf))}"
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    ]
+
+
+def _is_pair(result):
+    return isinstance(result, tuple) and len(result) == 2
+
+
+def _form(result):
+    if isinstance(result, tuple):
+        return f"a tuple of {len(result)}"
+    return "None" if result is None else f"a {type(result).__name__}"

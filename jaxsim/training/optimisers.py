@@ -118,6 +118,21 @@ def cosine_warmup_decay(peak, *, steps, warmup=0.1):
     return optax.join_schedules([_warm_up(peak, rising), falling], [rising])
 
 
+def check_optimizer(optimizer):
+    """Refuses what has no functions `init` and `update`, as optax's transformations and `RowOptimizer` have."""
+    if callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None)):
+        return
+    got = f"{optimizer!r:.60}"
+    if isinstance(optimizer, Recipe):
+        got = "a Recipe: call its build(params, steps=)"
+    elif callable(optimizer):
+        name = getattr(optimizer, "__name__", type(optimizer).__name__)
+        got = f"the function {name}: call it with a learning rate"
+    raise ValueError(
+        f"optimizer must be an optax transformation, such as optax.adam(1e-3), got {got}"
+    )
+
+
 def check_rate(name, rate):
     """Refuses a learning rate that is not a schedule and not a finite number above 0."""
     if not callable(rate):
@@ -137,7 +152,7 @@ def adamw(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
     Returns: an optax transformation.
     Source: Loshchilov and Hutter 2019 (1711.05101).
     """
-    _check(learning_rate, weight_decay)
+    _check(learning_rate, weight_decay, decays)
     rule = optax.adamw(learning_rate, weight_decay=weight_decay, mask=decays or matrices)
     return _clipping(clip, rule)
 
@@ -151,7 +166,7 @@ def lion(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
     Returns: an optax transformation.
     Source: Chen et al. 2023 (2302.06675).
     """
-    _check(learning_rate, weight_decay)
+    _check(learning_rate, weight_decay, decays)
     rule = optax.lion(learning_rate, weight_decay=weight_decay, mask=decays or matrices)
     return _clipping(clip, rule)
 
@@ -165,7 +180,7 @@ def sgd(learning_rate, *, momentum=0.9, weight_decay=0.0, clip=None, decays=None
 
     Returns: an optax transformation.
     """
-    _check(learning_rate, weight_decay)
+    _check(learning_rate, weight_decay, decays)
     checks.probability("momentum", momentum)
     parts = [optax.sgd(learning_rate, momentum=momentum or None)]
     if weight_decay:
@@ -207,6 +222,7 @@ def layerwise(optimizer, decay, *, layers):
     Source: Howard and Ruder 2018 (1801.06146), discriminative fine-tuning.
     """
     checks.probability("layer_decay", decay)
+    check_optimizer(optimizer)
     checks.function("layers", layers, "of a parameter's name, such as layers_of(params)")
 
     def update(updates, state, params=None, **more):
@@ -253,6 +269,7 @@ def frozen(optimizer, where):
     Returns: an optax transformation.
     """
 
+    check_optimizer(optimizer)
     checks.function("where", where, "of a parameter's name to a boolean")
 
     def stays(params):
@@ -269,7 +286,9 @@ def matrices(params):
     return jax.tree.map(lambda a: jnp.ndim(a) > 1, params)
 
 
-def _check(learning_rate, weight_decay):
+def _check(learning_rate, weight_decay, decays):
+    if decays is not None:
+        checks.function("decays", decays, "of the parameters to a tree of booleans, or None")
     check_rate("learning_rate", learning_rate)
     checks.not_negative("weight_decay", weight_decay)
     checks.finite("weight_decay", weight_decay)

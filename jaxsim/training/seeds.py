@@ -48,6 +48,12 @@ def fit_seeds(
     Raises: ValueError for leading axes that differ, an objective that is not reduced over its axis;
     FloatingPointError naming the runs whose loss or gradient is not finite.
     """
+    for name, value, what in (
+        ("objective", objective, "of one run's settings to an objective"),
+        ("draw", draw, "of one run's settings to (key) -> batch"),
+        ("optimizer", optimizer, "of one run's settings to an optax transformation"),
+    ):
+        checks.function(name, value, what)
     checks.whole("steps", steps)
     checks.whole("snapshots", snapshots)
     if steps % snapshots:

@@ -15,6 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxsim.numerics import checks
 from jaxsim.numerics.spread import spread as split
 from jaxsim.training import shards
 from jaxsim.training.objective import AXIS
@@ -54,6 +55,7 @@ def sharded(devices, *, smallest=2**12):
       smallest: parameters with fewer elements stay whole, as do those that no axis of divides by the
         number of devices.
     """
+    checks.whole("smallest", smallest)
     return ShardMapped(devices, smallest)
 
 

@@ -213,7 +213,7 @@ def test_a_changed_setting_is_named(tmp_path):
     fit(steps=3, workdir=tmp_path, fingerprint=settings)
     fit(steps=3, workdir=tmp_path, fingerprint=dict(reversed(settings.items())))
     match = (
-        "belongs to another run, with other settings: data.rows 100, now 80; seed 0, now 1: remove"
+        "belongs to another run, with other settings: data.rows 100, now 80; seed 0, now 1; remove"
     )
     with pytest.raises(ValueError, match=match):
         fit(steps=3, workdir=tmp_path, fingerprint={"rate": 0.01, "data": {"rows": 80}, "seed": 1})
@@ -351,7 +351,7 @@ def test_an_iterator_without_a_position_goes_without_a_workdir(tmp_path, unbroke
     plain = [batches()[i] for i in range(40)]
     assert same(fit(batches=plain), unbroken)
     with pytest.raises(
-        ValueError, match="must have get_state, to resume where it stood; list_iterator"
+        ValueError, match="must have get_state, to resume where it was; list_iterator"
     ):
         fit(batches=plain, workdir=tmp_path)
 
