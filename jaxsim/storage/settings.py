@@ -42,8 +42,10 @@ def plain_settings(name, settings):
 def changed_settings(before, now):
     """What differs between two flat dicts of settings, in words; "" where nothing does.
 
-    >>> changed_settings({"steps": 60, "seed": 0}, {"steps": 80, "seed": 0, "rate": 0.1})
-    'rate not set, now 0.1; steps 60, now 80'
+    Examples:
+      >>> from jaxsim import storage
+      >>> print(storage.changed_settings({"steps": 60, "seed": 0}, {"steps": 80, "seed": 0}))
+      steps 60, now 80
     """
     differing = []
     for name in sorted({*before, *now}):
