@@ -152,7 +152,7 @@ def _open_quote(path, begin):
     opened, quoted, place = begin, False, 0
     with opened_text(path) as file:
         for number, line in enumerate(itertools.islice(file, begin - 1, None), start=begin):
-            place, cell = 0, not quoted  # whether a cell begins here
+            place, cell = 0, True  # whether a cell begins here
             while place < len(line):
                 letter, following = line[place], line[place + 1 : place + 2]
                 if not quoted:

@@ -19,7 +19,7 @@ def without_outliers(sessions, *, quantile=0.999):
     Returns: a list of sorted int32 arrays of distinct items.
     """
     checks.probability("quantile", quantile)
-    distinct = [np.unique(np.asarray(session, np.int32)) for session in sessions]
+    distinct = [_distinct(session).astype(np.int32) for session in sessions]
     if not distinct:
         return []
     most = np.quantile([len(session) for session in distinct], quantile)
@@ -34,10 +34,8 @@ def session_pairs(sessions):
 
     Returns: (pairs int32 [pairs, 2], counts int64 [pairs]), sorted.
     """
-    sessions = [np.unique(np.asarray(session, np.int64)) for session in sessions]
+    sessions = [_distinct(session) for session in sessions]
     size = max((int(session[-1]) + 1 for session in sessions if len(session)), default=0)
-    if any(len(session) and session[0] < 0 for session in sessions):
-        raise ValueError("sessions must hold item numbers of at least 0, got negative ones")
     by_length = {}
     for session in sessions:
         if len(session) > 1:
@@ -53,10 +51,17 @@ def session_pairs(sessions):
 
 
 def item_counts(sessions, items):
-    """How many sessions have each item: int64 [items]."""
+    """How many sessions have each item: int64 [items].
+
+    Raises: ValueError for an item number of `items` or above.
+    """
+    checks.whole("items", items, 0)
     counts = np.zeros(items, np.int64)
     for session in sessions:
-        counts[np.unique(session)] += 1
+        session = _distinct(session)
+        if len(session) and session[-1] >= items:
+            raise ValueError(f"sessions must hold item numbers below {items}, got {session[-1]}")
+        counts[session] += 1
     return counts
 
 
@@ -152,3 +157,21 @@ def synthetic_pairs(pairs, counts, neighbours, similarities, *, gamma, threshold
     totals = np.bincount(group.ravel(), made, minlength=len(distinct)).astype(np.int64)
     fresh = ~holds_pair(distinct, pairs) & ~holds_pair(distinct, np.asarray(without))
     return distinct[fresh].astype(np.int32), totals[fresh]
+
+
+def _distinct(session):
+    """The distinct items of a session, sorted int64."""
+    session = np.asarray(session)
+    if session.size == 0:
+        return np.empty(0, np.int64)
+    if session.ndim != 1 or not np.issubdtype(session.dtype, np.integer):
+        raise ValueError(
+            f"sessions must be arrays of item numbers, got {session.dtype} of shape {session.shape}"
+        )
+    session = np.unique(session)
+    if session[0] < 0 or session[-1] > np.iinfo(np.int32).max:
+        bad = session[0] if session[0] < 0 else session[-1]
+        raise ValueError(
+            f"sessions must hold item numbers of at least 0 and below 2**31, got {bad}"
+        )
+    return session.astype(np.int64)

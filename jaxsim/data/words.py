@@ -34,4 +34,7 @@ def word2vec_keep_probability(frequencies, threshold):
 
 def _ratio(frequencies, threshold):
     frequencies = np.asarray(frequencies, np.float64)
+    if not (np.isfinite(frequencies) & (frequencies >= 0)).all():
+        bad = frequencies[~(np.isfinite(frequencies) & (frequencies >= 0))].flat[0]
+        raise ValueError(f"frequencies must be finite and at least 0, got {bad}")
     return threshold / np.where(frequencies > 0, frequencies, threshold)

@@ -65,6 +65,32 @@ def test_modules_imported_together_need_no_data():
     assert again.names == names
 
 
+@pytest.mark.parametrize(
+    ("session", "said"),
+    [
+        ([0, 2**31], "item numbers of at least 0 and below 2.*31, got 2147483648"),
+        (np.array([2**40]), "got 1099511627776"),
+        ([3, -1], "at least 0 and below .*, got -1"),
+        ([0.5], r"must be arrays of item numbers, got float64 of shape \(1,\)"),
+        (["milk"], "must be arrays of item numbers, got <U4"),
+        ([[1, 2]], r"must be arrays of item numbers, got int64 of shape \(1, 2\)"),
+    ],
+)
+def test_items_that_do_not_fit_are_named(session, said):
+    for call in (data.session_pairs, data.without_outliers, lambda some: data.item_counts(some, 5)):
+        with pytest.raises(ValueError, match=f"sessions must .*{said}" if said[0] == "i" else said):
+            call([[0], session])
+    with pytest.raises(ValueError, match="item numbers below 2, got 2"):
+        data.item_counts([[0, 2]], 2)
+
+
+@pytest.mark.parametrize("keep", [data.keep_probability, data.word2vec_keep_probability])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5])
+def test_frequencies_that_do_not_fit_are_named(keep, bad):
+    with pytest.raises(ValueError, match=f"frequencies must be finite and at least 0, got {bad}"):
+        keep([0.5, bad], 0.01)
+
+
 def test_missing_baskets_are_named(monkeypatch, tmp_path):
     monkeypatch.delenv("JAXSIM_DATA", raising=False)
     with pytest.raises(
