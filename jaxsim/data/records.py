@@ -33,7 +33,7 @@ def read_records(path):
         begins with the byte order mark of UTF-16 or UTF-32.
 
     Returns: `Records`, a list of dicts. In CSV and TSV all values are strings, and blank lines are left
-    out. A cell of CSV may stand in quotes and then hold commas and lines; in TSV a quote is a character.
+    out. A cell of CSV may be quoted and then hold commas and lines; in TSV a quote is a character.
     Raises: FileNotFoundError; ModuleNotFoundError without pyarrow, for parquet; ValueError naming the file
     and the line that cannot be read, a kind that is not known, a table without rows.
     """
