@@ -86,7 +86,7 @@ def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, ca
         "config": _config(fields, family, transformer),
         "tokenizer": tokenizer,
         "kept": Kept(
-            _small_files(folder, inner, layout),
+            _small_files(folder, inner, layout, tokenizer),
             layout.transformer,
             prefix,
             rest,
@@ -210,11 +210,11 @@ def _dense(place, path, shapes):
     return params
 
 
-def _small_files(folder, inner, layout):
+def _small_files(folder, inner, layout, tokenizer):
     """The bytes of what is not weights, so that `save` does not need the folder any more."""
     places = {folder, *(folder / place for place in layout.places)}
     skipped = {inner / "config.json", inner / weights.INDEX, folder / MARK}
-    return {
+    files = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for place in sorted(places)
         if place.is_dir()
@@ -224,3 +224,7 @@ def _small_files(folder, inner, layout):
         and path not in skipped
         and not path.name.endswith(".index.json")
     }
+    if tokenizer.ended:
+        name = (inner / tokenizer_files.FILE).relative_to(folder).as_posix()
+        files[name] = tokenizer_files.with_ends(files[name], tokenizer.backend)
+    return files

@@ -173,7 +173,7 @@ def with_settings(files, prompts, default_prompt, similarity):
 
 def _read(fields):
     texts = fields.object("prompts", None)
-    prompts = {} if texts is None else dict(_prompts(texts))
+    prompts = {} if texts is None else {name: texts.text(name, "") for name in texts}
     default = fields.text("default_prompt_name", None)
     if default is not None and default not in prompts:
         raise fields.wrong("default_prompt_name", f"one of the prompts, {_names(prompts)}")
@@ -184,16 +184,6 @@ def _read(fields):
         fields.whole("truncate_dim", None, least=1),
         fields.text("model_type", None),
     )
-
-
-def _prompts(texts):
-    for name in texts:
-        text = texts.text(name, "")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise texts.wrong(name, "text of Unicode, without half of a surrogate pair") from None
-        yield name, text
 
 
 def _kind(part):

@@ -209,7 +209,9 @@ def taken(fields, prefix, tensors, shapes):
     places = {path: _theirs(names, prefix, path) for path in shapes}
     for path, (name, _, of) in places.items():
         if name not in tensors:
-            raise ValueError(f"tensors must hold {name!r}, as a {family!r} of this config does")
+            raise ValueError(
+                f"{_place(tensors)}: tensors must hold {name!r}, as a {family!r} of this config does"
+            )
         shape, wanted = tensors[name].shape, tuple(shapes[path])
         if path.endswith("/kernel"):
             wanted = wanted[::-1]
@@ -277,9 +279,15 @@ def _prefix(family, tensors):
     prefix = next((p for p in (names.prefix, "") if p + start in tensors), None)
     if prefix is None:
         raise ValueError(
-            f"tensors must hold {start!r}, as a {family!r} does; got {len(tensors)} others"
+            f"{_place(tensors)}: tensors must hold {start!r}, as a {family!r} does; got "
+            f"{len(tensors)} others"
         )
     return prefix
+
+
+def _place(tensors):
+    """The folder of tensors."""
+    return next((entry.path.parent for entry in tensors.values()), "model.safetensors")
 
 
 def _layer_stem(names):

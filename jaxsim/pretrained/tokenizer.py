@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -19,6 +18,7 @@ class Tokenizer:
     backend: object  # tokenizers.Tokenizer
     max_length: int
     cut_left: bool = False  # what is too long loses its beginning
+    ended: bool = False  # whether it has tokens around texts that its file lacks
 
     def tokens(self, texts, *, prompt=""):
         """Token ids with the special tokens around them, cut to max_length: a list of int32 [length].
@@ -178,14 +178,14 @@ class Tokenizer:
             self.backend.no_truncation()
         try:
             return self.backend.encode_batch(texts, add_special_tokens=special)
-        except TypeError:
+        except Exception as error:  # tokenizers has no class of its own
             for place, text in enumerate(texts):
                 if _half(text):
                     raise ValueError(
                         f"{name} must be text of Unicode, got half of a surrogate pair at place {place}: "
                         'clean it with text.encode("utf-8", "replace").decode()'
                     ) from None
-            raise
+            raise ValueError(f"{name}: the tokenizer cannot read them: {error}") from error
 
 
 def padded(rows, length=None, *, longest=None):
@@ -222,10 +222,19 @@ def ends(backend):
 
 def _word(backend):
     """A text that has a token: "a", or a word of the vocabulary where that has none."""
-    for word in itertools.chain(["a"], backend.get_vocab()):
-        if backend.encode(word, add_special_tokens=False).ids:
+    if _has_tokens(backend, "a"):
+        return "a"
+    for word in backend.get_vocab():
+        if _has_tokens(backend, word):
             return word
     raise ValueError("tokenizer must give tokens, and gives none for any word of its vocabulary")
+
+
+def _has_tokens(backend, word):
+    try:
+        return bool(backend.encode(word, add_special_tokens=False).ids)
+    except Exception:  # a word that is not known to a tokenizer without a token for those
+        return False
 
 
 def _half(text):

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from jaxsim.pretrained.tokenizer import Tokenizer, ends
-from jaxsim.storage.fields import Fields, read_object
+from jaxsim.storage.fields import Fields, parsed_json, read_object
 
 FILE, SETTINGS, TOKENS = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
 SENTENCES = tuple(  # the first that is there; the others are of sentence-transformers' first years
@@ -61,7 +61,7 @@ def read(folder, *, family, vocabulary, longest, max_length=None, classifier=Fal
         _as_bert(backend, settings, tokens, kind)
     elif kind == "RobertaTokenizer" and isinstance(backend.pre_tokenizer, ByteLevel):
         backend.pre_tokenizer = ByteLevel(settings.flag("add_prefix_space", False))
-    _with_ends(backend, settings, tokens)
+    ended = _with_ends(backend, settings, tokens)
     if sentences.flag("do_lower_case", False):
         _lowered(backend)
     backend.encode_special_tokens = settings.flag("split_special_tokens", False)
@@ -72,7 +72,14 @@ def read(folder, *, family, vocabulary, longest, max_length=None, classifier=Fal
         )
     special = backend.num_special_tokens_to_add(classifier) + (2 if classifier else 1)
     most = _length(sentences, settings, longest, special, max_length)
-    return Tokenizer(backend, most, side == "left")
+    return Tokenizer(backend, most, side == "left", ended)
+
+
+def with_ends(data, backend):
+    """The bytes of a tokenizer.json with the post-processor of a backend, which others then have too."""
+    tree = parsed_json(FILE, data)
+    tree["post_processor"] = json.loads(backend.to_str())["post_processor"]
+    return json.dumps(tree, ensure_ascii=False).encode()
 
 
 def token_types(folder, tokenizer, *, pairs):
@@ -186,12 +193,15 @@ def _as_bert(backend, settings, tokens, kind):
 
 
 def _with_ends(backend, settings, tokens):
-    """Adds the token before and the one behind a text that tokenizer_config.json asks for."""
+    """Adds the token before and the one behind a text that tokenizer_config.json asks for; whether it did.
+
+    transformers 4 does so, and transformers 5 goes by tokenizer.json alone: the two must agree, or be made to.
+    """
     from tokenizers import processors
 
     asked = [settings.flag(f"add_{end}_token", None) for end in ("bos", "eos")]
     if asked == [None, None]:
-        return
+        return False
     ids = [
         None if token is None else backend.token_to_id(token)
         for token in (_token(settings, tokens, f"{end}_token") for end in ("bos", "eos"))
@@ -205,7 +215,7 @@ def _with_ends(backend, settings, tokens):
             raise settings.wrong(f"add_{end}_token", f"true, as {FILE} adds that token")
     new = [bool(wanted) and not there for wanted, there in zip(asked, present, strict=True)]
     if not any(new):
-        return
+        return False
     if {*before, *behind} - set(ids):
         raise settings.wrong(
             f"add_{'bos' if new[0] else 'eos'}_token", f"false: {FILE} adds other special tokens"
@@ -220,6 +230,7 @@ def _with_ends(backend, settings, tokens):
     backend.post_processor = processors.TemplateProcessing(
         single=one, pair=[*one, *other], special_tokens=list(special.items())
     )
+    return True
 
 
 def _token(settings, tokens, name, default=None):

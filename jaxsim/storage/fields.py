@@ -55,7 +55,7 @@ class Fields:
             name,
             default,
             wanted,
-            lambda v: isinstance(v, str) and (choices is None or v in choices),
+            lambda v: _is_text(v) and (choices is None or v in choices),
         )
 
     def flag(self, name, default=_REQUIRED):
@@ -144,6 +144,8 @@ def read_json(path, *, missing=_REQUIRED):
     Raises: FileNotFoundError; ValueError naming a file that is not JSON, or nested beyond reading.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: must be a file, and is a folder")
     if not path.exists():
         if missing is _REQUIRED:
             raise FileNotFoundError(f"{path}: there is no such file")
@@ -189,8 +191,19 @@ def _is_number(value):
         return False
 
 
+def _is_text(value):
+    """Whether a value is a string that can be written: JSON has names for halves of surrogate pairs."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _are_strings(value):
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def shown(value):
