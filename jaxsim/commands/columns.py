@@ -196,7 +196,7 @@ def _number(rows, place, name, path):
         value = float(row.get(name))
     except (TypeError, ValueError, OverflowError):
         value = math.nan
-    if not abs(value) <= np.finfo(np.float32).max:
+    if not abs(value) <= float(np.finfo(np.float32).max):
         raise ValueError(
             f"{path}: {row_at(rows, place)} must have a finite number (of float32) in {name!r}, "
             f"{_came(row, name)}"

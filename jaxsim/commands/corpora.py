@@ -120,9 +120,9 @@ def _of_corpus(corpus):
 
 def _check_settings(folder, about):
     """Refuses an index that was built with other settings than `about`, naming them."""
-    known = storage.read_object(folder / MARK, missing=None)
-    if known is None:
+    if not (folder / MARK).exists():
         return
+    known = storage.read_object(folder / MARK)
     changed = storage.changed_settings({name: known.raw(name) for name in about}, about)
     if changed:
         raise ValueError(

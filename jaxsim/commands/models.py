@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 
 from jaxsim import pretrained, storage
 from jaxsim.commands import arguments
@@ -33,7 +34,7 @@ def text_model(chosen):
 
     Raises: ValueError for a cross-encoder.
     """
-    model = pretrained.load(chosen.model, download=chosen.download, max_length=chosen.max_length)
+    model = _loaded(chosen.model, chosen, max_length=chosen.max_length)
     if not hasattr(model, "encode"):
         raise ValueError(
             f"--model must be an embedding model, got the cross-encoder {chosen.model}: "
@@ -42,12 +43,13 @@ def text_model(chosen):
     return model
 
 
-def reranker(folder):
+def reranker(chosen):
     """The cross-encoder of --reranker.
 
     Raises: ValueError for an embedding model, or one that gives several scores per pair.
     """
-    model = pretrained.load(folder)
+    folder = chosen.reranker
+    model = _loaded(folder, chosen)
     if not hasattr(model, "score"):
         raise ValueError(
             f"--reranker must be a cross-encoder, got {folder}, which has no classification head"
@@ -57,6 +59,17 @@ def reranker(folder):
             f"--reranker must give one score per pair, got {folder}, which gives {labels}"
         )
     return model
+
+
+def _loaded(folder, chosen, **settings):
+    """A model; errors name the options of a command in place of the arguments of `pretrained.load`."""
+    try:
+        return pretrained.load(folder, download=chosen.download, **settings)
+    except (ValueError, FileNotFoundError) as error:
+        if getattr(error, "errno", None) is not None:  # of the system, which names the file
+            raise
+        message = str(error).replace("pass download=True", "give --download")
+        raise ValueError(re.sub("^max_length ", "--max-length ", message)) from error
 
 
 def identity(model):
@@ -79,19 +92,29 @@ def prompt_of(model, name, *, option, usual=()):
       option: what names a prompt, for errors.
       usual: names of prompts.
 
-    Raises: ValueError for a name that the model does not have.
+    Raises: ValueError for a name that the model does not have, and for a prompt that it does not pool.
     """
-    if name == "":
-        return ""
     if name is None:
         name = next((one for one in usual if one in model.prompts), None)
-        if name and model.prompts[name]:
+        prompt = None if name is None else model.prompts[name]
+        if prompt:
             LOG.info(
                 "texts begin with the model's prompt %r, %r; %s '' leaves it out",
-                name, model.prompts[name], option,
-            )  # fmt: skip
-        return None if name is None else model.prompts[name]
-    if name not in model.prompts:
+                name,
+                prompt,
+                option,
+            )
+    elif name == "":
+        prompt = ""
+    elif name in model.prompts:
+        prompt = model.prompts[name]
+    else:
         there = ", ".join(map(repr, model.prompts)) or "which has none"
         raise ValueError(f"{option} must name a prompt of the model ({there}), got {name!r}")
-    return model.prompts[name]
+    text = model.default_prompt if prompt is None else prompt
+    if text and not model.pool_prompt:
+        raise ValueError(
+            f"the model reads its prompt {text!r:.60} without pooling it, which commands cannot do: leave it "
+            f"out with {option} ''"
+        )
+    return prompt

@@ -132,7 +132,7 @@ class Answer:
         self.prompt = models.prompt_of(
             self.model, chosen.query_prompt, option="--query-prompt", usual=models.QUERY_PROMPTS
         )
-        self.reranker = models.reranker(chosen.reranker) if chosen.reranker else None
+        self.reranker = models.reranker(chosen) if chosen.reranker else None
         self.vectors = corpora.vectors_of(chosen, corpus, self.model)
         self.place_of = {name: place for place, name in enumerate(corpus.ids)}
 

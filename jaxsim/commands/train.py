@@ -40,6 +40,7 @@ def main(command_line):
     settings = settings_of(options, pairs, held)
     check_settings(options, settings)
     with claimed(options.out):
+        options.workdir.mkdir(parents=True, exist_ok=True)
         model = models.text_model(options)
         prompts = prompts_of(options, model)
         task = fine_tuning.Task(
@@ -83,14 +84,14 @@ def train(options, model, task, settings):
             fingerprint=settings,
             save_every=options.validate_every or math.ceil(steps / 5),
             keep=1,
-            validate=task.validate,
+            validate=validated(task),
             best=task.best,
             label=f"training {Path(options.model).name}",
         )
     except FloatingPointError as error:
         raise FloatingPointError(
-            f"{error}; ids count the rows that are trained on from 0: lower --rate {options.rate:g}, or look "
-            "at the texts of these rows"
+            f"{error}: lower --rate, {options.rate:g} now, or look at the texts of these rows (ids count the "
+            "rows that are trained on, from 0)"
         ) from error
     step, params, after = training.best_of(options.workdir, model.params, best=task.best)
     show(f"best, after step {step} of {steps}", after)
@@ -103,6 +104,18 @@ def train(options, model, task, settings):
     written = ("checkpoints", "metrics.jsonl", "loss.png", "figures.json")
     there = ", ".join(name for name in written if (options.workdir / name).exists())
     print(f"{options.out}: the model; {options.workdir}: {there}")
+
+
+def validated(task):
+    """The task's figures of parameters; what was fine before the first step and fails later has diverged."""
+
+    def validate(params):
+        try:
+            return task.validate(params)
+        except ValueError as error:
+            raise FloatingPointError(f"training has diverged: {error}") from error
+
+    return validate
 
 
 def parsed(command_line):
@@ -327,8 +340,8 @@ def digest(pairs):
 
 def check_settings(options, settings):
     """Refuses the workdir of another run before the model is loaded; `fit` compares all settings."""
-    run = storage.read_object(options.workdir / "run.json", missing=None)
-    known = None if run is None else run.raw("fingerprint")
+    path = options.workdir / "run.json"
+    known = storage.read_object(path).raw("fingerprint") if path.exists() else None
     if not isinstance(known, dict):
         return
     changed = storage.changed_settings(

@@ -155,6 +155,7 @@ def _opened(path: Path):
 
     if path.is_dir():
         raise ValueError(f"{path}: must be a file, and is a folder")
+    path.open("rb").close()  # safe_open calls a file that may not be read missing
     try:
         return safe_open(path, framework="numpy")
     except SafetensorError as error:

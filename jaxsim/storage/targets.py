@@ -106,7 +106,7 @@ def check_place(name, path, *, mark, kind, writing=True):
                 f"{found[0]!r}; choose another folder"
             )
     if writing:
-        _check_parents(name, path / mark)
+        _check_parents(name, path, [path])
     return path
 
 
@@ -199,8 +199,9 @@ def _named(name, path):
     return Path(path)
 
 
-def _check_parents(name, path):
-    for parent in path.absolute().parents:
+def _check_parents(name, path, inner=()):
+    """Refuses a path below what is not a folder, or where the first folder that exists is read-only."""
+    for parent in (*inner, *path.absolute().parents):
         if parent.is_dir():
             if not os.access(parent, os.W_OK | os.X_OK):
                 raise ValueError(

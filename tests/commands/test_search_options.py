@@ -122,6 +122,17 @@ def test_each_side_gets_the_prompt_that_the_model_has_for_it(files, folder, caps
     assert said in capsys.readouterr().err
     assert run("search", *words, "other") == 2
     assert 'another prompt "blue: ", now "dark: "' in capsys.readouterr().err
+    (model / "1_Pooling").mkdir()
+    (model / "1_Pooling" / "config.json").write_text(
+        json.dumps({"pooling_mode_mean_tokens": True, "include_prompt": False})
+    )
+    parts = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    (model / "modules.json").write_text(
+        json.dumps([{"path": p, "type": f"sentence_transformers.models.{t}"} for p, t in parts])
+    )
+    assert run("search", *words[:-1]) == 2
+    said = "the model reads its prompt 'red: ' without pooling it, which commands cannot do: leave it out"
+    assert said in capsys.readouterr().err
 
 
 def test_a_run_of_ours_is_replaced_and_a_finished_index_only_read(files, tiny, monkeypatch, capsys):

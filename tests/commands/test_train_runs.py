@@ -58,8 +58,18 @@ def test_a_loss_that_is_not_finite_is_one_sentence(command, tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: training ")
     assert "is not finite in step 1, for the batch of ids [" in said
-    assert "lower --rate 1e+30" in said
+    assert "lower --rate, 1e+30 now" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_diverges_between_two_checkpoints_is_said(tiny):
+    model = pretrained.load(tiny)
+    pairs = train.columns.Pairs(["red", "old"], ["blue", "new"], None, None)
+    settings = {"graded": False, "prompts": (None, None)}
+    task = train.fine_tuning.Task(model, losses.info_nce, pairs, pairs, 2, **settings)
+    bad = jax.tree.map(lambda leaf: leaf * np.nan, model.params)
+    with pytest.raises(FloatingPointError, match=r"training has diverged: .* are not finite"):
+        train.validated(task)(bad)
 
 
 def test_few_rows_are_one_batch(capsys):
