@@ -1,8 +1,8 @@
 """Files on the host: written aside and renamed, checksummed, resumable; and progress."""
 
+from jaxsim.storage.arrays import load_arrays, save_arrays
 from jaxsim.storage.atomic import (
-    load_arrays,
-    save_arrays,
+    recovered,
     write_bytes,
     write_folder,
     write_json,
@@ -36,6 +36,7 @@ __all__ = [
     "ranking_arrays",
     "read_json",
     "read_object",
+    "recovered",
     "save_arrays",
     "save_qrels",
     "save_run",

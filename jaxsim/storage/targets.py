@@ -10,13 +10,16 @@ import os
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
+
+from jaxsim.storage.fields import read_object
 
 MARK = "jaxsim.json"  # in every folder of ours
 FORMAT = "jaxsim folder 1"
 LOCK = ".lock"  # in a workdir, or ".NAME.lock" beside a file
 
-_held = set()  # paths that this process owns
+_held = {}  # {path of a lock that this process owns: its open file, None without such locks}
 _guard = threading.Lock()
 
 
@@ -28,13 +31,12 @@ def check_file(name, path):
       path: where the file is to be.
 
     Returns: the path, a `Path`.
-    Raises: ValueError for an empty name, a folder, a device, a parent that is a file or cannot be written.
+    Raises: ValueError for an empty name, a folder, a device, a parent that is a file or read-only.
     """
     path = _named(name, path)
-    if path.is_dir():
-        raise ValueError(f"{name} must be a file, got the folder {str(path)!r}")
     if path.exists() and not path.is_file():
-        raise ValueError(f"{name} must be a file, got the device {str(path)!r}")
+        what = "folder" if path.is_dir() else "device"
+        raise ValueError(f"{name} must be a file, got the {what} {str(path)!r}")
     _check_parents(name, path)
     return path
 
@@ -53,7 +55,7 @@ def check_folder(name, path, *, kind, outside=()):
 
     Returns: the path, a `Path`.
     Raises: ValueError for an empty name, a file, a link, the current folder or one of its parents, a
-    folder that holds anything else, or one of `outside`.
+    folder that holds anything else, one of `outside`, or a mounted disk, which cannot be renamed.
     """
     path = _named(name, path)
     if path.is_symlink():
@@ -64,6 +66,10 @@ def check_folder(name, path, *, kind, outside=()):
     if full in (Path.cwd(), *Path.cwd().parents):
         raise ValueError(
             f"{name} must be a folder of its own, got {str(path)!r}, which holds the current folder"
+        )
+    if os.path.ismount(path):
+        raise ValueError(
+            f"{name} must not be a mounted disk, got {str(path)!r}: name a folder inside it"
         )
     for other, inner in dict(outside).items():
         inner = Path(inner).resolve()
@@ -112,26 +118,24 @@ def check_place(name, path, *, mark, kind, writing=True):
 
 def foreign_file(folder, kind):
     """The first file of a folder that we did not write into it as one of `kind`; None where all are ours."""
-    folder = Path(folder)
-    found = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not _plain_dir(p))
     try:
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
-        ours = set(mark["files"]) if (mark["format"], mark["kind"]) == (FORMAT, kind) else set()
-    except (OSError, ValueError, KeyError, TypeError):
+        about = read_object(Path(folder) / MARK)
+        known = (about.text("format"), about.text("kind")) == (FORMAT, kind)
+        ours = set(about.strings("files")) if known else set()
+    except (OSError, ValueError):
         ours = set()
-    return next((name for name in found if name not in ours), None)
+    return next((name for name in _files(folder) if name not in ours), None)
 
 
 def marked(folder, kind):
     """Writes the mark of a folder: its kind and the files that it holds now."""
-    folder = Path(folder)
-    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not _plain_dir(p))
-    about = {"format": FORMAT, "kind": kind, "files": sorted({*files, MARK})}
-    (folder / MARK).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    about = {"format": FORMAT, "kind": kind, "files": sorted({*_files(folder), MARK})}
+    mark = Path(folder) / MARK
+    mark.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager
-def owned(path, what="folder"):
+def owned(path, what="folder", *, wait=0.0):
     """One process owns a target for the length of a block; the system frees it when the owner dies.
 
         with owned("runs/mine"):
@@ -140,23 +144,31 @@ def owned(path, what="folder"):
     Args:
       path: a folder, which is made; or the path of a file to be, locked by a file beside it.
       what: "folder" or "file".
+      wait: seconds to wait for its owner to end.
 
     Raises: ValueError naming the owner where another process, or this one, owns it already.
     """
-    path = Path(path)
+    # Two names of one file, one of them a link, are one target.
+    path = Path(path) if what == "folder" else Path(os.path.realpath(path))
     lock = path / LOCK if what == "folder" else path.with_name(f".{path.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    key = str(lock.resolve())
-    with _guard:
-        if key in _held:
-            raise ValueError(f"{path}: is in use by this process already")
-        handle = _locked(lock, path)
-        _held.add(key)
+    key, end = str(lock.resolve()), time.monotonic() + wait
+    while True:
+        try:
+            with _guard:
+                if key in _held:
+                    raise ValueError(f"{path}: is in use by this process already")
+                _held[key] = _locked(lock, path)
+            break
+        except ValueError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.02)
     try:
         yield
     finally:
         with _guard:
-            _held.discard(key)
+            handle = _held.pop(key, None)
             if handle is not None:
                 # Removed while still locked: whoever waits for it sees that the file is gone.
                 lock.unlink(missing_ok=True)
@@ -170,7 +182,12 @@ def _locked(lock, path):
     except ImportError:  # not a POSIX system
         return None
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle, ours = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), True
+        except PermissionError:
+            if not lock.exists():
+                raise
+            handle, ours = os.open(lock, os.O_RDONLY), False  # left by another user
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -181,16 +198,41 @@ def _locked(lock, path):
             ) from None
         except OSError:  # a file system without locks
             os.close(handle)
+            lock.unlink(missing_ok=True)
             return None
-        if lock.exists() and os.path.samestat(os.fstat(handle), os.stat(lock)):
+        if ours and _is_open(lock, handle):
             break
-        os.close(handle)  # its last owner removed it in between
+        if not ours:
+            lock.unlink(missing_ok=True)
+        os.close(handle)  # its last owner removed it in between, or we did
     command = " ".join(Path(word).name if n == 0 else word for n, word in enumerate(sys.argv))
     os.ftruncate(handle, 0)
     os.pwrite(
         handle, f"process {os.getpid()} on {socket.gethostname()} ({command:.120})".encode(), 0
     )
     return handle
+
+
+def _is_open(path, handle):
+    """Whether an open file is the one that has this name now."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _disown():
+    """In a process that was forked: what its parent owns is the parent's, until the parent ends."""
+    global _guard
+    _guard = threading.Lock()
+    for handle in _held.values():
+        if handle is not None:
+            os.close(handle)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)
 
 
 def _named(name, path):
@@ -214,5 +256,14 @@ def _check_parents(name, path, inner=()):
             )
 
 
-def _plain_dir(path):
-    return path.is_dir() and not path.is_symlink()
+def _files(folder):
+    """The files below a folder, links to folders among them, one after the other."""
+
+    def refused(error):
+        raise ValueError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+    for place, folders, names in os.walk(folder, onerror=refused):
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        folders.sort()
+        for name in sorted(names + links):
+            yield (Path(place) / name).relative_to(folder).as_posix()

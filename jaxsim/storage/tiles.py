@@ -1,14 +1,21 @@
-"""A matrix computed tile by tile, each tile on disk as soon as it is finished: kill it, and it goes on."""
+"""A matrix computed tile by tile, each tile on disk as soon as it is finished, so that a killed job resumes."""
 
-import shutil
+import contextlib
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 
-from jaxsim.storage.atomic import load_arrays, save_arrays
+from jaxsim.numerics import checks
+from jaxsim.storage.arrays import load_arrays, write_arrays, write_blocks
+from jaxsim.storage.fields import Fields
 from jaxsim.storage.progress import bar
+from jaxsim.storage.targets import check_file, owned
 
 VERSION = 1  # of both files
+FLOAT = np.dtype(np.float32)
+OURS = re.compile(r"\d{9,}|\.\d{9,}\.\w+\.part")  # what the folder of tiles holds
 
 
 def fill(
@@ -17,81 +24,133 @@ def fill(
     """The float32 matrix [m, n] that `compute` gives, from a file, its tiles, or anew.
 
     Args:
-      path: the finished file; its tiles stand in the folder `path + ".tiles"` until it is whole.
+      path: the finished file; its tiles are in the folder `path + ".tiles"` until it is whole.
         None computes in memory and writes nothing.
       shape: (m, n).
       compute: (row ids int [r], column ids int [n]) -> float [r, n].
       rows: rows per tile: what a kill may lose.
-      fingerprint: of all that the numbers depend on; files of another one are refused.
+      fingerprint: of all that the numbers depend on, a JSON value; files of another one are refused.
       label, unit: for the progress bar, which counts entries.
       mmap: return the finished file mapped, and put it together without holding it; needs a path.
 
     Returns: numpy float32 [m, n]; the file has the same bytes however often the job was killed.
-    Raises: ValueError for a tile with NaN (finished tiles stay), and for files that are damaged, of
-    another shape or of another fingerprint, by name.
+    Raises: ValueError for a tile with NaN or with numbers beyond float32 (finished tiles stay), for files
+    that are damaged, of another shape or of another fingerprint, by name, and for a path that another
+    process fills.
     """
-    height, width = shape
-    about = {"shape": list(shape), "fingerprint": fingerprint}
-    if mmap and path is None:
-        raise ValueError("mmap=True needs a path")
-    folder = None
-    if path is not None:
-        path = Path(path)
-        folder = path.with_name(path.name + ".tiles")
-        _sweep(path, folder)
-        if path.exists():
-            found = _read(path, "matrix", about, mmap)
-            shutil.rmtree(folder, ignore_errors=True)  # killed before it could
-            return found
-    if mmap:
-        folder.mkdir(parents=True, exist_ok=True)
-        result = np.memmap(folder / "whole", np.float32, "w+", shape=shape)
-    else:
-        result = np.empty(shape, np.float32)
-    columns = np.arange(width)
-    with bar(height * width, label, unit) as progress:
-        for start in range(0, height, rows):
-            ids = np.arange(start, min(start + rows, height))
-            tile = None if folder is None else folder / f"{start:09d}"
-            if tile is not None and tile.exists():
-                result[ids] = _read(tile, "tile", {**about, "rows": [start, len(ids)]})
-                progress.skip(len(ids) * width)
-                continue
-            block = np.asarray(compute(ids, columns), np.float32)
-            if block.shape != (len(ids), width):
-                raise ValueError(
-                    f"compute must return [{len(ids)}, {width}] for rows {start} to {ids[-1]}, "
-                    f"got shape {block.shape}"
-                )
-            if bad := np.isnan(block).sum():
-                kept = "" if folder is None else f"; finished tiles are kept in {folder}"
-                raise ValueError(
-                    f"{label}: {bad} of {block.size} entries are NaN in rows {start} to {ids[-1]}{kept}"
-                )
-            if tile is not None:
-                meta = {**about, "rows": [start, len(ids)]}
-                save_arrays(tile, {"values": block}, kind="tile", version=VERSION, meta=meta)
-            result[ids] = block
-            progress.advance(block.size)
-    if path is not None:
-        save_arrays(path, {"values": result}, kind="matrix", version=VERSION, meta=about)
-        shutil.rmtree(folder)
-    return _read(path, "matrix", about, mmap) if mmap else result
+    for length in shape:
+        checks.whole("shape", length, 0)
+    checks.whole("rows", rows)
+    height, width = map(int, shape)
+    tiles = [(start, min(rows, height - start)) for start in range(0, height, rows)]
+    if path is None:
+        if mmap:
+            raise ValueError("mmap=True needs a path")
+        result = np.empty((height, width), FLOAT)
+        with bar(height * width, label, unit) as progress:
+            for start, count in tiles:
+                result[start : start + count] = _computed(compute, start, count, width, label)
+                progress.advance(count * width)
+        return result
+
+    path = Path(path)
+    folder = path.with_name(path.name + ".tiles")
+    # As it comes back from a file: tuples are lists there.
+    about = json.loads(json.dumps({"shape": [height, width], "fingerprint": fingerprint}))
+    if path.exists():
+        found = _matrix(path, about, mmap)
+        if folder.exists():  # killed before it could remove them, or about to
+            with contextlib.suppress(OSError, ValueError), owned(path, "file"):
+                _remove(folder)
+        return found
+    check_file("path", path)
+    with owned(path, "file"):
+        if path.exists():  # finished by another process a moment ago
+            return _matrix(path, about, mmap)
+        result = None if mmap else np.empty((height, width), FLOAT)
+        with bar(height * width, label, unit) as progress:
+            for start, count in tiles:
+                block = _tile(folder, about, start, count)
+                if block is not None:
+                    progress.skip(block.size)
+                else:
+                    block = _computed(compute, start, count, width, label, folder)
+                    meta = {**about, "rows": [start, count]}
+                    write_arrays(_named(folder, start), {"values": block}, kind="tile", version=VERSION, meta=meta)  # fmt: skip
+                    progress.advance(block.size)
+                if result is not None:
+                    result[start : start + count] = block
+        blocks = (_tile(folder, about, *tile) for tile in tiles) if mmap else [result]
+        write_blocks(
+            path,
+            {"values": (FLOAT, (height, width))},
+            {"values": blocks},
+            kind="matrix",
+            version=VERSION,
+            meta=about,
+        )
+        _remove(folder)
+    return _matrix(path, about, mmap) if mmap else result
 
 
-def _sweep(path, folder):
-    """Removes what a killed write left beside a file and in its folder of tiles."""
-    for place, pattern in ((path.parent, f".{path.name}.*.part"), (folder, ".*.part")):
-        for stale in place.glob(pattern):
-            stale.unlink(missing_ok=True)
+def _computed(compute, start, count, width, label, folder=None):
+    """One tile, checked."""
+    kept = "" if folder is None else f"; finished tiles are kept in {folder}"
+    where = f"rows {start} to {start + count - 1}"
+    values = np.asarray(compute(np.arange(start, start + count), np.arange(width)))
+    if values.shape != (count, width):
+        raise ValueError(
+            f"compute must return [{count}, {width}] for {where}, got shape {values.shape}"
+        )
+    if values.dtype.kind not in "biuf" and values.dtype.name != "bfloat16":
+        raise ValueError(f"compute must return real numbers for {where}, got {values.dtype}")
+    with np.errstate(over="ignore"):
+        block = values.astype(FLOAT)
+    if bad := np.isnan(block).sum():
+        raise ValueError(f"{label}: {bad} of {block.size} entries are NaN in {where}{kept}")
+    if bad := (np.isinf(block) & np.isfinite(values)).sum():
+        raise ValueError(f"{label}: {bad} of {block.size} entries are beyond float32 in {where}{kept}")  # fmt: skip
+    return block
 
 
-def _read(path, kind, about, mmap=False):
+def _tile(folder, about, start, count):
+    """A finished tile; None where there is none."""
+    path = _named(folder, start)
+    if not path.exists():
+        return None
+    try:
+        return _read(path, "tile", {**about, "rows": [start, count]}, (count, about["shape"][1]))
+    except ValueError as error:
+        raise ValueError(f"{error} (that tile alone: the others stay)") from error
+
+
+def _matrix(path, about, mmap):
+    return _read(path, "matrix", about, tuple(about["shape"]), mmap)
+
+
+def _read(path, kind, about, shape, mmap=False):
     arrays, meta = load_arrays(path, kind=kind, version=VERSION, mmap=mmap)
+    meta = Fields(path, meta, "meta")
     for name, wanted in about.items():
-        if meta[name] != wanted:
+        if meta.raw(name) != wanted:
             raise ValueError(
-                f"{path}: was computed for {name} {meta[name]!r}, wanted {wanted!r}; "
+                f"{path}: was computed for {name} {meta.raw(name)!r}, wanted {wanted!r}; "
                 "remove it or use another path"
             )
-    return arrays["values"]
+    values = arrays.get("values")
+    if values is None or len(arrays) > 1 or (values.dtype, values.shape) != (FLOAT, shape):
+        raise ValueError(f"{path}: must hold values, float32 {list(shape)}, alone; rebuild it")
+    return values
+
+
+def _named(folder, start):
+    return folder / f"{start:09d}"
+
+
+def _remove(folder):
+    """Removes the tiles; what else somebody put into their folder stays, and the folder with it."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if OURS.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -1,63 +1,12 @@
-"""Files are whole or not there, come back as they were, and are refused by name where they are not."""
+"""Files and folders are whole or not there, and as readable as the umask says."""
 
 import errno
+import os
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 from jaxsim import storage
-
-ARRAYS = {
-    "scores": np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32),
-    "ids": np.arange(7),
-    "half": np.arange(6).astype(ml_dtypes.bfloat16).reshape(2, 3),
-    "none": np.zeros((0, 4), np.int8),
-    "one": np.float64(2.5),
-    "mask": np.array([True, False]),
-}
-
-
-@pytest.mark.parametrize("mmap", [False, True])
-def test_arrays_come_back_as_they_were(tmp_path, mmap):
-    path = tmp_path / "deep" / "file.arrays"
-    storage.save_arrays(path, ARRAYS, kind="test", version=3, meta={"k": [1, 2]})
-    arrays, meta = storage.load_arrays(path, kind="test", version=3, mmap=mmap)
-    assert meta == {"k": [1, 2]}
-    assert list(arrays) == list(ARRAYS)
-    for name, array in arrays.items():
-        assert array.dtype == np.asarray(ARRAYS[name]).dtype
-        np.testing.assert_array_equal(array, ARRAYS[name])
-    assert isinstance(arrays["scores"], np.memmap) == mmap
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda data: data[:-1], "the file is cut, rebuild it"),
-        (lambda data: data[:-70] + b"!" + data[-69:], "checksum does not match its header"),
-        (lambda data: b"", "not an array file of jaxsim"),
-        (lambda data: b"[]\n", "not an array file of jaxsim"),
-        (lambda data: np.random.default_rng(0).bytes(500), "not an array file of jaxsim"),
-    ],
-)
-def test_damaged_files_are_refused_by_name(tmp_path, damage, message):
-    path = tmp_path / "docs.index"
-    storage.save_arrays(path, ARRAYS, kind="test", version=3)
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=rf"docs\.index: .*{message}"):
-        storage.load_arrays(path, kind="test", version=3)
-
-
-def test_another_kind_or_version_is_refused(tmp_path):
-    path = tmp_path / "docs.index"
-    storage.save_arrays(path, ARRAYS, kind="test", version=3)
-    with pytest.raises(ValueError, match=r"docs\.index: holds a 'test', wanted a 'cur index'"):
-        storage.load_arrays(path, kind="cur index", version=3)
-    with pytest.raises(ValueError, match=r"docs\.index: has version 3, this jaxsim reads 4"):
-        storage.load_arrays(path, kind="test", version=4)
-    with pytest.raises(FileNotFoundError, match="there is no such file"):
-        storage.load_arrays(tmp_path / "absent", kind="test", version=3)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
@@ -79,7 +28,7 @@ def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device: '.*a\.txt'"):
+    with pytest.raises(OSError, match=r"No space left on device: the file takes 1 bytes: '.*a\.txt'"):
         storage.write_text(tmp_path / "a.txt", "x")
     assert not list(tmp_path.iterdir())
 
@@ -100,8 +49,40 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["corpus"]
 
 
-def test_files_can_be_read_by_whoever_could_read_others(tmp_path):
-    (tmp_path / "plain").write_text("")
+def written(folder):
+    """Everything that the library writes, by its own functions."""
+    rows = np.ones((4, 40), np.float32)
+    storage.write_json(folder / "json", {"a": (1, 2)})
+    storage.save_arrays(folder / "arrays", {"a": rows}, kind="k", version=1)
+    storage.save_vectors(folder / "v.npy", rows)
+    storage.save_run(folder / "run", ["q"], ["d"], [[0]], [[1.0]])
+    storage.fill(folder / "matrix", (4, 40), lambda r, c: rows[r], rows=2)
+    with storage.write_folder(folder / "model", kind="model") as aside:
+        (aside / "inner").mkdir()
+        (aside / "inner" / "weights").touch(0o600)  # as safetensors does
+        (aside / "run.sh").touch(0o755)
+
+
+@pytest.mark.parametrize(("mask", "plain"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_files_are_as_readable_as_the_umask_says(tmp_path, mask, plain):
+    before = os.umask(mask)
+    try:
+        written(tmp_path)
+    finally:
+        os.umask(before)
+    modes = {p.relative_to(tmp_path).as_posix(): p.stat().st_mode & 0o777 for p in tmp_path.rglob("*")}  # fmt: skip
+    folders = {name for name in modes if (tmp_path / name).is_dir()}
+    assert folders == {"model", "model/inner"}
+    assert {modes.pop(name) for name in folders} == {0o777 & ~mask}
+    assert modes.pop("model/run.sh") & 0o700 == 0o700
+    assert modes == dict.fromkeys(
+        ["json", "arrays", "v.npy", "run", "matrix", "model/inner/weights", "model/jaxsim.json"],
+        plain,
+    )
+
+
+def test_json_and_text_are_utf8(tmp_path):
     storage.write_json(tmp_path / "mine", {"a": (1, 2)})
-    assert (tmp_path / "mine").stat().st_mode == (tmp_path / "plain").stat().st_mode
     assert (tmp_path / "mine").read_text().split() == ["{", '"a":', "[", "1,", "2", "]", "}"]
+    with pytest.raises(ValueError, match=r"mine: '\\ud800' is half of a letter"):
+        storage.write_text(tmp_path / "mine", "a\ud800")

@@ -1,13 +1,19 @@
 """Targets on disk: what may be replaced, who owns them, and folders that survive a kill."""
 
+import errno
+import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from jaxsim import storage
+from jaxsim.storage import atomic
 
 
 def write(path, text, kind="model"):
@@ -118,14 +124,100 @@ def test_what_a_kill_between_both_renames_left_is_brought_back(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [".other.x.part", "out"]
 
 
-def test_folders_have_the_permissions_of_the_umask(tmp_path):
-    before = os.umask(0o022)
-    try:
-        write(tmp_path / "out", "x")
-    finally:
-        os.umask(before)
-    modes = [(tmp_path / "out" / name).stat().st_mode & 0o777 for name in ("", "inner/a.txt")]
-    assert modes == [0o755, 0o644]
+def test_leftovers_of_a_target_with_a_longer_name_are_its_own(tmp_path, caplog):
+    write(tmp_path / "out.v2", "other")
+    (tmp_path / "out.v2").rename(tmp_path / ".out.v2.1.old")
+    (tmp_path / ".out.v2.x.part").mkdir()
+    (tmp_path / ".out.y.part").mkdir()
+    with caplog.at_level(logging.INFO, logger="jaxsim"):
+        write(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "inner" / "a.txt").read_text() == "new"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".out.v2.1.old", ".out.v2.x.part", "out"]
+    assert [r.getMessage().split(": ")[0] for r in caplog.records] == [
+        str(tmp_path / ".out.y.part")
+    ]
+    assert storage.recovered(tmp_path / "out.v2").joinpath("inner/a.txt").read_text() == "other"
+
+
+def test_a_folder_that_cannot_take_its_place_is_kept(tmp_path, monkeypatch):
+    """Somebody put a file there while the folder was made; or the rename fails."""
+
+    def overtaken():
+        with storage.write_folder(tmp_path / "out", kind="model") as aside:
+            (aside / "a.txt").write_text("new")
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "notes.txt").write_text("mine")
+
+    with pytest.raises(
+        ValueError, match=r"notes.txt'; .*what was written is in '.*out\.\w+\.part'"
+    ):
+        overtaken()
+    (kept,) = tmp_path.glob("out.*.part")
+    assert (kept / "a.txt").read_text() == "new"
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+    def broken(aside, path):
+        raise OSError(errno.EBUSY, "busy", str(aside))
+
+    monkeypatch.setattr(atomic, "_swapped", broken)
+    with pytest.raises(
+        OSError, match=r"busy; what was written is in .*other\.\w+\.part.*: .*other"
+    ):
+        write(tmp_path / "other", "x")
+    assert len(list(tmp_path.glob("other.*.part/inner/a.txt"))) == 1
+
+
+def test_a_reader_between_two_renames_waits_for_the_new_folder(tmp_path, monkeypatch):
+    write(tmp_path / "out", "old")
+    seen = []
+
+    def reader():
+        seen.append(storage.recovered(tmp_path / "out").joinpath("inner/a.txt").read_text())
+
+    def slow(one, other, replace=os.replace):
+        replace(one, other)
+        if str(other).endswith(".old"):
+            thread.start()
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=reader)
+    monkeypatch.setattr(atomic, "_exchanged", lambda one, other: False)
+    monkeypatch.setattr(atomic.os, "replace", slow)
+    write(tmp_path / "out", "new")
+    thread.join()
+    assert seen == ["new"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_mounted_disks_devices_and_unreadable_folders_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="out must not be a mounted disk, got '/proc'"):
+        storage.check_folder("out", "/proc", kind="model")
+    with pytest.raises(ValueError, match="run must be a file, got the device '/dev/null'"):
+        storage.check_file("run", "/dev/null")
+    with pytest.raises(ValueError, match=r"/dev/null: must be a file, is a device"):
+        storage.write_text("/dev/null", "x")
+    write(tmp_path / "out", "old")
+    scandir = os.scandir
+
+    def locked(place):
+        if str(place).endswith("inner"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(ValueError, match=r"inner: cannot be read \(Permission denied\)"):
+        storage.check_folder("out", tmp_path / "out", kind="model")
+
+
+@pytest.mark.parametrize("mark", ["", "[]", "{}", '{"format": 3}', "[" * 100_000, '{"format": "jaxsim folder 1", "kind": "model", "files": "inner/a.txt"}'])  # fmt: skip
+def test_a_damaged_mark_makes_a_folder_somebody_elses(tmp_path, mark):
+    write(tmp_path / "out", "old")
+    (tmp_path / "out" / "jaxsim.json").write_text(mark)
+    with pytest.raises(
+        ValueError, match=r"is not empty and not a model that jaxsim wrote: it holds"
+    ):
+        write(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "inner" / "a.txt").read_text() == "old"
 
 
 OWNER = """
@@ -158,3 +250,66 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path, what):
     with storage.owned(target, what), twice, storage.owned(target, what):
         pass
     assert not [p for p in tmp_path.rglob("*lock")]
+
+
+FORKED = """
+import os, sys, time
+from jaxsim import storage
+with storage.owned(sys.argv[1], "file"):
+    child = os.fork()
+    if not child:
+        try:
+            with storage.owned(sys.argv[1], "file"):
+                print("owned twice", flush=True)
+        except ValueError as error:
+            print(str(error).split(" on ")[0], flush=True)
+        os.close(0)
+        time.sleep(60)
+    print(child, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_child_that_outlives_a_killed_owner_does_not_keep_its_target(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path / "run")]
+    owner = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    said = {owner.stdout.readline().strip() for _ in range(2)}
+    (child,) = (int(line) for line in said if line.isdigit())
+    try:
+        assert said == {str(child), f"{tmp_path / 'run'}: is in use by process {owner.pid}"}
+        owner.kill()
+        owner.wait()
+        with storage.owned(tmp_path / "run", "file"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_two_names_of_a_file_are_one_target_and_the_link_stays(tmp_path):
+    (tmp_path / "link").symlink_to("real")
+    refused = pytest.raises(ValueError, match="in use by this process already")
+    with (
+        storage.owned(tmp_path / "real", "file"),
+        refused,
+        storage.owned(tmp_path / "link", "file"),
+    ):
+        pass
+    storage.write_text(tmp_path / "link", "x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "x"
+
+
+def test_an_owner_can_be_waited_for(tmp_path):
+    def briefly():
+        with storage.owned(tmp_path / "run", "file"):
+            held.set()
+            time.sleep(0.1)
+
+    held = threading.Event()
+    thread = threading.Thread(target=briefly)
+    thread.start()
+    held.wait()
+    with storage.owned(tmp_path / "run", "file", wait=30):
+        pass
+    thread.join()
