@@ -2,16 +2,22 @@
 
     ids [n], vectors float32 [n, dim]   <->   vectors.npy, or vectors.parquet with columns "id", "vector"
 
-A .npy file is what `numpy.load`, FAISS and `search.exact` take; it can be memory-mapped.
+A .npy file is what `numpy.load`, FAISS and `search.exact` take; it can be memory-mapped. Values are taken
+as they are: a NaN stays one.
 """
 
+import numbers
 from pathlib import Path
 
 import numpy as np
 
+from jaxsim.storage.arrays import PLAIN, SMALL, byte_pieces, regular
 from jaxsim.storage.atomic import write_aside
+from jaxsim.storage.fields import read_object
+from jaxsim.storage.npy import npy_header, read_npy
+from jaxsim.storage.targets import owned
 
-ROWS = 2**14  # rows of parquet written at once
+ROWS = 2**14  # rows of parquet written or read at once
 
 
 def save_vectors(path, vectors, ids=None):
@@ -19,80 +25,176 @@ def save_vectors(path, vectors, ids=None):
 
     Args:
       path: ending in .npy or .parquet.
-      vectors: [n, dim]; kept in their dtype in .npy, float32 in parquet.
-      ids: [n] of strings or integers, for parquet alone; None numbers the rows there.
+      vectors: [n, dim]; kept in their dtype in .npy (bfloat16 and smaller, which NumPy does not read back,
+        become float32), float32 in parquet.
+      ids: [n] of strings or integers of up to 64 bits, for parquet alone; None numbers the rows there.
 
-    Raises: ValueError for another ending, shapes that do not fit or ids for .npy; ModuleNotFoundError
-    without pyarrow, for parquet.
+    Raises: ValueError for another ending, what is not a matrix of real numbers, ids that do not fit or for
+    .npy, or a path that another process writes; OSError naming the file; ModuleNotFoundError without
+    pyarrow, for parquet.
     """
-    path, vectors = Path(path), np.asanyarray(vectors)
-    if vectors.ndim != 2:
-        raise ValueError(f"vectors must be [n, dim], got shape {vectors.shape}")
+    path, vectors = Path(path), _matrix(vectors)
     if path.suffix == ".npy":
         if ids is not None:
             raise ValueError(
                 "ids have no place in .npy: take .parquet, or keep them in another file"
             )
-        with write_aside(path) as file:
-            np.lib.format.write_array(file, np.ascontiguousarray(vectors), allow_pickle=False)
+        header = npy_header(vectors.shape, vectors.dtype)
+        with owned(path, "file"), write_aside(path, len(header) + vectors.nbytes) as file:
+            file.write(header)
+            for piece in byte_pieces(vectors):
+                file.write(piece)
         return
     _parquet(path)
     import pyarrow as pa
     from pyarrow import parquet
 
-    ids = np.arange(len(vectors)) if ids is None else np.asarray(ids)
-    if ids.shape != vectors.shape[:1]:
-        raise ValueError(f"ids must be [{len(vectors)}], one per vector, got shape {ids.shape}")
-    kind = pa.int64() if np.issubdtype(ids.dtype, np.integer) else pa.string()
-    width = vectors.shape[1]
+    kind, ids = _ids(ids, len(vectors))
+    kind, width = getattr(pa, kind)(), vectors.shape[1]
     schema = pa.schema([("id", kind), ("vector", pa.list_(pa.float32(), width))])
-    with write_aside(path) as file, parquet.ParquetWriter(file, schema) as writer:
+    with (
+        owned(path, "file"),
+        write_aside(path) as file,
+        parquet.ParquetWriter(file, schema, write_page_checksum=True) as writer,
+    ):
         for start in range(0, len(vectors), ROWS):
-            some = slice(start, start + ROWS)
-            flat = pa.array(np.asarray(vectors[some], np.float32).ravel())
+            flat = pa.array(_float32("vectors", vectors[start : start + ROWS]).ravel())
             columns = [
-                pa.array(ids[some].tolist(), kind),
+                pa.array(ids[start : start + ROWS], kind),
                 pa.FixedSizeListArray.from_arrays(flat, width),
             ]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 def load_vectors(path, *, mmap=False):
-    """Reads what `save_vectors` wrote, or another tool.
+    """Reads what `save_vectors` or `encode_corpus` wrote, or another tool.
+
+    Where a .npy file comes with PATH.json, as `encode_corpus` writes it, its checksum is verified.
 
     Args:
       path: ending in .npy or .parquet.
       mmap: map a .npy file in place of reading it.
 
-    Returns: (ids, vectors [n, dim]); ids are None for .npy.
-    Raises: FileNotFoundError; ValueError naming the file where it does not hold vectors.
+    Returns: (ids, vectors [n, dim]); ids are None for .npy, otherwise strings or integers, not narrowed.
+    Raises: FileNotFoundError; ValueError naming the file where it does not hold vectors, or is damaged.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
+    path = regular(path)
     if path.suffix == ".npy":
-        try:
-            vectors = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-        except ValueError as error:
-            raise ValueError(f"{path}: not an array of numbers, or damaged: {error}") from error
-        if vectors.ndim != 2:
-            raise ValueError(f"{path}: must hold vectors [n, dim], got shape {vectors.shape}")
-        return None, vectors
+        told = read_object(path.with_name(path.name + ".json"), missing=None)
+        sha256 = None if told is None else told.text("sha256", None)
+        return None, read_npy(path, mmap=mmap, sha256=sha256)
     _parquet(path)
+    if mmap:
+        raise ValueError(f"{path}: only .npy can be mapped: take mmap=False")
+    return _read_parquet(path)
+
+
+def _read_parquet(path):
     from pyarrow import parquet
 
-    table = parquet.read_table(path)
-    if missing := {"id", "vector"} - set(table.column_names):
-        raise ValueError(
-            f"{path}: lacks the column {sorted(missing)[0]!r}, has {table.column_names}"
-        )
-    vectors = table["vector"].combine_chunks()
-    lengths = np.asarray(vectors.value_lengths())
-    if vectors.null_count or (len(lengths) and (lengths != lengths[0]).any()):
-        raise ValueError(f"{path}: vectors must be of one length, with none missing")
-    flat = vectors.flatten().to_numpy(zero_copy_only=False)
-    width = int(lengths[0]) if len(lengths) else 0
-    return np.asarray(table["id"].to_pylist()), flat.astype(np.float32).reshape(len(lengths), width)
+    try:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            names = file.schema_arrow.names
+            table = file.read([name for name in ("id", "vector") if name in names])
+            table.validate(full=True)
+    except Exception as error:  # pyarrow has a class for each kind of damage
+        raise ValueError(f"{path}: not a parquet file, or damaged: {error}") from error
+    for name in ("id", "vector"):
+        if names.count(name) != 1:
+            what = "lacks the column" if name not in names else "has twice the column"
+            raise ValueError(f"{path}: {what} {name!r}, has {names}")
+    return _ids_of(path, table["id"]), _vectors_of(path, table["vector"])
+
+
+def _ids_of(path, column):
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not texts and not pa.types.is_integer(kind):
+        raise ValueError(f"{path}: id must be a column of strings or integers, got {column.type}")
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise ValueError(f"{path}: row {row} has no id")
+    if not texts:
+        return column.to_numpy()
+    values = column.to_pylist()
+    ids = np.asarray(values, str)
+    if any(value.endswith("\0") for value in values):  # which NumPy would cut off
+        raise ValueError(f"{path}: ids must not end in a zero character")
+    return ids
+
+
+def _vectors_of(path, column):
+    import pyarrow as pa
+
+    kind = column.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)  # fmt: skip
+    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):  # fmt: skip
+        raise ValueError(f"{path}: vector must be a column of lists of numbers, got {kind}")
+    width, result, start = getattr(kind, "list_size", None), None, 0
+    for chunk in column.chunks:
+        lengths = np.unique(chunk.value_lengths().to_numpy(zero_copy_only=False))
+        if width is None and len(lengths):
+            width = int(lengths[0])
+        flat = chunk.flatten()
+        if chunk.null_count or flat.null_count or any(lengths != width):
+            raise ValueError(
+                f"{path}: vectors must be of one length, with none and no number missing"
+            )
+        if result is None:
+            result = np.empty((len(column), width), np.float32)
+        values = flat.to_numpy(zero_copy_only=False).reshape(len(chunk), width)
+        result[start : start + len(chunk)] = _float32(f"{path}: vectors", values)
+        start += len(chunk)
+    if width == 0:
+        raise ValueError(f"{path}: vectors must have at least one number, got lists of 0")
+    return np.empty((0, width or 0), np.float32) if result is None else result
+
+
+def _float32(name, values):
+    with np.errstate(over="ignore"):
+        narrow = np.asarray(values, np.float32)
+    if narrow.dtype != values.dtype and (np.isinf(narrow) & np.isfinite(values)).any():
+        raise ValueError(f"{name} must fit float32, got numbers beyond it")
+    return narrow
+
+
+def _matrix(vectors):
+    try:
+        vectors = np.asanyarray(vectors)
+    except ValueError as error:
+        raise ValueError("vectors must be [n, dim], got rows of different lengths") from error
+    if vectors.ndim != 2 or vectors.shape[1] == 0:
+        raise ValueError(f"vectors must be [n, dim], got shape {vectors.shape}")
+    if vectors.dtype.name in SMALL:
+        return vectors.astype(np.float32)
+    if vectors.dtype.name not in PLAIN or vectors.dtype.kind == "c":
+        raise ValueError(f"vectors must be real numbers, got {vectors.dtype}")
+    return vectors.astype(vectors.dtype.newbyteorder("="), copy=False)
+
+
+def _ids(ids, count):
+    """(type of the column, list of ids)."""
+    if ids is None:
+        return "int64", list(range(count))
+    if len(ids) != count:
+        raise ValueError(f"ids must be [{count}], one per vector, got {len(ids)}")
+    ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    kinds = {str if isinstance(one, str) else int if _whole(one) else type(one) for one in ids}
+    if len(kinds) > 1 or not kinds <= {str, int}:
+        got = " and ".join(sorted(kind.__name__ for kind in kinds))
+        raise ValueError(f"ids must be all strings or all whole numbers, got {got}")
+    if kinds == {int}:
+        low, high = min(ids), max(ids)
+        if low < -(2**63) or high >= 2**64 or (low < 0 and high >= 2**63):
+            raise ValueError(f"ids must fit 64 bits, got {low} to {high}: take strings")
+        return "uint64" if high >= 2**63 else "int64", [int(one) for one in ids]
+    return "string", ids
+
+
+def _whole(one):
+    return isinstance(one, numbers.Integral) and not isinstance(one, bool)
 
 
 def _parquet(path):
