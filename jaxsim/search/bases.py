@@ -17,6 +17,13 @@ VERSION = 1  # of the file
 COLUMNS = 2**16  # items centred at once
 
 
+SHAPES = {  # of the arrays in the file: n items, p directions
+    "vectors": ("float", "np"),
+    "offsets": ("float", "n"),
+    "largest": ("float", ""),
+}
+
+
 class RowBasis(NamedTuple):
     """What explains a row of scores: a pytree, from `row_basis` or `factor_basis`."""
 
@@ -65,7 +72,7 @@ def factor_basis(item_vectors):
 
 def save_basis(path, basis):
     """Writes a basis to one checksummed file, aside and then renamed."""
-    save_tuple(path, basis, kind="row basis", version=VERSION)
+    save_tuple(path, basis, RowBasis, SHAPES, kind="row basis", version=VERSION, check=_misfit)
 
 
 def load_basis(path, *, mmap=False):
@@ -78,9 +85,23 @@ def load_basis(path, *, mmap=False):
     Returns: `RowBasis`.
     """
     basis = load_tuple(
-        path, RowBasis, kind="row basis", version=VERSION, mmap=mmap, host=("largest",)
+        path,
+        RowBasis,
+        SHAPES,
+        kind="row basis",
+        version=VERSION,
+        check=_misfit,
+        mmap=mmap,
+        host=("largest",),
     )
     return basis._replace(largest=float(basis.largest))
+
+
+def _misfit(arrays, lengths):
+    """What is wrong with the numbers of a stored basis; None where nothing is."""
+    if not 0 <= arrays["largest"] < np.inf:
+        return f"largest must be finite and not negative, got {arrays['largest']}"
+    return None
 
 
 def _basis(vectors, offsets):

@@ -27,6 +27,16 @@ COLUMNS = 2**16  # items looked at at once
 EMBEDDED = 2**11  # items embedded at once: their float64 copy stays in the cache
 
 
+SHAPES = {  # of the arrays in the file: n items, k anchor items, q anchor queries, s singular values
+    "item_embeddings": ("float", "nk"),
+    "anchor_items": ("int", "k"),
+    "offsets": ("float", "n"),
+    "inverse": ("float", "kq"),
+    "singular_values": ("float", "s"),
+    "rank": ("int", ""),
+}
+
+
 class CurIndex(NamedTuple):
     """What annCUR needs to answer queries: an immutable pytree."""
 
@@ -190,7 +200,7 @@ def query_vectors(index, exact_scores):
 
 def save_index(path, index):
     """Writes an index to one checksummed file, aside and then renamed."""
-    save_tuple(path, index, kind="cur index", version=VERSION)
+    save_tuple(path, index, CurIndex, SHAPES, kind="cur index", version=VERSION, check=_misfit)
 
 
 def load_index(path, *, mmap=False):
@@ -200,11 +210,32 @@ def load_index(path, *, mmap=False):
       path: the file.
       mmap: leave the items in the file, mapped; `anncur` then streams them.
 
-    Returns: `CurIndex`.
+    Returns: `CurIndex`; float64 becomes float32 outside jax_enable_x64, but for what stays in the file.
     """
     return load_tuple(
-        path, CurIndex, kind="cur index", version=VERSION, mmap=mmap, host=("inverse",)
+        path,
+        CurIndex,
+        SHAPES,
+        kind="cur index",
+        version=VERSION,
+        check=_misfit,
+        mmap=mmap,
+        host=("inverse",),
     )
+
+
+def _misfit(arrays, lengths):
+    """What is wrong with the numbers of a stored index; None where nothing is."""
+    items, rank = arrays["anchor_items"], arrays["rank"]
+    if lengths["s"] != min(lengths["k"], lengths["q"]):
+        return f"singular_values must be [{min(lengths['k'], lengths['q'])}], got [{lengths['s']}]"
+    if len(items) and (items.min() < 0 or items.max() >= lengths["n"]):
+        return (
+            f"anchor_items must be from 0 to {lengths['n'] - 1}, got {items.min()} to {items.max()}"
+        )
+    if not 0 <= rank <= lengths["s"]:
+        return f"rank must be from 0 to {lengths['s']}, got {rank}"
+    return None
 
 
 def _embedded(inverse, scores, offsets, dtype):

@@ -18,6 +18,7 @@ import numpy as np
 from jaxsim.numerics import checks
 from jaxsim.numerics.topk import top_k
 from jaxsim.search.brute_force import EUCLIDEAN, exact
+from jaxsim.search.files import fitting
 from jaxsim.similarity import (
     dot,
     negative_hamming,
@@ -25,7 +26,7 @@ from jaxsim.similarity import (
     pack,
     unpack,
 )
-from jaxsim.storage import load_arrays, save_arrays
+from jaxsim.storage import Fields, load_arrays, save_arrays
 
 VERSION = 1  # of the file
 ROWS = 2**16  # rows encoded at once
@@ -54,6 +55,17 @@ class Quantised(NamedTuple):
 
     quantiser: Int8 | Binary
     codes: np.ndarray  # int8 [n, dim], or uint32 [n, ceil(dim / 32)]
+
+
+SHAPES = {  # of the arrays in the file: n vectors, d dimensions, w words of 32 bits
+    Int8: {"codes": ("int8", "nd"), "low": ("float", "d"), "step": ("float", "d")},
+    Binary: {
+        "codes": ("uint32", "nw"),
+        "threshold": ("float", "d"),
+        "below": ("float", "d"),
+        "above": ("float", "d"),
+    },
+}
 
 
 def fit_int8(vectors, *, fewest=100):
@@ -238,19 +250,45 @@ def _shifted(quantiser, middle):
 
 
 def save_quantised(path, corpus):
-    """Writes a `Quantised` corpus to one checksummed file, aside and then renamed."""
+    """Writes a `Quantised` corpus to one checksummed file, aside and then renamed.
+
+    Raises: ValueError for another class, arrays that do not fit each other, or a path that another process
+    writes; OSError naming the file.
+    """
+    if not isinstance(corpus, Quantised) or type(corpus.quantiser) not in SHAPES:
+        raise ValueError(f"corpus must be Quantised by Int8 or Binary, got {corpus!r:.60}")
     quantiser, codes = corpus
-    kind = "int8" if isinstance(quantiser, Int8) else "binary"
     arrays = {"codes": codes, **quantiser._asdict()}
-    save_arrays(path, arrays, kind="quantised", version=VERSION, meta={"quantiser": kind})
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    fitting("corpus", arrays, SHAPES[type(quantiser)], _misfit)
+    meta = {"quantiser": type(quantiser).__name__.lower()}
+    save_arrays(path, arrays, kind="quantised", version=VERSION, meta=meta)
 
 
 def load_quantised(path, *, mmap=False):
-    """Reads what `save_quantised` wrote; with mmap=True codes stay in the file and are streamed."""
+    """Reads what `save_quantised` wrote; with mmap=True codes stay in the file and are streamed.
+
+    Raises: ValueError naming a file that is damaged, of another kind or version, or whose arrays do not fit
+    each other.
+    """
     arrays, meta = load_arrays(path, kind="quantised", version=VERSION, mmap=mmap)
+    kinds = {kind.__name__.lower(): kind for kind in SHAPES}
+    kind = kinds[Fields(path, meta, "meta").text("quantiser", choices=tuple(kinds))]
+    fitting(path, arrays, SHAPES[kind], _misfit)
     codes = arrays.pop("codes")
-    kind = {"int8": Int8, "binary": Binary}[meta["quantiser"]]
     return Quantised(kind(**{name: np.asarray(array) for name, array in arrays.items()}), codes)
+
+
+def _misfit(arrays, lengths):
+    """What is wrong with the numbers of a stored quantiser; None where nothing is."""
+    if "w" in lengths and lengths["w"] != -(-lengths["d"] // 32):
+        return f"codes of {lengths['d']} bits must be [{lengths['n']}, {-(-lengths['d'] // 32)}], got {lengths['w']} words"
+    for name, array in arrays.items():
+        if name != "codes" and not np.isfinite(array).all():
+            return f"{name} must be finite, got values that are not"
+    if "step" in arrays and not (arrays["step"] > 0).all():
+        return f"step must be > 0, got {arrays['step'].min()}"
+    return None
 
 
 def _int8(quantiser, vectors):
