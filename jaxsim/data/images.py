@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim.data.sources import (
+    built_once,
     cache_folder,
     damage_named,
     prepared_path,
@@ -145,7 +146,8 @@ def _kept(name, decode):
             return load_arrays(path, **about)[0]
         except ValueError as error:
             LOG.warning("%s: made again", error)
-    save_arrays(path, decode(), **about)
+            path.unlink(missing_ok=True)
+    built_once(path, lambda: save_arrays(path, decode(), **about))
     return load_arrays(path, **about)[0]
 
 

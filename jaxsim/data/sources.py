@@ -7,6 +7,7 @@ says where what is built here is kept, ~/.cache/jaxsim unless set.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,11 +15,13 @@ from pathlib import Path
 
 from jaxsim.data import corpus
 from jaxsim.numerics import checks
-from jaxsim.storage import write_folder
+from jaxsim.storage import owned, recovered, write_folder
+from jaxsim.storage.atomic import FULL
 from jaxsim.storage.fields import Fields, shown
 from jaxsim.storage.texts import json_lines, opened_text
 
 SPLITS = ("train", "validation", "test")
+PATIENCE = 3600.0  # seconds to wait for another process that builds the same
 
 
 def docstrings(split, *, config="all"):
@@ -36,12 +39,15 @@ def docstrings(split, *, config="all"):
     checks.one_of("split", split, SPLITS)
     checks.one_of("config", config, ("all", "small"))
     found = "-".join(f"{name}{version}" for name, version in corpus.versions().items())
-    folder = cache_folder() / "docstrings" / f"{config}-{found}"
-    if not folder.exists():
+    folder = recovered(cache_folder() / "docstrings" / f"{config}-{found}")
+
+    def build_folder():
         from jaxsim.data.builders import build
 
         with write_folder(folder, kind="corpus") as aside:
             build(aside, config)
+
+    built_once(folder, build_folder)
     prepared = next(folder.glob(f"*/{config}/*/dataset_info.json"), folder / "dataset_info.json")
     remedy = f"remove {folder}, it is built again"
     return _strings(tfds_source(prepared.parent, split, remedy=remedy))
@@ -236,6 +242,29 @@ class _Rows:
 def cache_folder():
     """Where what is built here is kept: JAXSIM_CACHE, or ~/.cache/jaxsim."""
     return Path(os.environ.get("JAXSIM_CACHE") or Path.home() / ".cache/jaxsim")
+
+
+def built_once(path, build):
+    """Builds what is not in the cache; a process that needs the same meanwhile waits for it.
+
+    Args:
+      path: of the file or folder that `build` makes.
+      build: () -> None.
+
+    Raises: ValueError that says so where the cache cannot be written to.
+    """
+    if path.exists():
+        return
+    try:
+        with owned(path.with_name(f"{path.name}.build"), "file", wait=PATIENCE):
+            if not path.exists():
+                build()
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, *FULL):
+            raise
+        raise ValueError(
+            f"{path}: cannot be built ({error}): set JAXSIM_CACHE to a folder that can be written to"
+        ) from error
 
 
 def _is_mention(mention, tokens):
