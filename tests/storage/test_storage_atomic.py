@@ -28,7 +28,9 @@ def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device: the file takes 1 bytes: '.*a\.txt'"):
+    with pytest.raises(
+        OSError, match=r"No space left on device: the file takes 1 bytes: '.*a\.txt'"
+    ):
         storage.write_text(tmp_path / "a.txt", "x")
     assert not list(tmp_path.iterdir())
 

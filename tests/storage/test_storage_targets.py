@@ -255,17 +255,21 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path, what):
 FORKED = """
 import os, sys, time
 from jaxsim import storage
+
+def say(text):
+    os.write(1, f"{text}\\n".encode())
+
 with storage.owned(sys.argv[1], "file"):
     child = os.fork()
     if not child:
         try:
             with storage.owned(sys.argv[1], "file"):
-                print("owned twice", flush=True)
+                say("owned twice")
         except ValueError as error:
-            print(str(error).split(" on ")[0], flush=True)
+            say(str(error).split(" on ")[0])
         os.close(0)
         time.sleep(60)
-    print(child, flush=True)
+    say(child)
     sys.stdin.read()
 """
 
