@@ -54,7 +54,7 @@ class Config:
 
     def __post_init__(self):
         settings.one_of(self, data=("glyphs", "digits", "omniglot"))
-        settings.whole(self, 0, "test_classes")
+        settings.whole(self, 0 if self.data == "omniglot" else 1, "test_classes")
         settings.whole(
             self, 1, "size", "validation_groups", "per_test_class", "dim", "widths", "classes",
             "per_class", "steps",

@@ -54,6 +54,13 @@ def split(config, *, hidden=None):
     (pairs, counts), (validation, _), (test, _) = found
     random = np.random.default_rng([config.seed, 1])
     gone = random.random(len(pairs)) < config.removed
+    parts = {"training": pairs[~gone], "validation": validation, "test": test}
+    for part, left in parts.items():
+        if not len(left):
+            raise ValueError(
+                f"data={config.data!r} has no {part} pairs at min_count={config.min_count}, "
+                f"min_pmi={config.min_pmi}, removed={config.removed}: lower these"
+            )
     return Split(
         baskets.names, totals[0], pairs[~gone], counts[~gone], pairs[gone], validation, test
     )

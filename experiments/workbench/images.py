@@ -58,6 +58,12 @@ def unseen_classes(config):
     random = np.random.default_rng(config.seed)
     known, *unseen = all_classes(dataclasses.replace(config, seed=0, arms=()))
     names = random.permutation(np.unique(known.groups))
+    held_out = config.validation_groups + (0 if unseen else config.test_classes)
+    if held_out >= len(names):
+        raise ValueError(
+            f"{'validation_groups' if unseen else 'test_classes and validation_groups'} must leave "
+            f"some of the {len(names)} groups of {config.data} to train on, got {held_out}"
+        )
     if not unseen:
         tested, names = np.split(names, [config.test_classes])
         unseen = [known.of(np.isin(known.groups, tested))]

@@ -28,7 +28,10 @@ def captions(*, items, queries, seed):
     rows = []
     for kind in KINDS:
         path = prepared_path("sugarcrepe_pp", f"{kind}.json")
-        rows += [Fields(path, row, f"[{n}]") for n, row in enumerate(read_json(path))]
+        found = read_json(path)
+        if not isinstance(found, list):
+            raise ValueError(f"{path}: must be a list of captions, got {found!r:.40}")
+        rows += [Fields(path, row, f"[{n}]") for n, row in enumerate(found)]
     pool = list(
         dict.fromkeys(row.text(name) for row in rows for name in ("caption", "negative_caption"))
     )

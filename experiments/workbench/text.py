@@ -57,6 +57,11 @@ def entities(split, *, queries, items, seed):
     mentions = [mentions[i] for i in random.permutation(len(mentions))[:queries]]
     glosses = {row["id"]: row for row in data.glosses()}
     meant = dict.fromkeys(row["synset"] for row in mentions)
+    if lost := [name for name in meant if name not in glosses]:
+        raise ValueError(
+            f"the prepared datasets semcor and wordnet do not fit together: synset {lost[0]!r} has no "
+            "gloss"
+        )
     others = [glosses_id for glosses_id in glosses if glosses_id not in meant]
     chosen = [*meant, *(others[i] for i in random.permutation(len(others)))]
     chosen = chosen[: max(items, len(meant))]
@@ -75,10 +80,10 @@ def corpora(config):
     """
     queries = config.anchor_queries + config.held_out_queries + config.test_queries
     if config.data == "entities":
-        return (
-            entities("train", queries=config.training_queries, items=0, seed=0),
-            entities("test", queries=queries, items=config.items, seed=0),
-        )
+        train = entities("train", queries=config.training_queries, items=0, seed=0)
+        test = entities("test", queries=queries, items=config.items, seed=0)
+        _check_count(queries, test)
+        return train, test
     known = {"docstrings": "all", "docstrings-small": "small"}
     if config.data not in known:
         raise ValueError(
@@ -88,7 +93,17 @@ def corpora(config):
     if len(test.items) < config.items:
         raise ValueError(f"items must be at most {len(test.items)}, got {config.items}")
     kept = slice(config.items)
-    return train, Corpus(test.queries[kept], test.items[kept], test.gold[kept])
+    test = Corpus(test.queries[kept], test.items[kept], test.gold[kept])
+    _check_count(queries, test)
+    return train, test
+
+
+def _check_count(queries, test):
+    if queries > len(test.queries):
+        raise ValueError(
+            "anchor_queries, held_out_queries and test_queries must add up to at most "
+            f"{len(test.queries)}, the queries that there are, got {queries}"
+        )
 
 
 def scored(config, workdir):

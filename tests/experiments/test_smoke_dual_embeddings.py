@@ -1,5 +1,6 @@
 """The paper in seconds, on modules that are imported together; and what it says without its data."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -57,6 +58,19 @@ def test_the_split_hides_what_it_says():
     both = np.concatenate([whole.pairs, whole.removed])
     assert len(np.unique(both, axis=0)) == len(both)
     assert 0.05 < len(whole.removed) / len(both) < 0.15
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"min_count": 100_000}, "data='imports' has no training pairs at min_count=100000"),
+        ({"removed": 1.0}, "no training pairs at .* removed=1.0: lower these"),
+    ],
+)
+def test_a_split_without_pairs_is_refused(changes, message):
+    config = dataclasses.replace(dual_embeddings.PRESETS["smoke"], **changes)
+    with pytest.raises(ValueError, match=message):
+        baskets.split(config)
 
 
 def test_the_verdict_asks_the_tables_by_themselves():

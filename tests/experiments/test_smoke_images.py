@@ -1,10 +1,13 @@
 """The two papers about losses, in seconds on images that need no download: they run, and tell what came out."""
 
+import dataclasses
 import json
 
 import pytest
 
 from experiments import __main__ as command
+from experiments import multi_similarity
+from experiments.workbench import images
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,13 @@ def test_it_runs_and_is_judged(words, arms, tmp_path, capsys):
     assert {row["arm"] for row in results["rows"]} == arms
     assert results["claim"]["verdict"] in ("held", "not held", "not decided")
     assert list(tmp_path.glob("*.png"))
+
+
+def test_classes_to_train_on_must_be_left():
+    config = dataclasses.replace(multi_similarity.PRESETS["smoke"], validation_groups=9)
+    with pytest.raises(ValueError, match=r"must leave some of the 10 groups of digits .*, got 12"):
+        images.unseen_classes(config)
+    with pytest.raises(
+        ValueError, match="test_classes must be a whole number of at least 1, got 0"
+    ):
+        dataclasses.replace(config, test_classes=0)
