@@ -3,6 +3,7 @@
 import dataclasses
 
 from rich.table import Table
+from rich.text import Text
 
 from experiments import report, runner
 
@@ -24,12 +25,12 @@ def show(module, console, *, name):
             preset,
             size(module, config, runner.default_seeds(module, preset)),
             took(runner.slug(module), preset),
-            settings(module, config),
+            Text(settings(module, config)),
         )
     console.print(presets)
     arms = Table("arm", "what it is")
     for arm, about in module.ARMS.items():
-        arms.add_row(arm, about)
+        arms.add_row(arm, Text(about))
     console.print(arms)
     chosen = default_preset(module)
     console.print(

@@ -19,6 +19,7 @@ from experiments.verdict import VERDICTS
 from jaxsim import storage
 
 LOG = logging.getLogger("jaxsim.experiments")
+PIPE = r"\|"  # inside a cell
 RUNS, RESULTS = Path("runs"), Path("results")
 HEAD = """# Results
 
@@ -49,7 +50,7 @@ def render(results):
             one["date"][:10],
             f"{minutes(one):.1f}",
         )
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(_line(*cells))
     sections = map(_section, results, titles)
     return HEAD + "\n".join(lines) + "\n" + "".join(sections)
 
@@ -160,6 +161,8 @@ def write(path, *, given=(), runs=RUNS, results=RESULTS):
     Raises: FileNotFoundError where there is nothing to report; ValueError naming a damaged file.
     """
     storage.check_file("out", path)
+    if Path(results).exists() and not Path(results).is_dir():
+        raise ValueError(f"results must be a folder, got the file {str(results)!r}")
     stored(results)  # refused before anything is written
     said = keep(given, runs, results)
     trees = stored(results)
@@ -259,9 +262,14 @@ def _section(one, title):
     for grid in grids(one["rows"]):
         lines += [
             f"**{grid.title}**\n",
-            f"| {grid.corner} | {' | '.join(grid.across)} |",
+            _line(grid.corner, *grid.across),
             "| --- |" + " ---: |" * len(grid.across),
-            *(f"| {arm} | {' | '.join(cells)} |" for arm, cells in grid.lines.items()),
+            *(_line(arm, *cells) for arm, cells in grid.lines.items()),
             "",
         ]
     return "\n".join(lines)
+
+
+def _line(*cells):
+    """A line of a table in Markdown."""
+    return f"| {' | '.join(cell.replace('|', PIPE) for cell in cells)} |"

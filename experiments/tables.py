@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from jaxsim import evaluation
 
@@ -128,12 +129,12 @@ def grids(rows):
 def tables(rows):
     """The same as rich tables."""
     for grid in grids(rows):
-        table = Table(title=grid.title, title_justify="left")
-        table.add_column(grid.corner, no_wrap=True)
+        table = Table(title=Text(grid.title), title_justify="left")
+        table.add_column(Text(grid.corner), no_wrap=True)
         for value in grid.across:
-            table.add_column(value, justify="right")
+            table.add_column(Text(value), justify="right")
         for arm, cells in grid.lines.items():
-            table.add_row(arm, *cells)
+            table.add_row(Text(arm), *cells)
         yield table
 
 

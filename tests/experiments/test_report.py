@@ -1,5 +1,6 @@
 """Results that last: each run's own file in results/, and RESULTS.md of all that are there."""
 
+import io
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from experiments import report, runner
 from experiments.__main__ import main
+from experiments.tables import tables
 from jaxsim import storage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +120,22 @@ def test_damaged_results_are_refused_by_file_and_field(change, message, tree, in
 def test_a_file_under_the_name_of_another_is_refused(tree, inside):
     storage.write_json(Path("results/other-slow.json"), tree)
     with pytest.raises(ValueError, match=r"must be named toy-slow.json"):
+        report.write(Path("RESULTS.md"))
+
+
+def test_keys_with_signs_of_markup_are_shown_as_they_are(tree, inside):
+    rows = [{"arm": "a", "mode": "x|[dim]y", "score": 0.5}]
+    page = report.render([{**tree, "rows": rows}])
+    assert r"| arm \ mode | x\|[dim]y |" in page
+    (table,) = tables(rows)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table)
+    assert "x|[dim]y" in console.export_text()
+
+
+def test_a_file_in_the_place_of_results_is_refused(inside):
+    Path("results").write_text("")
+    with pytest.raises(ValueError, match="results must be a folder, got the file 'results'"):
         report.write(Path("RESULTS.md"))
 
 
