@@ -37,7 +37,7 @@ from rich.console import Console
 from experiments import contract, identity, workdirs
 from experiments.contract import slug
 from experiments.tables import best, summary, tables
-from experiments.verdict import Claim, Comparison, all_of, difference, judged, said
+from experiments.verdict import Claim, Comparison, all_of, difference, judged
 from jaxsim import storage
 
 __all__ = [
@@ -49,7 +49,6 @@ __all__ = [
     "difference",
     "judged",
     "run",
-    "said",
     "slug",
     "summary",
     "title",

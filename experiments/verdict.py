@@ -113,29 +113,33 @@ def all_of(verdicts):
     return "not held" if "not held" in verdicts else "not decided"
 
 
-def judged(question, comparisons, *, needed):
+def judged(question, comparisons, *, needed=None):
     """A claim that holds where the method beats each of the baselines that it names.
 
     Args:
       question: the claim, as words that "held here" can follow.
       comparisons: of the method with every baseline.
-      needed: the baselines that the claim is about: they decide, the others are only reported.
+      needed: the baselines that the claim is about: they decide, the others are only reported. None: all
+        decide.
 
     Returns: `Claim`, whose sentence says which comparisons decide.
     """
+    needed = [c.over for c in comparisons] if needed is None else needed
     decisive = [c for c in comparisons if c.over in needed]
     verdict = all_of(c.verdict for c in decisive)
     others = [c for c in comparisons if c.over not in needed]
     parts = [f"{question}: {verdict} here."]
     for heading, some in (("Decisive", decisive), ("Reported only", others)):
         if some:
-            parts.append(f"{heading}: {'; '.join(said(some))}.")
+            parts.append(f"{heading}: {'; '.join(_clauses(some))}.")
     if missing := [name for name in needed if name not in {c.over for c in decisive}]:
         parts.append(f"Not run: {', '.join(missing)}.")
+    if not comparisons:
+        parts.append("Nothing was compared.")
     return Claim(verdict, " ".join(parts), tuple(comparisons))
 
 
-def said(comparisons):
+def _clauses(comparisons):
     """A clause for every comparison; arm and figure are named where they change."""
     before, clauses = None, []
     for one in comparisons:

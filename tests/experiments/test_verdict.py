@@ -63,6 +63,17 @@ def test_a_baseline_of_the_claim_that_did_not_run_is_named():
     assert judged("ours is better", [], needed=("a",)).verdict == "not decided"
 
 
+def test_all_comparisons_decide_where_none_is_named():
+    other = Comparison("theirs", "b", "time", -0.3, -0.4, -0.2)
+    found = judged("ours is better", [compared("a", 0.5), other])
+    assert found.verdict == "not held"
+    assert "Decisive: in recall, ours is higher than a (" in found.sentence
+    assert "; in time, theirs is lower than b (" in found.sentence
+    assert judged("ours is better", []).sentence == (
+        "ours is better: not decided here. Nothing was compared."
+    )
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_decides_nothing(bad):
     rows = [
