@@ -206,10 +206,10 @@ def _locked(lock, path):
             lock.unlink(missing_ok=True)
         os.close(handle)  # its last owner removed it in between, or we did
     command = " ".join(Path(word).name if n == 0 else word for n, word in enumerate(sys.argv))
-    os.ftruncate(handle, 0)
-    os.pwrite(
-        handle, f"process {os.getpid()} on {socket.gethostname()} ({command:.120})".encode(), 0
-    )
+    owner = f"process {os.getpid()} on {socket.gethostname()} ({command:.120})"
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without its owner's name
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, owner.encode(errors="replace"), 0)
     return handle
 
 
