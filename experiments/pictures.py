@@ -106,7 +106,7 @@ def bars(rows, *, y, panel, title=None):
             ax.barh(place, row[y], xerr=reach, color=style["color"], height=0.7)
             ax.text(max(high, 0) + room / 8, place, f"{row[y]:.3f}", va="center", fontsize=8)
         ax.set_title(f"{panel}: {value}", fontsize=10)
-        ax.set_xlabel(said(y, rows, "whiskers"))
+        ax.set_xlabel(said(y, own.values(), "whiskers"))
         ax.grid(axis="x", alpha=0.3)
     axes[0].set_yticks(range(len(styles)), styles)
     axes[0].invert_yaxis()
@@ -194,6 +194,8 @@ def line(ax, rows, *, x, y, **style):
     ax.plot(at, middle, markersize=4, linewidth=1.5, **style)
     low, high = np.array([ends(row, y) for row in own]).T
     ax.fill_between(at, low, high, color=style["color"], alpha=0.12, linewidth=0)
+    if len(at) == 1:  # an area without width is not seen
+        ax.plot(at * 2, [*low, *high], color=style["color"], alpha=0.3, linewidth=5)
 
 
 def logarithmic(ax, at):

@@ -28,6 +28,8 @@ def test_bars_share_both_axes_and_tell_zero_from_missing():
     assert texts(other) == ["0.900", "no value", "not finite"]
     assert [tick.get_text() for tick in one.get_yticklabels()] == ["a", "b", "c"]
     assert one.get_xlabel() == "recall (whiskers: 95 % interval)"
+    bare = {"arm": "a", "subset": "z", "recall": 0.1}
+    assert pictures.bars([*rows, bare], y="recall", panel="subset").axes[2].get_xlabel() == "recall"
     colours = [[patch.get_facecolor() for patch in ax.patches] for ax in (one, other)]
     assert colours[0][0] == colours[1][0]
 
@@ -66,6 +68,12 @@ def test_sweeps_share_x_and_name_their_intervals():
     assert one.get_xlim() == other.get_xlim()
     assert one.get_xlabel() == "t (shaded: 95 % interval)"
     assert len(other.lines) == 1, "a level that is not finite is not drawn"
+
+
+def test_the_interval_of_a_single_point_is_seen():
+    (ax,) = pictures.curves([row("a", 0.5, x=1, k=1)], x="x", y="recall", panel="k").axes
+    np.testing.assert_allclose(ax.lines[-1].get_xydata(), [[1, 0.4], [1, 0.6]])
+    assert ax.get_xlim()[0] < 1 < ax.get_xlim()[1]
 
 
 def test_twenty_one_arms_look_different():
