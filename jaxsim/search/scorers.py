@@ -142,22 +142,25 @@ def anchor_scores(
     Args:
       scorer: (query_rows int [p], item_ids int [p]) -> float [p].
       num_queries, num_items: m and n.
-      path: where the finished matrix goes; its tiles stand beside it while it grows, and a killed
-        build goes on from them. None keeps it in memory.
+      path: where the finished matrix goes; its tiles are next to it while it grows, and a killed build
+        resumes from them. None keeps it in memory.
       rows: queries per tile.
       fingerprint: of the scorer and the texts; a file of another one is refused.
       label: what the progress bar says.
       mmap: return the matrix mapped from its file, for one that memory should not hold; needs a path.
 
     Returns: numpy float32 [m, n].
-    Raises: ValueError for an empty side or scores that are NaN; a damaged or foreign file by name.
+    Raises: ValueError for an empty side, scores that are NaN or of another shape, a damaged or foreign file by
+    name, and a path that another process fills; OSError naming the file where the disk is full.
     """
     checks.whole("num_queries", num_queries)
     checks.whole("num_items", num_items)
 
     def compute(query_rows, item_ids):
         pairs = np.repeat(query_rows, len(item_ids)), np.tile(item_ids, len(query_rows))
-        return scorer(*pairs).reshape(len(query_rows), len(item_ids))
+        scores = np.asarray(scorer(*pairs))
+        checks.shaped("scorer(query_rows, item_ids)", scores, pairs[0].shape, "one score per pair")
+        return scores.reshape(len(query_rows), len(item_ids))
 
     return fill(
         path,

@@ -1,8 +1,12 @@
 """Encoding a corpus: the same vectors however they are batched, and the same bytes after a kill."""
 
+import contextlib
+import json
+
 import numpy as np
 import pytest
 
+from jaxsim import storage
 from jaxsim.search.corpus import encode_corpus, length_buckets
 
 PARAMS = {"table": np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)}
@@ -74,6 +78,154 @@ def test_files_of_another_run_are_refused_by_name(tmp_path):
     np.save(tmp_path / "other.npy", np.ones(3))
     with pytest.raises(ValueError, match=r"other\.npy: was not written by encode_corpus"):
         run(path=tmp_path / "other.npy")
+
+
+def interrupted(path, chunks=2):
+    """A corpus whose encoding stopped after some chunks."""
+    calls = []
+
+    def dying(texts):
+        calls.append(len(texts))
+        if len(calls) > chunks:
+            raise KeyboardInterrupt
+        return tokenize(texts)
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_corpus(encode, PARAMS, dying, TEXTS, batch_tokens=256, chunk=32, path=path)
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[300] ^= 1
+    path.write_bytes(data)
+
+
+def edited(path, **changes):
+    """Changes fields of a JSON file; None takes them out."""
+    about = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in about.items() if v is not None}))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("v.npy", flipped, r"v\.npy: its checksum is not the one noted for it"),
+        ("v.npy", lambda p: p.write_bytes(p.read_bytes()[:-4]), r"v\.npy: has 2156 bytes of values where its header says 2160"),
+        ("v.npy", lambda p: p.write_bytes(b""), r"v\.npy: not an array of numbers"),
+        ("v.npy", lambda p: np.save(p, np.zeros((90, 6), np.float32)), "its checksum is not the one noted"),
+        ("v.npy", lambda p: (p.unlink(), p.mkdir()), r"path must be a file, got the folder"),
+        ("v.npy.json", lambda p: p.write_text("{"), r"v\.npy\.json: not JSON"),
+        ("v.npy.json", lambda p: p.write_text("[]"), r"v\.npy\.json: the file must be an object"),
+        ("v.npy.json", lambda p: edited(p, sha256=None), r"v\.npy\.json: lacks sha256"),
+        ("v.npy.json", lambda p: edited(p, sha256=3), r"v\.npy\.json: sha256 must be a string, got 3"),
+        ("v.npy.json", lambda p: edited(p, sha256="0" * 64), "its checksum is not the one noted"),
+        ("v.npy.json", lambda p: edited(p, texts=91), "was written with texts 91, wanted 90"),
+        ("v.npy.json", lambda p: edited(p, chunk=None), "was written with chunk None, wanted 32"),
+    ],
+)  # fmt: skip
+def test_a_damaged_corpus_is_named(tmp_path, name, damage, message):
+    run(path=tmp_path / "v.npy")
+    damage(tmp_path / name)
+    with pytest.raises(ValueError, match=message):
+        run(path=tmp_path / "v.npy")
+    if "wanted" not in message and "folder" not in message and "lacks" not in message:
+        with pytest.raises(ValueError, match=message):
+            storage.load_vectors(tmp_path / "v.npy")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("v.npy.part", flipped, r"v\.npy\.part: is not what v\.npy\.part\.json says of its first 64 rows"),
+        ("v.npy.part", lambda p: p.write_bytes(p.read_bytes()[:1000]), "of its first 64 rows"),
+        ("v.npy.part", lambda p: p.write_bytes(b""), "of its first 64 rows"),
+        ("v.npy.part.json", lambda p: p.write_text("{"), r"v\.npy\.part\.json: not JSON"),
+        ("v.npy.part.json", lambda p: p.unlink(), r"v\.npy\.part: was not written by encode_corpus"),
+        ("v.npy.part.json", lambda p: edited(p, done=96), "done must be a whole number from 0 to 90, got 96"),
+        ("v.npy.part.json", lambda p: edited(p, done=-32), "done must be a whole number from 0 to 90, got -32"),
+        ("v.npy.part.json", lambda p: edited(p, done=33), "done must be a multiple of 32, or 90, got 33"),
+        ("v.npy.part.json", lambda p: edited(p, done="64"), "done must be a whole number"),
+        ("v.npy.part.json", lambda p: edited(p, done=None), "lacks done"),
+        ("v.npy.part.json", lambda p: edited(p, done=32), "of its first 32 rows"),
+        ("v.npy.part.json", lambda p: edited(p, dim=7), "of its first 64 rows"),
+        ("v.npy.part.json", lambda p: edited(p, dim=10**18), "dim must be a whole number"),
+        ("v.npy.part.json", lambda p: edited(p, sha256=None), "lacks sha256"),
+        ("v.npy.part.json", lambda p: edited(p, fingerprint="x"), "was written with fingerprint 'x', wanted ''"),
+    ],
+)  # fmt: skip
+def test_a_damaged_part_is_named_and_not_resumed(tmp_path, name, damage, message):
+    interrupted(tmp_path / "v.npy")
+    damage(tmp_path / name)
+    with pytest.raises(ValueError, match=message):
+        run(path=tmp_path / "v.npy")
+    assert not (tmp_path / "v.npy").exists()
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 2])
+def test_what_was_killed_resumes_at_its_chunk(tmp_path, chunks):
+    run(path=tmp_path / "whole.npy")
+    interrupted(tmp_path / "v.npy", chunks)
+    with (tmp_path / "v.npy.part").open("r+b") if chunks else contextlib.nullcontext() as file:
+        if chunks:  # a kill in the middle of the next chunk
+            file.seek(128 + 4 * 6 * 32 * chunks)
+            file.write(b"half")
+    seen = []
+    encode_corpus(
+        encode, PARAMS, lambda some: seen.extend(some) or tokenize(some), TEXTS,
+        batch_tokens=256, chunk=32, path=tmp_path / "v.npy",
+    )  # fmt: skip
+    assert seen == TEXTS[32 * chunks :]
+    assert (tmp_path / "v.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    ids, vectors = storage.load_vectors(tmp_path / "v.npy", mmap=True)
+    assert ids is None
+    np.testing.assert_array_equal(vectors, np.load(tmp_path / "whole.npy"))
+
+
+def test_another_model_does_not_go_on_with_a_part(tmp_path):
+    interrupted(tmp_path / "v.npy")
+    wide = {"table": np.ones((50, 7), np.float32)}
+    with pytest.raises(
+        ValueError, match=r"v\.npy\.part: has vectors of 6 numbers, the model gives 7"
+    ):
+        encode_corpus(
+            encode, wide, tokenize, TEXTS, batch_tokens=256, chunk=32, path=tmp_path / "v.npy"
+        )
+
+
+def test_one_process_encodes_a_path_and_all_may_read_it(tmp_path):
+    path = tmp_path / "v.npy"
+    refused = pytest.raises(ValueError, match=r"v\.npy: is in use by this process already")
+    with storage.owned(path, "file"), refused:
+        run(path=path)
+    vectors = run(path=path)
+    with storage.owned(path, "file"):
+        np.testing.assert_array_equal(run(path=path), vectors)
+
+
+def test_somebody_elses_part_is_not_overwritten(tmp_path):
+    (tmp_path / "v.npy.part").write_text("a download that is not finished")
+    with pytest.raises(
+        ValueError, match=r"v\.npy\.part: was not written by encode_corpus; move it"
+    ):
+        run(path=tmp_path / "v.npy")
+    assert (tmp_path / "v.npy.part").read_text() == "a download that is not finished"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"texts": "one text"}, "texts must be a sequence of strings, got one: 'one text'"),
+        ({"tokenize": lambda some: tokenize(some)[1:]}, "tokenize must return a row per text, 32, got 31"),
+        ({"encode": lambda p, b: p["table"][0, 0] * b["tokens"][:, 0]}, r"encode must return \[b, dim\]"),
+        ({"encode": lambda p, b: p["table"][:1]}, r"encode must return \[b, dim\], a row per text, got"),
+        ({"path": "v.txt"}, r"path must end in \.npy, got 'v\.txt'"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_the_texts_is_named(tmp_path, changes, message):
+    given = {"encode": encode, "tokenize": tokenize, "texts": TEXTS} | changes
+    path = given.pop("path", None)
+    with pytest.raises(ValueError, match=message):
+        encode_corpus(params=PARAMS, path=path, chunk=32, **given)
 
 
 def test_what_is_not_finite_is_refused():

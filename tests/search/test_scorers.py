@@ -125,6 +125,10 @@ def test_a_matrix_that_was_interrupted_goes_on(tmp_path):
             lambda: search.anchor_scores(lambda q, i: q * np.nan, 2, 3, label="scoring"),
             "scoring: 6 of 6 entries are NaN in rows 0 to 1",
         ),
+        (
+            lambda: search.anchor_scores(lambda q, i: q[1:] * 1.0, 2, 3),
+            r"scorer\(query_rows, item_ids\) must be \[6\], one score per pair, got shape \(5,\)",
+        ),
     ],
 )
 def test_bad_input_is_named(call, message):

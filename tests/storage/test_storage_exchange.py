@@ -59,6 +59,178 @@ def test_bad_vectors_are_named(tmp_path, call, message):
         call(tmp_path)
 
 
+def header_of(text):
+    """A .npy file with a header of somebody's choice and 64 bytes of values."""
+    text = text.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64)
+
+
+def npz(path):
+    np.savez(path.open("wb"), a=VECTORS)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not an array of numbers, or damaged"),
+        (b"\x93NUMPY\x01\x00\xff\xff{", "not an array of numbers, or damaged"),
+        (b"\x93NUMPY\x03\x00" + header_of("")[8:], "not an array of numbers, or damaged"),
+        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 4)"), "not an array of numbers"),
+        (header_of("(" * 110), "not an array of numbers"),
+        (header_of("{'descr': '|O', 'fortran_order': False, 'shape': (2, 4), }"), "must hold numbers, got object"),
+        (header_of("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4, 4), }"), "must hold numbers"),
+        (header_of("{'descr': '<U4', 'fortran_order': False, 'shape': (2, 2), }"), "must hold numbers, got <U4"),
+        (header_of("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 4), }"), "must hold numbers, got complex64"),
+        (header_of("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (2, 4), }"), "must hold numbers"),
+        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (16,), }"), r"must hold vectors \[n, dim\], got shape \(16,\)"),
+        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (16, 0), }"), "must hold vectors .* of at least one column"),
+        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (-4, -4), }"), "at least one column, got"),
+        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }"), "at least one column, got"),
+        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 4), }"), "has 64 bytes of values where its header says 17592186044416"),
+        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3), }"), "has 64 bytes of values where its header says 48"),
+        (npz, "not an array of numbers, or damaged"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_npy_file_that_holds_no_vectors_is_named(tmp_path, data, message, mmap):
+    data(tmp_path / "v.npy") if callable(data) else (tmp_path / "v.npy").write_bytes(data)
+    with pytest.raises(ValueError, match=rf"v\.npy: .*{message}"):
+        storage.load_vectors(tmp_path / "v.npy", mmap=mmap)
+
+
+def test_vectors_of_other_tools_are_read(tmp_path):
+    for vectors in (
+        VECTORS.astype(">f4"),
+        np.asfortranarray(VECTORS),
+        VECTORS.astype(np.float64),
+        VECTORS.astype(np.float16),
+        np.full((2, 3), np.float32([np.nan, np.inf, 1])),
+        np.arange(6, dtype=np.int64).reshape(2, 3) + 2**40,
+        VECTORS[:0],
+    ):
+        np.save(tmp_path / "v.npy", vectors)
+        found = storage.load_vectors(tmp_path / "v.npy")[1]
+        assert found.dtype == vectors.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(found, vectors)
+        if vectors.dtype.isnative:
+            np.testing.assert_array_equal(
+                storage.load_vectors(tmp_path / "v.npy", mmap=True)[1], vectors
+            )
+    np.save(tmp_path / "v.npy", VECTORS.astype(">f4"))
+    with pytest.raises(ValueError, match=r"v\.npy: has another machine's byte order, >f4"):
+        storage.load_vectors(tmp_path / "v.npy", mmap=True)
+
+
+def test_types_that_numpy_does_not_read_back_are_written_as_float32(tmp_path):
+    import ml_dtypes
+
+    storage.save_vectors(tmp_path / "v.npy", VECTORS.astype(ml_dtypes.bfloat16))
+    found = np.load(tmp_path / "v.npy")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, VECTORS.astype(ml_dtypes.bfloat16).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "ids", "message"),
+    [
+        ([[1.0], [1.0, 2.0]], None, "vectors must be .*, got rows of different lengths"),
+        (np.zeros((3, 0)), None, r"vectors must be \[n, dim\], got shape \(3, 0\)"),
+        ([["a", "b"]], None, "vectors must be real numbers, got <U1"),
+        (np.full((1, 2), None), None, "vectors must be real numbers, got object"),
+        (np.ones((1, 2), complex), None, "vectors must be real numbers, got complex128"),
+        (np.full((1, 2), 1e39), None, "vectors must fit float32, got numbers beyond it"),
+        (VECTORS[:2], [1], r"ids must be \[2\], one per vector, got 1"),
+        (VECTORS[:2], ["a", None], "ids must be all strings or all whole numbers, got NoneType and str"),
+        (VECTORS[:2], [1, "a"], "ids must be all strings or all whole numbers, got int and str"),
+        (VECTORS[:2], [1.0, 2.0], "ids must be all strings or all whole numbers, got float"),
+        (VECTORS[:2], [True, False], "ids must be all strings or all whole numbers, got bool"),
+        (VECTORS[:2], [0, 2**64], "ids must fit 64 bits, got 0 to 18446744073709551616"),
+        (VECTORS[:2], [-1, 2**63], "ids must fit 64 bits"),
+    ],
+)  # fmt: skip
+def test_vectors_and_ids_that_would_not_come_back_are_not_written(tmp_path, vectors, ids, message):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(ValueError, match=message):
+        storage.save_vectors(tmp_path / "v.parquet", vectors, ids)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ids", [[2**63 - 1, -(2**63)], [2**64 - 1, 0], ["01", "1"], ["", "a b"]])
+def test_ids_are_not_narrowed(tmp_path, ids):
+    pytest.importorskip("pyarrow")
+    storage.save_vectors(tmp_path / "v.parquet", VECTORS[:2], ids)
+    assert storage.load_vectors(tmp_path / "v.parquet")[0].tolist() == ids
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"id": ["a"]}, "lacks the column 'vector'"),
+        ({"vector": [[1.0]]}, "lacks the column 'id'"),
+        ({"id": ["a", None], "vector": [[1.0], [2.0]]}, "row 1 has no id"),
+        ({"id": [1.5], "vector": [[1.0]]}, "id must be a column of strings or integers, got double"),
+        ({"id": [b"a"], "vector": [[1.0]]}, "id must be a column of strings or integers, got binary"),
+        ({"id": ["a\0"], "vector": [[1.0]]}, "ids must not end in a zero character"),
+        ({"id": ["a"], "vector": [1.0]}, "vector must be a column of lists of numbers, got double"),
+        ({"id": ["a"], "vector": [["x"]]}, "vector must be a column of lists of numbers, got list"),
+        ({"id": ["a"], "vector": [[[1.0]]]}, "vector must be a column of lists of numbers, got list"),
+        ({"id": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, "vectors must be of one length"),
+        ({"id": ["a", "b"], "vector": [[1.0], None]}, "vectors must be of one length"),
+        ({"id": ["a", "b"], "vector": [[1.0], [None]]}, "vectors must be of one length, with none and no number"),
+        ({"id": ["a"], "vector": [[1e39]]}, "vectors must fit float32"),
+    ],
+)  # fmt: skip
+def test_a_parquet_file_that_holds_no_vectors_is_named(tmp_path, columns, message):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table(columns), tmp_path / "v.parquet")
+    with pytest.raises(ValueError, match=rf"v\.parquet: {message}"):
+        storage.load_vectors(tmp_path / "v.parquet")
+
+
+def test_parquet_of_other_tools_is_read_and_damage_is_named(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "v.parquet"
+    for vectors in (pa.list_(pa.float64()), pa.large_list(pa.float16()), pa.list_(pa.int32(), 3)):
+        table = pa.table(
+            {
+                "id": pa.array(list("ab") * 8).dictionary_encode(),
+                "more": pa.array(range(16)),
+                "vector": pa.array([[1, 2, 3], [4, 5, 6]] * 8, vectors),
+            }
+        )
+        parquet.write_table(table, path, row_group_size=5)
+        ids, found = storage.load_vectors(path)
+        assert ids.tolist() == list("ab") * 8
+        assert found.dtype == np.float32
+        assert found.tolist() == [[1, 2, 3], [4, 5, 6]] * 8
+    with pytest.raises(ValueError, match=r"v\.parquet: only \.npy can be mapped"):
+        storage.load_vectors(path, mmap=True)
+    for damaged in (b"", b"PAR1", path.read_bytes()[:-20], path.read_bytes()[:300]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"v\.parquet: not a parquet file, or damaged"):
+            storage.load_vectors(path)
+    with pytest.raises(ValueError, match="must be a file, is a folder"):
+        storage.load_vectors(tmp_path)
+
+
+def test_pages_of_parquet_have_checksums(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "v.parquet"
+    vectors = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
+    storage.save_vectors(path, vectors)
+    whole = path.read_bytes()
+    for place in range(4000, 12_000, 500):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"v\.parquet: not a parquet file, or damaged"):
+            storage.load_vectors(path)
+
+
 def test_a_run_keeps_the_order_of_its_ties(tmp_path):
     ids = np.array([[2, 0, 1], [1, 2, -1]])
     scores = np.float32([[0.5, 0.5, 0.5], [3, 1, -np.inf]])

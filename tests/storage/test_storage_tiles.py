@@ -124,11 +124,95 @@ def test_nan_is_refused_and_finished_tiles_stay(tmp_path):
     ]
 
 
-def test_a_block_of_another_shape_is_named():
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((2, 3)), r"compute must return \[2, 4\] for rows 0 to 1, got shape \(2, 3\)"),
+        (np.full((2, 4), "1"), "compute must return real numbers for rows 0 to 1, got <U1"),
+        (np.ones((2, 4), complex), "compute must return real numbers for rows 0 to 1, got complex"),
+        (np.full((2, 4), None), "compute must return real numbers for rows 0 to 1, got object"),
+        (np.full((2, 4), 1e39), "8 of 8 entries are beyond float32 in rows 0 to 1"),
+    ],
+)
+def test_a_block_that_is_not_a_tile_is_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        storage.fill(None, (7, 4), lambda r, c: values, rows=2)
+
+
+def test_infinite_scores_and_other_numbers_are_taken(tmp_path):
+    for values in (np.full((1, 2), -np.inf), np.ones((1, 2), bool), np.full((1, 2), 7, np.uint8)):
+        found = storage.fill(None, (1, 2), lambda r, c, values=values: values, rows=2)
+        np.testing.assert_array_equal(found, values)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_what_compute_raises_loses_no_finished_tile(tmp_path, mmap):
+    def failing(rows, columns):
+        if 4 in rows:
+            raise RuntimeError("the model is gone")
+        return tile(rows, columns)
+
+    path = tmp_path / "matrix"
+    with pytest.raises(RuntimeError, match="the model is gone"):
+        storage.fill(path, (7, 4), failing, rows=2, mmap=mmap)
+    assert len(list((tmp_path / "matrix.tiles").iterdir())) == 2
+    computed = []
+    found = storage.fill(
+        path, (7, 4), lambda r, c: computed.append(r[0]) or tile(r, c), rows=2, mmap=mmap
+    )
+    np.testing.assert_array_equal(found, WHOLE)
+    assert computed == [4, 6]
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_damaged_tile_is_named_and_the_others_stay(tmp_path, mmap):
+    def interrupted(rows, columns):
+        if 6 in rows:
+            raise KeyboardInterrupt
+        return tile(rows, columns)
+
+    path, tiles = tmp_path / "matrix", tmp_path / "matrix.tiles"
+    with pytest.raises(KeyboardInterrupt):
+        storage.fill(path, (7, 4), interrupted, rows=2)
+    data = bytearray((tiles / "000000002").read_bytes())
+    data[-64] ^= 1
+    (tiles / "000000002").write_bytes(data)
     with pytest.raises(
-        ValueError, match=r"compute must return \[2, 4\] for rows 0 to 1, got shape \(2, 3\)"
+        ValueError, match=r"000000002: checksum .* rebuild it \(that tile alone: the others"
     ):
-        storage.fill(None, (7, 4), lambda r, c: tile(r, c[:3]), rows=2)
+        storage.fill(path, (7, 4), tile, rows=2, mmap=mmap)
+    (tiles / "000000002").unlink()
+    np.testing.assert_array_equal(storage.fill(path, (7, 4), tile, rows=2, mmap=mmap), WHOLE)
+
+
+def test_one_process_fills_a_path_and_all_may_read_it(tmp_path):
+    path = tmp_path / "matrix"
+    with (
+        storage.owned(path, "file"),
+        pytest.raises(ValueError, match="matrix: is in use by this process already"),
+    ):
+        storage.fill(path, (7, 4), tile, rows=2)
+    storage.fill(path, (7, 4), tile, rows=2)
+    with storage.owned(path, "file"):
+        np.testing.assert_array_equal(storage.fill(path, (7, 4), None, rows=2), WHOLE)
+
+
+def test_what_somebody_else_keeps_among_the_tiles_stays(tmp_path):
+    (tmp_path / "matrix.tiles").mkdir()
+    (tmp_path / "matrix.tiles" / "notes.txt").write_text("mine")
+    storage.fill(tmp_path / "matrix", (7, 4), tile, rows=2)
+    assert [p.name for p in (tmp_path / "matrix.tiles").iterdir()] == ["notes.txt"]
+
+
+def test_a_path_that_cannot_be_written_is_found_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ValueError, match=r"lies below .*file', which is not a folder"):
+        storage.fill(tmp_path / "file" / "matrix", (7, 4), None, rows=2)
+    with pytest.raises(ValueError, match="folder: must be a file, is a folder"):
+        storage.fill(tmp_path / "folder", (7, 4), None, rows=2)
+    with pytest.raises(ValueError, match="rows must be a whole number of at least 1, got 0"):
+        storage.fill(tmp_path / "matrix", (7, 4), None, rows=0)
 
 
 def test_progress_is_told_in_the_log_where_nobody_looks(caplog):
