@@ -21,6 +21,7 @@ from jaxsim.storage.fields import Fields, shown
 from jaxsim.storage.texts import json_lines, opened_text
 
 SPLITS = ("train", "validation", "test")
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, *FULL)
 PATIENCE = 3600.0  # seconds to wait for another process that builds the same
 
 
@@ -260,7 +261,7 @@ def built_once(path, build):
             if not path.exists():
                 build()
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, *FULL):
+        if error.errno not in UNWRITABLE:
             raise
         raise ValueError(
             f"{path}: cannot be built ({error}): set JAXSIM_CACHE to a folder that can be written to"

@@ -1,16 +1,19 @@
 """The docstrings corpus: splits that share nothing, no near-duplicates, nothing left half built."""
 
+import errno
 import gzip
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from jaxsim import data
-from jaxsim.data import corpus
+from jaxsim.data import corpus, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,6 +128,39 @@ sources.docstrings("train", config="small")
     )
     assert done.returncode == -signal.SIGKILL
     assert [p for p in (tmp_path / "docstrings").iterdir() if not p.name.startswith(".")] == []
+
+
+def test_a_cache_is_built_once_while_others_wait(tmp_path):
+    built = []
+
+    def build():
+        time.sleep(0.1)
+        built.append(1)
+        (tmp_path / "cache").write_text("whole")
+
+    threads = [
+        threading.Thread(target=sources.built_once, args=(tmp_path / "cache", build))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert built == [1]
+    assert [p.name for p in tmp_path.iterdir()] == ["cache"]
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_its_remedy(tmp_path):
+    def build():
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "cache"))
+
+    with pytest.raises(
+        ValueError, match=r"cache: cannot be built .*No space.* set JAXSIM_CACHE to"
+    ):
+        sources.built_once(tmp_path / "cache", build)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"cache: cannot be built .* set JAXSIM_CACHE to a folder"):
+        sources.built_once(tmp_path / "file" / "cache", build)
 
 
 def test_unknown_splits_and_configs_are_named():
