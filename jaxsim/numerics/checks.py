@@ -89,6 +89,13 @@ def below(name, array, limit, what):
         raise ValueError(f"{name} must be below {limit}, {what}, got {highest}")
 
 
+def outside(name, array, limit):
+    """Integers from 0 to limit - 1; traced ones pass, and none."""
+    if _known(array) and array.size and (array.min() < 0 or array.max() >= limit):
+        got = f"{array.min()} to {array.max()}"
+        raise ValueError(f"{name} must be from 0 to {limit - 1}, got {got}")
+
+
 def column(name, array, rows, why="one per row"):
     """A column of ids, int [rows]: as a JAX array.
 
@@ -270,7 +277,7 @@ def key(name, value):
     new = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
     old = hasattr(value, "dtype") and value.dtype == np.uint32 and np.ndim(value) > 0
     if not (new or old):
-        raise ValueError(f"{name} must be a key, such as jax.random.key(0), got {value!r:.60}")
+        raise ValueError(f"{name} must be a key, such as jax.random.key(0), got {shown(value)}")
 
 
 def function(name, value, what):
@@ -279,7 +286,13 @@ def function(name, value, what):
     function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     """
     if not callable(value):
-        raise ValueError(f"{name} must be a function {what}, got {value!r:.60}")
+        raise ValueError(f"{name} must be a function {what}, got {shown(value)}")
+
+
+def shown(value):
+    """A value as an error shows it: on one line, cut."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def booleans(name, array):

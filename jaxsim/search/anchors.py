@@ -6,6 +6,7 @@ import numpy as np
 from jaxsim import evaluation
 from jaxsim.numerics import checks
 from jaxsim.search.cur import global_mean
+from jaxsim.search.matrices import matrix, offsets_of
 from jaxsim.similarity import squared_euclidean
 
 
@@ -20,7 +21,9 @@ def uniform(key, items, k):
     Returns: int32 [k].
     Source: Yadav et al. 2022 (2210.12579), the paper's anchor items (and anchor queries).
     """
+    checks.whole("items", items)
     checks.at_most("k", k, items, "the number of items")
+    checks.key("key", key)
     return np.sort(np.asarray(jax.random.choice(key, items, (k,), replace=False), np.int32))
 
 
@@ -59,18 +62,21 @@ def leverage(key, anchor_scores, k, *, rank=None, center=global_mean):
       key: a jax.random key.
       anchor_scores: [k_q, n].
       k: how many, at most n.
-      rank: how many singular vectors; None takes those that hold 99 % of the centred squares.
+      rank: how many singular vectors, all where there are fewer; None takes those that hold 99 % of
+        the centred squares.
       center: as in `cur_index`.
 
     Returns: int32 [k], sorted. Items of leverage 0 are drawn when no others are left.
     Source: Mahoney and Drineas 2009 (PNAS, 10.1073/pnas.0803205106).
     """
+    checks.key("key", key)
+    if rank is not None:
+        checks.whole("rank", rank)
     scores = _centred(anchor_scores, k, center)
     values, vectors = _right_singular(scores)
-    if rank is None:
+    if rank is None:  # of scores that are all equal there are no values
         squares = np.cumsum(values**2)
-        rank = int(np.searchsorted(squares, 0.99 * squares[-1]) + 1)
-    checks.whole("rank", rank)
+        rank = int(np.searchsorted(squares, 0.99 * squares[-1]) + 1) if len(squares) else 1
     shares = np.square(vectors[:, :rank]).sum(axis=1)
     logits = np.log(np.maximum(shares, 1e-12 * shares.max() + 1e-300))
     noisy = logits + np.asarray(jax.random.gumbel(key, logits.shape))
@@ -117,6 +123,8 @@ def kmeans(key, anchor_scores, k, *, steps=10, center=global_mean):
     Returns: int32 [k], distinct, sorted.
     Source: Lloyd 1982; for Nystroem landmarks Zhang, Tsang and Kwok 2008.
     """
+    checks.key("key", key)
+    checks.whole("steps", steps)
     columns = _centred(anchor_scores, k, center).T.astype(np.float32)
     centres = evaluation.kmeans(columns, k, key=key, restarts=1, steps=steps).centres
     distances = np.array(squared_euclidean(columns, centres))
@@ -128,10 +136,9 @@ def kmeans(key, anchor_scores, k, *, steps=10, center=global_mean):
 
 
 def _centred(anchor_scores, k, center):
-    scores = np.asarray(anchor_scores, np.float64)
-    checks.shaped("anchor_scores", scores, (None, None), "one row per anchor query")
+    scores = matrix("anchor_scores", anchor_scores, "one row per anchor query").astype(np.float64)
     checks.at_most("k", k, scores.shape[1], "the number of items")
-    return scores if center is None else scores - np.asarray(center(scores))
+    return scores - offsets_of(center, scores)
 
 
 def _right_singular(scores):

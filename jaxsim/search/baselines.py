@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.search.cur import CurIndex, cur_index, global_mean
+from jaxsim.search.matrices import distinct, matrix
 
 
 def fixed_items_index(item_scores, anchor_items):
@@ -24,10 +25,9 @@ def fixed_items_index(item_scores, anchor_items):
     Returns: `CurIndex` without a factorisation; `anncur` charges its k_f anchor calls.
     Source: Yadav et al. 2022 (2210.12579), the baseline fixed_anc_ent.
     """
-    scores = np.asarray(item_scores)
-    checks.shaped(
-        "item_scores", scores, (None, len(np.asarray(anchor_items))), "one per anchor item"
-    )
+    scores = matrix("item_scores", item_scores, "one row per item")
+    anchor_items = distinct("anchor_items", anchor_items, len(scores))
+    checks.shaped("item_scores", scores, (None, len(anchor_items)), "one per anchor item")
     count, anchors = scores.shape
     dtype = jax.dtypes.canonicalize_dtype(np.promote_types(scores.dtype, np.float32))
     return CurIndex(
@@ -51,7 +51,8 @@ def item_cur_index(item_scores, anchor_items, *, rtol=None, ridge=0.0, center=gl
     Returns: `CurIndex`.
     Source: Yadav et al. 2022 (2210.12579), the baseline fixed_anc_ent_cur.
     """
-    return cur_index(np.asarray(item_scores).T, anchor_items, rtol=rtol, ridge=ridge, center=center)
+    scores = matrix("item_scores", item_scores, "one row per item")
+    return cur_index(scores.T, anchor_items, rtol=rtol, ridge=ridge, center=center)
 
 
 def oracle_scores(scores, anchor_queries, anchor_items, *, rtol=1e-10):
@@ -68,8 +69,10 @@ def oracle_scores(scores, anchor_queries, anchor_items, *, rtol=1e-10):
     Returns: numpy float64 [m, n].
     Source: Yadav et al. 2022 (2210.12579), cur_oracle of the released code.
     """
-    scores = np.asarray(scores, np.float64)
-    checks.shaped("scores", scores, (None, None), "all scores")
-    columns, rows = scores[:, np.asarray(anchor_items)], scores[np.asarray(anchor_queries)]
+    scores = matrix("scores", scores, "all scores").astype(np.float64)
+    anchor_queries = distinct("anchor_queries", anchor_queries, len(scores))
+    anchor_items = distinct("anchor_items", anchor_items, scores.shape[1])
+    checks.not_negative("rtol", rtol)
+    columns, rows = scores[:, anchor_items], scores[anchor_queries]
     middle = np.linalg.pinv(columns, rcond=rtol) @ scores @ np.linalg.pinv(rows, rcond=rtol)
     return columns @ middle @ rows

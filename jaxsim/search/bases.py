@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.numerics import checks
 from jaxsim.search.cur import global_mean
 from jaxsim.search.files import load_tuple, save_tuple
+from jaxsim.search.matrices import matrix, offsets_of
 
 VERSION = 1  # of the file
 COLUMNS = 2**16  # items centred at once
@@ -42,10 +42,8 @@ def row_basis(anchor_scores, *, center=global_mean):
     Returns: `RowBasis`, to be used by any number of searches.
     Raises: ValueError for another shape, or scores that are not finite.
     """
-    scores = np.asarray(anchor_scores)
-    checks.shaped("anchor_scores", scores, (None, None), "one row per anchor query")
-    offsets = np.zeros(scores.shape[1]) if center is None else np.asarray(center(scores))
-    checks.shaped("center(anchor_scores)", offsets, scores.shape[1:], "one offset per item")
+    scores = matrix("anchor_scores", anchor_scores, "one row per anchor query")
+    offsets = offsets_of(center, scores)
     dtype = jax.dtypes.canonicalize_dtype(np.promote_types(scores.dtype, np.float32))
     vectors = np.empty(scores.T.shape, dtype)
     for start in range(0, len(vectors), COLUMNS):
@@ -63,8 +61,7 @@ def factor_basis(item_vectors):
     Returns: `RowBasis` with p = d + 1.
     Raises: ValueError for another shape, or vectors that are not finite.
     """
-    vectors = np.asarray(item_vectors)
-    checks.shaped("item_vectors", vectors, (None, None), "one row per item")
+    vectors = matrix("item_vectors", item_vectors, "one row per item")
     dtype = jax.dtypes.canonicalize_dtype(np.promote_types(vectors.dtype, np.float32))
     vectors = np.concatenate([vectors, np.ones((len(vectors), 1))], axis=1).astype(dtype)
     return _basis(vectors, np.zeros(len(vectors), dtype))
@@ -105,8 +102,6 @@ def _misfit(arrays, lengths):
 
 
 def _basis(vectors, offsets):
-    if not np.isfinite(vectors).all():
-        raise ValueError("the basis must be finite, got values that are not")
     return RowBasis(jnp.asarray(vectors), jnp.asarray(offsets), _largest(vectors))
 
 

@@ -87,7 +87,7 @@ def exact(
         return _search(queries, items, where, exclude, centre, 0, mesh=None, **settings)
 
     first, last = _share(count)
-    devices = _devices(devices)[: max(last - first, 1)]
+    devices = chosen(devices)[: max(last - first, 1)]
     mesh = Mesh(np.array(devices), (AXIS,))
     run = functools.partial(_search, mesh=mesh, **settings)
     # Wherever the caller left them, maybe on devices for which there are no items.
@@ -177,12 +177,14 @@ def _excluded(exclude, rows, count):
     return jnp.asarray(numpy.where(items, exclude, -1).astype(np.int32))
 
 
-def _devices(devices):
+def chosen(devices):
     if devices is None:
         return tuple(jax.local_devices())
     devices = tuple(devices) if isinstance(devices, (list, tuple)) else (devices,)
     if not devices or not all(isinstance(device, jax.Device) for device in devices):
-        raise ValueError(f"devices must be devices, such as jax.devices(), got {devices!r:.60}")
+        raise ValueError(
+            f"devices must be devices, such as jax.devices(), got {checks.shown(devices)}"
+        )
     return devices
 
 

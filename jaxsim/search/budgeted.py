@@ -16,8 +16,8 @@ from jaxsim.numerics import checks
 from jaxsim.search import regression
 from jaxsim.search.anchors import uniform
 from jaxsim.search.bases import RowBasis, row_basis
-from jaxsim.search.brute_force import exact
-from jaxsim.search.cur import offset_dot
+from jaxsim.search.brute_force import chosen, exact
+from jaxsim.search.cur import a_cur_index, offset_dot
 from jaxsim.search.estimates import AXIS, fitted, next_items, next_weights
 from jaxsim.search.rounds import ask_and_tell
 
@@ -53,7 +53,9 @@ def anncur(index, scorer, num_queries, *, k, budget, query_block=128):
 
     Source: Yadav et al. 2022 (2210.12579), section 3.
     """
+    a_cur_index("index", index)
     count, anchors = index.item_embeddings.shape
+    checks.whole("query_block", query_block)
     checks.at_most("k", k, count, "the number of items")
     checks.whole("budget", budget)
     if budget < anchors:
@@ -123,14 +125,14 @@ def adaptive(
         as it needs: the best of a dual encoder or of TF-IDF, or pivoted-QR anchors. None draws
         uniformly, the same for all.
       key: jax.random key, for that draw and for `temperature`; None is key 0.
-      temperature: None takes the best estimates; a number samples without replacement from their
+      temperature: None takes the best estimates; a number above 0 samples without replacement from their
         softmax, after each row is standardised, so that 1 means the same under any scale of scores. It
         needs a basis in memory.
       rerank_share: part of the budget kept for one more round, of the best final estimates ("split" in
         the paper); with 0 the answer is the best of the rounds ("no split").
       ridge: >= 0, relative to the largest singular value that `budget` of the items are expected to have.
       prior: [m, p - 1] or [m, p], a query's weights before anything is known, which the ridge pulls
-        towards; 0 unless told. Of p - 1 the last is 0.
+        towards; 0 by default. Of p - 1 the last is 0.
       devices: the items are split over them; None takes all of this process. The answer is the same.
 
     Returns: `Found`.
@@ -145,7 +147,10 @@ def adaptive(
     checks.whole("budget", budget)
     checks.whole("num_queries", num_queries)
     checks.not_negative("ridge", ridge)
+    checks.finite("ridge", ridge)
     checks.probability("rerank_share", rerank_share)
+    if temperature is not None:
+        checks.positive("temperature", temperature)
     budget = min(budget, count)
     kept = min(round(rerank_share * budget), budget - 1)
     checks.at_most("rounds", rounds, budget - kept, "the calls of the rounds")
@@ -154,14 +159,15 @@ def adaptive(
     quotas += [kept] if kept else []
 
     key = jax.random.key(0) if key is None else key
+    checks.key("key", key)
     first_key, key = jax.random.split(key)
-    first = uniform(first_key, count, quotas[0]) if first is None else np.asarray(first)
-    first = _first(first, num_queries, quotas[0])
+    first = uniform(first_key, count, quotas[0]) if first is None else first
+    first = _first(first, num_queries, quotas[0], count)
     asks = [lambda scored, state: (first, state)]
     if len(quotas) > 1:
         asks += _adaptive_rounds(
             basis, quotas, num_queries, key, temperature, bool(kept), ridge, prior,
-            tuple(devices or jax.local_devices())[:count],
+            chosen(devices)[:count],
         )  # fmt: skip
     most = sum(quotas[:-2]) + max(quotas[:-1], default=0)
     state = jax.vmap(lambda _: regression.empty(most, rows, basis.vectors.dtype))(jnp.arange(num_queries))  # fmt: skip
@@ -172,10 +178,12 @@ def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge
     """The rounds after the first, as functions for `ask_and_tell`."""
     count, rows = basis.vectors.shape
     dtype = basis.vectors.dtype
-    prior = jnp.zeros((num_queries, rows), dtype) if prior is None else jnp.asarray(prior, dtype)
+    prior = jnp.zeros((num_queries, rows)) if prior is None else checks.reals("prior", prior)
+    prior = prior.astype(dtype)
     if prior.shape == (num_queries, rows - 1):
         prior = jnp.pad(prior, ((0, 0), (0, 1)))
     checks.shaped("prior", prior, (num_queries, rows), "weights of the basis")
+    checks.finite_rows("prior", prior)
     known = sum(quotas[: len(quotas) - 1])
     ridge = float((ridge * basis.largest) ** 2 * min(known / count, 1.0))
     starts = np.cumsum(quotas) - quotas
@@ -242,14 +250,17 @@ def _streamed(basis, scored, factors, prior, begin, ridge, *, new, wanted, devic
     return best, factors
 
 
-def _first(first, num_queries, quota):
+def _first(first, num_queries, quota, count):
     """The items of the first round, int [m, quota]."""
+    first = checks.one_array("first", first)
+    checks.integers("first", first)
     if first.ndim == 1:
         first = np.broadcast_to(first, (num_queries, len(first)))
     checks.shaped("first", first, (num_queries, None), "one row per query")
     if first.shape[1] < quota:
         raise ValueError(f"first must name at least the {quota} items of the first round, got {first.shape[1]}")  # fmt: skip
     first = first[:, :quota]
+    checks.below("first", first, count, "the number of items")
     ordered = np.sort(first, axis=1)
     if (ordered[:, :1] < 0).any() or (ordered[:, 1:] == ordered[:, :-1]).any():
         raise ValueError("first must name distinct items, >= 0, for each query")

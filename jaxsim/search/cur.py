@@ -20,10 +20,10 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.search.files import load_tuple, save_tuple
+from jaxsim.search.matrices import distinct, matrix, offsets_of
 from jaxsim.similarity import dot
 
 VERSION = 2  # of the file; another one is refused
-COLUMNS = 2**16  # items looked at at once
 EMBEDDED = 2**11  # items embedded at once: their float64 copy stays in the cache
 
 
@@ -75,23 +75,21 @@ def cur_index(anchor_scores, anchor_items, *, rtol=None, ridge=0.0, center=globa
         `item_means`, or None. Cross-encoder scores often are one constant and a little ranking.
 
     Returns: `CurIndex`, in the scores' dtype, float32 at least.
-    Raises: ValueError for shapes that do not fit, repeated or unknown items, scores that are not finite.
+    Raises: ValueError for shapes that do not fit, repeated or unknown items, scores that are not finite or
+    a million times as large as the others.
     Source: Yadav et al. 2022 (2210.12579), section 3; why a cutoff is needed: "Accuracy and Stability
     of CUR decompositions with Oversampling" (2405.06375).
     """
-    scores = np.asarray(anchor_scores)
-    if scores.ndim != 2 or 0 in scores.shape:
-        raise ValueError(f"anchor_scores must be [k_q, n], not empty, got shape {scores.shape}")
+    scores = matrix("anchor_scores", anchor_scores, "one row per anchor query")
     dtype = jax.dtypes.canonicalize_dtype(np.promote_types(scores.dtype, np.float32))
-    items = _distinct(anchor_items, scores.shape[1])
+    items = distinct("anchor_items", anchor_items, scores.shape[1])
     checks.not_negative("ridge", ridge)
+    checks.finite("ridge", ridge)
     if rtol is None:
         rtol = max(scores.shape[0], len(items)) * np.finfo(dtype).eps
     checks.not_negative("rtol", rtol)
 
-    _finite("anchor_scores", scores)
-    offsets = np.zeros(scores.shape[1]) if center is None else np.asarray(center(scores))
-    checks.shaped("center(anchor_scores)", offsets, scores.shape[1:], "one offset per item")
+    offsets = offsets_of(center, scores)
     left, s, right = np.linalg.svd(
         scores[:, items].astype(np.float64) - offsets[items], full_matrices=False
     )
@@ -122,14 +120,15 @@ def add_items(index, anchor_scores, *, offsets=None):
     Returns: `CurIndex` of n + new items.
     Raises: ValueError for shapes that do not fit, scores that are not finite.
     """
-    scores = np.asarray(anchor_scores)
-    checks.shaped(
-        "anchor_scores", scores, (index.inverse.shape[1], None), "one row per anchor query"
-    )
-    _finite("anchor_scores", scores)
+    a_cur_index("index", index)
+    scores = matrix("anchor_scores", anchor_scores, "one row per anchor query")
+    rows = index.inverse.shape[1]
+    checks.shaped("anchor_scores", scores, (rows, None), "one row per anchor query")
     if offsets is None:
         offsets = np.full(scores.shape[1], np.mean(index.offsets, dtype=np.float64))
+    offsets = checks.host_reals("offsets", offsets)
     checks.shaped("offsets", offsets, scores.shape[1:], "one per new item")
+    checks.finite("offsets", offsets)
     dtype = index.item_embeddings.dtype
     new = _embedded(index.inverse, scores, np.asarray(offsets, np.float64), dtype)
     return index._replace(
@@ -147,7 +146,8 @@ def cur_scores(index, exact_scores):
 
     Returns: [..., n].
     """
-    exact_scores = jnp.asarray(exact_scores)
+    a_cur_index("index", index)
+    exact_scores = checks.reals("exact_scores", exact_scores)
     checks.shaped(
         "exact_scores",
         exact_scores,
@@ -157,7 +157,7 @@ def cur_scores(index, exact_scores):
     centred = exact_scores - index.offsets[index.anchor_items]
     rows = centred.reshape(-1, centred.shape[-1])
     estimates = offset_dot(rows, (index.item_embeddings, index.offsets))
-    return estimates.reshape(*centred.shape[:-1], -1)
+    return estimates.reshape(*centred.shape[:-1], len(index.offsets))
 
 
 def offset_dot(x, items):
@@ -192,8 +192,11 @@ def query_vectors(index, exact_scores):
 
     Returns: numpy float32 [m, k_i + 1].
     """
-    exact_scores = np.asarray(exact_scores)
-    checks.shaped("exact_scores", exact_scores, (None, len(index.anchor_items)))
+    a_cur_index("index", index)
+    exact_scores = checks.host_reals("exact_scores", exact_scores)
+    wanted = (None, len(index.anchor_items))
+    checks.shaped("exact_scores", exact_scores, wanted, "one per anchor item")
+    checks.finite_rows("exact_scores", exact_scores)
     centred = exact_scores - np.asarray(index.offsets[np.asarray(index.anchor_items)])
     return np.pad(centred, ((0, 0), (0, 1)), constant_values=1).astype(np.float32)
 
@@ -248,25 +251,9 @@ def _embedded(inverse, scores, offsets, dtype):
     return embeddings
 
 
-def _finite(name, scores):
-    bad = sum(
-        int((~np.isfinite(scores[:, start : start + COLUMNS])).sum())
-        for start in range(0, scores.shape[1], COLUMNS)
-    )
-    if bad:
-        raise ValueError(f"{name} must be finite, got {bad} that are not")
-
-
-def _distinct(anchor_items, count):
-    items = np.asarray(anchor_items)
-    if items.ndim != 1 or len(items) == 0 or not np.issubdtype(items.dtype, np.integer):
-        raise ValueError(f"anchor_items must be int [k_i], got {items.dtype} {items.shape}")
-    if items.min() < 0 or items.max() >= count:
+def a_cur_index(name, index):
+    """Refuses what is not a `CurIndex`."""
+    if not isinstance(index, CurIndex):
         raise ValueError(
-            f"anchor_items must be from 0 to {count - 1}, got {items.min()} to {items.max()}"
+            f"{name} must be a `CurIndex`, as search.cur_index gives it, got {checks.shown(index)}"
         )
-    if len(np.unique(items)) < len(items):
-        raise ValueError(
-            f"anchor_items must be distinct, got {len(items) - len(np.unique(items))} repeated"
-        )
-    return items

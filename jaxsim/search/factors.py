@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.search.matrices import matrix
+from jaxsim.search.rounds import called
 
 PRECISION = "highest"
 
@@ -51,21 +53,38 @@ def factorise(
       hidden: width of the networks; None is 2 d.
 
     Returns: `Factors`, of which `factor_basis(V)` and `factor_queries` make a search.
-    Raises: ValueError for shapes that do not fit; ModuleNotFoundError without optax (extra `train`).
+    Raises: ValueError for shapes that do not fit, values that are not finite; ModuleNotFoundError without optax (extra `train`).
     Source: Yadav et al. 2024 (2405.03651), section 3.
     """
     import optax
 
-    rows, items = np.asarray(rows, np.int32), np.asarray(items, np.int32)
-    values = np.asarray(values, np.float32)
+    checks.whole("epochs", epochs, 0)
+    for name, value in (("patience", patience), ("batch", batch)):
+        checks.whole(name, value)
+    checks.positive("learning_rate", learning_rate)
+    checks.finite("learning_rate", learning_rate)
+    checks.not_negative("weight_decay", weight_decay)
+    checks.probability("held_out", held_out)
+    checks.whole("seed", seed, 0)
+    if hidden is not None:
+        checks.whole("hidden", hidden)
+    given = [
+        matrix(name, side, "one row per vector").astype(np.float32)
+        for name, side in (("query_vectors", query_vectors), ("item_vectors", item_vectors))
+    ]
+    checks.shaped("query_vectors", given[0], (None, given[1].shape[1]), "of the items' dim")
+    rows, items = checks.one_array("rows", rows), checks.one_array("items", items)
+    values = checks.host_reals("values", values).astype(np.float32)
+    checks.shaped("rows", rows, (None,), "one per entry")
     for name, array in (("items", items), ("values", values)):
         checks.shaped(name, array, rows.shape, "one per entry")
-    given = [np.asarray(side, np.float32) for side in (query_vectors, item_vectors)]
-    checks.shaped("query_vectors", given[0], (None, given[1].shape[1]), "of the items' dim")
-    checks.probability("held_out", held_out)
+    if len(rows) == 0:
+        raise ValueError("rows must not be empty: there is no entry to fit")
     for name, ids, side in (("rows", rows, given[0]), ("items", items, given[1])):
-        if len(ids) and (ids.min() < 0 or ids.max() >= len(side)):
-            raise ValueError(f"{name} must be from 0 to {len(side) - 1}, got {ids.min()} to {ids.max()}")  # fmt: skip
+        checks.integers(name, ids)
+        checks.outside(name, ids, len(side))
+    checks.finite_rows("values", values)
+    rows, items = rows.astype(np.int32), items.astype(np.int32)
 
     random = np.random.default_rng(seed)
     order = random.permutation(len(values))
@@ -140,7 +159,7 @@ def factor_queries(factors, query_vectors):
 
     Returns: numpy float32 [m, d + 1].
     """
-    vectors = np.asarray(query_vectors, np.float32)
+    vectors = matrix("query_vectors", query_vectors, "one row per query").astype(np.float32)
     checks.shaped("query_vectors", vectors, (None, factors.items.shape[1]), "of the items' dim")
     vectors = vectors * np.float32(factors.scale)
     if factors.network is not None:
@@ -173,8 +192,10 @@ def drawn_entries(first_stage_ids, scorer):
 
     Returns: (rows, items, values), each [entries]: what `factorise` takes. It costs that many calls.
     """
-    ids = np.asarray(first_stage_ids, np.int32)
+    ids = np.asarray(checks.numbers_of("first_stage_ids", first_stage_ids))
     checks.shaped("first_stage_ids", ids, (None, None), "one row per query")
+    checks.integers("first_stage_ids", ids)
+    checks.function("scorer", scorer, "(query_rows int [p], item_ids int [p]) -> float [p]")
     rows, places = np.nonzero(ids >= 0)
-    items = ids[rows, places]
-    return rows.astype(np.int32), items, np.asarray(scorer(rows.astype(np.int32), items))
+    items = ids[rows, places].astype(np.int32)
+    return rows.astype(np.int32), items, called(scorer, rows, items)

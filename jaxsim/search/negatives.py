@@ -315,7 +315,10 @@ def _vectors(vectors, similarity):
     checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     vectors = checks.vectors("vectors", vectors)
     checks.finite_rows("vectors", vectors, squares=similarity in EUCLIDEAN)
-    return vectors, checks.rows_of("vectors", vectors)
+    rows = checks.rows_of("vectors", vectors)
+    if rows == 0:
+        raise ValueError("vectors must not be empty, got 0 rows")
+    return vectors, rows
 
 
 def _positives(positives, rows, count):

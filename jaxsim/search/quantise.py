@@ -19,6 +19,7 @@ from jaxsim.numerics import checks
 from jaxsim.numerics.topk import top_k
 from jaxsim.search.brute_force import EUCLIDEAN, exact
 from jaxsim.search.files import fitting
+from jaxsim.search.matrices import like_sizes
 from jaxsim.similarity import (
     dot,
     negative_hamming,
@@ -32,7 +33,6 @@ VERSION = 1  # of the file
 ROWS = 2**16  # rows encoded at once
 ENTRIES = 2**24  # decoded numbers, or scores, alive at once: 64 MiB of float32
 QUERIES = 128  # that a block of decoded items meets at once
-UNUSUAL = 1e6  # times the usual size of a row: then a range is that row's alone
 
 
 class Int8(NamedTuple):
@@ -120,9 +120,11 @@ def encoded(quantiser, vectors):
     _known_quantiser("quantiser", quantiser)
     vectors = vectors if hasattr(vectors, "shape") else checks.one_array("vectors", vectors)
     checks.shaped("vectors", vectors, (None, len(quantiser[0])), "of the quantiser's dim")
+    if len(vectors) == 0:
+        raise ValueError("vectors must not be empty, got 0 rows")
     encode = _INT8 if isinstance(quantiser, Int8) else _BINARY
     codes = []
-    for start in range(0, max(len(vectors), 1), ROWS):
+    for start in range(0, len(vectors), ROWS):
         some = checks.reals("vectors", np.asarray(vectors[start : start + ROWS]))
         checks.finite_rows(f"vectors (from row {start} on)" if start else "vectors", some)
         codes.append(np.asarray(encode(quantiser, some)))
@@ -177,7 +179,7 @@ def coarse_to_fine(queries, corpus, k, *, items=None, oversample=4, similarity=d
     """
     if not isinstance(corpus, Quantised):
         raise ValueError(
-            f"corpus must be `Quantised`, as search.quantised gives it, got {corpus!r:.60}"
+            f"corpus must be `Quantised`, as search.quantised gives it, got {checks.shown(corpus)}"
         )
     quantiser, codes = corpus
     _known_quantiser("corpus.quantiser", quantiser)
@@ -192,6 +194,8 @@ def coarse_to_fine(queries, corpus, k, *, items=None, oversample=4, similarity=d
         checks.shaped("items", items, (len(codes), len(quantiser[0])), "the corpus' own vectors")
         if np.dtype(items.dtype).kind in "USOMmc":
             raise ValueError(f"items must be real numbers, got {items.dtype}")
+    if len(queries) == 0:
+        return jnp.zeros((0, k)), jnp.zeros((0, k), jnp.int32)
     wanted = min(k * oversample, len(codes))
     ids = _candidates(queries, corpus, wanted, similarity, where)
     ids = np.sort(np.asarray(ids), axis=1)  # so that ties go to the lowest id
@@ -312,7 +316,7 @@ _RESCORED = jax.jit(_rescored, static_argnums=(3, 4))
 def _known_quantiser(name, quantiser):
     if not isinstance(quantiser, Int8 | Binary):
         raise ValueError(
-            f"{name} must be what search.fit_int8 or fit_binary gives, got {quantiser!r:.60}"
+            f"{name} must be what search.fit_int8 or fit_binary gives, got {checks.shown(quantiser)}"
         )
 
 
@@ -323,11 +327,5 @@ def _calibration(vectors, fewest):
     if len(vectors) < fewest:
         raise ValueError(f"vectors must have at least {fewest} rows to calibrate on, got {len(vectors)}")  # fmt: skip
     checks.finite_rows("vectors", vectors)
-    sizes = np.abs(vectors).max(axis=1, initial=0)
-    if sizes.max() > UNUSUAL * np.median(sizes) > 0:
-        row = int(np.argmax(sizes))
-        raise ValueError(
-            f"vectors must be of like sizes: row {row} has {sizes[row]:g}, the median is "
-            f"{np.median(sizes):g}; leave it out of the calibration"
-        )
+    like_sizes("vectors", np.abs(vectors).max(axis=1, initial=0))
     return vectors

@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.norms import at_least_float32
 
 
 class Factor(NamedTuple):
@@ -37,22 +39,31 @@ def row_regression(basis, scored_ids, scored_values, where, *, ridge, prior=None
       scored_ids: int [..., S], items whose scores are known.
       scored_values: [..., S], those scores.
       where: bool [..., S], False for what is padding.
-      ridge: >= 0, absolute: it stands beside squared singular values. One that is lost in the rounding
+      ridge: >= 0, absolute: it is added to squared singular values. One that is lost in the rounding
         of the Gram matrix is raised to that.
-      prior: [..., p], what the ridge pulls towards; 0 unless told.
+      prior: [..., p], what the ridge pulls towards; 0 by default.
 
-    Returns: [..., p], in the basis' dtype.
+    Returns: [..., p], in the basis' dtype, float32 at least.
     Raises: ValueError for shapes that do not fit.
     Source: annCUR and ADACUR (2210.12579, 2305.02996) with basis R, AXN (2405.03651) with item factors.
     """
-    basis, ids = jnp.asarray(basis), jnp.asarray(scored_ids)
+    basis = at_least_float32(checks.reals("basis", basis))
+    ids = checks.numbers_of("scored_ids", scored_ids)
     checks.shaped("basis", basis, (None, None))
-    for name, array in (("scored_values", scored_values), ("where", where)):
-        checks.shaped(name, array, ids.shape, "as scored_ids")
+    if 0 in basis.shape:
+        raise ValueError(f"basis must not be empty, got shape {basis.shape}")
+    checks.integers("scored_ids", ids)
+    scored_values = checks.reals("scored_values", scored_values)
+    checks.shaped("scored_values", scored_values, ids.shape, "as scored_ids")
+    where = checks.given_mask("where", where, ids.shape, "as scored_ids")
+    if not any(isinstance(a, jax.core.Tracer) for a in (ids, where)):
+        checks.outside("scored_ids", np.asarray(ids)[np.asarray(where)], basis.shape[1])
     checks.not_negative("ridge", ridge)
+    checks.finite("ridge", ridge)
     lead, count, rows = ids.shape[:-1], ids.shape[-1], basis.shape[0]
     if prior is None:
         prior = jnp.zeros((*lead, rows), basis.dtype)
+    prior = checks.reals("prior", prior)
     checks.shaped("prior", prior, (*lead, rows))
     flat = [jnp.reshape(a, (-1, count)) for a in (ids, scored_values, where)]
 

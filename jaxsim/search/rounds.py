@@ -57,11 +57,14 @@ def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget, state=None)
     Raises: ValueError where a round asks for more than is left or for an unknown item; `ScorerError`.
     """
     checks.whole("num_queries", num_queries)
+    checks.whole("num_items", num_items)
     checks.at_most("k", k, num_items, "the number of items")
     checks.whole("budget", budget)
     checks.function("scorer", scorer, "(query_rows int [p], item_ids int [p]) -> float [p]")
     if not isinstance(asks, (list, tuple)) or not all(map(callable, asks)):
-        raise ValueError(f"asks must be a list of functions, one per round, got {asks!r:.60}")
+        raise ValueError(
+            f"asks must be a list of functions, one per round, got {checks.shown(asks)}"
+        )
     scored = Scored(
         np.full((num_queries, budget), -1, np.int32),
         np.full((num_queries, budget), -np.inf, np.float32),
@@ -70,7 +73,9 @@ def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget, state=None)
     for number, ask in enumerate(asks):
         answer = ask(jax.tree.map(jnp.asarray, scored), state)
         if not isinstance(answer, tuple) or len(answer) != 2:
-            raise ValueError(f"round {number} of asks must return (ids, state), got {answer!r:.60}")
+            raise ValueError(
+                f"round {number} of asks must return (ids, state), got {checks.shown(answer)}"
+            )
         ids, state = answer
         ids = checks.one_array(f"the ids of asks (round {number})", ids)
         checks.integers(f"the ids of asks (round {number})", ids)
@@ -129,14 +134,9 @@ def called(scorer, rows, items, when="", scored=None):
             f"the scorer raised {type(error).__name__}{when}: {error}", scored
         ) from error
     try:
-        values = checks.host_reals("what the scorer returns", values)
+        values = score_per_pair(values, len(rows))
     except ValueError as error:
         raise ScorerError(str(error), scored) from error
-    if values.shape != rows.shape:
-        raise ScorerError(
-            f"the scorer must return one score per pair, [{len(rows)}], got shape {values.shape}",
-            scored,
-        )
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
     for what, bad in (("NaN", np.isnan(values)), ("infinity", np.isinf(narrow))):
@@ -147,6 +147,19 @@ def called(scorer, rows, items, when="", scored=None):
                 f"first for query {rows[first]} and item {items[first]}",
                 scored,
             )
+    return values
+
+
+def score_per_pair(values, pairs):
+    """What a scorer returned, as a NumPy array of real numbers [pairs].
+
+    Raises: ValueError for anything else.
+    """
+    values = checks.host_reals("what the scorer returns", values)
+    if values.shape != (pairs,):
+        raise ValueError(
+            f"the scorer must return one score per pair, [{pairs}], got shape {values.shape}"
+        )
     return values
 
 

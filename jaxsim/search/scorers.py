@@ -10,6 +10,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks
 from jaxsim.numerics.buckets import bucket_of
+from jaxsim.search.brute_force import sides
+from jaxsim.search.rounds import score_per_pair
 from jaxsim.similarity import paired
 from jaxsim.storage import fill
 
@@ -34,11 +36,10 @@ def scorer(score, params, queries, items, *, batch=1024, query_buckets=None, ite
     Raises: ValueError for empty texts, or rows outside them.
     """
     checks.whole("batch", batch)
+    checks.function("score", score, "(params, queries, candidates) -> [pairs]")
     texts, lengths, buckets = [], [], []
     for name, side, given in (("queries", queries, query_buckets), ("items", items, item_buckets)):
-        if checks.rows_of(name, side) == 0:
-            raise ValueError(f"{name} must not be empty, got 0 rows")
-        where = np.asarray(side["where"])
+        side, where = _texts(name, side)
         size = where.shape[1]
         buckets.append(tuple(given or sorted({-(-size * part // 4) for part in (1, 2, 3, 4)})))
         lengths.append(bucket_of(_last(where), buckets[-1]))
@@ -58,7 +59,12 @@ def scorer(score, params, queries, items, *, batch=1024, query_buckets=None, ite
             jax.tree.map(lambda a, rows=rows: a[rows], side)
             for side, rows in ((query, rows), (item, ids))
         ]
-        return score(params, *pairs)
+        values = jnp.asarray(score(params, *pairs))
+        if values.shape not in ((len(rows),), (len(rows), 1)):
+            raise ValueError(
+                f"score must return one score per pair, [{len(rows)}], got shape {values.shape}"
+            )
+        return values
 
     # A bucket's texts are cut once, not in every call.
     cut = [
@@ -67,16 +73,7 @@ def scorer(score, params, queries, items, *, batch=1024, query_buckets=None, ite
     ]
 
     def scored(query_rows, item_ids):
-        pairs = [np.asarray(query_rows, np.int32), np.asarray(item_ids, np.int32)]
-        if pairs[0].shape != pairs[1].shape or pairs[0].ndim != 1:
-            raise ValueError(
-                f"query_rows and item_ids must be [pairs] each, got {pairs[0].shape}, {pairs[1].shape}"
-            )
-        for name, side, size in zip(("query_rows", "item_ids"), pairs, sizes, strict=True):
-            if len(side) and (side.min() < 0 or side.max() >= size):
-                raise ValueError(
-                    f"{name} must be from 0 to {size - 1}, got {side.min()} to {side.max()}"
-                )
+        pairs = _pairs(query_rows, item_ids, sizes)
         result = np.empty(len(pairs[0]), np.float32)
         kinds = lengths[0][pairs[0]] * len(buckets[1]) + lengths[1][pairs[1]]
         running = []
@@ -111,10 +108,12 @@ def similarity_scorer(similarity, queries, items, *, batch=4096):
 
     Returns: (query_rows, item_ids) -> numpy float32 [p].
     """
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    checks.whole("batch", batch)
     of_pairs = paired(similarity)
     if isinstance(items, dict) and "where" in items:
         return scorer(lambda _, x, y: of_pairs(x, y), (), queries, items, batch=batch)
-    queries, items = jax.tree.map(jnp.asarray, (queries, items))
+    queries, items, *sizes = sides(queries, items, similarity)
 
     @jax.jit
     def scores_of(queries, items, rows, ids):
@@ -123,12 +122,13 @@ def similarity_scorer(similarity, queries, items, *, batch=4096):
         )
 
     def scored(query_rows, item_ids):
-        result = np.empty(len(query_rows), np.float32)
+        pairs = _pairs(query_rows, item_ids, sizes)
+        result = np.empty(len(pairs[0]), np.float32)
         for start in range(0, len(result), batch):
             some = slice(start, start + batch)
-            pairs = [np.asarray(a[some], np.int32) for a in (query_rows, item_ids)]
-            filled = [np.pad(a, (0, batch - len(a))) for a in pairs]
-            result[some] = np.asarray(scores_of(queries, items, *filled))[: len(pairs[0])]
+            own = [side[some] for side in pairs]
+            filled = [np.pad(side, (0, batch - len(side))) for side in own]
+            result[some] = np.asarray(scores_of(queries, items, *filled))[: len(own[0])]
         return result
 
     return scored
@@ -155,12 +155,15 @@ def anchor_scores(
     """
     checks.whole("num_queries", num_queries)
     checks.whole("num_items", num_items)
+    checks.whole("rows", rows)
+    checks.function("scorer", scorer, "(query_rows int [p], item_ids int [p]) -> float [p]")
 
     def compute(query_rows, item_ids):
         pairs = np.repeat(query_rows, len(item_ids)), np.tile(item_ids, len(query_rows))
-        scores = np.asarray(scorer(*pairs))
-        checks.shaped("scorer(query_rows, item_ids)", scores, pairs[0].shape, "one score per pair")
-        return scores.reshape(len(query_rows), len(item_ids))
+        values = score_per_pair(scorer(*pairs), len(pairs[0]))
+        if bad := int(np.isinf(values).sum()):  # NaN is counted row by row where tiles are kept
+            raise ValueError(f"the scorer returned infinity for {bad} of {values.size} pairs")
+        return values.reshape(len(query_rows), len(item_ids))
 
     return fill(
         path,
@@ -172,6 +175,44 @@ def anchor_scores(
         unit="pairs",
         mmap=mmap,
     )
+
+
+def _texts(name, side):
+    """A side {"where" bool [rows, length], ...: [rows, length, ...]}, checked, and its mask on the host."""
+    if not isinstance(side, dict) or "where" not in side:
+        raise ValueError(
+            f'{name} must be {{"tokens": int [rows, length], "where": bool [rows, length]}}, '
+            f"got {checks.shown(side)}"
+        )
+    if checks.rows_of(name, side) == 0:
+        raise ValueError(f"{name} must not be empty, got 0 rows")
+    where = np.asarray(side["where"])
+    checks.shaped(f'{name}["where"]', where, (None, None), "one row per text")
+    checks.booleans(f'{name}["where"]', where)
+    if "tokens" in side:
+        tokens = checks.numbers_of(f'{name}["tokens"]', side["tokens"])
+        checks.integers(f'{name}["tokens"]', tokens)
+        checks.shaped(f'{name}["tokens"]', tokens, where.shape, f'as {name}["where"]')
+        side = {**side, "tokens": tokens}
+    return side, where
+
+
+def _pairs(query_rows, item_ids, sizes):
+    """Both as int32 [pairs], within the two sides."""
+    pairs = []
+    for name, side, size in zip(
+        ("query_rows", "item_ids"), (query_rows, item_ids), sizes, strict=True
+    ):
+        side = checks.one_array(name, side)
+        if side.size:
+            checks.integers(name, side)
+            checks.outside(name, side, size)
+        pairs.append(side.astype(np.int32))
+    if pairs[0].shape != pairs[1].shape or pairs[0].ndim != 1:
+        raise ValueError(
+            f"query_rows and item_ids must be [pairs] each, got {pairs[0].shape}, {pairs[1].shape}"
+        )
+    return pairs
 
 
 def _last(where):

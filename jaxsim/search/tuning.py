@@ -10,6 +10,7 @@ from jaxsim.evaluation import top_k_recall
 from jaxsim.numerics import checks
 from jaxsim.search.budgeted import anncur
 from jaxsim.search.cur import cur_index, global_mean, item_means
+from jaxsim.search.matrices import matrix
 
 REGULARISATIONS = ((1e-2, 0.0), (5e-2, 0.0), (0.0, 1e-2), (0.0, 5e-2))  # (rtol, ridge)
 
@@ -34,7 +35,13 @@ def best_settings(candidates, find, held_out_scores, *, ks):
       ks: the k to choose for.
 
     Returns: ({k: setting}, {k: its recall on the held-out queries}). Of equal recalls the first wins.
+    Raises: ValueError for no candidates, scores that are not finite, k that is no number of items.
     """
+    candidates, held_out_scores = list(candidates), matrix("held_out_scores", held_out_scores)
+    if not candidates:
+        raise ValueError("candidates must not be empty, got 0")
+    checks.function("find", find, "setting -> Found")
+    ks = _ks(ks, held_out_scores.shape[1])
     best = {k: (None, -1.0) for k in ks}
     for candidate in candidates:
         found = find(candidate)
@@ -61,6 +68,24 @@ def cur_settings(
       centers: offsets, as `cur_index` takes them.
     """
     checks.whole("budget", budget, 2)
+    for name, values in (
+        ("shares", shares),
+        ("regularisations", regularisations),
+        ("centers", centers),
+    ):
+        if not isinstance(values, (list, tuple)) or not values:
+            raise ValueError(f"{name} must list at least one, got {checks.shown(values)}")
+    for share in shares:
+        checks.positive("shares", share)
+        checks.probability("shares", share)
+    for pair in regularisations:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise ValueError(
+                f"regularisations must be pairs (rtol, ridge), got {checks.shown(pair)}"
+            )
+        for value in pair:
+            checks.not_negative("regularisations", value)
+            checks.finite("regularisations", value)
     return [
         CurSettings(min(max(round(share * budget), 1), budget - 1), rtol, ridge, center)
         for share in shares
@@ -95,10 +120,13 @@ def tune_anncur(
     the order given wins.
     Raises: ValueError for shapes that do not fit.
     """
-    held_out = np.asarray(held_out_scores)
-    checks.shaped("anchor_scores", anchor_scores, (None, None))
-    checks.shaped("held_out_scores", held_out, (None, np.shape(anchor_scores)[1]))
-    budget = min(budget, held_out.shape[1])
+    anchor_scores = matrix("anchor_scores", anchor_scores, "one row per anchor query")
+    held_out = matrix("held_out_scores", held_out_scores)
+    items = anchor_scores.shape[1]
+    checks.shaped("held_out_scores", held_out, (None, items), "a column per item")
+    checks.function("anchor_items", anchor_items, "count -> int [count]")
+    checks.whole("budget", budget, 2)
+    ks, budget = _ks(ks, items), min(budget, items)
 
     def find(settings):
         index = cur_index(
@@ -112,3 +140,12 @@ def tune_anncur(
 
     options = cur_settings(budget, shares=shares, regularisations=regularisations, centers=centers)
     return best_settings(options, find, held_out, ks=ks)
+
+
+def _ks(ks, count):
+    """The k to choose for: a tuple, not empty, each at most the number of items."""
+    if not isinstance(ks, (list, tuple, range, np.ndarray)) or len(ks) == 0:
+        raise ValueError(f"ks must list at least one number of items, got {checks.shown(ks)}")
+    for k in ks:
+        checks.at_most("ks", k, count, "the number of items")
+    return tuple(ks)

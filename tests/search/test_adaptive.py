@@ -126,10 +126,22 @@ def test_scores_may_be_given_for_the_basis_and_a_draw_is_the_default():
         ({"ridge": -1.0}, "ridge must be >= 0"),
         ({"prior": np.zeros((10, 3))}, r"prior must be \[10, 16\]"),
         ({"rerank_share": 1.5}, "rerank_share must be between 0 and 1"),
+        ({"temperature": 0}, "temperature must be > 0, got 0"),
+        ({"temperature": np.nan}, "temperature must be > 0, got nan"),
+        ({"ridge": np.inf}, "ridge must be finite, got inf"),
+        ({"k": 0}, "k must be a whole number of at least 1, got 0"),
+        ({"budget": True}, "budget must be a whole number of at least 1, got True"),
+        ({"rounds": 0}, "rounds must be a whole number of at least 1, got 0"),
+        ({"first": np.arange(6) + 10**6}, "first must be below 90, the number of items"),
+        ({"first": np.arange(6) + 2**32}, "first must be below 90, the number of items, got 4294967301"),
+        ({"first": np.arange(6.0)}, "first must be integers, got float64"),
+        ({"prior": np.full((10, 16), np.nan)}, "prior must be finite: row 0 is not"),
+        ({"key": 3}, r"key must be a key, such as jax.random.key\(0\), got 3"),
+        ({"devices": []}, "devices must be devices"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_named(settings, message):
     with pytest.raises(ValueError, match=message):
         search.adaptive(BASIS, scorer, 10, **{"k": 5, "budget": 12, "rounds": 2, **settings})
-    with pytest.raises(ValueError, match="the basis must be finite"):
+    with pytest.raises(ValueError, match="anchor_scores must be finite"):
         search.row_basis(ANCHORS * np.nan)

@@ -85,3 +85,14 @@ def test_too_many_are_refused():
         search.pivoted_qr(SCORES, 41)
     with pytest.raises(ValueError, match="k must be at most 40"):
         search.uniform(jax.random.key(0), 40, 41)
+    with pytest.raises(ValueError, match="key must be a key"):
+        search.uniform(0, 40, 3)
+    # Scores that are all equal say nothing: any items will do.
+    equal = np.ones((5, 9))
+    for chosen in (
+        search.pivoted_qr(equal, 4),
+        search.deim(equal, 4),
+        search.leverage(jax.random.key(0), equal, 4),
+        search.kmeans(jax.random.key(0), equal, 4),
+    ):
+        assert len(set(chosen.tolist())) == 4

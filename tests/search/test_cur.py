@@ -264,14 +264,62 @@ def test_columns_preference_is_the_index_of_the_transpose(float64):
         (lambda: search.cur_index(R, [4]), "anchor_items must be from 0 to 3, got 4 to 4"),
         (lambda: search.cur_index(R, []), r"anchor_items must be int \[k_i\]"),
         (lambda: search.cur_index(R * np.nan, [0]), "anchor_scores must be finite, got 8"),
-        (lambda: search.cur_index(R[:0], [0]), r"anchor_scores must be \[k_q, n\], not empty"),
+        (lambda: search.cur_index(R[:0], [0]), r"anchor_scores must not be empty, got shape \(0, 4\)"),
         (lambda: search.cur_index(R, [0], ridge=-1), "ridge must be >= 0, got -1"),
+        (lambda: search.cur_index(R, [0], ridge=np.inf), "ridge must be finite, got inf"),
+        (lambda: search.cur_index(R, [0], rtol=np.nan), "rtol must be >= 0, got nan"),
+        (lambda: search.cur_index(R, [0], center="mean"), r"center must be a function \[k_q, n\] -> \[n\].*got 'mean'"),
+        (lambda: search.cur_index(R, [0], center=lambda scores: scores[0] * np.nan), r"center\(anchor_scores\) must be finite"),
+        (lambda: search.cur_index(R, [True, False]), r"anchor_items must be int \[k_i\], got bool"),
+        (lambda: search.cur_index(R, [0.0, 1.0]), r"anchor_items must be int \[k_i\], got float64"),
+        (lambda: search.cur_index(R, [2**32]), "anchor_items must be from 0 to 3, got 4294967296"),
+        (lambda: search.cur_index(R.astype(str), [0]), "anchor_scores must be real numbers, got <U"),
+        (lambda: search.cur_index([[1.0], [1.0, 2.0]], [0]), "anchor_scores must be one array"),
+        (lambda: search.add_items(R, R), "index must be a `CurIndex`, as search.cur_index gives it, got array"),
+        (lambda: search.add_items(search.cur_index(R, [0]), R, offsets=[0, 0, 0, np.nan]), "offsets must be finite"),
+        (lambda: search.query_vectors(search.cur_index(R, [0]), [[np.nan]]), "exact_scores must be finite: row 0 is not"),
         (
             lambda: search.cur_scores(search.cur_index(R, [0, 1]), np.zeros((2, 3))),
             r"exact_scores must be \[2, 2\], one per anchor item",
         ),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+BUILT_FROM_SCORES = {
+    "cur_index": lambda scores: search.cur_index(scores, [0, 1]),
+    "row_basis": search.row_basis,
+    "factor_basis": search.factor_basis,
+    "pivoted_qr": lambda scores: search.pivoted_qr(scores, 2),
+    "deim": lambda scores: search.deim(scores, 2),
+    "leverage": lambda scores: search.leverage(jax.random.key(0), scores, 2),
+    "kmeans": lambda scores: search.kmeans(jax.random.key(0), scores, 2),
+    "fixed_items_index": lambda scores: search.fixed_items_index(scores[:, :2], [0, 1]),
+    "item_cur_index": lambda scores: search.item_cur_index(scores, [0, 1]),
+    "oracle_scores": lambda scores: search.oracle_scores(scores, [0, 1], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("name", BUILT_FROM_SCORES)
+def test_a_row_of_nan_or_1e20_does_not_enter_the_center_of_all(name):
+    scores, build = np.random.default_rng(0).normal(size=(9, 7)), BUILT_FROM_SCORES[name]
+    build(scores)
+    for bad, message in (
+        (np.nan, "must be finite, got 1 that are not"),
+        (np.inf, "must be finite, got 1 that are not"),
+        (1e20, r"must be of like sizes: row 4 has 1e\+20, the median is .*; leave it out"),
+    ):
+        scores[4, 1] = bad
+        with pytest.raises(ValueError, match=message):
+            build(scores)
+    with pytest.raises(ValueError, match=r"must not be empty, got shape \(0, "):
+        build(scores[:0])
+
+
+def test_no_query_has_no_estimates():
+    index = search.cur_index(R, [0, 1])
+    assert search.cur_scores(index, np.zeros((0, 2))).shape == (0, 4)
+    assert search.cur_scores(index, np.zeros(2)).shape == (4,)

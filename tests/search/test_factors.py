@@ -50,3 +50,14 @@ def test_bad_input_is_named():
         search.factorise([0, 0], [0, 50], [1.0, 2.0], QUERIES, ITEMS)
     with pytest.raises(ValueError, match=r"values must be \[2\], one per entry"):
         search.factorise([0, 0], [0, 1], [1.0], QUERIES, ITEMS)
+    for settings, message in (
+        ({"values": np.full(2, np.nan)}, "values must be finite: row 0 is not, nor are 1 others"),
+        ({"rows": [2**32, 1]}, "rows must be from 0 to [0-9]+, got 1 to 4294967296"),
+        ({"items": [0.0, 1.0]}, "items must be integers, got float64"),
+        ({"learning_rate": 0}, "learning_rate must be > 0, got 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"rows": [], "items": [], "values": []}, "rows must not be empty"),
+    ):
+        given = {"rows": [0, 1], "items": [0, 1], "values": [1.0, 2.0]} | settings
+        with pytest.raises(ValueError, match=message):
+            search.factorise(query_vectors=QUERIES, item_vectors=ITEMS, **given)

@@ -67,3 +67,11 @@ def test_bad_input_is_named():
         row_regression(BASIS, [1, 2], [1.0, 2.0], [True], ridge=0.1)
     with pytest.raises(ValueError, match=r"prior must be \[6\]"):
         row_regression(BASIS, [1, 2], [1.0, 2.0], [True, True], ridge=0.1, prior=np.zeros(2))
+    with pytest.raises(ValueError, match="scored_ids must be from 0 to 39, got 40 to 40"):
+        row_regression(
+            np.ones((6, 40)), np.array([40, 99]), np.ones(2), np.array([True, False]), ridge=1
+        )
+    with pytest.raises(ValueError, match="scored_ids must be integers, got float"):
+        row_regression(np.ones((6, 40)), np.ones(2), np.ones(2), np.ones(2, bool), ridge=1)
+    with pytest.raises(ValueError, match="where must be boolean"):
+        row_regression(np.ones((6, 40)), np.ones(2, int), np.ones(2), np.ones(2), ridge=1)

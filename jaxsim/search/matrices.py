@@ -1,0 +1,69 @@
+"""Matrices of scores or vectors that a method is built from: checked once, on the host, without a copy."""
+
+import numpy as np
+
+from jaxsim.numerics import checks
+
+COLUMNS = 2**16  # looked at at once
+UNUSUAL = 1e6  # times the usual size of a row: means, ranges and factors are then that row's alone
+
+
+def matrix(name, array, why="one row per query"):
+    """A NumPy array [rows, columns] of finite numbers of like sizes.
+
+    Raises: ValueError for another shape, no rows or columns, values that are not finite, or a row or column
+    a million times as large as the others: in float32 their digits would be lost in the mean of all.
+    """
+    array = checks.host_reals(name, array)
+    checks.shaped(name, array, (None, None), why)
+    if 0 in array.shape:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    bad, rows, columns = 0, np.zeros(array.shape[0]), np.zeros(array.shape[1])
+    for start in range(0, array.shape[1], COLUMNS):
+        some = array[:, start : start + COLUMNS]
+        bad += int((~np.isfinite(some)).sum())
+        if not bad:
+            sizes = np.abs(some)
+            rows = np.maximum(rows, sizes.max(axis=1))
+            columns[start : start + COLUMNS] = sizes.max(axis=0)
+    if bad:
+        raise ValueError(f"{name} must be finite, got {bad} that are not")
+    for what, sizes in (("row", rows), ("column", columns)):
+        like_sizes(name, sizes, what)
+    return array
+
+
+def like_sizes(name, sizes, what="row"):
+    """Refuses rows, by their largest entries, of which one is a million times the median."""
+    if len(sizes) and sizes.max() > UNUSUAL * np.median(sizes) > 0:
+        worst = int(np.argmax(sizes))
+        raise ValueError(
+            f"{name} must be of like sizes: {what} {worst} has {sizes[worst]:g}, the median is "
+            f"{np.median(sizes):g}; leave it out"
+        )
+
+
+def offsets_of(center, scores, name="anchor_scores"):
+    """What `center` takes away of each column: float [columns]; zeros for None."""
+    if center is None:
+        return np.zeros(scores.shape[1])
+    checks.function("center", center, "[k_q, n] -> [n], such as search.global_mean, or None")
+    offsets = checks.host_reals(f"center({name})", center(scores))
+    checks.shaped(f"center({name})", offsets, scores.shape[1:], "one offset per item")
+    if not np.isfinite(offsets).all():
+        raise ValueError(f"center({name}) must be finite, got NaN or infinity")
+    return offsets
+
+
+def distinct(name, ids, count):
+    """Distinct numbers int [k] from 0 to count - 1.
+
+    Raises: ValueError for anything else.
+    """
+    ids = checks.one_array(name, ids)
+    if ids.ndim != 1 or len(ids) == 0 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(f"{name} must be int [k_i], got {ids.dtype} {ids.shape}")
+    checks.outside(name, ids, count)
+    if repeated := len(ids) - len(np.unique(ids)):
+        raise ValueError(f"{name} must be distinct, got {repeated} repeated")
+    return ids
