@@ -106,6 +106,10 @@ def _shared(fields, *, dim="hidden_size", layers="num_hidden_layers", heads="num
     vocabulary = fields.whole("vocab_size", least=1)
     if not -vocabulary <= fields.whole("pad_token_id", 0, least=-vocabulary) < vocabulary:
         raise fields.wrong("pad_token_id", f"a token below vocab_size={vocabulary}")
+    for name in ("attention_probs_dropout_prob", "attention_dropout", "classifier_dropout"):
+        fields.number(name, None, least=0, most=1)
+    for name in ("dtype", "torch_dtype"):
+        fields.text(name, None)
     return {
         "vocabulary": vocabulary,
         "dim": fields.whole(dim, least=1, most=WIDTH),
@@ -148,7 +152,7 @@ def _bert(fields, family):
         "buckets": buckets,
         "dropout": fields.number("hidden_dropout_prob", 0.1, least=0, most=1),
         "style": encoders.Style(
-            normalise=encoders.layer_norm(fields.number("layer_norm_eps", 1e-12, least=0)),
+            normalise=encoders.layer_norm(fields.number("layer_norm_eps", 1e-12, least=0, most=1)),
             activation=activation(fields, "hidden_act", "gelu"),
         ),
     }
@@ -184,7 +188,8 @@ def _modernbert(fields, _):
         "local_rotary": rotary["sliding_attention"],
         "style": encoders.Style(
             normalise=encoders.layer_norm(
-                fields.number("norm_eps", 1e-5, least=0), biased=fields.flag("norm_bias", False)
+                fields.number("norm_eps", 1e-5, least=0, most=1),
+                biased=fields.flag("norm_bias", False),
             ),
             activation=activation(fields, "hidden_activation", "gelu"),
             gated=True,
@@ -255,7 +260,7 @@ def _decoder(fields, family):
         "rotary": _rotary(rope, theta, fields),
         "causal": fields.flag("is_causal", True),
         "style": encoders.Style(
-            normalise=encoders.rms_norm(fields.number("rms_norm_eps", 1e-6, least=0)),
+            normalise=encoders.rms_norm(fields.number("rms_norm_eps", 1e-6, least=0, most=1)),
             activation=activation(fields, "hidden_act", "silu"),
             gated=True,
             biases=tuple(biases),

@@ -80,8 +80,8 @@ def layout(folder):
     """
     folder = Path(folder)
     path = folder / "modules.json"
-    tree = read_json(path, missing=None)
-    if tree is None:
+    tree = read_json(path, missing=...)
+    if tree is ...:
         return None
     parts = Fields(path, {"parts": tree}).objects("parts")
     if not parts:
@@ -93,6 +93,9 @@ def layout(folder):
             raise part.wrong("type", "a Transformer first and nowhere else")
         if kind in ("Dense", "Normalize") and result.pooling is None:
             raise part.wrong("type", "a Pooling behind the Transformer, before all others")
+        part.whole("idx", None)
+        if part.text("name", str(number)) in [other.raw("name") for other in parts[:number]]:
+            raise part.wrong("name", "another than those before it")
         if part.strings("kwargs", []):
             raise part.wrong("kwargs", "empty: keywords of parts are not supported")
         if kind == "Transformer":

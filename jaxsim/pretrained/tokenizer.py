@@ -178,7 +178,9 @@ class Tokenizer:
             self.backend.no_truncation()
         try:
             return self.backend.encode_batch(texts, add_special_tokens=special)
-        except Exception as error:  # tokenizers has no class of its own
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:  # a panic of tokenizers is not an Exception
             for place, text in enumerate(texts):
                 if _half(text):
                     raise ValueError(
@@ -218,6 +220,17 @@ def ends(backend):
     encoding = backend.encode(_word(backend))
     places = [place for place, text in enumerate(encoding.sequence_ids) if text == 0]
     return encoding.ids[: places[0]], encoding.ids[places[-1] + 1 :]
+
+
+def check_encodes(backend):
+    """Encodes a text and a pair: what is wrong in a tokenizer's parts shows only then.
+
+    Raises: ValueError for one that leaves out a text; whatever tokenizers raises.
+    """
+    word = _word(backend)
+    if 0 not in backend.encode(word).sequence_ids:
+        raise ValueError("its post-processor leaves out the text")
+    backend.encode(word, word)
 
 
 def _word(backend):

@@ -9,7 +9,7 @@ the name of the file and the field.
 import json
 from pathlib import Path
 
-from jaxsim.pretrained.tokenizer import Tokenizer, ends
+from jaxsim.pretrained.tokenizer import Tokenizer, check_encodes, ends
 from jaxsim.storage.fields import Fields, parsed_json, read_object
 
 FILE, SETTINGS, TOKENS = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
@@ -49,13 +49,14 @@ def read(folder, *, family, vocabulary, longest, max_length=None, classifier=Fal
     sentences = _sentences(folder, classifier)
     settings = read_object(folder / SETTINGS, missing={})
     tokens = read_object(folder / TOKENS, missing={})
-    backend = _backend(folder / FILE)
-    side = (backend.truncation or {}).get("direction", "right")
+    backend, side = _backend(folder / FILE)
     side = settings.text("truncation_side", side, choices=SIDES)
     settings.text("padding_side", None, choices=SIDES)
-    backend.no_truncation()
-    backend.no_padding()
     _check_added(backend, settings)
+    for end in ("cls", "sep", "bos", "eos", "pad", "unk", "mask"):
+        _token(settings, tokens, f"{end}_token")
+        _token(tokens, tokens, f"{end}_token")
+    settings.flag("do_lower_case", None)
     kind = settings.text("tokenizer_class", CLASSES.get(family, "")).removesuffix("Fast")
     if kind in BERT_CLASSES:
         _as_bert(backend, settings, tokens, kind)
@@ -128,6 +129,7 @@ def _sentences(folder, classifier):
 
 
 def _backend(path):
+    """A tokenizer.json without its truncation and padding, and the side that it cuts."""
     import tokenizers
 
     if not path.exists():
@@ -136,13 +138,16 @@ def _backend(path):
             "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) writes it"
         )
     try:
-        return tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        backend = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        side = (backend.truncation or {}).get("direction", "right")
+        backend.no_truncation()
+        backend.no_padding()
+        check_encodes(backend)
     except (KeyboardInterrupt, SystemExit, MemoryError, PermissionError):
         raise
-    except (
-        BaseException
-    ) as error:  # tokenizers has no class of its own, and a panic is no Exception
+    except BaseException as error:  # a panic of tokenizers is not an Exception
         raise ValueError(f"{path}: not a tokenizer, or damaged: {error}") from error
+    return backend, side
 
 
 def _check_added(backend, settings):
@@ -151,7 +156,10 @@ def _check_added(backend, settings):
         raise settings.wrong("fast_tokenizer_files", f"[{FILE!r}]")
     added = settings.object("added_tokens_decoder", None)
     for number in added or ():
-        content = added.object(number).text("content")
+        token = added.object(number)
+        content = token.text("content")
+        for name in ("special", "normalized", "lstrip", "rstrip", "single_word"):
+            token.flag(name, False)
         if backend.token_to_id(content) is None:
             raise ValueError(
                 f"{settings.path}: added_tokens_decoder adds {content!r}, which {FILE} lacks: save the "
@@ -278,11 +286,11 @@ def _length(sentences, settings, longest, special, max_length):
             f"{sentences.path.parent}: the model reads {longest} tokens, fewer than the special tokens and one "
             f"per text, {special}"
         )
-    # Some say 1e30 for no limit of the tokenizer's.
+    stated = []
     for fields, name in ((sentences, "max_seq_length"), (settings, "model_max_length")):
         value = fields.number(name, None, least=special)
-        if value is not None:
-            if value != int(value):
-                raise fields.wrong(name, "a whole number")
-            return min(int(value), longest)
-    return longest
+        if value is not None and value != int(value):
+            raise fields.wrong(name, "a whole number")
+        stated.append(value)
+    # Some say 1e30 for no limit of the tokenizer's.
+    return int(min(next((value for value in stated if value is not None), longest), longest))

@@ -85,7 +85,7 @@ def test_fields_of_a_bert(field, value, message, folder):
         ("llama", "num_key_value_heads", 2, "what layers.0.self_attn.k_proj.weight of shape"),
         ("llama", "rope_theta", 0, "a finite number > 0, got 0"),
         ("llama", "rope_theta", -1.0, "a finite number > 0, got -1.0"),
-        ("llama", "rms_norm_eps", -1, "a finite number >= 0, got -1"),
+        ("llama", "rms_norm_eps", -1, "a finite number >= 0 .*, got -1"),
         ("llama", "rope_scaling", {"type": "linear"}, "lacks rope_scaling.factor"),
         ("llama", "rope_scaling", {"type": "yarn"}, "rope_scaling.type must be one of 'default'"),
         ("llama", "partial_rotary_factor", 0.5, "partial_rotary_factor must be 1, got 0.5"),
@@ -103,7 +103,7 @@ def test_fields_of_other_families(family, field, value, message, tmp_path):
 def test_numbers_beyond_float64(folder):
     text = (folder / "config.json").read_text()
     (folder / "config.json").write_text(text.replace("1e-12", "1e999"))
-    refused(folder, r"config.json: layer_norm_eps must be a finite number >= 0, got inf")
+    refused(folder, r"config.json: layer_norm_eps must be a finite number >= 0 and <= 1, got inf")
     (folder / "config.json").write_text(text.replace("{", '{"unread": -1e999, ', 1))
     refused(folder, r"config.json: holds a number beyond those of float64")
 
@@ -226,6 +226,7 @@ def test_shards_hold_each_tensor_once_and_where_the_index_says(folder):
         ("modules.json", [PARTS[0], {"path": "2_N", "type": "sentence_transformers.models.Normalize"}],
          "type must be a Pooling behind the Transformer"),
         ("modules.json", [PARTS[0], {"path": "1", "type": "mine.Pooling"}], "type must be a Transf"),
+        ("modules.json", [p | {"name": "0"} for p in PARTS], "name must be another than those before"),
         ("modules.json", [PARTS[0], PARTS[1] | {"path": "../x"}], "path must be inside the model's"),
         ("modules.json", [PARTS[0], PARTS[1] | {"path": ""}], "parts must have folders"),
         ("modules.json", [PARTS[0], PARTS[1] | {"kwargs": ["task"]}], "kwargs must be empty"),
@@ -298,6 +299,20 @@ def test_a_tokenizer_that_is_damaged(content, folder):
     path = folder / "tokenizer.json"
     path.write_bytes(path.read_bytes()[:-40] if content is None else content)
     refused(folder, r"tokenizer\.json: not a tokenizer, or damaged")
+
+
+@pytest.mark.parametrize(
+    ("change_it", "message"),
+    [
+        (lambda around: around["special_tokens"].pop("[SEP]"), "no entry found"),
+        (lambda around: around.update(single=[]), "its post-processor leaves out the text"),
+    ],
+)
+def test_a_tokenizer_that_cannot_encode(change_it, message, folder):
+    tree = json.loads((folder / "tokenizer.json").read_text())
+    change_it(tree["post_processor"])
+    write(folder / "tokenizer.json", tree)
+    refused(folder, rf"tokenizer\.json: not a tokenizer, or damaged: {message}")
 
 
 def test_a_pooled_cls_must_be_there(tmp_path):
