@@ -77,7 +77,7 @@ def run(module, config, *, preset, seeds, workdir, command="", console=None):
     console, started = console or Console(), time.monotonic()
     contract.check_module(module)
     contract.check_config(module, config, seeds)
-    if jax.process_index() == 0:  # the others would see what this one writes
+    if jax.process_count() == 1:  # several hosts check together, before they write
         workdirs.checked(workdir, slug(module), preset)
     workdir = Path(workdir)
     what = identity.identity(module, config)

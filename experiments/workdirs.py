@@ -4,6 +4,8 @@ import contextlib
 from pathlib import Path
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 from jaxsim import storage
 
@@ -51,15 +53,26 @@ def owner_of(workdir):
 
 @contextlib.contextmanager
 def owned(workdir, slug, preset):
-    """The folder is this process's for the length of a block; of several hosts the first one takes it.
+    """The folder is this process's for the length of a block.
 
-    Raises: ValueError naming the process that has it.
+    Of several hosts the first one takes it; the others write nothing before they know whether it could.
+
+    Raises: ValueError naming the process that has it, or what else is there.
     """
-    if jax.process_index() > 0:
-        yield
-        return
-    with storage.owned(workdir):
-        mark = checked(workdir, slug, preset) / MARK
-        if not mark.exists():
-            storage.write_json(mark, {"experiment": slug, "preset": preset})
+    with contextlib.ExitStack() as stack:
+        refused = None
+        if jax.process_index() == 0:
+            try:
+                stack.enter_context(storage.owned(workdir))
+                mark = checked(workdir, slug, preset) / MARK
+                if not mark.exists():
+                    storage.write_json(mark, {"experiment": slug, "preset": preset})
+            except (ValueError, OSError) as error:
+                refused = error
+        if jax.process_count() > 1:
+            answer = multihost_utils.broadcast_one_to_all(np.array(refused is not None))
+            if answer and refused is None:
+                refused = ValueError(f"workdir={str(workdir)!r} was refused by the first host")
+        if refused is not None:
+            raise refused
         yield
