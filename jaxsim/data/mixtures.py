@@ -4,11 +4,16 @@ As in samplers.py all are planned from a seed: lengths are known, processes shar
 at any batch.
 """
 
-import jax
 import numpy as np
 
 from jaxsim.data.planned import Planned
-from jaxsim.data.samplers import as_dataset, most_batches, rows_of_columns
+from jaxsim.data.samplers import (
+    as_dataset,
+    check_batch_size,
+    checked_shard,
+    most_batches,
+    rows_of_columns,
+)
 from jaxsim.numerics import checks
 
 
@@ -32,6 +37,7 @@ def distinct_batches(columns, names, *, batch_size, seed, steps=None, epochs=1, 
     """
     checks.whole("batch_size", batch_size)
     rows = rows_of_columns(columns)
+    checks.whole("seed", seed, 0)
     names = np.asarray(names)
     names = names[:, None] if names.ndim == 1 else names
     checks.shaped("names", names, (rows, None), "one row per row of the columns")
@@ -78,10 +84,17 @@ def task_batches(sources, weights, *, seed, steps):
     Source: task-homogeneous batches as in CoDiEmb (2508.11442), section 3.
     """
     checks.whole("steps", steps)
+    checks.whole("seed", seed, 0)
+    for name, value in (("sources", sources), ("weights", weights)):
+        if not isinstance(value, dict) or not value:
+            raise ValueError(f"{name} must be a dict by task, got {value!r:.60}")
     if set(sources) != set(weights):
         raise ValueError(f"weights must be for {sorted(sources)}, got {sorted(weights)}")
+    for task, source in sources.items():
+        checks.function(f"sources[{task!r}]", source, "of steps= to a dataset")
+        checks.positive(f"weights[{task!r}]", weights[task])
+        checks.finite(f"weights[{task!r}]", weights[task])
     share = np.array([weights[task] for task in sources], float)
-    checks.positive("weights", share)
     drawn = np.random.default_rng(seed).choice(len(share), size=steps, p=share / share.sum())
     turns = np.zeros(steps, int)  # which of its task's batches each one is
     datasets = []
@@ -119,14 +132,17 @@ def negative_batches(
     Raises: ValueError as there, for places outside the documents, a positive among a query's
     negatives, a query without any.
     """
+    checks.whole("batch_size", batch_size)
     checks.whole("per_query", per_query)
+    checks.whole("seed", seed, 0)
     rows, limit = rows_of_columns(queries), rows_of_columns(documents)
     positives, negatives = np.asarray(positives), np.asarray(negatives)
     checks.shaped("positives", positives, (rows,), "one per query")
     checks.shaped("negatives", negatives, (rows, None), "one row per query")
+    check_batch_size(batch_size, rows)
     for name, places, lowest in (("positives", positives, 0), ("negatives", negatives, -1)):
         checks.integers(name, places)
-        if places.min() < lowest or places.max() >= limit:
+        if places.size and (places.min() < lowest or places.max() >= limit):
             raise ValueError(f"{name} must be places from {lowest} to {limit - 1} in the documents")
     known = negatives >= 0
     if not known.any(axis=1).all():
@@ -139,7 +155,7 @@ def negative_batches(
         raise ValueError(f"negatives has the positive of query {query} among its negatives")
     documents = {name: np.asarray(column) for name, column in documents.items()}
     length = -(-rows // batch_size)
-    index, count = shard or (jax.process_index(), jax.process_count())
+    index, count = checked_shard(shard, batch_size)
 
     def planned(epoch):
         order = _random(seed, epoch).permutation(rows).astype(np.int32)

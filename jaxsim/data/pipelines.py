@@ -2,10 +2,10 @@
 
 import bisect
 
-import jax
 import numpy as np
 
 from jaxsim.data.planned import Planned
+from jaxsim.data.samplers import check_batch_size, checked_shard, checked_steps
 from jaxsim.data.tokens import padded
 from jaxsim.numerics import checks
 from jaxsim.numerics.buckets import bucket_of
@@ -32,23 +32,18 @@ def batches(examples, *, batch_size, buckets, seed, steps=None, epochs=1, shard=
     is {column: {"tokens", "where"}, "where" bool [rows], "ids" int32 [rows]}: tokens [rows, length],
     or [rows, items, length] for a list; ids are places in `examples`, -1 for padding.
 
-    Raises: ValueError for no examples, a column missing from an example or from `buckets`, a text
-    longer than its last bucket, a batch size below 1 or not a multiple of the processes.
+    Raises: ValueError for no examples, a column missing from an example or from `buckets`, a column that
+    is not an array of tokens or a list of these, a text longer than its last bucket, a batch size below 1,
+    above the number of examples or not a multiple of the processes, `steps` and `epochs` together.
     """
     checks.whole("batch_size", batch_size)
-    index, count = shard or (jax.process_index(), jax.process_count())
-    if batch_size % count:
-        raise ValueError(
-            f"batch_size must be a multiple of the {count} processes, got {batch_size}"
-        )
-    if len(examples) == 0:
-        raise ValueError("examples must not be empty, got 0")
-    plan = Plan(
-        [examples[place] for place in range(len(examples))], batch_size, buckets, seed, index, count
-    )
-    steps = plan.per_epoch * epochs if steps is None else steps
-    checks.whole("steps", steps)
-    return Planned(steps, plan.batch)
+    checks.whole("seed", seed, 0)
+    index, count = checked_shard(shard, batch_size)
+    examples = _checked_examples(examples)
+    check_batch_size(batch_size, len(examples))
+    _check_buckets(buckets)
+    plan = Plan(examples, batch_size, buckets, seed, index, count)
+    return Planned(checked_steps(plan.per_epoch, steps, epochs), plan.batch)
 
 
 class Plan:
@@ -60,6 +55,11 @@ class Plan:
         kinds = np.zeros(len(examples), int)
         for column, ends in buckets.items():
             lengths = [_longest(_column(e, column, i)) for i, e in enumerate(examples)]
+            if max(lengths) > ends[-1]:
+                raise ValueError(
+                    f"examples[{int(np.argmax(lengths))}][{column!r}] has {max(lengths)} tokens, above the "
+                    f"largest bucket, {ends[-1]}: cut the texts or add a bucket"
+                )
             kinds = kinds * len(ends) + bucket_of(lengths, ends)
         for place, example in enumerate(examples):
             if extra := set(example) - set(buckets):
@@ -117,10 +117,55 @@ class Plan:
         return {name: array.reshape(own, each, size) for name, array in flat.items()}
 
 
+def _checked_examples(examples):
+    """The examples as a list of dicts."""
+    if isinstance(examples, (str, dict)) or not hasattr(examples, "__getitem__"):
+        raise ValueError(
+            f"examples must be a sequence of dicts of columns, got {type(examples).__name__}"
+        )
+    if len(examples) == 0:
+        raise ValueError("examples must not be empty, got 0")
+    examples = [examples[place] for place in range(len(examples))]
+    for place, example in enumerate(examples):
+        if not isinstance(example, dict):
+            raise ValueError(
+                f"examples[{place}] must be a dict of columns, got {type(example).__name__}"
+            )
+    return examples
+
+
+def _check_buckets(buckets):
+    if not isinstance(buckets, dict) or not buckets:
+        raise ValueError(
+            f"buckets must be {{column: increasing lengths}}, one entry for every column, got {buckets!r:.60}"
+        )
+    for column, ends in buckets.items():
+        whole = isinstance(ends, (tuple, list, np.ndarray)) and all(
+            isinstance(end, (int, np.integer)) and not isinstance(end, bool) for end in ends
+        )
+        if not whole or not len(ends) or ends[0] < 1 or (np.diff(ends) <= 0).any():
+            raise ValueError(
+                f"buckets[{column!r}] must be increasing lengths of at least 1, such as (32, 64), got "
+                f"{ends!r:.60}"
+            )
+
+
 def _column(example, column, place):
     if column not in example:
         raise ValueError(f"example {place} has no column {column!r}: it has {', '.join(example)}")
-    return example[column]
+    found = example[column]
+    for text in found if isinstance(found, (list, tuple)) else [found]:
+        if getattr(text, "ndim", None) != 1 or text.dtype.kind not in "iu":
+            got = (
+                f"{text.dtype}{list(text.shape)}" if hasattr(text, "dtype") else type(text).__name__
+            )
+            raise ValueError(
+                f"examples[{place}][{column!r}] must be an int array of tokens, or a list of these, got "
+                f"{got} in it"
+                if text is not found
+                else f"examples[{place}][{column!r}] must be an int array of tokens, or a list of these, got {got}"
+            )
+    return found
 
 
 def _longest(texts):

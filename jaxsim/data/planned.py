@@ -3,6 +3,8 @@
 import collections
 import concurrent.futures
 
+from jaxsim.numerics import checks
+
 AHEAD = 2  # batches that are made while the devices work
 
 
@@ -67,6 +69,11 @@ class Position:
 
     def set_state(self, state):
         """Continues behind as many batches as the state says."""
+        if not isinstance(state, dict) or "next_index" not in state:
+            raise ValueError(
+                f'a position must be {{"next_index": batches given}}, got {state!r:.60}'
+            )
+        checks.whole("next_index", state["next_index"], 0)
         self._close()
         self.number = state["next_index"]
 

@@ -25,11 +25,13 @@ def array_batches(columns, *, batch_size, seed, steps=None, epochs=1, shard=None
     Returns: `Planned`: `len`, `[i]`, and iterators with `get_state` and `set_state`. A batch
     is {the columns, "where" bool [rows], "ids" int32 [rows]}; ids are places in the columns, -1 for
     padding, whose columns are 0.
-    Raises: ValueError for no examples, columns of different lengths, a batch size below 1 or not a
-    multiple of the processes.
+    Raises: ValueError for no examples, columns of different lengths, a batch size below 1, above the number
+    of examples or not a multiple of the processes, `steps` and `epochs` together.
     """
     checks.whole("batch_size", batch_size)
+    checks.whole("seed", seed, 0)
     rows = rows_of_columns(columns)
+    check_batch_size(batch_size, rows)
 
     def planned(epoch):
         order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
@@ -61,9 +63,9 @@ def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epoc
     """
     checks.whole("classes", classes)
     checks.whole("per_class", per_class)
-    labels = np.asarray(labels)
-    checks.shaped("labels", labels, (rows_of_columns(columns),), "one per row of the columns")
-    checks.integers("labels", labels)
+    checks.whole("seed", seed, 0)
+    rows = rows_of_columns(columns)
+    labels = np.asarray(checks.column("labels", labels, rows, "one per row of the columns"))
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order], prepend=labels[order][0] - 1))
     members = np.split(order, starts[1:])
@@ -117,17 +119,66 @@ class Plan:
 
 def as_dataset(columns, planned, length, steps, epochs, batch_size, shard):
     """The dataset of batches that `planned(epoch)`, int [length, batch_size], has by ids."""
-    index, count = shard or (jax.process_index(), jax.process_count())
-    if batch_size % count:
-        raise ValueError(f"a batch must be a multiple of the {count} processes, got {batch_size}")
-    steps = length * epochs if steps is None else steps
-    checks.whole("steps", steps)
+    index, count = checked_shard(shard, batch_size)
+    steps = checked_steps(length, steps, epochs)
     columns = {name: np.asarray(column) for name, column in columns.items()}
     return Planned(steps, Plan(columns, planned, length, index, count).batch)
 
 
+def checked_shard(shard, batch_size):
+    """(index, count) of the processes, of which a batch is a multiple."""
+    if shard is None:
+        shard = jax.process_index(), jax.process_count()
+    if not isinstance(shard, (tuple, list)) or len(shard) != 2:
+        raise ValueError(f"shard must be (index, count) or None, got {shard!r:.60}")
+    index, count = shard
+    checks.whole("shard's count", count)
+    checks.whole("shard's index", index, 0)
+    if index >= count:
+        raise ValueError(f"shard must be (index, count) with index below count, got {shard!r}")
+    if batch_size % count:
+        raise ValueError(
+            f"batch_size must be a multiple of the {count} processes, got {batch_size}"
+        )
+    return index, count
+
+
+def checked_steps(length, steps, epochs):
+    """How many batches: `steps`, or as many as `epochs` have, each of `length`."""
+    checks.whole("epochs", epochs)
+    if steps is None:
+        return length * epochs
+    if epochs != 1:
+        raise ValueError(f"give steps or epochs, got steps={steps!r} and epochs={epochs}")
+    checks.whole("steps", steps)
+    return int(steps)
+
+
+def check_batch_size(batch_size, rows):
+    """Refuses batches that no examples fill: all of their padding would be computed."""
+    if batch_size > rows:
+        raise ValueError(
+            f"batch_size must be at most the {rows} examples that there are, got {batch_size}"
+        )
+
+
 def rows_of_columns(columns):
     """How many examples the columns have: one at least."""
+    if not isinstance(columns, dict) or not columns:
+        raise ValueError(
+            f"columns must be {{name: array}}, such as {{'x': x}}, got {type(columns).__name__}"
+            f"{' without columns' if isinstance(columns, dict) else ''}"
+        )
+    for name, column in columns.items():
+        if not hasattr(column, "dtype") or not hasattr(column, "shape"):
+            raise ValueError(
+                f"columns[{name!r}] must be an array, got {type(column).__name__}: np.asarray it"
+            )
+        if column.dtype.kind in "USOMm":
+            raise ValueError(
+                f"columns[{name!r}] must be numbers, got {column.dtype}: turn texts into tokens, and "
+                "names into numbers"
+            )
     rows = checks.rows_of("columns", columns)
     if rows == 0:
         raise ValueError("columns must not be empty, got 0 rows")

@@ -173,7 +173,10 @@ def padded(rows, length=None):
     tokens = np.zeros((len(rows), length), np.int32)
     where = np.arange(length) < np.array([len(row) for row in rows], int)[:, None]
     if len(rows):
-        tokens[where] = np.concatenate(rows)
+        ids = np.concatenate(rows)
+        if ids.size and ids.dtype != np.int32 and (ids.min() < -(2**31) or ids.max() >= 2**31):
+            raise ValueError(f"rows must be token ids that fit 32 bits, got {ids.max()}")
+        tokens[where] = ids
     return {"tokens": tokens, "where": where}
 
 

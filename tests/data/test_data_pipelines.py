@@ -98,6 +98,10 @@ def test_buckets_by_hand():
     assert bucket(5, (4, 8)) == 8
 
 
+def made(examples):
+    return data.batches(examples, batch_size=1, buckets={"t": (8,)}, seed=0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -109,7 +113,27 @@ def test_buckets_by_hand():
             lambda: batches(buckets=BUCKETS | {"document": (8,)}),
             "example 0 has no column 'document': it has query, candidates",
         ),
-        (lambda: batches(buckets=BUCKETS | {"query": (4,)}), "a length of 8 exceeds the largest bucket, 4"),
+        (lambda: batches(buckets=BUCKETS | {"query": (4,)}), r"examples\[\d+\]\['query'\] has 8 tokens, above the largest bucket, 4: cut the texts"),
+        (lambda: batches(batch_size=8.0), "batch_size must be a whole number of at least 1, got 8.0"),
+        (lambda: batches(batch_size=10_000), r"batch_size must be at most the \d+ examples that there are, got 10000"),
+        (lambda: batches(seed=-1), "seed must be a whole number of at least 0, got -1"),
+        (lambda: batches(seed=None), "seed must be a whole number of at least 0, got None"),
+        (lambda: batches(epochs=0), "epochs must be a whole number of at least 1, got 0"),
+        (lambda: batches(epochs=0.5), "epochs must be a whole number of at least 1, got 0.5"),
+        (lambda: batches(steps=0), "steps must be a whole number of at least 1, got 0"),
+        (lambda: batches(steps=5, epochs=2), "give steps or epochs, got steps=5 and epochs=2"),
+        (lambda: batches(shard=3), r"shard must be \(index, count\) or None, got 3"),
+        (lambda: batches(shard=(2, 2)), r"shard must be \(index, count\) with index below count, got \(2, 2\)"),
+        (lambda: batches(buckets={}), r"buckets must be \{column: increasing lengths\}"),
+        (lambda: batches(buckets=BUCKETS | {"query": (8, 4)}), r"buckets\['query'\] must be increasing lengths .* got \(8, 4\)"),
+        (lambda: batches(buckets=BUCKETS | {"query": 8}), r"buckets\['query'\] must be increasing lengths .* got 8"),
+        (lambda: batches(buckets=BUCKETS | {"query": (4.5, 8)}), r"buckets\['query'\] must be increasing lengths"),
+        (lambda: made([{"t": "a text"}]), r"examples\[0\]\['t'\] must be an int array of tokens, or a list of these, got str"),
+        (lambda: made([{"t": [1, 2, 3]}]), r"examples\[0\]\['t'\] must be an int array of tokens, or a list of these, got int"),
+        (lambda: made([{"t": np.ones(3)}]), r"examples\[0\]\['t'\] must be an int array .* got float64\[3\]"),
+        (lambda: made([np.arange(3)]), r"examples\[0\] must be a dict of columns, got ndarray"),
+        (lambda: made({"t": np.arange(3)}), "examples must be a sequence of dicts of columns, got dict"),
+        (lambda: made([{"t": np.array([2**40])}])[0], "rows must be token ids that fit 32 bits, got 1099511627776"),
         (lambda: bucket_of([1], (4, 4)), r"buckets must be increasing lengths of at least 1, got \(4, 4\)"),
     ],
 )  # fmt: skip

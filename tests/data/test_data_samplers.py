@@ -108,7 +108,22 @@ def test_bad_arguments_are_named():
         by_class(classes=9)
     with pytest.raises(ValueError, match=r"labels must be \[143\], one per row of the columns"):
         data.class_batches(COLUMNS, LABELS[:5], classes=2, per_class=2, seed=0)
-    with pytest.raises(ValueError, match="a batch must be a multiple of the 5 processes, got 12"):
+    with pytest.raises(
+        ValueError, match="batch_size must be a multiple of the 5 processes, got 12"
+    ):
         by_class(shard=(0, 5))
     with pytest.raises(ValueError, match="columns must not be empty, got 0 rows"):
         data.array_batches({"x": np.zeros((0, 2))}, batch_size=4, seed=0)
+    for columns, message in (
+        ([1, 2], r"columns must be \{name: array\}, such as \{'x': x\}, got list"),
+        ({"x": [1, 2]}, r"columns\['x'\] must be an array, got list: np.asarray it"),
+        ({"x": np.array(["a", "b"])}, r"columns\['x'\] must be numbers, got <U1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            data.array_batches(columns, batch_size=1, seed=0)
+    with pytest.raises(ValueError, match=r"batch_size must be at most the 143 examples .* got 200"):
+        data.array_batches(COLUMNS, batch_size=200, seed=0)
+    with pytest.raises(ValueError, match="labels must fit 32 bits, got"):
+        data.class_batches(COLUMNS, LABELS + 2**40, classes=2, per_class=2, seed=0)
+    with pytest.raises(ValueError, match="give steps or epochs, got steps=3 and epochs=2"):
+        by_class(steps=3, epochs=2)
