@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import math
 import os
+import sys
 from typing import Any
 
 import jax
@@ -47,7 +48,7 @@ class Checkpoints:
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"{self.folder}: must be a folder of checkpoints, got a file")
         checks.whole("keep", keep)
-        self.saving = None  # the step that is being written
+        self.saving, self.failed = None, False  # the step that is being written
         self._sweep()
         self.newest_and_best = _NewestAndBest(keep)
         for step in _steps(self.folder) if best is not None else []:
@@ -76,15 +77,13 @@ class Checkpoints:
         # A separate copy: the next step is given the carry's memory to write into.
         copy = _copied(_once(tree))
         meta = Meta(step, position, figures, _leaves(tree)).to_json()
+        args = ocp.args.Composite(tree=ocp.args.StandardSave(copy), meta=ocp.args.JsonSave(meta))
+        self.failed = True  # until it is known to have begun
         with _named(self.folder):
             self.manager.wait_until_finished()
             self.saving = step
-            self.manager.save(
-                step,
-                args=ocp.args.Composite(
-                    tree=ocp.args.StandardSave(copy), meta=ocp.args.JsonSave(meta)
-                ),
-            )
+            self.manager.save(step, args=args)
+        self.failed = False
 
     def restore(self, like):
         """The newest checkpoint that can be read: (step, tree, position), or None where there is none.
@@ -110,11 +109,18 @@ class Checkpoints:
 
         Raises: OSError where it cannot be written, such as on a full disk.
         """
-        with self.stack, _named(self.folder):
-            try:
-                self.manager.wait_until_finished()
-            finally:
-                self.manager.close()
+        try:
+            with _named(self.folder):
+                try:
+                    self.manager.wait_until_finished()
+                finally:
+                    self.manager.close()
+        except BaseException:
+            self.failed = True
+            raise
+        finally:
+            if not self.failed:  # otherwise orbax's threads have more to say
+                self.stack.close()
 
     def _read(self, step, like):
         """(tree, position), or None with a line in the log where it is damaged."""
@@ -147,7 +153,7 @@ class Checkpoints:
         if jax.process_index() == 0 and self.folder.exists():
             for path in sorted(self.folder.iterdir()):
                 if UNFINISHED in path.name and is_local(path):
-                    if path.is_dir() and not os.path.islink(path):
+                    if path.is_dir() and not os.path.islink(path) and _is_orbaxs(path):
                         LOG.info("%s: removed, a killed process did not finish it", path)
                         path.rmtree()
                     else:
@@ -330,6 +336,12 @@ def _steps(folder):
     ]
 
 
+def _is_orbaxs(folder):
+    """Whether a folder that was being written holds nothing but what orbax and we write."""
+    names = "tree", "meta", "metrics", "_CHECKPOINT_METADATA", "commit_success", manifest.NAME
+    return all(path.name.startswith(names) for path in folder.iterdir())
+
+
 def _no_checkpoint(path):
     """Why something with the name of a step is not a checkpoint; None where it is one, maybe damaged."""
     if not path.is_dir():
@@ -378,17 +390,25 @@ def _named(folder):
 
 @contextlib.contextmanager
 def _quiet():
-    """Without orbax's tracebacks in the log: what it raises reaches the caller."""
+    """Without the tracebacks that orbax prints: what it raises reaches the caller."""
 
     def plain(record):
         return record.levelno < logging.ERROR or "orbax" not in record.pathname
 
-    logger = logging.getLogger("absl")
+    def unraisable(found):
+        # tensorstore answers an event loop that orbax closed after another file had failed.
+        if not (found.exc_type is RuntimeError and "loop is closed" in str(found.exc_value)):
+            before(found)
+
+    before, logger = sys.unraisablehook, logging.getLogger("absl")
     logger.addFilter(plain)
+    sys.unraisablehook = unraisable
     try:
         yield
     finally:
         logger.removeFilter(plain)
+        if sys.unraisablehook is unraisable:
+            sys.unraisablehook = before
 
 
 def _once(tree):

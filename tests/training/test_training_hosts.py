@@ -8,6 +8,8 @@ import hosts
 import numpy as np
 import pytest
 
+from jaxsim import storage
+
 HERE = Path(__file__).resolve().parent
 pytestmark = [pytest.mark.xdist_group("hosts"), pytest.mark.usefixtures("several_processes")]
 
@@ -52,3 +54,12 @@ def test_hosts_that_differ_are_refused_before_any_step(tmp_path):
     code, output = on_two_hosts(tmp_path, "differ")
     assert code != 0
     assert "process 1 was started with another fingerprint than process 0" in output
+
+
+def test_a_workdir_in_use_is_refused_by_all_hosts(tmp_path):
+    with storage.owned(tmp_path / "saved"):
+        code, output = on_two_hosts(tmp_path, "signal")
+    assert code != 0
+    assert "saved: is in use by process" in output
+    assert "was refused in process 0, which says why" in output
+    assert not (tmp_path / "saved" / "run.json").exists()
