@@ -8,7 +8,7 @@ Killed and started again it resumes.
 import hashlib
 from pathlib import Path
 
-from jaxsim import data, search
+from jaxsim import data, search, storage
 from jaxsim.commands import arguments, models
 from jaxsim.commands.columns import column_of
 
@@ -33,6 +33,8 @@ def main(command_line):
     if Path(options.out).suffix != ".npy":
         raise ValueError(f"--out must end in .npy, got {options.out!r}")
     arguments.check_output("--out", options.out, ours=_ours, kind="a file of vectors")
+    about = f"{options.out}.json"
+    arguments.check_output("--out", about, ours=_is_about, kind="a description of vectors")
     texts = column_of(data.read_records(options.corpus), options.corpus, options.column)
     model = models.text_model(options)
     prompt = models.prompt_of(model, options.prompt, option="--prompt")
@@ -49,6 +51,14 @@ def main(command_line):
         label=f"embedding {options.corpus}",
     )
     print(f"{options.out}: {vectors.shape[0]} vectors of {vectors.shape[1]}")
+
+
+def _is_about(target):
+    """Whether `encode_corpus` wrote what says of which texts the vectors are."""
+    try:
+        return "fingerprint" in storage.read_object(target)
+    except ValueError:
+        return False
 
 
 def _ours(target):

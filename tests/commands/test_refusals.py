@@ -44,7 +44,7 @@ def place(tmp_path, monkeypatch):
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name in ("mine", "inner/work", "m", "old.run", "docs.index"):
         (tmp_path / name).mkdir(parents=True)
-    for name in ("mine/notes.txt", "mine.npy", "m/config.json", "notes.txt"):
+    for name in ("mine/notes.txt", "mine.npy", "about.npy.json", "m/config.json", "notes.txt"):
         (tmp_path / name).write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "mine")
     (tmp_path / "old.run" / "run.json").write_text(json.dumps({"fingerprint": {"--rate": 1e-5}}))
@@ -87,6 +87,7 @@ CASES = [
     (f"{EMBED} --out mine", "--out must end in .npy, got 'mine'"),
     (f"{EMBED} --out mine.npy", "exists and is not a file of vectors that jaxsim wrote"),
     (f"{EMBED} --out notes.txt/x.npy", "notes.txt', which is not a folder"),
+    (f"{EMBED} --out about.npy", "--out='about.npy.json' exists and is not a description of vectors"),
     (f"{INDEX} --index mine", "not an index that jaxsim wrote (it lacks index.json)"),
     (f"{INDEX} --index notes.txt", "--index must be a folder, got the file 'notes.txt'"),
     (f"{INDEX} --index docs.index", "the index was built with another corpus \"x\", now"),
