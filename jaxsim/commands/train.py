@@ -14,6 +14,7 @@ import functools
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 
 import jax
@@ -22,6 +23,7 @@ import numpy as np
 from jaxsim import data, losses, similarity, storage, training
 from jaxsim.commands import arguments, columns, fine_tuning, models
 from jaxsim.numerics import unit
+from jaxsim.storage.atomic import errors_named
 
 OF_PAIRS = {
     name: getattr(losses, name)
@@ -29,6 +31,7 @@ OF_PAIRS = {
 }
 OF_GRADES = {name: getattr(losses, name) for name in ("cosent", "angle", "cosine_regression")}
 BATCH_SIZE, HELD_OUT, MOST_HELD_OUT = 32, 0.05, 1000
+SHOWN = 32  # rows that a message names
 
 
 def main(command_line):
@@ -89,15 +92,14 @@ def train(options, model, task, settings):
             label=f"training {Path(options.model).name}",
         )
     except FloatingPointError as error:
-        raise FloatingPointError(
-            f"{error}: lower --rate, {options.rate:g} now, or look at the texts of these rows (ids count the "
-            "rows that are trained on, from 0)"
-        ) from error
+        found = with_rows(str(error), options.rows, options.pairs)
+        raise FloatingPointError(f"{found}: lower --rate, {options.rate:g} now") from error
     step, params, after = training.best_of(options.workdir, model.params, best=task.best)
     show(f"best, after step {step} of {steps}", after)
     if line := worse(task.figure, before, after):
         print(line)
-    model.replace(params=params).save(options.out)
+    with errors_named(Path(options.out)):
+        model.replace(params=params).save(options.out)
     storage.write_json(
         options.workdir / "figures.json", {"before": before, "after": after, "step": step}
     )
@@ -113,9 +115,28 @@ def validated(task):
         try:
             return task.validate(params)
         except ValueError as error:
-            raise FloatingPointError(f"training has diverged: {error}") from error
+            found = str(error).removesuffix("; finished chunks are kept")
+            raise FloatingPointError(f"training has diverged: {found}") from error
 
     return validate
+
+
+def with_rows(message, rows, path):
+    """A message of `fit` with the rows of the file in place of the ids of a batch.
+
+    Args:
+      message: that may have "the batch of ids [3, 0, -1]", -1 for padding.
+      rows: of the file, from 0, in the order of the ids.
+      path: of the file.
+    """
+
+    def named(match):
+        ids = [int(word) for word in match[1].split(",") if word.strip()]
+        numbers = [str(rows[one] + 1) for one in ids if one >= 0]
+        more = ", ..." if len(numbers) > SHOWN else ""
+        return f"rows {', '.join(numbers[:SHOWN])}{more} of {path}"
+
+    return re.sub(r"the batch of ids \[([-\d, ]*)\]", named, message)
 
 
 def parsed(command_line):
@@ -226,6 +247,7 @@ def read(options):
     check_columns(options, pairs, options.pairs)
     if not options.validation:
         return held_out(options, pairs)
+    options.rows = range(len(pairs.queries))
     held = table(options, options.validation)
     check_columns(options, held, options.validation)
     check_held(options, held)
@@ -286,6 +308,7 @@ def held_out(options, pairs):
         )
     order = np.random.default_rng(options.seed).permutation(count)
     is_held = np.isin(numbers, order[:held_count])
+    options.rows = np.flatnonzero(~is_held).tolist()
     kept, held = (
         type(pairs)(*(c if c is None else [c[i] for i in np.flatnonzero(rows)] for c in pairs))
         for rows in (~is_held, is_held)

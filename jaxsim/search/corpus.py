@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -88,9 +89,10 @@ def encode_corpus(
     if path is None:
         return fill(_Memory(len(texts)))
     about = {"texts": len(texts), "chunk": int(chunk), "fingerprint": fingerprint}
-    store = _File(check_file("path", path), about)
+    store = _File(Path(path), about)
     if (done := store.finished()) is not None:  # read without owning it, from a read-only disk too
         return done
+    check_file("path", path)
     with owned(path, "file"), store:
         if (done := store.finished()) is not None:  # by another process, a moment ago
             return done

@@ -57,9 +57,18 @@ def test_a_loss_that_is_not_finite_is_one_sentence(command, tmp_path, capsys):
     assert command("--rate", 1e30, "--steps", 9) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: training ")
-    assert "is not finite in step 1, for the batch of ids [" in said
-    assert "lower --rate, 1e+30 now" in said
+    assert "is not finite in step 1, for rows " in said
+    assert said.endswith("of " + str(tmp_path / "pairs.jsonl") + "; what came before is saved as step 1"
+                         ": lower --rate, 1e+30 now")  # fmt: skip
     assert not (tmp_path / "out").exists()
+
+
+def test_rows_of_the_file_are_named_in_place_of_ids():
+    message = "step 1, for the batch of ids [3, 0, -1]; saved"
+    assert train.with_rows(message, [0, 2, 5, 9], "p") == "step 1, for rows 10, 1 of p; saved"
+    message = f"the batch of ids {list(range(100))}"
+    assert train.with_rows(message, range(100), "p").endswith("31, 32, ... of p")
+    assert train.with_rows("another", [], "p") == "another"
 
 
 def test_a_model_that_diverges_between_two_checkpoints_is_said(tiny):

@@ -45,6 +45,14 @@ def test_batches_give_what_one_by_one_gives():
     np.testing.assert_allclose(run(batch_tokens=1, lengths=(40,)), one_by_one(), atol=1e-6)
 
 
+def test_finished_vectors_are_read_where_nothing_may_be_written(tmp_path, monkeypatch):
+    whole = np.array(run(path=tmp_path / "v.npy"))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    np.testing.assert_array_equal(run(path=tmp_path / "v.npy"), whole)
+    with pytest.raises(ValueError, match="cannot be written"):
+        run(path=tmp_path / "w.npy")
+
+
 def test_killed_and_resumed_it_gives_the_same_bytes(tmp_path):
     whole = run(path=tmp_path / "whole.npy")
     np.testing.assert_allclose(whole, one_by_one(), atol=1e-6)
@@ -113,7 +121,7 @@ def edited(path, **changes):
         ("v.npy", lambda p: p.write_bytes(p.read_bytes()[:-4]), r"v\.npy: has 2156 bytes of values where its header says 2160"),
         ("v.npy", lambda p: p.write_bytes(b""), r"v\.npy: not an array of numbers"),
         ("v.npy", lambda p: np.save(p, np.zeros((90, 6), np.float32)), "its checksum is not the one noted"),
-        ("v.npy", lambda p: (p.unlink(), p.mkdir()), r"path must be a file, got the folder"),
+        ("v.npy", lambda p: (p.unlink(), p.mkdir()), r"v\.npy: must be a file, is a folder"),
         ("v.npy.json", lambda p: p.write_text("{"), r"v\.npy\.json: not JSON"),
         ("v.npy.json", lambda p: p.write_text("[]"), r"v\.npy\.json: the file must be an object"),
         ("v.npy.json", lambda p: edited(p, sha256=None), r"v\.npy\.json: lacks sha256"),
