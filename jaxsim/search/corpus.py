@@ -262,7 +262,7 @@ class _File:
         if done == 0 or not self.part.exists():
             return
         header = npy_header((texts, dim))
-        left = len(header) + 4 * done * dim
+        whole, left = len(header) + 4 * texts * dim, len(header) + 4 * done * dim
         size = self.part.stat().st_size
         sums = hashlib.sha256()
         self.file = self.part.open("r+b")
@@ -274,6 +274,9 @@ class _File:
                 f"{self.part}: is not what {self.state.name} says of its first {done} rows; the file is "
                 "damaged, remove both to begin again"
             )
+        with errors_named(self.part, whole):
+            reserve(self.file.fileno(), whole)
+        self.file.truncate(whole)
         self.begun, self.dim, self.sums = done, dim, sums
 
     def put(self, start, vectors):

@@ -176,7 +176,7 @@ def test_what_was_killed_resumes_at_its_chunk(tmp_path, chunks):
     with (tmp_path / "v.npy.part").open("r+b") if chunks else contextlib.nullcontext() as file:
         if chunks:  # a kill in the middle of the next chunk
             file.seek(128 + 4 * 6 * 32 * chunks)
-            file.write(b"half")
+            file.write(b"half" * 10_000)
     seen = []
     encode_corpus(
         encode, PARAMS, lambda some: seen.extend(some) or tokenize(some), TEXTS,
