@@ -81,7 +81,8 @@ def _header(path, file):
     except (
         Exception
     ) as error:  # its parser raises what Python's does: SyntaxError, TokenError and more
-        raise ValueError(f"{path}: not an array of numbers, or damaged: {error}") from error
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path}: not an array of numbers, or damaged: {why:.200}") from error
     if len(shape) != 2:
         raise ValueError(f"{path}: must hold vectors [n, dim], got shape {shape}")
     if dtype.kind not in KINDS or dtype.name in ("float128", "longdouble"):

@@ -98,7 +98,8 @@ def _read_parquet(path):
             table = file.read([name for name in ("id", "vector") if name in names])
             table.validate(full=True)
     except Exception as error:  # pyarrow has a class for each kind of damage
-        raise ValueError(f"{path}: not a parquet file, or damaged: {error}") from error
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a parquet file, or damaged: {why:.200}") from error
     for name in ("id", "vector"):
         if names.count(name) != 1:
             what = "lacks the column" if name not in names else "has twice the column"

@@ -215,6 +215,7 @@ def test_vectors_in_parquet_are_the_same_or_named(edits):
             np.testing.assert_array_equal(found[1], ROWS)
         else:
             assert str(path) in said
+            assert "\n" not in said
 
 
 @many
