@@ -110,8 +110,12 @@ def write_folder(path, *, kind):
             yield aside
             marked(aside, kind)
             _settle(aside)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(aside, ignore_errors=True)
+            if (
+                isinstance(error, OSError) and error.errno in FULL
+            ):  # named by nothing, or by the one aside
+                raise OSError(error.errno, error.strerror, str(path)) from error
             raise
         try:
             check_folder("path", path, kind=kind)

@@ -102,6 +102,11 @@ from jaxsim import search, storage
 folder = Path(sys.argv[1])
 rows = np.ones((400, 30), np.float32)
 params = [np.ones(30, np.float32)]
+
+def save(path):
+    with storage.write_folder(path, kind="model") as aside:
+        (aside / "weights").write_bytes(rows.tobytes())
+
 encode = lambda params, batch: params[0] + 0 * batch["tokens"][:, :1].astype(np.float32)
 texts = ["a"] * 400
 writes = {
@@ -111,6 +116,7 @@ writes = {
     "v.parquet": lambda path: storage.save_vectors(path, np.random.default_rng(0).normal(size=(400, 30))),
     "matrix": lambda path: storage.fill(path, (400, 30), lambda r, c: rows[r], rows=100),
     "mapped": lambda path: storage.fill(path, (400, 30), lambda r, c: rows[r], rows=100, mmap=True),
+    "model": save,
     "basis": lambda path: search.save_basis(path, search.factor_basis(rows)),
     "texts.npy": lambda path: search.encode_corpus(
         encode, params, lambda some: [np.array([1])] * len(some), texts, path=path, chunk=100),
@@ -140,7 +146,7 @@ def test_a_full_disk_is_one_error_with_the_file_and_its_bytes(tmp_path):
     lines = done.stdout.splitlines()
     takes = {
         "text": "30,000", "arrays": "48,256", "v.npy": "48,128", "v.parquet": None,
-        "matrix": "48,256", "mapped": "48,256", "basis": "51,648", "texts.npy": "48,128",
+        "matrix": "48,256", "mapped": "48,256", "model": None, "basis": "51,648", "texts.npy": "48,128",
     }  # fmt: skip
     left = {"matrix": ["matrix.tiles"], "mapped": ["mapped.tiles"], "texts.npy": ["texts.npy.part", "texts.npy.part.json"]}  # fmt: skip
     for (name, size), error, after in zip(takes.items(), lines[::2], lines[1::2], strict=False):
