@@ -146,7 +146,8 @@ def owned(path, what="folder", *, wait=0.0):
       what: "folder" or "file".
       wait: seconds to wait for its owner to end.
 
-    Raises: ValueError naming the owner where another process, or this one, owns it already.
+    Raises: ValueError naming the owner where another process, or this one, owns it already; OSError naming
+    the path where nothing can be written.
     """
     # Two names of one file, one of them a link, are one target.
     path = Path(path) if what == "folder" else Path(os.path.realpath(path))
@@ -171,7 +172,8 @@ def owned(path, what="folder", *, wait=0.0):
             handle = _held.pop(key, None)
             if handle is not None:
                 # Removed while still locked: whoever waits for it sees that the file is gone.
-                lock.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # another user's, in a folder such as /tmp
+                    lock.unlink(missing_ok=True)
                 os.close(handle)
 
 
@@ -183,11 +185,11 @@ def _locked(lock, path):
         return None
     while True:
         try:
-            handle, ours = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), True
-        except PermissionError:
-            if not lock.exists():
-                raise
-            handle, ours = os.open(lock, os.O_RDONLY), False  # left by another user
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            if not isinstance(error, PermissionError) or not lock.exists():
+                raise OSError(error.errno, error.strerror, str(path)) from error
+            handle = os.open(lock, os.O_RDONLY)  # left by another user: it locks all the same
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -200,11 +202,9 @@ def _locked(lock, path):
             os.close(handle)
             lock.unlink(missing_ok=True)
             return None
-        if ours and _is_open(lock, handle):
+        if _is_open(lock, handle):
             break
-        if not ours:
-            lock.unlink(missing_ok=True)
-        os.close(handle)  # its last owner removed it in between, or we did
+        os.close(handle)  # its last owner removed it in between
     command = " ".join(Path(word).name if n == 0 else word for n, word in enumerate(sys.argv))
     owner = f"process {os.getpid()} on {socket.gethostname()} ({command:.120})"
     with contextlib.suppress(OSError):  # a full disk: the lock holds without its owner's name

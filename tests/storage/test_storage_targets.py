@@ -317,3 +317,22 @@ def test_an_owner_can_be_waited_for(tmp_path):
     with storage.owned(tmp_path / "run", "file", wait=30):
         pass
     thread.join()
+
+
+def test_a_lock_that_another_user_left_is_no_obstacle(tmp_path, monkeypatch):
+    def restricted(path, flags, *more):
+        if str(path).endswith(".lock") and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, flags, *more)
+
+    opened = os.open
+    (tmp_path / ".run.lock").write_text("process 1 on another host")
+    monkeypatch.setattr(os, "open", restricted)
+    refused = pytest.raises(ValueError, match="in use by this process already")
+    with storage.owned(tmp_path / "run", "file"), refused, storage.owned(tmp_path / "run", "file"):
+        pass
+    with (
+        pytest.raises(PermissionError, match=r"Permission denied: '.*/run'"),
+        storage.owned(tmp_path / "run", "file"),
+    ):
+        pass
