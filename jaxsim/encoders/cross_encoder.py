@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders.pooling import first_place, mean
+from jaxsim.encoders.text import check_texts
 from jaxsim.numerics import checks
 
 
@@ -109,6 +110,8 @@ def join(queries, candidates):
     Returns: int, bool, int [rows, query length + candidate length].
     Raises: ValueError for rows that differ.
     """
+    check_texts("queries", queries)
+    check_texts("candidates", candidates)
     rows = queries["tokens"].shape[0]
     checks.shaped("candidates' tokens", candidates["tokens"], (rows, None), "one row per query")
     tokens, where = (

@@ -98,7 +98,9 @@ class Block(nn.Module):
         else:
             (query,) = products(asking, (query,), self.dtype)
             key, value = products(told, (key, value), self.dtype)
-        query, key, value = (a.reshape(*a.shape[:2], -1, each) for a in (query, key, value))
+        query, key, value = (
+            a.reshape(*a.shape[:2], a.shape[-1] // each, each) for a in (query, key, value)
+        )
         if self.style.head_norm:
             query, key = self._norm("query_norm", query), self._norm("key_norm", key)
         if view.told is not None:

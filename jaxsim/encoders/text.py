@@ -3,12 +3,13 @@
 {"tokens" int [rows, length], "where" bool [rows, length]} -> float32 [rows, dim]
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxsim.encoders.pooling import mean
+from jaxsim.numerics import checks
 
 
 class TextEncoder(nn.Module):
@@ -35,6 +36,7 @@ class TextEncoder(nn.Module):
           all_layers: a list of the embeddings that each cut of the transformer gives, from its
             embeddings to its last layer, through the same pooling and heads.
         """
+        check_texts("texts", texts)
         states = self.transformer(
             texts["tokens"], texts["where"], deterministic=deterministic, all_layers=all_layers
         )
@@ -51,6 +53,20 @@ class TextEncoder(nn.Module):
                 vectors = head(vectors)
             found.append(vectors)
         return found if all_layers else found[0]
+
+
+def check_texts(name, texts):
+    """Refuses what is not tokenised: a list of strings, or arrays that do not fit each other."""
+    if not isinstance(texts, Mapping) or not {"tokens", "where"} <= set(texts):
+        got = list(texts) if isinstance(texts, Mapping) else type(texts).__name__
+        raise ValueError(f'{name} must be {{"tokens", "where"}}, as tokenize gives them, got {got}')
+    tokens = texts["tokens"]
+    checks.integers(f"{name}' tokens", tokens)
+    checks.shaped(f"{name}' tokens", tokens, (None, None), "rows, length")
+    for mask in ("where", "pooled"):
+        if mask in texts:
+            checks.shaped(f"{name}' {mask}", texts[mask], tokens.shape, "one per token")
+            checks.booleans(f"{name}' {mask}", texts[mask])
 
 
 class DenseHead(nn.Module):

@@ -55,6 +55,10 @@ def transformer(config, *, causal=None, dtype=jnp.float32):
 
     Raises: ValueError for families and settings that are not here, and for values out of range, by name.
     """
+    if causal is not None and not isinstance(causal, bool):
+        raise ValueError(f"causal must be True, False or None, got {causal!r}")
+    if not jnp.issubdtype(_dtype(dtype), jnp.floating):
+        raise ValueError(f"dtype must be a type of floats, such as jnp.bfloat16, got {dtype!r}")
     fields = fields_of(config)
     family = family_of(fields)
     sizes = _SIZES[family](fields, family)
@@ -63,6 +67,13 @@ def transformer(config, *, causal=None, dtype=jnp.float32):
             raise ValueError(f"causal is for decoders, got {causal} for a {family!r}")
         sizes["causal"] = causal
     return encoders.Transformer(**sizes, dtype=dtype)
+
+
+def _dtype(dtype):
+    try:
+        return jnp.dtype(dtype)
+    except TypeError:
+        return jnp.dtype(object)
 
 
 def fields_of(config):
@@ -200,11 +211,11 @@ def _modernbert(fields, _):
 
 def _modernbert_rotary(fields):
     """{kind of layer: Rotary}: in the old spelling by a field each, in the new one by an object each."""
-    thetas = {"full_attention": fields.number("global_rope_theta", 160_000.0, above=0)}
+    thetas = {"full_attention": fields.number("global_rope_theta", 160_000.0, least=1)}
     thetas["sliding_attention"] = (
         thetas["full_attention"]
         if fields.raw("local_rope_theta", 10_000.0) is None
-        else fields.number("local_rope_theta", 10_000.0, above=0)
+        else fields.number("local_rope_theta", 10_000.0, least=1)
     )
     if "rope_scaling" in fields:
         raise fields.wrong("rope_scaling", "missing for a 'modernbert'")
@@ -247,7 +258,7 @@ def _decoder(fields, family):
     biases = ["query", "key", "value"] * attention
     biases += ["attention_out"] * (attention and family != "qwen2")
     biases += ["feed_forward_in", "feed_forward_out"] * fields.flag("mlp_bias", False)
-    theta = fields.number("rope_theta", 10_000.0, above=0)
+    theta = fields.number("rope_theta", 10_000.0, least=1)
     rope = _object(fields, "rope_scaling" if fields.raw("rope_scaling") else "rope_parameters")
     rope = _object(rope, "full_attention") if "full_attention" in rope else rope
     return sizes | {
@@ -292,13 +303,13 @@ def _rotary(rope, theta, fields):
     """Rotary of an object of rope parameters, in their old and new spellings."""
     name = "rope_type" if "rope_type" in rope else "type"
     kind = rope.text(name, "default", choices=("default", "linear", "llama3"))
-    theta = rope.number("rope_theta", theta, above=0)
+    theta = rope.number("rope_theta", theta, least=1)
     for where in (rope, fields):
         if where.number("partial_rotary_factor", 1.0) != 1:
             raise where.wrong("partial_rotary_factor", "1")
     if kind == "default":
         return encoders.Rotary(theta)
-    factor = rope.number("factor", above=0)
+    factor = rope.number("factor", least=1)
     if kind == "linear":
         return encoders.Rotary(theta, factor=factor)
     low, high = rope.number("low_freq_factor", above=0), rope.number("high_freq_factor", above=0)

@@ -1,5 +1,6 @@
 """From a folder to a model: sentence-transformers' layout, or a plain one of transformers."""
 
+import functools
 import json
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import encoders
+from jaxsim.encoders.text import check_texts
 from jaxsim.pretrained import families, modules, names, tokenizer_files, weights
 from jaxsim.pretrained.hub import fetched
 from jaxsim.pretrained.model import CrossEncoderModel, Kept, TextModel, flat, nested
@@ -95,13 +97,15 @@ def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, ca
         ),
     }
     if classifier:
-        return CrossEncoderModel(**common, module=module, score=_compiled(module))
+        return CrossEncoderModel(
+            **common, module=module, score=_compiled(module, "queries", "candidates")
+        )
     module = _truncated(folder, module, settings.truncate_dim, size)
     return TextModel(
         **common,
         module=module,
-        encode=_compiled(module),
-        encode_layers=_compiled(module, all_layers=True),
+        encode=_compiled(module, "texts"),
+        encode_layers=_compiled(module, "texts", all_layers=True),
         prompts=settings.prompts,
         default_prompt=settings.default_prompt,
         pool_prompt=layout.pool_prompt,
@@ -150,8 +154,17 @@ def _truncated(folder, module, truncate_dim, size):
     return module.clone(heads=(*module.heads, lambda vectors: vectors[:, :truncate_dim]))
 
 
-def _compiled(module, **settings):
-    return jax.jit(encoders.as_function(module, **settings), static_argnames="axis_name")
+def _compiled(module, *names, **settings):
+    """A module as a compiled function of parameters and texts; `names` are those of the texts, for errors."""
+    compiled = jax.jit(encoders.as_function(module, **settings), static_argnames="axis_name")
+
+    @functools.wraps(compiled)
+    def function(params, *inputs, key=None, axis_name=None):
+        for name, texts in zip(names, inputs, strict=True):
+            check_texts(name, texts)  # before JAX says that strings are not arrays
+        return compiled(params, *inputs, key=key, axis_name=axis_name)
+
+    return function
 
 
 def _classifier(fields, transformer, typed):
@@ -195,9 +208,8 @@ def _shapes(module, classifier):
 
 def _dense(place, path, shapes):
     """A dense part's parameters: {our path: array}."""
-    arrays = weights.parameters(weights.entries(path))
     params = {}
-    for name, array in arrays.items():
+    for name, array in weights.parameters(weights.entries(path)):
         leaf = name.replace(".weight", "/kernel").replace(".", "/")
         ours, array = f"heads_{place}/{leaf}", array.T if leaf.endswith("kernel") else array
         if array.shape != shapes.get(ours):

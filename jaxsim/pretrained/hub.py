@@ -1,5 +1,6 @@
 """A folder for a path or, when asked, for a name on the Hugging Face hub."""
 
+import os
 from pathlib import Path
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.md")
@@ -16,8 +17,15 @@ def fetched(path_or_name, download):
     Raises: FileNotFoundError for no folder where nothing may be fetched; OSError where the hub cannot
     be reached or has no such name.
     """
+    named = isinstance(path_or_name, (str, os.PathLike)) and str(path_or_name).strip()
+    if not named or "\0" in str(path_or_name):
+        raise ValueError(f"path_or_name must be a folder or a model's name, got {path_or_name!r}")
     folder = Path(path_or_name)
-    if folder.is_dir():
+    try:
+        is_folder = folder.is_dir()
+    except (OSError, ValueError) as error:  # too long for the system, or with a null byte
+        raise ValueError(f"path_or_name={path_or_name!r:.80} is not a path: {error}") from error
+    if is_folder:
         return folder
     if folder.exists():
         raise FileNotFoundError(f"{folder}: must be a folder, and is a file")

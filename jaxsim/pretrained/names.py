@@ -231,12 +231,15 @@ def taken(fields, prefix, tensors, shapes):
                 f"{entry.path}: {name} has no place in a {family!r} of this config, which would leave it "
                 "out: the config is of another model, or the tensor is of an adapter"
             )
-    arrays = weights.parameters({name: tensors[name] for name in used})
-    params = {}
+    wanted = {}  # {their name: [(our path, place, of how many)]}
     for path, (name, place, of) in places.items():
-        array = np.split(arrays[name], of)[place] if of > 1 else arrays[name]
-        array = array.T if path.endswith("/kernel") else array
-        params[path] = np.ascontiguousarray(array, np.float32)
+        wanted.setdefault(name, []).append((path, place, of))
+    params = {}
+    for name, array in weights.parameters({name: tensors[name] for name in wanted}):
+        for path, place, of in wanted[name]:
+            part = np.split(array, of)[place] if of > 1 else array
+            part = part.T if path.endswith("/kernel") else part
+            params[path] = np.ascontiguousarray(part, np.float32)
     return params, weights.read(rest)
 
 

@@ -4,7 +4,7 @@ Files are first read for what they hold (`entries`): shapes are checked before a
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,17 +71,11 @@ def read(tensors: Mapping[str, Entry]) -> dict[str, np.ndarray]:
 
     Raises: ValueError naming a tensor that cannot be read, such as one of a type that NumPy lacks.
     """
-    arrays = {}
-    for path in sorted({entry.path for entry in tensors.values()}):
-        with _opened(path) as file:
-            for name, entry in tensors.items():
-                if entry.path == path:
-                    arrays[name] = _array(file, entry)
-    return arrays
+    return dict(_read(tensors))
 
 
-def parameters(tensors: Mapping[str, Entry]) -> dict[str, np.ndarray]:
-    """The arrays of entries as float32, each of which must be finite.
+def parameters(tensors: Mapping[str, Entry]) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of entries as float32, each of which must be finite: (name, array), read one by one.
 
     Raises: ValueError naming the file and the tensor that holds other types, NaN or infinity.
     """
@@ -91,16 +85,15 @@ def parameters(tensors: Mapping[str, Entry]) -> dict[str, np.ndarray]:
                 f"{entry.path}: {name} must be one of {', '.join(FLOATS)}, got {entry.dtype}: quantised "
                 "weights and weights that are not real numbers are not supported"
             )
-    arrays = {}
-    for name, array in read(tensors).items():
+    for name, array in _read(tensors):
         with np.errstate(over="ignore"):
-            arrays[name] = np.asarray(array, np.float32)
-        if bad := not_finite(arrays[name]):
+            array = np.asarray(array, np.float32)
+        if bad := not_finite(array):
             raise ValueError(
                 f"{tensors[name].path}: {name} must be finite in float32, got NaN or infinity at {bad} of "
                 f"{array.size} places: the weights are damaged, or of a training that diverged"
             )
-    return arrays
+        yield name, array
 
 
 def not_finite(array: np.ndarray) -> int:
@@ -160,6 +153,14 @@ def _opened(path: Path):
         return safe_open(path, framework="numpy")
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file, or damaged: {error}") from error
+
+
+def _read(tensors: Mapping[str, Entry]) -> Iterator[tuple[str, np.ndarray]]:
+    for path in sorted({entry.path for entry in tensors.values()}):
+        with _opened(path) as file:
+            for name, entry in tensors.items():
+                if entry.path == path:
+                    yield name, _array(file, entry)
 
 
 def _array(file, entry: Entry) -> np.ndarray:

@@ -83,8 +83,8 @@ def test_fields_of_a_bert(field, value, message, folder):
         ("llama", "head_dim", 4, "num_attention_heads must be what layers.0.self_attn.q_proj.weight"),
         ("llama", "num_key_value_heads", 3, "a divisor of num_attention_heads=2, got 3"),
         ("llama", "num_key_value_heads", 2, "what layers.0.self_attn.k_proj.weight of shape"),
-        ("llama", "rope_theta", 0, "a finite number > 0, got 0"),
-        ("llama", "rope_theta", -1.0, "a finite number > 0, got -1.0"),
+        ("llama", "rope_theta", 0, "a finite number >= 1, got 0"),
+        ("llama", "rope_theta", 1e-300, "a finite number >= 1, got 1e-300"),
         ("llama", "rms_norm_eps", -1, "a finite number >= 0 .*, got -1"),
         ("llama", "rope_scaling", {"type": "linear"}, "lacks rope_scaling.factor"),
         ("llama", "rope_scaling", {"type": "yarn"}, "rope_scaling.type must be one of 'default'"),
@@ -494,8 +494,52 @@ def test_a_file_of_integers_beyond_numpy_is_named(folder):
     with pytest.raises(ValueError, match=r"a.safetensors: a of type F8_E4M3 cannot be read"):
         weights.read(entries)
     with pytest.raises(ValueError, match="a must be one of F64, F32, F16, BF16, got F8_E4M3"):
-        weights.parameters(entries)
+        next(weights.parameters(entries))
 
 
 def test_words_of_the_tests_have_their_special_tokens():
     assert [word_tokenizer().token_to_id(token) for token in SPECIAL] == list(range(5))
+
+
+@pytest.mark.parametrize("name", [None, 3, "", " ", b"model", "\0", "a\0b", "a" * 5000])
+def test_what_is_no_name_of_a_folder(name):
+    with pytest.raises(ValueError, match="path_or_name"):
+        pretrained.load(name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dtype": np.int32}, "dtype must be a type of floats, such as jnp.bfloat16, got"),
+        ({"dtype": "float99"}, "dtype must be a type of floats, .* got 'float99'"),
+        ({"causal": "no"}, "causal must be True, False or None, got 'no'"),
+        ({"causal": True}, "causal is for decoders, got True for a 'bert'"),
+    ],
+)
+def test_arguments_of_load(settings, message, folder):
+    with pytest.raises(ValueError, match=message):
+        pretrained.load(folder, **settings)
+
+
+def test_what_is_not_tokenised_is_not_encoded(small, tiny_cross):
+    texts = small.tokenize(["red", "green blue"])
+    for wrong, message in (
+        (["red"], "texts must be {.tokens., .where.}, as tokenize gives them, got list"),
+        ({"tokens": texts["tokens"]}, r"as tokenize gives them, got \['tokens'\]"),
+        (
+            texts | {"where": texts["where"][:1]},
+            r"texts' where must be \[2, 16\], one per token, got",
+        ),
+        (texts | {"where": texts["where"].astype(int)}, "texts' where must be boolean"),
+        (texts | {"tokens": texts["tokens"] * 1.0}, "texts' tokens must be integers, got float"),
+        (
+            texts | {"tokens": texts["tokens"][0]},
+            r"texts' tokens must be \[any, any\], rows, length,",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            small.encode(small.params, wrong)
+    cross = pretrained.load(tiny_cross)
+    with pytest.raises(ValueError, match=r"candidates must be {.tokens., .where.}"):
+        cross.score(cross.params, cross.tokenize(["red"]), "green")
+    assert small.encode(small.params, small.tokenize([])).shape == (0, 16)
