@@ -9,6 +9,7 @@ import ctypes
 import errno
 import json
 import logging
+import math
 import os
 import re
 import secrets
@@ -41,8 +42,8 @@ def write_text(path, text):
 
 
 def write_json(path, tree):
-    """As `write_bytes`, for a JSON tree; tuples become lists."""
-    write_text(path, json.dumps(tree, indent=1) + "\n")
+    """As `write_bytes`, for a JSON tree; tuples become lists, NaN and infinity, which JSON lacks, null."""
+    write_text(path, json.dumps(_finite(tree), indent=1, allow_nan=False) + "\n")
 
 
 @contextlib.contextmanager
@@ -188,6 +189,14 @@ def errors_named(path, size=None):
             raise
         more = f": the file takes {size:,} bytes" if size and error.errno in FULL else ""
         raise OSError(error.errno, f"{error.strerror}{more}", str(path)) from error
+
+
+def _finite(tree):
+    if isinstance(tree, dict):
+        return {name: _finite(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
 def _opened(path, stack):

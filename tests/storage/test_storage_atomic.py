@@ -86,5 +86,7 @@ def test_files_are_as_readable_as_the_umask_says(tmp_path, mask, plain):
 def test_json_and_text_are_utf8(tmp_path):
     storage.write_json(tmp_path / "mine", {"a": (1, 2)})
     assert (tmp_path / "mine").read_text().split() == ["{", '"a":', "[", "1,", "2", "]", "}"]
+    storage.write_json(tmp_path / "mine", {"a": [np.nan, (float("inf"), 1.5)], "b": 2})
+    assert storage.read_json(tmp_path / "mine") == {"a": [None, [None, 1.5]], "b": 2}
     with pytest.raises(ValueError, match=r"mine: '\\ud800' is half of a letter"):
         storage.write_text(tmp_path / "mine", "a\ud800")
