@@ -25,7 +25,17 @@ def views(augmentation):
     many devices the batch is split over.
     """
 
+    checks.function("augmentation", augmentation, "(key, image) -> image, such as augment.flip()")
+
     def of_batch(key, images, ids):
+        checks.key("key", key)
+        images = checks.reals("images", images)
+        checks.shaped("images", images, (None, None, None, None), "one row per image")
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            raise ValueError(
+                f"images must be floating point, from 0 to 1, got {images.dtype}: divide by 255"
+            )
+        ids = checks.column("ids", ids, len(images), "one per image")
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
         return jax.vmap(augmentation)(keys, images)
 
@@ -33,7 +43,9 @@ def views(augmentation):
 
 
 def chain(*augmentations):
-    """One after the other, each with a key of its own."""
+    """One after the other, each with its own key."""
+    for augmentation in augmentations:
+        checks.function("augmentations", augmentation, "such as augment.flip()")
 
     def chained(key, image):
         for number, augmentation in enumerate(augmentations):
@@ -45,6 +57,7 @@ def chain(*augmentations):
 
 def sometimes(augmentation, *, chance):
     """The augmentation with a probability, the image as it is otherwise."""
+    checks.function("augmentation", augmentation, "(key, image) -> image, such as augment.flip()")
     checks.probability("chance", chance)
 
     def maybe(key, image):
@@ -69,6 +82,7 @@ def shift(*, most):
 def rotate(*, degrees):
     """Turns an image around its middle by up to so many degrees either way, interpolating."""
     checks.not_negative("degrees", degrees)
+    checks.finite("degrees", degrees)
 
     def rotated(key, image):
         angle = jnp.deg2rad(jax.random.uniform(key, minval=-degrees, maxval=degrees))
@@ -92,9 +106,15 @@ def crop(*, area=(0.2, 1.0), stretch=4 / 3):
       area: the least and largest part of the image's area.
       stretch: how much longer one side may be than the other, relative to the image's, at least 1.
     """
-    low, high = area
-    if not 0 < low <= high <= 1:
-        raise ValueError(f"area must be two parts of 1, the smaller first, got {area}")
+    try:
+        low, high = area
+        fits = 0 < low <= high <= 1
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        got = checks.shown(area)
+        raise ValueError(f"area must be two parts of 1, the smaller first, got {got}")
+    checks.finite("stretch", stretch)
     if stretch < 1:
         raise ValueError(f"stretch must be at least 1, got {stretch}")
 

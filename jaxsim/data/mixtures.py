@@ -42,8 +42,9 @@ def distinct_batches(columns, names, *, batch_size, seed, steps=None, epochs=1, 
     names = names[:, None] if names.ndim == 1 else names
     checks.shaped("names", names, (rows, None), "one row per row of the columns")
     checks.integers("names", names)
-    names = np.where(names < 0, names.max(initial=0) + 1 + np.arange(rows)[:, None], names)
-    kinds = np.stack([np.unique(column, return_inverse=True)[1] for column in names.T], axis=1)
+    if names.shape[1] == 0:
+        raise ValueError("names must have at least one column, got none")
+    kinds = np.stack([_numbered(column) for column in names.T], axis=1)
     fewest = int(min(kinds.max(axis=0))) + 1
     if batch_size > fewest:
         raise ValueError(
@@ -182,6 +183,16 @@ def negative_batches(
         return {**batch, "documents": columns, "document_ids": places}
 
     return Planned(len(plan), lambda number: with_documents(number, plan[number]))
+
+
+def _numbered(names):
+    """A column's names from 0, those below 0 each a name that no other row has: they exclude nothing."""
+    given = names >= 0
+    distinct, numbers = np.unique(names[given], return_inverse=True)
+    kinds = np.empty(len(names), int)
+    kinds[given] = numbers
+    kinds[~given] = len(distinct) + np.arange((~given).sum())
+    return kinds
 
 
 def _dealt_rows(kinds, counts, length, batch_size, random):

@@ -5,6 +5,7 @@ A sampler is its log-probabilities, float32 [classes], normalised.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.numerics import checks
 
@@ -16,13 +17,18 @@ def count_power(counts, exponent):
 
     Args:
       counts: [classes], how often each occurs, >= 0; what never occurs is never drawn.
-      exponent: any number; may be traced.
+      exponent: any finite number; may be traced.
 
     Returns: float32 [classes] at least, log-probabilities; -inf for what is never drawn.
     Source: Mikolov et al. 2013 (1310.4546), section 2.2; negative powers as Caselles-Dupre et al. 2018.
     """
-    counts = jnp.asarray(counts)
+    counts = checks.reals("counts", counts)
     checks.shaped("counts", counts, (None,))
+    checks.not_negative("counts", counts)
+    checks.finite("counts", counts)
+    checks.finite("exponent", exponent)
+    if _known(counts) and not (np.asarray(counts) > 0).any():
+        raise ValueError("counts must have one above 0: there is nothing to draw")
     seen = counts > 0
     logits = exponent * jnp.log(jnp.where(seen, counts, 1).astype(jnp.result_type(float)))
     return jax.nn.log_softmax(jnp.where(seen, logits, -jnp.inf))
@@ -61,16 +67,22 @@ def draw(key, log_probabilities, shape, *, without=None):
         drawn again until none is left (word2vec's way), at no cost.
 
     Returns: int32 [*shape].
-    Raises: ValueError for a `without` that does not fit.
+    Raises: ValueError for a `without` that does not fit, and where nothing can be drawn.
     """
-    probabilities = jnp.exp(jnp.asarray(log_probabilities))
-    checks.shaped("log_probabilities", probabilities, (None,))
+    checks.key("key", key)
+    log_probabilities = checks.reals("log_probabilities", log_probabilities)
+    checks.shaped("log_probabilities", log_probabilities, (None,))
+    shape = _shape(shape)
+    _drawable(log_probabilities, without)
+    probabilities = jnp.exp(log_probabilities)
     ends = jnp.cumsum(probabilities)
     place = jax.random.uniform(key, shape, ends.dtype)
     if without is None:
         place = place * ends[-1]
     else:
-        without = jnp.asarray(without)
+        without = checks.numbers_of("without", without)
+        checks.integers("without", without)
+        checks.outside("without", without, len(ends))
         checks.shaped("without", without, tuple(shape[: without.ndim]), "the first axes of shape")
         without = without.reshape(*without.shape, *[1] * (len(shape) - without.ndim))
         # The forbidden class' stretch is cut out of the line and the rest closed up.
@@ -95,9 +107,34 @@ def log_expected_counts(log_probabilities, draws, *, distinct=False):
 
     Returns: float [...].
     """
+    checks.positive("draws", draws)
+    log_probabilities = checks.reals("log_probabilities", log_probabilities)
     if not distinct:
         return log_probabilities + jnp.log(draws)
     return jnp.log(-jnp.expm1(draws * jnp.log1p(-jnp.exp(log_probabilities))))
+
+
+def _shape(shape):
+    whole = isinstance(shape, (tuple, list))
+    if not whole or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
+        raise ValueError(f"shape must be a tuple of whole numbers, got {checks.shown(shape)}")
+    return tuple(shape)
+
+
+def _drawable(log_probabilities, without):
+    """Refuses NaN, and probabilities of which nothing is left; traced ones pass."""
+    if not _known(log_probabilities):
+        return
+    values = np.asarray(log_probabilities)
+    if np.isnan(values).any():
+        raise ValueError(f"log_probabilities must be numbers, got {np.isnan(values).sum()} NaN")
+    if (values > -np.inf).sum() < (1 if without is None else 2):
+        more = "" if without is None else ", and another where one is left out"
+        raise ValueError(f"log_probabilities must have a class that can be drawn{more}")
+
+
+def _known(value):
+    return not isinstance(value, jax.core.Tracer)
 
 
 def _neighbour(probabilities, without):

@@ -52,7 +52,7 @@ def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epoc
       columns: {name: array [n, ...]}.
       labels: int [n].
       classes: per batch, at most as many as there are.
-      per_class: examples of each.
+      per_class: examples of each, at most as many as there are of all classes.
       seed: of the order.
       steps: how many batches; None takes `epochs` whole epochs.
       epochs: how often where `steps` is None.
@@ -62,12 +62,13 @@ def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epoc
     Raises: ValueError as there, and for more classes than the labels have.
     """
     checks.whole("classes", classes)
-    checks.whole("per_class", per_class)
     checks.whole("seed", seed, 0)
     rows = rows_of_columns(columns)
+    checks.at_most("per_class", per_class, rows, "the number of examples")
     labels = np.asarray(checks.column("labels", labels, rows, "one per row of the columns"))
+    labels = labels if labels.dtype == np.int64 else labels.astype(np.int32)
     order = np.argsort(labels, kind="stable")
-    starts = np.flatnonzero(np.diff(labels[order], prepend=labels[order][0] - 1))
+    starts = np.flatnonzero(np.append(True, labels[order][1:] != labels[order][:-1]))
     members = np.split(order, starts[1:])
     if classes > len(members):
         raise ValueError(f"classes must be at most {len(members)}, as labels has, got {classes}")
@@ -87,7 +88,7 @@ def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epoc
             next_group[chosen] += 1
         return batches.reshape(length, -1)
 
-    columns = {**columns, "labels": labels.astype(np.int32)}
+    columns = {**columns, "labels": labels}
     return as_dataset(columns, planned, length, steps, epochs, classes * per_class, shard)
 
 

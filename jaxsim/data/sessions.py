@@ -78,11 +78,16 @@ def pmi(pairs, counts, item_counts, num_sessions):
 
     Returns: float64 [pairs].
     """
-    checks.shaped("pairs", pairs, (None, 2))
+    pairs, counts = _pairs("pairs", pairs), _numbers("counts", counts)
     checks.shaped("counts", counts, (len(pairs),), "one per pair")
     checks.whole("num_sessions", num_sessions)
-    one, other = (np.asarray(item_counts, np.float64)[side] for side in np.asarray(pairs).T)
-    return np.log(np.asarray(counts) * num_sessions / (one * other))
+    item_counts = _numbers("item_counts", item_counts)
+    checks.shaped("item_counts", item_counts, (None,), "one per item")
+    checks.below("pairs", pairs, len(item_counts), "the number of items")
+    one, other = (item_counts[side] for side in pairs.T)
+    if pairs.size and min(one.min(), other.min(), counts.min()) <= 0:
+        raise ValueError("counts and item_counts must be above 0 for items of a pair, got 0")
+    return np.log(counts * num_sessions / (one * other))
 
 
 def pmi_filter(pairs, counts, item_counts, num_sessions, *, min_count=3, min_pmi=0.0):
@@ -96,16 +101,19 @@ def pmi_filter(pairs, counts, item_counts, num_sessions, *, min_count=3, min_pmi
     Returns: bool [pairs].
     Source: Kvernadze et al. 2022 (2211.14982), the filters of the training pairs.
     """
+    checks.number("min_count", min_count)
+    checks.number("min_pmi", min_pmi)
     information = pmi(pairs, counts, item_counts, num_sessions)
     return (np.asarray(counts) >= min_count) & (information >= min_pmi)
 
 
 def holds_pair(pairs, others):
     """Which unordered pairs are among others: bool [pairs]."""
+    pairs, others = _pairs("pairs", pairs), _pairs("others", others)
     if len(others) == 0 or len(pairs) == 0:
         return np.zeros(len(pairs), bool)
     size = int(max(np.max(pairs), np.max(others))) + 1
-    one, other = (np.sort(np.asarray(a, np.int64), axis=1) for a in (pairs, others))
+    one, other = (np.sort(a, axis=1) for a in (pairs, others))
     return np.isin(one[:, 0] * size + one[:, 1], other[:, 0] * size + other[:, 1])
 
 
@@ -130,12 +138,19 @@ def synthetic_pairs(pairs, counts, neighbours, similarities, *, gamma, threshold
     Returns: (pairs int32 [made, 2], counts int64 [made]).
     Source: Kvernadze et al. 2022 (2211.14982), data augmentation.
     """
-    pairs, counts = np.asarray(pairs), np.asarray(counts)
-    neighbours, similarities = np.asarray(neighbours), np.asarray(similarities, np.float64)
-    checks.shaped("pairs", pairs, (None, 2))
+    pairs, counts = _pairs("pairs", pairs), _numbers("counts", counts)
     checks.shaped("counts", counts, (len(pairs),), "one per pair")
+    neighbours = checks.one_array("neighbours", neighbours)
+    checks.shaped("neighbours", neighbours, (None, None), "one row per item")
+    checks.integers("neighbours", neighbours)
+    checks.below("neighbours", neighbours, len(neighbours), "the number of items")
+    checks.below("pairs", pairs, len(neighbours), "the number of items, as neighbours has")
+    similarities = checks.host_reals("similarities", similarities).astype(np.float64)
     checks.shaped("similarities", similarities, neighbours.shape, "one per neighbour")
+    if np.isnan(similarities[neighbours >= 0]).any():
+        raise ValueError("similarities must be numbers where there is a neighbour, got NaN")
     checks.probability("gamma", gamma)
+    checks.number("threshold", threshold)
     # Each end may stay (similarity none) or become any of its k neighbours.
     ends = []
     for side in (0, 1):
@@ -159,9 +174,28 @@ def synthetic_pairs(pairs, counts, neighbours, similarities, *, gamma, threshold
     return distinct[fresh].astype(np.int32), totals[fresh]
 
 
+def _pairs(name, pairs):
+    """int64 [pairs, 2] of item numbers from 0 to 2^31 - 1."""
+    pairs = checks.one_array(name, pairs)
+    if pairs.size == 0:
+        return np.zeros((0, 2), np.int64)
+    checks.shaped(name, pairs, (None, 2))
+    checks.integers(name, pairs)
+    checks.outside(name, pairs, 2**31)
+    return pairs.astype(np.int64)
+
+
+def _numbers(name, counts):
+    """float64 counts, finite and not below 0."""
+    counts = checks.host_reals(name, counts).astype(np.float64)
+    checks.not_negative(name, counts)
+    checks.finite(name, counts)
+    return counts
+
+
 def _distinct(session):
     """The distinct items of a session, sorted int64."""
-    session = np.asarray(session)
+    session = checks.one_array("sessions", session)
     if session.size == 0:
         return np.empty(0, np.int64)
     if session.ndim != 1 or not np.issubdtype(session.dtype, np.integer):

@@ -142,3 +142,38 @@ def test_bad_arguments_are_named():
         mined(np.where(np.arange(40)[:, None] == 7, 7, NEGATIVES))
     with pytest.raises(ValueError, match="negatives must be places from -1 to 49 in the documents"):
         mined(NEGATIVES + 45)
+
+
+@pytest.mark.parametrize("wide", [2**32, 2**62])
+def test_names_beyond_32_bits_are_kept_apart(wide):
+    """In 32 bits they are 0 to 7 twice; the largest leaves no room for the names of -1."""
+    names = np.concatenate([np.arange(8), np.arange(8) + wide, [-1, -1, 2**63 - 1]])
+    dataset = data.distinct_batches({"x": names}, names, batch_size=19, seed=0)
+    assert sorted(dataset[0]["ids"]) == list(range(19))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: distinct(NAMES * 0.5), "names must be integers, got float64"),
+        (lambda: distinct(seed=-1), "seed must be a whole number of at least 0, got -1"),
+        (lambda: distinct(epochs=0), "epochs must be a whole number of at least 1, got 0"),
+        (lambda: mined(NEGATIVES, batch_size=0), "batch_size must be a whole number of at least 1, got 0"),
+        (lambda: mined(NEGATIVES, batch_size=80), "batch_size must be at most the 40 examples that there are, got 80"),
+        (lambda: mined(NEGATIVES * 1.0), "negatives must be integers, got float64"),
+        (lambda: data.task_batches({}, {}, seed=0, steps=1), "sources must be a dict by task, got"),
+        (lambda: by_weights({"a": 0.0, "b": 1}), r"weights\['a'\] must be > 0, got 0.0"),
+        (lambda: by_weights({"a": np.nan, "b": 1}), r"weights\['a'\] must be > 0, got nan"),
+        (lambda: by_weights({"a": 1, "b": np.inf}), r"weights\['b'\] must be finite, got inf"),
+        (lambda: by_weights({"a": 1, "b": "1"}), r"weights\['b'\] must be > 0, got '1'"),
+        (lambda: data.task_batches({"a": None}, {"a": 1}, seed=0, steps=1), r"sources\['a'\] must be a function"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_composed_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def by_weights(weights):
+    source = functools.partial(data.array_batches, COLUMNS, batch_size=2, seed=0)
+    return data.task_batches({"a": source, "b": source}, weights, seed=0, steps=3)

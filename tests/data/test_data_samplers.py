@@ -127,3 +127,13 @@ def test_bad_arguments_are_named():
         data.class_batches(COLUMNS, LABELS + 2**40, classes=2, per_class=2, seed=0)
     with pytest.raises(ValueError, match="give steps or epochs, got steps=3 and epochs=2"):
         by_class(steps=3, epochs=2)
+    with pytest.raises(ValueError, match="per_class must be at most 143, the number of examples"):
+        by_class(per_class=10**9)
+    with pytest.raises(ValueError, match="labels must be integers, got float"):
+        data.class_batches(COLUMNS, LABELS * 0.1, classes=2, per_class=2, seed=0)
+
+
+def test_labels_beyond_32_bits_stay_apart_where_64_are_enabled(float64):
+    wide = np.array([0, 2**32, 5, 5 + 2**32])
+    batch = data.class_batches({"x": wide}, wide, classes=4, per_class=1, seed=0)[0]
+    assert sorted(batch["labels"].tolist()) == sorted(wide.tolist())
