@@ -63,7 +63,7 @@ def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, ca
         max_length=max_length,
         classifier=classifier,
     )
-    typed = transformer.segments > 0 and tokenizer_files.token_types(
+    typed = transformer.segments > 1 and tokenizer_files.token_types(
         inner, tokenizer, pairs=classifier
     )
     if classifier:

@@ -9,6 +9,7 @@ the name of the file and the field.
 import json
 from pathlib import Path
 
+from jaxsim.numerics import checks
 from jaxsim.pretrained.tokenizer import Tokenizer, check_encodes, ends
 from jaxsim.storage.fields import Fields, parsed_json, read_object
 
@@ -43,6 +44,7 @@ def read(folder, *, family, vocabulary, longest, max_length=None, classifier=Fal
     Raises: FileNotFoundError without a tokenizer.json; ValueError for a damaged one, and for settings that do
     not fit or are not here, by name.
     """
+    from tokenizers.models import WordPiece
     from tokenizers.pre_tokenizers import ByteLevel
 
     folder = Path(folder)
@@ -58,7 +60,7 @@ def read(folder, *, family, vocabulary, longest, max_length=None, classifier=Fal
         _token(tokens, tokens, f"{end}_token")
     settings.flag("do_lower_case", None)
     kind = settings.text("tokenizer_class", CLASSES.get(family, "")).removesuffix("Fast")
-    if kind in BERT_CLASSES:
+    if kind in BERT_CLASSES and isinstance(backend.model, WordPiece):
         _as_bert(backend, settings, tokens, kind)
     elif kind == "RobertaTokenizer" and isinstance(backend.pre_tokenizer, ByteLevel):
         backend.pre_tokenizer = ByteLevel(settings.flag("add_prefix_space", False))
@@ -273,14 +275,13 @@ def _highest_id(backend):
 def _length(sentences, settings, longest, special, max_length):
     """The most tokens of a text."""
     if max_length is not None:
-        if isinstance(max_length, bool) or not isinstance(max_length, int):
-            raise ValueError(f"max_length must be a whole number, got {max_length!r}")
+        checks.whole("max_length", max_length)
         if not special <= max_length <= longest:
             raise ValueError(
                 f"max_length must be from {special} (the special tokens and one per text) to {longest}, got "
                 f"{max_length}"
             )
-        return max_length
+        return int(max_length)
     if longest < special:
         raise ValueError(
             f"{sentences.path.parent}: the model reads {longest} tokens, fewer than the special tokens and one "

@@ -363,7 +363,10 @@ def test_the_folder_itself(folder, tmp_path):
     for most in (True, 2.5, "8"):
         with pytest.raises(ValueError, match="max_length must be a whole number"):
             pretrained.load(folder, max_length=most)
-    for most in (2, 33, -1, 0):
+    for most in (-1, 0):
+        with pytest.raises(ValueError, match="max_length must be a whole number of at least 1"):
+            pretrained.load(folder, max_length=most)
+    for most in (2, 33):
         with pytest.raises(ValueError, match=r"max_length must be from 3 .* to 32, got"):
             pretrained.load(folder, max_length=most)
 
