@@ -225,8 +225,12 @@ def ends(backend):
 def check_encodes(backend):
     """Encodes a text and a pair: what is wrong in a tokenizer's parts shows only then.
 
-    Raises: ValueError for one that leaves out a text; whatever tokenizers raises.
+    Raises: ValueError for one that leaves out a text, or cannot read what it does not know; whatever
+    tokenizers raises.
     """
+    unknown = getattr(backend.model, "unk_token", None)
+    if unknown is not None and backend.model.token_to_id(unknown) is None:
+        raise ValueError(f"its vocabulary lacks its token for unknown words, {unknown!r}")
     word = _word(backend)
     if 0 not in backend.encode(word).sequence_ids:
         raise ValueError("its post-processor leaves out the text")

@@ -7,6 +7,7 @@ the name of the file and the field.
 """
 
 import json
+import os
 from pathlib import Path
 
 from jaxsim.numerics import checks
@@ -106,7 +107,7 @@ def token_types(folder, tokenizer, *, pairs):
 
 def _sentences(folder, classifier):
     """sentence_bert_config.json, of which all is known or refused."""
-    path = next((folder / name for name in SENTENCES if (folder / name).exists()), None)
+    path = next((folder / name for name in SENTENCES if os.path.lexists(folder / name)), None)
     fields = Fields(folder / SENTENCES[0], {}) if path is None else read_object(path)
     task = "sequence-classification" if classifier else "feature-extraction"
     fields.text("transformer_task", None, choices=(task,))

@@ -147,6 +147,8 @@ def read_json(path, *, missing=_REQUIRED):
     if path.is_dir():
         raise ValueError(f"{path}: must be a file, and is a folder")
     if not path.exists():
+        if path.is_symlink():
+            raise FileNotFoundError(f"{path}: is a link to a file that is not there")
         if missing is _REQUIRED:
             raise FileNotFoundError(f"{path}: there is no such file")
         return missing

@@ -304,13 +304,17 @@ def test_a_tokenizer_that_is_damaged(content, folder):
 @pytest.mark.parametrize(
     ("change_it", "message"),
     [
-        (lambda around: around["special_tokens"].pop("[SEP]"), "no entry found"),
-        (lambda around: around.update(single=[]), "tokenizer must give tokens, and gives none"),
+        (lambda tree: tree["post_processor"]["special_tokens"].pop("[SEP]"), "no entry found"),
+        (lambda tree: tree["post_processor"].update(single=[]), "tokenizer must give tokens, and"),
+        (
+            lambda tree: tree["model"]["vocab"].pop("[UNK]"),
+            "its vocabulary lacks its token for unknown",
+        ),
     ],
 )
 def test_a_tokenizer_that_cannot_encode(change_it, message, folder):
     tree = json.loads((folder / "tokenizer.json").read_text())
-    change_it(tree["post_processor"])
+    change_it(tree)
     write(folder / "tokenizer.json", tree)
     refused(folder, rf"tokenizer\.json: not a tokenizer, or damaged: {message}")
 
@@ -345,6 +349,16 @@ def test_every_file_is_named(name, way, folder):
 def test_every_missing_file_is_named(name, folder):
     (folder / name).unlink()
     refused(folder, rf"{name}: there is no such file", FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "modules.json", "tokenizer_config.json", "sentence_bert_config.json",
+             "special_tokens_map.json", "tokenizer.json", "model.safetensors"]
+)  # fmt: skip
+def test_a_link_to_nothing_is_not_a_missing_file(name, folder, tmp_path):
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "gone")  # as in a cache of the hub that was half deleted
+    refused(folder, rf"{name}", FileNotFoundError)
 
 
 def test_a_folder_of_many_layers_is_refused_at_once(folder):

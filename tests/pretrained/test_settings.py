@@ -26,9 +26,9 @@ def vectors(model, texts, **settings):
 
 
 def decoder_tokenizer():
-    """<s> before, nothing behind; no unknown token, so that "a" has no token."""
-    words = {word: number for number, word in enumerate(["<s>", "</s>", "<pad>", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(words))
+    """<s> before, nothing behind."""
+    words = {word: number for number, word in enumerate(["<s>", "</s>", "<unk>", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", 0)]
