@@ -1,6 +1,8 @@
 """How a softmax contrastive loss behaves: where its gradient goes, and how far the positive stands out.
 
 scores [rows, references], positives bool [rows, references] -> figures per pair, row or place
+
+A NaN among the scores that count makes the row NaN, and a figure of all rows; elsewhere it has no influence.
 """
 
 from typing import NamedTuple
@@ -105,6 +107,8 @@ def local_separation(scores, positives, *, k=10, where=None):
     anchors = positives.any(axis=1) & negatives.any(axis=1)
     own = masked.mean(masked.mean(scores, positives), anchors)
     closest, _ = top_k(jnp.where(negatives, scores, -jnp.inf), k)
+    spoiled = (jnp.isnan(scores) & negatives).any(axis=1, keepdims=True)
+    closest = jnp.where(spoiled, jnp.nan, closest)  # of NaN no place in the order is known
     there = anchors[:, None] & (jnp.arange(k) < negatives.sum(axis=1, keepdims=True))
     return Separation(own, masked.mean(closest, there, axis=0))
 
@@ -112,10 +116,8 @@ def local_separation(scores, positives, *, k=10, where=None):
 def _pairs(scores, positives, where, temperature):
     """Scores, positives and negatives, checked; what is no pair scores 0."""
     checks.positive("temperature", temperature)
-    scores, positives = at_least_float32(scores), jnp.asarray(positives)
+    scores = at_least_float32(checks.reals("scores", scores))
     checks.shaped("scores", scores, (None, None), "one row per anchor")
-    where = jnp.ones(scores.shape, bool) if where is None else jnp.asarray(where)
-    for name, mask in (("positives", positives), ("where", where)):
-        checks.shaped(name, mask, scores.shape, "one per score")
-        checks.booleans(name, mask)
+    positives = checks.given_mask("positives", positives, scores.shape, "one per score")
+    where = checks.mask("where", where, scores.shape, "one per score")
     return jnp.where(where, scores, 0), positives & where, where & ~positives

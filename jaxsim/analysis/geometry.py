@@ -4,7 +4,7 @@
 
 Rows are divided by their norm first, except for the two that look at directions, `effective_rank` and
 `covariance_spectrum`. With `axis_name` the batch is split over a named axis, and the figure is that of
-the whole batch, the same on every device.
+the whole batch, the same on every device. A NaN in a row that counts makes the figure NaN.
 """
 
 import math
@@ -46,7 +46,12 @@ def uniformity(embeddings, *, t=2.0, where=None, axis_name=None, block=None):
     equation 10, which plots it with this sign.
     """
     checks.positive("t", t)
-    embeddings = at_least_float32(embeddings)
+    checks.finite("t", t)
+    embeddings = at_least_float32(checks.reals("embeddings", embeddings))
+    checks.shaped("embeddings", embeddings, (None, None), "one row per example")
+    where = checks.mask("where", where, embeddings.shape[:1])
+    if block is not None:
+        checks.whole("block", block)
     same = jnp.zeros(embeddings.shape[:1], jnp.int32)
     values, pairs = _log_potentials(
         embeddings, same, t=t, where=where, axis_name=axis_name, block=block, reduce_fn=None
@@ -79,6 +84,7 @@ def uniformity_ceiling(dim, *, t=2.0):
     """
     checks.whole("dim", dim)
     checks.positive("t", t)
+    checks.finite("t", t)
     term, total, number = 1.0, 1.0, 0
     while term > 1e-17 * total:
         term *= t * t / ((number + 1) * (dim / 2 + number))
@@ -100,9 +106,10 @@ def alignment(x, y, *, alpha=2.0, where=None, axis_name=None):
     Source: Wang and Isola 2020 (2005.10242), equation 1 with alpha = 2.
     """
     checks.positive("alpha", alpha)
-    x, where = _rows(x, where)
+    checks.finite("alpha", alpha)
+    x, where = _rows(x, where, "x")
+    y, _ = _rows(y, where, "y")
     checks.shaped("y", y, x.shape, "as x")
-    y, _ = _rows(y, where)
     distances = safe_norm(unit(x) - unit(y)) ** alpha
     return mean(distances, where.astype(distances.dtype), axis_name)
 
@@ -164,7 +171,7 @@ def effective_rank(embeddings, *, where=None, axis_name=None):
     total = jnp.sum(singular)
     shares = singular / jnp.where(total > 0, total, 1)
     entropy = -jnp.sum(jnp.where(shares > 0, shares * jnp.log(jnp.where(shares > 0, shares, 1)), 0))
-    return jnp.where(total > 0, jnp.exp(entropy), 0)
+    return jnp.where(total > 0, jnp.exp(entropy), 0 * total)  # NaN stays
 
 
 def covariance_spectrum(embeddings, *, where=None, axis_name=None):
@@ -194,8 +201,7 @@ def _within_classes(embeddings, labels, include_self, where, axis_name):
     From class sums, sum_{i != j} f_i . f_j = |sum f|^2 - sum |f|^2: no array of pairs.
     """
     rows, where = _rows(embeddings, where)
-    labels = jnp.asarray(labels)
-    checks.shaped("labels", labels, rows.shape[:1], "one per row of embeddings")
+    labels = checks.column("labels", labels, rows.shape[0], "one per row of embeddings")
     rows = unit(rows)
     every = jnp.sort(gather(labels, axis_name))
     place = jnp.searchsorted(every, labels)  # where a class begins among all rows is its number
@@ -209,14 +215,12 @@ def _within_classes(embeddings, labels, include_self, where, axis_name):
     return sums, count * (count - (0 if include_self else 1)), jnp.sum(count)
 
 
-def _rows(embeddings, where):
+def _rows(embeddings, where, name="embeddings"):
     """Embeddings in float32 at least, padding zeroed, and the mask."""
-    embeddings = at_least_float32(embeddings)
-    checks.shaped("embeddings", embeddings, (None, None), "one row per example")
-    where = jnp.ones(embeddings.shape[:1], bool) if where is None else jnp.asarray(where)
-    checks.shaped("where", where, embeddings.shape[:1], "one per row")
-    checks.booleans("where", where)
-    return jnp.where(where[:, None], embeddings, 0), where
+    embeddings = at_least_float32(checks.reals(name, embeddings))
+    checks.shaped(name, embeddings, (None, None), "one row per example")
+    where = checks.mask("where", where, embeddings.shape[:1])
+    return masked.zeroed(embeddings, where), where
 
 
 def _over_devices(values, axis_name):

@@ -24,15 +24,22 @@ def pair_weight_curves(losses, scores, positives, where=None, *, bins=20):
       bins: of the scores, for positives and for negatives; those without a pair are left out.
 
     Returns: a matplotlib figure.
-    Raises: ValueError for no losses or shapes that do not fit.
+    Raises: ValueError for no losses, shapes that do not fit, scores that are not finite.
     """
     from matplotlib.figure import Figure  # no pyplot: no backend, no global state
 
-    if not losses:
-        raise ValueError("losses must name at least one, got none")
+    if not isinstance(losses, dict) or not losses:
+        raise ValueError(f"losses must be {{name: loss}}, at least one, got {checks.shown(losses)}")
     checks.whole("bins", bins)
-    scores, positives = np.asarray(scores), np.asarray(positives)
-    where = np.ones(scores.shape, bool) if where is None else np.asarray(where)
+    scores = checks.host_reals("scores", scores)
+    checks.shaped("scores", scores, (None, None), "one row per anchor")
+    positives = np.asarray(checks.given_mask("positives", positives, scores.shape, "one per score"))
+    where = np.asarray(checks.mask("where", where, scores.shape, "one per score"))
+    if not np.isfinite(scores[where]).all():
+        raise ValueError("scores must be finite where they count, got NaN or infinity")
+    for name, loss in losses.items():
+        for one in loss if isinstance(loss, (tuple, list)) else (loss,):
+            checks.function(f"losses[{name!r}]", one, "of jaxsim.losses, or a tuple of them")
     curves = {
         name: relative(
             jax.jit(functools.partial(pair_weights, loss))(scores, positives, where), where

@@ -49,10 +49,16 @@ def pair_weights(rule, scores, positives, where=None, *, inputs=(), weights=None
 
     Source: Wang et al. 2019 (1904.06627), section 3, general pair weighting.
     """
-    scores = at_least_float32(scores)
+    scores = at_least_float32(checks.reals("scores", scores))
     checks.shaped("scores", scores, (None, None), "one row per anchor")
     positives, where = _masks(scores, positives, where)
+    if weights is not None:
+        weights = checks.reals("weights", weights)
+        checks.shaped("weights", weights, scores.shape[:1], "one per anchor")
+        checks.not_negative("weights", weights)
     several = rule if isinstance(rule, (tuple, list)) else (rule,)
+    for one in several:
+        checks.function("rule", one, "of jaxsim.losses, or a tuple of them")
     rules = [_with_first_pass(one) for one in several]
 
     def value(scores):
@@ -105,7 +111,8 @@ def gpw_surrogate(weights, scores, positives):
     Raises: ValueError for shapes that do not fit.
     Source: Wang et al. 2019 (1904.06627), equations 4 and 5.
     """
-    scores, weights = jnp.asarray(scores), jnp.asarray(weights)
+    scores, weights = checks.reals("scores", scores), checks.reals("weights", weights)
+    checks.shaped("scores", scores, (None, None), "one row per anchor")
     positives, _ = _masks(scores, positives, None)
     checks.shaped("weights", weights, scores.shape, "one per score")
     pull = jax.lax.stop_gradient(jnp.abs(weights))
@@ -124,7 +131,7 @@ def wrong_way(weights, positives):
 
     Returns: bool [rows, references].
     """
-    weights = jnp.asarray(weights)
+    weights = checks.reals("weights", weights)
     positives, _ = _masks(weights, positives, None)
     return jnp.where(positives, weights > 0, weights < 0)
 
@@ -155,9 +162,6 @@ def _with_first_pass(rule):
 
 
 def _masks(scores, positives, where):
-    positives = jnp.asarray(positives)
-    where = jnp.ones(scores.shape, bool) if where is None else jnp.asarray(where)
-    for name, mask in (("positives", positives), ("where", where)):
-        checks.shaped(name, mask, scores.shape, "one per score")
-        checks.booleans(name, mask)
+    positives = checks.given_mask("positives", positives, scores.shape, "one per score")
+    where = checks.mask("where", where, scores.shape, "one per score")
     return positives & where, where

@@ -73,3 +73,30 @@ def test_bad_arguments_are_named():
         analysis.ratio_entropy(scores, POSITIVES.astype(int), temperature=1.0)
     with pytest.raises(ValueError, match="k must be at most 8, the number of references, got 9"):
         analysis.local_separation(scores, POSITIVES, k=9)
+
+
+@pytest.mark.parametrize("name", ["gradient_ratio", "ratio_entropy", "temperature_gradient"])
+def test_a_nan_that_counts_makes_its_row_nan_and_no_other(name):
+    figure = functools.partial(getattr(analysis, name), temperature=0.5)
+    scores = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    positives = np.zeros((4, 6), bool)
+    positives[:, 0] = True
+    whole, spoiled = figure(scores, positives), scores.copy()
+    spoiled[2, 3] = np.nan
+    found = figure(spoiled, positives)
+    others = np.arange(4) != 2
+    assert np.isnan(found[2]).any()
+    np.testing.assert_array_equal(found[others], whole[others])
+    assert np.isfinite(figure(spoiled, positives, where=~np.isnan(spoiled))).all()
+
+
+def test_a_nan_among_the_negatives_makes_their_order_nan():
+    scores = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    positives = np.zeros((4, 6), bool)
+    positives[:, 0] = True
+    scores[2, 3] = np.nan
+    found = analysis.local_separation(scores, positives, k=3)
+    assert np.isnan(found.negatives).all()
+    assert np.isfinite(found.positive)
+    masked = analysis.local_separation(scores, positives, k=3, where=~np.isnan(scores))
+    assert np.isfinite(masked.negatives).all()

@@ -104,6 +104,14 @@ def test_figures_are_their_equations_whole_and_masked(name, float64):
 
 
 @pytest.mark.parametrize("name", FIGURES)
+def test_a_nan_in_a_row_that_counts_makes_the_figure_nan(name):
+    spoiled = X.copy()
+    spoiled[4, 2] = np.nan
+    assert np.isnan(jitted(name)(spoiled, LABELS, where=np.ones(ROWS, bool))).any()
+    assert np.isfinite(jitted(name)(spoiled, LABELS, where=np.arange(ROWS) != 4)).all()
+
+
+@pytest.mark.parametrize("name", FIGURES)
 def test_eight_devices_have_the_figure_of_the_whole_batch(name, float64):
     figure, reference = FIGURES[name]
     mesh = jax.make_mesh((8,), ("devices",), axis_types=(AxisType.Auto,))
@@ -172,3 +180,13 @@ def test_bad_arguments_are_named():
         analysis.uniformity(X, t=0)
     with pytest.raises(ValueError, match="dim must be a whole number"):
         analysis.uniformity_ceiling(0)
+    with pytest.raises(ValueError, match="t must be finite, got inf"):
+        analysis.uniformity_ceiling(8, t=np.inf)
+    with pytest.raises(ValueError, match="labels must fit 32 bits, got"):
+        analysis.tolerance(X, LABELS + 2**32)
+    with pytest.raises(ValueError, match="labels must be integers, got float"):
+        analysis.tolerance_of_classes(X, LABELS * 0.5)
+    with pytest.raises(
+        ValueError, match=r"x must be \[any, any\], one row per example, got shape \(5,\)"
+    ):
+        analysis.alignment(X[0], Y[0])

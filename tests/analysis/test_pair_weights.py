@@ -188,8 +188,18 @@ def test_bad_arguments_are_named():
         analysis.pair_weights(losses.info_nce, scores, np.ones((3, 4)))
     with pytest.raises(ValueError, match="settings by keyword"):
         analysis.pair_weights(functools.partial(losses.info_nce, 3), scores, scores > 0)
-    with pytest.raises(ValueError, match="losses must name at least one"):
+    with pytest.raises(ValueError, match=r"losses must be {name: loss}, at least one"):
         analysis.pair_weight_curves({}, scores, scores > 0)
+    with pytest.raises(ValueError, match="weights must be >= 0, got"):
+        analysis.pair_weights(losses.info_nce, scores, scores > 0, weights=np.full(3, np.nan))
+    with pytest.raises(
+        ValueError, match=r"rule must be a function of jaxsim.losses.*got 'info_nce'"
+    ):
+        analysis.pair_weights("info_nce", scores, scores > 0)
+    with pytest.raises(ValueError, match="positives must be boolean"):
+        analysis.pair_weights(losses.info_nce, scores, scores * 1.0)
+    with pytest.raises(ValueError, match="scores must be finite where they count"):
+        analysis.pair_weight_curves({"a": losses.info_nce}, scores * np.nan, scores > 0)
 
 
 def test_the_picture_has_a_line_per_loss_with_its_own_average_at_one(float64):
