@@ -80,7 +80,7 @@ def task_batches(sources, weights, *, seed, steps):
       steps: how many batches.
 
     Returns: `Planned`. A batch is the source's, and "task" int32 [rows], the task's place in
-    `sources`. Tasks with other columns or shapes are compiled apart.
+    `sources`. Tasks with other columns or shapes are compiled separately.
     Raises: ValueError for weights of other tasks, or not > 0.
     Source: task-homogeneous batches as in CoDiEmb (2508.11442), section 3.
     """
@@ -196,7 +196,7 @@ def _numbered(names):
 
 
 def _dealt_rows(kinds, counts, length, batch_size, random):
-    """Names stand together in a row that is dealt to the batches in turn: none comes twice in one."""
+    """Equal names are next to each other in a row that is dealt to the batches in turn: none comes twice in one."""
     left = np.minimum(counts, length)
     left -= random.multivariate_hypergeometric(left, left.sum() - batch_size * length)
     order = random.permutation(len(kinds))
@@ -212,7 +212,7 @@ def _dealt_rows(kinds, counts, length, batch_size, random):
 
 
 def _fitted_rows(kinds, length, batch_size, random):
-    """Each example into the first batch, from a place that moves on, where none of its names stands."""
+    """Each example into the first batch, from a place that moves on, that has none of its names."""
     frequent = np.stack([np.bincount(column)[column] for column in kinds.T]).max(axis=0)
     order = random.permutation(len(kinds))
     order = order[np.argsort(-frequent[order], kind="stable")]  # the hard ones while there is room

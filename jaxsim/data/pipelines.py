@@ -47,7 +47,7 @@ def batches(examples, *, batch_size, buckets, seed, steps=None, epochs=1, shard=
 
 
 class Plan:
-    """Which examples stand in which batch: `per_epoch` batches, `batch(i)` for any i."""
+    """Which examples are in which batch: `per_epoch` batches, `batch(i)` for any i."""
 
     def __init__(self, examples, batch_size, buckets, seed, index, count):
         self.examples, self.batch_size, self.buckets = examples, batch_size, buckets

@@ -58,7 +58,7 @@ def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epoc
       epochs: how often where `steps` is None.
       shard: (index, count): this process takes that part of each batch; None asks jax.
 
-    Returns: as `array_batches`; a batch has "labels" too, the examples of a class stand together.
+    Returns: as `array_batches`; a batch has "labels" too, the examples of a class are next to each other.
     Raises: ValueError as there, and for more classes than the labels have.
     """
     checks.whole("classes", classes)
@@ -196,7 +196,7 @@ def most_batches(groups, classes):
 
 
 def _dealt(groups, classes, length, random):
-    """Which classes stand in which batch: int [batches, classes], distinct in a row."""
+    """Which classes are in which batch: int [batches, classes], distinct in a row."""
     left = np.minimum(groups, length)
     # A random part of the surplus goes, so that what is left fills the batches exactly.
     surplus = left.sum() - classes * length

@@ -25,7 +25,7 @@ def chunked(encode, chunk, *, policy=None):
 
     Returns: (params, batch, key=None, *, axis_name=None) -> embeddings, as `encode` gives for the
     whole batch; a batch of other than whole chunks is filled up with copies of its last row. With a
-    key each chunk gets one of its own, by its number among the chunks of all devices of the axis: the
+    key each chunk gets a separate one, by its number among the chunks of all devices of the axis: the
     same on 1 and 8 devices where their rows are whole chunks.
     Raises: ValueError for a chunk below 1, leaves that do not share their rows.
 

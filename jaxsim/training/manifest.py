@@ -45,7 +45,7 @@ def problem_of(folder, within=""):
 
 
 def files_in(folder):
-    """{name: path} of the files in the folders of a folder; orbax changes those beside them at the end."""
+    """{name: path} of the files in the folders of a folder; orbax changes the others at the end."""
     found, waiting = {}, [p for p in folder.iterdir() if p.is_dir()]
     while waiting:
         for path in waiting.pop().iterdir():

@@ -43,7 +43,7 @@ def check_objective(objective, params, batch, *, key, state=None, logged=False):
     Metrics must be a dict, and a state must come back with the shapes that it had.
 
     A loss of the local rows trains on local negatives in silence, with gradients that are far off.
-    It cannot tell a mean of local losses from a global loss: both are the same on every device.
+    It cannot distinguish a mean of local losses from a global loss: both are the same on every device.
 
     Args:
       objective: see above.

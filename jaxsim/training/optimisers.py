@@ -210,7 +210,7 @@ def clipped(norm):
 
 
 def layerwise(optimizer, decay, *, layers):
-    """Each layer with a rate of its own: `decay` to the power of its distance from the top.
+    """Layer-wise rates: each layer's is `decay` to the power of its distance from the top.
 
     Args:
       optimizer: an optax transformation.

@@ -48,7 +48,7 @@ def sharded(devices, *, smallest=2**12):
     """Under `jax.shard_map`, each device with a part of the parameters, moments and averages.
 
     For encoders that outgrow a device: parameters are gathered before use and their gradients
-    scattered inside the step. The optimiser must be one that treats elements alike (`clipped` is).
+    scattered inside the step. The optimiser must be one that treats all elements equally (`clipped` does).
 
     Args:
       devices: as in `pmapped`.
@@ -211,7 +211,7 @@ def _copied(tree):
 
 
 def _with_asked(batch, asked, several):
-    """Processes agree on a stop within the step: a program of its own could overtake it."""
+    """Processes agree on a stop within the step: a separate program could overtake it."""
     return {**batch, ASKED: np.full(len(batch["where"]), asked)} if several else batch
 
 
