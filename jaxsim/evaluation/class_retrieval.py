@@ -115,10 +115,12 @@ def _hits_within_r(scores, labels, their_labels, where, k):
 def _largest_class(embeddings, labels, references, reference_labels):
     """The most references that a query can have, as a constant: how far a ranking is looked at."""
     rows = count(embeddings, references)
-    found = labels if references is None else reference_labels
+    name, found = "labels", labels
+    if references is not None:
+        name, found = "reference_labels", reference_labels
     if rows == 0 or found is None or isinstance(found, jax.core.Tracer):
         return max(rows, 1)
-    found = found if isinstance(found, jax.Array) else checks.one_array("labels", found)
+    found = found if isinstance(found, jax.Array) else checks.one_array(name, found)
     if found.shape != (rows,) or not np.issubdtype(found.dtype, np.integer):
         return rows  # refused by name, further on
     return int(np.unique(np.asarray(found), return_counts=True)[1].max(initial=1))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxsim.evaluation.numbering import together
 from jaxsim.numerics import checks
 from jaxsim.numerics.masked import zeroed
+from jaxsim.similarity.dense import OF_VECTORS
 
 BLOCK_ENTRIES = 2**22  # scores that a block may hold when `block` is None: 16 MiB of float32
 
@@ -39,12 +40,24 @@ def by_query(
     embeddings = checks.vectors("embeddings", embeddings)
     rows = checks.rows_of("embeddings", embeddings)
     where = checks.mask("where", where, (rows,))
+    if similarity in OF_VECTORS:
+        checks.shaped("embeddings", embeddings, (None, None), "one row per vector")
     if references is None:
+        for name, given in {
+            "reference_labels": reference_labels,
+            "reference_ids": reference_ids,
+            "reference_where": reference_where,
+        }.items():
+            if given is not None:
+                raise ValueError(f"{name} need references, got None")
         (labels,) = together(labels=labels)
         ids = jnp.arange(rows) if ids is None else together(ids=ids)[0]
         references, theirs, reference_ids, reference_where = embeddings, labels, ids, where
     else:
         references = checks.vectors("references", references)
+        if similarity in OF_VECTORS:
+            wanted = (None, embeddings.shape[1])
+            checks.shaped("references", references, wanted, "as wide as embeddings")
         if reference_labels is None:
             raise ValueError("references need reference_labels, got None")
         if (ids is None) != (reference_ids is None):

@@ -23,7 +23,7 @@ from jaxsim.similarity import (
     negative_squared_euclidean,
     negative_unit_euclidean,
 )
-from jaxsim.similarity.dense import usual_centre
+from jaxsim.similarity.dense import OF_VECTORS, usual_centre
 
 BLOCK_ENTRIES = 2**24  # scores alive at once when the blocks are not given: 64 MiB of float32
 AXIS = "devices"
@@ -145,7 +145,7 @@ def sides(queries, items, similarity):
     rows, count = checks.rows_of("queries", queries), checks.rows_of("items", items)
     if count == 0:
         raise ValueError("items must not be empty, got 0 rows")
-    if similarity in DENSE:
+    if similarity in OF_VECTORS:
         for name, side in (("queries", queries), ("items", items)):
             checks.shaped(name, side, (None, None), "one row per vector")
         checks.shaped("queries", queries, (None, items.shape[1]), "as wide as items")
@@ -331,7 +331,6 @@ KERNELS = {
 
 
 EUCLIDEAN = {negative_squared_euclidean, negative_euclidean}
-DENSE = {dot, cosine, negative_unit_euclidean} | EUCLIDEAN
 
 
 def _centre(prepare, items):

@@ -143,3 +143,16 @@ def of_one_dim(x, y):
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"x and y must be [n, dim] and [m, dim], got shapes {x.shape}, {y.shape}")
     return x, y
+
+
+# Of plain vectors, both sides of one dim: callers name their own arguments where that differs.
+OF_VECTORS = frozenset(
+    (
+        dot,
+        cosine,
+        negative_cosine_distance,
+        negative_squared_euclidean,
+        negative_euclidean,
+        negative_unit_euclidean,
+    )
+)

@@ -123,6 +123,12 @@ def test_bad_arguments_are_named():
         evaluation.class_recall(X, LABELS, 24)
     with pytest.raises(ValueError, match=r"labels must be \[23\], one per row of embeddings"):
         evaluation.map_at_r(X, LABELS[:4])
+    with pytest.raises(ValueError, match="reference_labels need references, got None"):
+        evaluation.class_recall(X, LABELS, reference_labels=LABELS)
+    with pytest.raises(
+        ValueError, match=r"references must be \[any, 3\], as wide as embeddings, got shape"
+    ):
+        evaluation.class_recall(X, LABELS, references=X[:, :2], reference_labels=LABELS)
     with pytest.raises(ValueError, match="references need reference_labels, got None"):
         evaluation.class_recall(X, LABELS, references=X)
     with pytest.raises(ValueError, match="ids and reference_ids go together"):
