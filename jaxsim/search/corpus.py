@@ -226,16 +226,16 @@ class _File:
         self.path, self.about = path, json.loads(json.dumps(about))
         self.part = path.with_name(path.name + ".part")
         self.state = path.with_name(path.name + ".part.json")
-        self.told = path.with_name(path.name + ".json")
+        self.record = path.with_name(path.name + ".json")
         self.begun, self.file, self.dim, self.sums = 0, None, None, None
 
     def finished(self):
         """The vectors of a finished file; None where there is none."""
         if not self.path.exists():
             return None
-        if not self.told.exists():
+        if not self.record.exists():
             raise ValueError(f"{self.path}: was not written by encode_corpus; remove it first")
-        known = self._known(self.told)
+        known = self._known(self.record)
         vectors = read_npy(self.path, mmap=True, sha256=known.text("sha256"))
         if vectors.dtype != np.float32 or len(vectors) != self.about["texts"]:
             raise ValueError(
@@ -296,7 +296,7 @@ class _File:
         """Gives the finished file its name."""
         self.file.close()
         about = {**self.about, "dim": self.dim, "sha256": self.sums.hexdigest()}
-        write_json(self.told, about)
+        write_json(self.record, about)
         os.replace(self.part, self.path)
         self.state.unlink()
         return read_npy(self.path, mmap=True)

@@ -168,7 +168,7 @@ def regular(path):
 
 
 def _opening(path, file):
-    """(checksum, the line of the header) of a file, which then stands at its arrays."""
+    """(checksum, the line of the header) of a file, which is then at its arrays."""
     first = file.read(FIRST)
     if first.startswith(OLD):
         raise ValueError(f"{path}: was written by an older jaxsim; rebuild it")
@@ -189,7 +189,7 @@ def _entries(header):
         entry = about.object(name)
         dtype = _dtype(entry.text("dtype", choices=PLAIN + SMALL))
         shape = tuple(entry.wholes("shape"))
-        # Lengths are bounded one by one: NumPy also refuses a huge one beside a 0.
+        # Lengths are bounded one by one: NumPy also refuses a huge one next to a 0.
         most = 2**62 // (dtype.itemsize * math.prod(length or 1 for length in shape) or 1)
         if len(shape) > 32 or not most:
             raise entry.wrong("shape", "of an array")

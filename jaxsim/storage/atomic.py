@@ -1,6 +1,6 @@
 """Files and folders that are whole or not there: written aside, synced, renamed.
 
-What is being written has a hidden name beside its target, `.NAME.TOKEN.part`. A killed write leaves it
+What is being written has a hidden name next to its target, `.NAME.TOKEN.part`. A killed write leaves it
 there; the next write of the same target sweeps it and says so.
 """
 
@@ -92,20 +92,20 @@ def write_folder(path, *, kind):
     A block that fails or is killed leaves what was at `path` as it was. A folder that is replaced changes
     places with the new one, in one step where the system can (Linux), otherwise in two renames; only then
     is the old one deleted. Where the new one cannot take its place after all, it is kept, and the error
-    says where. What a kill leaves beside `path` is swept by the next write, which says so.
+    says where. What a kill leaves next to `path` is swept by the next write, which says so.
 
     Args:
       path: the folder; `check_folder` says which are refused.
       kind: what it is, such as "model": written to the mark that lets it be replaced later.
 
-    Yields: a folder beside it, with the permissions that the umask gives, as its files get.
+    Yields: a folder next to it, with the permissions that the umask gives, as its files get.
     Raises: ValueError for a folder that is not ours to replace, or that another process writes.
     """
     path = check_folder("path", path, kind=kind).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     with owned(path, "file"):
         _recover(path)
-        aside = _beside(path, "part")
+        aside = _aside(path, "part")
         aside.mkdir()
         try:
             yield aside
@@ -155,7 +155,7 @@ def recovered(path):
 
 
 def sweep(path):
-    """Removes what killed writes of a file left beside it; what a living one still writes is locked."""
+    """Removes what killed writes of a file left next to it; what a living one still writes is locked."""
     for part in _leftovers(path, "part"):
         if part.is_symlink() or not part.is_file():
             continue
@@ -200,9 +200,9 @@ def _finite(tree):
 
 
 def _opened(path, stack):
-    """A new file beside a target and its path, locked for as long as it is written."""
+    """A new file next to a target and its path, locked for as long as it is written."""
     while True:
-        part = _beside(path, "part")
+        part = _aside(path, "part")
         handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)  # fmt: skip
         file = stack.enter_context(os.fdopen(handle, "wb"))
         _lock(handle, wait=True)
@@ -222,12 +222,12 @@ def _lock(handle, *, wait):
     return True
 
 
-def _beside(path, suffix):
+def _aside(path, suffix):
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{suffix}")
 
 
 def _leftovers(path, suffix):
-    """What killed writes of a target left beside it. Other targets' names do not match: tokens have no dot."""
+    """What killed writes of a target left next to it. Other targets' names do not match: tokens have no dot."""
     path = Path(path)
     ours = re.compile(rf"\.{re.escape(path.name)}\.\w+\.{suffix}")
     try:
@@ -243,7 +243,7 @@ def _swapped(aside, path):
         return None
     if _exchanged(aside, path):
         return aside
-    old = _beside(path, "old")
+    old = _aside(path, "old")
     os.replace(path, old)
     try:
         os.replace(aside, path)
@@ -266,7 +266,7 @@ def _exchanged(one, other):
 
 
 def _recover(path):
-    """Sweeps what killed writes of a folder left beside it; brings back the old one where no new one came."""
+    """Sweeps what killed writes of a folder left next to it; brings back the old one where no new one came."""
     for old in _leftovers(path, "old"):
         if path.exists():
             LOG.info("%s: swept, the folder that %s replaced", old, path)

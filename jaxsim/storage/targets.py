@@ -17,7 +17,7 @@ from jaxsim.storage.fields import read_object
 
 MARK = "jaxsim.json"  # in every folder of ours
 FORMAT = "jaxsim folder 1"
-LOCK = ".lock"  # in a workdir, or ".NAME.lock" beside a file
+LOCK = ".lock"  # in a workdir, or ".NAME.lock" next to a file
 
 _held = {}  # {path of a lock that this process owns: its open file, None without such locks}
 _guard = threading.Lock()
@@ -142,7 +142,7 @@ def owned(path, what="folder", *, wait=0.0):
             ...
 
     Args:
-      path: a folder, which is made; or the path of a file to be, locked by a file beside it.
+      path: a folder, which is made; or the path of a file to be, locked by a file next to it.
       what: "folder" or "file".
       wait: seconds to wait for its owner to end.
 

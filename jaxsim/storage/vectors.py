@@ -80,8 +80,8 @@ def load_vectors(path, *, mmap=False):
     """
     path = regular(path)
     if path.suffix == ".npy":
-        told = read_object(path.with_name(path.name + ".json"), missing=None)
-        sha256 = None if told is None else told.text("sha256", None)
+        record = read_object(path.with_name(path.name + ".json"), missing=None)
+        sha256 = None if record is None else record.text("sha256", None)
         return None, read_npy(path, mmap=mmap, sha256=sha256)
     _parquet(path)
     if mmap:
