@@ -15,6 +15,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 from jax.experimental import multihost_utils
+from jax.sharding import SingleDeviceSharding
 
 from jaxsim import storage
 from jaxsim.numerics import checks
@@ -217,16 +218,35 @@ def best_of(workdir, params, *, best):
             f"{folder / str(step)}: the best checkpoint is damaged: {problem}; {remedy}"
         )
     try:
-        with _quiet(), ocp.CheckpointManager(folder) as manager:
-            args = ocp.args.Composite(tree=ocp.args.StandardRestore())
-            tree = manager.restore(step, args=args)["tree"]
+        found = _read_params(folder, step)
     except Exception as error:  # orbax raises many kinds for a damaged folder
         raise ValueError(
             f"{folder / str(step)}: the best checkpoint cannot be read: {_words(error)}; {remedy}"
         ) from error
-    average = tree.get("average")
-    found = tree["params"] if average is None else average
     return step, _like(params, found, folder / str(step)), figures[step]
+
+
+def _read_params(folder, step):
+    """The average or the parameters of a checkpoint, on a local device: dicts and lists of arrays.
+
+    The devices may be others than those that saved it, and the optimiser's moments are not read.
+    """
+    handlers = {name: ocp.JsonCheckpointHandler() for name in ("meta", "metrics")}
+    handlers["tree"] = ocp.PyTreeCheckpointHandler()
+    with _quiet(), ocp.CheckpointManager(folder, item_handlers=handlers) as manager:
+        saved = manager.item_metadata(step)["tree"].tree
+        name = "params" if saved.get("average") is None else "average"
+        here = SingleDeviceSharding(jax.local_devices()[0])
+        like = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+            {name: saved[name]},
+        )
+        restored = ocp.args.PyTreeRestore(
+            item=like,
+            restore_args=ocp.checkpoint_utils.construct_restore_args(like),
+            partial_restore=True,
+        )
+        return manager.restore(step, args=ocp.args.Composite(tree=restored))["tree"][name]
 
 
 @dataclasses.dataclass(frozen=True)

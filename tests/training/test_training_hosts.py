@@ -8,7 +8,7 @@ import hosts
 import numpy as np
 import pytest
 
-from jaxsim import storage
+from jaxsim import storage, training
 
 HERE = Path(__file__).resolve().parent
 pytestmark = [pytest.mark.xdist_group("hosts"), pytest.mark.usefixtures("several_processes")]
@@ -32,10 +32,14 @@ def test_two_hosts_train_as_one_and_save_and_go_on_together(tmp_path):
     code, output = on_two_hosts(tmp_path / "two")
     assert code == 0, output[-3000:]
     one, two = (np.load(tmp_path / name / "found.npz") for name in ("one", "two"))
-    assert set(one) == set(two) == {"pmap", "shard_map", "sharded", "resumed"}
+    assert set(one) == set(two) == {"pmap", "shard_map", "sharded", "resumed", "best"}
     for name in one:
         np.testing.assert_allclose(two[name], one[name], rtol=0, atol=1e-9, err_msg=name)
         np.testing.assert_allclose(one[name], one["pmap"], rtol=0, atol=1e-9, err_msg=name)
+    for name in ("one", "two"):  # here is another number of devices than there
+        folder, like = tmp_path / name / "best", {"w": np.zeros((4, 8))}
+        _, params, _ = training.best_of(folder, like, best=lambda figures: figures["score"])
+        np.testing.assert_allclose(params["w"], two["best"], rtol=1e-6)  # read as float32
     lines = (tmp_path / "two" / "saved" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5]
 
