@@ -31,6 +31,7 @@ SIMILARITIES = {
     "euclidean": similarity.negative_euclidean,
     "manhattan": similarity.negative_manhattan,
 }
+MOST_PARTS = 100
 SETTINGS = "config_sentence_transformers.json"
 _OLD_MODES = {
     "pooling_mode_cls_token": "cls",
@@ -84,8 +85,8 @@ def layout(folder):
     if tree is ...:
         return None
     parts = Fields(path, {"parts": tree}).objects("parts")
-    if not parts:
-        raise ValueError(f"{path}: must name at least a Transformer, got no parts")
+    if not 1 <= len(parts) <= MOST_PARTS:
+        raise ValueError(f"{path}: must name from 1 to {MOST_PARTS} parts, got {len(parts)}")
     result = Layout(places=tuple(_folder(part) for part in parts))
     for number, (part, place) in enumerate(zip(parts, result.places, strict=True)):
         kind = _kind(part)

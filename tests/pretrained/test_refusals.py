@@ -218,7 +218,8 @@ def test_shards_hold_each_tensor_once_and_where_the_index_says(folder):
 @pytest.mark.parametrize(
     ("file", "fields", "message"),
     [
-        ("modules.json", [], "must name at least a Transformer, got no parts"),
+        ("modules.json", [], "must name from 1 to 100 parts, got 0"),
+        ("modules.json", PARTS * 10**5, "must name from 1 to 100 parts, got 200000"),
         ("modules.json", {"a": 1}, "must be a list of objects"),
         ("modules.json", PARTS[1:], "type must be a Transformer first and nowhere else"),
         ("modules.json", PARTS[:1], "lacks a Pooling behind the Transformer"),
