@@ -396,8 +396,10 @@ def _equal(one, other):
     equal = True
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         a, b = (np.asarray(side, np.float32).reshape(len(side), -1) for side in (a, b))
-        size = np.abs(a).max(axis=1, initial=0)
-        equal = equal & (np.abs(a - b).max(axis=1, initial=0) <= COPY * size)
+        size = np.abs(a).max(axis=1, initial=0, keepdims=True)
+        with np.errstate(invalid="ignore"):  # infinities are equal, and have no difference
+            near = (a == b) | (np.abs(a - b) <= COPY * size)
+        equal = equal & near.all(axis=1)
     return equal
 
 
