@@ -219,18 +219,23 @@ def _shapes(module, classifier):
 
 def _dense(place, path, shapes):
     """A dense part's parameters: {our path: array}."""
-    params = {}
-    for name, array in weights.parameters(weights.entries(path)):
-        leaf = name.replace(".weight", "/kernel").replace(".", "/")
-        ours, array = f"heads_{place}/{leaf}", array.T if leaf.endswith("kernel") else array
-        if array.shape != shapes.get(ours):
-            raise ValueError(
-                f"{path}: {name} must have shape {shapes.get(ours)}, got {array.shape}"
-            )
-        params[ours] = array
-    if missing := {p for p in shapes if p.startswith(f"heads_{place}/")} - set(params):
-        raise ValueError(f"{path}: lacks {sorted(missing)[0].split('/', 1)[1]}")
-    return params
+    tensors = weights.entries(path)
+    wanted = under(shapes, f"heads_{place}/")
+    ours = {name: name.replace(".weight", "/kernel").replace(".", "/") for name in tensors}
+    if missing := sorted(set(wanted) - set(ours.values())):
+        raise ValueError(
+            f"{path}: lacks {missing[0].replace('/', '.').replace('kernel', 'weight')}"
+        )
+    for name, entry in sorted(tensors.items()):
+        if ours[name] not in wanted:
+            raise ValueError(f"{path}: {name} has no place in a dense part of this config")
+        shape = wanted[ours[name]][::-1]
+        if entry.shape != shape:
+            raise ValueError(f"{path}: {name} must have shape {shape}, got {entry.shape}")
+    return {
+        f"heads_{place}/{ours[name]}": array.T if ours[name].endswith("kernel") else array
+        for name, array in weights.parameters(tensors)
+    }
 
 
 def _small_files(folder, inner, layout, tokenizer):

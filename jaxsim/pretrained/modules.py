@@ -252,6 +252,7 @@ def _dense(fields):
     if not name.startswith("torch.") or name.split(".")[-1] not in _ACTIVATIONS:
         raise fields.wrong("activation_function", f"one of torch's {', '.join(_ACTIVATIONS)}")
     _whole_text(fields)
+    fields.whole("in_features", None, least=1)
     return encoders.DenseHead(
         fields.whole("out_features", least=1),
         _ACTIVATIONS[name.split(".")[-1]],

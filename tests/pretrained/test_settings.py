@@ -5,7 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from model_folders import WORDS, change, make, word_tokenizer
+from model_folders import WORDS, change, make, word_tokenizer, write
+from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from jaxsim import pretrained, similarity
@@ -216,3 +217,48 @@ def test_token_types_of_pairs(tiny_cross, tmp_path):
         untyped.score(untyped.params, *pairs), typed.score(same, *pairs), atol=1e-6
     )
     assert typed.score(typed.params, *pairs) != untyped.score(untyped.params, *pairs)
+
+
+def with_dense(folder, **settings):
+    """A folder whose vectors go through a dense part in place of the normalisation."""
+    make(folder)
+    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Dense": "Dense"}
+    write(
+        folder / "modules.json",
+        [{"path": p, "type": f"sentence_transformers.models.{k}"} for p, k in kinds.items()],
+    )
+    write(folder / "2_Dense" / "config.json", {"in_features": 16, "out_features": 5} | settings)
+    random = np.random.default_rng(3)
+    weight, bias = np.float32(random.normal(size=(5, 16))), np.float32(random.normal(size=5))
+    tensors = {"linear.weight": weight, "linear.bias": bias}
+    save_file(tensors, folder / "2_Dense" / "model.safetensors")
+    return tensors
+
+
+def test_a_dense_part(tmp_path):
+    tensors = with_dense(tmp_path / "in")
+    model = pretrained.load(tmp_path / "in")
+    pooled = pretrained.load(make(tmp_path / "bare", parts=False))
+    expected = vectors(pooled, [TEXT, "red"]) @ tensors["linear.weight"].T + tensors["linear.bias"]
+    np.testing.assert_allclose(vectors(model, [TEXT, "red"]), np.tanh(expected), atol=1e-5)
+    again = pretrained.load(model.save(tmp_path / "out"))
+    np.testing.assert_array_equal(vectors(again, ["red"]), vectors(model, ["red"]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"out_features": 6}, r"2_Dense: linear.bias must have shape \(6,\), got \(5,\)"),
+        ({"out_features": None}, r"2_Dense/config.json: out_features must be a whole number"),
+        ({"in_features": -1}, r"2_Dense/config.json: in_features must be a whole number"),
+        ({"bias": 1}, r"2_Dense/config.json: bias must be true or false"),
+        ({"bias": False}, r"2_Dense: linear.bias has no place in a dense part of this config"),
+        ({"use_residual": True}, r"2_Dense: lacks residual.weight"),
+        ({"activation_function": "mine.Tanh"}, r"one of torch's Tanh, .* got 'mine.Tanh'"),
+        ({"module_input_name": "token_embeddings"}, r"must be one of 'sentence_embedding'"),
+    ],
+)
+def test_a_dense_part_that_does_not_fit(settings, message, tmp_path):
+    with_dense(tmp_path, **settings)
+    with pytest.raises(ValueError, match=message):
+        pretrained.load(tmp_path)
