@@ -55,7 +55,7 @@ def spearman(predicted, given, *, where=None):
 
 @jax.jit
 def _ranks(x, where):
-    """Mean ranks among the pairs that count, NaN for a NaN; the others stand behind."""
+    """Mean ranks among the pairs that count, NaN for a NaN; the others come last."""
     x = jnp.where(where, x, jnp.inf)
     ranked = jnp.sort(x)
     below, upto = (jnp.searchsorted(ranked, x, side=side) for side in ("left", "right"))

@@ -103,7 +103,7 @@ def _gains(grades, gain):
 @jax.jit
 @jax.vmap
 def _again(ids):
-    """Which ids stand before in their row."""
+    """Which ids came before in their row."""
     order = jnp.argsort(ids, stable=True)
     return jnp.zeros(ids.shape, bool).at[order[1:]].set(ids[order[1:]] == ids[order[:-1]])
 

@@ -181,7 +181,7 @@ def top_k_recall(exact_scores, ids, k, *, reduce_fn=mean):
     )
 
 
-# What stands below is jitted in parts as large as can be: by itself each operation is a program to compile.
+# The helpers below are jitted as whole functions: by itself each operation would be compiled.
 
 
 @functools.partial(jax.jit, static_argnames="k")

@@ -1,4 +1,4 @@
-"""Neighbours under any similarity: exact from embeddings, and under a budget from a dear scorer."""
+"""Nearest-neighbour search: exact over embeddings, or with a limited number of calls to an expensive scorer."""
 
 from jaxsim.search.anchors import deim, kmeans, leverage, pivoted_qr, uniform
 from jaxsim.search.baselines import fixed_items_index, item_cur_index, oracle_scores

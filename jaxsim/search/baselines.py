@@ -1,7 +1,7 @@
 """What annCUR is compared with: items by their scores with fixed anchor items, and the oracle.
 
 Both baselines need scores of items with items: a cross-encoder that takes an item as a query. They are
-indices like annCUR's, so that `anncur` searches them and charges them alike, anchors included.
+indices like annCUR's, so that `anncur` searches them and charges them equally, anchors included.
 """
 
 import jax

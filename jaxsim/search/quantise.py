@@ -85,7 +85,7 @@ def fit_int8(vectors, *, fewest=100):
 
 
 def fit_binary(vectors, *, threshold=None, fewest=100):
-    """Thresholds, and what a bit stands for.
+    """Thresholds, and the mean of each side of them.
 
     Args:
       vectors: [rows, dim], of the corpus.

@@ -1,6 +1,6 @@
-"""Search under a budget of calls: ask which pairs to score, score them, tell, and go on.
+"""Search under a budget of calls: ask which pairs to score, score them, tell, and ask again.
 
-One host loop, `ask_and_tell`, runs every budgeted search, so that all are charged alike: a call is a
+One host loop, `ask_and_tell`, runs every budgeted search, so that all are charged equally: a call is a
 distinct (query, item) pair that the scorer was asked for, and nothing else is counted. A search is
 a sequence of pure functions `ask(scored, state) -> (item ids, state)`, one per round; telling is the
 same for all.

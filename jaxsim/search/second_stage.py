@@ -1,4 +1,4 @@
-"""Retrieve and rerank: a cheap first stage proposes, the dear scorer decides."""
+"""Retrieve and rerank: a cheap first stage proposes, the expensive scorer decides."""
 
 import jax
 import jax.numpy as jnp
