@@ -21,8 +21,8 @@ ANGLES = np.deg2rad([0, 40, 60, 120])
 X = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1) * np.array([[1], [2], [0.5], [3]])
 LABELS = np.array([0, 0, 1, 1])
 
-# Rows 0 and 2 stand at 60 degrees, on the edge of three of the hinges below: cosine 0.5, distance 1.
-# The figures count them, and so do we, a hair beyond.
+# Rows 0 and 2 are 60 degrees apart, on the edge of four of the hinges below: cosine 0.5, distance 1.
+# The figures count them, and so do we, a hair beyond: on the edge rounding would decide.
 HAIR = 1e-12
 
 
@@ -46,7 +46,7 @@ FIGURES = {
         {"alpha": 5.0, "beta": 20.0, "base": 0.0},
         0.6486789886,
     ),
-    "contrastive": (losses.contrastive, {}, 1.168371966),
+    "contrastive": (losses.contrastive, {"negative_margin": 1.0 + HAIR}, 1.168371966),
     "contrastive, means": (losses.contrastive_mean, {}, 1.005196054),
     "contrastive on S": (losses.contrastive, CONTRASTIVE_ON_S, 0.5868240888),
     "contrastive, the author's": (
@@ -68,7 +68,6 @@ FIGURES = {
         0.3044469328,
     ),
     "triplet, smooth": (losses.smooth_triplet, {}, 0.6098630396),
-    "triplet, semi-hard": (losses.semi_hard_triplet, {"margin": 0.2}, 0.0),
     "triplet, batch hard": (losses.batch_hard_triplet, {"margin": 0.2}, 0.3473618940),
     "lifted": (losses.lifted_structure, {}, 2.579645079),
     "lifted, generalised": (losses.generalized_lifted_structure, {}, 1.506141982),
@@ -91,9 +90,22 @@ FIGURES = {
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_four_rows(name):
+    """Also of rows whose numbers are moved by a unit in the last place, up or down, each for itself."""
     loss, settings, figure = FIGURES[name]
-    value = jax.jit(functools.partial(loss, **settings))(X, LABELS)
-    np.testing.assert_allclose(value, figure, rtol=5e-10, atol=1e-12)
+    value = jax.jit(functools.partial(loss, **settings))
+    units = np.finfo(float).eps * np.linalg.norm(X, axis=1, keepdims=True)
+    moves = np.random.default_rng(0).integers(-1, 2, size=(12, *X.shape))
+    for move in (0 * moves[0], *moves):
+        np.testing.assert_allclose(value(X + move * units, LABELS), figure, rtol=5e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("turn", "figure"), [(1e-9, 0.0), (-1e-9, 0.2)])
+def test_semi_hard_triplets_on_both_sides_of_a_tie(turn, figure):
+    """Row 2 is as far from row 0, of another class, as from row 3: nearer it is not semi-hard, farther it is."""
+    angles = ANGLES + np.array([turn, 0, 0, 0])
+    x = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    value = jax.jit(losses.semi_hard_triplet)(x, LABELS, margin=0.2)
+    np.testing.assert_allclose(value, figure, atol=2e-9)
 
 
 def along_scores(loss, scores, labels, **settings):
