@@ -106,11 +106,15 @@ def swapped_slopes(scores, positives, negatives, margin, rows_of):
 
     Returns: (slopes [rows, references], active triplets [rows]), without gradient.
     """
+    rounding = 16 * jnp.finfo(scores.dtype).eps
 
     def visit(column, level, live):
         theirs = rows_of(jnp.minimum(column, scores.shape[1] - 1))
         costs = live & negatives & ~(jnp.maximum(scores, theirs) - level + margin <= 0)
-        slope = jnp.where(costs, 1 + jnp.sign(scores - theirs), 0)
+        # A score comes from two products: rounding must not decide a tie, differently on either side.
+        gaps = scores - theirs
+        even = jnp.abs(gaps) <= rounding * (jnp.abs(scores) + jnp.abs(theirs))
+        slope = jnp.where(costs, 1 + jnp.where(even, 0, jnp.sign(gaps)), 0)
         count = jnp.sum(costs, axis=1, dtype=scores.dtype)
         return slope, count, count
 

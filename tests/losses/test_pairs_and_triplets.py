@@ -9,6 +9,7 @@ import pytest
 from loops import distances, sides
 
 from jaxsim import losses
+from jaxsim.losses.triplet_walks import swapped_slopes
 
 X = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])
@@ -116,3 +117,20 @@ def test_a_score_that_is_not_a_number_shows(loss):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_swapped_triplets_of_a_tie_do_not_hang_on_a_rounding():
+    """All rows equally far: a negative is as far from the anchor as from the positive, but for rounding."""
+    labels, scores = np.array([0, 0, 1, 1]), np.float32(np.full((4, 4), -np.sqrt(2)))
+    positives = jnp.asarray((labels[:, None] == labels) & ~np.eye(4, dtype=bool))
+    negatives, eps = jnp.asarray(labels[:, None] != labels), np.finfo(np.float32).eps
+
+    @jax.jit
+    def slopes_and_count(theirs):
+        return swapped_slopes(scores, positives, negatives, 0.5, lambda columns: theirs[columns])
+
+    for seed in range(5):
+        ulps = np.random.default_rng(seed).integers(-1, 2, size=(4, 4))
+        slopes, active = slopes_and_count(scores * np.float32(1 + eps * ulps))
+        np.testing.assert_array_equal(active, 2)
+        np.testing.assert_array_equal(slopes, np.where(negatives, 1, -2.0 * positives))
