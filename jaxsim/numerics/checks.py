@@ -127,10 +127,62 @@ def mask(name, where, shape, why="one per row"):
 
 def given_mask(name, where, shape, why="one per row"):
     """A mask that must be given, bool of a shape: as a JAX array."""
-    where = where if isinstance(where, jax.Array) else one_array(name, where)
+    where = _array(name, where)
     shaped(name, where, shape, why)
     booleans(name, where)
     return jnp.asarray(where)
+
+
+def weights(name, array, rows, why="one per row"):
+    """Weights [rows], numbers or booleans, as a JAX array.
+
+    Raises: ValueError for another shape, for what is not numbers, and for weights below 0, where the values
+    are on the host: on a device, or traced, they are not looked at.
+    """
+    array = _array(name, array)
+    if array.dtype.kind in "USOMmc":
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
+    shaped(name, array, (rows,), why)
+    if host(array) and (array < 0).any():
+        raise ValueError(f"{name} must be >= 0, got {array[array < 0][0]}")
+    return jnp.asarray(array)
+
+
+def within(name, array, low, high, *, where=None, remedy=""):
+    """Which numbers lie outside [low, high]: bool, of the array's shape.
+
+    within("labels", labels, 0, 9, remedy="leave such rows out with where=")
+
+    Raises: ValueError for one outside, where the values are on the host. On a device, or traced, they are
+    not looked at: make the result NaN there, so that it is not wrong in silence.
+
+    Args:
+      name: of the argument.
+      array: numbers.
+      low, high: the limits, both inside.
+      where: False for what may be anything.
+      remedy: the way out, for the message.
+    """
+    array, where = _array(name, array), None if where is None else _array("where", where)
+    outside = (array < low) | (array > high)
+    if host(array, where):
+        if where is not None and np.shape(where) == outside.shape:
+            outside = outside & where
+        if outside.any():
+            raise ValueError(
+                f"{name} must be from {low} to {high}, got {array[outside].flat[0]}"
+                + (f": {remedy}" if remedy else "")
+            )
+    return jnp.asarray(outside)
+
+
+def host(*arrays):
+    """Whether all of them are on the host, where looking at their values costs nothing."""
+    return not any(
+        isinstance(leaf, jax.Array)
+        for array in arrays
+        for leaf in (jax.tree.leaves(array) if isinstance(array, list | tuple) else [array])
+    )
 
 
 def numbers_of(name, array):
@@ -139,9 +191,11 @@ def numbers_of(name, array):
     Raises: ValueError for strings, objects and ragged lists, and for values that differ before JAX narrows
     them to 32 bits and not after (with jax_enable_x64 nothing is narrowed).
     """
+    array = _array(name, array)
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
     if isinstance(array, jax.Array):
         return array
-    array = one_array(name, array)
     if array.dtype.kind in "USOMm":
         raise ValueError(
             f"{name} must be numbers, got {array.dtype}: number them with "
@@ -157,7 +211,7 @@ def numbers_of(name, array):
                     f"{name} must fit 32 bits, got {array[out].flat[0]}: number them with "
                     "np.unique(..., return_inverse=True)[1], or enable jax_enable_x64"
                 )
-        elif array.ndim and len(np.unique(array)) != len(np.unique(array.astype(narrow))):
+        elif array.dtype.kind == "f" and _merged(array, narrow):
             raise ValueError(
                 f"{name} has float64 values that are equal in float32: number them with "
                 "np.unique(..., return_inverse=True)[1], or enable jax_enable_x64"
@@ -173,9 +227,11 @@ def reals(name, array):
 
     Raises: ValueError for strings, objects, complex numbers and ragged lists.
     """
+    array = _array(name, array)
+    if array.dtype.kind in "USOMmc":
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
     if isinstance(array, jax.Array):
         return array
-    array = host_reals(name, array)
     narrow = jax.dtypes.canonicalize_dtype(array.dtype)
     if array.dtype.kind in "iu" and array.size and narrow.itemsize < array.dtype.itemsize:
         limits = np.iinfo(narrow)
@@ -303,6 +359,8 @@ def booleans(name, array):
 
 def bound(axis_name):
     """A named axis that is there."""
+    if isinstance(axis_name, numbers.Number):
+        raise ValueError(f"axis_name must be the name of an axis, got {axis_name}")
     try:
         jax.lax.axis_size(axis_name)
     except NameError as error:
@@ -326,10 +384,32 @@ def _holds(name, value, rule, what):
     """A number, or an array of them, for which a rule holds; NaN breaks every one."""
     if not _known(value):
         return
-    number = np.asarray(value)
+    number = one_array(name, value)
     if number.dtype.kind in "USOMmc" or not np.all(rule(number)):
         got = value if number.dtype.kind in "biufV" else repr(value)
         raise ValueError(f"{name} must be {what}, got {got}")
+
+
+def _array(name, array):
+    """One array: a JAX array as it is, of a list of traced numbers too; all else on the host."""
+    if isinstance(array, jax.Array):
+        return array
+    return one_array(name, array) if host(array) else jnp.asarray(array)
+
+
+def _merged(array, narrow):
+    """Whether narrowing makes labels equal that are meant to differ.
+
+    Whole numbers are; of others those that are further apart than a rounding of their range: measured labels
+    are often equal in their last digits by chance.
+    """
+    values = np.unique(array[np.isfinite(array)])
+    with np.errstate(over="ignore"):
+        narrowed = values.astype(narrow)
+    gaps = np.diff(values)
+    whole = (values[1:] % 1 == 0) & (values[:-1] % 1 == 0)
+    meant = whole | (gaps > 1e-6 * gaps.sum())
+    return bool(((narrowed[1:] == narrowed[:-1]) & meant).any())
 
 
 def _stacked(name, tree):
@@ -338,10 +418,10 @@ def _stacked(name, tree):
     while isinstance(first, (list, tuple)) and len(first):
         first = first[0]
     number = np.shape(first) == () and not isinstance(first, dict | None)
-    known = isinstance(first, np.ndarray | jax.Array) and _known(first)
-    rows = isinstance(tree, list) and known and first.ndim == 1
+    rows = isinstance(tree, list) and isinstance(first, np.ndarray | jax.Array) and first.ndim == 1
     if isinstance(tree, (list, tuple)) and (number or rows):
-        return one_array(name, jax.tree.map(np.asarray, tree) if rows else tree)
+        traced = not all(_known(leaf) for leaf in jax.tree.leaves(tree))
+        return jnp.asarray(tree) if traced else one_array(name, jax.tree.map(np.asarray, tree))
     return tree
 
 

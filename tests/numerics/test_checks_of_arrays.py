@@ -102,3 +102,38 @@ def test_rows_that_are_not_finite_are_numbered(as_array):
     ):
         checks.finite_rows("queries", as_array(x))
     jax.jit(lambda x: checks.finite_rows("queries", x))(x)  # traced: not known yet
+
+
+def test_measured_labels_that_are_equal_by_rounding_pass_and_whole_ones_do_not():
+    near = np.array([0.5, 0.5 + 1e-12, 0.75])
+    np.testing.assert_allclose(checks.numbers_of("labels", near), near, rtol=1e-6)
+    seconds = 1.7e9 + np.array([0.25, 0.75, 3600.0])  # of one hour, of which float32 knows none
+    for labels in (seconds, np.array([2.0**24, 2.0**24 + 1, 1e8])):
+        with pytest.raises(ValueError, match="equal in float32"):
+            checks.numbers_of("labels", labels)
+
+
+def test_weights_are_numbers_of_0_and_more_where_they_are_seen():
+    np.testing.assert_array_equal(checks.weights("weights", [1, 0, 2], 3), [1, 0, 2])
+    assert checks.weights("weights", np.array([True, False]), 2).dtype == bool
+    with pytest.raises(ValueError, match=r"^weights must be >= 0, got -1.0$"):
+        checks.weights("weights", [1.0, -1.0], 2)
+    with pytest.raises(ValueError, match=r"weights must be \[3\], one per row, got shape \(2,\)"):
+        checks.weights("weights", [1.0, 1.0], 3)
+    jax.jit(lambda w: checks.weights("weights", w, 2))(-np.ones(2))
+
+
+def test_within_refuses_on_the_host_and_says_which_on_a_device():
+    labels, where = np.array([0, 9, -1]), np.array([True, True, False])
+    with pytest.raises(ValueError, match=r"^labels must be from 0 to 3, got 9: renumber$"):
+        checks.within("labels", labels, 0, 3, where=where, remedy="renumber")
+    assert not checks.within("labels", labels, 0, 9, where=where).any()
+    found = jax.jit(lambda a: checks.within("labels", a, 0, 3))(labels)
+    np.testing.assert_array_equal(found, [False, True, True])
+
+
+def test_lists_of_traced_numbers_are_arrays():
+    doubled = jax.jit(lambda a, b: 2 * checks.numbers_of("labels", [a, b]))
+    np.testing.assert_array_equal(doubled(1, 2), [2, 4])
+    assert not checks.host([jax.numpy.ones(())])
+    assert checks.host([1.0], None, np.ones(2))
