@@ -10,11 +10,13 @@ import math
 import jax.numpy as jnp
 
 from jaxsim.losses.class_scores import eased_softmax
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics.norms import safe_norm
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def sphereface(
     embeddings,
     labels,
@@ -33,7 +35,7 @@ def sphereface(
         logits |x_i| cos(x_i, w_c) / temperature, and for the right class |x_i| psi(angle_i) / temperature
         psi(angle) = (-1)^k cos(margin angle) - 2 k for angle in [k, k + 1] pi / margin
 
-    The embeddings keep their norm. Counts all examples whose class is there. The paper mixes psi with
+    The embeddings keep their norm. Counts all examples. The paper mixes psi with
     the plain cosine early in training; that schedule is yours.
 
     Args:
@@ -64,6 +66,7 @@ def sphereface(
     )
 
 
+@checked
 def large_margin_softmax(
     embeddings,
     labels,
@@ -84,7 +87,7 @@ def large_margin_softmax(
         psi(angle) = (-1)^k cos(margin angle) - 2 k for angle in [k, k + 1] pi / margin
 
     Embeddings and class weights keep their norms; without the margin it is the plain softmax. Counts
-    all examples whose class is there. A zero vector has slope 0. The paper mixes psi with the plain
+    all examples. A zero vector has slope 0. The paper mixes psi with the plain
     cosine early in training; that schedule is yours.
 
     Args:

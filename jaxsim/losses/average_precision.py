@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import over_labels
+from jaxsim.losses.settings import checked
 from jaxsim.losses.walks import walked
 from jaxsim.numerics import checks
 from jaxsim.numerics.devices import gather
@@ -17,6 +18,7 @@ from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
 
+@checked
 def histogram(
     embeddings,
     labels,
@@ -160,6 +162,7 @@ def smooth_ap(scores, positives, where, *, temperature=0.01):
     return 1 - sums / jnp.maximum(count, 1), count > 0
 
 
+@checked
 def smooth_ap_with_self(
     embeddings,
     labels,

@@ -9,8 +9,10 @@ loss as they are, without an axis.
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.labelled import matrix
 from jaxsim.losses.lifting import over_labels
-from jaxsim.numerics import checks, masked
+from jaxsim.losses.settings import checked
+from jaxsim.numerics import masked
 from jaxsim.numerics.norms import at_least_float32, unit
 from jaxsim.similarity import cosine, euclidean
 
@@ -31,12 +33,13 @@ def center_invariant(class_weights):
     Kind: regulariser; memory classes x dim.
     Peers: pytorch-metric-learning CenterInvariantRegularizer.
     """
-    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
-    squares = jnp.sum(jnp.square(at_least_float32(class_weights)), axis=1)
+    class_weights = at_least_float32(matrix("class_weights", class_weights, "one row per class"))
+    squares = jnp.sum(jnp.square(class_weights), axis=1)
     count = max(len(squares), 1)
     return jnp.sum(jnp.square(squares - jnp.sum(squares) / count)) / (4 * count)
 
 
+@checked
 def regular_face(class_weights, *, similarity=cosine, block=None):
     """Every class vector away from the one that is nearest to it.
 
@@ -56,8 +59,8 @@ def regular_face(class_weights, *, similarity=cosine, block=None):
     Kind: regulariser; memory block x classes.
     Peers: pytorch-metric-learning RegularFaceRegularizer (of one class 1 there, its own cosine).
     """
-    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
-    classes = jnp.arange(jnp.shape(class_weights)[0])
+    class_weights = matrix("class_weights", class_weights, "one row per class")
+    classes = jnp.arange(len(class_weights))
     return _to_nearest(class_weights, classes, similarity=similarity, block=block)
 
 
@@ -84,8 +87,7 @@ def sparse_centers(centers):
     Peers: pytorch-metric-learning SparseCentersRegularizer (centers as rows, those of a class together;
       where centers have met its slope overflows).
     """
-    checks.shaped("centers", centers, (None, None, None), "some per class")
-    centers = unit(centers)
+    centers = unit(matrix("centers", centers, "some per class", axes=3))
     classes, each, _ = centers.shape
     between = jax.vmap(euclidean)(centers, centers)  # each pair twice
     return jnp.sum(between) / max(2 * classes * each * (each - 1), 1)

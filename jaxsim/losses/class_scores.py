@@ -7,8 +7,8 @@ Labels are places in the classes, which are parameters like any others, the same
 
 import jax.numpy as jnp
 
-from jaxsim.losses.labelled import labelled
-from jaxsim.losses.rows import Rows, block_of, lift, reduced
+from jaxsim.losses.labelled import labelled, matrix, of_classes
+from jaxsim.losses.rows import Rows, block_of, lift, reduced, without_weight
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
@@ -21,6 +21,7 @@ def over_classes(
     labels,
     classes,
     *,
+    name="class_weights",
     similarity=cosine,
     size_of_example=None,
     size_of_class=None,
@@ -38,6 +39,7 @@ def over_classes(
       embeddings: [batch, dim].
       labels: int [batch], places in `classes`.
       classes: [classes, dim], or [classes, centers, dim] with a similarity that takes it.
+      name: what the classes are called, for errors.
       similarity: (x [n, dim], classes) -> scores [n, classes].
       size_of_example, size_of_class: rows -> a number each; a size is the product of both, 1 without.
       where, weights, axis_name, block, reduce_fn: as in `normalized_softmax`.
@@ -45,17 +47,17 @@ def over_classes(
     Returns: what `reduce_fn` makes of it.
     Raises: ValueError for shapes that do not fit, labels that are no integers, an unbound axis.
     """
-    anchors = labelled(
-        embeddings, labels, where, axis_name, lambda x: (_sizes(x, size_of_example),)
-    )
-    checks.integers("labels", anchors.keys)
     count = len(classes)
+    embeddings, labels = of_classes(embeddings, labels, count, name, where)
+    anchors = labelled(embeddings, labels, where, axis_name)
     if block is None:  # what it holds are scores of every center
         dim = classes.shape[-1]
         block = block_of(len(anchors.keys), classes.size // max(dim, 1), dim)
     kept = jnp.ones(count, bool)
     sizes = _sizes(classes, size_of_class)
     references = Rows(classes, jnp.arange(count), None, kept, (sizes,))
+    anchors = without_weight(anchors, weights, references, similarity)
+    anchors = anchors._replace(inputs=(_sizes(anchors.embeddings, size_of_example),))
     parts = lift(
         lambda scores, own, where, sizes, keys: rule(scores, own, where, sizes),
         anchors,
@@ -79,9 +81,9 @@ def eased_softmax(eased, embeddings, labels, class_weights, *, temperature, **se
       temperature: > 0; may be traced.
       settings: the rest of `over_classes`.
     """
-    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
+    class_weights = matrix("class_weights", class_weights, "one row per class")
     rule = eased_cross_entropy(eased, temperature)
-    return over_classes(rule, embeddings, labels, jnp.asarray(class_weights), **settings)
+    return over_classes(rule, embeddings, labels, class_weights, **settings)
 
 
 def eased_cross_entropy(eased, temperature):

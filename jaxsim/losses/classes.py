@@ -4,15 +4,21 @@ logits [batch], labels [batch] -> loss
 logits [batch, ..., classes], labels int [batch, ...] -> loss
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxsim.losses.examples import mask, of_rows, reduced, zeroed
+from jaxsim.losses.examples import of_rows, real_numbers, reduced, with_weight
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
+from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def binary_cross_entropy(
     logits,
     labels,
@@ -44,12 +50,21 @@ def binary_cross_entropy(
     Peers: sentence-transformers cross_encoder.BinaryCrossEntropyLoss (pos_weight = positive_weight); rax
       pointwise_sigmoid_loss (flattened); optax sigmoid_binary_cross_entropy (no mean).
     """
-    logits, labels, where = of_rows(where, axis_name, "batch", logits=logits, labels=labels)
+    logits, labels, where = of_rows(
+        where,
+        axis_name,
+        "batch",
+        weights=weights,
+        limits={"labels": (0, 1)},
+        logits=logits,
+        labels=labels,
+    )
     yes, no = positive_weight * labels, 1 - labels
     values = yes * jax.nn.softplus(-logits) + no * jax.nn.softplus(logits)
     return reduced(values, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def cross_entropy(
     logits,
     labels,
@@ -68,7 +83,7 @@ def cross_entropy(
 
     Args:
       logits: s [batch, ..., classes].
-      labels: int [batch, ...]; one that is no class gives NaN.
+      labels: int [batch, ...], from 0. One that is not a class is refused; on a device it gives NaN.
       label_where: bool [batch, ...], False where a label is missing and may be anything.
       where: bool [batch], False for padding.
       weights: [batch], how much the labels of a row count.
@@ -84,19 +99,28 @@ def cross_entropy(
     """
     if axis_name is not None:
         checks.bound(axis_name)
-    logits, labels = at_least_float32(logits), jnp.asarray(labels)
+    logits, as_given = at_least_float32(real_numbers("logits", logits)), labels
+    labels = checks.numbers_of("labels", labels)
     if logits.ndim < 2:
         raise ValueError(f"logits must be [batch, ..., classes], got shape {logits.shape}")
     checks.shaped("labels", labels, logits.shape[:-1], "one per row of logits")
     checks.integers("labels", labels)
-    rows = mask("where", where, labels.shape[:1])
-    kept = mask("label_where", label_where, labels.shape)
+    rows = checks.mask("where", where, labels.shape[:1])
+    kept = checks.mask("label_where", label_where, labels.shape, "one per label")
+    if checks.host(as_given, where, label_where):
+        there = np.ones(labels.shape, bool) if label_where is None else np.asarray(label_where)
+        if where is not None:
+            there = there & np.reshape(where, (-1, *[1] * (labels.ndim - 1)))
+        remedy = "label_where=False leaves a label out"
+        checks.within("labels", as_given, 0, logits.shape[-1] - 1, where=there, remedy=remedy)
+    rows = with_weight(rows, weights)
     kept = kept & rows.reshape(-1, *[1] * (labels.ndim - 1))
     logits, labels = zeroed(logits, kept), jnp.where(kept, labels, 0)
     labels = jnp.where(labels < 0, logits.shape[-1], labels)  # not counted from the end: NaN
     log_p = masked.log_softmax(logits, True)
     told = jnp.take_along_axis(log_p, labels[..., None], axis=-1, mode="fill")
-    told, kept = told.reshape(len(rows), -1), kept.reshape(len(rows), -1)
+    each = math.prod(labels.shape[1:])
+    told, kept = told.reshape(len(rows), each), kept.reshape(len(rows), each)
     return reduced(masked.mean(-told, kept), kept.sum(axis=1), weights, axis_name, reduce_fn)
 
 
@@ -114,6 +138,7 @@ def pair_features(first, second):
     return jnp.concatenate([first, second, apart], axis=-1)
 
 
+@checked
 def pair_classification(
     first,
     second,
@@ -150,18 +175,22 @@ def pair_classification(
     Peers: sentence-transformers SoftmaxLoss (concatenation_* = features; its classifier's weight,
       transposed, = kernel).
     """
-    first, second, kept = of_rows(where, axis_name, "pairs, dim", first=first, second=second)
-    shown, kernel = features(first, second), jnp.asarray(kernel)
+    first, second, _ = of_rows(
+        where, axis_name, "pairs, dim", weights=weights, first=first, second=second
+    )
+    shown, kernel = features(first, second), real_numbers("kernel", kernel)
     checks.shaped("kernel", kernel, (shown.shape[-1], None), "a row for each feature")
     logits = jnp.matmul(shown, at_least_float32(kernel), precision="highest")
     if bias is not None:
+        bias = real_numbers("bias", bias)
         checks.shaped("bias", bias, kernel.shape[1:], "one per class")
         logits = logits + bias
     return cross_entropy(
-        logits, labels, where=kept, weights=weights, axis_name=axis_name, reduce_fn=reduce_fn
+        logits, labels, where=where, weights=weights, axis_name=axis_name, reduce_fn=reduce_fn
     )
 
 
+@checked
 def denoising(
     logits,
     tokens,
@@ -194,9 +223,16 @@ def denoising(
     Kind: per example; memory batch x length x vocabulary.
     Peers: sentence-transformers DenoisingAutoEncoderLoss (which owns the decoder).
     """
-    tokens = jnp.asarray(tokens)
-    checks.shaped("tokens", tokens, (None, jnp.shape(logits)[1] + 1), "one more than logits")
-    told = None if token_where is None else mask("token_where", token_where, tokens.shape)[:, 1:]
+    logits = real_numbers("logits", logits)
+    checks.shaped("logits", logits, (None, None, None), "one row of words per token")
+    checks.integers("tokens", checks.numbers_of("tokens", tokens))
+    tokens = np.asarray(tokens) if checks.host(tokens) else tokens
+    checks.shaped("tokens", tokens, (len(logits), logits.shape[1] + 1), "one more than logits")
+    told = None
+    if token_where is not None:
+        checks.mask("token_where", token_where, tokens.shape, "one per token")
+        told = np.asarray(token_where) if checks.host(token_where) else token_where
+        told = told[:, 1:]
     return cross_entropy(
         logits,
         tokens[:, 1:],

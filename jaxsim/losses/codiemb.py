@@ -10,12 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.losses.correlations import pearson, pro, rank_kl
-from jaxsim.losses.examples import mask, of_rows
+from jaxsim.losses.examples import of_rows, real_numbers
+from jaxsim.losses.labelled import matrix
+from jaxsim.losses.settings import checked
 from jaxsim.losses.softmax import info_nce
 from jaxsim.numerics import checks
 from jaxsim.similarity import cosine, paired
 
 
+@checked
 def codiemb_sts(
     queries,
     documents,
@@ -63,7 +66,8 @@ def codiemb_sts(
     queries, documents, where = of_rows(
         where, axis_name, "pairs, dim", queries=queries, documents=documents
     )
-    scores, labels = paired(cosine)(queries, documents), jnp.asarray(labels)
+    scores, labels = paired(cosine)(queries, documents), checks.reals("labels", labels)
+    checks.shaped("labels", labels, scores.shape, "one per pair")
     shared = {"where": where, "axis_name": axis_name}
     loss = (
         pearson_weight * pearson(scores, labels, **shared)
@@ -72,12 +76,17 @@ def codiemb_sts(
     )
     if middle is None:
         return loss
+    if not hasattr(middle, "__len__") or isinstance(middle, dict) or len(middle) != 2:
+        raise ValueError(
+            f"middle must be (queries, documents), each [pairs, dim], got {type(middle).__name__}"
+        )
     contrast = info_nce(
         *middle, temperature=contrastive_temperature, weights=labels >= threshold, **shared
     )
     return loss + contrastive_weight * contrast
 
 
+@checked
 def codiemb_retrieval(
     queries,
     positives,
@@ -115,23 +124,25 @@ def codiemb_retrieval(
     Kind: pairwise; memory block x documents, walked once for each positive of a row.
     Peers: none.
     """
-    queries, positives = jnp.asarray(queries), jnp.asarray(positives)
+    queries = matrix("queries", queries, "one per row")
+    positives = real_numbers("positives", positives)
     checks.shaped("positives", positives, (queries.shape[0], None, queries.shape[-1]))
     batch, each, dim = positives.shape
     checks.whole("the number of positives", each)
-    negatives = positives[:, :0] if negatives is None else jnp.asarray(negatives)
+    negatives = positives[:, :0] if negatives is None else real_numbers("negatives", negatives)
     checks.shaped("negatives", negatives, (batch, None, dim), "some per query")
     documents = jnp.concatenate([positives, negatives], axis=1)
     kept = jnp.concatenate(
         [
-            mask("positive_where", positive_where, (batch, each)),
-            mask("negative_where", negative_where, negatives.shape[:2]),
+            checks.mask("positive_where", positive_where, (batch, each), "one per positive"),
+            checks.mask("negative_where", negative_where, negatives.shape[:2], "one per negative"),
         ],
         axis=1,
     )
     if document_ids is not None:
-        document_ids = jnp.asarray(document_ids)
+        document_ids = checks.numbers_of("document_ids", document_ids)
         checks.shaped("document_ids", document_ids, documents.shape[:2], "one per document")
+        checks.integers("document_ids", document_ids)
 
     def of_positive(k):
         own = np.array([k, *range(each, documents.shape[1])])

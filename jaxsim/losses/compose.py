@@ -14,6 +14,7 @@ depth are in layers.py.
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 
 
@@ -37,6 +38,7 @@ def weighted_sum(*losses, weights=None):
     return lambda z: sum(weight * loss(z) for weight, loss in zip(weights, losses, strict=True))
 
 
+@checked
 def matryoshka(loss, *, dims, weights=None):
     """A loss that is good at every cut: its sum over the leading coordinates of several sizes.
 
@@ -68,12 +70,13 @@ def matryoshka(loss, *, dims, weights=None):
     dims, weights = sizes(dims), _weights(weights, dims, "dims")
 
     def over_dims(embeddings):
-        _within(dims, embeddings)
+        embeddings = _within(dims, embeddings)
         return sum(w * loss(leading(embeddings, m)) for m, w in zip(dims, weights, strict=True))
 
     return over_dims
 
 
+@checked
 def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
     """`matryoshka` at a few sizes that are drawn anew each time, without replacement.
 
@@ -100,7 +103,7 @@ def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
     checks.at_most("draws", draws, len(dims), "the number of dims")
 
     def over_drawn(embeddings, key):
-        _within(dims, embeddings)
+        embeddings = _within(dims, embeddings)
         chosen = jax.random.choice(key, len(dims), (draws,), replace=False)
         return sum(
             jnp.asarray(weights)[i] * loss(leading(embeddings, jnp.asarray(dims)[i]))
@@ -113,13 +116,14 @@ def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
 def leading(embeddings, dim):
     """The first coordinates of every leaf [..., dim]; zeros for the rest if their number is traced.
 
+    Raises: ValueError for a number below 1 or above that of the embeddings.
     Data: several layers or sizes.
     Kind: part; memory that of its argument.
     Peers: none.
     """
     if isinstance(dim, jax.Array):
         return jax.tree.map(lambda a: jnp.where(jnp.arange(a.shape[-1]) < dim, a, 0), embeddings)
-    return jax.tree.map(lambda a: a[..., :dim], embeddings)
+    return jax.tree.map(lambda a: a[..., :dim], _within((dim,), embeddings))
 
 
 def geometric_dims(dim, base=8):
@@ -152,10 +156,17 @@ def _weights(weights, of, name):
     weights = (1.0,) * len(of) if weights is None else tuple(weights)
     if len(weights) != len(of):
         raise ValueError(f"weights must be one per {name}, {len(of)} in all, got {len(weights)}")
+    for weight in weights:
+        checks.number("each of weights", weight)
     return weights
 
 
 def _within(dims, embeddings):
+    """The embeddings as arrays, all at least as wide as the widest of the sizes."""
+    embeddings = checks.vectors("embeddings", embeddings)
     widest = min(a.shape[-1] for a in jax.tree.leaves(embeddings))
+    for dim in dims:
+        checks.whole("each of dims", dim)
     if max(dims) > widest:
         raise ValueError(f"dims must be at most {widest}, that of the embeddings, got {max(dims)}")
+    return embeddings

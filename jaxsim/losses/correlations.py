@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.divergences import kl_of_softmaxes
-from jaxsim.losses.examples import of_rows, reduced
+from jaxsim.losses.examples import of_rows, reduced, spoilt_by
 from jaxsim.losses.rows import Rows, keyed, lift
 from jaxsim.losses.rows import reduced as reduced_over_devices
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather, gathered
 from jaxsim.numerics.norms import unit
@@ -22,6 +23,7 @@ from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import angle_score, cosine, paired
 
 
+@checked
 def cosine_regression(
     queries, documents, labels, *, where=None, weights=None, axis_name=None, reduce_fn=mean
 ):
@@ -47,11 +49,14 @@ def cosine_regression(
     Peers: sentence-transformers CosineSimilarityLoss and SparseCosineSimilarityLoss (loss_fct
       MSELoss, cos_score_transformation Identity).
     """
-    scores, where = _scores(cosine, queries, documents, where, axis_name)
-    scores, labels, _ = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
+    scores, where = _scores(cosine, queries, documents, where, axis_name, weights)
+    scores, labels, _ = of_rows(
+        where, axis_name, "pairs", weights=weights, scores=scores, labels=labels
+    )
     return reduced(jnp.square(scores - labels), where, weights, axis_name, reduce_fn)
 
 
+@checked
 def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_name=None):
     """`pair_rank` of the pairs' cosines: pairs with larger labels are to have larger cosines.
 
@@ -73,6 +78,7 @@ def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_nam
     return pair_rank(scores, labels, temperature=temperature, where=where, axis_name=axis_name)
 
 
+@checked
 def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name=None):
     """`pair_rank` of the pairs' complex angles (`similarity.angle_score`), which do not saturate.
 
@@ -93,6 +99,7 @@ def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name
     return pair_rank(scores, labels, temperature=temperature, where=where, axis_name=axis_name)
 
 
+@checked
 def pair_rank(scores, labels, *, temperature=0.05, where=None, axis_name=None):
     """How far pairs of smaller labels come up to those of larger ones, in nats.
 
@@ -139,6 +146,7 @@ def pearson(scores, labels, *, where=None, axis_name=None):
     return _of_all(_pearson, scores, labels, where, axis_name)
 
 
+@checked
 def rank_kl(scores, labels, *, temperature=0.05, where=None, axis_name=None):
     """`rank_kl_total` divided by the number of pairs: what CoDiEmb weighs with 5.
 
@@ -154,6 +162,7 @@ def rank_kl(scores, labels, *, temperature=0.05, where=None, axis_name=None):
     return _of_all(_rank_kl, scores, labels, where, axis_name, temperature=temperature)
 
 
+@checked
 def rank_kl_total(scores, labels, *, temperature=0.05, where=None, axis_name=None):
     """How far the scores' softmax over all pairs is from that of the labels' ranks, in nats.
 
@@ -178,6 +187,7 @@ def rank_kl_total(scores, labels, *, temperature=0.05, where=None, axis_name=Non
     return _of_all(_rank_kl_total, scores, labels, where, axis_name, temperature=temperature)
 
 
+@checked
 def pro(
     scores,
     labels,
@@ -250,13 +260,13 @@ def average_ranks(values, where=None):
     ordered = jnp.sort(jnp.where(where, values, -jnp.inf))
     upto, below = (jnp.searchsorted(ordered, values, side=side) for side in ("right", "left"))
     ranks = values.shape[0] - upto + (upto - below - 1).astype(values.dtype) / 2
-    return jnp.where(where, ranks, 0)
+    return spoilt_by(jnp.where(where, ranks, 0), values[None])  # one NaN leaves no place to anybody
 
 
-def _scores(similarity, queries, documents, where, axis_name):
+def _scores(similarity, queries, documents, where, axis_name, weights=None):
     """One score per pair, and `where`, never None."""
     queries, documents, where = of_rows(
-        where, axis_name, "pairs, dim", queries=queries, documents=documents
+        where, axis_name, "pairs, dim", weights=weights, queries=queries, documents=documents
     )
     return paired(similarity)(queries, documents), where
 
@@ -264,7 +274,11 @@ def _scores(similarity, queries, documents, where, axis_name):
 def _of_all(function, scores, labels, where, axis_name, **settings):
     """A function of all devices' (scores, labels, where)."""
     arrays = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
-    return gathered(function)(*arrays, axis_name=axis_name, **settings)
+
+    def of_all(scores, labels, where):
+        return spoilt_by(function(scores, labels, where, **settings), scores, labels)
+
+    return gathered(of_all)(*arrays, axis_name=axis_name)
 
 
 def _pair_rank(scores, labels, where, *, temperature):

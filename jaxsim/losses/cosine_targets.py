@@ -6,10 +6,13 @@ embeddings [batch, dim], labels [batch], class_weights [classes, dim] -> loss
 import jax.numpy as jnp
 
 from jaxsim.losses.class_scores import over_classes
-from jaxsim.numerics import checks, masked
+from jaxsim.losses.labelled import matrix
+from jaxsim.losses.settings import checked
+from jaxsim.numerics import masked
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def p2s_grad(
     embeddings,
     labels,
@@ -26,11 +29,11 @@ def p2s_grad(
         value_i = 1/2 sum_c (cos(x_i, w_c) - [c = y_i])^2
 
     Its slope along a cosine is cos(x_i, w_c) - [c = y_i], where the softmax on cosines has p_ic -
-    [c = y_i]. Counts all examples whose class is there.
+    [c = y_i]. Counts all examples.
 
     Args:
       embeddings: [batch, dim].
-      labels: int [batch], places in `class_weights`.
+      labels: int [batch], places in `class_weights`; beyond them as in `normalized_softmax`.
       class_weights: [classes, dim].
       where, weights, axis_name, block, reduce_fn: as in `normalized_softmax`.
 
@@ -42,7 +45,6 @@ def p2s_grad(
     Peers: pytorch-metric-learning P2SGradLoss (2 / classes times ours; weight, transposed, is
       class_weights scaled to norm 1, and its slope keeps the part along the vector).
     """
-    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
 
     def rule(scores, own, where, sizes):
         return masked.sum(jnp.square(scores - own) / 2, where), own.any(axis=1)
@@ -51,7 +53,7 @@ def p2s_grad(
         rule,
         embeddings,
         labels,
-        jnp.asarray(class_weights),
+        matrix("class_weights", class_weights, "one row per class"),
         where=where,
         weights=weights,
         axis_name=axis_name,

@@ -7,7 +7,9 @@ queries [batch, dim], documents [batch, dim] -> loss          (pair_info_nce, an
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.labelled import matrix
 from jaxsim.losses.lifting import over_labels, over_pairs
+from jaxsim.losses.settings import checked
 from jaxsim.losses.softmax import multi_positive_info_nce
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather, row_ids
@@ -107,6 +109,7 @@ def anchor_info_nce(scores, positives, where, *, temperature=0.1):
     return values, pairs > 0
 
 
+@checked
 def hydra(
     embeddings,
     labels,
@@ -165,23 +168,25 @@ def hydra(
     Kind: pairwise; memory block x references.
     Peers: none.
     """
-    embeddings, labels = jnp.asarray(embeddings), jnp.asarray(labels)
-    checks.shaped("embeddings", embeddings, (None, None), "one row per anchor")
-    checks.shaped("labels", labels, embeddings.shape[:1], "one per row of embeddings")
-    checks.shaped("partners", partners, labels.shape, "one per row of embeddings")
+    embeddings = matrix("embeddings", embeddings, "one row per anchor")
+    batch = len(embeddings)
+    labels = checks.column("labels", labels, batch, "one per row of embeddings")
+    partners = checks.column("partners", partners, batch, "one per row of embeddings")
+    gate = matrix("gate", gate, "one row per row of embeddings")
     checks.shaped("gate", gate, embeddings.shape, "one row per row of embeddings")
     alone = keys is None
-    if alone:
-        keys = embeddings
+    keys = embeddings if alone else matrix("keys", keys, "as wide as embeddings")
     if key_labels is None:
         key_labels, key_where = labels, where if key_where is None else key_where
-    ids = row_ids(len(labels), axis_name)
-    keys, key_labels = jnp.asarray(keys), jnp.asarray(key_labels)
-    kept = jnp.ones(len(keys), bool) if key_where is None else jnp.asarray(key_where)
+    key_labels = checks.column("key_labels", key_labels, len(keys), "one per row of keys")
+    kept = checks.mask("key_where", key_where, (len(keys),))
+    if axis_name is not None:
+        checks.bound(axis_name)
+    ids = row_ids(batch, axis_name)
     keys, key_labels, kept, key_ids = gather((keys, key_labels, kept, ids), axis_name)
     return _hydra(
-        (embeddings, jnp.asarray(gate)),
-        jnp.stack([jnp.asarray(partners), labels], axis=1),
+        (embeddings, gate),
+        jnp.stack([partners, labels], axis=1),
         similarity=similarity,
         same=lambda mine, theirs: mine[:, None, 0] == theirs[None],
         references=keys,

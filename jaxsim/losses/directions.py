@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.lifting import over_pairs
+from jaxsim.losses.lifting import over_pairs, vectors_of
 from jaxsim.losses.rows import reduced
+from jaxsim.losses.settings import checked
 from jaxsim.losses.softmax import own_scores
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import row_ids
-from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.masked import log_sum_exp, zeroed
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
@@ -83,6 +84,7 @@ def others(positives, where, own):
     return where & ~positives
 
 
+@checked
 def joint_info_nce(
     queries,
     documents,
@@ -128,12 +130,13 @@ def joint_info_nce(
       partition_mode joint, scale = 1 / temperature, theirs 20).
     """
     checks.positive("temperature", temperature)
-    queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
+    queries, documents = vectors_of("queries", queries)[0], vectors_of("documents", documents)[0]
     shared = {
         "temperature": temperature,
         "similarity": similarity,
         "query_ids": query_ids,
         "where": where,
+        "weights": weights,
         "axis_name": axis_name,
         "block": block,
         "reduce_fn": None,
@@ -149,9 +152,10 @@ def joint_info_nce(
     sides = sides_of(queries, documents, document_ids, document_where, axis_name)
     sums = [direction(log_sum, *sides) for direction in directions]
     values = functools.reduce(jnp.logaddexp, sums, every) - own
-    return reduced([(values, counts)], weights, axis_name, reduce_fn)
+    return reduced([(values, counts)], None, axis_name, reduce_fn)
 
 
+@checked
 def expanded_info_nce(
     queries,
     documents,
@@ -197,6 +201,7 @@ def expanded_info_nce(
     )
 
 
+@checked
 def info_nce_with_extra(
     queries,
     documents,
@@ -249,15 +254,16 @@ def info_nce_with_extra(
         document_ids=document_ids,
         document_where=document_where,
         where=where,
+        weights=weights,
         axis_name=axis_name,
         block=block,
         reduce_fn=None,
     )
     names = "extra", "extra_where"
-    scores, kept = own_scores(names, queries, extra, extra_where, where, similarity)
+    scores, kept = own_scores(names, queries, extra, extra_where, where, similarity, weights)
     beside = log_sum_exp(scores / temperature - tops[:, None], kept, empty=NOTHING)
     values = jnp.logaddexp(every, beside) - own
-    return reduced([(values, counts)], weights, axis_name, reduce_fn)
+    return reduced([(values, counts)], None, axis_name, reduce_fn)
 
 
 # The log of an empty sum: two of them in one log-add give a NaN slope if they are -inf.
@@ -306,7 +312,7 @@ def sides_of(queries, documents, document_ids, document_where, axis_name, guides
         documents, guide = jax.tree.map(lambda a: a[:, None], (documents, guide))
     kept = None if document_where is None else jnp.asarray(document_where)
     if kept is not None:  # a positive that is missing may hold anything, and no mask reaches a row
-        documents = jax.tree.map(lambda a: jnp.where(_over(kept, a), a, 0), documents)
+        documents = jax.tree.map(lambda a: zeroed(a, kept), documents)
     ids = None if document_ids is None else jnp.asarray(document_ids)
     own = ids if ids is None or ids.ndim == 1 else ids[:, 0]
     each = jax.tree.leaves(documents)[0].shape[1]
@@ -326,7 +332,3 @@ def known_by(rows, columns, tops):
         "document_ids": columns.ids,
         "document_where": columns.where,
     }
-
-
-def _over(mask, a):
-    return mask.reshape(*mask.shape, *[1] * (a.ndim - mask.ndim))

@@ -13,12 +13,14 @@ import jax.numpy as jnp
 from jaxsim.losses.divergences import kl_of_softmaxes
 from jaxsim.losses.examples import of_lists, of_rows, reduced
 from jaxsim.losses.lifting import over_pairs
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics.norms import safe_norm, unit
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
 
+@checked
 def embedding_distillation(
     student, teacher, *, where=None, weights=None, axis_name=None, reduce_fn=mean
 ):
@@ -43,11 +45,12 @@ def embedding_distillation(
     Kind: per example; memory batch x dim.
     Peers: none.
     """
-    student, teacher, where = _vectors(student, teacher, where, axis_name)
+    student, teacher, where = _vectors(student, teacher, where, axis_name, weights)
     values = jnp.sum(jnp.square(student - teacher), axis=1)
     return reduced(values, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def embedding_distillation_l2(
     student, teacher, *, where=None, weights=None, axis_name=None, reduce_fn=mean
 ):
@@ -65,10 +68,11 @@ def embedding_distillation_l2(
     Peers: sentence-transformers EmbedDistillLoss (distance_metric l2; several columns: the mean of
       our loss on each; projection_dim is a layer of the encoder).
     """
-    student, teacher, where = _vectors(student, teacher, where, axis_name)
+    student, teacher, where = _vectors(student, teacher, where, axis_name, weights)
     return reduced(safe_norm(student - teacher), where, weights, axis_name, reduce_fn)
 
 
+@checked
 def embedding_distillation_mse(
     student, teacher, *, where=None, weights=None, axis_name=None, reduce_fn=mean
 ):
@@ -84,11 +88,12 @@ def embedding_distillation_mse(
     Peers: sentence-transformers MSELoss (labels = teacher); sentence-transformers EmbedDistillLoss
       (distance_metric mse); sentence-transformers SparseMSELoss (labels = teacher).
     """
-    student, teacher, where = _vectors(student, teacher, where, axis_name)
+    student, teacher, where = _vectors(student, teacher, where, axis_name, weights)
     values = jnp.mean(jnp.square(student - teacher), axis=1)
     return reduced(values, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def embedding_distillation_cosine(
     student, teacher, *, where=None, weights=None, axis_name=None, reduce_fn=mean
 ):
@@ -106,11 +111,12 @@ def embedding_distillation_cosine(
     Peers: sentence-transformers EmbedDistillLoss (distance_metric cosine); optax cosine_distance
       (not reduced).
     """
-    student, teacher, where = _vectors(student, teacher, where, axis_name)
+    student, teacher, where = _vectors(student, teacher, where, axis_name, weights)
     values = 1 - jnp.sum(unit(student) * unit(teacher), axis=1)
     return reduced(values, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def score_distillation(
     student,
     teacher,
@@ -152,7 +158,7 @@ def score_distillation(
       teacher's softmax: the cross-entropy, less the teacher's entropy).
     """
     student, teacher, kept = of_lists(
-        candidate_where, where, axis_name, student=student, teacher=teacher
+        candidate_where, where, axis_name, weights=weights, student=student, teacher=teacher
     )
     values, counts = similarity_distillation.rule(
         student,
@@ -193,8 +199,8 @@ def similarity_distillation(
     return kl_of_softmaxes(targets, scores / student_temperature, where), where.any(axis=1)
 
 
-def _vectors(student, teacher, where, axis_name):
+def _vectors(student, teacher, where, axis_name, weights):
     student, teacher, where = of_rows(
-        where, axis_name, "batch, dim", student=student, teacher=teacher
+        where, axis_name, "batch, dim", weights=weights, student=student, teacher=teacher
     )
     return student, jax.lax.stop_gradient(teacher), where

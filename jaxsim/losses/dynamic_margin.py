@@ -12,14 +12,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.average_precision import soft_counts
-from jaxsim.losses.examples import reduced
+from jaxsim.losses.examples import real_numbers, reduced
 from jaxsim.losses.lifting import over_pairs
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import negative_unit_euclidean
 
 
+@checked
 def dynamic_soft_margin(
     queries,
     documents,
@@ -71,6 +73,7 @@ def dynamic_soft_margin(
     return reduced(shares * gaps, counted, weights, axis_name, reduce_fn)
 
 
+@checked
 def margin_histogram(
     histogram,
     queries,
@@ -114,13 +117,13 @@ def margin_histogram(
         counts = jax.lax.psum(counts, axis_name)
     counts = jax.lax.stop_gradient(counts).astype(old.dtype)
     total = jnp.sum(counts)
-    new = counts / jnp.where(total > 0, total, 1)
-    share = jnp.where(jnp.any(old > 0), momentum, 1)
-    return jnp.where(total > 0, (1 - share) * old + share * new, old).astype(old.dtype)
+    new = counts / jnp.where(total <= 0, 1, total)
+    share = jnp.where(jnp.all(old <= 0), 1, momentum)
+    return jnp.where(total <= 0, old, (1 - share) * old + share * new).astype(old.dtype)
 
 
 def _checked(histogram):
-    histogram = jax.lax.stop_gradient(at_least_float32(histogram))
+    histogram = jax.lax.stop_gradient(at_least_float32(real_numbers("histogram", histogram)))
     checks.shaped("histogram", histogram, (None,), "one more than bins")
     checks.whole("bins, the histogram's length less one,", len(histogram) - 1)
     return histogram

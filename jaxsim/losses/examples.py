@@ -4,13 +4,19 @@ The value of an example depends on nothing but the example, so that masks, weigh
 reduction at the end. Padding is zeroed first: NaN in it must not reach a gradient.
 """
 
+import types
+
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.norms import at_least_float32
 
+NONE = types.MappingProxyType({})
 
-def of_rows(where, axis_name, axes, **arrays):
+
+def of_rows(where, axis_name, axes, *, weights=None, limits=NONE, **arrays):
     """Arrays of one shape, checked, in float32 at least, zero in padding; and `where`, never None.
 
         student, teacher, where = of_rows(where, axis_name, "batch, dim", student=s, teacher=t)
@@ -19,40 +25,74 @@ def of_rows(where, axis_name, axes, **arrays):
       where: bool [batch], False for padding; or None.
       axis_name: a named axis, checked to be bound; or None.
       axes: the names of the axes, for the message about a wrong shape.
+      weights: [batch], the user's, where a row of weight 0 does not count at all; or None.
+      limits: {name: (low, high)} of the arrays of which others can't be meant.
       arrays: by the names that the caller's user knows.
 
     Returns: the arrays in their order, then bool [batch].
+    Raises: ValueError for shapes that do not fit, and on the host for numbers beyond their limits; on a
+    device these are NaN in what is returned.
     """
-    arrays = _alike(axes, arrays)
+    given, arrays = arrays, _alike(axes, arrays)
     if axis_name is not None:
         checks.bound(axis_name)
-    kept = mask("where", where, arrays[0].shape[:1])
-    return (*(zeroed(a, kept) for a in arrays), kept)
+    kept = checks.mask("where", where, arrays[0].shape[:1])
+    arrays = _limited(given, arrays, limits, where)
+    there = with_weight(kept, weights)
+    return (*(zeroed(a, there) for a in arrays), kept)
 
 
-def of_lists(candidate_where, where, axis_name, **arrays):
+def of_lists(candidate_where, where, axis_name, *, weights=None, limits=NONE, **arrays):
     """`of_rows` for arrays [batch, candidates] of which each row has candidates of its own.
 
     Returns: the arrays in their order, then bool [batch, candidates]; padding has no candidate.
     """
-    *arrays, _ = of_rows(where, axis_name, "batch, candidates", **arrays)
+    given, arrays = arrays, _alike("batch, candidates", arrays)
+    if axis_name is not None:
+        checks.bound(axis_name)
     kept = mask_of_lists(arrays[0].shape, "candidate_where", candidate_where, where)
-    return (*(zeroed(a, kept) for a in arrays), kept)
+    there = kept
+    if limits and checks.host(candidate_where, where):
+        rows = np.ones(len(kept), bool) if where is None else np.asarray(where)
+        candidates = True if candidate_where is None else np.asarray(candidate_where)
+        there = rows[:, None] & candidates
+    arrays = _limited(given, arrays, limits, there)
+    there = kept
+    if weights is not None:
+        there = kept & with_weight(jnp.ones(len(kept), bool), weights)[:, None]
+    return (*(zeroed(a, there) for a in arrays), kept)
 
 
 def mask_of_lists(shape, name, candidate_where, where):
     """Both masks in one, bool [batch, candidates]; `name` is the first one's, for errors."""
-    return mask(name, candidate_where, shape) & mask("where", where, shape[:1])[:, None]
+    candidates = checks.mask(name, candidate_where, shape, "one per candidate")
+    return candidates & checks.mask("where", where, shape[:1])[:, None]
 
 
-def mask(name, where, shape):
-    """A mask of a shape; None keeps everything."""
-    if where is None:
-        return jnp.ones(shape, bool)
-    where = jnp.asarray(where)
-    checks.shaped(name, where, shape)
-    checks.booleans(name, where)
-    return where
+def with_weight(where, weights):
+    """A mask [batch] without the rows of weight 0, whose NaN has no influence either."""
+    if weights is None:
+        return where
+    return where & (checks.weights("weights", weights, len(where)) != 0)
+
+
+def poisoned(vectors, bad):
+    """Rows [batch, ...] with NaN in those that are bad, so that nothing is wrong in silence."""
+    vectors = vectors if jnp.issubdtype(vectors.dtype, jnp.inexact) else at_least_float32(vectors)
+    bad = bad.reshape(bad.shape + (1,) * (vectors.ndim - bad.ndim))
+    return jnp.where(bad, jnp.full((), jnp.nan, vectors.dtype), vectors)
+
+
+def spoilt_by(values, *arrays):
+    """The values, NaN where one of the arrays has NaN: what comparing and sorting does not pass on.
+
+    values [rows] and arrays [rows, ...], or a scalar and any arrays
+    """
+    bad = jnp.zeros(values.shape, bool)
+    for array in arrays:
+        if jnp.issubdtype(array.dtype, jnp.inexact):
+            bad = bad | jnp.isnan(array).any(axis=tuple(range(values.ndim, array.ndim)))
+    return values * jnp.where(bad, jnp.nan, jnp.ones((), values.dtype))  # the gradient is NaN too
 
 
 def reduced(values, counts, weights, axis_name, reduce_fn):
@@ -67,32 +107,51 @@ def reduced(values, counts, weights, axis_name, reduce_fn):
     """
     counts = counts.astype(values.dtype)
     if weights is not None:
-        weights = jnp.asarray(weights)
-        checks.shaped("weights", weights, values.shape, "one per row")
-        counts = counts * weights
-    values = jnp.where(counts > 0, values, 0)
-    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, axis_name)
+        counts = weighted(counts, checks.weights("weights", weights, len(values)))
+    values = jnp.where(counts <= 0, 0, values)
+    if reduce_fn is None:
+        return values, counts
+    checks.function("reduce_fn", reduce_fn, "of (values, weights, axis_name), or None")
+    return reduce_fn(values, counts, axis_name)
 
 
-def zeroed(array, where):
-    """The array [rows, ...] with zeros where a mask of its leading axes is False."""
-    zero = jnp.zeros((), array.dtype)  # of its own type: a mask stays one
-    return jnp.where(where.reshape(where.shape + (1,) * (array.ndim - where.ndim)), array, zero)
+def weighted(counts, weights):
+    """counts * weights, 0 where nothing counts, whatever the weight."""
+    return jnp.where(counts != 0, counts * weights, 0)
+
+
+def _limited(given, arrays, limits, where):
+    """The arrays, with NaN for what lies beyond the limits on a device; on the host that is refused."""
+    names, arrays = list(given), list(arrays)
+    for name, (low, high) in limits.items():
+        place = names.index(name)
+        beyond = checks.within(name, given[name], low, high, where=where)
+        arrays[place] = poisoned(arrays[place], beyond)
+    return arrays
 
 
 def _alike(axes, arrays):
     """The arrays, all of the first one's shape."""
     (leader, first), *others = arrays.items()
-    first = at_least_float32(first)
+    first = at_least_float32(real_numbers(leader, first))
     if first.ndim != len(axes.split(", ")):
         raise ValueError(f"{leader} must be [{axes}], got shape {first.shape}")
+    others = [(name, _numbers(name, array, first.dtype)) for name, array in others]
     for name, array in others:
         checks.shaped(name, array, first.shape, f"the shape of {leader}")
-    return [first, *(_numbers(array, first.dtype) for _, array in others)]
+    return [first, *(array for _, array in others)]
 
 
-def _numbers(array, dtype):
+def real_numbers(name, array):
+    """Scores, vectors or parameters as a JAX array; a mask is none of these."""
+    array = checks.reals(name, array)
+    if array.dtype == bool:
+        raise ValueError(f"{name} must be real numbers, got bool")
+    return array
+
+
+def _numbers(name, array, dtype):
     """An array in float32 at least; integers, such as grades, in the type that is asked for."""
-    array = jnp.asarray(array)
+    array = checks.reals(name, array) if name == "labels" else real_numbers(name, array)
     exact = not jnp.issubdtype(array.dtype, jnp.inexact)
     return array.astype(dtype) if exact else at_least_float32(array)

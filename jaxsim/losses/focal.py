@@ -9,10 +9,12 @@ They work on the values of a loss that are minus log-probabilities, as a reducti
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def focal_weights(values, *, gamma=0.5):
     """(1 - p)^gamma, where values = -log p.
 
@@ -30,10 +32,11 @@ def focal_weights(values, *, gamma=0.5):
     """
     checks.not_negative("gamma", gamma)
     missed = -jnp.expm1(-values)  # 1 - exp(-values) would lose its digits where p is near 1
-    some = missed > 1e-30
-    return jnp.where(some, jnp.where(some, missed, 1e-30) ** gamma, 1e-30**gamma)
+    none = missed <= 1e-30
+    return jnp.where(none, 1e-30**gamma, jnp.where(none, 1e-30, missed) ** gamma)
 
 
+@checked
 def focal_mean(values, weights, axis_name=None, *, gamma=0.5):
     """A `reduce_fn`: the mean of (1 - p)^gamma * value, where the focal weight carries no gradient.
 
@@ -58,6 +61,7 @@ def focal_mean(values, weights, axis_name=None, *, gamma=0.5):
     )
 
 
+@checked
 def full_focal_mean(values, weights, axis_name=None, *, gamma=0.5):
     """`focal_mean` with the gradient of the weight too: the focal loss as it was first published.
 

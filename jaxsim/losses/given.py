@@ -9,15 +9,18 @@ and triplets.py find many more pairs and triplets in it.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.losses.classes import binary_cross_entropy
-from jaxsim.losses.examples import of_rows, reduced
-from jaxsim.numerics import masked
+from jaxsim.losses.examples import of_rows, reduced, spoilt_by
+from jaxsim.losses.settings import checked
+from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather
 from jaxsim.numerics.reductions import mean, total
 from jaxsim.similarity import dot, negative_cosine_distance, negative_euclidean, paired
 
 
+@checked
 def paired_contrastive(
     queries,
     documents,
@@ -52,12 +55,15 @@ def paired_contrastive(
     Peers: sentence-transformers ContrastiveLoss (distance_metric = minus similarity; size_average=False is
       reduce_fn=total).
     """
-    distances, labels, where = _distances(similarity, queries, documents, labels, where, axis_name)
+    distances, labels, where = _distances(
+        similarity, queries, documents, labels, where, axis_name, weights
+    )
     short = jnp.maximum(margin - distances, 0)
     values = (labels * jnp.square(distances) + (1 - labels) * jnp.square(short)) / 2
     return reduced(values, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def online_contrastive(
     queries,
     documents,
@@ -79,7 +85,7 @@ def online_contrastive(
     no gradient, and is decided over all devices; reduce_fn=mean averages over them.
 
     Args:
-      labels: bool [pairs], or 0 and 1.
+      labels: bool [pairs], or 0 and 1. On a device others give NaN.
       queries, documents, margin, similarity, where, weights, axis_name, reduce_fn: as in
         `paired_contrastive`.
 
@@ -90,6 +96,8 @@ def online_contrastive(
     Kind: batch statistics; memory batch x dim.
     Peers: sentence-transformers OnlineContrastiveLoss (distance_metric = minus similarity).
     """
+    if where is None and checks.host(labels) and (np.asarray(labels) % 1 != 0).any():
+        raise ValueError("labels must be 0 or 1 each: paired_contrastive takes what is between")
     distances, labels, where = _distances(similarity, queries, documents, labels, where, axis_name)
     alike, apart = where & (labels == 1), where & (labels == 0)
     every, *sides = gather((jax.lax.stop_gradient(distances), alike, apart), axis_name)
@@ -97,11 +105,15 @@ def online_contrastive(
         jnp.where(side.any(), extreme(every, side), masked.mean(every, other))
         for side, other, extreme in zip(sides, sides[::-1], (masked.max, masked.min), strict=True)
     )
-    counts = (alike & (distances > near)) | (apart & (distances < far))
+    # NaN is neither above nor below, a label of 0.5 on no side: they count, so as not to be lost.
+    neither = jnp.isnan(distances + near + far) | ((labels != 0) & (labels != 1))
+    counts = (alike & (distances > near)) | (apart & (distances < far)) | (where & neither)
     values = jnp.square(jnp.where(alike, distances, jnp.maximum(margin - distances, 0)))
+    values = spoilt_by(values, jnp.where(neither, jnp.nan, values))
     return reduced(values, counts, weights, axis_name, reduce_fn)
 
 
+@checked
 def contrastive_tension(
     first, second, labels, *, where=None, weights=None, axis_name=None, reduce_fn=total
 ):
@@ -124,17 +136,20 @@ def contrastive_tension(
     Kind: per example; memory batch x dim.
     Peers: sentence-transformers ContrastiveTensionLoss (its sum; it copies the encoder itself).
     """
-    first, second, kept = of_rows(where, axis_name, "pairs, dim", first=first, second=second)
+    first, second, _ = of_rows(
+        where, axis_name, "pairs, dim", weights=weights, first=first, second=second
+    )
     return binary_cross_entropy(
         paired(dot)(first, second),
         labels,
-        where=kept,
+        where=where,
         weights=weights,
         axis_name=axis_name,
         reduce_fn=reduce_fn,
     )
 
 
+@checked
 def given_triplet(
     anchors,
     positives,
@@ -172,6 +187,7 @@ def given_triplet(
         where,
         axis_name,
         "batch, dim",
+        weights=weights,
         anchors=anchors,
         positives=positives,
         negatives=negatives,
@@ -181,11 +197,20 @@ def given_triplet(
     return reduced(jnp.maximum(gaps + margin, 0), where, weights, axis_name, reduce_fn)
 
 
-def _distances(similarity, queries, documents, labels, where, axis_name):
+def _distances(similarity, queries, documents, labels, where, axis_name, weights=None):
     """One distance and one label per pair, and `where`, never None."""
-    queries, documents, where = of_rows(
-        where, axis_name, "pairs, dim", queries=queries, documents=documents
+    checks.function("similarity", similarity, "of jaxsim.similarity, minus a distance")
+    queries, documents, _ = of_rows(
+        where, axis_name, "pairs, dim", weights=weights, queries=queries, documents=documents
     )
     scores = paired(similarity)(queries, documents)
-    scores, labels, where = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
+    scores, labels, where = of_rows(
+        where,
+        axis_name,
+        "pairs",
+        weights=weights,
+        limits={"labels": (0, 1)},
+        scores=scores,
+        labels=labels,
+    )
     return -scores, labels, where

@@ -20,14 +20,16 @@ from jaxsim.losses.directions import (
     sides_of,
     sums_and_tops,
 )
-from jaxsim.losses.lifting import over_pairs
+from jaxsim.losses.lifting import over_pairs, vectors_of
 from jaxsim.losses.rows import reduced
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.masked import log_sum_exp
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
 
+@checked
 def guided_info_nce(
     queries,
     documents,
@@ -94,6 +96,7 @@ def guided_info_nce(
     )
 
 
+@checked
 def relatively_guided_info_nce(
     queries,
     documents,
@@ -161,7 +164,13 @@ def _guided(
     **shared,
 ):
     checks.positive("temperature", shared["temperature"])
-    queries, documents, guide = jax.tree.map(jnp.asarray, (queries, documents, tuple(guide)))
+    queries, documents = vectors_of("queries", queries)[0], vectors_of("documents", documents)[0]
+    if not hasattr(guide, "__len__") or isinstance(guide, dict) or len(guide) != 2:
+        raise ValueError(
+            f"guide must be its vectors of both, (queries, documents), got {type(guide).__name__}"
+        )
+    guide = tuple(vectors_of(f"guide[{place}]", a)[0] for place, a in enumerate(guide))
+    shared["weights"] = weights
     (every, counts), (own, _), (tops, _), (levels, _) = _to_documents(
         queries,
         documents,
@@ -188,7 +197,7 @@ def _guided(
     sides = sides_of(queries, documents, document_ids, document_where, shared["axis_name"], guide)
     sums = [direction(log_sum, *sides) for direction in directions]
     values = functools.reduce(jnp.logaddexp, sums, every) - own
-    return reduced([(values, counts)], weights, shared["axis_name"], reduce_fn)
+    return reduced([(values, counts)], None, shared["axis_name"], reduce_fn)
 
 
 def _guide_scores(mine, theirs):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.lifting import over_pairs
+from jaxsim.losses.settings import checked
 from jaxsim.losses.softmax import info_nce
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.order import kth_largest
@@ -93,6 +94,7 @@ def hard_simple_contrastive(
     )
 
 
+@checked
 def hard_negatives(scores, positives, where, *, k=None, fraction=None):
     """A miner: of an anchor's negatives the k nearest, or the nearest share; all positives.
 

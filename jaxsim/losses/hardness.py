@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.directions import same_number, sides_of
-from jaxsim.losses.lifting import over_pairs
+from jaxsim.losses.lifting import over_pairs, vectors_of
+from jaxsim.losses.settings import checked
 from jaxsim.losses.softmax import info_nce
 from jaxsim.numerics import checks
 from jaxsim.numerics.reductions import mean
@@ -41,6 +42,7 @@ def hardness_info_nce(scores, positives, where, *, hardness, temperature=0.05):
     return _weighed(scores, positives, where, where & ~positives, hardness, temperature)
 
 
+@checked
 def in_batch_hardness_info_nce(
     queries,
     documents,
@@ -98,6 +100,7 @@ def in_batch_hardness_info_nce(
     )
 
 
+@checked
 def hard_negative_hardness_info_nce(
     queries,
     documents,
@@ -176,6 +179,8 @@ def _weighed(scores, positives, where, chosen, hardness, temperature):
 
 def _numbers(queries, documents, axis_name):
     """Which row each query and each document came with."""
-    queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
+    if axis_name is not None:
+        checks.bound(axis_name)
+    queries, documents = vectors_of("queries", queries)[0], vectors_of("documents", documents)[0]
     sides = sides_of(queries, documents, None, None, axis_name)
     return sides[0].numbers, sides[2].numbers

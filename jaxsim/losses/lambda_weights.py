@@ -7,6 +7,7 @@ D(r) = log2(1 + r) is the discount. Weights are symmetric, and carry no gradient
 
 import jax.numpy as jnp
 
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 
 
@@ -43,6 +44,7 @@ def ndcg_loss_2_weights(gains, ranks):
     return (1 / discounts(steps) - 1 / discounts(steps + 1)) * _apart(gains)
 
 
+@checked
 def ndcg_loss_2pp_weights(gains, ranks, *, mu=10.0):
     """`lambda_rank_weights` + mu `ndcg_loss_2_weights`: NDCG-Loss2++.
 

@@ -10,14 +10,17 @@ compose.py.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.losses.compose import leading, matryoshka_drawn, sizes
 from jaxsim.losses.divergences import kl_of_softmaxes
-from jaxsim.losses.examples import mask
+from jaxsim.losses.examples import real_numbers
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def matryoshka_2d(loss, *, temperature=1.0, where=None, axis_name=None):
     """A loss that is good at every layer and every size: at one of each, drawn every step, and whole.
 
@@ -55,6 +58,7 @@ def matryoshka_2d(loss, *, temperature=1.0, where=None, axis_name=None):
     return over_cuts
 
 
+@checked
 def matryoshka_2d_a1(loss, *, temperature=1.0, where=None, axis_name=None):
     """`matryoshka_2d` as first released: KL weighs temperature^2 and pulls the last layer too.
 
@@ -78,6 +82,7 @@ def matryoshka_2d_a1(loss, *, temperature=1.0, where=None, axis_name=None):
     return over_cuts
 
 
+@checked
 def matryoshka_2d_a2(loss, *, temperature=1.0, where=None, axis_name=None):
     """`matryoshka_2d` as revised: shallow layers weigh less in the loss and more in KL.
 
@@ -103,6 +108,7 @@ def matryoshka_2d_a2(loss, *, temperature=1.0, where=None, axis_name=None):
     return over_cuts
 
 
+@checked
 def adaptive_layers(
     loss,
     *,
@@ -141,7 +147,11 @@ def adaptive_layers(
     checks.positive("temperature", temperature)
 
     def over_layers(states, layers):
-        layers, last = jnp.asarray(layers), _at(states, -1)
+        places = checks.rows_of("states", states)
+        checks.shaped("layers", layers, (None,), "some numbers of layers")
+        checks.within("layers", layers, 0, places - 1)
+        layers, last = checks.numbers_of("layers", layers), _at(states, -1)
+        checks.integers("layers", layers)
         target = jax.lax.stop_gradient(last)
 
         def of_layer(layer):
@@ -155,6 +165,7 @@ def adaptive_layers(
     return over_layers
 
 
+@checked
 def adaptive_matryoshka(
     loss, *, dims, weights=None, draws=1, temperature=0.3, where=None, axis_name=None
 ):
@@ -196,6 +207,7 @@ def adaptive_matryoshka(
     return over_drawn
 
 
+@checked
 def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
     """How far the softmax over a vector's coordinates is from that of another vector, in nats.
 
@@ -221,10 +233,16 @@ def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
     checks.positive("temperature", temperature)
     if axis_name is not None:
         checks.bound(axis_name)
-    student, teacher = jax.tree.map(jnp.asarray, (student, teacher))
-    where = mask("where", where, (checks.rows_of("student", student),))
+    student, teacher = checks.vectors("student", student), checks.vectors("teacher", teacher)
+    if jax.tree.structure(student) != jax.tree.structure(teacher):
+        raise ValueError(
+            f"teacher must have the leaves of student, {jax.tree.structure(student)}, "
+            f"got {jax.tree.structure(teacher)}"
+        )
+    where = checks.mask("where", where, (checks.rows_of("student", student),))
 
     def of_leaf(student, teacher):
+        student, teacher = real_numbers("student", student), real_numbers("teacher", teacher)
         checks.shaped("teacher", teacher, student.shape, "as the student")
         kept = where.reshape(-1, *[1] * (student.ndim - 1))
         values = kl_of_softmaxes(teacher / temperature, student / temperature, kept)
@@ -236,6 +254,7 @@ def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
     return mean(values, jnp.concatenate(counts).astype(values.dtype), axis_name)
 
 
+@checked
 def draw_layer_dim(key, *, num_layers, dims):
     """A layer from 1 to num_layers - 1 and one of dims, each as likely: int32 scalars.
 
@@ -251,6 +270,7 @@ def draw_layer_dim(key, *, num_layers, dims):
     return layer, jnp.asarray(dims)[jax.random.randint(for_dim, (), 0, len(dims))]
 
 
+@checked
 def draw_layers(key, *, num_layers, draws=1):
     """Some of the layers 0 to num_layers - 1, each as likely, without replacement: int32 [draws].
 
@@ -288,4 +308,7 @@ def _whole_and_cut(loss, embeddings, dim):
 
 
 def _at(states, layer):
+    places = checks.rows_of("states", states)
+    if isinstance(layer, int | np.integer) and not -1 <= layer < places:
+        raise ValueError(f"layer must be from 0 to {places - 1}, got {layer}")
     return jax.tree.map(lambda a: jnp.asarray(a)[layer], states)

@@ -26,7 +26,8 @@ import textwrap
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.rows import Rows, keyed, lift, reduced, without_padding
+from jaxsim.losses.rows import Rows, keyed, lift, reduced, without_padding, without_weight
+from jaxsim.losses.settings import check_settings
 from jaxsim.numerics import checks
 from jaxsim.numerics.devices import gather, row_ids
 from jaxsim.numerics.reductions import mean
@@ -87,34 +88,38 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
         **settings,
     ):
         _only_known(loss, settings)
-        embeddings = jax.tree.map(jnp.asarray, embeddings)
-        batch = _rows_of_embeddings("embeddings", embeddings)
-        labels = _labels("labels", labels, batch, "one per row of embeddings")
+        embeddings, batch = vectors_of("embeddings", embeddings)
+        labels = checks.labels("labels", labels, batch, "one per row of embeddings")
         _axis(axis_name)
-        ids = row_ids(batch, axis_name) if ids is None else _column("ids", ids, batch)
+        ids = row_ids(batch, axis_name) if ids is None else checks.column("ids", ids, batch)
         own = (labels,) * len(builders)
-        anchors = others = Rows(embeddings, labels, ids, _mask("where", where, batch), own)
+        where = checks.mask("where", where, (batch,))
+        rest = {"reference_where": reference_where, "reference_ids": reference_ids}
+        anchors = others = Rows(embeddings, labels, ids, where, own)
         if references is not None:
-            references = jax.tree.map(jnp.asarray, references)
-            size = _rows_of_embeddings("references", references)
+            references, size = vectors_of("references", references)
             if reference_labels is None:
                 raise ValueError("references need reference_labels, got None")
-            their_labels = _labels(
+            their_labels = checks.labels(
                 "reference_labels", reference_labels, size, "one per row of references"
             )
+            if reference_ids is not None:
+                reference_ids = checks.column("reference_ids", reference_ids, size)
             others = Rows(
                 references,
                 their_labels,
-                None if reference_ids is None else _column("reference_ids", reference_ids, size),
-                _mask("reference_where", reference_where, size),
+                reference_ids,
+                checks.mask("reference_where", reference_where, (size,)),
                 (their_labels,) * len(builders),
             )
         else:
+            _without_references(reference_labels=reference_labels, **rest)
             others = gather(others, axis_name)
         lifted = functools.partial(
             lift, similarity=similarity, same=same, block=block, axis_name=axis_name
         )
         anchors, others = without_padding(anchors), without_padding(others)
+        anchors = without_weight(anchors, weights, others, similarity)
         built = builders
         if first is not None:
             chosen = keyed(first, {n: settings[n] for n in _keywords(first) if n in settings})
@@ -178,26 +183,26 @@ def over_pairs(rule=None, *, similarity=cosine, inputs=None):
     ):
         _only_known(loss, settings)
         sources = {name: settings.pop(name, None) for name in builders}
-        queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
-        batch = _rows_of_embeddings("queries", queries)
-        if (rows := _rows_of_embeddings("documents", documents)) != batch:
+        queries, batch = vectors_of("queries", queries)
+        documents, rows = vectors_of("documents", documents)
+        if rows != batch:
             raise ValueError(
                 f"documents must be [{batch}, dim] or [{batch}, 1 + negatives, dim], "
                 f"one row per query, got {rows} rows"
             )
         _axis(axis_name)
-        where = _mask("where", where, batch)
+        where = checks.mask("where", where, (batch,))
         row = row_ids(batch, axis_name)
-        query_ids = row if query_ids is None else _column("query_ids", query_ids, batch)
+        query_ids = row if query_ids is None else checks.column("query_ids", query_ids, batch)
         listed = jax.tree.leaves(documents)[0].ndim > jax.tree.leaves(queries)[0].ndim
         each = jax.tree.leaves(documents)[0].shape[1] if listed else 1
         if not listed:
             documents = jax.tree.map(lambda a: a[:, None], documents)
         known = document_ids is not None
         if known:
-            document_ids = jnp.asarray(document_ids)
+            document_ids = checks.numbers_of("document_ids", document_ids)
             if document_ids.ndim == 1:  # of the positives; the negatives have none
-                _column("document_ids", document_ids, batch, "one per document")
+                checks.shaped("document_ids", document_ids, (batch,), "one per document")
             else:
                 checks.shaped("document_ids", document_ids, (batch, each), "one per document")
             checks.integers("document_ids", document_ids)
@@ -211,22 +216,24 @@ def over_pairs(rule=None, *, similarity=cosine, inputs=None):
             columns, named = jnp.broadcast_to(own[:, None], (batch, each)), first
         kept = where[:, None]
         if document_where is not None:
-            document_where = jnp.asarray(document_where)
-            checks.shaped("document_where", document_where, (batch, each), "one per document")
-            checks.booleans("document_where", document_where)
-            kept = kept & document_where
+            kept = kept & checks.mask(
+                "document_where", document_where, (batch, each), "one per document"
+            )
         keys = jnp.broadcast_to(query_ids[:, None], (batch, each)), first, columns, named
         mine, theirs, more = _sources(sources, batch, each, references)
         others = Rows(documents, keys, None, jnp.broadcast_to(kept, (batch, each)), theirs)
         others = jax.tree.map(lambda a: a.reshape(batch * each, *a.shape[2:]), others)
         others = gather(others, axis_name)
-        if references is not None:
+        if references is None:
+            _without_references(reference_where=reference_where, reference_ids=reference_ids)
+        else:
             others = _with_references(others, references, reference_where, reference_ids, more)
-        anchors = Rows(queries, (query_ids, own), None, where, mine)
+        anchors = without_padding(Rows(queries, (query_ids, own), None, where, mine))
+        others = without_padding(others)
         parts = lift(
             keyed(rule, settings),
-            without_padding(anchors),
-            without_padding(others),
+            without_weight(anchors, weights, others, similarity),
+            others,
             similarity=similarity,
             same=_same_pair,
             builders=tuple(builders.values()),
@@ -249,7 +256,7 @@ def _sources(sources, batch, each, references):
             raise ValueError(
                 f"{name} must be {wanted} arrays, for {', '.join(kinds)}, got {given!r:.80}"
             )
-        given = [jnp.asarray(a) for a in given]
+        given = [checks.reals(f"{name}[{place}]", a) for place, a in enumerate(given)]
         for place, what in enumerate(("queries", "documents")):
             if given[place].ndim == 0 or given[place].shape[0] != batch:
                 raise ValueError(
@@ -282,46 +289,27 @@ def _same_pair(mine, theirs):
 
 def _with_references(others, references, where, ids, inputs):
     """The gathered documents followed by further ones, which belong to no query."""
-    references = jax.tree.map(jnp.asarray, references)
-    size = _rows_of_embeddings("references", references)
+    references, size = vectors_of("references", references)
     named = jnp.full(size, ids is not None)
-    ids = jnp.zeros(size, jnp.int32) if ids is None else _column("reference_ids", ids, size)
+    ids = jnp.zeros(size, jnp.int32) if ids is None else checks.column("reference_ids", ids, size)
     keys = jnp.zeros(size, jnp.int32), jnp.zeros(size, bool), ids, named
-    more = Rows(references, keys, None, _mask("reference_where", where, size), inputs)
+    where = checks.mask("reference_where", where, (size,))
+    more = Rows(references, keys, None, where, inputs)
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b.astype(a.dtype)]), others, more)
 
 
-def _rows_of_embeddings(name, tree):
-    if not isinstance(tree, jax.Array):
-        return checks.rows_of(name, tree)
-    if tree.ndim < 2 or not jnp.issubdtype(tree.dtype, jnp.number):
-        raise ValueError(f"{name} must be [batch, dim] numbers, got {tree.dtype} {tree.shape}")
-    return tree.shape[0]
+def _without_references(**given):
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name} needs references, got None for them")
 
 
-def _labels(name, array, rows, why):
-    array = jnp.asarray(array)
-    if array.ndim == 0 or array.shape[0] != rows or array.ndim > 2:
-        checks.shaped(name, array, (rows,), why)
-    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool):
-        raise ValueError(f"{name} must be numbers, got {array.dtype}")
-    return array
-
-
-def _column(name, array, rows, why=""):
-    array = jnp.asarray(array)
-    checks.shaped(name, array, (rows,), why)
-    checks.integers(name, array)
-    return array
-
-
-def _mask(name, where, rows):
-    if where is None:
-        return jnp.ones(rows, bool)
-    where = jnp.asarray(where)
-    checks.shaped(name, where, (rows,), "one per row")
-    checks.booleans(name, where)
-    return where
+def vectors_of(name, tree):
+    """Embeddings as JAX arrays, and how many rows they have."""
+    tree = checks.vectors(name, tree)
+    if isinstance(tree, jax.Array) and tree.dtype == bool:
+        raise ValueError(f"{name} must be [batch, dim] numbers, got bool")
+    return tree, checks.rows_of(name, tree)
 
 
 def _axis(axis_name):
@@ -330,9 +318,11 @@ def _axis(axis_name):
 
 
 def _only_known(loss, settings):
-    if unknown := set(settings) - set(inspect.signature(loss).parameters):
+    known = inspect.signature(loss).parameters
+    if unknown := set(settings) - set(known):
         own = ", ".join(_keywords(loss.rule)) or "none of its own"
         raise TypeError(f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {own}")
+    check_settings(known, settings)
 
 
 def _keywords(rule):
@@ -358,8 +348,9 @@ def _dressed(loss, rule, shared, sources=()):
 
 _EVERY = """
   similarity: (x [n, dim], y [m, dim]) -> scores [n, m], larger is closer.
-  where: bool [batch], False for padding. What stands there has no influence, NaN included.
-  weights: [batch], how much each anchor counts, besides what the rule says.
+  where: bool [batch], False for padding. What stands there has no influence, NaN included. NaN in a row
+    that counts, in its label too, makes the loss NaN.
+  weights: [batch], how much each anchor counts, besides what the rule says; >= 0.
   axis_name: the named axis over which the batch is split, in pmap, shard_map or vmap. The result is
     then the loss of the whole batch, the same on every device; differentiate inside, then pmean the
     gradient of the parameters.

@@ -13,10 +13,12 @@ import jax.numpy as jnp
 from jaxsim.losses.examples import of_lists, reduced
 from jaxsim.losses.lambda_weights import discounts, gains_of, in_sight, ranks_of
 from jaxsim.losses.lists import above, each_list
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def pairwise_hinge(
     scores,
     labels,
@@ -58,6 +60,7 @@ def pairwise_hinge(
     return _of_pairs(cost, scores, labels, candidate_where, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def pairwise_soft_zero_one(
     scores,
     labels,
@@ -92,6 +95,7 @@ def pairwise_soft_zero_one(
     return _of_pairs(cost, scores, labels, candidate_where, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def pairwise_mse(
     scores,
     labels,
@@ -117,7 +121,9 @@ def pairwise_mse(
     Kind: per example; memory batch x list.
     Peers: rax pairwise_mse_loss.
     """
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
+    )
     off = scores - jax.lax.stop_gradient(labels)
     off = off - masked.mean(off, kept)[:, None]  # over all pairs it is twice the variance
     count = kept.sum(axis=1).astype(scores.dtype)
@@ -125,6 +131,7 @@ def pairwise_mse(
     return reduced(values, jnp.square(count), weights, axis_name, reduce_fn)
 
 
+@checked
 def ndcg_loss_1(
     scores,
     labels,
@@ -157,7 +164,15 @@ def ndcg_loss_1(
     checks.positive("temperature", temperature)
     if k is not None:
         checks.whole("k", k)
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where,
+        where,
+        axis_name,
+        weights=weights,
+        limits={"labels": (0, math.inf)},
+        scores=scores,
+        labels=labels,
+    )
 
     def of_list(scores, labels, kept):
         ranks = ranks_of(scores, kept)
@@ -170,6 +185,7 @@ def ndcg_loss_1(
     return reduced(values, counts, weights, axis_name, reduce_fn)
 
 
+@checked
 def unique_softmax(
     scores,
     labels,
@@ -194,7 +210,15 @@ def unique_softmax(
     Kind: per example; memory list x list.
     Peers: rax unique_softmax_loss.
     """
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where,
+        where,
+        axis_name,
+        weights=weights,
+        limits={"labels": (0, math.inf)},
+        scores=scores,
+        labels=labels,
+    )
 
     def of_list(scores, labels, kept):
         rivals = above(labels, kept)
@@ -207,7 +231,9 @@ def unique_softmax(
 
 def _of_pairs(cost, scores, labels, candidate_where, where, weights, axis_name, reduce_fn):
     """The mean of cost(how far the better one is ahead) over the pairs that the labels tell apart."""
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
+    )
 
     def of_list(scores, labels, kept):
         pairs = above(labels, kept)

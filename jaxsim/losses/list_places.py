@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxsim.losses.examples import of_lists, reduced
 from jaxsim.losses.lists import costs_in_order, each_list
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.reductions import mean
 
@@ -28,6 +29,7 @@ def halving_places(places, count):
     return jnp.exp2(-places) - jnp.exp2(-count)
 
 
+@checked
 def p_list_mle(
     scores,
     labels,
@@ -64,7 +66,9 @@ def p_list_mle(
     Peers: sentence-transformers PListMLELoss (lambda_weight = place_weights; respect_input_order=True is
       labels that fall from candidate to candidate).
     """
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
+    )
     costs, there = costs_in_order(scores, labels, kept)
     places = jnp.arange(1, scores.shape[1] + 1, dtype=scores.dtype)
     count = there.sum(axis=1, keepdims=True).astype(scores.dtype)
@@ -74,6 +78,7 @@ def p_list_mle(
     return reduced(values, kept.any(axis=1), weights, axis_name, reduce_fn)
 
 
+@checked
 def adr_mse(
     scores,
     labels,
@@ -103,7 +108,9 @@ def adr_mse(
     Peers: sentence-transformers ADRMSELoss (alpha = 1 / temperature).
     """
     checks.positive("temperature", temperature)
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
+    )
 
     def of_list(scores, labels, kept):
         above = (kept & (labels[:, None] < labels)).sum(axis=1, dtype=scores.dtype)

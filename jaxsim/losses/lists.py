@@ -11,14 +11,23 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.examples import of_lists, of_rows, reduced
+from jaxsim.losses.examples import (
+    of_lists,
+    of_rows,
+    poisoned,
+    reduced,
+    spoilt_by,
+    with_weight,
+)
 from jaxsim.losses.lambda_weights import gains_of, in_sight, ndcg_loss_2pp_weights, ranks_of
 from jaxsim.losses.rows import BLOCK_ENTRIES
+from jaxsim.losses.settings import checked
 from jaxsim.losses.softmax import info_nce
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def list_net(
     scores,
     labels,
@@ -51,11 +60,14 @@ def list_net(
     Peers: sentence-transformers ListNetLoss (labels); rax softmax_loss (label_fn = a softmax of the
       labels, where = candidate_where).
     """
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
+    )
     values = -masked.sum(masked.softmax(labels, kept) * masked.log_softmax(scores, kept), kept)
     return reduced(values, kept.any(axis=1), weights, axis_name, reduce_fn)
 
 
+@checked
 def list_mle(
     scores,
     labels,
@@ -81,11 +93,14 @@ def list_mle(
       order: labels that fall along the list); rax listmle_loss (where = candidate_where; its key
       breaks ties at random).
     """
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
+    )
     costs, kept = costs_in_order(scores, labels, kept)
     return reduced(masked.sum(costs, kept), kept.any(axis=1), weights, axis_name, reduce_fn)
 
 
+@checked
 def rank_net(
     scores,
     labels,
@@ -121,7 +136,9 @@ def rank_net(
     checks.positive("temperature", temperature)
     if k is not None:
         checks.whole("k", k)
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
+    )
 
     def of_list(scores, labels, kept):
         pairs = above(labels, kept) & in_sight(ranks_of(scores, kept), k)
@@ -131,6 +148,7 @@ def rank_net(
     return reduced(values, counts, weights, axis_name, reduce_fn)
 
 
+@checked
 def lambda_loss(
     scores,
     labels,
@@ -171,7 +189,15 @@ def lambda_loss(
     checks.positive("temperature", temperature)
     if k is not None:
         checks.whole("k", k)
-    scores, labels, kept = of_lists(candidate_where, where, axis_name, scores=scores, labels=labels)
+    scores, labels, kept = of_lists(
+        candidate_where,
+        where,
+        axis_name,
+        weights=weights,
+        limits={"labels": (0, math.inf)},
+        scores=scores,
+        labels=labels,
+    )
 
     def of_list(scores, labels, kept):
         ranks = ranks_of(scores, kept)
@@ -183,6 +209,7 @@ def lambda_loss(
     return reduced(values, counts, weights, axis_name, reduce_fn)
 
 
+@checked
 def unime_v2_rerank(
     pair_scores,
     list_scores,
@@ -204,8 +231,8 @@ def unime_v2_rerank(
     Args:
       pair_scores: a, b [batch, 2], the logit of yes against no for the positive and for a hard negative.
       list_scores: s [batch, candidates].
-      positive_index: p int [batch], where in the list the positive stands. Draw it anew for each row, or
-        the place is learned.
+      positive_index: p int [batch], where in the list the positive is, from 0. Draw it anew for each row,
+        or the place is learned. One beyond the list is refused; on a device it gives NaN.
       candidate_where: bool [batch, candidates], False where a list is shorter.
       where, weights, axis_name, reduce_fn, result, kind and errors: as in `list_net`.
 
@@ -215,21 +242,28 @@ def unime_v2_rerank(
     Kind: per example; memory batch x candidates.
     Peers: none.
     """
-    pair_scores, _ = of_rows(where, axis_name, "batch, 2", pair_scores=pair_scores)
-    list_scores, kept = of_lists(candidate_where, where, axis_name, list_scores=list_scores)
+    list_scores, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, list_scores=list_scores
+    )
     batch, candidates = list_scores.shape
+    pair_scores, rows = of_rows(
+        where, axis_name, "batch, 2", weights=weights, pair_scores=pair_scores
+    )
     checks.shaped("pair_scores", pair_scores, (batch, 2), "one row per list")
-    positive_index = jnp.asarray(positive_index)
-    checks.shaped("positive_index", positive_index, (batch,), "one per list")
-    checks.integers("positive_index", positive_index)
+    as_given = positive_index
+    positive_index = checks.column("positive_index", positive_index, batch, "one per list")
+    outside = checks.within("positive_index", as_given, 0, candidates - 1, where=where)
+    pair_scores = poisoned(pair_scores, outside & with_weight(rows, weights))
     pair = jax.nn.softplus(pair_scores * jnp.array([-1, 1], pair_scores.dtype)).mean(axis=1)
     positives = (positive_index[:, None] == jnp.arange(candidates)) & kept
     values, counts = info_nce.rule(list_scores, positives, kept, temperature=1.0)
+    counts = counts | jnp.isnan(pair)
     return reduced(pair + values, counts, weights, axis_name, reduce_fn)
 
 
 def costs_in_order(scores, labels, kept):
     """What each place costs `list_mle`, from the largest label on: [batch, candidates], and which exist."""
+    scores = spoilt_by(scores, labels)  # NaN has no place in the order
     scores = scores - jax.lax.stop_gradient(masked.max(scores, kept, keepdims=True))
     order = jnp.argsort(jnp.where(kept, -labels, jnp.inf), axis=1)
     scores, kept = (jnp.take_along_axis(a, order, axis=1) for a in (scores, kept))
@@ -239,12 +273,25 @@ def costs_in_order(scores, labels, kept):
 
 
 def each_list(function, scores, labels, kept):
-    """A function of one list's (scores, labels, kept), over all lists, a few at a time."""
+    """A function of one list's (scores, labels, kept), over all lists, a few at a time.
+
+    It returns the list's value, or that and how much the list counts. With NaN in a list that is NaN, and 1:
+    what compares labels does not see it.
+    """
+
+    def of_list(scores, labels, kept):
+        result = function(scores, labels, kept)
+        if not isinstance(result, tuple):
+            return spoilt_by(result, scores, labels)
+        value, count = result
+        bad = jnp.isnan(scores).any() | jnp.isnan(labels).any()
+        return spoilt_by(value, scores, labels), jnp.where(bad, 1, count)
+
     lists = scores, labels, kept
     at_once = max(1, BLOCK_ENTRIES // max(scores.shape[1], 1) ** 2)
     if at_once >= scores.shape[0]:
-        return jax.vmap(function)(*lists)
-    checkpointed = jax.checkpoint(function)
+        return jax.vmap(of_list)(*lists)
+    checkpointed = jax.checkpoint(of_list)
     return jax.lax.map(lambda one: checkpointed(*one), lists, batch_size=at_once)
 
 

@@ -9,12 +9,21 @@ The teacher is constant: no gradient flows to it. What matches its distribution 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.examples import mask_of_lists, of_lists, of_rows, reduced
+from jaxsim.losses.examples import (
+    mask_of_lists,
+    of_lists,
+    of_rows,
+    poisoned,
+    reduced,
+    with_weight,
+)
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def score_mse(
     student,
     teacher,
@@ -49,12 +58,13 @@ def score_mse(
       (labels = teacher, where = candidate_where); optax squared_error (not reduced).
     """
     student, teacher, kept = of_lists(
-        candidate_where, where, axis_name, student=student, teacher=teacher
+        candidate_where, where, axis_name, weights=weights, student=student, teacher=teacher
     )
     errors = jnp.square(student - jax.lax.stop_gradient(teacher))
     return reduced(masked.mean(errors, kept), kept.sum(axis=1), weights, axis_name, reduce_fn)
 
 
+@checked
 def margin_mse(
     student,
     teacher,
@@ -89,7 +99,7 @@ def margin_mse(
       margins).
     """
     student, teacher, kept = of_lists(
-        candidate_where, where, axis_name, student=student, teacher=teacher
+        candidate_where, where, axis_name, weights=weights, student=student, teacher=teacher
     )
     off = student - jax.lax.stop_gradient(teacher)
     errors, kept = jnp.square(off[:, :1] - off[:, 1:]), kept[:, :1] & kept[:, 1:]
@@ -106,11 +116,13 @@ def centred(scores, candidate_where=None):
     Kind: part; memory that of its argument.
     Peers: none.
     """
-    scores = at_least_float32(scores)
+    scores = at_least_float32(checks.reals("scores", scores))
+    checks.shaped("scores", scores, (None, None), "one row per list")
     kept = mask_of_lists(scores.shape, "candidate_where", candidate_where, None)
     return jnp.where(kept, scores - masked.mean(scores, kept)[:, None], 0)
 
 
+@checked
 def dse_binary(
     student,
     teacher,
@@ -145,13 +157,21 @@ def dse_binary(
     Peers: none.
     """
     student, teacher, labels, where = of_rows(
-        where, axis_name, "batch", student=student, teacher=teacher, labels=labels
+        where,
+        axis_name,
+        "batch",
+        weights=weights,
+        limits={"labels": (0, 1)},
+        student=student,
+        teacher=teacher,
+        labels=labels,
     )
     task = jax.nn.softplus(student) - labels * student
     values = _with_teacher(task, jnp.square(student - jax.lax.stop_gradient(teacher)), alpha)
     return reduced(values, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def dse_multiclass(
     student,
     teacher,
@@ -182,18 +202,19 @@ def dse_multiclass(
     Kind: per example; memory batch x classes.
     Peers: none.
     """
-    student, teacher, where = of_rows(
-        where, axis_name, "batch, classes", student=student, teacher=teacher
+    student, teacher, kept = of_rows(
+        where, axis_name, "batch, classes", weights=weights, student=student, teacher=teacher
     )
-    labels = jnp.asarray(labels)
-    checks.shaped("labels", labels, student.shape[:1], "one per row")
-    checks.integers("labels", labels)
+    as_given, labels = labels, checks.column("labels", labels, len(student))
+    outside = checks.within("labels", as_given, 0, student.shape[1] - 1, where=where)
+    student, where = poisoned(student, outside & with_weight(kept, weights)), kept
     right = labels[:, None] == jnp.arange(student.shape[1])
     task = -jnp.sum(jax.nn.log_softmax(student), axis=1, where=right)
     errors = jnp.sum(jnp.square(student - jax.lax.stop_gradient(teacher)), axis=1)
     return reduced(_with_teacher(task, errors, alpha), where, weights, axis_name, reduce_fn)
 
 
+@checked
 def dse_regression(
     student,
     teacher,
@@ -223,7 +244,13 @@ def dse_regression(
     Peers: none.
     """
     student, teacher, labels, where = of_rows(
-        where, axis_name, "batch", student=student, teacher=teacher, labels=labels
+        where,
+        axis_name,
+        "batch",
+        weights=weights,
+        student=student,
+        teacher=teacher,
+        labels=labels,
     )
     errors = jnp.square(student - jax.lax.stop_gradient(teacher))
     values = _with_teacher(jnp.square(student - labels), errors, alpha)
@@ -240,7 +267,7 @@ def binary_logit(logits):
     Kind: part; memory batch.
     Peers: none.
     """
-    logits = jnp.asarray(logits)
+    logits = checks.reals("logits", logits)
     if logits.ndim == 0 or logits.shape[-1] != 2:
         raise ValueError(f"logits must be [..., 2], got shape {logits.shape}")
     return logits[..., 1] - logits[..., 0]

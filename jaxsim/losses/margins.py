@@ -9,9 +9,11 @@ No arc cosine is taken, which has no slope at 1 and no value beyond: cos(a + b) 
 import jax.numpy as jnp
 
 from jaxsim.losses.class_scores import eased_softmax
+from jaxsim.losses.settings import checked
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def normalized_softmax(
     embeddings,
     labels,
@@ -28,11 +30,12 @@ def normalized_softmax(
 
         value_i = log sum_c exp(cos(x_i, w_c) / temperature) - cos(x_i, w_{y_i}) / temperature
 
-    Counts all examples whose class is there.
+    Counts all examples.
 
     Args:
       embeddings: [batch, dim].
-      labels: int [batch], places in `class_weights`.
+      labels: int [batch], places in `class_weights`. One beyond them is refused; of labels on a device, or
+        traced, the loss is then NaN. `where` leaves rows without a class out.
       class_weights: [classes, dim].
       temperature: divides the cosines, > 0; may be traced.
       where: bool [batch], False for padding.
@@ -65,6 +68,7 @@ def normalized_softmax(
     )
 
 
+@checked
 def cosface(
     embeddings,
     labels,
@@ -82,7 +86,7 @@ def cosface(
 
         value_i: cos(x_i, w_{y_i}) - margin in place of cos(x_i, w_{y_i}), in both terms
 
-    Counts all examples whose class is there. Also known as the additive margin softmax.
+    Counts all examples. Also known as the additive margin softmax.
 
     Args:
       margin: in cosine; 0.35 is the paper.
@@ -111,6 +115,7 @@ def cosface(
     )
 
 
+@checked
 def arcface(
     embeddings,
     labels,
@@ -129,7 +134,7 @@ def arcface(
         value_i: cos(angle_i + margin) in place of cos(angle_i), in both terms, angle_i to w_{y_i}
 
     Beyond an angle of pi - margin, where that cosine would rise again, it is cos(angle_i) -
-    margin sin(margin), as the authors' code has it. Counts all examples whose class is there. An
+    margin sin(margin), as the authors' code has it. Counts all examples. An
     example on its class's vector has the slope of the cosine part alone.
 
     Args:
@@ -162,6 +167,6 @@ def arcface(
 def at_wider_angle(cosines, margin):
     """cos(angle + margin) of cos(angle); beyond pi - margin the cosine less margin sin(margin)."""
     square = 1 - jnp.square(cosines)
-    sines = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    sines = jnp.where(square <= 0, 0, jnp.sqrt(jnp.where(square <= 0, 1, square)))
     wider = cosines * jnp.cos(margin) - sines * jnp.sin(margin)
     return jnp.where(cosines > -jnp.cos(margin), wider, cosines - margin * jnp.sin(margin))

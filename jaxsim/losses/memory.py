@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.examples import mask
+from jaxsim.losses.labelled import matrix
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics.norms import unit
 
@@ -63,6 +64,7 @@ def empty_memory(capacity, embeddings, labels):
     )
 
 
+@checked
 def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=None):
     """The memory with a batch in the place of its oldest rows.
 
@@ -85,13 +87,25 @@ def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=No
     Peers: pytorch-metric-learning CrossBatchMemory (there the queue is inside the loss;
       enqueue_mask = where of what is remembered).
     """
+    embeddings = checks.vectors("embeddings", embeddings)
     batch = checks.rows_of("embeddings", embeddings)
-    labels = jnp.asarray(labels)
+    if jax.tree.structure(embeddings) != jax.tree.structure(memory.embeddings):
+        raise ValueError(
+            f"embeddings must be as the memory's, {jax.tree.structure(memory.embeddings)}, "
+            f"got {jax.tree.structure(embeddings)}"
+        )
+    for new, old in zip(*map(jax.tree.leaves, (embeddings, memory.embeddings)), strict=True):
+        checks.shaped("embeddings", new, (batch, *old.shape[1:]), "as the memory's")
+    labels = checks.numbers_of("labels", labels)
     checks.shaped("labels", labels, (batch, *memory.labels.shape[1:]), "as the memory's")
-    ids = jnp.full(batch, -1, jnp.int32) if ids is None else jnp.asarray(ids)
-    checks.shaped("ids", ids, (batch,), "one per row of embeddings")
-    checks.integers("ids", ids)
-    rows = embeddings, labels, ids, mask("where", where, (batch,))
+    if not jnp.can_cast(labels.dtype, memory.labels.dtype, "same_kind"):
+        raise ValueError(
+            f"labels must be {memory.labels.dtype}, as the memory's, got {labels.dtype}"
+        )
+    if ids is None:
+        ids = jnp.full(batch, -1, jnp.int32)
+    ids = checks.column("ids", ids, batch, "one per row of embeddings")
+    rows = embeddings, labels, ids, checks.mask("where", where, (batch,))
     rows = _of_all_devices(jax.lax.stop_gradient(rows), axis_name)
     embeddings, labels, ids, where = rows
     capacity, count = memory.where.shape[0], where.sum()
@@ -126,6 +140,7 @@ def as_references(memory):
     }
 
 
+@checked
 def averaged_bank(bank, ids, embeddings, *, momentum=0.5, where=None, axis_name=None):
     """A bank of one unit vector per example, moved towards the batch's vectors of those examples.
 
@@ -135,7 +150,7 @@ def averaged_bank(bank, ids, embeddings, *, momentum=0.5, where=None, axis_name=
 
     Args:
       bank: [examples, dim], rows of norm 1 or 0.
-      ids: int [batch], from 0 to examples - 1.
+      ids: int [batch], from 0 to examples - 1. Others are refused; on a device they make the bank NaN.
       embeddings: z [batch, dim].
       momentum: how much of the old stays, from 0 to 1; may be traced. 0.5 is the source's code.
       where: bool [batch], False for padding.
@@ -149,19 +164,25 @@ def averaged_bank(bank, ids, embeddings, *, momentum=0.5, where=None, axis_name=
     Peers: none.
     """
     checks.probability("momentum", momentum)
-    bank, ids, embeddings = jnp.asarray(bank), jnp.asarray(ids), jnp.asarray(embeddings)
+    bank = matrix("bank", bank, "one row per example")
+    embeddings = matrix("embeddings", embeddings, "as wide as the bank")
     checks.shaped("embeddings", embeddings, (None, bank.shape[-1]), "as wide as the bank")
     batch = embeddings.shape[0]
-    checks.shaped("ids", ids, (batch,), "one per row of embeddings")
-    checks.integers("ids", ids)
-    rows = jax.lax.stop_gradient((ids, embeddings, mask("where", where, (batch,))))
-    ids, embeddings, where = _of_all_devices(rows, axis_name)
+    outside = checks.within(
+        "ids", ids, 0, len(bank) - 1, where=where, remedy="they are places in the bank"
+    )
+    ids = checks.column("ids", ids, batch, "one per row of embeddings")
+    where = checks.mask("where", where, (batch,))
+    rows = jax.lax.stop_gradient((ids, embeddings, where, outside & where))
+    ids, embeddings, where, outside = _of_all_devices(rows, axis_name)
     turn = jnp.where(where, jnp.arange(ids.shape[0]), -1)
     examples = bank.shape[0]
     last = jnp.full(examples, -1).at[ids].max(turn, mode="drop")
     moved = unit(momentum * bank[ids] + (1 - momentum) * embeddings)
     places = jnp.where(where & (last[ids] == turn), ids, examples)
-    return bank.at[places].set(moved.astype(bank.dtype), mode="drop")
+    bank = bank.at[places].set(moved.astype(bank.dtype), mode="drop")
+    # An id on a device that is no place in the bank: what it should have changed is not known.
+    return jnp.where(outside.any(), jnp.nan, bank)
 
 
 def _of_all_devices(rows, axis_name):

@@ -96,8 +96,8 @@ def multi_similarity_pairs(scores, positives, where, *, margin=0.1):
     worst_positive = masked.min(scores, positives, empty=jnp.inf, keepdims=True)
     worst_negative = masked.max(scores, negatives, empty=-jnp.inf, keepdims=True)
     return (
-        positives & (scores - margin < worst_negative),
-        negatives & (scores + margin > worst_positive),
+        positives & ~(scores - margin >= worst_negative),  # so that NaN stays, and is not lost
+        negatives & ~(scores + margin <= worst_positive),
     )
 
 
@@ -120,7 +120,7 @@ def pairs_within(scores, positives, where, *, positive_above=0.2, negative_below
       negative_below).
     """
     negatives = where & ~positives
-    return positives & (-scores > positive_above), negatives & (-scores < negative_below)
+    return positives & ~(-scores <= positive_above), negatives & ~(-scores >= negative_below)
 
 
 def hardest_positives(scores, positives, where):
@@ -135,7 +135,7 @@ def hardest_positives(scores, positives, where):
       either side keeps neither).
     """
     farthest = masked.min(scores, positives, keepdims=True)
-    return positives & (scores <= farthest), where & ~positives
+    return positives & ~(scores > farthest), where & ~positives
 
 
 def easiest_positives(scores, positives, where):
@@ -148,7 +148,7 @@ def easiest_positives(scores, positives, where):
     Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy easy, neg_strategy all).
     """
     nearest = masked.max(scores, positives, keepdims=True)
-    return positives & (scores >= nearest), where & ~positives
+    return positives & ~(scores < nearest), where & ~positives
 
 
 def hardest_negatives(scores, positives, where):
@@ -164,7 +164,7 @@ def hardest_negatives(scores, positives, where):
     """
     negatives = where & ~positives
     nearest = masked.max(scores, negatives, keepdims=True)
-    return positives, negatives & (scores >= nearest)
+    return positives, negatives & ~(scores < nearest)
 
 
 def semi_hard_negatives(scores, positives, where):
@@ -183,9 +183,9 @@ def semi_hard_negatives(scores, positives, where):
       keeps no negative keeps no positive).
     """
     farthest = masked.min(scores, positives, empty=-jnp.inf, keepdims=True)
-    beyond = where & ~positives & (scores < farthest)
+    beyond = where & ~positives & ~(scores >= farthest)
     nearest = masked.max(scores, beyond, keepdims=True)
-    return positives, beyond & (scores >= nearest)
+    return positives, beyond & ~(scores < nearest)
 
 
 def distance_weighted_negatives(scores, positives, where, *, key, dim, nearest=0.5, farthest=1.4):

@@ -14,14 +14,17 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.directions import info_nce_with_extra
-from jaxsim.losses.examples import mask
+from jaxsim.losses.examples import mask_of_lists, real_numbers
 from jaxsim.losses.focal import focal_mean
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import row_ids
+from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.norms import at_least_float32, unit
 from jaxsim.similarity import cosine
 
 
+@checked
 def mix_pairs(key, negatives, *, num=7, alpha=2.0, beta=2.0, where=None, axis_name=None):
     """Mixtures of two different negatives of a row, drawn at random.
 
@@ -68,6 +71,7 @@ def mix_pairs(key, negatives, *, num=7, alpha=2.0, beta=2.0, where=None, axis_na
     return mixture(first, second, shares), jnp.broadcast_to(kept[:, None], (batch, num))
 
 
+@checked
 def mix_list(queries, negatives, *, temperature=0.01, where=None):
     """One mixture of all negatives of a row, the nearest to the query weighing most.
 
@@ -88,6 +92,7 @@ def mix_list(queries, negatives, *, temperature=0.01, where=None):
     """
     checks.positive("temperature", temperature)
     negatives, where = _negatives(negatives, where)
+    queries = checks.reals("queries", queries)
     checks.shaped("queries", queries, (negatives.shape[0], negatives.shape[2]), "one per row")
     negatives = unit(negatives)
     scores = jnp.einsum("bd,bmd->bm", unit(queries), negatives, precision="highest")
@@ -102,6 +107,7 @@ def mixture(first, second, shares):
     return unit(shares * unit(first) + (1 - shares) * unit(second))
 
 
+@checked
 def kalm(
     queries,
     documents,
@@ -139,11 +145,18 @@ def kalm(
     Kind: mixing; memory block x documents, and batch x mixtures x dim.
     Peers: none.
     """
-    documents = jnp.asarray(documents)
+    checks.whole("pairs", pairs)
+    if axis_name is not None:
+        checks.bound(axis_name)
+    documents = real_numbers("documents", documents)
     checks.shaped("documents", documents, (None, None, None), "the positive and its negatives")
-    kept = None if document_where is None else jnp.asarray(document_where)[:, 1:]
+    queries = checks.reals("queries", queries)
+    checks.shaped("queries", queries, (len(documents), documents.shape[2]), "one per row")
+    # Padding has no mixture: NaN in it would reach the slopes of what it is mixed with.
+    kept = mask_of_lists(documents.shape[:2], "document_where", document_where, where)[:, 1:]
+    rows = zeroed(queries, kept.any(axis=1))
     drawn = mix_pairs(key, documents[:, 1:], num=pairs, where=kept, axis_name=axis_name)
-    listed = mix_list(queries, documents[:, 1:], temperature=temperature, where=kept)
+    listed = mix_list(rows, documents[:, 1:], temperature=temperature, where=kept)
     extra, extra_where = (jnp.concatenate(both, axis=1) for both in zip(drawn, listed, strict=True))
     return info_nce_with_extra(
         queries,
@@ -164,7 +177,7 @@ def kalm(
 
 
 def _negatives(negatives, where):
-    negatives = at_least_float32(negatives)
+    negatives = at_least_float32(real_numbers("negatives", negatives))
     checks.shaped("negatives", negatives, (None, None, None), "some for each row")
-    where = mask("where", where, negatives.shape[:2])
-    return jnp.where(where[..., None], negatives, 0), where
+    where = checks.mask("where", where, negatives.shape[:2], "one per negative")
+    return zeroed(negatives, where), where

@@ -4,6 +4,7 @@ embeddings [batch, dim], labels [batch] -> loss
 """
 
 from jaxsim.losses.lifting import over_labels
+from jaxsim.numerics import checks
 from jaxsim.numerics.masked import log_sum_exp
 from jaxsim.similarity import negative_squared_euclidean
 
@@ -27,5 +28,6 @@ def nca(scores, positives, where, *, temperature=1.0):
     Peers: pytorch-metric-learning NCALoss (softmax_scale = 1 / temperature; there on rows of norm
       1, and NaN without any positive).
     """
+    checks.positive("temperature", temperature)
     scores = scores / temperature
     return log_sum_exp(scores, where) - log_sum_exp(scores, positives), positives.any(axis=1)

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import equal_labels
 from jaxsim.losses.ordinal import NOTHING, linear_weight
-from jaxsim.losses.rows import BLOCK_ENTRIES, lift, reduced
+from jaxsim.losses.rows import BLOCK_ENTRIES, lift, reduced, without_weight
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather
-from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.masked import log_sum_exp, zeroed
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine, paired
 
@@ -76,6 +77,7 @@ def mixed_positives(block):
     return log_sum_exp(in_denominator, pairs, empty=NOTHING), masked.sum(logits, pairs), count
 
 
+@checked
 def supremix(
     embeddings,
     labels,
@@ -143,11 +145,13 @@ def supremix(
     shared = anchors.embeddings, anchors.keys
     others = gather(anchors._replace(inputs=shared), axis_name)
     size = len(others.keys)
-    drawn = jnp.broadcast_to(
-        jnp.asarray(0.0 if shares is None else shares), (len(anchors.keys), size)
-    )
+    drawn = checks.reals("shares", 0.0 if shares is None else shares)
+    if drawn.ndim:
+        checks.shaped("shares", drawn, (len(anchors.keys), size), "one per anchor and reference")
+    drawn = zeroed(jnp.broadcast_to(drawn, (len(anchors.keys), size)), anchors.where)
     anchors = anchors._replace(inputs=(*shared, anchors.embeddings, drawn))
     others = others._replace(inputs=(*others.inputs, others.keys, others.keys))
+    anchors = without_weight(anchors, weights, others, similarity)
     rule = functools.partial(
         _rule,
         key=None if shares is not None else key,

@@ -5,12 +5,15 @@ embeddings [batch, dim] -> loss
 
 import jax.numpy as jnp
 
+from jaxsim.losses.labelled import matrix
 from jaxsim.losses.lifting import equal_labels, over_labels
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
 
+@checked
 def global_orthogonal(
     embeddings,
     labels=None,
@@ -43,7 +46,7 @@ def global_orthogonal(
     Kind: regulariser; memory block x references.
     Peers: sentence-transformers GlobalOrthogonalRegularizationLoss (aggregation over the columns).
     """
-    embeddings = jnp.asarray(embeddings)
+    embeddings = matrix("embeddings", embeddings, "one row per example")
     free = labels is None
     labels = jnp.zeros(embeddings.shape[:1], jnp.int32) if free else labels
     parts = _moments(

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.lifting import over_labels
-from jaxsim.numerics import masked
+from jaxsim.losses.settings import checked
+from jaxsim.numerics import checks, masked
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine, negative_noise_to_signal, negative_unit_euclidean
 
@@ -192,9 +193,13 @@ def margin(scores, positives, where, anchor_labels=None, *, beta=1.2, margin=0.2
     Peers: pytorch-metric-learning MarginLoss (margin; beta, a number or one per class; learn_beta:
       beta is an argument like any other, nu * beta is yours to add).
     """
-    beta = jnp.asarray(beta, scores.dtype)
-    if beta.ndim:  # a label beyond its end gives NaN, not another class's boundary
-        beta = beta.at[anchor_labels].get(mode="fill")
+    beta = checks.reals("beta", beta).astype(scores.dtype)
+    if beta.ndim > 1:
+        raise ValueError(f"beta must be a number or [classes], got shape {beta.shape}")
+    if beta.ndim:  # a label that is not a place in it gives NaN, not another class's boundary
+        checks.integers("labels, places in beta,", anchor_labels)
+        places = jnp.where(anchor_labels < 0, len(beta), anchor_labels)  # not from the end
+        beta = beta.at[places].get(mode="fill")
     negatives = where & ~positives
     too_far, far = _of_active(-scores - beta + margin, positives)
     too_near, near = _of_active(beta + scores + margin, negatives)
@@ -204,6 +209,7 @@ def margin(scores, positives, where, anchor_labels=None, *, beta=1.2, margin=0.2
     return (far * too_far + near * too_near) / jnp.maximum(count, 1), count
 
 
+@checked
 def intra_pair_variance(
     embeddings,
     labels,

@@ -8,9 +8,11 @@ It works on the values of a loss that are minus log-probabilities, as a reductio
 
 import jax.numpy as jnp
 
+from jaxsim.losses.settings import checked
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def poly1_mean(values, weights, axis_name=None, *, epsilon=1.0):
     """A `reduce_fn`: the mean of value + epsilon (1 - p), where value = -log p.
 

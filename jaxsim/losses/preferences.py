@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.examples import of_rows, reduced
+from jaxsim.losses.settings import checked
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def bradley_terry(
     first, second, labels=None, *, where=None, weights=None, axis_name=None, reduce_fn=mean
 ):
@@ -20,6 +22,7 @@ def bradley_terry(
     Args:
       first, second: rewards a, b [batch].
       labels: y [batch]: 0 where the first was liked better, 1 the second, 0.5 neither. None: the first.
+        Others are refused; on a device they give NaN.
       where: bool [batch], False for padding. What stands there has no influence, NaN included.
       weights: [batch].
       axis_name: the named axis over which the batch is split.
@@ -32,9 +35,17 @@ def bradley_terry(
     Kind: per example; memory batch.
     Peers: rax pairwise_logistic_loss (lists of two).
     """
-    labels = jnp.zeros(jnp.shape(first)) if labels is None else labels
+    if labels is None:
+        labels = jnp.zeros(jnp.shape(first))
     first, second, labels, where = of_rows(
-        where, axis_name, "batch", first=first, second=second, labels=labels
+        where,
+        axis_name,
+        "batch",
+        weights=weights,
+        limits={"labels": (0, 1)},
+        first=first,
+        second=second,
+        labels=labels,
     )
     ahead = first - second
     values = (1 - labels) * jax.nn.softplus(-ahead) + labels * jax.nn.softplus(ahead)

@@ -8,9 +8,10 @@ Labels are places in the proxies. Proxies are parameters like any others, the sa
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.labelled import labelled
+from jaxsim.losses.labelled import labelled, matrix, of_classes
 from jaxsim.losses.lifting import over_labels
 from jaxsim.losses.neighbours import nca
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics.devices import gather
 from jaxsim.numerics.masked import log_one_plus_sum_exp
@@ -24,6 +25,7 @@ def negative_squared_chord(x, y):
     return negative_squared_euclidean(unit(x), unit(y))
 
 
+@checked
 def proxy_nca(
     embeddings,
     labels,
@@ -41,12 +43,12 @@ def proxy_nca(
 
         value_i = log sum_c exp(-|u_i - w_c|^2 / temperature) + |u_i - w_{y_i}|^2 / temperature
 
-    u and w are scaled to norm 1. Counts all examples whose class has a proxy. All proxies stand in the
+    u and w are scaled to norm 1. Counts all examples. All proxies stand in the
     denominator; in the paper the example's own does not, and the loss may be negative.
 
     Args:
       embeddings: [batch, dim].
-      labels: int [batch], places in `proxies`.
+      labels: int [batch], places in `proxies`; beyond them as in `normalized_softmax`.
       proxies: [classes, dim].
       temperature: divides the squared distances, > 0; may be traced.
       similarity, where, weights, axis_name, block, reduce_fn: as in `nca`.
@@ -59,12 +61,13 @@ def proxy_nca(
     Peers: pytorch-metric-learning ProxyNCALoss (softmax_scale = 1 / temperature).
     """
     checks.positive("temperature", temperature)
-    checks.shaped("proxies", proxies, (None, None), "one row per class")
+    proxies = matrix("proxies", proxies, "one row per class")
+    embeddings, labels = of_classes(embeddings, labels, len(proxies), "proxies", where)
     return nca(
         embeddings,
         labels,
         references=proxies,
-        reference_labels=jnp.arange(jnp.shape(proxies)[0]),
+        reference_labels=jnp.arange(len(proxies)),
         temperature=temperature,
         similarity=similarity,
         where=where,
@@ -75,6 +78,7 @@ def proxy_nca(
     )
 
 
+@checked
 def proxy_anchor(
     embeddings,
     labels,
@@ -98,7 +102,7 @@ def proxy_anchor(
 
     Args:
       embeddings: [batch, dim].
-      labels: int [batch], places in `proxies`.
+      labels: int [batch], places in `proxies`; beyond them as in `normalized_softmax`.
       proxies: [classes, dim].
       margin: in cosine; 0.1 is the paper.
       temperature: divides the cosines, > 0; the inverse of the paper's alpha of 32. May be traced.
@@ -117,10 +121,10 @@ def proxy_anchor(
     Peers: pytorch-metric-learning ProxyAnchorLoss (margin, alpha = 1 / temperature).
     """
     checks.positive("temperature", temperature)
-    checks.shaped("proxies", proxies, (None, None), "one row per class")
-    batch = labelled(embeddings, labels, where, axis_name)
-    batch = gather(batch, axis_name)
-    mine, classes, kept = _share(jnp.asarray(proxies), axis_name)
+    proxies = matrix("proxies", proxies, "one row per class")
+    embeddings, labels = of_classes(embeddings, labels, len(proxies), "proxies", where)
+    batch = gather(labelled(embeddings, labels, where, axis_name), axis_name)
+    mine, classes, kept = _share(proxies, axis_name)
     return _each_proxy(
         mine,
         classes,

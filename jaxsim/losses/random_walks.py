@@ -5,13 +5,15 @@ embeddings [batch, dim], labels [batch], proxies [classes, dim] -> loss
 
 import jax.numpy as jnp
 
-from jaxsim.losses.labelled import labelled
+from jaxsim.losses.labelled import labelled, matrix, of_classes
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gathered
 from jaxsim.numerics.norms import at_least_float32, unit
 from jaxsim.similarity import cosine
 
 
+@checked
 def manifold(
     embeddings,
     labels,
@@ -34,7 +36,7 @@ def manifold(
 
     F_ip is how much of a walk that starts anew with probability 1 - alpha joins i with p; two rows of F
     are alike where two points are seen alike by all others. A proxy drops out of the sum where it is
-    passed by the margin, and the value jumps there. Counts the examples whose class has a proxy.
+    passed by the margin, and the value jumps there. Counts all examples.
 
     All rows are gathered, and every device inverts one matrix of (batch + classes)^2 entries: for
     batches of up to a few thousand.
@@ -63,10 +65,10 @@ def manifold(
     checks.positive("temperature", temperature)
     checks.not_negative("context_weight", context_weight)
     checks.probability("alpha", alpha)
+    proxies = matrix("proxies", proxies, "one row per class")
+    embeddings, labels = of_classes(embeddings, labels, len(proxies), "proxies", where)
     batch = labelled(embeddings, labels, where, axis_name)
-    checks.integers("labels", batch.keys)
     checks.shaped("proxies", proxies, (None, batch.embeddings.shape[1]), "as wide as embeddings")
-    proxies = jnp.asarray(proxies)
 
     def whole(x, y, where):
         own = (y[:, None] == jnp.arange(len(proxies))) & where[:, None]

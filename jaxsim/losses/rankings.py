@@ -13,12 +13,14 @@ import jax.numpy as jnp
 from jaxsim.losses import examples
 from jaxsim.losses.lifting import over_pairs
 from jaxsim.losses.rows import reduced
+from jaxsim.losses.settings import checked
 from jaxsim.losses.triplet_walks import hinge, over_triplets
 from jaxsim.numerics import masked
 from jaxsim.numerics.reductions import mean, total
 from jaxsim.similarity import dot
 
 
+@checked
 def ranking_hinge(
     queries,
     documents,
@@ -79,6 +81,7 @@ def ranking_hinge(
     )
 
 
+@checked
 def hardest_ranking_hinge(
     queries,
     documents,
@@ -131,6 +134,7 @@ def hardest_ranking_hinge(
     )
 
 
+@checked
 def one_way_ranking_hinge(
     queries,
     documents,
@@ -187,6 +191,7 @@ def one_way_ranking_hinge(
     )
 
 
+@checked
 def symmetric_triplet(
     first,
     second,
@@ -221,7 +226,7 @@ def symmetric_triplet(
     Peers: none.
     """
     first, second, odd, where = examples.of_rows(
-        where, axis_name, "batch, dim", first=first, second=second, odd=odd
+        where, axis_name, "batch, dim", weights=weights, first=first, second=second, odd=odd
     )
 
     def apart(x, y):

@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.examples import of_rows
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 
 
+@checked
 def vicreg(
     view,
     other,
@@ -67,6 +69,7 @@ def vicreg(
     return loss
 
 
+@checked
 def barlow_twins(view, other, *, redundancy_weight=0.005, where=None, axis_name=None):
     """The correlations between the coordinates of two views against the identity matrix.
 
@@ -121,7 +124,8 @@ def _deviations(z, where, count, axis_name):
 def _spread_to_one(z, axis_name):
     """Columns over their norm over all devices; a column of zeros stays, with gradient 0."""
     square = _total(jnp.sum(jnp.square(z), axis=0), axis_name)
-    return jnp.where(square > 0, z * jax.lax.rsqrt(jnp.where(square > 0, square, 1)), 0)
+    none = square <= 0  # NaN is not: it stays
+    return jnp.where(none, 0, z * jax.lax.rsqrt(jnp.where(none, 1, square)))
 
 
 def _off_diagonal(square):

@@ -8,11 +8,14 @@ The teacher is constant. Dimension, scale and rotation of the student are free.
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.examples import mask, reduced, zeroed
+from jaxsim.losses.examples import reduced, spoilt_by
+from jaxsim.losses.labelled import matrix
 from jaxsim.losses.lifting import over_labels
 from jaxsim.losses.orthogonality import none_alike
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather, row_ids
+from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import euclidean
@@ -40,6 +43,9 @@ def relational_distances(student, teacher, *, where=None, axis_name=None, block=
     Kind: batch statistics; memory block x references.
     Peers: none.
     """
+    student = matrix("student", student, "one row per example")
+    teacher = matrix("teacher", teacher, "one row per row of student")
+    checks.shaped("teacher", teacher, (len(student), None), "one row per row of student")
     shared = {
         "same": none_alike,
         "where": where,
@@ -52,6 +58,7 @@ def relational_distances(student, teacher, *, where=None, axis_name=None, block=
     return _distances_apart(student, teacher, scales=scales, **shared)
 
 
+@checked
 def relational_angles(
     student, teacher, *, where=None, weights=None, axis_name=None, reduce_fn=mean
 ):
@@ -80,10 +87,10 @@ def relational_angles(
     """
     if axis_name is not None:
         checks.bound(axis_name)
-    student, teacher = at_least_float32(student), at_least_float32(teacher)
-    checks.shaped("student", student, (None, None), "one row per example")
+    student = at_least_float32(matrix("student", student, "one row per example"))
+    teacher = at_least_float32(matrix("teacher", teacher, "one row per row of student"))
     checks.shaped("teacher", teacher, (len(student), None), "one row per row of student")
-    where = mask("where", where, student.shape[:1])
+    where = checks.mask("where", where, student.shape[:1])
     rows = zeroed(student, where), jax.lax.stop_gradient(zeroed(teacher, where))
     numbers = row_ids(len(where), axis_name)
     *every, kept, others = gather((*rows, where, numbers), axis_name)
@@ -100,7 +107,10 @@ def relational_angles(
 
     each = numbers, *(square[numbers] for square in squares)
     values, counts = jax.lax.map(at_vertex, each)
-    return reduced(values, counts * where, weights, axis_name, reduce_fn)
+    # Every vertex meets all rows, and a side with NaN would have the cosine 0.
+    bad = where & jnp.isnan(sum(jnp.sum(x) for x in every))
+    values = spoilt_by(values, jnp.where(bad, jnp.nan, values))
+    return reduced(values, jnp.where(bad, 1, counts * where), weights, axis_name, reduce_fn)
 
 
 def _squares(x):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import over_labels
 from jaxsim.losses.mining import multi_similarity_pairs
+from jaxsim.losses.settings import checked
 from jaxsim.losses.softmax import info_nce
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gather, row_ids
@@ -191,13 +192,14 @@ def tuplet_margin(scores, positives, where, *, margin=5.73, temperature=1 / 64):
     angle = jnp.deg2rad(jnp.asarray(margin, scores.dtype))
     # cos(arccos(S) - margin) by the sum formula: no arccos, which is NaN beyond 1 by rounding.
     square = 1 - jnp.square(scores)
-    sine = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    sine = jnp.where(square <= 0, 0, jnp.sqrt(jnp.where(square <= 0, 1, square)))
     eased = scores * jnp.cos(angle) + sine * jnp.sin(angle)
     others = log_sum_exp(scores / temperature, where & ~positives, empty=-jnp.inf)
     terms = jax.nn.softplus(others[:, None] - eased / temperature)
     return masked.mean(terms, positives), positives.sum(axis=1)
 
 
+@checked
 def n_pairs(
     embeddings,
     labels,
@@ -232,12 +234,11 @@ def n_pairs(
     Kind: pairwise; memory block x references.
     Peers: pytorch-metric-learning NPairsLoss (there on vectors of norm 1: similarity=cosine).
     """
-    checks.integers("labels", jnp.asarray(labels))
     rows = labelled(embeddings, labels, where, axis_name)
+    checks.integers("labels", rows.keys)
     batch = len(rows.keys)
     if weights is not None:
-        weights = jnp.asarray(weights)
-        checks.shaped("weights", weights, (batch,), "one per anchor")
+        weights = checks.weights("weights", weights, batch, "one per anchor")
     rows, weights = gather((rows, weights), axis_name)
     firsts, seconds, there = _pairs_of_classes(rows, row_ids(-(-batch // 2), axis_name))
     return info_nce(

@@ -3,14 +3,15 @@
 images [batch, dim], texts [batch, dim], labels [batch], class_weights [classes, dim] -> loss
 """
 
-import jax.numpy as jnp
-
 from jaxsim.losses.class_scores import eased_cross_entropy, over_classes
+from jaxsim.losses.labelled import matrix
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import dot
 
 
+@checked
 def instance(
     images,
     texts,
@@ -29,7 +30,7 @@ def instance(
         value_i = log sum_c exp(w_c x_i) - w_{y_i} x_i  +  log sum_c exp(w_c t_i) - w_{y_i} t_i
 
     Every image with its texts is a class of its own: the loss starts a pair of encoders, before one that
-    ranks. Counts all pairs whose class is there, on each side apart. pytorch-metric-learning's
+    ranks. Counts all pairs, on each side apart. pytorch-metric-learning's
     InstanceLoss has one side and no classifier: there it is a `normalized_softmax`.
 
     Args:
@@ -48,15 +49,16 @@ def instance(
     Kind: proxies; memory block x classes.
     Peers: none.
     """
-    images, texts = jnp.asarray(images), jnp.asarray(texts)
+    images = matrix("images", images, "one row per pair")
+    texts = matrix("texts", texts, "one row per pair")
     checks.shaped("texts", texts, images.shape, "the shape of images")
-    checks.shaped("class_weights", class_weights, (None, None), "one row per class")
+    class_weights = matrix("class_weights", class_weights, "one row per class")
     sides = [
         over_classes(
             eased_cross_entropy(lambda scores: scores, 1),
             side,
             labels,
-            jnp.asarray(class_weights),
+            class_weights,
             similarity=similarity,
             where=where,
             weights=weights,

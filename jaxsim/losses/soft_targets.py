@@ -10,10 +10,12 @@ import jax.numpy as jnp
 
 from jaxsim.losses.divergences import kl_of_softmaxes
 from jaxsim.losses.examples import of_lists, reduced
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def symmetric_kl(
     scores,
     judge,
@@ -53,12 +55,13 @@ def symmetric_kl(
     Peers: none.
     """
     q, p, kept = _tempered(
-        scores, judge, temperature, judge_temperature, candidate_where, where, axis_name
+        scores, judge, temperature, judge_temperature, candidate_where, where, weights, axis_name
     )
     values = (kl_of_softmaxes(p, q, kept) + kl_of_softmaxes(q, p, kept)) / 2
     return reduced(values, kept.any(axis=1), weights, axis_name, reduce_fn)
 
 
+@checked
 def symmetric_kl_released(
     scores,
     judge,
@@ -87,12 +90,13 @@ def symmetric_kl_released(
     """
     checks.positive("eps", eps)
     q, p, kept = _tempered(
-        scores, judge, temperature, judge_temperature, candidate_where, where, axis_name
+        scores, judge, temperature, judge_temperature, candidate_where, where, weights, axis_name
     )
     values = (_capped_kl(p, q, kept, eps) + _capped_kl(q, p, kept, eps)) / 2
     return reduced(values, kept.any(axis=1), weights, axis_name, reduce_fn)
 
 
+@checked
 def jensen_shannon(
     scores,
     judge,
@@ -118,7 +122,7 @@ def jensen_shannon(
     Peers: none.
     """
     q, p, kept = _tempered(
-        scores, judge, temperature, judge_temperature, candidate_where, where, axis_name
+        scores, judge, temperature, judge_temperature, candidate_where, where, weights, axis_name
     )
     log_p, log_q = masked.log_softmax(p, kept), masked.log_softmax(q, kept)
     log_m = jnp.logaddexp(log_p, log_q) - jnp.log(2)
@@ -126,10 +130,14 @@ def jensen_shannon(
     return reduced(masked.sum(terms, kept) / 2, kept.any(axis=1), weights, axis_name, reduce_fn)
 
 
-def _tempered(scores, judge, temperature, judge_temperature, candidate_where, where, axis_name):
+def _tempered(
+    scores, judge, temperature, judge_temperature, candidate_where, where, weights, axis_name
+):
     checks.positive("temperature", temperature)
     checks.positive("judge_temperature", judge_temperature)
-    scores, judge, kept = of_lists(candidate_where, where, axis_name, scores=scores, judge=judge)
+    scores, judge, kept = of_lists(
+        candidate_where, where, axis_name, weights=weights, scores=scores, judge=judge
+    )
     return scores / temperature, jax.lax.stop_gradient(judge) / judge_temperature, kept
 
 

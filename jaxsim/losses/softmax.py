@@ -9,10 +9,11 @@ What puts queries among the candidates is in directions.py, what weighs negative
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.examples import mask_of_lists, of_lists, reduced, zeroed
-from jaxsim.losses.lifting import over_pairs
+from jaxsim.losses.examples import mask_of_lists, of_lists, reduced, with_weight
+from jaxsim.losses.lifting import over_pairs, vectors_of
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
-from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.masked import log_sum_exp, zeroed
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
@@ -78,6 +79,7 @@ def multi_positive_info_nce(scores, positives, where, *, temperature=0.05):
     return values, positives.any(axis=1)
 
 
+@checked
 def symmetric_info_nce(
     queries,
     documents,
@@ -128,13 +130,15 @@ def symmetric_info_nce(
     }
     own = {"query_ids": query_ids, "document_ids": document_ids, "document_where": document_where}
     there = info_nce(queries, documents, **own, **shared)
-    queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
+    (queries, batch), (documents, _) = (
+        vectors_of("queries", queries),
+        vectors_of("documents", documents),
+    )
     if jax.tree.leaves(documents)[0].ndim > jax.tree.leaves(queries)[0].ndim:
         documents = jax.tree.map(lambda a: a[:, 0], documents)
     if document_ids is not None and jnp.ndim(document_ids) == 2:
         document_ids = jnp.asarray(document_ids)[:, 0]
     if document_where is not None:
-        batch = checks.rows_of("queries", queries)
         shared["where"] = mask_of_lists(
             (batch, 1), "document_where", jnp.asarray(document_where)[:, :1], where
         )[:, 0]
@@ -142,6 +146,7 @@ def symmetric_info_nce(
     return (there + back) / 2
 
 
+@checked
 def group_info_nce(
     queries,
     documents,
@@ -179,7 +184,7 @@ def group_info_nce(
     Peers: none.
     """
     names = "documents", "document_where"
-    scores, kept = own_scores(names, queries, documents, document_where, where, similarity)
+    scores, kept = own_scores(names, queries, documents, document_where, where, similarity, weights)
     return list_softmax(
         scores,
         temperature=temperature,
@@ -190,7 +195,7 @@ def group_info_nce(
     )
 
 
-def own_scores(names, queries, documents, document_where, where, similarity):
+def own_scores(names, queries, documents, document_where, where, similarity, weights=None):
     """Each query with documents of its own row: scores [batch, each], and which of them are there.
 
     Args:
@@ -200,12 +205,15 @@ def own_scores(names, queries, documents, document_where, where, similarity):
       document_where: bool [batch, each] or None.
       where: bool [batch] or None.
       similarity: (x [n, ...], y [m, ...]) -> [n, m].
+      weights: [batch] or None; a row of weight 0 has no documents.
     """
-    queries, documents = jax.tree.map(jnp.asarray, (queries, documents))
-    batch = checks.rows_of("queries", queries)
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    queries, batch = vectors_of("queries", queries)
+    documents = vectors_of(names[0], documents)[0]
     leaf = jax.tree.leaves(documents)[0]
     checks.shaped(names[0], leaf, (batch, *[None] * max(leaf.ndim - 1, 2)), "some per query")
     kept = mask_of_lists(leaf.shape[:2], names[1], document_where, where)
+    kept = kept & with_weight(jnp.ones(batch, bool), weights)[:, None]
 
     # NaN in padding must not reach a product.
     queries = jax.tree.map(lambda a: zeroed(a, kept.any(axis=1)), queries)
@@ -214,6 +222,7 @@ def own_scores(names, queries, documents, document_where, where, similarity):
     return one_row(queries, documents), kept
 
 
+@checked
 def list_softmax(
     scores,
     positives=None,
@@ -259,12 +268,10 @@ def list_softmax(
       candidates); optax ranking_softmax_loss (labels = positives, one per row); rax softmax_loss
       (labels = positives, one per row, where = candidate_where).
     """
-    scores, kept = of_lists(candidate_where, where, axis_name, scores=scores)
+    scores, kept = of_lists(candidate_where, where, axis_name, weights=weights, scores=scores)
     if positives is None:
         positives = jnp.arange(scores.shape[1])[None] == 0
     else:
-        positives = jnp.asarray(positives)
-        checks.shaped("positives", positives, scores.shape, "one per score")
-        checks.booleans("positives", positives)
+        positives = checks.mask("positives", positives, scores.shape, "one per score")
     values, counts = info_nce.rule(scores, positives & kept, kept, temperature=temperature)
     return reduced(values, counts, weights, axis_name, reduce_fn)

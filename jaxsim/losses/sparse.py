@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.examples import mask_of_lists, of_rows
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.devices import gathered
 
 
+@checked
 def flops(activations, *, threshold=None, where=None, axis_name=None):
     """How many multiplications a search costs, made smooth: the squared mean activations, added up.
 
@@ -49,6 +51,7 @@ def flops(activations, *, threshold=None, where=None, axis_name=None):
     return jnp.sum(jnp.square(sums / jnp.maximum(count, 1)))
 
 
+@checked
 def splade(
     loss,
     *,
@@ -88,7 +91,7 @@ def splade(
 
     def with_flops(queries, documents):
         value = loss(queries, documents)
-        queries, documents = jnp.asarray(queries), jnp.asarray(documents)
+        queries, documents = checks.reals("queries", queries), checks.reals("documents", documents)
         documents = documents if documents.ndim == 3 else documents[:, None]
         kept = mask_of_lists(documents.shape[:2], "document_where", document_where, where)
         rows = documents.reshape(-1, documents.shape[-1])
@@ -101,6 +104,7 @@ def splade(
     return with_flops
 
 
+@checked
 def csr_reconstruction(
     embeddings,
     decoded,

@@ -11,12 +11,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses.class_scores import eased_cross_entropy, over_classes
+from jaxsim.losses.labelled import matrix
 from jaxsim.losses.margins import at_wider_angle
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
 
+@checked
 def sub_center_arcface(
     embeddings,
     labels,
@@ -34,12 +37,12 @@ def sub_center_arcface(
 
         S_ic = max_k cos(x_i, w_ck) in place of cos(x_i, w_c)
 
-    Wrong labels gather at centres of their own. Counts all examples whose class is there. Centres that
+    Wrong labels gather at centres of their own. Counts all examples. Centres that
     tie share the slope.
 
     Args:
       embeddings: [batch, dim].
-      labels: int [batch], places in `centers`.
+      labels: int [batch], places in `centers`; beyond them as in `normalized_softmax`.
       centers: [classes, centers, dim]; 3 centres in the paper.
       margin: in radians, 0 to pi; 0.5 is the paper, 28.6 degrees.
       temperature: divides the cosines, > 0; the inverse of the paper's scale of 64. May be traced.
@@ -55,12 +58,12 @@ def sub_center_arcface(
     Peers: pytorch-metric-learning SubCenterArcFaceLoss (margin in degrees, ours in radians; scale = 1
       / temperature, sub_centers = centers; W, transposed, is centers as [classes x centers, dim]).
     """
-    checks.shaped("centers", centers, (None, None, None), "some per class")
     return over_classes(
         eased_cross_entropy(lambda cosines: at_wider_angle(cosines, margin), temperature),
         embeddings,
         labels,
-        jnp.asarray(centers),
+        matrix("centers", centers, "some per class", axes=3),
+        name="centers",
         similarity=nearest_center,
         where=where,
         weights=weights,
@@ -70,6 +73,7 @@ def sub_center_arcface(
     )
 
 
+@checked
 def soft_triple(
     embeddings,
     labels,
@@ -90,11 +94,11 @@ def soft_triple(
         value_i = log(exp((S_iy - margin) / temperature) + sum_{c != y} exp(S_ic / temperature))
                 - (S_iy - margin) / temperature
 
-    Counts all examples whose class is there. The paper adds 0.2 times `sparse_centers`.
+    Counts all examples. The paper adds 0.2 times `sparse_centers`.
 
     Args:
       embeddings: [batch, dim].
-      labels: int [batch], places in `centers`.
+      labels: int [batch], places in `centers`; beyond them as in `normalized_softmax`.
       centers: [classes, centers, dim]; 10 centres in the paper.
       margin: in cosine; 0.01 is the paper.
       temperature: divides the class's similarity, > 0; the inverse of the paper's lambda of 20.
@@ -111,13 +115,13 @@ def soft_triple(
       center_temperature, centers_per_class = centers; fc, transposed, is centers as
       [classes x centers, dim]).
     """
-    checks.shaped("centers", centers, (None, None, None), "some per class")
     checks.positive("center_temperature", center_temperature)
     return over_classes(
         eased_cross_entropy(lambda cosines: cosines - margin, temperature),
         embeddings,
         labels,
-        jnp.asarray(centers),
+        matrix("centers", centers, "some per class", axes=3),
+        name="centers",
         similarity=functools.partial(soft_nearest_center, temperature=center_temperature),
         where=where,
         weights=weights,

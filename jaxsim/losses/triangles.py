@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import equal_labels
 from jaxsim.losses.rows import lift, reduced
+from jaxsim.losses.settings import checked
 from jaxsim.losses.walks import walked
 from jaxsim.numerics import masked
 from jaxsim.numerics.devices import gather
@@ -19,6 +20,7 @@ from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine
 
 
+@checked
 def angular(
     embeddings,
     labels,

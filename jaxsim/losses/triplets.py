@@ -9,8 +9,10 @@ otherwise. No array of triplets is ever built: triplet_walks.py.
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses.labelled import labelled
 from jaxsim.losses.lifting import equal_labels, over_labels
-from jaxsim.losses.rows import Rows, lift, reduced, without_padding
+from jaxsim.losses.rows import lift, reduced
+from jaxsim.losses.settings import checked
 from jaxsim.losses.triplet_walks import (
     hard,
     hinge,
@@ -20,8 +22,8 @@ from jaxsim.losses.triplet_walks import (
     softplus,
     swapped_slopes,
 )
-from jaxsim.numerics import checks, masked
-from jaxsim.numerics.devices import gather, row_ids
+from jaxsim.numerics import masked
+from jaxsim.numerics.devices import gather
 from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import negative_unit_euclidean
@@ -203,6 +205,7 @@ def batch_hard_soft_margin_triplet(scores, positives, where):
     return jax.nn.softplus(gaps), counted
 
 
+@checked
 def swapped_triplet(
     embeddings,
     labels,
@@ -239,16 +242,9 @@ def swapped_triplet(
     Kind: batch statistics; memory block x references, in as many steps as an anchor has positives.
     Peers: pytorch-metric-learning TripletMarginLoss (margin; swap).
     """
-    embeddings, labels = jnp.asarray(embeddings), jnp.asarray(labels)
-    checks.shaped("embeddings", embeddings, (None, None), "one row per example")
-    checks.shaped("labels", labels, embeddings.shape[:1], "one per row of embeddings")
-    where = jnp.ones(labels.shape, bool) if where is None else jnp.asarray(where)
-    checks.shaped("where", where, labels.shape, "one per row")
-    checks.booleans("where", where)
-    if axis_name is not None:
-        checks.bound(axis_name)
-    if len(labels) == 0:
-        return jnp.zeros((), at_least_float32(embeddings).dtype)
+    anchors = labelled(embeddings, labels, where, axis_name, lambda x: (x,))
+    if len(anchors.where) == 0:
+        return jnp.zeros((), at_least_float32(anchors.embeddings).dtype)
 
     def rule(scores, positives, where, others, keys):
         def rows_of(columns):
@@ -263,9 +259,6 @@ def swapped_triplet(
         )
         return _mean_and_count(jnp.sum(slopes * scores, axis=1) + margin * active, active)
 
-    anchors = without_padding(
-        Rows(embeddings, labels, row_ids(len(labels), axis_name), where, (embeddings,))
-    )
     parts = lift(
         rule,
         anchors,

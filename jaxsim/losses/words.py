@@ -9,13 +9,15 @@ looked up by the caller, so that an optimiser can update just these (jaxsim.trai
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses.examples import mask, of_rows, reduced
+from jaxsim.losses.examples import of_rows, real_numbers, reduced, with_weight
+from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks
-from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.masked import log_sum_exp, zeroed
 from jaxsim.numerics.norms import at_least_float32
 from jaxsim.numerics.reductions import mean
 
 
+@checked
 def sgns(
     targets,
     contexts,
@@ -51,15 +53,15 @@ def sgns(
     Peers: none.
     """
     targets, contexts, where = of_rows(
-        where, axis_name, "batch, dim", targets=targets, contexts=contexts
+        where, axis_name, "batch, dim", weights=weights, targets=targets, contexts=contexts
     )
-    drawn = _scores(targets, negatives)
-    kept = mask("negative_where", negative_where, drawn.shape)
+    drawn, kept = _drawn(targets, negatives, negative_where, with_weight(where, weights))
     seen = jax.nn.softplus(-jnp.sum(targets * contexts, axis=-1))
     unseen = jnp.where(kept, jax.nn.softplus(drawn), 0).sum(axis=1)
     return reduced(seen + unseen, where, weights, axis_name, reduce_fn)
 
 
+@checked
 def sampled_softmax(
     queries,
     targets,
@@ -103,21 +105,21 @@ def sampled_softmax(
     Peers: none.
     """
     queries, targets, where = of_rows(
-        where, axis_name, "batch, dim", queries=queries, targets=targets
+        where, axis_name, "batch, dim", weights=weights, queries=queries, targets=targets
     )
-    drawn = _scores(queries, negatives)
+    there = with_weight(where, weights)
+    drawn, kept = _drawn(queries, negatives, negative_where, there)
     right = jnp.sum(queries * targets, axis=-1)
     for sign, name, row in (
         (1, "target_bias", target_bias),
         (-1, "target_log_counts", target_log_counts),
     ):
-        right = right + sign * _per(name, row, right.shape)
+        right = right + sign * _per(name, row, there, sign > 0)
     for sign, name, row in (
         (1, "negative_bias", negative_bias),
         (-1, "negative_log_counts", negative_log_counts),
     ):
-        drawn = drawn + sign * _per(name, row, drawn.shape)
-    kept = mask("negative_where", negative_where, drawn.shape)
+        drawn = drawn + sign * _per(name, row, kept, sign > 0)
     scores = jnp.concatenate([right[:, None], drawn], axis=1)
     kept = jnp.concatenate([jnp.ones_like(kept[:, :1]), kept], axis=1)
     return reduced(log_sum_exp(scores, kept) - right, where, weights, axis_name, reduce_fn)
@@ -135,29 +137,45 @@ def not_hits(target_ids, negative_ids):
     Kind: part; memory batch x negatives.
     Peers: none.
     """
-    target_ids, negative_ids = jnp.asarray(target_ids), jnp.asarray(negative_ids)
+    target_ids = checks.numbers_of("target_ids", target_ids)
+    negative_ids = checks.numbers_of("negative_ids", negative_ids)
+    for name, ids in (("target_ids", target_ids), ("negative_ids", negative_ids)):
+        checks.integers(name, ids)
+        if ids.ndim not in (1, 2):
+            raise ValueError(f"{name} must have one or two axes, got shape {ids.shape}")
+    if negative_ids.ndim == 2:
+        checks.shaped("negative_ids", negative_ids, (len(target_ids), None), "some per row")
     own = target_ids.reshape(target_ids.shape[0], -1)
     drawn = negative_ids if negative_ids.ndim == 2 else negative_ids[None]
     return (own[:, :, None] != drawn[:, None, :]).all(axis=1)
 
 
-def _scores(rows, negatives):
-    negatives = at_least_float32(negatives)
+def _drawn(rows, negatives, negative_where, there):
+    """Scores of the negatives [batch, k], and which count; what does not may hold anything."""
+    negatives = at_least_float32(real_numbers("negatives", negatives))
     batch, dim = rows.shape
     if negatives.ndim == 2:
         checks.shaped("negatives", negatives, (None, dim), "of the rows' dimension")
-        return jnp.matmul(rows, negatives.T, precision="highest")
+        kept = checks.mask(
+            "negative_where", negative_where, (batch, len(negatives)), "one per draw"
+        )
+        kept = kept & there[:, None]
+        negatives = zeroed(negatives, kept.any(axis=0))
+        return jnp.matmul(rows, negatives.T, precision="highest"), kept
     checks.shaped("negatives", negatives, (batch, None, dim), "some per row")
-    return jnp.einsum("bd,bkd->bk", rows, negatives, precision="highest")
+    kept = checks.mask("negative_where", negative_where, negatives.shape[:2], "one per draw")
+    kept = kept & there[:, None]
+    negatives = zeroed(negatives, kept)
+    return jnp.einsum("bd,bkd->bk", rows, negatives, precision="highest"), kept
 
 
-def _per(name, row, shape):
-    """An optional value per entry of `shape`; [k] is shared by the rows of [batch, k]."""
-    if row is None:
+def _per(name, row, kept, optional):
+    """A value per entry of `kept`, 0 where it does not count; [k] is shared by all rows."""
+    if row is None and optional:
         return 0
-    row = jnp.asarray(row)
+    row, shape = real_numbers(name, row), kept.shape
     if row.shape not in (shape, shape[-1:]):
         raise ValueError(
             f"{name} must be {list(shape)} or {list(shape[-1:])}, got shape {row.shape}"
         )
-    return row
+    return jnp.where(kept, row, 0)

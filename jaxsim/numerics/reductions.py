@@ -26,7 +26,7 @@ def mean(values, weights, axis_name=None):
       2.0
     """
     counted, count = _sums(values, weights, axis_name)
-    return counted / jnp.where(count > 0, count, 1)
+    return counted / jnp.where(count <= 0, 1, count)
 
 
 def total(values, weights, axis_name=None):
@@ -42,6 +42,6 @@ def total(values, weights, axis_name=None):
 
 
 def _sums(values, weights, axis_name):
-    values = jnp.where(weights > 0, values, 0)
+    values = jnp.where(weights <= 0, 0, values)  # a weight of NaN counts
     sums = jnp.sum(values * weights), jnp.sum(weights)
     return sums if axis_name is None else jax.lax.psum(sums, axis_name)

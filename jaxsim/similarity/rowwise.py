@@ -1,6 +1,7 @@
 """A similarity of row i with row i, from one of every row with every row."""
 
 import jax
+import jax.numpy as jnp
 
 
 def paired(similarity):
@@ -19,6 +20,11 @@ def paired(similarity):
     """
 
     def of_pair(x, y):
-        return similarity(*jax.tree.map(lambda a: a[None], (x, y)))[0, 0]
+        score = similarity(*jax.tree.map(lambda a: a[None], (x, y)))
+        if jnp.shape(score) != (1, 1):
+            raise ValueError(
+                f"similarity must give scores [n, m], of one row with one (1, 1), got {jnp.shape(score)}"
+            )
+        return score[0, 0]
 
     return jax.vmap(of_pair)

@@ -1,4 +1,4 @@
-"""Proxies: losses/proxies.py. Labels beyond them have no proxy."""
+"""Proxies: losses/proxies.py. Rows whose labels are beyond them are padding."""
 
 import numpy as np
 from entry import Entry
@@ -18,7 +18,7 @@ def proxy_nca(x, labels, where, large):
 
 
 def proxy_anchor(x, labels, where, large):
-    s, rows = scores(x, PROXIES, large), np.flatnonzero(where)
+    s, rows = scores(x, PROXIES, large), np.flatnonzero(where & (labels < 12))
     pulls, pushes = [], []
     for c in range(12):
         own = [i for i in rows if labels[i] == c]
@@ -32,7 +32,7 @@ def proxy_anchor(x, labels, where, large):
 def call(loss):
     # A copy: jax keeps a NumPy constant in the precision that it first met it in.
     return lambda x, labels, where, **settings: loss(
-        x, labels, PROXIES.copy(), where=where, **settings
+        x, labels, PROXIES.copy(), where=where & (labels < 12), **settings
     )
 
 

@@ -24,13 +24,13 @@ def walks(rows):
 def hard(scores, labels):
     values = []
     for row, y in zip(scores, labels, strict=True):
-        if y < len(PROXIES):
-            excess = [row[p] - row[y] + 5e-4 for p in range(len(PROXIES)) if p != y]
-            values.append(np.log(1 + sum(np.exp(e) for e in excess if e >= 0)))
+        excess = [row[p] - row[y] + 5e-4 for p in range(len(PROXIES)) if p != y]
+        values.append(np.log(1 + sum(np.exp(e) for e in excess if e >= 0)))
     return mean(values)
 
 
 def manifold(x, labels, where, large):
+    where = where & (labels < len(PROXIES))
     x, labels = units(x[where]), labels[where]
     f = walks(np.concatenate([x, units(PROXIES)]))
     own, proxies = f[: len(x)], f[len(x) :]
@@ -38,7 +38,8 @@ def manifold(x, labels, where, large):
 
 
 def call(x, labels, where, **settings):
-    return losses.manifold(x, labels, PROXIES.copy(), context_weight=2.0, where=where, **settings)
+    settings = {"where": where & (labels < len(PROXIES)), **settings}
+    return losses.manifold(x, labels, PROXIES.copy(), context_weight=2.0, **settings)
 
 
 LOSSES = {"manifold": Entry(call, manifold, lifted=False)}

@@ -197,7 +197,7 @@ def test_memory_of_blocks_does_not_grow_with_the_batch_squared():
             lambda: losses.nca(X, np.zeros((6, 2, 2))),
             r"labels must be \[6\].*got shape \(6, 2, 2\)",
         ),
-        (lambda: losses.nca(X[0], 0), r"embeddings must be \[batch, dim\].*\(4,\)"),
+        (lambda: losses.nca(X[0], 0), r"embeddings must be \[rows, dim\].*\(4,\)"),
         (lambda: losses.nca(X, LABELS, where=np.ones(6)), "where must be boolean"),
         (lambda: losses.nca(X, LABELS, where=[True]), r"where must be \[6\]"),
         (lambda: losses.nca(X, LABELS, weights=[1.0]), r"weights must be \[6\]"),
