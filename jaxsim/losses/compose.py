@@ -163,7 +163,7 @@ def _weights(weights, of, name):
 
 def _within(dims, embeddings):
     """The embeddings as arrays, all at least as wide as the widest of the sizes."""
-    embeddings = checks.vectors("embeddings", embeddings)
+    embeddings = checks.vectors("embeddings", embeddings, shared=False)
     widest = min(a.shape[-1] for a in jax.tree.leaves(embeddings))
     for dim in dims:
         checks.whole("each of dims", dim)

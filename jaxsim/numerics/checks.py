@@ -248,7 +248,7 @@ def host_reals(name, array):
     return array
 
 
-def vectors(name, tree, *, streamed=False):
+def vectors(name, tree, *, streamed=False, shared=True):
     """Vectors [rows, dim], or a pytree whose leaves share their leading axis: leaves as JAX arrays.
 
     Nested lists of numbers, and lists of rows, are one array, not a pytree of its numbers.
@@ -257,6 +257,7 @@ def vectors(name, tree, *, streamed=False):
       name: of the argument.
       tree: the vectors.
       streamed: leave the leaves as they are, which may be those of a file.
+      shared: whether all leaves must have as many rows; a classifier next to embeddings has its own.
 
     Raises: ValueError for what is not numbers, a single row without its leading axis, leaves of different
     lengths.
@@ -268,7 +269,8 @@ def vectors(name, tree, *, streamed=False):
         raise ValueError(
             f"{name} must be [rows, dim], got shape {np.shape(tree)}: a single row is {name}[None]"
         )
-    rows_of(name, tree)
+    if shared:
+        rows_of(name, tree)
     return tree
 
 
