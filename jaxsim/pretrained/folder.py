@@ -11,7 +11,7 @@ from jaxsim import encoders
 from jaxsim.encoders.text import check_texts
 from jaxsim.pretrained import families, modules, names, tokenizer_files, weights
 from jaxsim.pretrained.hub import fetched
-from jaxsim.pretrained.model import CrossEncoderModel, Kept, TextModel, flat, nested
+from jaxsim.pretrained.model import CrossEncoderModel, Kept, TextModel, flat, nested, under
 from jaxsim.storage.fields import read_object
 from jaxsim.storage.targets import MARK
 
@@ -199,11 +199,22 @@ def _classifier(fields, transformer, typed):
 
 
 def _shapes(module, classifier):
-    """The size of a module's vectors, and {path: shape} of its parameters, without making them."""
+    """The size of a module's vectors, and {path: shape} of its parameters, without making them.
+
+    Two layers are traced, whose first may lack a norm: all others are as the second.
+    """
+    transformer = module.transformer
+    traced = min(transformer.layers, 2)
+    module = module.clone(transformer=transformer.clone(layers=traced))
     text = {"tokens": np.zeros((1, 1), np.int32), "where": np.ones((1, 1), bool)}
     inputs = (text, text) if classifier else (text,)
     out, tree = jax.eval_shape(module.init_with_output, jax.random.key(0), *inputs)
-    return out.shape[-1], {path: leaf.shape for path, leaf in flat(tree["params"]).items()}
+    shapes = {path: leaf.shape for path, leaf in flat(tree["params"]).items()}
+    last = f"transformer/layer_{traced - 1}/"
+    for path, shape in under(shapes, last).items():
+        for number in range(traced, transformer.layers):
+            shapes[f"transformer/layer_{number}/{path}"] = shape
+    return out.shape[-1], dict(sorted(shapes.items()))
 
 
 def _dense(place, path, shapes):

@@ -80,7 +80,7 @@ class Model:
             for place, path in self.kept.dense.items():
                 head = {
                     _torch_name(leaf): array.T if leaf.endswith("kernel") else array
-                    for leaf, array in _under(params, f"heads_{place}/").items()
+                    for leaf, array in under(params, f"heads_{place}/").items()
                 }
                 weights.write_file(aside / path / weights.SINGLE, head)
         return Path(folder)
@@ -278,7 +278,7 @@ def nested(leaves):
     return tree
 
 
-def _under(params, start):
+def under(params, start):
     return {path.removeprefix(start): a for path, a in params.items() if path.startswith(start)}
 
 
