@@ -163,26 +163,26 @@ def check_batch_size(batch_size, rows):
         )
 
 
-def rows_of_columns(columns):
+def rows_of_columns(columns, what="columns"):
     """How many examples the columns have: one at least."""
     if not isinstance(columns, dict) or not columns:
         raise ValueError(
-            f"columns must be {{name: array}}, such as {{'x': x}}, got {type(columns).__name__}"
+            f"{what} must be {{name: array}}, such as {{'x': x}}, got {type(columns).__name__}"
             f"{' without columns' if isinstance(columns, dict) else ''}"
         )
     for name, column in columns.items():
         if not hasattr(column, "dtype") or not hasattr(column, "shape"):
             raise ValueError(
-                f"columns[{name!r}] must be an array, got {type(column).__name__}: np.asarray it"
+                f"{what}[{name!r}] must be an array, got {type(column).__name__}: np.asarray it"
             )
         if column.dtype.kind in "USOMm":
             raise ValueError(
-                f"columns[{name!r}] must be numbers, got {column.dtype}: turn texts into tokens, and "
+                f"{what}[{name!r}] must be numbers, got {column.dtype}: turn texts into tokens, and "
                 "names into numbers"
             )
-    rows = checks.rows_of("columns", columns)
+    rows = checks.rows_of(what, columns)
     if rows == 0:
-        raise ValueError("columns must not be empty, got 0 rows")
+        raise ValueError(f"{what} must not be empty, got 0 rows")
     return rows
 
 

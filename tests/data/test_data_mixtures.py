@@ -161,6 +161,11 @@ def test_names_beyond_32_bits_are_kept_apart(wide):
         (lambda: mined(NEGATIVES, batch_size=0), "batch_size must be a whole number of at least 1, got 0"),
         (lambda: mined(NEGATIVES, batch_size=80), "batch_size must be at most the 40 examples that there are, got 80"),
         (lambda: mined(NEGATIVES * 1.0), "negatives must be integers, got float64"),
+        (lambda: mined([[1], [1, 2]]), "negatives must be one array, got rows of different lengths"),
+        (
+            lambda: data.negative_batches({"q": POSITIVES}, {}, POSITIVES, NEGATIVES, batch_size=4, per_query=1, seed=0),
+            r"documents must be \{name: array\}, such as .* got dict without columns",
+        ),
         (lambda: data.task_batches({}, {}, seed=0, steps=1), "sources must be a dict by task, got"),
         (lambda: by_weights({"a": 0.0, "b": 1}), r"weights\['a'\] must be > 0, got 0.0"),
         (lambda: by_weights({"a": np.nan, "b": 1}), r"weights\['a'\] must be > 0, got nan"),
