@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import dataclasses
+import functools
 import logging
 import math
 import os
@@ -14,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
-from jax.experimental import multihost_utils
 from jax.sharding import SingleDeviceSharding
 
 from jaxsim import storage
 from jaxsim.numerics import checks
 from jaxsim.training import manifest
 from jaxsim.training.files import is_local
+from jaxsim.training.guards import everywhere, on_first
 
 LOG = logging.getLogger("jaxsim.training")
 UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written
@@ -50,7 +51,7 @@ class Checkpoints:
             raise ValueError(f"{self.folder}: must be a folder of checkpoints, got a file")
         checks.whole("keep", keep)
         self.saving, self.failed = None, False  # the step that is being written
-        self._sweep()
+        on_first(self._sweep, str(self.folder))
         self.newest_and_best = _NewestAndBest(keep)
         for step in _steps(self.folder) if best is not None else []:
             figures = _read_meta(self.folder / str(step)).figures
@@ -101,8 +102,8 @@ class Checkpoints:
             found = self._read(step, like)
             if found is not None:
                 return step, *found
-            self._move_aside(str(step))
-            self._reload()
+            on_first(functools.partial(self._move_aside, str(step)), str(self.folder / str(step)))
+            self.manager.reload()
         return None
 
     def close(self):
@@ -133,7 +134,7 @@ class Checkpoints:
                 meta = _read_meta(folder)
             except (OSError, ValueError) as error:
                 problem = error
-        if not _everywhere(problem is None):
+        if not everywhere(problem is None):
             _pass_over(step, problem or "another process could not read it")
             return None
         _check_leaves(folder, meta.leaves, _leaves(like))
@@ -144,39 +145,32 @@ class Checkpoints:
             )
         except Exception as error:  # orbax raises many kinds for a damaged folder
             problem = error
-        if not _everywhere(problem is None):
+        if not everywhere(problem is None):
             _pass_over(step, problem or "another process could not read it")
             return None
         return found["tree"], meta.position
 
     def _sweep(self):
         """Removes what a killed process left unfinished, moves aside what is not a checkpoint."""
-        if jax.process_index() == 0 and self.folder.exists():
-            for path in sorted(self.folder.iterdir()):
-                if UNFINISHED in path.name and is_local(path):
-                    if path.is_dir() and not os.path.islink(path) and _is_orbaxs(path):
-                        LOG.info("%s: removed, a killed process did not finish it", path)
-                        path.rmtree()
-                    else:
-                        self._move_aside(path.name)
-                elif path.name.isdecimal() and (problem := _no_checkpoint(path)):
-                    _pass_over(path.name, problem)
+        for path in sorted(self.folder.iterdir()) if self.folder.exists() else []:
+            if UNFINISHED in path.name and is_local(path):
+                if path.is_dir() and not os.path.islink(path) and _is_orbaxs(path):
+                    LOG.info("%s: removed, a killed process did not finish it", path)
+                    path.rmtree()
+                else:
                     self._move_aside(path.name)
-        _together("jaxsim: what a killed process left is swept")
+            elif path.name.isdecimal() and (problem := _no_checkpoint(path)):
+                _pass_over(path.name, problem)
+                self._move_aside(path.name)
 
     def _move_aside(self, name):
         """Out of the way of the checkpoint that will be saved in its place; nothing is deleted."""
-        if jax.process_index() == 0:
-            aside = self.folder.parent / "damaged"
-            aside.mkdir(parents=True, exist_ok=True)
-            number = 0
-            while (aside / f"{name}-{number}").exists():
-                number += 1
-            (self.folder / name).rename(aside / f"{name}-{number}")
-
-    def _reload(self):
-        _together("jaxsim: a damaged checkpoint was moved")
-        self.manager.reload()
+        aside = self.folder.parent / "damaged"
+        aside.mkdir(parents=True, exist_ok=True)
+        number = 0
+        while (aside / f"{name}-{number}").exists():
+            number += 1
+        (self.folder / name).rename(aside / f"{name}-{number}")
 
     def _describe(self):
         """Writes the checksums of a checkpoint's files, before it gets its name."""
@@ -504,15 +498,3 @@ def _check_leaves(folder, saved, wanted):
         f"{folder} holds another tree than this run's: it has {lost[0] if lost else 'less'}, this run "
         f"{new[0] if new else 'has less'}; use the same model and optimizer, or another workdir"
     )
-
-
-def _everywhere(sound):
-    """Whether every process says so."""
-    if jax.process_count() == 1:
-        return sound
-    return bool(np.all(multihost_utils.process_allgather(np.array(sound))))
-
-
-def _together(name):
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)

@@ -63,6 +63,28 @@ def data_name(batch):
     return f"{total % 2**64:016x}"
 
 
+def everywhere(sound):
+    """Whether every process says so."""
+    if jax.process_count() == 1:
+        return sound
+    return bool(np.all(multihost_utils.process_allgather(np.array(sound))))
+
+
+def on_first(function, what):
+    """Runs a function in the first process; its error ends all of them, where the others would wait.
+
+    Raises: what the function raises, OSError or ValueError; in the other processes ValueError.
+    """
+    problem = None
+    if jax.process_index() == 0:
+        try:
+            function()
+        except (OSError, ValueError) as error:
+            problem = error
+    if not everywhere(problem is None):
+        raise problem or ValueError(f"{what} was refused in process 0, which says why")
+
+
 def check_agreement(settings):
     """Refuses a run whose processes were started differently.
 

@@ -14,6 +14,7 @@ import jax
 from etils import epath
 
 from jaxsim import storage
+from jaxsim.training import guards
 from jaxsim.training.files import is_local, write_bytes, write_text
 
 LOG = logging.getLogger("jaxsim.training")
@@ -38,10 +39,11 @@ class Journal:
         self.failed = None
         self.path = None
         self.lines = []
-        if workdir is not None and self.first:
-            self.path = epath.Path(workdir) / "metrics.jsonl"
-            self.lines = [line for line in read(self.path) if line["step"] <= step]
-            self._rewrite()
+        if workdir is not None:
+            path = epath.Path(workdir) / "metrics.jsonl"
+            if self.first:
+                self.path = path
+            guards.on_first(lambda: self._begin(step), str(path))
 
     def write(self, step, figures, *, validation=False):
         """A line: {"step": step, **figures}."""
@@ -75,6 +77,10 @@ class Journal:
                 draw(self.lines, path, label)
             except OSError as error:  # the training itself is saved
                 LOG.warning("%s: cannot be written: %s", path, error.strerror or error)
+
+    def _begin(self, step):
+        self.lines = [line for line in read(self.path) if line["step"] <= step]
+        self._rewrite()
 
     def _tell(self, step, figures):
         """Passes figures to `report`, whose failure must not end a run."""

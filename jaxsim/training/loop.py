@@ -24,7 +24,7 @@ from jaxsim.training.compiled import Compiled
 from jaxsim.training.journal import Journal
 from jaxsim.training.objective import check_objective
 from jaxsim.training.optimisers import check_optimizer
-from jaxsim.training.row_sparse import RowOptimizer, rows_of
+from jaxsim.training.row_sparse import RowOptimizer, check_lookup, rows_of
 from jaxsim.training.spread import ASKED, pmapped
 
 LOG = logging.getLogger("jaxsim.training")
@@ -253,8 +253,9 @@ class Run:
         guards.check_agreement({"batch size": rows, "shape of batches": shapes})
         params = jax.eval_shape(lambda p: p, carry.params)
         if isinstance(self.optimizer, RowOptimizer):
-            lookup = self.optimizer.lookup
-            params = jax.eval_shape(lambda p: rows_of(p, lookup(batch, self.key)), params)
+            ids = self.optimizer.lookup(batch, self.key)
+            check_lookup(ids, params)
+            params = jax.eval_shape(lambda p: rows_of(p, ids), params)
         check_objective(self.objective, params, batch, key=self.key, state=carry.state, logged=True)
 
     def fetch(self, step, carry, progress):

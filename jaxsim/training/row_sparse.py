@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.training.optimisers import check_rate
@@ -99,6 +100,30 @@ def adam_rows(learning_rate, lookup, *, b1=0.9, b2=0.999, epsilon=1e-8):
         return -rate * first / (1 - b1**steps) / root, (first, second)
 
     return _optimizer(learning_rate, lookup, change, 2, 0.0)
+
+
+def check_lookup(ids, params):
+    """Refuses ids that are not a tree like the tables, not integers, or beyond a table's rows.
+
+    JAX itself would read the last row in place of one that is not there.
+    """
+    tables, structure = jax.tree.flatten(params)
+    if jax.tree.structure(ids) != structure:
+        raise ValueError(
+            f"lookup must give a tree like the parameters, {structure}, got {jax.tree.structure(ids)}"
+        )
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(params)]
+    for path, rows, table in zip(paths, jax.tree.leaves(ids), tables, strict=True):
+        rows = np.asarray(rows)
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise ValueError(
+                f"lookup must give int ids [rows] for params{path}, got {rows.dtype}{list(rows.shape)}"
+            )
+        if rows.size and (rows.min() < -table.shape[0] or rows.max() >= table.shape[0]):
+            wrong = rows.max() if rows.max() >= table.shape[0] else rows.min()
+            raise ValueError(
+                f"lookup gives id {wrong} for params{path}, which has {table.shape[0]} rows"
+            )
 
 
 def rows_of(params, ids):

@@ -6,11 +6,11 @@ import json
 import os
 
 import jax
-import numpy as np
 from etils import epath
 from jax.experimental import multihost_utils
 
 from jaxsim import storage
+from jaxsim.training import guards
 from jaxsim.training.files import is_local, write_text
 
 MARK = "run.json"
@@ -45,24 +45,19 @@ def owned(workdir):
 
     Raises: ValueError naming the owner, in every process.
     """
-    problem = None
     with contextlib.ExitStack() as stack:
-        if jax.process_index() == 0 and is_local(workdir):
+
+        def take():
             try:
                 stack.enter_context(storage.owned(workdir))
             except OSError as error:
-                problem = ValueError(
+                raise ValueError(
                     f"workdir={str(workdir)!r} cannot be written to: {error.strerror or error}"
-                )
+                ) from error
             except ValueError as error:
-                problem = ValueError(f"workdir={error}")
-        sound = problem is None
-        if jax.process_count() > 1:
-            sound = bool(np.all(multihost_utils.process_allgather(np.array(sound))))
-        if not sound:
-            raise problem or ValueError(
-                f"workdir={str(workdir)!r} was refused in process 0, which says why"
-            )
+                raise ValueError(f"workdir={error}") from None
+
+        guards.on_first(take if is_local(workdir) else lambda: None, f"workdir={str(workdir)!r}")
         yield
 
 
@@ -97,8 +92,8 @@ def check_workdir(workdir, about):
                 f"workdir={str(workdir)!r} holds {found[0]} but no {MARK}: it is not the workdir of a "
                 "run; choose another, or move that away"
             )
-        if jax.process_index() == 0:
-            write_text(path, json.dumps(about, indent=1) + "\n")
+        text = json.dumps(about, indent=1) + "\n"
+        guards.on_first(lambda: write_text(path, text), f"workdir={str(workdir)!r}")
         return
     known = storage.Fields(path, storage.parsed_json(path, path.read_bytes()))
     if jax.process_count() > 1:

@@ -114,6 +114,20 @@ def test_eight_devices_are_one_and_a_run_resumes(tmp_path):
     np.testing.assert_array_equal(fit(workdir=tmp_path), whole)
 
 
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (lambda batch: {"t": batch["rows"] + 4}, r"lookup gives id 8 for params\['t'\], which has 6 rows"),
+        (lambda batch: {"t": batch["x"][:, 0]}, r"lookup must give int ids \[rows\] for params\['t'\], got f"),
+        (lambda batch: {"u": batch["rows"]}, "lookup must give a tree like the parameters"),
+    ],
+)  # fmt: skip
+def test_ids_beyond_a_table_are_named(ids, message):
+    optimizer = training.sgd_rows(0.1, lambda batch, key: ids(batch))
+    with pytest.raises(ValueError, match=message):
+        training.fit(objective, {"t": TABLE}, batches(), optimizer=optimizer)
+
+
 def test_a_step_that_is_not_finite_moves_no_row():
     def broken(rows, batch, *, key, axis_name):
         return objective(rows, batch, key=key, axis_name=axis_name) * jnp.nan
