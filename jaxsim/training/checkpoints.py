@@ -407,20 +407,27 @@ def _quiet():
     """Without the tracebacks that orbax prints: what it raises reaches the caller."""
 
     def plain(record):
-        return record.levelno < logging.ERROR or "orbax" not in record.pathname
+        if record.levelno < logging.ERROR:
+            return True
+        if record.name == "asyncio":  # tasks of orbax, whose errors another task has raised
+            text = record.getMessage()
+            return not ("never retrieved" in text and ("orbax" in text or "tensorstore" in text))
+        return "orbax" not in record.pathname
 
     def unraisable(found):
         # tensorstore answers an event loop that orbax closed after another file had failed.
         if not (found.exc_type is RuntimeError and "loop is closed" in str(found.exc_value)):
             before(found)
 
-    before, logger = sys.unraisablehook, logging.getLogger("absl")
-    logger.addFilter(plain)
+    before, loggers = sys.unraisablehook, [logging.getLogger(name) for name in ("absl", "asyncio")]
+    for logger in loggers:
+        logger.addFilter(plain)
     sys.unraisablehook = unraisable
     try:
         yield
     finally:
-        logger.removeFilter(plain)
+        for logger in loggers:
+            logger.removeFilter(plain)
         if sys.unraisablehook is unraisable:
             sys.unraisablehook = before
 
