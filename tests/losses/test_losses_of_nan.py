@@ -100,6 +100,23 @@ def test_nan_in_a_row_of_weight_0_has_no_influence(name):
             np.testing.assert_array_equal(slope, gradients[argument], err_msg=argument)
 
 
+@pytest.mark.parametrize("name", ["info_nce", "triplet", "arcface", "vicreg"])
+def test_nan_on_one_device_is_nan_on_all(name):
+    """On a named axis of four devices, two rows each; in padding it is nowhere."""
+    inputs, function = INPUTS[name], getattr(losses, name)
+    shared = {k: a for k, a in inputs.arrays.items() if k in inputs.shared}
+    mine = {k: a.reshape(4, 2, *a.shape[1:]) for k, a in inputs.arrays.items() if k not in shared}
+
+    def of_device(rows, where):
+        return function(**rows, **shared, where=where, axis_name="devices")
+
+    call = jax.jit(jax.vmap(of_device, axis_name="devices"))
+    first = next(iter(mine))
+    for row, comes_out in ((REAL, True), (PADDING, False)):
+        spoilt = {**mine, first: with_nan(inputs.arrays[first], row).reshape(mine[first].shape)}
+        assert (np.isnan(call(spoilt, WHERE.reshape(4, 2))) == comes_out).all()
+
+
 def test_every_public_loss_is_in_the_table():
     parts = set().union(*NOT_LOSSES.values())
     assert not parts & INPUTS.keys()
