@@ -164,7 +164,10 @@ def _weights(weights, of, name):
 def _within(dims, embeddings):
     """The embeddings as arrays, all at least as wide as the widest of the sizes."""
     embeddings = checks.vectors("embeddings", embeddings, shared=False)
-    widest = min(a.shape[-1] for a in jax.tree.leaves(embeddings))
+    shapes = [a.shape for a in jax.tree.leaves(embeddings)]
+    if () in shapes:
+        raise ValueError(f"embeddings must be arrays [..., dim], got shapes {shapes[:4]}")
+    widest = min(shape[-1] for shape in shapes)
     for dim in dims:
         checks.whole("each of dims", dim)
     if max(dims) > widest:

@@ -158,7 +158,7 @@ def test_a_row_that_is_solved_has_a_finite_slope(reduction, dtype):
     value, gradient = focal(reduction, 0.5, 0.001)(scores)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
-    assert not gradient[0].any()
+    assert np.abs(gradient[0]).max() < 1e-15  # rounding may leave something of a solved row
     assert gradient[1].any()
 
 
