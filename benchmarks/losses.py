@@ -20,8 +20,6 @@ import importlib.util
 import json
 import os
 import platform
-import select
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -29,50 +27,20 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.catalogue import CATALOGUE, GROUPS
+from benchmarks.processes import Side
 
 HERE = Path(__file__).resolve().parent
 SECONDS, MIB = 60, 8192  # a peer beyond either is not asked for more
 SECONDS_OF_CATALOGUE, ROUNDS = 10, 3
-# Threads of torch that wait for each other by spinning take up to ten times the time where a machine has
-# other work: asleep they do not, and lose little where it has none.
-PATIENT = {"OMP_WAIT_POLICY": "passive"}
 NAMES = (
     "multi_similarity", "contrastive", "circle", "supervised_contrastive", "info_nce", "triplet",
     "lifted_structure",
 )  # fmt: skip
 
 
-class Side:
-    """A process of one side, started when it is first asked, and again after it was stopped."""
-
-    def __init__(self, side):
-        self.side, self.process = side, None
-
-    def ask(self, limit=None, patience=3600, **request):
-        """The answer; {"stopped": why} where there is none. limit: seconds that it gives itself."""
-        if self.process is None:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.losses_sides", self.side],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                text=True, cwd=HERE.parent, env=PATIENT | os.environ,
-            )  # fmt: skip
-        try:
-            print(json.dumps(request | ({"limit": limit} if limit else {})),
-                  file=self.process.stdin, flush=True)  # fmt: skip
-            ready, _, _ = select.select([self.process.stdout], [], [], patience)
-            line = self.process.stdout.readline() if ready else ""
-        except BrokenPipeError:
-            line = ""
-        if line:
-            return json.loads(line)
-        self.close()
-        return {"stopped": "ended" if ready else f"over {patience} s"}
-
-    def close(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
+def sides_of():
+    """(ours, the peer's)"""
+    return Side("benchmarks.losses_sides", "ours"), Side("benchmarks.losses_sides", "peer")
 
 
 def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
@@ -145,7 +113,7 @@ def in_detail(names, batches, dims, with_peer):
     for name in names:
         for dim in dims:
             for batch in batches:
-                sides = Side("ours"), Side("peer")
+                sides = sides_of()
                 asked = with_peer and (name, dim) not in beyond
                 row = compared(name, batch, dim, sides=sides, limit=SECONDS, with_peer=asked)
                 for side in sides:
@@ -157,7 +125,7 @@ def in_detail(names, batches, dims, with_peer):
 
 def catalogue(names, with_peer):
     """Every row at its own sizes, in two processes. Peak memory is not told apart there."""
-    sides = Side("ours"), Side("peer")
+    sides = sides_of()
     for name in names:
         row = compared(name, sides=sides, limit=SECONDS_OF_CATALOGUE, with_peer=with_peer)
         yield told({k: v for k, v in row.items() if k not in ("ours_mib", "peer_mib")})
@@ -168,7 +136,7 @@ def catalogue(names, with_peer):
 def of_memory(names, batch, dim):
     """Peak memory of our side, one run of the blocked loss, each in a process of its own."""
     for name in names:
-        side = Side("ours")
+        side, _ = sides_of()
         found = side.ask(do="start", name=name, batch=batch, dim=dim)
         side.close()
         yield {"work": name, "shape": f"{batch} x {dim}", "ours_mib": found.get("mib"),
@@ -177,7 +145,7 @@ def of_memory(names, batch, dim):
 
 def of_blocks(names, batch, dim):
     """Our side with all rows at once, in the blocks that it takes by itself, and in smaller ones."""
-    side = Side("ours")
+    side, _ = sides_of()
     for name in names:
         whole = None
         for block in (batch, None, batch // 16):

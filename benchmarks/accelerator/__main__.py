@@ -70,8 +70,11 @@ def run_part(options, out, name, seconds):
     with (out / f"{name}.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.accelerator", *words],
-            cwd=ROOT, stderr=log, env=memory | os.environ, start_new_session=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            stderr=log,
+            env=memory | os.environ,
+            start_new_session=True,
+        )
         try:
             code = process.wait(timeout=seconds)
             note = f"failed with exit code {code}" if code else ""

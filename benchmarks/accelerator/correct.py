@@ -167,9 +167,16 @@ def trained(devices=None, steps=STEPS, stop=None, **settings):
     objective, params, batches = work(steps)
     with jax.default_matmul_precision("highest"):
         params = training.fit(
-            objective, params, batches, optimizer=optax.sgd(RATE), devices=devices,
-            log_every=1, report=report, label="checking", **settings,
-        )  # fmt: skip
+            objective,
+            params,
+            batches,
+            optimizer=optax.sgd(RATE),
+            devices=devices,
+            log_every=1,
+            report=report,
+            label="checking",
+            **settings,
+        )
     return jax.device_get(params), np.array(curve)
 
 

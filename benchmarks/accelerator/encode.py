@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from benchmarks.accelerator.rows import Row
-from benchmarks.accelerator.torch_side import Torch
+from benchmarks.accelerator.torch_side import torch_side
 from benchmarks.encode import arithmetic
 
 
@@ -30,28 +30,44 @@ def rows(setting):
 
     def encode():
         return search.encode_corpus(
-            model.encode, model.params, model.tokens, texts,
-            batch_tokens=2**17 if on_card else 2**12, label="encoding",
-        )  # fmt: skip
+            model.encode,
+            model.params,
+            model.tokens,
+            texts,
+            batch_tokens=2**17 if on_card else 2**12,
+            label="encoding",
+        )
 
     encode()  # compiles
     start = time.perf_counter()
     vectors = encode()
     seconds = time.perf_counter() - start
-    torch, file = Torch(), setting.out / "peer_vectors.npy"
+    torch, file = torch_side(), setting.out / "peer_vectors.npy"
     request = {"model": folder, "texts": str(setting.out / "texts.json"), "vectors": str(file)}
     (setting.out / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
-    peer = torch.ask("encode", seconds=max(setting.left(), 1), **request)
+    peer = torch.ask(do="encode", patience=max(setting.left(), 1), **request)
     torch.close()
     theirs = len(texts) / peer["ms"] * 1e3 if "ms" in peer else None
     name = jax.numpy.dtype(dtype).name
     note = f"peer {peer['stopped']}" if "stopped" in peer else f"peer in {peer['dtype']}"
-    yield Row(f"encoding {len(texts):,} texts, {name}", "texts/s", len(texts) / seconds, theirs,
-              higher=True, note=f"{note}; tokenizing included")  # fmt: skip
+    yield Row(
+        f"encoding {len(texts):,} texts, {name}",
+        "texts/s",
+        len(texts) / seconds,
+        theirs,
+        higher=True,
+        note=f"{note}; tokenizing included",
+    )
     yield Row("tokens", "tokens/s", lengths.sum() / seconds, higher=True)
     rate = arithmetic(model.config, lengths) / seconds / 1e12
-    yield Row("model flops", "TFLOP/s", rate, limit=setting.card().get(name), higher=True,
-              note="padding counted as lost")  # fmt: skip
+    yield Row(
+        "model flops",
+        "TFLOP/s",
+        rate,
+        limit=setting.card().get(name),
+        higher=True,
+        note="padding counted as lost",
+    )
     if "ms" in peer:
         other = np.load(file)
         cosines = (

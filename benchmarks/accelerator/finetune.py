@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.accelerator.clock import timed
 from benchmarks.accelerator.rows import Row
-from benchmarks.accelerator.torch_side import Torch
+from benchmarks.accelerator.torch_side import torch_side
 
 LENGTH = 128
 
@@ -20,19 +20,25 @@ def rows(setting):
         return
     pairs = json.loads((setting.pack / "pairs.json").read_text(encoding="utf-8"))
     (setting.out / "pairs.json").write_text(json.dumps(pairs), encoding="utf-8")
-    torch = Torch()
+    torch = torch_side()
     length = 32 if setting.toy else LENGTH
     for batch in (8,) if setting.toy else (64, 256):
         step, dtype = prepared(setting.pack / "model", pairs, batch, length)
         ours = batch / timed(step, seconds=2.0) * 1e3
         request = {"model": str(setting.pack / "model"), "texts": str(setting.out / "pairs.json")}
         peer = torch.ask(
-            "finetune", seconds=max(setting.left(), 1), **request, batch=batch, length=length
+            do="finetune", patience=max(setting.left(), 1), **request, batch=batch, length=length
         )
         theirs = batch / peer["ms"] * 1e3 if "ms" in peer else None
         note = f"peer {peer['stopped']}" if "stopped" in peer else f"{peer['versions']}, autocast"
-        yield Row(f"fine-tuning, batch {batch}, {length} tokens, {jax.numpy.dtype(dtype).name}",
-                  "examples/s", ours, theirs, higher=True, note=note)  # fmt: skip
+        yield Row(
+            f"fine-tuning, batch {batch}, {length} tokens, {jax.numpy.dtype(dtype).name}",
+            "examples/s",
+            ours,
+            theirs,
+            higher=True,
+            note=note,
+        )
     torch.close()
 
 

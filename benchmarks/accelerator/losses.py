@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.accelerator.card import product_ms
 from benchmarks.accelerator.clock import timed
 from benchmarks.accelerator.rows import Row
-from benchmarks.accelerator.torch_side import Torch
+from benchmarks.accelerator.torch_side import torch_side
 
 NAMES = ("info_nce", "multi_similarity")
 ROOM = 0.4  # of the card's memory, that the whole matrix of scores may take
@@ -16,13 +16,13 @@ ROOM = 0.4  # of the card's memory, that the whole matrix of scores may take
 def rows(setting):
     """Each loss at each size and dtype, whole and in blocks, beside torch on the same card."""
     batches, dim = ((256, 512), 64) if setting.toy else ((8192, 32_768, 131_072), 768)
-    torch, card = Torch(), setting.card()
+    torch, card = torch_side(), setting.card()
     for batch in batches:
         for name in NAMES:
             for dtype in ("bfloat16", "float32"):
                 seconds = min(60, setting.left())
                 peer = torch.ask(
-                    "loss", seconds=seconds, name=name, batch=batch, dim=dim, dtype=dtype
+                    do="loss", patience=seconds, name=name, batch=batch, dim=dim, dtype=dtype
                 )
                 # Scores and the gradients of both sides, each a product of float32 accuracy at least.
                 limit = product_ms(card, 6 * batch**2 * dim, dtype)
@@ -56,8 +56,11 @@ def ours(name, batch, dim, dtype, block, peer, limit, card):
         both = jax.jit(jax.value_and_grad(loss, argnums=moved)).lower(*arrays).compile()
         mib = both.memory_analysis().temp_size_in_bytes / 2**20
         return Row(
-            work, ours=timed(lambda: both(*arrays)), note="; ".join([f"{mib:,.0f} MiB", *notes]), **common
-        )  # fmt: skip
+            work,
+            ours=timed(lambda: both(*arrays)),
+            note="; ".join([f"{mib:,.0f} MiB", *notes]),
+            **common,
+        )
     except Exception as error:  # out of memory: the row says so
         return Row(
             work, **common, note="; ".join([f"{type(error).__name__}: {error!s:.60}", *notes])

@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.accelerator.card import product_ms, reading_ms
 from benchmarks.accelerator.clock import timed
 from benchmarks.accelerator.rows import Row
-from benchmarks.accelerator.torch_side import Torch
+from benchmarks.accelerator.torch_side import torch_side
 
 
 def rows(setting):
@@ -21,9 +21,9 @@ def nearest(setting):
     from jaxsim import search
 
     items, dim, queries, k = (5000, 32, 16, 10) if setting.toy else (1_000_000, 384, 1024, 100)
-    torch = Torch()
+    torch = torch_side()
     sizes = {"items": items, "dim": dim, "queries": queries, "k": k}
-    peer = torch.ask("exact", seconds=min(60, setting.left()), **sizes)
+    peer = torch.ask(do="exact", patience=min(60, setting.left()), **sizes)
     torch.close()
     corpus = jax.random.normal(jax.random.key(0), (items, dim))
     asked = jax.random.normal(jax.random.key(1), (queries, dim))

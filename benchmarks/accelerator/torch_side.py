@@ -1,4 +1,4 @@
-"""The peers on the same card, in a process that requests come to: `Torch.ask`.
+"""The peers on the same card, in a process that requests come to: `torch_side().ask`.
 
 Torch and JAX do not share a card's memory well: each side has a process, and this one gives back what it
 held after every request.
@@ -6,53 +6,18 @@ held after every request.
 
 import json
 import os
-import select
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-INSTALLED = "torch is not installed"
+from benchmarks.processes import Side
 
 
-class Torch:
+def torch_side():
     """The process; started when it is first asked."""
-
-    def __init__(self):
-        self.process = None
-
-    def ask(self, do, *, seconds=120, **request):
-        """The answer: {"ms": ...} and more, or {"stopped": why}."""
-        if self.process is None:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.accelerator.torch_side"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                cwd=ROOT,
-                env=os.environ | {"OMP_WAIT_POLICY": "passive"},
-            )
-        try:
-            print(json.dumps({"do": do, **request}), file=self.process.stdin, flush=True)
-            ready, _, _ = select.select([self.process.stdout], [], [], max(seconds, 1))
-            line = self.process.stdout.readline() if ready else ""
-        except BrokenPipeError:
-            line, ready = "", True
-        if line:
-            return json.loads(line)
-        self.close()
-        return {"stopped": "its process ended" if ready else f"over {seconds:.0f} s"}
-
-    def close(self):
-        """Ends the process."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
+    return Side("benchmarks.accelerator.torch_side")
 
 
 def timed(call, seconds=1.0, most=30):
