@@ -1,6 +1,7 @@
 """Training loops that lose nothing: functions in, parameters out, on however many devices there are."""
 
-from jaxsim.training.checkpoints import Checkpoints, best_of
+from jaxsim.training.best import best_of
+from jaxsim.training.checkpoints import Checkpoints
 from jaxsim.training.chunks import accumulated, chunked, in_precision
 from jaxsim.training.hosts import connect
 from jaxsim.training.loop import fit
