@@ -118,10 +118,10 @@ def cross_entropy(
     logits, labels = zeroed(logits, kept), jnp.where(kept, labels, 0)
     labels = jnp.where(labels < 0, logits.shape[-1], labels)  # not counted from the end: NaN
     log_p = masked.log_softmax(logits, True)
-    told = jnp.take_along_axis(log_p, labels[..., None], axis=-1, mode="fill")
+    likely = jnp.take_along_axis(log_p, labels[..., None], axis=-1, mode="fill")
     each = math.prod(labels.shape[1:])
-    told, kept = told.reshape(len(rows), each), kept.reshape(len(rows), each)
-    return reduced(masked.mean(-told, kept), kept.sum(axis=1), weights, axis_name, reduce_fn)
+    likely, kept = likely.reshape(len(rows), each), kept.reshape(len(rows), each)
+    return reduced(masked.mean(-likely, kept), kept.sum(axis=1), weights, axis_name, reduce_fn)
 
 
 def pair_features(first, second):
@@ -228,15 +228,15 @@ def denoising(
     checks.integers("tokens", checks.numbers_of("tokens", tokens))
     tokens = np.asarray(tokens) if checks.host(tokens) else tokens
     checks.shaped("tokens", tokens, (len(logits), logits.shape[1] + 1), "one more than logits")
-    told = None
+    label_where = None
     if token_where is not None:
         checks.mask("token_where", token_where, tokens.shape, "one per token")
-        told = np.asarray(token_where) if checks.host(token_where) else token_where
-        told = told[:, 1:]
+        token_where = np.asarray(token_where) if checks.host(token_where) else token_where
+        label_where = token_where[:, 1:]
     return cross_entropy(
         logits,
         tokens[:, 1:],
-        label_where=told,
+        label_where=label_where,
         where=where,
         weights=weights,
         axis_name=axis_name,

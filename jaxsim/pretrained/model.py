@@ -279,6 +279,7 @@ def nested(leaves):
 
 
 def under(params, start):
+    """What lies below a path in flat parameters: {path without `start`: array}."""
     return {path.removeprefix(start): a for path, a in params.items() if path.startswith(start)}
 
 

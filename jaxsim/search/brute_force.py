@@ -154,6 +154,7 @@ def sides(queries, items, similarity):
 
 
 def filtered(where, count):
+    """A filter of items, checked: bool [count] on the host, what is traced as it is, or None."""
     if where is None or _traced(where):
         return (
             None if where is None else checks.given_mask("where", where, (count,), "one per item")
@@ -178,6 +179,7 @@ def _excluded(exclude, rows, count):
 
 
 def chosen(devices):
+    """The devices to search on, checked: a tuple, of all of this process for None."""
     if devices is None:
         return tuple(jax.local_devices())
     devices = tuple(devices) if isinstance(devices, (list, tuple)) else (devices,)
