@@ -71,6 +71,13 @@ def test_no_file_is_named_as_a_public_function_in_its_room():
         assert not (exported & files) - {"augment", "checks", "masked", "negatives"}, room
 
 
+def test_no_two_test_files_share_a_name():
+    # pytest imports them as top-level modules: the second of a name is an error of collection, which a
+    # run of either folder alone does not show.
+    names = [p.name for p in (ROOT / "tests").rglob("*.py") if p.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
+
+
 def loaded(statement):
     """The heavy modules that a statement loads in a fresh interpreter."""
     probe = f"import sys; {statement}; print([m for m in {HEAVY!r} if m in sys.modules])"
