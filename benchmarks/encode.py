@@ -130,9 +130,10 @@ def arithmetic(config, lengths):
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.encode", description=__doc__,
+        prog="python -m benchmarks.encode",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--model", default=minilm(), help="a folder")
     parser.add_argument("--corpus", help="JSONL; docstrings unless told")
     parser.add_argument("--column", default="text")
@@ -161,8 +162,11 @@ def main():
             words = [*sys.argv[1:], "--one", side, "--vectors", str(file), "--model", options.model]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.encode", *words],
-                capture_output=True, text=True, check=False, cwd=HERE.parent,
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=HERE.parent,
+            )
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no word"])[-1]
                 print(f"{side}: {last}", file=sys.stderr)
@@ -171,8 +175,12 @@ def main():
             vectors[side] = np.load(file)
             file.unlink()
     mine = min(rows["ours"], key=lambda row: row["seconds"])
-    row = {"work": Path(options.model).parent.name, "texts": len(texts), **mine,
-           "texts/s": round(len(texts) / mine["seconds"], 1)}  # fmt: skip
+    row = {
+        "work": Path(options.model).parent.name,
+        "texts": len(texts),
+        **mine,
+        "texts/s": round(len(texts) / mine["seconds"], 1),
+    }
     for side in ("peer", "onnx"):
         if rows.get(side):
             peer = min(rows[side], key=lambda row: row["seconds"])

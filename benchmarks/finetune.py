@@ -82,10 +82,17 @@ def run_peer(options, queries, documents):
 
     def train(steps):
         arguments = st.SentenceTransformerTrainingArguments(
-            tempfile.mkdtemp(), max_steps=steps, per_device_train_batch_size=options.batch,
-            learning_rate=2e-5, warmup_ratio=0.1, save_strategy="no", report_to=[], logging_steps=10**6,
-            use_cpu=not torch.cuda.is_available(), disable_tqdm=True,
-        )  # fmt: skip
+            tempfile.mkdtemp(),
+            max_steps=steps,
+            per_device_train_batch_size=options.batch,
+            learning_rate=2e-5,
+            warmup_ratio=0.1,
+            save_strategy="no",
+            report_to=[],
+            logging_steps=10**6,
+            use_cpu=not torch.cuda.is_available(),
+            disable_tqdm=True,
+        )
         loss = losses.MultipleNegativesRankingLoss(model, scale=20)
         trainer = st.SentenceTransformerTrainer(model, arguments, train_dataset=pairs, loss=loss)
         start = time.perf_counter()
@@ -102,9 +109,10 @@ def run_peer(options, queries, documents):
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.finetune", description=__doc__,
+        prog="python -m benchmarks.finetune",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--model", default=minilm(), help="a folder")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--batch", type=int, default=32)
@@ -123,8 +131,11 @@ def main():
         words = [*sys.argv[1:], "--one", side, "--model", options.model]
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.finetune", *words],
-            capture_output=True, text=True, check=False, cwd=HERE.parent,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=HERE.parent,
+        )
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no word"])[-1]
             print(f"{side}: {last}", file=sys.stderr)

@@ -33,9 +33,14 @@ HERE = Path(__file__).resolve().parent
 SECONDS, MIB = 60, 8192  # a peer beyond either is not asked for more
 SECONDS_OF_CATALOGUE, ROUNDS = 10, 3
 NAMES = (
-    "multi_similarity", "contrastive", "circle", "supervised_contrastive", "info_nce", "triplet",
+    "multi_similarity",
+    "contrastive",
+    "circle",
+    "supervised_contrastive",
+    "info_nce",
+    "triplet",
     "lifted_structure",
-)  # fmt: skip
+)
 
 
 def sides_of():
@@ -49,10 +54,15 @@ def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
     sizes = {"name": name, "batch": batch, "dim": dim}
     mine = ours.ask(do="start", **sizes)
     row = {
-        "work": name, "shape": f"{batch or entry.batch} x {dim or entry.dim}", "dtype": "float32",
-        "device": mine.get("device"), "ours_mib": mine.get("mib"), "compile_s": mine.get("compile_s"),
-        "temporaries_mib": mine.get("temporaries_mib"), "versions": mine.get("versions"),
-    }  # fmt: skip
+        "work": name,
+        "shape": f"{batch or entry.batch} x {dim or entry.dim}",
+        "dtype": "float32",
+        "device": mine.get("device"),
+        "ours_mib": mine.get("mib"),
+        "compile_s": mine.get("compile_s"),
+        "temporaries_mib": mine.get("temporaries_mib"),
+        "versions": mine.get("versions"),
+    }
     if "stopped" in mine:
         return row | {"note": f"ours: {mine['stopped']}"}
     theirs = {}
@@ -78,10 +88,12 @@ def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
         row["note"] += f" ({entry.apart})" if entry.apart else ""
     milliseconds = _best(rounds[1])["ms"]
     return row | {
-        "peer": theirs["peer"], "peer_ms": milliseconds, "peer_mib": theirs["mib"],
+        "peer": theirs["peer"],
+        "peer_ms": milliseconds,
+        "peer_mib": theirs["mib"],
         "ratio": round(row["ours_ms"] / milliseconds, 4),
         "versions": ", ".join(dict.fromkeys((row["versions"], theirs["versions"]))),
-    }  # fmt: skip
+    }
 
 
 def _best(answers):
@@ -90,8 +102,21 @@ def _best(answers):
 
 def shown(rows, without=()):
     """The table for a terminal and for README.md."""
-    columns = ("work", "shape", "ours_ms", "peer", "peer_ms", "ratio", "floor_ms", "times_floor",
-               "ours_mib", "peer_mib", "temporaries_mib", "compile_s", "note")  # fmt: skip
+    columns = (
+        "work",
+        "shape",
+        "ours_ms",
+        "peer",
+        "peer_ms",
+        "ratio",
+        "floor_ms",
+        "times_floor",
+        "ours_mib",
+        "peer_mib",
+        "temporaries_mib",
+        "compile_s",
+        "note",
+    )
     columns = [c for c in columns if c not in without and any(c in row for row in rows)]
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     for row in rows:
@@ -139,8 +164,13 @@ def of_memory(names, batch, dim):
         side, _ = sides_of()
         found = side.ask(do="start", name=name, batch=batch, dim=dim)
         side.close()
-        yield {"work": name, "shape": f"{batch} x {dim}", "ours_mib": found.get("mib"),
-               "temporaries_mib": found.get("temporaries_mib"), "note": found.get("stopped", "")}  # fmt: skip
+        yield {
+            "work": name,
+            "shape": f"{batch} x {dim}",
+            "ours_mib": found.get("mib"),
+            "temporaries_mib": found.get("temporaries_mib"),
+            "note": found.get("stopped", ""),
+        }
 
 
 def of_blocks(names, batch, dim):
@@ -170,9 +200,10 @@ def kept(out):
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.losses", description=__doc__,
+        prog="python -m benchmarks.losses",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--losses", nargs="+", help="names of losses")
     parser.add_argument(
         "--batches", nargs="+", type=int, default=[256, 512, 1024, 2048, 4096, 8192]
@@ -216,8 +247,12 @@ def write(out, earlier, found):
     names = {row["work"] for row in found}
     rows = [row for row in earlier if row["work"] not in names] + found
     rows.sort(key=lambda row: list(CATALOGUE).index(row["work"]))
-    about = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-             "load": round(os.getloadavg()[0], 1), "date": time.strftime("%Y-%m-%d")}  # fmt: skip
+    about = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "date": time.strftime("%Y-%m-%d"),
+    }
     storage.write_json(out, {"about": about, "rows": rows})
 
 

@@ -52,10 +52,14 @@ def run(workdir, steps, pause):
     params = {"in": weights.normal(size=(16, 32)), "out": weights.normal(size=(32, 8))}
     params = jax.tree.map(jnp.float32, params)
     params = training.fit(
-        objective, params, grain.MapDataset.range(steps).map(batch),
+        objective,
+        params,
+        grain.MapDataset.range(steps).map(batch),
         optimizer=training.adamw(training.cosine_warmup_decay(1e-2, steps=steps)),
-        workdir=workdir, save_every=5, average=0.99,
-    )  # fmt: skip
+        workdir=workdir,
+        save_every=5,
+        average=0.99,
+    )
     np.savez(Path(workdir) / "params.npz", **params)
 
 
@@ -63,11 +67,22 @@ def start(workdir, options):
     """The run in a process of its own."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.resume", "--run", str(workdir),
-         "--steps", str(options.steps), "--pause", str(options.pause)],
-        cwd=HERE.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.resume",
+            "--run",
+            str(workdir),
+            "--steps",
+            str(options.steps),
+            "--pause",
+            str(options.pause),
+        ],
+        cwd=HERE.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
+    )
 
 
 def finished(process):
@@ -127,8 +142,13 @@ def main():
     finished(start(folder / "killed", options))
     compare(folder)
     print(f"{options.kills} kills: bitwise the parameters of the unbroken run")
-    figures = {"kills": hit, "runs_that_ended_between": ended_early, "steps": options.steps,
-               "unbroken_s": round(length, 2), "bitwise": True}  # fmt: skip
+    figures = {
+        "kills": hit,
+        "runs_that_ended_between": ended_early,
+        "steps": options.steps,
+        "unbroken_s": round(length, 2),
+        "bitwise": True,
+    }
     (HERE / "resume.json").write_text(json.dumps(figures, indent=1) + "\n")
     shutil.rmtree(folder)
     return 0

@@ -41,19 +41,31 @@ SIDES = {
 SIZES = {"query": 1_000_000, "index": 10_000}  # items; 100,000 otherwise
 # Recall at k of 1, 10, 50, 100 on 5,000 captions, 500 anchor queries, 200 test queries.
 PREVIEW = {
-    (50, "rerank_tfidf"): (0.98, 0.72, 0.40, 0.27), (50, "rerank_dual"): (1, 0.99, 0.79, 0.48),
-    (50, "anncur"): (0.63, 0.43, 0.25, 0.16), (50, "anncur_qr"): (0.70, 0.51, 0.29, 0.19),
-    (50, "adacur_2"): (0.68, 0.48, 0.26, 0.18), (50, "adacur"): (0.95, 0.84, 0.48, 0.29),
-    (50, "adacur_dual"): (1, 0.98, 0.67, 0.41), (50, "axn_dual"): (1, 0.99, 0.78, 0.47),
-    (100, "rerank_tfidf"): (0.98, 0.81, 0.54, 0.40), (100, "rerank_dual"): (1, 1, 0.95, 0.80),
-    (100, "anncur"): (0.94, 0.82, 0.59, 0.40), (100, "anncur_qr"): (0.98, 0.85, 0.63, 0.43),
-    (100, "adacur_2"): (0.96, 0.83, 0.59, 0.41), (100, "adacur"): (1, 0.98, 0.88, 0.65),
-    (100, "adacur_dual"): (1, 1, 0.94, 0.76), (100, "axn_dual"): (1, 1, 0.96, 0.81),
-    (200, "rerank_tfidf"): (0.98, 0.88, 0.68, 0.56), (200, "rerank_dual"): (1, 0.998, 0.990, 0.953),
-    (200, "anncur"): (0.995, 0.97, 0.89, 0.76), (200, "anncur_qr"): (0.995, 0.98, 0.91, 0.78),
-    (200, "adacur_2"): (0.995, 0.98, 0.90, 0.77), (200, "adacur"): (1, 1, 0.992, 0.963),
-    (200, "adacur_dual"): (1, 1, 0.995, 0.976), (200, "axn_dual"): (1, 1, 0.994, 0.968),
-}  # fmt: skip
+    (50, "rerank_tfidf"): (0.98, 0.72, 0.40, 0.27),
+    (50, "rerank_dual"): (1, 0.99, 0.79, 0.48),
+    (50, "anncur"): (0.63, 0.43, 0.25, 0.16),
+    (50, "anncur_qr"): (0.70, 0.51, 0.29, 0.19),
+    (50, "adacur_2"): (0.68, 0.48, 0.26, 0.18),
+    (50, "adacur"): (0.95, 0.84, 0.48, 0.29),
+    (50, "adacur_dual"): (1, 0.98, 0.67, 0.41),
+    (50, "axn_dual"): (1, 0.99, 0.78, 0.47),
+    (100, "rerank_tfidf"): (0.98, 0.81, 0.54, 0.40),
+    (100, "rerank_dual"): (1, 1, 0.95, 0.80),
+    (100, "anncur"): (0.94, 0.82, 0.59, 0.40),
+    (100, "anncur_qr"): (0.98, 0.85, 0.63, 0.43),
+    (100, "adacur_2"): (0.96, 0.83, 0.59, 0.41),
+    (100, "adacur"): (1, 0.98, 0.88, 0.65),
+    (100, "adacur_dual"): (1, 1, 0.94, 0.76),
+    (100, "axn_dual"): (1, 1, 0.96, 0.81),
+    (200, "rerank_tfidf"): (0.98, 0.88, 0.68, 0.56),
+    (200, "rerank_dual"): (1, 0.998, 0.990, 0.953),
+    (200, "anncur"): (0.995, 0.97, 0.89, 0.76),
+    (200, "anncur_qr"): (0.995, 0.98, 0.91, 0.78),
+    (200, "adacur_2"): (0.995, 0.98, 0.90, 0.77),
+    (200, "adacur"): (1, 1, 0.992, 0.963),
+    (200, "adacur_dual"): (1, 1, 0.995, 0.976),
+    (200, "axn_dual"): (1, 1, 0.994, 0.968),
+}
 KS = (1, 10, 50, 100)
 
 
@@ -180,10 +192,14 @@ def run(options):
         device = sys.modules["jax"].devices()[0]
         about = {"device": f"{device.device_kind} ({device.platform})"}
     return {
-        "ms": [1e3 * s for s in seconds], "cpu_ms": [1e3 * s for s in used], "first_ms": 1e3 * first,
-        "mib": round(search_memory.peak() - before, 1), "held_mib": round(before, 1),
-        "ids": ids[:50].tolist(), **about,
-    }  # fmt: skip
+        "ms": [1e3 * s for s in seconds],
+        "cpu_ms": [1e3 * s for s in used],
+        "first_ms": 1e3 * first,
+        "mib": round(search_memory.peak() - before, 1),
+        "held_mib": round(before, 1),
+        "ids": ids[:50].tolist(),
+        **about,
+    }
 
 
 def compared(options):
@@ -197,15 +213,22 @@ def compared(options):
     for side in sides:
         times = np.concatenate([one["ms"] for one in found[side]])
         row = {
-            "work": options.work, "side": side, "shape": shape(options),
-            "ms": float(np.median(times)), "fastest_ms": float(times.min()),
+            "work": options.work,
+            "side": side,
+            "shape": shape(options),
+            "ms": float(np.median(times)),
+            "fastest_ms": float(times.min()),
             "cpu_ms": float(min(min(one["cpu_ms"]) for one in found[side])),
-            "first_ms": found[side][0]["first_ms"], "mib": found[side][0]["mib"],
+            "first_ms": found[side][0]["first_ms"],
+            "mib": found[side][0]["mib"],
             "device": ours[0].get("device"),
-        }  # fmt: skip
+        }
         if side != "ours":
             # Turn by turn, so that both sides had the same machine.
-            ratios = [np.median(a["ms"]) / np.median(b["ms"]) for a, b in zip(ours, found[side], strict=True)]  # fmt: skip
+            ratios = [
+                np.median(a["ms"]) / np.median(b["ms"])
+                for a, b in zip(ours, found[side], strict=True)
+            ]
             row["ours / this"] = float(np.median(ratios))
             row["of the fastest"] = rows[0]["fastest_ms"] / row["fastest_ms"]
             if options.work != "query":
@@ -220,10 +243,16 @@ def remembered(options):
     rows = []
     for side in SIDES["memory"]:
         found = apart(options, side)
-        rows.append({
-            "work": "memory", "method": side, "shape": shape(options), "mib": found["mib"],
-            "ms": float(np.median(found["ms"])), "device": found.get("device"),
-        })  # fmt: skip
+        rows.append(
+            {
+                "work": "memory",
+                "method": side,
+                "shape": shape(options),
+                "mib": found["mib"],
+                "ms": float(np.median(found["ms"])),
+                "device": found.get("device"),
+            }
+        )
     return rows
 
 
@@ -253,9 +282,13 @@ def recall(options):
 
     config = anncur.PRESETS["maxsim"]
     results = runner.run(
-        anncur, config, preset="maxsim", seeds=1, workdir=options.workdir,
+        anncur,
+        config,
+        preset="maxsim",
+        seeds=1,
+        workdir=options.workdir,
         command="python -m experiments anncur --preset maxsim",
-    )  # fmt: skip
+    )
     found = {(r["budget"], r["arm"], r["k"]): r for r in results["rows"]}
     rows = []
     for budget in config.budgets:
@@ -267,7 +300,10 @@ def recall(options):
                 row["preview"] = " ".join(f"{value:.3f}" for value in preview)
                 # Both are means over 200 queries: two half-widths apart is beyond sampling.
                 widths = [np.subtract(*r["recall interval"][::-1]) / 2 for r in own]
-                below = [r["recall"] < p - 2 * max(w, 0.01) for r, p, w in zip(own, preview, widths, strict=True)]  # fmt: skip
+                below = [
+                    r["recall"] < p - 2 * max(w, 0.01)
+                    for r, p, w in zip(own, preview, widths, strict=True)
+                ]
                 row["note"] = "below the preview" if any(below) else ""
             rows.append(row)
     return rows
@@ -288,10 +324,15 @@ def shown(rows):
 def parsed():
     """The options."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.search", description=__doc__,
+        prog="python -m benchmarks.search",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("--work", choices=(*SIDES, "kills", "recall"), help="one of them; all but recall unless told")  # fmt: skip
+    )
+    parser.add_argument(
+        "--work",
+        choices=(*SIDES, "kills", "recall"),
+        help="one of them; all but recall unless told",
+    )
     parser.add_argument("--items", type=int, help="items; a size of each work unless told")
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--queries", type=int, default=512)
@@ -329,8 +370,13 @@ def main():
         found = ways.get(work, compared)(options)
         print(shown(found), flush=True)
         rows += found
-    about = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-             "load": os.getloadavg(), "date": time.strftime("%Y-%m-%d"), "command": " ".join(sys.argv[1:])}  # fmt: skip
+    about = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "date": time.strftime("%Y-%m-%d"),
+        "command": " ".join(sys.argv[1:]),
+    }
     from jaxsim import storage
 
     storage.write_json(options.out, {"about": about, "rows": rows})

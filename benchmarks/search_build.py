@@ -62,10 +62,14 @@ def killed(options):
         ]
     return [
         {
-            "work": "kills", "kills": kills, "tiles done at each": " ".join(map(str, tiles)),
-            "of": QUERIES // 4, "same bytes": all(same), "unbroken_ms": 1e3 * unbroken,
+            "work": "kills",
+            "kills": kills,
+            "tiles done at each": " ".join(map(str, tiles)),
+            "of": QUERIES // 4,
+            "same bytes": all(same),
+            "unbroken_ms": 1e3 * unbroken,
         }
-    ]  # fmt: skip
+    ]
 
 
 def done(folder):

@@ -166,7 +166,9 @@ def rerank(options):
 
     queries, items = vectors(options)
     first = queries[:, :32] @ items[:, :32].T
-    return budgeted(lambda score, count, **of: search.rerank(first, score, **of), options, queries, items, True)  # fmt: skip
+    return budgeted(
+        lambda score, count, **of: search.rerank(first, score, **of), options, queries, items, True
+    )
 
 
 def budgeted(find, options, queries, items, counted=False):
@@ -182,7 +184,14 @@ def budgeted(find, options, queries, items, counted=False):
 
 
 METHODS = {
-    "exact": exact, "exact, from a file": exact_of_a_file, "int8, then exact": int8,
-    "binary, then exact": binary, "annCUR": anncur, "annCUR, from a file": anncur_of_a_file,
-    "ADACUR": adacur, "ADACUR, from a file": adacur_of_a_file, "AXN": axn, "rerank": rerank,
-}  # fmt: skip
+    "exact": exact,
+    "exact, from a file": exact_of_a_file,
+    "int8, then exact": int8,
+    "binary, then exact": binary,
+    "annCUR": anncur,
+    "annCUR, from a file": anncur_of_a_file,
+    "ADACUR": adacur,
+    "ADACUR, from a file": adacur_of_a_file,
+    "AXN": axn,
+    "rerank": rerank,
+}

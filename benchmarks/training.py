@@ -67,16 +67,23 @@ def prepared(batch, chunk, devices, spread):
         queries, documents = (encode(params, batch[name]) for name in ("queries", "documents"))
         return losses.info_nce(queries, documents, temperature=0.05, axis_name=axis_name)
 
-    ways = {"pmap": training.pmapped, "shard_map": training.shard_mapped,
-            "sharded": functools.partial(training.sharded, smallest=1)}  # fmt: skip
+    ways = {
+        "pmap": training.pmapped,
+        "shard_map": training.shard_mapped,
+        "sharded": functools.partial(training.sharded, smallest=1),
+    }
     way = ways[spread](jax.devices()[:devices])
     optimizer = training.adamw(1e-3, clip=None)
     carry = way.start(parameters(), None, optimizer, None)
     tokens = np.random.default_rng(1).integers(0, WORDS, (2, batch, LENGTH)).astype(np.int32)
-    rows = way.feed({
-        "queries": tokens[0], "documents": tokens[1], "where": np.ones(batch, bool),
-        "ids": np.arange(batch, dtype=np.int32),
-    })  # fmt: skip
+    rows = way.feed(
+        {
+            "queries": tokens[0],
+            "documents": tokens[1],
+            "where": np.ones(batch, bool),
+            "ids": np.arange(batch, dtype=np.int32),
+        }
+    )
     key = jax.random.key(0)
     began = time.perf_counter()
     compiled = way.step(objective, optimizer, carry).lower(carry, rows, key).compile()
@@ -90,12 +97,16 @@ def measured(batch, chunk, devices, spread, timed):
     compiled, carry, rows, key, seconds = prepared(batch, chunk, devices, spread)
     text = compiled.as_text()
     row = {
-        "batch": batch, "chunk": chunk, "devices": devices, "spread": spread,
-        "compile_s": round(seconds, 2), "mib": round(memory_of(compiled) / 2**20, 2),
+        "batch": batch,
+        "chunk": chunk,
+        "devices": devices,
+        "spread": spread,
+        "compile_s": round(seconds, 2),
+        "mib": round(memory_of(compiled) / 2**20, 2),
         "moved_bytes": sum(moved for _, moved in collectives(text)),
         "collectives": [[kind, moved] for kind, moved in collectives(text)],
         "least_bytes": least_bytes(batch, devices),
-    }  # fmt: skip
+    }
     row["moved_over_least"] = (
         round(row["moved_bytes"] / row["least_bytes"], 4) if devices > 1 else None
     )
@@ -129,9 +140,13 @@ def collectives(text):
         if count == 1:
             continue
         size = sum(sizes)  # of the result
-        factor = {"all-reduce": 2 * (count - 1) / count, "all-gather": (count - 1) / count,
-                  "reduce-scatter": count - 1, "all-to-all": (count - 1) / count,
-                  "collective-permute": 1}[kind]  # fmt: skip
+        factor = {
+            "all-reduce": 2 * (count - 1) / count,
+            "all-gather": (count - 1) / count,
+            "reduce-scatter": count - 1,
+            "all-to-all": (count - 1) / count,
+            "collective-permute": 1,
+        }[kind]
         found.append((kind, round(size * factor)))
     return found
 
@@ -148,9 +163,12 @@ def child(**settings):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.training", "--one", json.dumps(settings)],
-        capture_output=True, text=True, cwd=HERE.parent, check=False,
+        capture_output=True,
+        text=True,
+        cwd=HERE.parent,
+        check=False,
         env=os.environ | {"XLA_FLAGS": flags},
-    )  # fmt: skip
+    )
     if done.returncode:
         raise RuntimeError(f"{settings}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -182,29 +200,52 @@ def main():
     path = HERE / "training.json"
     results = json.loads(path.read_text()) if options.only and path.exists() else {}
     results |= {
-        "jax": jax.__version__, "python": platform.python_version(), "cores": os.cpu_count(),
-        "load": os.getloadavg(), "date": time.strftime("%Y-%m-%d"),
-    }  # fmt: skip
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
     if options.only != "scaling":
         common = {"devices": 1, "spread": "pmap", "timed": 0}
-        cases = [(128, None, options.steps), (512, None, options.steps), (512, 128, options.steps),
-                 (4096, 128, 1), (4096, None, 0)]  # fmt: skip
+        cases = [
+            (128, None, options.steps),
+            (512, None, options.steps),
+            (512, 128, options.steps),
+            (4096, 128, 1),
+            (4096, None, 0),
+        ]
         rows = [child(batch=b, chunk=c, **(common | {"timed": t})) for b, c, t in cases]
         for row in rows:
             row["mib_over_128"] = round(row["mib"] / rows[0]["mib"], 3)
         results["memory"] = rows
-        table("memory of one device, whole and chunked", rows,
-              ["batch", "chunk", "mib", "mib_over_128", "step_ms", "compile_s"])  # fmt: skip
+        table(
+            "memory of one device, whole and chunked",
+            rows,
+            ["batch", "chunk", "mib", "mib_over_128", "step_ms", "compile_s"],
+        )
     if options.only != "memory":
         rows = [
             child(batch=options.batch, chunk=None, devices=d, spread=s, timed=options.steps)
-            for s in ("pmap", "shard_map", "sharded") for d in options.devices
+            for s in ("pmap", "shard_map", "sharded")
+            for d in options.devices
             if d > 1 or s == "pmap"
-        ]  # fmt: skip
+        ]
         results["scaling"] = rows
-        table("one batch over simulated devices", rows,
-              ["spread", "devices", "step_ms", "mib", "moved_bytes", "least_bytes",
-               "moved_over_least", "loss"])  # fmt: skip
+        table(
+            "one batch over simulated devices",
+            rows,
+            [
+                "spread",
+                "devices",
+                "step_ms",
+                "mib",
+                "moved_bytes",
+                "least_bytes",
+                "moved_over_least",
+                "loss",
+            ],
+        )
     results["device"] = jax.devices()[0].device_kind
     path.write_text(json.dumps(results, indent=1) + "\n")
 

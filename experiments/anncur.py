@@ -71,11 +71,32 @@ class Config:
 
     def __post_init__(self):
         settings.whole(
-            self, 1, "items", "anchor_queries", "held_out_queries", "test_queries", "draws", "ks",
-            "budgets", "vocabulary", "query_length", "item_length", "dim", "layers", "heads",
-            "dual_steps", "dual_batch", "mined", "negatives", "cross_steps", "cross_batch",
-            "training_queries", "axn_items", "item_anchors", "tokens",
-        )  # fmt: skip
+            self,
+            1,
+            "items",
+            "anchor_queries",
+            "held_out_queries",
+            "test_queries",
+            "draws",
+            "ks",
+            "budgets",
+            "vocabulary",
+            "query_length",
+            "item_length",
+            "dim",
+            "layers",
+            "heads",
+            "dual_steps",
+            "dual_batch",
+            "mined",
+            "negatives",
+            "cross_steps",
+            "cross_batch",
+            "training_queries",
+            "axn_items",
+            "item_anchors",
+            "tokens",
+        )
         settings.positive(self, "temperature", "dual_rate", "cross_rate")
         settings.part(self, "shares", "dual_dropout", "cross_dropout")
         settings.some(self, "ks", "budgets", "shares")
@@ -196,8 +217,10 @@ def prepare(config: Config, workdir: Path):
     facts = {
         "items": len(corpus.items),
         "standard deviation of the scores": float(scores[pool:].std()),
-        "rank for 99 % of the centred squares": int(np.searchsorted(squares, 0.99 * squares[-1]) + 1),
-    }  # fmt: skip
+        "rank for 99 % of the centred squares": int(
+            np.searchsorted(squares, 0.99 * squares[-1]) + 1
+        ),
+    }
     if config.data != "maxsim":
         gold = np.arange(len(corpus.items)) == corpus.gold[pool:, None]
         dual = np.asarray(similarity.dot(vectors[0][pool:], vectors[1]))

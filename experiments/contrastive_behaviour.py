@@ -62,19 +62,33 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
-        arms=("plain", "simple"), temperatures=(0.1,), data="digits-small", dim=8, widths=(8,), batch=64,
+        arms=("plain", "simple"),
+        temperatures=(0.1,),
+        data="digits-small",
+        dim=8,
+        widths=(8,),
+        batch=64,
         steps=4,
     ),
     "cpu": Config(arms=("plain", "simple", "hard", "hard_simple")),
     "full": Config(
-        data="cifar10", dim=64, widths=(32, 64, 128), batch=256, steps=1200,
+        data="cifar10",
+        dim=64,
+        widths=(32, 64, 128),
+        batch=256,
+        steps=1200,
         temperatures=(0.05, 0.1, 0.2, 0.3, 0.5, 1.0),
     ),
     "gpu": Config(
-        data="cifar10", dim=128, widths=(64, 128, 256, 512), batch=128, steps=23_400,
-        temperatures=(0.03, 0.05, 0.07, 0.1, 0.2, 0.3, 0.7, 1.0), hard_temperatures=(0.07, 0.3, 0.7, 1.0),
+        data="cifar10",
+        dim=128,
+        widths=(64, 128, 256, 512),
+        batch=128,
+        steps=23_400,
+        temperatures=(0.03, 0.05, 0.07, 0.1, 0.2, 0.3, 0.7, 1.0),
+        hard_temperatures=(0.07, 0.3, 0.7, 1.0),
     ),
-}  # fmt: skip
+}
 SEEDS = {"cpu": 3, "full": 3, "gpu": 3}
 ARMS = {
     "plain": "InfoNCE against the whole bank",

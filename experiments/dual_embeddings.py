@@ -69,7 +69,14 @@ class Config:
 PRESETS = {
     "smoke": Config(
         arms=("in_out", "in_in", "counts", "top_sellers", "cold_both"),
-        data="imports", ks=(5,), dim=8, batch=64, steps=60, snapshots=2, rates=(0.05,), exponents=(0.0,)
+        data="imports",
+        ks=(5,),
+        dim=8,
+        batch=64,
+        steps=60,
+        snapshots=2,
+        rates=(0.05,),
+        exponents=(0.0,),
     ),
     "cpu": Config(),
     "full": Config(
@@ -80,10 +87,17 @@ PRESETS = {
         steps=16_000,
     ),
     "gpu": Config(
-        data="retail", ks=(20, 50), dim=100, batch=4096, steps=40_000, rates=(0.015, 0.045, 0.15),
-        negatives=(5, 20), thresholds=(1e-4, 1e-3, 1e-2), exponents=(-0.5, -0.1, 0.0, 0.5, 0.75),
+        data="retail",
+        ks=(20, 50),
+        dim=100,
+        batch=4096,
+        steps=40_000,
+        rates=(0.015, 0.045, 0.15),
+        negatives=(5, 20),
+        thresholds=(1e-4, 1e-3, 1e-2),
+        exponents=(-0.5, -0.1, 0.0, 0.5, 0.75),
     ),
-}  # fmt: skip
+}
 SEEDS = {"cpu": 3, "full": 5, "gpu": 3}
 TABLES = {  # of the query, of what is recommended, and how they are compared
     "in_out": ("in", "out", similarity.cosine),
@@ -124,9 +138,11 @@ def prepare(config: Config, workdir: Path):
     """The split, and both tables for every setting of the sweep, trained side by side."""
     split = baskets.split(config)
     choices = {
-        "rate": config.rates, "exponent": config.exponents, "negatives": config.negatives,
+        "rate": config.rates,
+        "exponent": config.exponents,
+        "negatives": config.negatives,
         "threshold": config.thresholds,
-    }  # fmt: skip
+    }
     grid = list(itertools.product(*choices.values()))
     settings = dict(zip(choices, map(np.array, zip(*grid, strict=True)), strict=True))
     tables = trained(config, split, settings, "sweep")
@@ -218,9 +234,13 @@ def cold(config, arm, shared):
         if arm != "cold_substitute":
             near = np.argsort(-alike, axis=1, kind="stable")[:, : config.neighbours]
             more = data.synthetic_pairs(
-                split.pairs, split.counts, near, np.take_along_axis(alike, near, axis=1),
-                gamma=config.gamma, threshold=config.similar,
-            )  # fmt: skip
+                split.pairs,
+                split.counts,
+                near,
+                np.take_along_axis(alike, near, axis=1),
+                gamma=config.gamma,
+                threshold=config.similar,
+            )
         tables = trained(config, split, setting, arm, more=more)
         known = np.zeros(items, bool)
         known[split.pairs if more is None else np.concatenate([split.pairs, more[0]])] = True
@@ -250,8 +270,9 @@ def claim(rows):
     ]
     return runner.judged(
         "in-out finds more of what is bought together than one table by itself",
-        compared, needed=("in_in", "out_out"),
-    )  # fmt: skip
+        compared,
+        needed=("in_in", "out_out"),
+    )
 
 
 def pictures(rows):

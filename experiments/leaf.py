@@ -58,17 +58,35 @@ class Config:
             settings.one_of(self, data=("docstrings", "docstrings-small"))
         settings.one_of(self, teachers=teachers.TEACHERS)
         settings.whole(
-            self, 1, "texts", "teacher_layers", "teacher_steps", "dim", "width", "vocabulary", "length",
-            "steps", "batch", "ks",
-        )  # fmt: skip
+            self,
+            1,
+            "texts",
+            "teacher_layers",
+            "teacher_steps",
+            "dim",
+            "width",
+            "vocabulary",
+            "length",
+            "steps",
+            "batch",
+            "ks",
+        )
         settings.positive(self, "rate", "temperature", "ridge")
         settings.some(self, "teachers")
 
 
 PRESETS = {
     "smoke": Config(
-        arms=("squared", "scores"), data="docstrings-small", texts=200, teachers=("linear",), dim=32,
-        width=16, vocabulary=400, length=32, steps=30, batch=16,
+        arms=("squared", "scores"),
+        data="docstrings-small",
+        texts=200,
+        teachers=("linear",),
+        dim=32,
+        width=16,
+        vocabulary=400,
+        length=32,
+        steps=30,
+        batch=16,
     ),
     "cpu": Config(
         arms=("squared", "scores", "info_nce", "ridge"), teachers=("linear", "neural"), steps=1000
@@ -77,7 +95,7 @@ PRESETS = {
     "gpu": Config(
         teachers=("folder",), dim=384, width=384, steps=30_000, texts=100_000, length=128, rate=1e-3
     ),
-}  # fmt: skip
+}
 SEEDS = {"cpu": 2, "full": 5, "gpu": 3}
 ARMS = {
     "squared": "the squared distance to the teacher's vector: the method",
@@ -140,14 +158,20 @@ def student_module(config, dim):
     """Word vectors, their mean, one hidden layer, and a map without bias to the teacher's dimension."""
     return encoders.TextEncoder(
         encoders.Transformer(
-            vocabulary=config.vocabulary, dim=config.width, layers=0, hidden=config.width,
-            max_length=config.length, dropout=0.0, initial=config.width**-0.5, place_initial=0.02,
+            vocabulary=config.vocabulary,
+            dim=config.width,
+            layers=0,
+            hidden=config.width,
+            max_length=config.length,
+            dropout=0.0,
+            initial=config.width**-0.5,
+            place_initial=0.02,
         ),
         heads=(
             encoders.DenseHead(config.width, encoders.gelu, residual=True),
             encoders.DenseHead(dim, lambda x: x, biased=False),
         ),
-    )  # fmt: skip
+    )
 
 
 def fitted(config, arm, teacher, texts, workdir):
@@ -180,10 +204,18 @@ def fitted(config, arm, teacher, texts, workdir):
         return DISTANCES.get(arm, losses.embedding_distillation)(vectors, known, **more)
 
     params = teachers.fitted(
-        module, objective, examples, dict.fromkeys(examples[0], (config.length,)), steps=config.steps,
-        batch=256 if arm == "batch_256" else config.batch, rate=config.rate, seed=config.seed,
-        workdir=workdir, label=arm, about=str((arm, config)),
-    )  # fmt: skip
+        module,
+        objective,
+        examples,
+        dict.fromkeys(examples[0], (config.length,)),
+        steps=config.steps,
+        batch=256 if arm == "batch_256" else config.batch,
+        rate=config.rate,
+        seed=config.seed,
+        workdir=workdir,
+        label=arm,
+        about=str((arm, config)),
+    )
     return teachers.encoder(encode, params, words, config)
 
 
@@ -237,12 +269,15 @@ def claim(rows):
     """Vectors above scores, labels and a linear map, where documents stay the teacher's."""
     compared = [
         runner.difference(
-            rows, "squared", over=name, on="score",
+            rows,
+            "squared",
+            over=name,
+            on="score",
             where=lambda r: r["output"] == "full" and r["mode"] == "asymmetric",
         )
         for name in dict.fromkeys(row["arm"] for row in rows)
         if name != "squared" and any(row["arm"] == "squared" for row in rows)
-    ]  # fmt: skip
+    ]
     return runner.judged(
         "a student of its teacher's vectors searches its teacher's documents better",
         compared,

@@ -56,31 +56,58 @@ class Config:
         settings.one_of(self, data=("glyphs", "digits", "omniglot"))
         settings.whole(self, 0 if self.data == "omniglot" else 1, "test_classes")
         settings.whole(
-            self, 1, "size", "validation_groups", "per_test_class", "dim", "widths", "classes",
-            "per_class", "steps",
-        )  # fmt: skip
+            self,
+            1,
+            "size",
+            "validation_groups",
+            "per_test_class",
+            "dim",
+            "widths",
+            "classes",
+            "per_class",
+            "steps",
+        )
         settings.positive(self, "rates")
         settings.some(self, "widths", "rates")
 
 
 FOUR = ("contrastive", "triplet", "binomial", "multi_similarity")  # the arms that carry the claim
 OMNIGLOT = Config(
-    data="omniglot", size=28, test_classes=150, validation_groups=5, per_test_class=20,
+    data="omniglot",
+    size=28,
+    test_classes=150,
+    validation_groups=5,
+    per_test_class=20,
     widths=(32, 32, 64, 64),
-)  # fmt: skip
+)
 PRESETS = {
     "smoke": Config(
-        arms=("contrastive", "multi_similarity"), data="digits", test_classes=3, validation_groups=2,
-        per_test_class=30, dim=8, widths=(8,), classes=5, per_class=4, steps=4, rates=(1e-3,),
+        arms=("contrastive", "multi_similarity"),
+        data="digits",
+        test_classes=3,
+        validation_groups=2,
+        per_test_class=30,
+        dim=8,
+        widths=(8,),
+        classes=5,
+        per_class=4,
+        steps=4,
+        rates=(1e-3,),
     ),
     "cpu": Config(arms=FOUR),
     "omniglot": dataclasses.replace(OMNIGLOT, arms=FOUR),
     "full": dataclasses.replace(OMNIGLOT, test_classes=0, widths=(64, 64, 64, 64), steps=800),
     "gpu": dataclasses.replace(
-        OMNIGLOT, size=56, test_classes=0, widths=(64, 128, 256, 512), classes=28, per_class=4,
-        dim=128, steps=4000,
+        OMNIGLOT,
+        size=56,
+        test_classes=0,
+        widths=(64, 128, 256, 512),
+        classes=28,
+        per_class=4,
+        dim=128,
+        steps=4000,
     ),
-}  # fmt: skip
+}
 SEEDS = {"cpu": 3, "omniglot": 3, "full": 5, "gpu": 5}
 ARMS = {
     "contrastive": "contrastive on cosines: a pair's own similarity, on or off",
@@ -112,18 +139,26 @@ SEARCH = {
     "mining_only": (weighings.mined_evenly, "margin", (0.0, 0.1, 0.2)),
     "weighting_only": (losses.multi_similarity_unmined, "beta", (10.0, 30.0, 90.0)),
     "margin_0": (
-        functools.partial(losses.multi_similarity, margin=0.0), "beta", (10.0, 30.0, 90.0),
+        functools.partial(losses.multi_similarity, margin=0.0),
+        "beta",
+        (10.0, 30.0, 90.0),
     ),
     "margin_0.2": (
-        functools.partial(losses.multi_similarity, margin=0.2), "beta", (10.0, 30.0, 90.0),
+        functools.partial(losses.multi_similarity, margin=0.2),
+        "beta",
+        (10.0, 30.0, 90.0),
     ),
     "beta_10": (
-        functools.partial(losses.multi_similarity, beta=10.0), "margin", (0.0, 0.1, 0.2),
+        functools.partial(losses.multi_similarity, beta=10.0),
+        "margin",
+        (0.0, 0.1, 0.2),
     ),
     "beta_50": (
-        functools.partial(losses.multi_similarity, beta=50.0), "margin", (0.0, 0.1, 0.2),
+        functools.partial(losses.multi_similarity, beta=50.0),
+        "margin",
+        (0.0, 0.1, 0.2),
     ),
-}  # fmt: skip
+}
 
 
 class Shared(NamedTuple):

@@ -57,9 +57,14 @@ def on_two_hosts(command, *, devices, paths=()):
 def run(command, env):
     """(exit code, output, errors) of a command; all that it started ends with it."""
     process = subprocess.Popen(
-        list(map(str, command)), env=env, cwd=ROOT, start_new_session=True, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        list(map(str, command)),
+        env=env,
+        cwd=ROOT,
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         output, errors = process.communicate(timeout=PATIENCE)
     finally:

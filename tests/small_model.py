@@ -41,15 +41,32 @@ def tiny(tmp_path_factory):
     )
     data.save_tokenizer(folder / "tokenizer.json", tokenizer)
     config = {
-        "model_type": "bert", "architectures": ["BertModel"], "vocab_size": tokenizer.get_vocab_size(),
-        "hidden_size": DIM, "num_hidden_layers": 1, "num_attention_heads": HEADS,
-        "intermediate_size": HIDDEN, "max_position_embeddings": 32, "type_vocab_size": 2,
-        "hidden_act": "gelu", "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0, "pad_token_id": 0, "position_embedding_type": "absolute",
-    }  # fmt: skip
+        "model_type": "bert",
+        "architectures": ["BertModel"],
+        "vocab_size": tokenizer.get_vocab_size(),
+        "hidden_size": DIM,
+        "num_hidden_layers": 1,
+        "num_attention_heads": HEADS,
+        "intermediate_size": HIDDEN,
+        "max_position_embeddings": 32,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "pad_token_id": 0,
+        "position_embedding_type": "absolute",
+    }
     (folder / "config.json").write_text(json.dumps(config))
-    special = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]",
-               "mask_token": "[MASK]", "tokenizer_class": "BertTokenizer", "model_max_length": 32}  # fmt: skip
+    special = {
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "mask_token": "[MASK]",
+        "tokenizer_class": "BertTokenizer",
+        "model_max_length": 32,
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(special))
     save_file(weights(config), folder / "model.safetensors", metadata={"format": "pt"})
     return folder

@@ -25,8 +25,19 @@ ALLOWED = {
 ALLOWED["commands"] = {*ALLOWED, "commands"}  # they use everything, and nothing uses them
 LINEN = {"encoders"}  # the rooms that may name flax
 CORE = {"analysis", "losses", "numerics", "similarity", "evaluation", "search", "storage"}
-HEAVY = ("flax", "optax", "orbax", "grain", "tensorflow_datasets", "tensorflow", "matplotlib",
-         "tokenizers", "rich", "sklearn", "scipy.linalg._decomp")  # fmt: skip
+HEAVY = (
+    "flax",
+    "optax",
+    "orbax",
+    "grain",
+    "tensorflow_datasets",
+    "tensorflow",
+    "matplotlib",
+    "tokenizers",
+    "rich",
+    "sklearn",
+    "scipy.linalg._decomp",
+)
 
 
 def imports(path):

@@ -154,17 +154,29 @@ def train(pairs, counts, item_counts, settings, keys, config, *, label):
             used = jnp.broadcast_to(jnp.arange(most) < setting["negatives"], (count, most))
             # A sum over pairs: one update of each, as if they came one by one.
             return losses.sgns(
-                rows["in"], seen, drawn.reshape(count, most, -1), negative_where=used,
-                where=batch["where"], axis_name=axis_name, reduce_fn=total,
-            )  # fmt: skip
+                rows["in"],
+                seen,
+                drawn.reshape(count, most, -1),
+                negative_where=used,
+                where=batch["where"],
+                axis_name=axis_name,
+                reduce_fn=total,
+            )
 
         return loss
 
     starts = jax.vmap(lambda key: encoders.in_out_tables(key, len(item_counts), config.dim))(keys)
     return training.fit_seeds(
-        objective, starts, draw, optimizer=optimizer, settings=settings, keys=keys,
-        steps=config.steps, snapshots=config.snapshots, label=label,
-    )[0]  # fmt: skip
+        objective,
+        starts,
+        draw,
+        optimizer=optimizer,
+        settings=settings,
+        keys=keys,
+        steps=config.steps,
+        snapshots=config.snapshots,
+        label=label,
+    )[0]
 
 
 def ranked(score, items, k, *, known=None, block=1024):

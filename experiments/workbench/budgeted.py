@@ -127,8 +127,16 @@ def in_rounds(config, arm, shared, anchors, key):
         if factors is not None:
             prior = search.factor_queries(factors, side.vectors)
         return search.adaptive(
-            basis, side.scorer, len(side.scores), k=max(config.ks), budget=budget, key=key,
-            first=first, prior=prior, ridge=ridge, **settings,
-        )  # fmt: skip
+            basis,
+            side.scorer,
+            len(side.scores),
+            k=max(config.ks),
+            budget=budget,
+            key=key,
+            first=first,
+            prior=prior,
+            ridge=ridge,
+            **settings,
+        )
 
     return lambda budget: list(RIDGES), find

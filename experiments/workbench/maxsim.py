@@ -125,13 +125,23 @@ def scored(config, workdir):
 
     about = data.fingerprint([[*corpus.queries, *corpus.items, config.tokens]])
     scores = fill(
-        workdir / "scores", (queries, config.items), block(asked), rows=50,
-        fingerprint=about, label="scoring pairs", unit="pairs",
-    )  # fmt: skip
+        workdir / "scores",
+        (queries, config.items),
+        block(asked),
+        rows=50,
+        fingerprint=about,
+        label="scoring pairs",
+        unit="pairs",
+    )
     chosen = np.random.default_rng(config.seed).permutation(config.items)[: config.item_anchors]
     anchors = jax.tree.map(lambda a: a[chosen], pool)
     item_scores = fill(
-        workdir / "item_scores", (config.item_anchors, config.items), block(anchors), rows=50,
-        fingerprint=about, label="scoring items", unit="pairs",
-    ).T  # fmt: skip
+        workdir / "item_scores",
+        (config.item_anchors, config.items),
+        block(anchors),
+        rows=50,
+        fingerprint=about,
+        label="scoring items",
+        unit="pairs",
+    ).T
     return corpus, scores, ask_means, item_means, (item_scores, chosen.astype(np.int32))

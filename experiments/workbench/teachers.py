@@ -41,9 +41,14 @@ def texts(name, count, seed):
         sides = [[row[side] for row in train] for side in ("document", "query")]
         truth = np.arange(len(test))[:, None]
         return Texts(
-            [row["document"] for row in test], [row["query"] for row in test], truth,
-            np.ones(truth.shape), *sides, list(zip(*sides[::-1], strict=True)), None,
-        )  # fmt: skip
+            [row["document"] for row in test],
+            [row["query"] for row in test],
+            truth,
+            np.ones(truth.shape),
+            *sides,
+            list(zip(*sides[::-1], strict=True)),
+            None,
+        )
     found = data.retrieval(name)
     glosses = data.glosses()
     chosen = np.random.default_rng(seed).permutation(len(glosses))[:count]
@@ -52,10 +57,15 @@ def texts(name, count, seed):
     others = [data.retrieval(n) for n in ("cacm", "cisi", "npl", "cranfield") if n != name]
     short = [*(t for t in found.titles if t), *(query for c in others for query in c.queries)]
     return Texts(
-        found.documents, found.queries, found.truth, found.grades,
+        found.documents,
+        found.queries,
+        found.truth,
+        found.grades,
         [*found.documents, *(document for _, document in pairs)],
-        [*short, *(query for query, _ in pairs[: count // 3])], pairs, data.sts_benchmark("validation"),
-    )  # fmt: skip
+        [*short, *(query for query, _ in pairs[: count // 3])],
+        pairs,
+        data.sts_benchmark("validation"),
+    )
 
 
 def linear(config, found, workdir):
@@ -78,10 +88,16 @@ def neural(config, found, workdir, *, dims=None):
     words = tokenizer(config, found)
     module = encoders.TextEncoder(
         encoders.Transformer(
-            vocabulary=config.vocabulary, dim=config.dim, layers=config.teacher_layers, heads=4,
-            hidden=4 * config.dim, max_length=config.length, norm="pre", dropout=0.0,
+            vocabulary=config.vocabulary,
+            dim=config.dim,
+            layers=config.teacher_layers,
+            heads=4,
+            hidden=4 * config.dim,
+            max_length=config.length,
+            norm="pre",
+            dropout=0.0,
         )
-    )  # fmt: skip
+    )
     encode = encoders.as_function(module)
     queries, documents = zip(*found.labelled, strict=True)
     sides = tokens(words, queries, SHORT), tokens(words, documents, config.length)
@@ -96,9 +112,18 @@ def neural(config, found, workdir, *, dims=None):
         return loss(both) if dims is None else losses.matryoshka(loss, dims=dims)(both)
 
     params = fitted(
-        module, objective, examples, {"q": (SHORT,), "d": ends(config.length)}, steps=config.teacher_steps, batch=64,
-        rate=1e-3, seed=0, workdir=workdir, label="teacher", about=str((config, dims)),
-    )  # fmt: skip
+        module,
+        objective,
+        examples,
+        {"q": (SHORT,), "d": ends(config.length)},
+        steps=config.teacher_steps,
+        batch=64,
+        rate=1e-3,
+        seed=0,
+        workdir=workdir,
+        label="teacher",
+        about=str((config, dims)),
+    )
     return encoder(encode, params, words, config)
 
 

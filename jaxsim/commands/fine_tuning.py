@@ -107,11 +107,14 @@ class Task:
         """Figures on the held-out pairs: {name: float}."""
         queries, documents = (
             encode_corpus(
-                self.model.encode, params, functools.partial(self._ids, side), texts,
+                self.model.encode,
+                params,
+                functools.partial(self._ids, side),
+                texts,
                 label="encoding what is held out",
             )
             for side, texts in enumerate((self.held.queries, self.held.documents))
-        )  # fmt: skip
+        )
         if self.graded:
             scores = paired(self.model.similarity)(queries, documents)
             given = np.array(self.held.scores, np.float32)

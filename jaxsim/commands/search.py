@@ -39,10 +39,14 @@ def main(command_line):
         queries = Queries(
             column_of(rows, chosen.queries, chosen.query_column or "query"),
             ids_of(
-                rows, chosen.queries, chosen.query_id, QUERY_IDS,
-                option="--query-id", words=bool(chosen.run),
+                rows,
+                chosen.queries,
+                chosen.query_id,
+                QUERY_IDS,
+                option="--query-id",
+                words=bool(chosen.run),
             ),
-        )  # fmt: skip
+        )
     corpus = corpora.read(chosen, words=bool(chosen.run))
     with contextlib.ExitStack() as stack:
         if chosen.run:
@@ -107,16 +111,23 @@ def parsed(command_line):
     if chosen.query and chosen.queries:
         raise ValueError("a query and --queries must not both be given")
     arguments.refuse_without(
-        chosen, "queries",
-        run="--run", query_column="--query-column", query_id="--query-id", ignore_self="--ignore-self",
-    )  # fmt: skip
+        chosen,
+        "queries",
+        run="--run",
+        query_column="--query-column",
+        query_id="--query-id",
+        ignore_self="--ignore-self",
+    )
     arguments.refuse_without(chosen, "reranker", budget="--budget")
     chosen.budget = chosen.budget or BUDGET
     if chosen.run:
         arguments.check_output(
-            "--run", chosen.run, ours=_is_run, kind="a run",
+            "--run",
+            chosen.run,
+            ours=_is_run,
+            kind="a run",
             inputs={"--corpus": chosen.corpus, "--queries": chosen.queries},
-        )  # fmt: skip
+        )
     return chosen
 
 

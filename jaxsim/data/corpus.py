@@ -29,9 +29,20 @@ LIMIT = 8000  # pairs in all
 VALIDATION = 300  # of the training packages
 CHARACTERS = 600  # of a document
 SKIPPED = {
-    "_vendor", "array_api_compat", "array_api_extra", "ensurepip", "externals", "idlelib", "lib2to3",
-    "site-packages", "dist-packages", "test", "tests", "testing", "turtledemo",
-}  # fmt: skip
+    "_vendor",
+    "array_api_compat",
+    "array_api_extra",
+    "ensurepip",
+    "externals",
+    "idlelib",
+    "lib2to3",
+    "site-packages",
+    "dist-packages",
+    "test",
+    "tests",
+    "testing",
+    "turtledemo",
+}
 
 
 def pairs(*, small=False) -> dict[str, list[dict]]:

@@ -113,9 +113,18 @@ def task_batches(sources, weights, *, seed, steps):
 
 
 def negative_batches(
-    queries, documents, positives, negatives, *, batch_size, per_query, seed, steps=None, epochs=1,
+    queries,
+    documents,
+    positives,
+    negatives,
+    *,
+    batch_size,
+    per_query,
+    seed,
+    steps=None,
+    epochs=1,
     shard=None,
-):  # fmt: skip
+):
     """Batches of queries, each with its document and some of its mined hard negatives.
 
     Args:

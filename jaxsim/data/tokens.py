@@ -121,12 +121,16 @@ def mention_tokens(tokenizer, lefts, mentions, rights, *, max_length):
         rows.append(
             _array(
                 [
-                    SPECIAL["[CLS]"], *left,
-                    SPECIAL["[unused0]"], *mention, SPECIAL["[unused1]"],
-                    *right, SPECIAL["[SEP]"],
+                    SPECIAL["[CLS]"],
+                    *left,
+                    SPECIAL["[unused0]"],
+                    *mention,
+                    SPECIAL["[unused1]"],
+                    *right,
+                    SPECIAL["[SEP]"],
                 ]
             )
-        )  # fmt: skip
+        )
     return rows
 
 

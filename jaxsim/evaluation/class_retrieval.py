@@ -18,9 +18,20 @@ from jaxsim.similarity import cosine
 
 
 def class_recall(
-    embeddings, labels, k=1, *, references=None, reference_labels=None, reference_where=None,
-    ids=None, reference_ids=None, where=None, similarity=cosine, block=None, reduce_fn=mean,
-):  # fmt: skip
+    embeddings,
+    labels,
+    k=1,
+    *,
+    references=None,
+    reference_labels=None,
+    reference_where=None,
+    ids=None,
+    reference_ids=None,
+    where=None,
+    similarity=cosine,
+    block=None,
+    reduce_fn=mean,
+):
     """recall@k of metric learning: the part of queries with one of their class among the k closest.
 
     Args:
@@ -43,17 +54,36 @@ def class_recall(
     """
     checks.at_most("k", k, count(embeddings, references), "the number of references")
     found = by_query(
-        _found, embeddings, labels, references, reference_labels, ids=ids, where=where,
-        reference_ids=reference_ids, reference_where=reference_where, similarity=similarity,
-        block=block, settings=(jnp.int32(k),),
-    )  # fmt: skip
+        _found,
+        embeddings,
+        labels,
+        references,
+        reference_labels,
+        ids=ids,
+        where=where,
+        reference_ids=reference_ids,
+        reference_where=reference_where,
+        similarity=similarity,
+        block=block,
+        settings=(jnp.int32(k),),
+    )
     return _reduced(found, reduce_fn)
 
 
 def map_at_r(
-    embeddings, labels, *, references=None, reference_labels=None, reference_where=None,
-    ids=None, reference_ids=None, where=None, similarity=cosine, block=None, reduce_fn=mean,
-):  # fmt: skip
+    embeddings,
+    labels,
+    *,
+    references=None,
+    reference_labels=None,
+    reference_where=None,
+    ids=None,
+    reference_ids=None,
+    where=None,
+    similarity=cosine,
+    block=None,
+    reduce_fn=mean,
+):
     """MAP@R: how early a query's R references of its class come among the R closest.
 
         (1/R) sum_{i <= R} [the ith is of the class] (how many of the first i are) / i
@@ -63,26 +93,54 @@ def map_at_r(
     Source: Musgrave et al. 2020 (2003.08505), section 4.
     """
     found = by_query(
-        _average_precision, embeddings, labels, references, reference_labels, ids=ids, where=where,
-        reference_ids=reference_ids, reference_where=reference_where, similarity=similarity,
-        block=block, k=_largest_class(embeddings, labels, references, reference_labels),
-    )  # fmt: skip
+        _average_precision,
+        embeddings,
+        labels,
+        references,
+        reference_labels,
+        ids=ids,
+        where=where,
+        reference_ids=reference_ids,
+        reference_where=reference_where,
+        similarity=similarity,
+        block=block,
+        k=_largest_class(embeddings, labels, references, reference_labels),
+    )
     return _reduced(found, reduce_fn)
 
 
 def r_precision(
-    embeddings, labels, *, references=None, reference_labels=None, reference_where=None,
-    ids=None, reference_ids=None, where=None, similarity=cosine, block=None, reduce_fn=mean,
-):  # fmt: skip
+    embeddings,
+    labels,
+    *,
+    references=None,
+    reference_labels=None,
+    reference_where=None,
+    ids=None,
+    reference_ids=None,
+    where=None,
+    similarity=cosine,
+    block=None,
+    reduce_fn=mean,
+):
     """R-precision: the part of the R closest that is of the query's class, which has R references.
 
     Arguments and result as in `map_at_r`.
     """
     found = by_query(
-        _precision, embeddings, labels, references, reference_labels, ids=ids, where=where,
-        reference_ids=reference_ids, reference_where=reference_where, similarity=similarity,
-        block=block, k=_largest_class(embeddings, labels, references, reference_labels),
-    )  # fmt: skip
+        _precision,
+        embeddings,
+        labels,
+        references,
+        reference_labels,
+        ids=ids,
+        where=where,
+        reference_ids=reference_ids,
+        reference_where=reference_where,
+        similarity=similarity,
+        block=block,
+        k=_largest_class(embeddings, labels, references, reference_labels),
+    )
     return _reduced(found, reduce_fn)
 
 

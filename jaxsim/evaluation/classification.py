@@ -14,10 +14,21 @@ from jaxsim.similarity import cosine
 
 
 def knn_accuracy(
-    embeddings, labels, *, references=None, reference_labels=None, reference_where=None,
-    ids=None, reference_ids=None, k=20, temperature=0.07, where=None, similarity=cosine,
-    block=None, reduce_fn=mean,
-):  # fmt: skip
+    embeddings,
+    labels,
+    *,
+    references=None,
+    reference_labels=None,
+    reference_where=None,
+    ids=None,
+    reference_ids=None,
+    k=20,
+    temperature=0.07,
+    where=None,
+    similarity=cosine,
+    block=None,
+    reduce_fn=mean,
+):
     """How often the k closest references vote for an example's class.
 
     A neighbour's vote counts exp(score / temperature); an infinite temperature counts heads. Ties are
@@ -44,18 +55,35 @@ def knn_accuracy(
     checks.positive("temperature", temperature)
     checks.at_most("k", k, count(embeddings, references), "the number of references")
     values, counted = by_query(
-        _voted, embeddings, labels, references, reference_labels, ids=ids, where=where,
-        reference_ids=reference_ids, reference_where=reference_where, similarity=similarity,
-        block=block, settings=(jnp.float32(temperature),), k=k,
-    )  # fmt: skip
+        _voted,
+        embeddings,
+        labels,
+        references,
+        reference_labels,
+        ids=ids,
+        where=where,
+        reference_ids=reference_ids,
+        reference_where=reference_where,
+        similarity=similarity,
+        block=block,
+        settings=(jnp.float32(temperature),),
+        k=k,
+    )
     counts = counted.astype(jnp.float32)
     return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)
 
 
 def linear_probe(
-    features, labels, test_features, test_labels, *, ridge=1e-3, steps=500, tolerance=1e-5,
+    features,
+    labels,
+    test_features,
+    test_labels,
+    *,
+    ridge=1e-3,
+    steps=500,
+    tolerance=1e-5,
     reduce_fn=mean,
-):  # fmt: skip
+):
     """The test accuracy of multinomial logistic regression on frozen features.
 
         minimise  mean cross-entropy + (ridge / 2) |weights|^2,    features standardised on training

@@ -14,9 +14,21 @@ BLOCK_ENTRIES = 2**22  # scores that a block may hold when `block` is None: 16 M
 
 
 def by_query(
-    figure, embeddings, labels, references, reference_labels, *, ids=None, reference_ids=None,
-    where=None, reference_where=None, similarity, block=None, settings=(), k=None,
-):  # fmt: skip
+    figure,
+    embeddings,
+    labels,
+    references,
+    reference_labels,
+    *,
+    ids=None,
+    reference_ids=None,
+    where=None,
+    reference_where=None,
+    similarity,
+    block=None,
+    settings=(),
+    k=None,
+):
     """A figure of each query, from its scores with all references, never holding all scores at once.
 
     Args:

@@ -50,9 +50,11 @@ def _chunked(scores, k, where):
     def candidates(array):
         """The entries of the chunks, and the last ones, which fill no chunk: [..., k * CHUNK + rest]."""
         of_chunks = jnp.take_along_axis(
-            array[..., :whole].reshape(*lead, -1, CHUNK), chunks[..., None], axis=-2,
+            array[..., :whole].reshape(*lead, -1, CHUNK),
+            chunks[..., None],
+            axis=-2,
             mode="promise_in_bounds",
-        )  # fmt: skip
+        )
         return jnp.concatenate([of_chunks.reshape(*lead, -1), array[..., whole:]], axis=-1)
 
     # Masked again after the gather: the masked matrix itself is then never written down.

@@ -111,8 +111,14 @@ def activation(fields, name, default):
     return ACTIVATIONS[fields.text(name, default, choices=ACTIVATIONS)]
 
 
-def _shared(fields, *, dim="hidden_size", layers="num_hidden_layers", heads="num_attention_heads",
-            hidden="intermediate_size"):  # fmt: skip
+def _shared(
+    fields,
+    *,
+    dim="hidden_size",
+    layers="num_hidden_layers",
+    heads="num_attention_heads",
+    hidden="intermediate_size",
+):
     """The sizes that all families have, and some under other names."""
     vocabulary = fields.whole("vocab_size", least=1)
     if not -vocabulary <= fields.whole("pad_token_id", 0, least=-vocabulary) < vocabulary:

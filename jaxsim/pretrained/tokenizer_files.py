@@ -116,8 +116,15 @@ def _sentences(folder, classifier):
     for name in ("query_length", "document_length", "query_expansion", "tokenizer_name_or_path"):
         if name in fields:
             raise fields.wrong(name, "null: it is not supported")
-    for name in ("processing_kwargs", "model_args", "model_kwargs", "tokenizer_args",
-                 "processor_kwargs", "config_args", "config_kwargs"):  # fmt: skip
+    for name in (
+        "processing_kwargs",
+        "model_args",
+        "model_kwargs",
+        "tokenizer_args",
+        "processor_kwargs",
+        "config_args",
+        "config_kwargs",
+    ):
         inner = fields.object(name, None)
         if inner is not None and set(inner) - HARMLESS:
             raise fields.wrong(name, "empty: its keywords are not supported")
@@ -191,9 +198,11 @@ def _as_bert(backend, settings, tokens, kind):
     if backend.post_processor is None and kind != "MPNetTokenizer":
         ends = [
             (token, backend.token_to_id(token))
-            for token in (_token(settings, tokens, "cls_token", "[CLS]"),
-                          _token(settings, tokens, "sep_token", "[SEP]"))
-        ]  # fmt: skip
+            for token in (
+                _token(settings, tokens, "cls_token", "[CLS]"),
+                _token(settings, tokens, "sep_token", "[SEP]"),
+            )
+        ]
         if all(token and number is not None for token, number in ends):
             first, last = (token for token, _ in ends)
             backend.post_processor = processors.TemplateProcessing(
@@ -231,8 +240,10 @@ def _with_ends(backend, settings, tokens):
         raise settings.wrong(
             f"add_{'bos' if new[0] else 'eos'}_token", f"false: {FILE} adds other special tokens"
         )
-    first, last = (backend.id_to_token(n) if a or p else None
-                   for n, a, p in zip(ids, new, present, strict=True))  # fmt: skip
+    first, last = (
+        backend.id_to_token(n) if a or p else None
+        for n, a, p in zip(ids, new, present, strict=True)
+    )
     one, other = (
         [*([f"{first}:{n}"] if first else []), f"${text}:{n}", *([f"{last}:{n}"] if last else [])]
         for n, text in enumerate("AB")

@@ -102,7 +102,9 @@ def deim(anchor_scores, k, *, center=global_mean):
     chosen = []
     for column in range(rank):
         vector, before = vectors[:, column], vectors[:, :column]
-        residual = vector - before @ np.linalg.solve(before[chosen], vector[chosen]) if chosen else vector  # fmt: skip
+        residual = (
+            vector - before @ np.linalg.solve(before[chosen], vector[chosen]) if chosen else vector
+        )
         chosen.append(int(np.argmax(np.abs(residual))))
     left = np.setdiff1d(np.arange(scores.shape[1]), chosen)
     if k > rank:

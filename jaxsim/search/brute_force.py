@@ -81,7 +81,13 @@ def exact(
     query_block = min(query_block, max(rows, 1))
     block = max(k, BLOCK_ENTRIES // query_block) if block is None else block
     checks.whole("block", block)
-    settings = {"k": k, "prepare": prepare, "kernel": kernel, "block": block, "query_block": query_block}  # fmt: skip
+    settings = {
+        "k": k,
+        "prepare": prepare,
+        "kernel": kernel,
+        "block": block,
+        "query_block": query_block,
+    }
     if _traced((queries, items, where, exclude)):
         centre = _centre(prepare, items)
         return _search(queries, items, where, exclude, centre, 0, mesh=None, **settings)
@@ -218,9 +224,15 @@ def _search(
         wanted = min(k, local)
 
         best, ids = blocked_top_k(
-            kernel, items, wanted, block=block, where=where, queries=queries,
-            query_block=query_block, exclude=None if exclude is None else exclude - base,
-        )  # fmt: skip
+            kernel,
+            items,
+            wanted,
+            block=block,
+            where=where,
+            queries=queries,
+            query_block=query_block,
+            exclude=None if exclude is None else exclude - base,
+        )
         ids = jnp.where(ids < 0, -1, ids + base)
         if devices > 1:
             best, ids = (jax.lax.all_gather(a, AXIS, axis=1, tiled=True) for a in (best, ids))
@@ -234,9 +246,12 @@ def _search(
     if devices > 1:
         split, whole = PartitionSpec(AXIS), PartitionSpec()
         share = jax.shard_map(
-            share, mesh=mesh, in_specs=(whole, split, split, whole, whole, whole),
-            out_specs=whole, check_vma=False,
-        )  # fmt: skip
+            share,
+            mesh=mesh,
+            in_specs=(whole, split, split, whole, whole, whole),
+            out_specs=whole,
+            check_vma=False,
+        )
     return share(queries, items, where, exclude, centre, jnp.int32(start))
 
 

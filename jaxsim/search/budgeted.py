@@ -166,11 +166,20 @@ def adaptive(
     asks = [lambda scored, state: (first, state)]
     if len(quotas) > 1:
         asks += _adaptive_rounds(
-            basis, quotas, num_queries, key, temperature, bool(kept), ridge, prior,
+            basis,
+            quotas,
+            num_queries,
+            key,
+            temperature,
+            bool(kept),
+            ridge,
+            prior,
             chosen(devices)[:count],
-        )  # fmt: skip
+        )
     most = sum(quotas[:-2]) + max(quotas[:-1], default=0)
-    state = jax.vmap(lambda _: regression.empty(most, rows, basis.vectors.dtype))(jnp.arange(num_queries))  # fmt: skip
+    state = jax.vmap(lambda _: regression.empty(most, rows, basis.vectors.dtype))(
+        jnp.arange(num_queries)
+    )
     return ask_and_tell(asks, scorer, num_queries, num_items=count, k=k, budget=budget, state=state)
 
 
@@ -194,27 +203,48 @@ def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge
 
         def found(scored, state, number):
             return _streamed(
-                basis, fitted(scored, most), state, prior, int(starts[number - 1]), ridge,
-                new=new, wanted=wanted, devices=devices,
-            )  # fmt: skip
+                basis,
+                fitted(scored, most),
+                state,
+                prior,
+                int(starts[number - 1]),
+                ridge,
+                new=new,
+                wanted=wanted,
+                devices=devices,
+            )
 
     else:
         mesh = Mesh(np.array(devices), (AXIS,))
         split = NamedSharding(mesh, PartitionSpec(AXIS))
         padding = -count % mesh.size
         vectors, offsets = (
-            jax.device_put(np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) if padding else a, split)
+            jax.device_put(
+                np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) if padding else a, split
+            )
             for a in (basis.vectors, basis.offsets)
-        )  # fmt: skip
+        )
         query_block = max(min(ENTRIES // (count // mesh.size + 1), num_queries), 1)
 
         def found(scored, state, number):
             last = rerank and number == len(quotas) - 1
             return next_items(
-                vectors, offsets, tuple(scored), state, prior, jax.random.fold_in(key, number),
-                int(starts[number - 1]), ridge, None if last else temperature,
-                new=new, most=most, wanted=wanted, count=count, query_block=query_block, mesh=mesh,
-            )  # fmt: skip
+                vectors,
+                offsets,
+                tuple(scored),
+                state,
+                prior,
+                jax.random.fold_in(key, number),
+                int(starts[number - 1]),
+                ridge,
+                None if last else temperature,
+                new=new,
+                most=most,
+                wanted=wanted,
+                count=count,
+                query_block=query_block,
+                mesh=mesh,
+            )
 
     def ask(scored, state, *, number):
         ids, state = found(scored, state, number)
@@ -240,13 +270,18 @@ def _streamed(basis, scored, factors, prior, begin, ridge, *, new, wanted, devic
         some = slice(start, start + size)
         given = ids[some], basis.vectors[places[some]], values[some]
         parts.append(
-            next_weights(*given, jax.tree.map(lambda a, s=some: a[s], factors), prior[some], begin, ridge, new=new)
-        )  # fmt: skip
+            next_weights(
+                *given,
+                jax.tree.map(lambda a, s=some: a[s], factors),
+                prior[some],
+                begin,
+                ridge,
+                new=new,
+            )
+        )
     weights, factors = jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
     items = basis.vectors, basis.offsets
-    _, best = exact(
-        weights, items, wanted, similarity=offset_dot, exclude=ids, devices=devices
-    )  # fmt: skip
+    _, best = exact(weights, items, wanted, similarity=offset_dot, exclude=ids, devices=devices)
     return best, factors
 
 
@@ -258,7 +293,9 @@ def _first(first, num_queries, quota, count):
         first = np.broadcast_to(first, (num_queries, len(first)))
     checks.shaped("first", first, (num_queries, None), "one row per query")
     if first.shape[1] < quota:
-        raise ValueError(f"first must name at least the {quota} items of the first round, got {first.shape[1]}")  # fmt: skip
+        raise ValueError(
+            f"first must name at least the {quota} items of the first round, got {first.shape[1]}"
+        )
     first = first[:, :quota]
     checks.below("first", first, count, "the number of items")
     ordered = np.sort(first, axis=1)

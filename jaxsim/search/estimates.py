@@ -20,9 +20,23 @@ AXIS = "devices"
     jax.jit, static_argnames=("new", "most", "wanted", "count", "query_block", "mesh")
 )
 def next_items(
-    vectors, offsets, scored, factors, prior, key, begin, ridge, temperature,
-    *, new, most, wanted, count, query_block, mesh,
-):  # fmt: skip
+    vectors,
+    offsets,
+    scored,
+    factors,
+    prior,
+    key,
+    begin,
+    ridge,
+    temperature,
+    *,
+    new,
+    most,
+    wanted,
+    count,
+    query_block,
+    mesh,
+):
     """What to score next: adds what the last round scored to the regressions, and estimates all items.
 
     Places begin to begin + new of `scored` are new; `most` places are known in the end.
@@ -83,9 +97,9 @@ def next_weights(ids, columns, values, factors, prior, begin, ridge, *, new):
 
     columns [m, most, p] and values [m, most] are the basis' and the offset-free scores of `ids`.
     """
-    return jax.vmap(
-        lambda *one: _regressed(*one, begin, ridge, new)
-    )(ids, columns, values, factors, prior)  # fmt: skip
+    return jax.vmap(lambda *one: _regressed(*one, begin, ridge, new))(
+        ids, columns, values, factors, prior
+    )
 
 
 def fitted(scored, most):

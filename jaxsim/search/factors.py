@@ -31,9 +31,22 @@ class Factors(NamedTuple):
 
 
 def factorise(
-    rows, items, values, query_vectors, item_vectors, *, inductive=False, epochs=50,
-    patience=5, batch=4096, learning_rate=3e-3, weight_decay=1e-3, held_out=0.05, hidden=None, seed=0,
-):  # fmt: skip
+    rows,
+    items,
+    values,
+    query_vectors,
+    item_vectors,
+    *,
+    inductive=False,
+    epochs=50,
+    patience=5,
+    batch=4096,
+    learning_rate=3e-3,
+    weight_decay=1e-3,
+    held_out=0.05,
+    hidden=None,
+    seed=0,
+):
     """Factors of a sparse block of scores, by minibatch AdamW on the squared error of its entries.
 
     A score is modelled as scale * p . v + bias; the scale and the bias are fitted first, in closed form,
@@ -146,8 +159,13 @@ def factorise(
         network = params["queries"]
         params = {name: residual_mlp(params[name], frozen[name]) for name in params}
     return Factors(
-        np.asarray(params["queries"]), np.asarray(params["items"]), float(scale), float(bias), network, errors
-    )  # fmt: skip
+        np.asarray(params["queries"]),
+        np.asarray(params["items"]),
+        float(scale),
+        float(bias),
+        network,
+        errors,
+    )
 
 
 def factor_queries(factors, query_vectors):
@@ -171,9 +189,11 @@ def mlp(random, dim, hidden):
     """Parameters of `residual_mlp`, of which the last layer is zero: it starts as the identity."""
     first = random.normal(size=(dim, hidden)).astype(np.float32) / np.sqrt(dim)
     return {
-        "first": first, "first_bias": np.zeros(hidden, np.float32),
-        "second": np.zeros((hidden, dim), np.float32), "second_bias": np.zeros(dim, np.float32),
-    }  # fmt: skip
+        "first": first,
+        "first_bias": np.zeros(hidden, np.float32),
+        "second": np.zeros((hidden, dim), np.float32),
+        "second_bias": np.zeros(dim, np.float32),
+    }
 
 
 def residual_mlp(params, x):

@@ -228,9 +228,14 @@ def _candidates(queries, corpus, wanted, similarity, where):
     every = [jnp.broadcast_to(a, (len(queries), a.size)) for a in quantiser]
     block = max(wanted, ENTRIES // max(queries.shape[1], QUERIES))
     return exact(
-        (queries, type(quantiser)(*every)), codes, wanted,
-        similarity=_of_codes(similarity), where=where, block=block, query_block=QUERIES,
-    )[1]  # fmt: skip
+        (queries, type(quantiser)(*every)),
+        codes,
+        wanted,
+        similarity=_of_codes(similarity),
+        where=where,
+        block=block,
+        query_block=QUERIES,
+    )[1]
 
 
 @functools.cache
@@ -325,7 +330,9 @@ def _calibration(vectors, fewest):
     vectors = np.asarray(checks.reals("vectors", vectors), np.float32)
     checks.shaped("vectors", vectors, (None, None), "of the corpus")
     if len(vectors) < fewest:
-        raise ValueError(f"vectors must have at least {fewest} rows to calibrate on, got {len(vectors)}")  # fmt: skip
+        raise ValueError(
+            f"vectors must have at least {fewest} rows to calibrate on, got {len(vectors)}"
+        )
     checks.finite_rows("vectors", vectors)
     like_sizes("vectors", np.abs(vectors).max(axis=1, initial=0))
     return vectors

@@ -26,10 +26,33 @@ FIRST = len(MAGIC) + 65  # bytes of the first line
 ALIGNMENT = 64
 LONGEST = 2**24  # bytes of a header
 PIECE = 2**20  # bytes written, read and hashed at once: they stay in the cache
-PLAIN = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-         "float16", "float32", "float64", "complex64", "complex128")  # fmt: skip
-SMALL = ("bfloat16", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn",
-         "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")  # fmt: skip
+PLAIN = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+)
+SMALL = (
+    "bfloat16",
+    "float8_e3m4",
+    "float8_e4m3",
+    "float8_e4m3b11fnuz",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+)
 
 
 def save_arrays(path, arrays, *, kind, version, meta=None):
@@ -233,7 +256,9 @@ def _numbers(name, array):
     array = np.asarray(array)
     if array.dtype.name not in PLAIN + SMALL:
         raise ValueError(f"{name} must be an array of numbers or booleans, got {array.dtype}")
-    return array if array.dtype.name in SMALL else array.astype(_dtype(array.dtype.name), copy=False)  # fmt: skip
+    return (
+        array if array.dtype.name in SMALL else array.astype(_dtype(array.dtype.name), copy=False)
+    )
 
 
 def _dtype(name):

@@ -203,7 +203,9 @@ def _opened(path, stack):
     """A new file next to a target and its path, locked for as long as it is written."""
     while True:
         part = _aside(path, "part")
-        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)  # fmt: skip
+        handle = os.open(
+            part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
+        )
         file = stack.enter_context(os.fdopen(handle, "wb"))
         _lock(handle, wait=True)
         if part.exists():  # otherwise swept before it was locked

@@ -44,7 +44,9 @@ def read_npy(path, *, mmap=False, sha256=None):
                 "the file is cut or damaged"
             )
         if mmap and not dtype.isnative:
-            raise ValueError(f"{path}: has another machine's byte order, {dtype.str}: read it without mmap")  # fmt: skip
+            raise ValueError(
+                f"{path}: has another machine's byte order, {dtype.str}: read it without mmap"
+            )
         file.seek(0)
         sums = hashlib.sha256(file.read(start))
         if mmap:
@@ -61,7 +63,9 @@ def read_npy(path, *, mmap=False, sha256=None):
                 if sha256 is not None:
                     sums.update(piece)
         if sha256 is not None and sums.hexdigest() != sha256:
-            raise ValueError(f"{path}: its checksum is not the one noted for it; the file is damaged or another one")  # fmt: skip
+            raise ValueError(
+                f"{path}: its checksum is not the one noted for it; the file is damaged or another one"
+            )
         if not mmap:
             values = values.astype(dtype.newbyteorder("="), copy=False)
             return values.reshape(shape[::-1]).T if by_columns else values.reshape(shape)

@@ -66,8 +66,14 @@ class Bar:
             left = f", {(self.total - self.done) / rate:.0f} s left" if rate and not last else ""
             LOG.info(
                 "%s: %d of %d %s in %.0f s%s  %s",
-                self.label, self.done, self.total, self.unit, now - self.started, left, self.text(),
-            )  # fmt: skip
+                self.label,
+                self.done,
+                self.total,
+                self.unit,
+                now - self.started,
+                left,
+                self.text(),
+            )
 
     def close(self):
         """The last word."""

@@ -76,7 +76,13 @@ def fill(
                 else:
                     block = _computed(compute, start, count, width, label, folder)
                     meta = {**about, "rows": [start, count]}
-                    write_arrays(_named(folder, start), {"values": block}, kind="tile", version=VERSION, meta=meta)  # fmt: skip
+                    write_arrays(
+                        _named(folder, start),
+                        {"values": block},
+                        kind="tile",
+                        version=VERSION,
+                        meta=meta,
+                    )
                     progress.advance(block.size)
                 if result is not None:
                     result[start : start + count] = block
@@ -109,7 +115,9 @@ def _computed(compute, start, count, width, label, folder=None):
     if bad := np.isnan(block).sum():
         raise ValueError(f"{label}: {bad} of {block.size} entries are NaN in {where}{kept}")
     if bad := (np.isinf(block) & np.isfinite(values)).sum():
-        raise ValueError(f"{label}: {bad} of {block.size} entries are beyond float32 in {where}{kept}")  # fmt: skip
+        raise ValueError(
+            f"{label}: {bad} of {block.size} entries are beyond float32 in {where}{kept}"
+        )
     return block
 
 

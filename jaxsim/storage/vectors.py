@@ -130,8 +130,12 @@ def _vectors_of(path, column):
     import pyarrow as pa
 
     kind = column.type
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)  # fmt: skip
-    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):  # fmt: skip
+    lists = (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+    if not lists or not (
+        pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
+    ):
         raise ValueError(f"{path}: vector must be a column of lists of numbers, got {kind}")
     width, result, start = getattr(kind, "list_size", None), None, 0
     for chunk in column.chunks:

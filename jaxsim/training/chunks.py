@@ -87,9 +87,13 @@ def accumulated(objective, parts):
         def one(state, inputs):
             number, part = inputs
             loss, (state, metrics) = evaluate(
-                objective, params, state, part,
-                key=jax.random.fold_in(key, number), axis_name=axis_name,
-            )  # fmt: skip
+                objective,
+                params,
+                state,
+                part,
+                key=jax.random.fold_in(key, number),
+                axis_name=axis_name,
+            )
             count = jax.lax.psum(part["where"].sum(), axis_name).astype(loss.dtype)
             return state, (loss, metrics, count)
 

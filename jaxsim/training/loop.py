@@ -124,10 +124,14 @@ def fit(
     with contextlib.ExitStack() as stack:
         store, start = None, 0
         settings = {
-            "fingerprint": workdirs.plain_fingerprint(fingerprint), "key": guards.key_name(key),
-            "steps": steps, "save_every": save_every, "log_every": log_every, "average": average,
+            "fingerprint": workdirs.plain_fingerprint(fingerprint),
+            "key": guards.key_name(key),
+            "steps": steps,
+            "save_every": save_every,
+            "log_every": log_every,
+            "average": average,
             "spread": getattr(spread, "func", spread).__name__,
-        }  # fmt: skip
+        }
         guards.check_agreement(settings | {"params": [a.shape for a in jax.tree.leaves(params)]})
         if workdir is not None:
             workdir = workdirs.checked_folder(workdir)

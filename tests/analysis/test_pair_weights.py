@@ -21,16 +21,27 @@ NEGATIVES = OTHERS & ~POSITIVES
 PULLS_AND_PUSHES = {
     name: (getattr(losses, name), "cosine")
     for name in (
-        "binomial_deviance", "circle", "cosine_contrastive", "cosine_lifted_structure", "info_nce",
-        "multi_similarity", "multi_similarity_unmined",
+        "binomial_deviance",
+        "circle",
+        "cosine_contrastive",
+        "cosine_lifted_structure",
+        "info_nce",
+        "multi_similarity",
+        "multi_similarity_unmined",
     )
 } | {
     name: (getattr(losses, name), "distance")
     for name in (
-        "contrastive", "contrastive_mean", "contrastive_squared", "generalized_lifted_structure",
-        "lifted_structure", "margin", "triplet", "triplet_mean",
+        "contrastive",
+        "contrastive_mean",
+        "contrastive_squared",
+        "generalized_lifted_structure",
+        "lifted_structure",
+        "margin",
+        "triplet",
+        "triplet_mean",
     )
-}  # fmt: skip
+}
 
 
 def weights_of(loss, scores, positives, where=None, **more):

@@ -68,7 +68,10 @@ def everything(folder):
 
 CASES = [
     # Targets.
-    (f"{TRAIN} --out .", "--out must be a folder of its own, got '.', which holds the current folder"),
+    (
+        f"{TRAIN} --out .",
+        "--out must be a folder of its own, got '.', which holds the current folder",
+    ),
     (f"{TRAIN} --out ..", "--out must be a folder of its own, got '..'"),
     (f"{TRAIN} --out=", "--out must be the name of a file or folder, got ''"),
     (f"{TRAIN} --out mine", "--out='mine' is not empty and not a model that jaxsim wrote"),
@@ -87,38 +90,56 @@ CASES = [
     (f"{EMBED} --out mine", "--out must end in .npy, got 'mine'"),
     (f"{EMBED} --out mine.npy", "exists and is not a file of vectors that jaxsim wrote"),
     (f"{EMBED} --out notes.txt/x.npy", "notes.txt', which is not a folder"),
-    (f"{EMBED} --out about.npy", "--out='about.npy.json' exists and is not a description of vectors"),
+    (
+        f"{EMBED} --out about.npy",
+        "--out='about.npy.json' exists and is not a description of vectors",
+    ),
     (f"{INDEX} --index mine", "not an index that jaxsim wrote (it lacks index.json)"),
     (f"{INDEX} --index notes.txt", "--index must be a folder, got the file 'notes.txt'"),
-    (f"{INDEX} --index docs.index", "the index was built with another corpus \"x\", now"),
+    (f"{INDEX} --index docs.index", 'the index was built with another corpus "x", now'),
     (f"{INDEX} --index broken.index", "index.json: not JSON, or damaged"),
     (f"{SEARCH} --run mine", "--run must be a file, got the folder 'mine'"),
     (f"{SEARCH} --run notes.txt", "exists and is not a run that jaxsim wrote"),
     (f"{SEARCH} --run docs.jsonl", "--run must not be the file of --corpus, got 'docs.jsonl'"),
     (f"{SEARCH} --run ./q.jsonl", "--run must not be the file of --queries, got 'q.jsonl'"),
     (f"{SEARCH} --run /dev/null", "--run must be a file, got the device '/dev/null'"),
-    (f"{EVALUATE} --out notes.txt", "exists and is not a file of figures that jaxsim wrote: choose"),
+    (
+        f"{EVALUATE} --out notes.txt",
+        "exists and is not a file of figures that jaxsim wrote: choose",
+    ),
     (f"{EVALUATE} --out pairs.jsonl", "exists and is not a file of figures that jaxsim wrote"),
     (f"{EVALUATE} --out q.jsonl", "--out must not be the file of --qrels, got 'q.jsonl'"),
     # Numbers.
     (f"{TRAIN} --rate -1", "--rate must be a number above 0, got '-1'"),
     (f"{TRAIN} --rate nan", "--rate must be a number above 0, got 'nan'"),
-    (f"{TRAIN} --validate-every 0", "--validate-every must be a whole number of at least 1, got '0'"),
+    (
+        f"{TRAIN} --validate-every 0",
+        "--validate-every must be a whole number of at least 1, got '0'",
+    ),
     (f"{TRAIN} --batch-size 0", "--batch-size must be a whole number of at least 1, got '0'"),
-    (f"{TRAIN} --batch-size 39", "--batch-size must be at most 38, the rows that are trained on, got 39"),
+    (
+        f"{TRAIN} --batch-size 39",
+        "--batch-size must be at most 38, the rows that are trained on, got 39",
+    ),
     (f"{TRAIN} --batch-size 1", "info_nce compares the rows of a batch: there must be at least 2"),
     (f"{TRAIN} --steps 0", "--steps must be a whole number of at least 1, got '0'"),
     (f"{TRAIN} --epochs -1", "--epochs must be a whole number of at least 1, got '-1'"),
     (f"{TRAIN} --warmup 2", "--warmup must be a number of at least 0 and at most 1, got '2'"),
     (f"{TRAIN} --weight-decay -1", "--weight-decay must be a number of at least 0, got '-1'"),
     (f"{TRAIN} --held-out 1", "--held-out must be a number above 0 and below 1, got '1'"),
-    (f"{TRAIN} --held-out 0.001", "--held-out must leave rows on both sides of 40 different pairs, got 0.001"),
+    (
+        f"{TRAIN} --held-out 0.001",
+        "--held-out must leave rows on both sides of 40 different pairs, got 0.001",
+    ),
     (f"{TRAIN} --pairs two.jsonl --held-out 0.5", "there must be at least 2, got 1"),
     (f"{TRAIN} --temperature 0", "--temperature must be a number above 0, got '0'"),
     (f"{TRAIN} --max-length 0", "--max-length must be a whole number of at least 1, got '0'"),
     (f"{TRAIN} --chunk 0", "--chunk must be a whole number of at least 1, got '0'"),
     (f"{TRAIN} --seed -1", "--seed must be a whole number of at least 0, got '-1'"),
-    (f"{TRAIN} --seed {2**70}", "--seed must be a whole number of at least 0 and at most 2147483647"),
+    (
+        f"{TRAIN} --seed {2**70}",
+        "--seed must be a whole number of at least 0 and at most 2147483647",
+    ),
     (f"{EMBED} --batch-tokens 0", "--batch-tokens must be a whole number of at least 1, got '0'"),
     (f"{SEARCH} --k 0", "--k must be a whole number of at least 1, got '0'"),
     (f"{SEARCH} --reranker m --budget 0", "--budget must be a whole number of at least 1, got '0'"),
@@ -127,8 +148,14 @@ CASES = [
     (f"{SEARCH} red", "a query and --queries must not both be given"),
     (f"{SEARCH} --budget 9", "--budget has no effect without --reranker"),
     (f"{INDEX.replace('index', 'search', 1)} red --run r", "--run has no effect without --queries"),
-    (f"{INDEX.replace('index', 'search', 1)} red --ignore-self", "--ignore-self has no effect without"),
-    (f"{INDEX.replace('index', 'search', 1)} red --query-id id", "--query-id has no effect without"),
+    (
+        f"{INDEX.replace('index', 'search', 1)} red --ignore-self",
+        "--ignore-self has no effect without",
+    ),
+    (
+        f"{INDEX.replace('index', 'search', 1)} red --query-id id",
+        "--query-id has no effect without",
+    ),
     (f"{TRAIN} --steps 3 --epochs 1", "--epochs and --steps must not both be given"),
     (f"{TRAIN} --validation two.jsonl --held-out 0.1", "--validation and --held-out must not both"),
     (f"{TRAIN} --score x --no-score", "--score and --no-score must not both be given"),
@@ -140,18 +167,33 @@ CASES = [
     (f"{TRAIN} --loss cosent", "pairs.jsonl: cosent needs a score for every pair"),
     (f"{TRAIN} --pairs graded.jsonl --validation pairs.jsonl", "pairs.jsonl: cosent needs a score"),
     (f"{TRAIN} --pairs both.jsonl", "cosent takes no negatives, there is a column of them: remove"),
-    (f"{TRAIN} --pairs labelled.jsonl --loss info_nce", "labelled.jsonl: info_nce takes every row as a "
-     "positive pair, and there are scores from 0 to 1: keep the positive rows alone"),
-    (f"{TRAIN} --pairs graded.jsonl --loss cosine_regression", "row 3 must have a score from -1 to 1"),
-    (f"{TRAIN} --pairs equal.jsonl", "what is held out must have different scores, all 2 rows have 1"),
-    (f"{TRAIN} --pairs equal.jsonl --validation graded.jsonl", "cosent learns from the order of scores"),
+    (
+        f"{TRAIN} --pairs labelled.jsonl --loss info_nce",
+        "labelled.jsonl: info_nce takes every row as a "
+        "positive pair, and there are scores from 0 to 1: keep the positive rows alone",
+    ),
+    (
+        f"{TRAIN} --pairs graded.jsonl --loss cosine_regression",
+        "row 3 must have a score from -1 to 1",
+    ),
+    (
+        f"{TRAIN} --pairs equal.jsonl",
+        "what is held out must have different scores, all 2 rows have 1",
+    ),
+    (
+        f"{TRAIN} --pairs equal.jsonl --validation graded.jsonl",
+        "cosent learns from the order of scores",
+    ),
     (f"{INDEX} --corpus twice.jsonl", "row 3 has the id 'a' in 'id', and so has row 1"),
     (f"{INDEX} --corpus null.jsonl", "row 2 must have an id"),
-    (f"{SEARCH} --corpus spaced.jsonl --run r", "row 1 must have an id (a string without white space"),
+    (
+        f"{SEARCH} --corpus spaced.jsonl --run r",
+        "row 1 must have an id (a string without white space",
+    ),
     (f"{INDEX} --id key", "docs.jsonl: has no column 'key', it has id, text"),
     (f"{SEARCH} --queries empty.jsonl", "empty.jsonl: has no rows"),
     (f"{SEARCH} --query-column text", "q.jsonl: has no column 'text', it has id, query"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("line", "said"), CASES, ids=range(len(CASES)))

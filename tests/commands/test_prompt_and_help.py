@@ -33,9 +33,18 @@ def test_queries_are_asked_for_at_a_prompt(tiny, rows, tmp_path, capsys, monkeyp
 
 HELP = {
     "index": ("--model", "--corpus", "--column", "--index", "resumes"),
-    "search": ("--model", "--corpus", "--queries", "--run", "--k", "--reranker", "--budget", "query"),
+    "search": (
+        "--model",
+        "--corpus",
+        "--queries",
+        "--run",
+        "--k",
+        "--reranker",
+        "--budget",
+        "query",
+    ),
     "evaluate": ("--run", "--qrels", "--k", "--out", "nDCG"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("command", HELP)

@@ -58,8 +58,10 @@ def test_a_loss_that_is_not_finite_is_one_sentence(command, tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: training ")
     assert "is not finite in step 1, for rows " in said
-    assert said.endswith("of " + str(tmp_path / "pairs.jsonl") + "; what came before is saved as step 1"
-                         ": lower --rate, 1e+30 now")  # fmt: skip
+    assert said.endswith(
+        "of " + str(tmp_path / "pairs.jsonl") + "; what came before is saved as step 1"
+        ": lower --rate, 1e+30 now"
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -130,17 +130,38 @@ def test_views_carry_gradients():
         (functools.partial(augment.shift, most=0), "most must be a whole number of at least 1"),
         (functools.partial(augment.erase, area=2), "area must be between 0 and 1"),
         (functools.partial(augment.greyscale, chance=-1), "chance must be between 0 and 1"),
-        (functools.partial(augment.crop, area=0.5), "area must be two parts of 1, the smaller first, got 0.5"),
+        (
+            functools.partial(augment.crop, area=0.5),
+            "area must be two parts of 1, the smaller first, got 0.5",
+        ),
         (functools.partial(augment.crop, stretch=np.nan), "stretch must be finite, got nan"),
         (functools.partial(augment.rotate, degrees=np.inf), "degrees must be finite, got inf"),
-        (functools.partial(augment.colours, contrast=np.nan), "contrast must be between 0 and 1, got nan"),
-        (functools.partial(augment.sometimes, "flip", chance=0.5), "augmentation must be a function"),
-        (functools.partial(augment.chain, augment.flip(), None), "augmentations must be a function"),
-        (lambda: augment.views(augment.flip())(KEYS[0], np.uint8(PHOTOS), IDS), "images must be floating point, from 0 to 1, got uint8: divide by 255"),
-        (lambda: augment.views(augment.flip())(KEYS[0], PHOTOS[0], IDS), r"images must be \[any, any, any, any\], one row per image"),
-        (lambda: augment.views(augment.flip())(KEYS[0], PHOTOS, IDS + 2**32), "ids must fit 32 bits"),
+        (
+            functools.partial(augment.colours, contrast=np.nan),
+            "contrast must be between 0 and 1, got nan",
+        ),
+        (
+            functools.partial(augment.sometimes, "flip", chance=0.5),
+            "augmentation must be a function",
+        ),
+        (
+            functools.partial(augment.chain, augment.flip(), None),
+            "augmentations must be a function",
+        ),
+        (
+            lambda: augment.views(augment.flip())(KEYS[0], np.uint8(PHOTOS), IDS),
+            "images must be floating point, from 0 to 1, got uint8: divide by 255",
+        ),
+        (
+            lambda: augment.views(augment.flip())(KEYS[0], PHOTOS[0], IDS),
+            r"images must be \[any, any, any, any\], one row per image",
+        ),
+        (
+            lambda: augment.views(augment.flip())(KEYS[0], PHOTOS, IDS + 2**32),
+            "ids must fit 32 bits",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments_are_named(make, wanted):
     with pytest.raises(ValueError, match=wanted):
         make()

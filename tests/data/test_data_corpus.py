@@ -198,16 +198,32 @@ def test_mentions_are_linked_to_glosses():
 @pytest.mark.parametrize(
     ("name", "line", "said"),
     [
-        ("wordnet/synsets", '{"id": "1", "lemmas": ["a"]}', "definition must be a string, got None"),
-        ("wordnet/synsets", '{"id": 1, "lemmas": [], "definition": ""}', "id must be a string, got 1"),
-        ("wordnet/synsets", '{"id": "1", "lemmas": [1], "definition": ""}', "lemmas must be strings"),
+        (
+            "wordnet/synsets",
+            '{"id": "1", "lemmas": ["a"]}',
+            "definition must be a string, got None",
+        ),
+        (
+            "wordnet/synsets",
+            '{"id": 1, "lemmas": [], "definition": ""}',
+            "id must be a string, got 1",
+        ),
+        (
+            "wordnet/synsets",
+            '{"id": "1", "lemmas": [1], "definition": ""}',
+            "lemmas must be strings",
+        ),
         ("wordnet/synsets", "{", "is not JSON: Expecting property name"),
         ("semcor/train", '{"tokens": "a", "mentions": []}', "tokens must be a list, got 'a'"),
         ("semcor/train", '{"tokens": [1], "mentions": []}', "tokens must be strings"),
-        ("semcor/train", '{"tokens": ["a"], "mentions": [[1, "", "", ""]]}', r"mentions must be \[place"),
+        (
+            "semcor/train",
+            '{"tokens": ["a"], "mentions": [[1, "", "", ""]]}',
+            r"mentions must be \[place",
+        ),
         ("semcor/train", '{"tokens": ["a"], "mentions": [[0]]}', r"mentions must be .*got \[0\]"),
     ],
-)  # fmt: skip
+)
 def test_damaged_texts_are_named(name, line, said, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXSIM_DATA", str(tmp_path))
     path = tmp_path / f"{name}.jsonl.gz"

@@ -63,9 +63,11 @@ def test_rows_without_a_name_exclude_nothing():
 
 def tasks(steps=60, seed=0, **shard):
     sources = {
-        "few": functools.partial(data.array_batches, {"y": np.arange(40)}, batch_size=8, seed=1, **shard),
+        "few": functools.partial(
+            data.array_batches, {"y": np.arange(40)}, batch_size=8, seed=1, **shard
+        ),
         "many": functools.partial(data.array_batches, COLUMNS, batch_size=16, seed=2, **shard),
-    }  # fmt: skip
+    }
     return data.task_batches(sources, {"few": 1, "many": 3}, seed=seed, steps=steps)
 
 
@@ -158,12 +160,23 @@ def test_names_beyond_32_bits_are_kept_apart(wide):
         (lambda: distinct(NAMES * 0.5), "names must be integers, got float64"),
         (lambda: distinct(seed=-1), "seed must be a whole number of at least 0, got -1"),
         (lambda: distinct(epochs=0), "epochs must be a whole number of at least 1, got 0"),
-        (lambda: mined(NEGATIVES, batch_size=0), "batch_size must be a whole number of at least 1, got 0"),
-        (lambda: mined(NEGATIVES, batch_size=80), "batch_size must be at most the 40 examples that there are, got 80"),
-        (lambda: mined(NEGATIVES * 1.0), "negatives must be integers, got float64"),
-        (lambda: mined([[1], [1, 2]]), "negatives must be one array, got rows of different lengths"),
         (
-            lambda: data.negative_batches({"q": POSITIVES}, {}, POSITIVES, NEGATIVES, batch_size=4, per_query=1, seed=0),
+            lambda: mined(NEGATIVES, batch_size=0),
+            "batch_size must be a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: mined(NEGATIVES, batch_size=80),
+            "batch_size must be at most the 40 examples that there are, got 80",
+        ),
+        (lambda: mined(NEGATIVES * 1.0), "negatives must be integers, got float64"),
+        (
+            lambda: mined([[1], [1, 2]]),
+            "negatives must be one array, got rows of different lengths",
+        ),
+        (
+            lambda: data.negative_batches(
+                {"q": POSITIVES}, {}, POSITIVES, NEGATIVES, batch_size=4, per_query=1, seed=0
+            ),
             r"documents must be \{name: array\}, such as .* got dict without columns",
         ),
         (lambda: data.task_batches({}, {}, seed=0, steps=1), "sources must be a dict by task, got"),
@@ -171,9 +184,12 @@ def test_names_beyond_32_bits_are_kept_apart(wide):
         (lambda: by_weights({"a": np.nan, "b": 1}), r"weights\['a'\] must be > 0, got nan"),
         (lambda: by_weights({"a": 1, "b": np.inf}), r"weights\['b'\] must be finite, got inf"),
         (lambda: by_weights({"a": 1, "b": "1"}), r"weights\['b'\] must be > 0, got '1'"),
-        (lambda: data.task_batches({"a": None}, {"a": 1}, seed=0, steps=1), r"sources\['a'\] must be a function"),
+        (
+            lambda: data.task_batches({"a": None}, {"a": 1}, seed=0, steps=1),
+            r"sources\['a'\] must be a function",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_composed_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -71,19 +71,43 @@ def test_a_forbidden_class_per_row_must_fit():
     [
         (lambda: negatives.count_power([3, -1], 0.75), "counts must be >= 0, got"),
         (lambda: negatives.count_power([3, np.nan], 0.75), "counts must be >= 0, got"),
-        (lambda: negatives.count_power([0, 0], 0.75), "counts must have one above 0: there is nothing to draw"),
+        (
+            lambda: negatives.count_power([0, 0], 0.75),
+            "counts must have one above 0: there is nothing to draw",
+        ),
         (lambda: negatives.count_power([1, 2], np.nan), "exponent must be finite, got nan"),
         (lambda: negatives.count_power(["1", "2"], 1), "counts must be real numbers, got <U1"),
-        (lambda: negatives.draw(KEY, [0.0, np.nan], (3,)), "log_probabilities must be numbers, got 1 NaN"),
-        (lambda: negatives.draw(KEY, [-np.inf, -np.inf], (3,)), "log_probabilities must have a class that can be drawn"),
-        (lambda: negatives.draw(KEY, [0.0, -np.inf], (1,), without=[0]), "and another where one is left out"),
-        (lambda: negatives.draw(KEY, negatives.uniform(4), (1,), without=[4]), "without must be from 0 to 3, got 4 to 4"),
-        (lambda: negatives.draw(KEY, negatives.uniform(4), (1,), without=[0.5]), "without must be integers, got float"),
-        (lambda: negatives.draw(KEY, negatives.uniform(4), 3), "shape must be a tuple of whole numbers, got 3"),
+        (
+            lambda: negatives.draw(KEY, [0.0, np.nan], (3,)),
+            "log_probabilities must be numbers, got 1 NaN",
+        ),
+        (
+            lambda: negatives.draw(KEY, [-np.inf, -np.inf], (3,)),
+            "log_probabilities must have a class that can be drawn",
+        ),
+        (
+            lambda: negatives.draw(KEY, [0.0, -np.inf], (1,), without=[0]),
+            "and another where one is left out",
+        ),
+        (
+            lambda: negatives.draw(KEY, negatives.uniform(4), (1,), without=[4]),
+            "without must be from 0 to 3, got 4 to 4",
+        ),
+        (
+            lambda: negatives.draw(KEY, negatives.uniform(4), (1,), without=[0.5]),
+            "without must be integers, got float",
+        ),
+        (
+            lambda: negatives.draw(KEY, negatives.uniform(4), 3),
+            "shape must be a tuple of whole numbers, got 3",
+        ),
         (lambda: negatives.draw(0, negatives.uniform(4), (3,)), "key must be a key"),
-        (lambda: negatives.log_expected_counts(negatives.uniform(4), 0), "draws must be > 0, got 0"),
+        (
+            lambda: negatives.log_expected_counts(negatives.uniform(4), 0),
+            "draws must be > 0, got 0",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_drawn_from_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -92,5 +116,6 @@ def test_what_cannot_be_drawn_from_is_named(call, message):
 def test_counts_beyond_32_bits_keep_their_shares():
     np.testing.assert_allclose(
         negatives.count_power(np.array([1, 3]) * 2**40, 0.75),
-        negatives.count_power(np.array([1, 3]), 0.75), rtol=1e-5,
-    )  # fmt: skip
+        negatives.count_power(np.array([1, 3]), 0.75),
+        rtol=1e-5,
+    )

@@ -88,7 +88,9 @@ def test_processes_share_each_batch_and_its_shape(count):
     parts = [batches(shard=(index, count)) for index in range(count)]
     for place in range(len(whole)):
         each = [part[place] for part in parts]
-        assert {b["query"]["tokens"].shape for b in each} == {(8 // count, whole[place]["query"]["tokens"].shape[1])}  # fmt: skip
+        assert {b["query"]["tokens"].shape for b in each} == {
+            (8 // count, whole[place]["query"]["tokens"].shape[1])
+        }
         together = np.concatenate([b["ids"] for b in each])
         assert sorted(together[together >= 0]) == sorted(i for i in whole[place]["ids"] if i >= 0)
 
@@ -105,17 +107,32 @@ def made(examples):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: data.batches([], batch_size=8, buckets=BUCKETS, seed=0), "examples must not be empty"),
+        (
+            lambda: data.batches([], batch_size=8, buckets=BUCKETS, seed=0),
+            "examples must not be empty",
+        ),
         (lambda: batches(batch_size=0), "batch_size must be a whole number of at least 1, got 0"),
         (lambda: batches(shard=(0, 3)), "batch_size must be a multiple of the 3 processes, got 8"),
-        (lambda: batches(buckets={"query": (8,)}), "buckets has no column 'candidates', example 0 does"),
+        (
+            lambda: batches(buckets={"query": (8,)}),
+            "buckets has no column 'candidates', example 0 does",
+        ),
         (
             lambda: batches(buckets=BUCKETS | {"document": (8,)}),
             "example 0 has no column 'document': it has query, candidates",
         ),
-        (lambda: batches(buckets=BUCKETS | {"query": (4,)}), r"examples\[\d+\]\['query'\] has 8 tokens, above the largest bucket, 4: cut the texts"),
-        (lambda: batches(batch_size=8.0), "batch_size must be a whole number of at least 1, got 8.0"),
-        (lambda: batches(batch_size=10_000), r"batch_size must be at most the \d+ examples that there are, got 10000"),
+        (
+            lambda: batches(buckets=BUCKETS | {"query": (4,)}),
+            r"examples\[\d+\]\['query'\] has 8 tokens, above the largest bucket, 4: cut the texts",
+        ),
+        (
+            lambda: batches(batch_size=8.0),
+            "batch_size must be a whole number of at least 1, got 8.0",
+        ),
+        (
+            lambda: batches(batch_size=10_000),
+            r"batch_size must be at most the \d+ examples that there are, got 10000",
+        ),
         (lambda: batches(seed=-1), "seed must be a whole number of at least 0, got -1"),
         (lambda: batches(seed=None), "seed must be a whole number of at least 0, got None"),
         (lambda: batches(epochs=0), "epochs must be a whole number of at least 1, got 0"),
@@ -123,20 +140,50 @@ def made(examples):
         (lambda: batches(steps=0), "steps must be a whole number of at least 1, got 0"),
         (lambda: batches(steps=5, epochs=2), "give steps or epochs, got steps=5 and epochs=2"),
         (lambda: batches(shard=3), r"shard must be \(index, count\) or None, got 3"),
-        (lambda: batches(shard=(2, 2)), r"shard must be \(index, count\) with index below count, got \(2, 2\)"),
+        (
+            lambda: batches(shard=(2, 2)),
+            r"shard must be \(index, count\) with index below count, got \(2, 2\)",
+        ),
         (lambda: batches(buckets={}), r"buckets must be \{column: increasing lengths\}"),
-        (lambda: batches(buckets=BUCKETS | {"query": (8, 4)}), r"buckets\['query'\] must be increasing lengths .* got \(8, 4\)"),
-        (lambda: batches(buckets=BUCKETS | {"query": 8}), r"buckets\['query'\] must be increasing lengths .* got 8"),
-        (lambda: batches(buckets=BUCKETS | {"query": (4.5, 8)}), r"buckets\['query'\] must be increasing lengths"),
-        (lambda: made([{"t": "a text"}]), r"examples\[0\]\['t'\] must be an int array of tokens, or a list of these, got str"),
-        (lambda: made([{"t": [1, 2, 3]}]), r"examples\[0\]\['t'\] must be an int array of tokens, or a list of these, got int"),
-        (lambda: made([{"t": np.ones(3)}]), r"examples\[0\]\['t'\] must be an int array .* got float64\[3\]"),
+        (
+            lambda: batches(buckets=BUCKETS | {"query": (8, 4)}),
+            r"buckets\['query'\] must be increasing lengths .* got \(8, 4\)",
+        ),
+        (
+            lambda: batches(buckets=BUCKETS | {"query": 8}),
+            r"buckets\['query'\] must be increasing lengths .* got 8",
+        ),
+        (
+            lambda: batches(buckets=BUCKETS | {"query": (4.5, 8)}),
+            r"buckets\['query'\] must be increasing lengths",
+        ),
+        (
+            lambda: made([{"t": "a text"}]),
+            r"examples\[0\]\['t'\] must be an int array of tokens, or a list of these, got str",
+        ),
+        (
+            lambda: made([{"t": [1, 2, 3]}]),
+            r"examples\[0\]\['t'\] must be an int array of tokens, or a list of these, got int",
+        ),
+        (
+            lambda: made([{"t": np.ones(3)}]),
+            r"examples\[0\]\['t'\] must be an int array .* got float64\[3\]",
+        ),
         (lambda: made([np.arange(3)]), r"examples\[0\] must be a dict of columns, got ndarray"),
-        (lambda: made({"t": np.arange(3)}), "examples must be a sequence of dicts of columns, got dict"),
-        (lambda: made([{"t": np.array([2**40])}])[0], "rows must be token ids that fit 32 bits, got 1099511627776"),
-        (lambda: bucket_of([1], (4, 4)), r"buckets must be increasing lengths of at least 1, got \(4, 4\)"),
+        (
+            lambda: made({"t": np.arange(3)}),
+            "examples must be a sequence of dicts of columns, got dict",
+        ),
+        (
+            lambda: made([{"t": np.array([2**40])}])[0],
+            "rows must be token ids that fit 32 bits, got 1099511627776",
+        ),
+        (
+            lambda: bucket_of([1], (4, 4)),
+            r"buckets must be increasing lengths of at least 1, got \(4, 4\)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

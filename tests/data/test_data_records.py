@@ -68,8 +68,10 @@ def test_quotes_are_characters_in_tsv_and_hold_cells_together_in_csv(tmp_path):
     rows = read_records(tmp_path / "t.csv")
     assert [list(row.values()) for row in rows] == [['5"', 'b "c"'], ['6"', "a,\nb"], ["", ""]]
     assert [rows.at(place) for place in range(3)] == [
-        "row 1 (line 2)", "row 2 (line 3)", "row 3 (line 6)",
-    ]  # fmt: skip
+        "row 1 (line 2)",
+        "row 2 (line 3)",
+        "row 3 (line 6)",
+    ]
 
 
 def test_rows_of_json_may_differ_and_hold_anything(tmp_path):
@@ -101,7 +103,11 @@ PAIR = '{"a": "\\ud83d\\ude00 \\\\ud800"}\n'  # a whole character, and a backsla
         ("t.jsonl", '{"a": "\0"}', "line 1 is not JSON: it holds the character NUL"),
         ("t.jsonl", '{"a": 1}\n\ufeff{"a": 1}\n', "line 2 .* begins with a byte order mark"),
         ("t.json", '{"a": 1}\n{"a": \n', "line 2 is not JSON"),
-        ("t.json", '{\n"a": 1}', "must hold an array of objects, or an object in each line, got one"),
+        (
+            "t.json",
+            '{\n"a": 1}',
+            "must hold an array of objects, or an object in each line, got one",
+        ),
         ("t.json", '[{"a": 1},\n 2]', "row 2 must be an object, got 2"),
         ("t.json", '[{"a": 1},\n {"a" 2}]', "line 2 is not JSON: Expecting ':' delimiter"),
         ("t.json", '[{"a": "\\ud800"}]', r"row 1: 'a' holds '\\ud800', half of"),
@@ -125,7 +131,7 @@ PAIR = '{"a": "\\ud83d\\ude00 \\\\ud800"}\n'  # a whole character, and a backsla
         ("t", "a", "must be one of .*, got ''"),
         ("t.parquet.gz", "a", r"must be one of .*, got '\.parquet\.gz'"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_named(tmp_path, name, text, said):
     (tmp_path / name).write_bytes(text.encode())
     with pytest.raises(ValueError, match=re.escape(name) + ": .*" + said):
@@ -151,7 +157,7 @@ LATIN = '{"a": "caf\u00e9"}\r\n'
         ("t.parquet", b"PAR1", "not parquet, or damaged"),
         ("t.parquet", b"", "not parquet, or damaged"),
     ],
-)  # fmt: skip
+)
 def test_bytes_that_cannot_be_read_are_named(tmp_path, name, data, said):
     if "parquet" in name:
         pytest.importorskip("pyarrow", reason="parquet needs pyarrow")

@@ -85,8 +85,11 @@ def test_shuffled_arrays_are_seen_once_an_epoch():
     assert (orders[0] != orders[1]).any()
 
 
-@pytest.mark.parametrize("make", [by_class, lambda **more: data.array_batches(
-    COLUMNS, batch_size=12, seed=0, **more)], ids=["classes", "arrays"])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [by_class, lambda **more: data.array_batches(COLUMNS, batch_size=12, seed=0, **more)],
+    ids=["classes", "arrays"],
+)
 def test_batches_go_on_where_they_stood_and_processes_share_them(make):
     dataset = make(steps=30)
     iterator = iter(dataset)

@@ -97,30 +97,57 @@ PAIRS, COUNTS = np.array([[0, 1], [1, 2]]), np.array([3, 4])
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: data.pmi(PAIRS + 2**32, COUNTS, [5, 5, 5], 9), "pairs must be from 0 to 2147483647, got 4294967296"),
-        (lambda: data.pmi(PAIRS * 0.5, COUNTS, [5, 5, 5], 9), "pairs must be integers, got float64"),
-        (lambda: data.pmi(PAIRS - 1, COUNTS, [5, 5, 5], 9), "pairs must be from 0 to 2147483647, got -1"),
-        (lambda: data.pmi(PAIRS, COUNTS, [5, 5], 9), "pairs must be below 2, the number of items, got 2"),
+        (
+            lambda: data.pmi(PAIRS + 2**32, COUNTS, [5, 5, 5], 9),
+            "pairs must be from 0 to 2147483647, got 4294967296",
+        ),
+        (
+            lambda: data.pmi(PAIRS * 0.5, COUNTS, [5, 5, 5], 9),
+            "pairs must be integers, got float64",
+        ),
+        (
+            lambda: data.pmi(PAIRS - 1, COUNTS, [5, 5, 5], 9),
+            "pairs must be from 0 to 2147483647, got -1",
+        ),
+        (
+            lambda: data.pmi(PAIRS, COUNTS, [5, 5], 9),
+            "pairs must be below 2, the number of items, got 2",
+        ),
         (lambda: data.pmi(PAIRS, COUNTS, [5, 5, 0], 9), "counts and item_counts must be above 0"),
         (lambda: data.pmi(PAIRS, [3, np.nan], [5, 5, 5], 9), "counts must be >= 0, got"),
         (lambda: data.holds_pair(PAIRS, PAIRS + 2**40), "others must be from 0 to 2147483647"),
         (lambda: made(gamma=np.nan), "gamma must be between 0 and 1, got nan"),
         (lambda: made(counts=-COUNTS), "counts must be >= 0, got"),
-        (lambda: made(neighbours=[[1], [3], [0]]), "neighbours must be below 3, the number of items, got 3"),
-        (lambda: made(similarities=[[0.5], [np.nan], [0.5]]), "similarities must be numbers where there is a neighbour"),
-        (lambda: made(pairs=PAIRS + 1), "pairs must be below 3, the number of items, as neighbours has, got 3"),
+        (
+            lambda: made(neighbours=[[1], [3], [0]]),
+            "neighbours must be below 3, the number of items, got 3",
+        ),
+        (
+            lambda: made(similarities=[[0.5], [np.nan], [0.5]]),
+            "similarities must be numbers where there is a neighbour",
+        ),
+        (
+            lambda: made(pairs=PAIRS + 1),
+            "pairs must be below 3, the number of items, as neighbours has, got 3",
+        ),
     ],
-)  # fmt: skip
+)
 def test_pairs_and_counts_that_do_not_fit_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
 
 def made(**given):
-    return data.synthetic_pairs(**{
-        "pairs": PAIRS, "counts": COUNTS, "neighbours": [[1], [2], [0]],
-        "similarities": [[0.5], [0.5], [0.5]], "gamma": 0.5,
-    } | given)  # fmt: skip
+    return data.synthetic_pairs(
+        **{
+            "pairs": PAIRS,
+            "counts": COUNTS,
+            "neighbours": [[1], [2], [0]],
+            "similarities": [[0.5], [0.5], [0.5]],
+            "gamma": 0.5,
+        }
+        | given
+    )
 
 
 def test_missing_baskets_are_named(monkeypatch, tmp_path):

@@ -77,8 +77,9 @@ def test_a_tokenizer_comes_back_from_its_file_and_damage_is_named(tokenizer, tmp
     again = data.load_tokenizer(path)
     forged = ["the [SEP] sum"]
     np.testing.assert_array_equal(
-        data.text_tokens(again, forged, max_length=99), data.text_tokens(tokenizer, forged, max_length=99)
-    )  # fmt: skip
+        data.text_tokens(again, forged, max_length=99),
+        data.text_tokens(tokenizer, forged, max_length=99),
+    )
     path.write_text(path.read_text()[:100])
     with pytest.raises(ValueError, match=r"tokenizer\.json: not a tokenizer, or damaged"):
         data.load_tokenizer(path)

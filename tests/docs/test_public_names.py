@@ -13,7 +13,7 @@ ARRAYS = {
     *("embeddings", "labels", "queries", "documents", "positives", "negatives", "items", "vectors"),
     *("scores", "student", "teacher", "view", "other", "proxies", "class_weights"),
     *("ids", "relevant", "truth", "anchor_scores", "targets", "contexts"),
-}  # fmt: skip
+}
 OF_ARRAYS = "losses", "similarity", "search", "evaluation", "analysis"
 SHAPE = re.compile(r"\[[a-z0-9.][^\]`]*\]")  # [batch, dim]
 LIKE = re.compile(r"\bas(?: in)? `\w+`")  # Args as in `info_nce`.

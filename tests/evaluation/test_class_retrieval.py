@@ -74,8 +74,15 @@ def test_a_row_with_a_nan_makes_the_figure_nan_and_padding_does_not(name, kernel
     others = [i for i in range(23) if i != 3]
     expected = figure(X[others], LABELS[others])
     np.testing.assert_allclose(figure(spoiled, LABELS, where=where), expected, rtol=1e-6)
-    padded = figure(X[others], LABELS[others], references=spoiled, reference_labels=LABELS,
-                    reference_where=where, ids=np.array(others), reference_ids=np.arange(23))  # fmt: skip
+    padded = figure(
+        X[others],
+        LABELS[others],
+        references=spoiled,
+        reference_labels=LABELS,
+        reference_where=where,
+        ids=np.array(others),
+        reference_ids=np.arange(23),
+    )
     np.testing.assert_allclose(padded, expected, rtol=1e-6)
 
 
@@ -87,7 +94,9 @@ def test_labels_and_ids_beyond_32_bits_are_kept_apart(name):
     ids = np.arange(23) * 2**33
     figure = FIGURES[name][0]
     assert figure(X, wide) == figure(X, apart)
-    assert figure(X, LABELS, references=X, reference_labels=LABELS, ids=ids, reference_ids=ids) == figure(X, LABELS)  # fmt: skip
+    assert figure(
+        X, LABELS, references=X, reference_labels=LABELS, ids=ids, reference_ids=ids
+    ) == figure(X, LABELS)
 
 
 @pytest.mark.parametrize("name", FIGURES)

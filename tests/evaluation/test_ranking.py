@@ -167,14 +167,29 @@ def test_top_k_recall_is_set_overlap_and_never_falls_with_more_returned():
         (lambda: evaluation.score_recall(SCORES, RELEVANT, 1, ties="x"), "ties must be one of"),
         (lambda: evaluation.score_recall(SCORES, RELEVANT * 1.0, 1), "relevant must be boolean"),
         (lambda: evaluation.top_k_recall(SCORES, np.zeros((3, 1), int), 1), r"ids must be \[12"),
-        (lambda: evaluation.top_k_recall(SCORES, np.full((12, 1), 7), 1), "ids must be below 7, the number of items"),
-        (lambda: evaluation.top_k_recall(SCORES, np.zeros((12, 1)), 1), "ids must be integers, got float"),
-        (lambda: evaluation.recall(np.ones((1, 2), bool), np.ones((1, 2), int), 1), "ids must be integers, got bool"),
-        (lambda: evaluation.recall(np.ones((1, 2), int), np.array([[1.0]]), 1), "truth must be integers, got float"),
+        (
+            lambda: evaluation.top_k_recall(SCORES, np.full((12, 1), 7), 1),
+            "ids must be below 7, the number of items",
+        ),
+        (
+            lambda: evaluation.top_k_recall(SCORES, np.zeros((12, 1)), 1),
+            "ids must be integers, got float",
+        ),
+        (
+            lambda: evaluation.recall(np.ones((1, 2), bool), np.ones((1, 2), int), 1),
+            "ids must be integers, got bool",
+        ),
+        (
+            lambda: evaluation.recall(np.ones((1, 2), int), np.array([[1.0]]), 1),
+            "truth must be integers, got float",
+        ),
         (lambda: evaluation.recall([["a"]], [["b"]], 1), "ids must be numbers, got <U1"),
-        (lambda: evaluation.recall([[1]], [[1]], True), "k must be a whole number of at least 1, got True"),
+        (
+            lambda: evaluation.recall([[1]], [[1]], True),
+            "k must be a whole number of at least 1, got True",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -54,38 +54,102 @@ DOCSTRING, ROWS, CLAIM, SHARED, PICTURES = (
 PRESETS, ARMS = '{"smoke": Config()}', '{"good": "one better", "plain": "as it is"}'
 FILES = {
     "syntax": ("def claim(rows)", "def claim(rows", "mine.py, line 32: .* was never closed"),
-    "import": ("import dataclasses", "import nothing_here", "mine.py, line 2: No module named 'nothing_here'"),
+    "import": (
+        "import dataclasses",
+        "import nothing_here",
+        "mine.py, line 2: No module named 'nothing_here'",
+    ),
     "name": ("PRESETS =", "unknown\nPRESETS =", "mine.py, line 16: NameError: name 'unknown'"),
     "exit": ("PRESETS =", "raise SystemExit(3)\nPRESETS =", "mine.py, line 16: SystemExit: 3"),
     "docstring": (DOCSTRING, "", "mine.py lacks a docstring"),
     "Config": ("class Config:", "class Other:", "line 16: NameError: name 'Config'"),
-    "plain Config": ("@dataclasses.dataclass(frozen=True)", "", "Config must be a frozen dataclass, got"),
+    "plain Config": (
+        "@dataclasses.dataclass(frozen=True)",
+        "",
+        "Config must be a frozen dataclass, got",
+    ),
     "thawed Config": ("(frozen=True)", "", "Config must be frozen"),
     "no seed": ("    seed: int = 0\n", "", "Config lacks the field seed"),
     "no arms": ("    arms: tuple[str, ...] = ()\n", "", "Config lacks the field arms"),
-    "an option": ("size: int = 5", "size: int = 5\n    workdir: int = 1", "not have the field workdir"),
+    "an option": (
+        "size: int = 5",
+        "size: int = 5\n    workdir: int = 1",
+        "not have the field workdir",
+    ),
     "a type": ("size: int = 5", "size: 'Nope' = 5", "types of Config cannot be read: name 'Nope'"),
-    "no presets": ("PRESETS = ", "OTHERS = ", r"lacks PRESETS, which must be a dict \{name: Config"),
+    "no presets": (
+        "PRESETS = ",
+        "OTHERS = ",
+        r"lacks PRESETS, which must be a dict \{name: Config",
+    ),
     "empty presets": (PRESETS, "{}", r"PRESETS must be a dict .*, got \{\}"),
-    "a dict as preset": (PRESETS, '{"smoke": {}}', r"PRESETS\['smoke'\] must be of Config, got \{\}"),
+    "a dict as preset": (
+        PRESETS,
+        '{"smoke": {}}',
+        r"PRESETS\['smoke'\] must be of Config, got \{\}",
+    ),
     "a path as preset": (PRESETS, '{"a/b": Config()}', "letters, digits and _-. got 'a/b'"),
-    "a preset's arm": (PRESETS, '{"smoke": Config(arms=("best",))}', "has the arm 'best': ARMS has good"),
-    "a preset's array": (PRESETS, '{"smoke": Config(size=np.ones(3))}', r"\['smoke'\].size must be a number"),
-    "a list of arms": (ARMS, '["good", "plain"]', r"ARMS must be a dict .*, got \['good', 'plain'\]"),
-    "an arm's path": (ARMS, '{"../x": "out"}', "ARMS must be named by letters, digits and _-. got '../x'"),
+    "a preset's arm": (
+        PRESETS,
+        '{"smoke": Config(arms=("best",))}',
+        "has the arm 'best': ARMS has good",
+    ),
+    "a preset's array": (
+        PRESETS,
+        '{"smoke": Config(size=np.ones(3))}',
+        r"\['smoke'\].size must be a number",
+    ),
+    "a list of arms": (
+        ARMS,
+        '["good", "plain"]',
+        r"ARMS must be a dict .*, got \['good', 'plain'\]",
+    ),
+    "an arm's path": (
+        ARMS,
+        '{"../x": "out"}',
+        "ARMS must be named by letters, digits and _-. got '../x'",
+    ),
     "an arm of ours": (ARMS, '{"facts": "a"}', "an arm must not be named 'facts'"),
-    "seeds": (PRESETS, PRESETS + '\nSEEDS = {"smoke": 0}', r"SEEDS\['smoke'\] must be at least 1, got 0"),
-    "seeds of what": (PRESETS, PRESETS + '\nSEEDS = {"cpu": 3}', "SEEDS names 'cpu', the presets are smoke"),
-    "no fingerprint": ("def fingerprint", "def other", r"lacks fingerprint, which must be a function \(config\)"),
+    "seeds": (
+        PRESETS,
+        PRESETS + '\nSEEDS = {"smoke": 0}',
+        r"SEEDS\['smoke'\] must be at least 1, got 0",
+    ),
+    "seeds of what": (
+        PRESETS,
+        PRESETS + '\nSEEDS = {"cpu": 3}',
+        "SEEDS names 'cpu', the presets are smoke",
+    ),
+    "no fingerprint": (
+        "def fingerprint",
+        "def other",
+        r"lacks fingerprint, which must be a function \(config\)",
+    ),
     "no run": ("def run", "def other", r"lacks run\(config, arm, shared, workdir\)"),
     "no claim": ("def claim", "def other", r"lacks claim, which must be a function \(rows\)"),
     "no pictures": ("def pictures", "def other", "lacks pictures"),
-    "prepare's arguments": ("prepare(config, workdir)", "prepare(config)", r"prepare must take \(config, workdir\), it takes \(config\)"),
-}  # fmt: skip
+    "prepare's arguments": (
+        "prepare(config, workdir)",
+        "prepare(config)",
+        r"prepare must take \(config, workdir\), it takes \(config\)",
+    ),
+}
 RUNS = {
-    "fingerprint": ('return "data"', "return {}[3]", "mine.py, line 21, in fingerprint: KeyError: 3"),
-    "a fingerprint's kind": ('return "data"', "return np.ones(2)", "fingerprint must return a string"),
-    "facts": (SHARED, 'type("S", (), {"facts": {"a": "b"}})', "facts of what prepare gives: 'a' must be a number"),
+    "fingerprint": (
+        'return "data"',
+        "return {}[3]",
+        "mine.py, line 21, in fingerprint: KeyError: 3",
+    ),
+    "a fingerprint's kind": (
+        'return "data"',
+        "return np.ones(2)",
+        "fingerprint must return a string",
+    ),
+    "facts": (
+        SHARED,
+        'type("S", (), {"facts": {"a": "b"}})',
+        "facts of what prepare gives: 'a' must be a number",
+    ),
     "none": (ROWS, "None", "rows of arm 'good', seed 0: must be a list of dicts, got NoneType"),
     "no rows": (ROWS, "[]", "rows of arm 'good', seed 0: there are none"),
     "a row": (ROWS, "[3]", "row 0 must be a dict, got int"),
@@ -95,21 +159,52 @@ RUNS = {
     "ragged": (ROWS, '[{"acc": [[1.0], [1.0, 2.0]]}]', "'acc' must be .* got a ragged list"),
     "no numbers": (ROWS, '[{"acc": np.zeros(0)}]', r"'acc' must hold numbers, got shape \(0,\)"),
     "arm": (ROWS, '[{"arm": "a", "acc": 1.0}]', "row 0 must not have 'arm'"),
-    "twice": (ROWS, '[{"k": 1, "acc": 1.0}] * 2', "two rows of arm 'good', seed = 0, k = 1 have the same keys"),
-    "keys": (ROWS, '[{"k": 1, "acc": 1.0}, {"b": 1, "acc": 1.0}]', r"same keys, .* has k \(int\), .* has b \(int\)"),
-    "kinds of keys": (ROWS, '[{"k": 1, "acc": 1.0}, {"k": "1", "acc": 1.0}]', r"has k \(int\), .* has k \(str\)"),
-    "a figure of a seed": (ROWS, '[{"acc": 1.0} | ({} if config.seed else {"b": 1.0})]', "arm 'good', seed = 1 lacks the figure 'b'"),
-    "shapes": (ROWS, '[{"acc": np.ones(3 + config.seed)}]', r"'acc' must have one shape over the seeds, got \(3,\).*\(4,\)"),
+    "twice": (
+        ROWS,
+        '[{"k": 1, "acc": 1.0}] * 2',
+        "two rows of arm 'good', seed = 0, k = 1 have the same keys",
+    ),
+    "keys": (
+        ROWS,
+        '[{"k": 1, "acc": 1.0}, {"b": 1, "acc": 1.0}]',
+        r"same keys, .* has k \(int\), .* has b \(int\)",
+    ),
+    "kinds of keys": (
+        ROWS,
+        '[{"k": 1, "acc": 1.0}, {"k": "1", "acc": 1.0}]',
+        r"has k \(int\), .* has k \(str\)",
+    ),
+    "a figure of a seed": (
+        ROWS,
+        '[{"acc": 1.0} | ({} if config.seed else {"b": 1.0})]',
+        "arm 'good', seed = 1 lacks the figure 'b'",
+    ),
+    "shapes": (
+        ROWS,
+        '[{"acc": np.ones(3 + config.seed)}]',
+        r"'acc' must have one shape over the seeds, got \(3,\).*\(4,\)",
+    ),
     "claim": (CLAIM, '"held"', "claim must return a runner.Claim"),
-    "a verdict": (CLAIM, 'runner.Claim("won", "", ())', "verdict of 'held', 'not held', 'not decided'"),
+    "a verdict": (
+        CLAIM,
+        'runner.Claim("won", "", ())',
+        "verdict of 'held', 'not held', 'not decided'",
+    ),
     "claim's error": (CLAIM, 'rows[0]["recall"]', "mine.py, line 34, in claim: KeyError: 'recall'"),
-    "claim's figure": ('on="acc"', 'on="recall"', "in claim: the row of arm 'good', seed = 0, k = 1 lacks the figure"),
+    "claim's figure": (
+        'on="acc"',
+        'on="recall"',
+        "in claim: the row of arm 'good', seed = 0, k = 1 lacks the figure",
+    ),
     "pictures": (PICTURES, "return []", "pictures must return a dict"),
     "a picture": (PICTURES, 'return {"a": 3}', "picture 'a' must be a matplotlib figure, got 3"),
     "a picture's path": (PICTURES, 'return {"../a": 3}', "a picture's name must be letters"),
-    "a picture's letters": (PICTURES, "import matplotlib.figure as m; f = m.Figure(); f.text(0, 0, '$_{$'); return {'a': f}",
-        "picture 'a' cannot be drawn: "),
-}  # fmt: skip
+    "a picture's letters": (
+        PICTURES,
+        "import matplotlib.figure as m; f = m.Figure(); f.text(0, 0, '$_{$'); return {'a': f}",
+        "picture 'a' cannot be drawn: ",
+    ),
+}
 
 
 def write(folder, before, after):

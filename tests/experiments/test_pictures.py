@@ -17,9 +17,11 @@ def texts(ax):
 
 def test_bars_share_both_axes_and_tell_zero_from_missing():
     rows = [
-        row("a", 0.2, subset="x"), row("b", 0.0, subset="x"), row("a", 0.9, subset="y"),
+        row("a", 0.2, subset="x"),
+        row("b", 0.0, subset="x"),
+        row("a", 0.9, subset="y"),
         {"arm": "c", "subset": "y", "recall": None},
-    ]  # fmt: skip
+    ]
     one, other = pictures.bars(rows, y="recall", panel="subset").axes
     assert one.get_xlim() == other.get_xlim()
     assert one.get_xlim()[0] <= -0.1, "an interval below 0 is inside"

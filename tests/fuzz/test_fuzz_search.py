@@ -60,9 +60,10 @@ def best_by_loop(scores, k, where, exclude):
     found = []
     for row, mine in enumerate(scores):
         left = [
-            i for i, s in enumerate(mine)
+            i
+            for i, s in enumerate(mine)
             if s > -np.inf and where[i] and i not in exclude[row].tolist()
-        ]  # fmt: skip
+        ]
         left = sorted(left, key=lambda i: (-mine[i], i))[:k]
         short = k - len(left)
         found.append(([*mine[left], *[-np.inf] * short], [*left, *[-1] * short]))
@@ -71,9 +72,12 @@ def best_by_loop(scores, k, where, exclude):
 
 @ROUNDS
 @given(
-    queries=small((4, 3)), items=spoiled((17, 3)), where=masks(17), exclude=wide((4, 2)),
+    queries=small((4, 3)),
+    items=spoiled((17, 3)),
+    where=masks(17),
+    exclude=wide((4, 2)),
     way=st.sampled_from([(1, {}), (5, {"block": 6, "query_block": 3, "devices": ONE}), (17, {})]),
-)  # fmt: skip
+)
 def test_exact_is_the_loop(queries, items, where, exclude, way):
     k, settings = way
     with np.errstate(invalid="ignore"):
@@ -116,13 +120,17 @@ def test_what_cannot_be_searched_is_refused_by_name(items, row, bad, k):
 
 @ROUNDS
 @given(
-    queries=small((3, 3)), items=spoiled((15, 3)), texts=arrays(15, st.integers(0, 5), np.int64),
-    positives=arrays((3, 2), st.integers(-1, 14), np.int64), where=masks(15),
-)  # fmt: skip
+    queries=small((3, 3)),
+    items=spoiled((15, 3)),
+    texts=arrays(15, st.integers(0, 5), np.int64),
+    positives=arrays((3, 2), st.integers(-1, 14), np.int64),
+    where=masks(15),
+)
 def test_no_negative_is_a_positive_a_copy_of_one_or_nan(queries, items, texts, positives, where):
     def mined(**given):
-        return search.mine_negatives(queries, items, positives, 4, depth=15, where=where,
-                                     similarity=similarity.dot, **given)  # fmt: skip
+        return search.mine_negatives(
+            queries, items, positives, 4, depth=15, where=where, similarity=similarity.dot, **given
+        )
 
     with np.errstate(invalid="ignore"):
         own = [[queries[q] @ items[p] for p in positives[q] if p >= 0] for q in range(3)]
@@ -210,9 +218,10 @@ SCORES = st.one_of(st.integers(-1, 1), st.sampled_from([np.nan, np.inf, -np.inf]
 
 @ROUNDS
 @given(
-    scores=arrays((3, 5), SCORES, np.float32), relevant=masks((3, 5)),
+    scores=arrays((3, 5), SCORES, np.float32),
+    relevant=masks((3, 5)),
     ties=st.sampled_from(["pessimistic", "expected"]),
-)  # fmt: skip
+)
 def test_figures_of_scores_are_means_over_orders_and_nan_with_nan(scores, relevant, ties):
     values = {
         "recall": evaluation.score_recall(scores, relevant, 2, ties=ties, reduce_fn=None)[0],
@@ -285,9 +294,11 @@ def test_correlations_are_scipys_and_nan_with_nan(x, y, where):
 
 @ROUNDS
 @given(
-    rows=st.integers(1, 40), size=st.integers(1, 40), seed=st.integers(0, 2**70),
+    rows=st.integers(1, 40),
+    size=st.integers(1, 40),
+    seed=st.integers(0, 2**70),
     epochs=st.integers(1, 3),
-)  # fmt: skip
+)
 def test_an_epoch_has_every_example_once(rows, size, seed, epochs):
     size = min(size, rows)
     dataset = data.array_batches({"x": np.arange(rows)}, batch_size=size, seed=seed, epochs=epochs)
@@ -302,13 +313,16 @@ def test_an_epoch_has_every_example_once(rows, size, seed, epochs):
 
 @ROUNDS
 @given(
-    labels=arrays(24, st.integers(-3, 5), np.int64), classes=st.integers(1, 9),
-    per_class=st.integers(1, 5), seed=st.integers(0, 99),
-)  # fmt: skip
+    labels=arrays(24, st.integers(-3, 5), np.int64),
+    classes=st.integers(1, 9),
+    per_class=st.integers(1, 5),
+    seed=st.integers(0, 99),
+)
 def test_batches_of_classes_have_as_many_of_each(labels, classes, per_class, seed):
     def made():
-        return data.class_batches({"x": np.arange(24)}, labels, classes=classes,
-                                  per_class=per_class, seed=seed)  # fmt: skip
+        return data.class_batches(
+            {"x": np.arange(24)}, labels, classes=classes, per_class=per_class, seed=seed
+        )
 
     distinct = len(set(labels.tolist()))
     if classes > distinct:
@@ -352,16 +366,22 @@ def test_no_name_comes_twice_in_a_batch(names, columns, size, seed):
 @ROUNDS
 @given(
     positives=arrays(9, st.integers(0, 11), np.int64),
-    negatives=arrays((9, 3), st.integers(-1, 11), np.int64), seed=st.integers(0, 99),
+    negatives=arrays((9, 3), st.integers(-1, 11), np.int64),
+    seed=st.integers(0, 99),
     per_query=st.integers(1, 4),
-)  # fmt: skip
+)
 def test_negatives_are_the_querys_own(positives, negatives, seed, per_query):
     negatives = np.where(negatives == positives[:, None], -1, negatives)
     negatives[:, 0] = np.where((negatives < 0).all(axis=1), (positives + 1) % 12, negatives[:, 0])
     dataset = data.negative_batches(
-        {"q": np.arange(9)}, {"d": np.arange(12)}, positives, negatives,
-        batch_size=4, per_query=per_query, seed=seed,
-    )  # fmt: skip
+        {"q": np.arange(9)},
+        {"d": np.arange(12)},
+        positives,
+        negatives,
+        batch_size=4,
+        per_query=per_query,
+        seed=seed,
+    )
     for batch in dataset:
         for query, row in zip(batch["ids"], batch["document_ids"], strict=True):
             if query < 0:

@@ -32,9 +32,31 @@ ROWS = RNG.normal(size=(120, 40)).astype(np.float32)
 TEXTS = ["w " * (1 + n % 5) for n in range(30)]
 TABLE = {"table": RNG.normal(size=(50, 6)).astype(np.float32)}
 SPECIAL = [
-    b"\0", b"\xff", b"\n", b"{", b"}", b"[", b"]", b'"', b",", b"-", b"0", b"9" * 25, b"1e999", b"NaN",
-    b"null", b"true", b"object", b"|O", b"int64", b"float16", b"(", b")", b"\x93NUMPY", b"PK\x03\x04",
-]  # fmt: skip
+    b"\0",
+    b"\xff",
+    b"\n",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b'"',
+    b",",
+    b"-",
+    b"0",
+    b"9" * 25,
+    b"1e999",
+    b"NaN",
+    b"null",
+    b"true",
+    b"object",
+    b"|O",
+    b"int64",
+    b"float16",
+    b"(",
+    b")",
+    b"\x93NUMPY",
+    b"PK\x03\x04",
+]
 
 
 def encode(params, batch):
@@ -80,10 +102,22 @@ def filled(path, mmap):
 
 # name: (writes PATH, reads PATH, name of the file that is damaged)
 STORES = {
-    "index": (lambda p: search.save_index(p, search.cur_index(SCORES, [3, 9, 11])), search.load_index, "x"),
+    "index": (
+        lambda p: search.save_index(p, search.cur_index(SCORES, [3, 9, 11])),
+        search.load_index,
+        "x",
+    ),
     "basis": (lambda p: search.save_basis(p, search.row_basis(SCORES)), search.load_basis, "x"),
-    "int8": (lambda p: search.save_quantised(p, search.quantised(search.fit_int8(ROWS), ROWS)), search.load_quantised, "x"),
-    "bits": (lambda p: search.save_quantised(p, search.quantised(search.fit_binary(ROWS), ROWS)), search.load_quantised, "x"),
+    "int8": (
+        lambda p: search.save_quantised(p, search.quantised(search.fit_int8(ROWS), ROWS)),
+        search.load_quantised,
+        "x",
+    ),
+    "bits": (
+        lambda p: search.save_quantised(p, search.quantised(search.fit_binary(ROWS), ROWS)),
+        search.load_quantised,
+        "x",
+    ),
     "matrix": (lambda p: filled(p, False), filled, "x"),
     "tile": (stopped_fill, filled, "x.tiles/000000002"),
     "vectors": (corpus, lambda p, mmap: storage.load_vectors(p, mmap=mmap)[1], "x.npy"),
@@ -92,7 +126,7 @@ STORES = {
     "json of corpus": (corpus, lambda p, mmap: corpus(p), "x.npy.json"),
     "part": (stopped_corpus, lambda p, mmap: corpus(p), "x.npy.part"),
     "json of part": (stopped_corpus, lambda p, mmap: corpus(p), "x.npy.part.json"),
-}  # fmt: skip
+}
 
 
 def arrays_of(found):
@@ -111,11 +145,13 @@ PLACE = st.integers(0, 400) | st.integers(0, 2**16)
 EDIT = (
     st.tuples(st.just("flip"), PLACE, st.integers(0, 7))
     | st.tuples(st.just("put"), PLACE, st.sampled_from(SPECIAL) | st.binary(min_size=1, max_size=9))
-    | st.tuples(st.just("over"), PLACE, st.sampled_from(SPECIAL) | st.binary(min_size=1, max_size=9))
+    | st.tuples(
+        st.just("over"), PLACE, st.sampled_from(SPECIAL) | st.binary(min_size=1, max_size=9)
+    )
     | st.tuples(st.just("out"), PLACE, st.integers(1, 200))
     | st.tuples(st.just("end"), PLACE, st.just(0))
     | st.tuples(st.just("more"), st.just(0), st.binary(min_size=1, max_size=200))
-)  # fmt: skip
+)
 EDITS = st.lists(EDIT, min_size=1, max_size=3)
 
 

@@ -32,17 +32,48 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\t
 WORD = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=5)
 WORD = WORD.filter(lambda text: text.split() == [text] and not text.startswith("\ufeff"))
 VALUE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
-)  # fmt: skip
+)
 ROWS = st.lists(st.dictionaries(TEXT, VALUE, max_size=4), min_size=1, max_size=5)
 ENCODING = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 SPECIAL = [
-    b'"', b'""', b"\n", b"\r", b"\t", b",", b" ", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe",
-    b"\\ud800", b"\\u0041", b"{", b"}", b"[", b"]", b"NaN", b"1e999", b"null", b"1.5", b"-1", b"nan",
-    b"_", b"\xc2\xa0", b"\xe2\x80\xa8", b"\x1c", b"q1", b"d1", b"9" * 25,
-]  # fmt: skip
+    b'"',
+    b'""',
+    b"\n",
+    b"\r",
+    b"\t",
+    b",",
+    b" ",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"\\ud800",
+    b"\\u0041",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"NaN",
+    b"1e999",
+    b"null",
+    b"1.5",
+    b"-1",
+    b"nan",
+    b"_",
+    b"\xc2\xa0",
+    b"\xe2\x80\xa8",
+    b"\x1c",
+    b"q1",
+    b"d1",
+    b"9" * 25,
+]
 
 
 @st.composite

@@ -78,11 +78,14 @@ def test_nested_lists_and_lists_of_rows_are_one_array():
         ([[1.0], [1.0, 2.0]], "queries must be one array, got rows of different lengths"),
         ([[1.0, "a"]], "queries must be real numbers, got <U"),
         ("cosine", "queries must be real numbers, got <U"),
-        (np.ones(3), r"queries must be \[rows, dim\], got shape \(3,\): a single row is queries\[None\]"),
+        (
+            np.ones(3),
+            r"queries must be \[rows, dim\], got shape \(3,\): a single row is queries\[None\]",
+        ),
         (None, r"queries must be arrays that share their leading axis, got shapes \[\]"),
         ((np.ones((2, 2)), np.ones(3)), "queries must be arrays that share their leading axis"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_vectors_is_refused(tree, message):
     with pytest.raises(ValueError, match=message):
         checks.vectors("queries", tree)

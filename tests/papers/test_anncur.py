@@ -147,8 +147,16 @@ class Counted:
 def test_9_one_uniform_round_and_a_rerank_is_anncur():
     key = jax.random.key(3)
     found = search.adaptive(
-        MATRIX[:6], Counted(MATRIX[6:]), 8, k=5, budget=10, rounds=1, rerank_share=0.5, key=key, ridge=0.0
-    )  # fmt: skip
+        MATRIX[:6],
+        Counted(MATRIX[6:]),
+        8,
+        k=5,
+        budget=10,
+        rounds=1,
+        rerank_share=0.5,
+        key=key,
+        ridge=0.0,
+    )
     items = found.scored.ids[0, :5]
     assert (found.scored.ids[:, :5] == items).all()
     index = search.cur_index(MATRIX[:6], items)

@@ -140,11 +140,14 @@ def test_the_optimum_is_shifted_pmi():
         )
         drawn = [
             losses.sgns(
-                inside, jnp.zeros((4, 4)), jnp.broadcast_to(outside[j], (4, 1, 4)),
-                weights=k * rows * noise[j], reduce_fn=total,
+                inside,
+                jnp.zeros((4, 4)),
+                jnp.broadcast_to(outside[j], (4, 1, 4)),
+                weights=k * rows * noise[j],
+                reduce_fn=total,
             )
             for j in range(4)
-        ]  # fmt: skip
+        ]
         return seen + sum(drawn)
 
     def total(values, weights, axis_name):
@@ -169,10 +172,15 @@ def test_sampled_softmax_of_all_other_classes_is_the_softmax():
 
     def sampled(queries, negatives, **settings):
         return losses.sampled_softmax(
-            queries, table[own], table[negatives], target_log_counts=np.zeros(3),
-            target_bias=bias[own], negative_bias=bias[negatives],
-            negative_log_counts=np.zeros(negatives.shape), **settings,
-        )  # fmt: skip
+            queries,
+            table[own],
+            table[negatives],
+            target_log_counts=np.zeros(3),
+            target_bias=bias[own],
+            negative_bias=bias[negatives],
+            negative_log_counts=np.zeros(negatives.shape),
+            **settings,
+        )
 
     whole = jax.jit(jax.value_and_grad(full))(queries)
     for negatives, settings in (
@@ -187,9 +195,12 @@ def test_sampled_softmax_of_all_other_classes_is_the_softmax():
 
 def test_an_expected_count_is_subtracted():
     loss = losses.sampled_softmax(
-        jnp.ones((1, 1)), jnp.ones((1, 1)), jnp.zeros((1, 1)),
-        target_log_counts=np.log([2.0]), negative_log_counts=np.log([4.0]),
-    )  # fmt: skip
+        jnp.ones((1, 1)),
+        jnp.ones((1, 1)),
+        jnp.zeros((1, 1)),
+        target_log_counts=np.log([2.0]),
+        negative_log_counts=np.log([4.0]),
+    )
     np.testing.assert_allclose(loss, np.log((np.e / 2 + 1 / 4) / (np.e / 2)), rtol=1e-14)
 
 

@@ -119,8 +119,10 @@ def test_histogram_slopes_are_of_its_bins():
     step = 0.1
 
     def value(scores):
-        h = [losses.average_precision.soft_counts((scores[None] + 1) * 10, m[None], 20)[0] / 2
-             for m in (positives, ~positives)]  # fmt: skip
+        h = [
+            losses.average_precision.soft_counts((scores[None] + 1) * 10, m[None], 20)[0] / 2
+            for m in (positives, ~positives)
+        ]
         return jnp.sum(h[1] * jnp.cumsum(h[0])), h
 
     slope, h = jax.jit(jax.grad(value, has_aux=True))(scores)

@@ -209,9 +209,18 @@ def parts(kind):
 
 @pytest.mark.parametrize(
     "kind",
-    ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "two poolings",
-     "dense", "prompt not pooled"],
-)  # fmt: skip
+    [
+        "cls",
+        "max",
+        "mean",
+        "mean_sqrt_len_tokens",
+        "weightedmean",
+        "lasttoken",
+        "two poolings",
+        "dense",
+        "prompt not pooled",
+    ],
+)
 def test_parts_agree_with_sentence_transformers(kind, tmp_path):
     peer = pytest.importorskip("sentence_transformers")
     theirs = built(transformers.AutoModel, "bert", SIZES | {"num_hidden_layers": 1})

@@ -12,8 +12,10 @@ from safetensors.numpy import load_file, save_file
 from jaxsim import pretrained
 from jaxsim.pretrained import families, weights
 
-PARTS = [{"path": "", "type": "sentence_transformers.models.Transformer"},
-         {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]  # fmt: skip
+PARTS = [
+    {"path": "", "type": "sentence_transformers.models.Transformer"},
+    {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+]
 
 
 @pytest.fixture
@@ -31,11 +33,19 @@ def refused(folder, message, error=ValueError):
     ("field", "value", "message"),
     [
         ("num_hidden_layers", 10**15, "a whole number from 1 to 4096, got 1000000000000000"),
-        ("num_hidden_layers", 4000, "must be 2, the number of layers that its tensors have, got 4000"),
+        (
+            "num_hidden_layers",
+            4000,
+            "must be 2, the number of layers that its tensors have, got 4000",
+        ),
         ("num_hidden_layers", 1, "must be 2, the number of layers that its tensors have, got 1"),
         ("num_hidden_layers", True, "a whole number .* got True"),
         ("vocab_size", 10**15, "a whole number .* got 1000000000000000"),
-        ("vocab_size", 2**31 - 1, r"what embeddings.word_embeddings.weight of shape \(15, 16\) has"),
+        (
+            "vocab_size",
+            2**31 - 1,
+            r"what embeddings.word_embeddings.weight of shape \(15, 16\) has",
+        ),
         ("hidden_size", "16", "a whole number .* got '16'"),
         ("hidden_size", 8, "what embeddings.word_embeddings.weight of shape .* has there, got 8"),
         ("hidden_size", None, "a whole number .* got None"),
@@ -60,7 +70,7 @@ def refused(folder, message, error=ValueError):
         ("architectures", "BertModel", "a list of strings, got 'BertModel'"),
         ("model_type", "t5", "one of 'bert', .*, got 't5'"),
     ],
-)  # fmt: skip
+)
 def test_fields_of_a_bert(field, value, message, folder):
     change(folder / "config.json", **{field: value})
     refused(folder, rf"model/config\.json: .*{message}")
@@ -71,16 +81,31 @@ def test_fields_of_a_bert(field, value, message, folder):
     [
         ("roberta", "pad_token_id", None, "a token: places are counted from it, got None"),
         ("mpnet", "relative_attention_num_buckets", 1, "a whole number from 4 to .*, got 1"),
-        ("mpnet", "relative_attention_num_buckets", 12, "what encoder.relative_attention_bias.weight"),
+        (
+            "mpnet",
+            "relative_attention_num_buckets",
+            12,
+            "what encoder.relative_attention_bias.weight",
+        ),
         ("distilbert", "n_heads", 5, "a divisor of the width, 16, got 5"),
         ("distilbert", "n_layers", 10**15, "a whole number from 1 to 4096"),
         ("modernbert", "global_attn_every_n_layers", 0, "a whole number from 1 .* got 0"),
         ("modernbert", "layer_types", ["full_attention"], "2 of 'full_attention' and 'sliding_att"),
         ("modernbert", "num_attention_heads", 16, "such that heads have an even width .* got 16"),
-        ("modernbert", "rope_parameters", {"full_attention": 3}, "full_attention must be an object"),
+        (
+            "modernbert",
+            "rope_parameters",
+            {"full_attention": 3},
+            "full_attention must be an object",
+        ),
         ("modernbert", "norm_bias", True, None),
         ("llama", "head_dim", 7, "such that heads have an even width"),
-        ("llama", "head_dim", 4, "num_attention_heads must be what layers.0.self_attn.q_proj.weight"),
+        (
+            "llama",
+            "head_dim",
+            4,
+            "num_attention_heads must be what layers.0.self_attn.q_proj.weight",
+        ),
         ("llama", "num_key_value_heads", 3, "a divisor of num_attention_heads=2, got 3"),
         ("llama", "num_key_value_heads", 2, "what layers.0.self_attn.k_proj.weight of shape"),
         ("llama", "rope_theta", 0, "a finite number >= 1, got 0"),
@@ -93,7 +118,7 @@ def test_fields_of_a_bert(field, value, message, folder):
         ("qwen2", "sliding_window", -4, "sliding_window must be a whole number"),
         ("qwen2", "attention_bias", False, None),
     ],
-)  # fmt: skip
+)
 def test_fields_of_other_families(family, field, value, message, tmp_path):
     folder = make(tmp_path / "model", family)
     change(folder / "config.json", **{field: value})
@@ -162,8 +187,10 @@ def test_float64_beyond_float32_is_not_finite(folder):
 
 def test_what_the_model_does_not_read_may_be_anything(folder):
     arrays = load_file(folder / "model.safetensors")
-    more = {"pooler.dense.weight": np.full((16, 16), np.nan, np.float32),
-            "embeddings.position_ids": np.arange(32)[None]}  # fmt: skip
+    more = {
+        "pooler.dense.weight": np.full((16, 16), np.nan, np.float32),
+        "embeddings.position_ids": np.arange(32)[None],
+    }
     save_file(arrays | more, folder / "model.safetensors")
     assert pretrained.load(folder).kept.rest.keys() == more.keys()
 
@@ -224,18 +251,41 @@ def test_shards_hold_each_tensor_once_and_where_the_index_says(folder):
         ("modules.json", PARTS[1:], "type must be a Transformer first and nowhere else"),
         ("modules.json", PARTS[:1], "lacks a Pooling behind the Transformer"),
         ("modules.json", PARTS + PARTS[1:], "type must be one Pooling"),
-        ("modules.json", [PARTS[0], {"path": "2_N", "type": "sentence_transformers.models.Normalize"}],
-         "type must be a Pooling behind the Transformer"),
-        ("modules.json", [PARTS[0], {"path": "1", "type": "mine.Pooling"}], "type must be a Transf"),
-        ("modules.json", [p | {"name": "0"} for p in PARTS], "name must be another than those before"),
-        ("modules.json", [PARTS[0], PARTS[1] | {"path": "../x"}], "path must be inside the model's"),
+        (
+            "modules.json",
+            [PARTS[0], {"path": "2_N", "type": "sentence_transformers.models.Normalize"}],
+            "type must be a Pooling behind the Transformer",
+        ),
+        (
+            "modules.json",
+            [PARTS[0], {"path": "1", "type": "mine.Pooling"}],
+            "type must be a Transf",
+        ),
+        (
+            "modules.json",
+            [p | {"name": "0"} for p in PARTS],
+            "name must be another than those before",
+        ),
+        (
+            "modules.json",
+            [PARTS[0], PARTS[1] | {"path": "../x"}],
+            "path must be inside the model's",
+        ),
         ("modules.json", [PARTS[0], PARTS[1] | {"path": ""}], "parts must have folders"),
         ("modules.json", [PARTS[0], PARTS[1] | {"kwargs": ["task"]}], "kwargs must be empty"),
-        ("modules.json", [PARTS[0], PARTS[1] | {"type": None}], r"parts\[1\].type must be a string"),
-        ("modules.json", [{"type": "sentence_transformers.models.Router", "path": ""}], "type must be"),
+        (
+            "modules.json",
+            [PARTS[0], PARTS[1] | {"type": None}],
+            r"parts\[1\].type must be a string",
+        ),
+        (
+            "modules.json",
+            [{"type": "sentence_transformers.models.Router", "path": ""}],
+            "type must be",
+        ),
         ("modules.json", [{"type": "sentence_transformers.models.CLIPModel"}], "type must be"),
     ],
-)  # fmt: skip
+)
 def test_parts(file, fields, message, folder):
     write(folder / file, fields)
     refused(folder, rf"{file}: .*{message}")
@@ -255,26 +305,54 @@ def test_parts(file, fields, message, folder):
         ("config_sentence_transformers.json", {"prompts": ["q"]}, "prompts must be an object"),
         ("config_sentence_transformers.json", {"prompts": {"q": 3}}, "prompts.q must be a string"),
         ("config_sentence_transformers.json", {"prompts": {"q": "\ud800"}}, "q must be a string"),
-        ("config_sentence_transformers.json", {"default_prompt_name": "q"}, "one of the prompts, none"),
-        ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "SentenceTransformer"),
+        (
+            "config_sentence_transformers.json",
+            {"default_prompt_name": "q"},
+            "one of the prompts, none",
+        ),
+        (
+            "config_sentence_transformers.json",
+            {"model_type": "SparseEncoder"},
+            "SentenceTransformer",
+        ),
         ("sentence_bert_config.json", {"max_seq_length": 2}, "a finite number >= 3, got 2"),
         ("sentence_bert_config.json", {"max_seq_length": 9.5}, "must be a whole number, got 9.5"),
         ("sentence_bert_config.json", {"do_lower_case": "yes"}, "must be true or false, got 'yes'"),
         ("sentence_bert_config.json", {"query_length": 8}, "query_length must be null"),
-        ("sentence_bert_config.json", {"model_args": {"add_adapter": True}}, "model_args must be empty"),
-        ("sentence_bert_config.json", {"modality_config": {"message": {}}}, "must be of .text. alone"),
-        ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "one of 'feature-extraction'"),
+        (
+            "sentence_bert_config.json",
+            {"model_args": {"add_adapter": True}},
+            "model_args must be empty",
+        ),
+        (
+            "sentence_bert_config.json",
+            {"modality_config": {"message": {}}},
+            "must be of .text. alone",
+        ),
+        (
+            "sentence_bert_config.json",
+            {"transformer_task": "fill-mask"},
+            "one of 'feature-extraction'",
+        ),
         ("tokenizer_config.json", {"truncation_side": "middle"}, "one of 'left', 'right'"),
         ("tokenizer_config.json", {"padding_side": 3}, "one of 'left', 'right'"),
         ("tokenizer_config.json", {"model_max_length": 0}, "a finite number >= 3, got 0"),
         ("tokenizer_config.json", {"tokenizer_class": 7}, "tokenizer_class must be a string"),
         ("tokenizer_config.json", {"do_lower_case": 1}, "do_lower_case must be true or false"),
-        ("tokenizer_config.json", {"add_eos_token": True}, "add_eos_token must be false, as there is"),
-        ("tokenizer_config.json", {"added_tokens_decoder": {"99": {"content": "[N]"}}}, "adds '.N.',"),
+        (
+            "tokenizer_config.json",
+            {"add_eos_token": True},
+            "add_eos_token must be false, as there is",
+        ),
+        (
+            "tokenizer_config.json",
+            {"added_tokens_decoder": {"99": {"content": "[N]"}}},
+            "adds '.N.',",
+        ),
         ("tokenizer_config.json", {"added_tokens_decoder": {"99": 3}}, "99 must be an object"),
         ("special_tokens_map.json", [], "must be an object"),
     ],
-)  # fmt: skip
+)
 def test_settings(file, fields, message, folder):
     if isinstance(fields, dict) and (folder / file).exists():
         change(folder / file, **fields)
@@ -332,9 +410,18 @@ def test_a_pooled_cls_must_be_there(tmp_path):
     assert pretrained.load(folder).tokens(["red"])[0].tolist() == [2, 5, 3]
 
 
-@pytest.mark.parametrize("name", ["config.json", "modules.json", "1_Pooling/config.json",
-                                  "tokenizer.json", "tokenizer_config.json", "model.safetensors",
-                                  "sentence_bert_config.json"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "modules.json",
+        "1_Pooling/config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+        "sentence_bert_config.json",
+    ],
+)
 @pytest.mark.parametrize("way", ["damaged", "a folder"])
 def test_every_file_is_named(name, way, folder):
     path = folder / name
@@ -353,9 +440,17 @@ def test_every_missing_file_is_named(name, folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["config.json", "modules.json", "tokenizer_config.json", "sentence_bert_config.json",
-             "special_tokens_map.json", "tokenizer.json", "model.safetensors"]
-)  # fmt: skip
+    "name",
+    [
+        "config.json",
+        "modules.json",
+        "tokenizer_config.json",
+        "sentence_bert_config.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "model.safetensors",
+    ],
+)
 def test_a_link_to_nothing_is_not_a_missing_file(name, folder, tmp_path):
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(tmp_path / "gone")  # as in a cache of the hub that was half deleted

@@ -64,18 +64,28 @@ def test_the_side_of_tokenizer_json_is_cut_where_the_settings_say_none(tmp_path)
 
 
 def test_begin_and_end_tokens_that_the_settings_ask_for(tmp_path):
-    asked = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": "<pad>",
-             "cls_token": None, "sep_token": None, "add_eos_token": True}  # fmt: skip
+    asked = {
+        "bos_token": "<s>",
+        "eos_token": {"content": "</s>"},
+        "pad_token": "<pad>",
+        "cls_token": None,
+        "sep_token": None,
+        "add_eos_token": True,
+    }
     folder = make(
-        tmp_path / "in", "llama", tokenizer=decoder_tokenizer(), tokenizer_config=asked,
+        tmp_path / "in",
+        "llama",
+        tokenizer=decoder_tokenizer(),
+        tokenizer_config=asked,
         pooling={"pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True},
         config={"vocab_size": 15},
-    )  # fmt: skip
+    )
     model = pretrained.load(folder)
     assert [row.tolist() for row in model.tokens(["red green", ""])] == [[0, 3, 4, 1], [0, 1]]
     assert [side[0].tolist() for side in model.tokenizer.pairs(["red"], ["green"])] == [
-        [0, 3, 1, 0], [4, 1]
-    ]  # fmt: skip
+        [0, 3, 1, 0],
+        [4, 1],
+    ]
     # transformers 5 goes by tokenizer.json alone: what is saved has them there.
     saved = Tokenizer.from_file(str(model.save(tmp_path / "out") / "tokenizer.json"))
     assert saved.encode("red").ids == [0, 3, 1]
@@ -173,8 +183,13 @@ def test_a_causal_language_model_without_parts_is_pooled_at_its_last_token(tmp_p
     tokenizer = decoder_tokenizer()
     config = {"vocab_size": 15, "architectures": ["LlamaForCausalLM"]}
     last = make(tmp_path / "a", "llama", parts=False, tokenizer=tokenizer, config=config)
-    mean = make(tmp_path / "b", "llama", parts=False, tokenizer=tokenizer,
-                config=config | {"is_causal": False})  # fmt: skip
+    mean = make(
+        tmp_path / "b",
+        "llama",
+        parts=False,
+        tokenizer=tokenizer,
+        config=config | {"is_causal": False},
+    )
     assert pretrained.load(last).module.pooling.__name__ == "last"
     assert pretrained.load(mean).module.pooling.__name__ == "mean"
 

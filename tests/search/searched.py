@@ -28,11 +28,17 @@ mapped = np.load(path, mmap_mode="r")
 
 answers = {
     "dot": search.exact(queries, items, k=9),
-    "euclidean": search.exact(queries, items, k=9, similarity=similarity.negative_euclidean, block=4),
+    "euclidean": search.exact(
+        queries, items, k=9, similarity=similarity.negative_euclidean, block=4
+    ),
     "filtered": search.exact(queries, items, k=50, where=where, exclude=exclude),
     "from a file": search.exact(queries, mapped, k=9, block=4, where=where),
     "fewer items than devices": search.exact(queries, items[:5], k=5),
     "one item": search.exact(queries, items[:1], k=1),
-}  # fmt: skip
-found = {f"{what} {part}": a for what, pair in answers.items() for part, a in zip(("scores", "ids"), pair, strict=True)}  # fmt: skip
+}
+found = {
+    f"{what} {part}": a
+    for what, pair in answers.items()
+    for part, a in zip(("scores", "ids"), pair, strict=True)
+}
 np.savez(folder / f"found{jax.process_index()}.npz", **found)

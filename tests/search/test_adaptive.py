@@ -43,9 +43,17 @@ def by_hand(basis, offsets, first, quotas, ridge, prior=None):
 def test_rounds_are_their_definition(budget, rounds, share, quotas, devices):
     first = np.arange(0, 90, 4)
     found = search.adaptive(
-        BASIS, scorer, 10, k=5, budget=budget, rounds=rounds, rerank_share=share,
-        first=first, ridge=0.1, devices=devices,
-    )  # fmt: skip
+        BASIS,
+        scorer,
+        10,
+        k=5,
+        budget=budget,
+        rounds=rounds,
+        rerank_share=share,
+        first=first,
+        ridge=0.1,
+        devices=devices,
+    )
     expected = by_hand(ANCHORS - ANCHORS.mean(), np.full(90, ANCHORS.mean()), first, quotas, 0.1)
     # Power iteration and float32 move the ridge and the estimates a little.
     assert (np.sort(found.scored.ids) == np.sort(expected)).mean() > 0.99
@@ -71,7 +79,9 @@ def test_factors_with_a_prior_are_axn():
     found = search.adaptive(search.factor_basis(items), scorer, 10, **settings)
     basis = np.concatenate([items.T, np.ones((1, 90))])
     for query in range(10):
-        expected = by_hand(basis, np.zeros(90), first[query], [5, 5, 5], 0.3, np.pad(prior, ((0, 0), (0, 1))))  # fmt: skip
+        expected = by_hand(
+            basis, np.zeros(90), first[query], [5, 5, 5], 0.3, np.pad(prior, ((0, 0), (0, 1)))
+        )
         assert len(set(found.scored.ids[query]) & set(expected[query].tolist())) >= 14
 
 
@@ -79,9 +89,11 @@ def test_factors_with_a_prior_are_axn():
 def test_samples_follow_their_key_and_not_the_devices(devices):
     settings = {"k": 5, "budget": 20, "rounds": 2, "temperature": 1.0}
     one, same, other = (
-        search.adaptive(BASIS, scorer, 10, key=jax.random.key(seed), first=np.arange(10), devices=d, **settings)
+        search.adaptive(
+            BASIS, scorer, 10, key=jax.random.key(seed), first=np.arange(10), devices=d, **settings
+        )
         for seed, d in ((1, ONE), (1, devices), (2, devices))
-    )  # fmt: skip
+    )
     np.testing.assert_array_equal(one.scored.ids, same.scored.ids)
     assert (np.sort(one.scored.ids) != np.sort(other.scored.ids)).any()
     # A low temperature takes the best estimates.
@@ -133,13 +145,16 @@ def test_scores_may_be_given_for_the_basis_and_a_draw_is_the_default():
         ({"budget": True}, "budget must be a whole number of at least 1, got True"),
         ({"rounds": 0}, "rounds must be a whole number of at least 1, got 0"),
         ({"first": np.arange(6) + 10**6}, "first must be below 90, the number of items"),
-        ({"first": np.arange(6) + 2**32}, "first must be below 90, the number of items, got 4294967301"),
+        (
+            {"first": np.arange(6) + 2**32},
+            "first must be below 90, the number of items, got 4294967301",
+        ),
         ({"first": np.arange(6.0)}, "first must be integers, got float64"),
         ({"prior": np.full((10, 16), np.nan)}, "prior must be finite: row 0 is not"),
         ({"key": 3}, r"key must be a key, such as jax.random.key\(0\), got 3"),
         ({"devices": []}, "devices must be devices"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(settings, message):
     with pytest.raises(ValueError, match=message):
         search.adaptive(BASIS, scorer, 10, **{"k": 5, "budget": 12, "rounds": 2, **settings})

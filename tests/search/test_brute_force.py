@@ -167,12 +167,18 @@ def spoiled(value, row=4):
     return queries
 
 
-@pytest.mark.parametrize("kernel", ["cosine", "negative_squared_euclidean", "negative_euclidean", "negative_unit_euclidean"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kernel",
+    ["cosine", "negative_squared_euclidean", "negative_euclidean", "negative_unit_euclidean"],
+)
 @pytest.mark.parametrize("bad", [np.nan, 1e20])
 def test_an_item_of_nan_is_never_found_and_one_of_1e20_changes_no_other(kernel, bad):
     items = RNG.normal(size=(50, 3)).astype(np.float32) + 3
     queries, kernel = items[:11] + np.float32(0.1), getattr(similarity, kernel)
-    expected = [np.asarray(a) for a in search.exact(queries, np.delete(items, 7, axis=0), 9, similarity=kernel)]  # fmt: skip
+    expected = [
+        np.asarray(a)
+        for a in search.exact(queries, np.delete(items, 7, axis=0), 9, similarity=kernel)
+    ]
     items[7] = [bad, 0, 0]
     scores, ids = search.exact(queries, items, 9, similarity=kernel)
     if np.isnan(bad) or ("unit" not in kernel.__name__ and kernel is not similarity.cosine):
@@ -249,26 +255,64 @@ def test_an_approximate_search_keeps_its_recall():
         (lambda: search.exact(QUERIES, ITEMS[:0], k=1), "items must not be empty, got 0 rows"),
         (lambda: search.exact(QUERIES, ITEMS, k=1, where=[True]), r"where must be \[50\]"),
         (lambda: search.exact(QUERIES, ITEMS, k=1, exclude=[[1]]), r"exclude must be \[11, any\]"),
-        (lambda: search.exact(QUERIES, ITEMS[:, :2], k=1), r"queries must be \[any, 2\], as wide as items, got shape \(11, 3\)"),
-        (lambda: search.exact(QUERIES[0], ITEMS, k=1), r"queries must be \[rows, dim\], got shape \(3,\): a single row is queries\[None\]"),
-        (lambda: search.exact(QUERIES, ITEMS, k=True), "k must be a whole number of at least 1, got True"),
-        (lambda: search.exact(QUERIES, ITEMS, k=1, similarity="cosine"), "similarity must be a function of jaxsim.similarity.*got 'cosine'"),
-        (lambda: search.exact(QUERIES, ITEMS, k=1, where=np.ones(50)), "where must be boolean, True for what counts, got float64"),
-        (lambda: search.exact(QUERIES, ITEMS, k=1, exclude=np.ones((11, 1), bool)), "exclude must be integers, got bool"),
-        (lambda: search.exact(QUERIES, ITEMS, k=1, exclude=np.ones((11, 1))), "exclude must be integers, got float64"),
-        (lambda: search.exact(QUERIES, ITEMS, k=1, devices=["cpu"]), "devices must be devices, such as jax.devices"),
+        (
+            lambda: search.exact(QUERIES, ITEMS[:, :2], k=1),
+            r"queries must be \[any, 2\], as wide as items, got shape \(11, 3\)",
+        ),
+        (
+            lambda: search.exact(QUERIES[0], ITEMS, k=1),
+            r"queries must be \[rows, dim\], got shape \(3,\): a single row is queries\[None\]",
+        ),
+        (
+            lambda: search.exact(QUERIES, ITEMS, k=True),
+            "k must be a whole number of at least 1, got True",
+        ),
+        (
+            lambda: search.exact(QUERIES, ITEMS, k=1, similarity="cosine"),
+            "similarity must be a function of jaxsim.similarity.*got 'cosine'",
+        ),
+        (
+            lambda: search.exact(QUERIES, ITEMS, k=1, where=np.ones(50)),
+            "where must be boolean, True for what counts, got float64",
+        ),
+        (
+            lambda: search.exact(QUERIES, ITEMS, k=1, exclude=np.ones((11, 1), bool)),
+            "exclude must be integers, got bool",
+        ),
+        (
+            lambda: search.exact(QUERIES, ITEMS, k=1, exclude=np.ones((11, 1))),
+            "exclude must be integers, got float64",
+        ),
+        (
+            lambda: search.exact(QUERIES, ITEMS, k=1, devices=["cpu"]),
+            "devices must be devices, such as jax.devices",
+        ),
         (lambda: search.exact([["a"]], ITEMS, k=1), "queries must be real numbers, got <U1"),
         (lambda: search.exact(spoiled(np.nan), ITEMS, k=1), "queries must be finite: row 4 is not"),
-        (lambda: search.exact(jax.numpy.asarray(spoiled(np.inf)), ITEMS, k=1), "queries must be finite: row 4 is not"),
-        (lambda: search.exact(spoiled(1e20), ITEMS, k=1, similarity=similarity.negative_euclidean), "queries must have squares that fit float32: row 4 has 1e"),
-        (lambda: search.approximate(spoiled(np.nan), ITEMS, 1, recall_target=0.9), "queries must be finite: row 4 is not"),
-        (lambda: search.approximate(QUERIES, ITEMS, 1, recall_target=np.nan), "recall_target must be > 0, got nan"),
+        (
+            lambda: search.exact(jax.numpy.asarray(spoiled(np.inf)), ITEMS, k=1),
+            "queries must be finite: row 4 is not",
+        ),
+        (
+            lambda: search.exact(
+                spoiled(1e20), ITEMS, k=1, similarity=similarity.negative_euclidean
+            ),
+            "queries must have squares that fit float32: row 4 has 1e",
+        ),
+        (
+            lambda: search.approximate(spoiled(np.nan), ITEMS, 1, recall_target=0.9),
+            "queries must be finite: row 4 is not",
+        ),
+        (
+            lambda: search.approximate(QUERIES, ITEMS, 1, recall_target=np.nan),
+            "recall_target must be > 0, got nan",
+        ),
         (
             lambda: search.approximate(QUERIES, ITEMS, 1, recall_target=0.0),
             "recall_target must be > 0, got 0",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

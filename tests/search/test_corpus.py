@@ -73,8 +73,11 @@ def test_killed_and_resumed_it_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "v.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
     np.testing.assert_array_equal(again, whole)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "v.npy", "v.npy.json", "whole.npy", "whole.npy.json",
-    ]  # fmt: skip
+        "v.npy",
+        "v.npy.json",
+        "whole.npy",
+        "whole.npy.json",
+    ]
     calls[:] = [0, 0]  # a finished file is read, not made again
     np.testing.assert_array_equal(run(path=tmp_path / "v.npy"), whole)
 
@@ -118,19 +121,31 @@ def edited(path, **changes):
     ("name", "damage", "message"),
     [
         ("v.npy", flipped, r"v\.npy: its checksum is not the one noted for it"),
-        ("v.npy", lambda p: p.write_bytes(p.read_bytes()[:-4]), r"v\.npy: has 2156 bytes of values where its header says 2160"),
+        (
+            "v.npy",
+            lambda p: p.write_bytes(p.read_bytes()[:-4]),
+            r"v\.npy: has 2156 bytes of values where its header says 2160",
+        ),
         ("v.npy", lambda p: p.write_bytes(b""), r"v\.npy: not an array of numbers"),
-        ("v.npy", lambda p: np.save(p, np.zeros((90, 6), np.float32)), "its checksum is not the one noted"),
+        (
+            "v.npy",
+            lambda p: np.save(p, np.zeros((90, 6), np.float32)),
+            "its checksum is not the one noted",
+        ),
         ("v.npy", lambda p: (p.unlink(), p.mkdir()), r"v\.npy: must be a file, is a folder"),
         ("v.npy.json", lambda p: p.write_text("{"), r"v\.npy\.json: not JSON"),
         ("v.npy.json", lambda p: p.write_text("[]"), r"v\.npy\.json: the file must be an object"),
         ("v.npy.json", lambda p: edited(p, sha256=None), r"v\.npy\.json: lacks sha256"),
-        ("v.npy.json", lambda p: edited(p, sha256=3), r"v\.npy\.json: sha256 must be a string, got 3"),
+        (
+            "v.npy.json",
+            lambda p: edited(p, sha256=3),
+            r"v\.npy\.json: sha256 must be a string, got 3",
+        ),
         ("v.npy.json", lambda p: edited(p, sha256="0" * 64), "its checksum is not the one noted"),
         ("v.npy.json", lambda p: edited(p, texts=91), "was written with texts 91, wanted 90"),
         ("v.npy.json", lambda p: edited(p, chunk=None), "was written with chunk None, wanted 32"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_corpus_is_named(tmp_path, name, damage, message):
     run(path=tmp_path / "v.npy")
     damage(tmp_path / name)
@@ -144,23 +159,47 @@ def test_a_damaged_corpus_is_named(tmp_path, name, damage, message):
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("v.npy.part", flipped, r"v\.npy\.part: is not what v\.npy\.part\.json says of its first 64 rows"),
+        (
+            "v.npy.part",
+            flipped,
+            r"v\.npy\.part: is not what v\.npy\.part\.json says of its first 64 rows",
+        ),
         ("v.npy.part", lambda p: p.write_bytes(p.read_bytes()[:1000]), "of its first 64 rows"),
         ("v.npy.part", lambda p: p.write_bytes(b""), "of its first 64 rows"),
         ("v.npy.part.json", lambda p: p.write_text("{"), r"v\.npy\.part\.json: not JSON"),
-        ("v.npy.part.json", lambda p: p.unlink(), r"v\.npy\.part: was not written by encode_corpus"),
-        ("v.npy.part.json", lambda p: edited(p, done=96), "done must be a whole number from 0 to 90, got 96"),
-        ("v.npy.part.json", lambda p: edited(p, done=-32), "done must be a whole number from 0 to 90, got -32"),
-        ("v.npy.part.json", lambda p: edited(p, done=33), "done must be a multiple of 32, or 90, got 33"),
+        (
+            "v.npy.part.json",
+            lambda p: p.unlink(),
+            r"v\.npy\.part: was not written by encode_corpus",
+        ),
+        (
+            "v.npy.part.json",
+            lambda p: edited(p, done=96),
+            "done must be a whole number from 0 to 90, got 96",
+        ),
+        (
+            "v.npy.part.json",
+            lambda p: edited(p, done=-32),
+            "done must be a whole number from 0 to 90, got -32",
+        ),
+        (
+            "v.npy.part.json",
+            lambda p: edited(p, done=33),
+            "done must be a multiple of 32, or 90, got 33",
+        ),
         ("v.npy.part.json", lambda p: edited(p, done="64"), "done must be a whole number"),
         ("v.npy.part.json", lambda p: edited(p, done=None), "lacks done"),
         ("v.npy.part.json", lambda p: edited(p, done=32), "of its first 32 rows"),
         ("v.npy.part.json", lambda p: edited(p, dim=7), "of its first 64 rows"),
         ("v.npy.part.json", lambda p: edited(p, dim=10**18), "dim must be a whole number"),
         ("v.npy.part.json", lambda p: edited(p, sha256=None), "lacks sha256"),
-        ("v.npy.part.json", lambda p: edited(p, fingerprint="x"), "was written with fingerprint 'x', wanted ''"),
+        (
+            "v.npy.part.json",
+            lambda p: edited(p, fingerprint="x"),
+            "was written with fingerprint 'x', wanted ''",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_part_is_named_and_not_resumed(tmp_path, name, damage, message):
     interrupted(tmp_path / "v.npy")
     damage(tmp_path / name)
@@ -179,9 +218,14 @@ def test_what_was_killed_resumes_at_its_chunk(tmp_path, chunks):
             file.write(b"half" * 10_000)
     seen = []
     encode_corpus(
-        encode, PARAMS, lambda some: seen.extend(some) or tokenize(some), TEXTS,
-        batch_tokens=256, chunk=32, path=tmp_path / "v.npy",
-    )  # fmt: skip
+        encode,
+        PARAMS,
+        lambda some: seen.extend(some) or tokenize(some),
+        TEXTS,
+        batch_tokens=256,
+        chunk=32,
+        path=tmp_path / "v.npy",
+    )
     assert seen == TEXTS[32 * chunks :]
     assert (tmp_path / "v.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
     ids, vectors = storage.load_vectors(tmp_path / "v.npy", mmap=True)
@@ -223,12 +267,21 @@ def test_somebody_elses_part_is_not_overwritten(tmp_path):
     ("changes", "message"),
     [
         ({"texts": "one text"}, "texts must be a sequence of strings, got one: 'one text'"),
-        ({"tokenize": lambda some: tokenize(some)[1:]}, "tokenize must return a row per text, 32, got 31"),
-        ({"encode": lambda p, b: p["table"][0, 0] * b["tokens"][:, 0]}, r"encode must return \[b, dim\]"),
-        ({"encode": lambda p, b: p["table"][:1]}, r"encode must return \[b, dim\], a row per text, got"),
+        (
+            {"tokenize": lambda some: tokenize(some)[1:]},
+            "tokenize must return a row per text, 32, got 31",
+        ),
+        (
+            {"encode": lambda p, b: p["table"][0, 0] * b["tokens"][:, 0]},
+            r"encode must return \[b, dim\]",
+        ),
+        (
+            {"encode": lambda p, b: p["table"][:1]},
+            r"encode must return \[b, dim\], a row per text, got",
+        ),
         ({"path": "v.txt"}, r"path must end in \.npy, got 'v\.txt'"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_the_texts_is_named(tmp_path, changes, message):
     given = {"encode": encode, "tokenize": tokenize, "texts": TEXTS} | changes
     path = given.pop("path", None)

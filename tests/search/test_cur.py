@@ -131,10 +131,18 @@ def test_a_constant_in_every_score_changes_no_ranking(float64):
 HARD = {
     "rank-deficient": (low_rank(5, 14, 40), 10, 8, {"rtol": 1e-4}),
     "offset -9, spread 0.08": (
-        -9 + 0.08 * np.random.default_rng(3).normal(size=(90, 300)), 50, 30, {"rtol": 0.03}
+        -9 + 0.08 * np.random.default_rng(3).normal(size=(90, 300)),
+        50,
+        30,
+        {"rtol": 0.03},
     ),
-    "square": (low_rank(12, 60, 200, seed=4) + 0.3 * np.random.default_rng(5).normal(size=(60, 200)), 40, 40, {"ridge": 1e-2}),
-}  # fmt: skip
+    "square": (
+        low_rank(12, 60, 200, seed=4) + 0.3 * np.random.default_rng(5).normal(size=(60, 200)),
+        40,
+        40,
+        {"ridge": 1e-2},
+    ),
+}
 
 
 @pytest.mark.parametrize("center", [search.global_mean, search.item_means])
@@ -264,26 +272,47 @@ def test_columns_preference_is_the_index_of_the_transpose(float64):
         (lambda: search.cur_index(R, [4]), "anchor_items must be from 0 to 3, got 4 to 4"),
         (lambda: search.cur_index(R, []), r"anchor_items must be int \[k_i\]"),
         (lambda: search.cur_index(R * np.nan, [0]), "anchor_scores must be finite, got 8"),
-        (lambda: search.cur_index(R[:0], [0]), r"anchor_scores must not be empty, got shape \(0, 4\)"),
+        (
+            lambda: search.cur_index(R[:0], [0]),
+            r"anchor_scores must not be empty, got shape \(0, 4\)",
+        ),
         (lambda: search.cur_index(R, [0], ridge=-1), "ridge must be >= 0, got -1"),
         (lambda: search.cur_index(R, [0], ridge=np.inf), "ridge must be finite, got inf"),
         (lambda: search.cur_index(R, [0], rtol=np.nan), "rtol must be >= 0, got nan"),
-        (lambda: search.cur_index(R, [0], center="mean"), r"center must be a function \[k_q, n\] -> \[n\].*got 'mean'"),
-        (lambda: search.cur_index(R, [0], center=lambda scores: scores[0] * np.nan), r"center\(anchor_scores\) must be finite"),
+        (
+            lambda: search.cur_index(R, [0], center="mean"),
+            r"center must be a function \[k_q, n\] -> \[n\].*got 'mean'",
+        ),
+        (
+            lambda: search.cur_index(R, [0], center=lambda scores: scores[0] * np.nan),
+            r"center\(anchor_scores\) must be finite",
+        ),
         (lambda: search.cur_index(R, [True, False]), r"anchor_items must be int \[k_i\], got bool"),
         (lambda: search.cur_index(R, [0.0, 1.0]), r"anchor_items must be int \[k_i\], got float64"),
         (lambda: search.cur_index(R, [2**32]), "anchor_items must be from 0 to 3, got 4294967296"),
-        (lambda: search.cur_index(R.astype(str), [0]), "anchor_scores must be real numbers, got <U"),
+        (
+            lambda: search.cur_index(R.astype(str), [0]),
+            "anchor_scores must be real numbers, got <U",
+        ),
         (lambda: search.cur_index([[1.0], [1.0, 2.0]], [0]), "anchor_scores must be one array"),
-        (lambda: search.add_items(R, R), "index must be a `CurIndex`, as search.cur_index gives it, got array"),
-        (lambda: search.add_items(search.cur_index(R, [0]), R, offsets=[0, 0, 0, np.nan]), "offsets must be finite"),
-        (lambda: search.query_vectors(search.cur_index(R, [0]), [[np.nan]]), "exact_scores must be finite: row 0 is not"),
+        (
+            lambda: search.add_items(R, R),
+            "index must be a `CurIndex`, as search.cur_index gives it, got array",
+        ),
+        (
+            lambda: search.add_items(search.cur_index(R, [0]), R, offsets=[0, 0, 0, np.nan]),
+            "offsets must be finite",
+        ),
+        (
+            lambda: search.query_vectors(search.cur_index(R, [0]), [[np.nan]]),
+            "exact_scores must be finite: row 0 is not",
+        ),
         (
             lambda: search.cur_scores(search.cur_index(R, [0, 1]), np.zeros((2, 3))),
             r"exact_scores must be \[2, 2\], one per anchor item",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -23,9 +23,17 @@ def error(factors):
 def test_entries_that_nobody_scored_are_closer_than_at_the_start(inductive):
     start = search.factorise(ROWS, COLUMNS, VALUES, QUERIES, ITEMS, epochs=0)
     fitted = search.factorise(
-        ROWS, COLUMNS, VALUES, QUERIES, ITEMS,
-        inductive=inductive, epochs=80, batch=256, learning_rate=1e-2, patience=80,
-    )  # fmt: skip
+        ROWS,
+        COLUMNS,
+        VALUES,
+        QUERIES,
+        ITEMS,
+        inductive=inductive,
+        epochs=80,
+        batch=256,
+        learning_rate=1e-2,
+        patience=80,
+    )
     assert error(fitted) < 0.5 * error(start)
     assert min(fitted.held_out) < fitted.held_out[0]
     known = search.factor_queries(fitted, QUERIES)

@@ -16,9 +16,23 @@ BITS = search.quantised(search.fit_binary(ROWS), ROWS)
 KINDS = {
     "index": (INDEX, search.save_index, search.load_index, "cur index", cur.VERSION, {}),
     "basis": (BASIS, search.save_basis, search.load_basis, "row basis", bases.VERSION, {}),
-    "int8": (INT8, search.save_quantised, search.load_quantised, "quantised", quantise.VERSION, {"quantiser": "int8"}),
-    "bits": (BITS, search.save_quantised, search.load_quantised, "quantised", quantise.VERSION, {"quantiser": "binary"}),
-}  # fmt: skip
+    "int8": (
+        INT8,
+        search.save_quantised,
+        search.load_quantised,
+        "quantised",
+        quantise.VERSION,
+        {"quantiser": "int8"},
+    ),
+    "bits": (
+        BITS,
+        search.save_quantised,
+        search.load_quantised,
+        "quantised",
+        quantise.VERSION,
+        {"quantiser": "binary"},
+    ),
+}
 
 
 def arrays_of(value):
@@ -62,29 +76,69 @@ def test_a_missing_a_further_and_a_misnamed_array_are_named(tmp_path, kind):
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("index", {"item_embeddings": np.zeros((20, 5), np.float32)}, r"anchor_items must be int \[5\], got int32 \[4\]"),
-        ("index", {"item_embeddings": np.zeros((20, 4), np.int32)}, r"item_embeddings must be float \[n, k\], got int32 \[20, 4\]"),
+        (
+            "index",
+            {"item_embeddings": np.zeros((20, 5), np.float32)},
+            r"anchor_items must be int \[5\], got int32 \[4\]",
+        ),
+        (
+            "index",
+            {"item_embeddings": np.zeros((20, 4), np.int32)},
+            r"item_embeddings must be float \[n, k\], got int32 \[20, 4\]",
+        ),
         ("index", {"offsets": np.zeros(19)}, r"offsets must be float \[20\], got float64 \[19\]"),
-        ("index", {"offsets": np.zeros((20, 1))}, r"offsets must be float \[20\], got float64 \[20, 1\]"),
-        ("index", {"inverse": np.zeros((6, 4))}, r"inverse must be float \[4, q\], got float64 \[6, 4\]"),
+        (
+            "index",
+            {"offsets": np.zeros((20, 1))},
+            r"offsets must be float \[20\], got float64 \[20, 1\]",
+        ),
+        (
+            "index",
+            {"inverse": np.zeros((6, 4))},
+            r"inverse must be float \[4, q\], got float64 \[6, 4\]",
+        ),
         ("index", {"singular_values": np.zeros(6)}, r"singular_values must be \[4\], got \[6\]"),
-        ("index", {"anchor_items": np.array([3, 9, 11, 20])}, "anchor_items must be from 0 to 19, got 3 to 20"),
-        ("index", {"anchor_items": np.array([3, 9, 11, 2**32])}, "anchor_items must be from 0 to 19, got 3 to 4294967296"),
-        ("index", {"anchor_items": np.array([-1, 9, 11, 2])}, "anchor_items must be from 0 to 19, got -1 to 11"),
+        (
+            "index",
+            {"anchor_items": np.array([3, 9, 11, 20])},
+            "anchor_items must be from 0 to 19, got 3 to 20",
+        ),
+        (
+            "index",
+            {"anchor_items": np.array([3, 9, 11, 2**32])},
+            "anchor_items must be from 0 to 19, got 3 to 4294967296",
+        ),
+        (
+            "index",
+            {"anchor_items": np.array([-1, 9, 11, 2])},
+            "anchor_items must be from 0 to 19, got -1 to 11",
+        ),
         ("index", {"rank": np.int32(5)}, "rank must be from 0 to 4, got 5"),
         ("index", {"rank": np.float32(4)}, r"rank must be int \[\], got float32 \[\]"),
-        ("basis", {"vectors": np.zeros((19, 6))}, r"offsets must be float \[19\], got float32 \[20\]"),
-        ("basis", {"largest": np.float64(np.nan)}, "largest must be finite and not negative, got nan"),
+        (
+            "basis",
+            {"vectors": np.zeros((19, 6))},
+            r"offsets must be float \[19\], got float32 \[20\]",
+        ),
+        (
+            "basis",
+            {"largest": np.float64(np.nan)},
+            "largest must be finite and not negative, got nan",
+        ),
         ("basis", {"largest": np.zeros(1)}, r"largest must be float \[\], got float64 \[1\]"),
         ("int8", {"codes": INT8.codes.view(np.uint8)}, r"codes must be int8 \[n, d\], got uint8"),
         ("int8", {"step": np.zeros(40, np.float32)}, "step must be > 0, got 0.0"),
         ("int8", {"low": np.full(40, np.inf)}, "low must be finite"),
         ("int8", {"low": np.zeros(39)}, r"low must be float \[40\], got float64 \[39\]"),
         ("bits", {"codes": BITS.codes[:, :1]}, r"codes of 40 bits must be \[150, 2\], got 1 words"),
-        ("bits", {"codes": BITS.codes.astype(np.int64)}, r"codes must be uint32 \[n, w\], got int64"),
+        (
+            "bits",
+            {"codes": BITS.codes.astype(np.int64)},
+            r"codes must be uint32 \[n, w\], got int64",
+        ),
         ("bits", {"above": np.zeros(39)}, r"above must be float \[40\], got float64 \[39\]"),
     ],
-)  # fmt: skip
+)
 def test_arrays_that_do_not_fit_are_named_when_read_and_when_written(
     tmp_path, kind, changes, message
 ):

@@ -193,10 +193,21 @@ def test_near_duplicates_are_chains():
     groups = search.near_duplicates(vectors, np.cos(np.radians(11)))
     assert groups.tolist() == [0, 0, 0, 3, 3, 5, 0]
     many = np.repeat(ITEMS, 10, axis=0)  # more than a block
-    np.testing.assert_array_equal(search.near_duplicates(many, 0.9999), np.repeat(np.arange(60) * 10, 10))  # fmt: skip
+    np.testing.assert_array_equal(
+        search.near_duplicates(many, 0.9999), np.repeat(np.arange(60) * 10, 10)
+    )
 
 
-@pytest.mark.parametrize("kernel", ["cosine", "negative_euclidean", "negative_squared_euclidean", "negative_unit_euclidean", "negative_cosine_distance"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        "cosine",
+        "negative_euclidean",
+        "negative_squared_euclidean",
+        "negative_unit_euclidean",
+        "negative_cosine_distance",
+    ],
+)
 def test_copies_are_one_group_at_the_highest_threshold(kernel):
     kernel = getattr(similarity, kernel)
     highest = 1.0 if kernel is similarity.cosine else 0.0
@@ -257,36 +268,78 @@ def test_the_threshold_by_hand():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: search.mine_negatives(QUERIES, ITEMS, [60] * 8, 2), "positives must be below 60, got 60"),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, [60] * 8, 2),
+            "positives must be below 60, got 60",
+        ),
         (lambda: search.mine_negatives(QUERIES, ITEMS, [1], 2), r"positives must be \[8, any\]"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 9, depth=8), "depth must be a whole number of at least 9"),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 9, depth=8),
+            "depth must be a whole number of at least 9",
+        ),
         (
             lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, rules=[lambda c: [True]]),
             r"the mask of rule 0 must be \[8, 60\]",
         ),
         (lambda: search.same_threshold([1.0], np.array([False])), "same must hold a pair"),
-        (lambda: search.same_threshold([1.0, np.nan], np.array([True, False])), "scores must be finite: row 1 is not"),
-        (lambda: search.mine_negatives(QUERIES * np.nan, ITEMS, POSITIVES, 2), "queries must be finite: row 0 is not, nor are 7 others"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES + 2**32, 2), "positives must be below 60, got 4294967322"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES * 1.0, 2), "positives must be integers, got float64"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES > 0, 2), "positives must be integers, got bool"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES - 5, 2), "positives must be items, or -1 for padding, got -6"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 61, depth=99), "k must be at most 60, the number of items"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, rules=["margin"]), "rule 0 of rules must be a function"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, rules=[lambda c: c.scores]), "the mask of rule 0 must be boolean"),
-        (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, text_ids=[1, 2]), r"text_ids must be \[60\], one per item"),
+        (
+            lambda: search.same_threshold([1.0, np.nan], np.array([True, False])),
+            "scores must be finite: row 1 is not",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES * np.nan, ITEMS, POSITIVES, 2),
+            "queries must be finite: row 0 is not, nor are 7 others",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES + 2**32, 2),
+            "positives must be below 60, got 4294967322",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES * 1.0, 2),
+            "positives must be integers, got float64",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES > 0, 2),
+            "positives must be integers, got bool",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES - 5, 2),
+            "positives must be items, or -1 for padding, got -6",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 61, depth=99),
+            "k must be at most 60, the number of items",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, rules=["margin"]),
+            "rule 0 of rules must be a function",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, rules=[lambda c: c.scores]),
+            "the mask of rule 0 must be boolean",
+        ),
+        (
+            lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, text_ids=[1, 2]),
+            r"text_ids must be \[60\], one per item",
+        ),
         (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, key=3), "key must be a key"),
         (lambda: search.margin(np.nan), "gap must be finite, got nan"),
         (lambda: search.relative_margin(1.5), "share must be between 0 and 1, got 1.5"),
         (lambda: search.ranks(3, 2), "last must be a whole number of at least 3, got 2"),
         (lambda: search.cap(np.nan), "highest must be a number, got nan"),
         (lambda: search.veto(None), "scorer must be a function"),
-        (lambda: search.near_duplicates(ITEMS * np.inf, 0.9), "vectors must be finite: row 0 is not"),
+        (
+            lambda: search.near_duplicates(ITEMS * np.inf, 0.9),
+            "vectors must be finite: row 0 is not",
+        ),
         (lambda: search.near_duplicates(ITEMS, np.nan), "threshold must be a number, got nan"),
-        (lambda: search.paraphrases(ITEMS, 3, neighbours=0), "neighbours must be a whole number of at least 1"),
+        (
+            lambda: search.paraphrases(ITEMS, 3, neighbours=0),
+            "neighbours must be a whole number of at least 1",
+        ),
         (lambda: search.paraphrases(ITEMS, 3, lowest=np.nan), "lowest must be a number, got nan"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

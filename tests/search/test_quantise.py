@@ -8,7 +8,9 @@ from jaxsim import search, similarity
 RNG = np.random.default_rng(0)
 SCALES = np.float32(10.0 ** RNG.uniform(-2, 2, 40))  # dimensions of unlike sizes
 ITEMS = np.float32(RNG.normal(size=(600, 40))) * SCALES + 3 * SCALES
-QUERIES = (ITEMS[:9] / SCALES**2 + np.float32(0.1) * RNG.normal(size=(9, 40)) / SCALES).astype(np.float32)  # fmt: skip
+QUERIES = (ITEMS[:9] / SCALES**2 + np.float32(0.1) * RNG.normal(size=(9, 40)) / SCALES).astype(
+    np.float32
+)
 FITS = {"int8": search.fit_int8, "binary": search.fit_binary}
 
 
@@ -52,7 +54,12 @@ def test_rescoring_by_true_vectors_gives_the_true_order(tmp_path, kind, oversamp
     scores, ids = search.coarse_to_fine(
         queries, corpus, 5, items=items, oversample=oversample, where=where
     )
-    hits = [len(set(a) & set(b)) for a, b in zip(np.asarray(ids).tolist(), truth(queries, items, 5, where).tolist(), strict=True)]  # fmt: skip
+    hits = [
+        len(set(a) & set(b))
+        for a, b in zip(
+            np.asarray(ids).tolist(), truth(queries, items, 5, where).tolist(), strict=True
+        )
+    ]
     assert np.mean(hits) > 4.8
     exact = np.take_along_axis(queries @ items.T, np.asarray(ids), axis=1)
     np.testing.assert_allclose(scores, exact, rtol=1e-4, atol=1e-3)
@@ -84,10 +91,17 @@ def half_the_length(x, y):
     return similarity.cosine(x, y) / np.float32(2) / (y * y).sum(axis=1)
 
 
-KERNELS = {f.__name__: f for f in (
-    similarity.dot, similarity.cosine, similarity.negative_euclidean,
-    similarity.negative_squared_euclidean, similarity.negative_unit_euclidean, half_the_length,
-)}  # fmt: skip
+KERNELS = {
+    f.__name__: f
+    for f in (
+        similarity.dot,
+        similarity.cosine,
+        similarity.negative_euclidean,
+        similarity.negative_squared_euclidean,
+        similarity.negative_unit_euclidean,
+        half_the_length,
+    )
+}
 UNLIKE = PLAIN * np.exp(RNG.normal(size=(600, 1))).astype(np.float32)  # norms of all sizes
 NEAR = UNLIKE[:9] + np.float32(0.3)
 
@@ -137,21 +151,51 @@ def test_an_item_of_nan_is_never_found():
     ("call", "message"),
     [
         (lambda: search.coarse_to_fine(PLAIN, PLAIN, 3), "corpus must be `Quantised`"),
-        (lambda: search.coarse_to_fine(PLAIN, CODED, 0), "k must be a whole number of at least 1, got 0"),
-        (lambda: search.coarse_to_fine(PLAIN, CODED, 601), "k must be at most 600, the number of items"),
-        (lambda: search.coarse_to_fine(PLAIN, CODED, 3, oversample=0.5), "oversample must be a whole number"),
-        (lambda: search.coarse_to_fine(PLAIN, CODED, 3, similarity="dot"), "similarity must be a function"),
-        (lambda: search.coarse_to_fine(PLAIN * np.nan, CODED, 3), "queries must be finite: row 0 is not"),
-        (lambda: search.encoded(CODED.quantiser, spoiled(np.nan)), "vectors must be finite: row 3 is not"),
-        (lambda: search.encoded(None, PLAIN), "quantiser must be what search.fit_int8 or fit_binary gives"),
-        (lambda: search.decoded(CODED.quantiser, PLAIN), "codes must be int8, as `encoded` gives them, got float32"),
+        (
+            lambda: search.coarse_to_fine(PLAIN, CODED, 0),
+            "k must be a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: search.coarse_to_fine(PLAIN, CODED, 601),
+            "k must be at most 600, the number of items",
+        ),
+        (
+            lambda: search.coarse_to_fine(PLAIN, CODED, 3, oversample=0.5),
+            "oversample must be a whole number",
+        ),
+        (
+            lambda: search.coarse_to_fine(PLAIN, CODED, 3, similarity="dot"),
+            "similarity must be a function",
+        ),
+        (
+            lambda: search.coarse_to_fine(PLAIN * np.nan, CODED, 3),
+            "queries must be finite: row 0 is not",
+        ),
+        (
+            lambda: search.encoded(CODED.quantiser, spoiled(np.nan)),
+            "vectors must be finite: row 3 is not",
+        ),
+        (
+            lambda: search.encoded(None, PLAIN),
+            "quantiser must be what search.fit_int8 or fit_binary gives",
+        ),
+        (
+            lambda: search.decoded(CODED.quantiser, PLAIN),
+            "codes must be int8, as `encoded` gives them, got float32",
+        ),
         (lambda: search.decoded(CODED.quantiser, CODED.codes[:, 1:]), r"codes must be \[600, 40\]"),
-        (lambda: search.fit_int8(spoiled(1e20)), r"vectors must be of like sizes: row 3 has 1e\+20, the median"),
+        (
+            lambda: search.fit_int8(spoiled(1e20)),
+            r"vectors must be of like sizes: row 3 has 1e\+20, the median",
+        ),
         (lambda: search.fit_binary(PLAIN, threshold=np.nan), "threshold must be finite, got nan"),
-        (lambda: search.fit_binary(PLAIN, threshold=np.zeros(3)), r"threshold must be \[40\], one per dimension"),
+        (
+            lambda: search.fit_binary(PLAIN, threshold=np.zeros(3)),
+            r"threshold must be \[40\], one per dimension",
+        ),
         (lambda: search.fit_int8(PLAIN, fewest=0), "fewest must be a whole number of at least 1"),
     ],
-)  # fmt: skip
+)
 def test_what_has_no_code_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -139,16 +139,37 @@ def asked(ids, **answer):
 
 
 RETURNED = {
-    "an infinite score": (lambda q, i: np.full(len(q), np.inf), "returned infinity for 100 of 100 pairs"),
-    "beyond float32": (lambda q, i: np.full(len(q), 1e300), "returned infinity for 100 of 100 pairs"),
-    "one nan": (lambda q, i: np.where(np.arange(len(q)) == 7, np.nan, 1), "returned NaN for 1 of 100 pairs in round 0, first for query 0"),
-    "strings": (lambda q, i: ["a"] * len(q), "what the scorer returns must be real numbers, got <U1"),
+    "an infinite score": (
+        lambda q, i: np.full(len(q), np.inf),
+        "returned infinity for 100 of 100 pairs",
+    ),
+    "beyond float32": (
+        lambda q, i: np.full(len(q), 1e300),
+        "returned infinity for 100 of 100 pairs",
+    ),
+    "one nan": (
+        lambda q, i: np.where(np.arange(len(q)) == 7, np.nan, 1),
+        "returned NaN for 1 of 100 pairs in round 0, first for query 0",
+    ),
+    "strings": (
+        lambda q, i: ["a"] * len(q),
+        "what the scorer returns must be real numbers, got <U1",
+    ),
     "nothing": (lambda q, i: None, "what the scorer returns must be real numbers, got object"),
-    "objects": (lambda q, i: [None] * len(q), "what the scorer returns must be real numbers, got object"),
-    "complex": (lambda q, i: np.ones(len(q)) * 1j, "what the scorer returns must be real numbers, got complex"),
+    "objects": (
+        lambda q, i: [None] * len(q),
+        "what the scorer returns must be real numbers, got object",
+    ),
+    "complex": (
+        lambda q, i: np.ones(len(q)) * 1j,
+        "what the scorer returns must be real numbers, got complex",
+    ),
     "ragged": (lambda q, i: [[1], [1, 2]], "what the scorer returns must be one array"),
-    "a column": (lambda q, i: np.zeros((len(q), 1)), r"one score per pair, \[100\], got shape \(100, 1\)"),
-}  # fmt: skip
+    "a column": (
+        lambda q, i: np.zeros((len(q), 1)),
+        r"one score per pair, \[100\], got shape \(100, 1\)",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", RETURNED)
@@ -183,37 +204,82 @@ def test_a_scorer_of_the_wrong_length_is_named():
             "k must be at most 60, the number of items, got 61",
         ),
         (lambda: search.rerank(TESTS, None, k=61, budget=5), "k must be at most 60"),
-        (lambda: search.rerank(TESTS[0], None, k=1, budget=5), r"first_scores must be \[any, any\]"),
+        (
+            lambda: search.rerank(TESTS[0], None, k=1, budget=5),
+            r"first_scores must be \[any, any\]",
+        ),
         (
             lambda: search.ask_and_tell(
-                [lambda s, _: (np.array([[60]]), _)], scorer_of_tests, 1, num_items=60, k=1, budget=5
+                [lambda s, _: (np.array([[60]]), _)],
+                scorer_of_tests,
+                1,
+                num_items=60,
+                k=1,
+                budget=5,
             ),
             "round 0 asked for item 60 of 60",
         ),
         (
             lambda: search.ask_and_tell(
-                [lambda s, _: (np.arange(6)[None], _)], scorer_of_tests, 1, num_items=60, k=1, budget=5
+                [lambda s, _: (np.arange(6)[None], _)],
+                scorer_of_tests,
+                1,
+                num_items=60,
+                k=1,
+                budget=5,
             ),
             "round 0 asked for 6 items, which exceeds budget=5",
         ),
-        (lambda: search.rerank(np.where(np.arange(60) == 3, np.nan, TESTS), scorer_of_tests, k=1, budget=5), "first_scores must be numbers: row 0 has NaN"),
-        (lambda: search.anncur(TESTS, scorer_of_tests, 10, k=1, budget=20), "index must be a `CurIndex`"),
+        (
+            lambda: search.rerank(
+                np.where(np.arange(60) == 3, np.nan, TESTS), scorer_of_tests, k=1, budget=5
+            ),
+            "first_scores must be numbers: row 0 has NaN",
+        ),
+        (
+            lambda: search.anncur(TESTS, scorer_of_tests, 10, k=1, budget=20),
+            "index must be a `CurIndex`",
+        ),
         (lambda: search.cur_settings(10, shares=()), r"shares must list at least one, got \(\)"),
         (lambda: search.cur_settings(10, shares=(0.0,)), "shares must be > 0, got 0.0"),
-        (lambda: search.cur_settings(10, regularisations=((-1, 0),)), "regularisations must be >= 0, got -1"),
-        (lambda: search.cur_settings(10, regularisations=((0,),)), r"regularisations must be pairs \(rtol, ridge\)"),
+        (
+            lambda: search.cur_settings(10, regularisations=((-1, 0),)),
+            "regularisations must be >= 0, got -1",
+        ),
+        (
+            lambda: search.cur_settings(10, regularisations=((0,),)),
+            r"regularisations must be pairs \(rtol, ridge\)",
+        ),
         (lambda: search.best_settings([], len, TESTS, ks=(1,)), "candidates must not be empty"),
-        (lambda: search.best_settings([1], len, TESTS, ks=(61,)), "ks must be at most 60, the number of items, got 61"),
-        (lambda: search.best_settings([1], len, TESTS, ks=()), "ks must list at least one number of items"),
-        (lambda: search.best_settings([1], len, TESTS * np.nan, ks=(1,)), "held_out_scores must be finite, got 600"),
+        (
+            lambda: search.best_settings([1], len, TESTS, ks=(61,)),
+            "ks must be at most 60, the number of items, got 61",
+        ),
+        (
+            lambda: search.best_settings([1], len, TESTS, ks=()),
+            "ks must list at least one number of items",
+        ),
+        (
+            lambda: search.best_settings([1], len, TESTS * np.nan, ks=(1,)),
+            "held_out_scores must be finite, got 600",
+        ),
         (lambda: search.rerank(TESTS, "x", k=1, budget=5), "scorer must be a function .*got 'x'"),
-        (lambda: asked(np.array([[1.5]])), r"the ids of asks \(round 0\) must be integers, got float64"),
-        (lambda: asked(np.array([[True]])), r"the ids of asks \(round 0\) must be integers, got bool"),
+        (
+            lambda: asked(np.array([[1.5]])),
+            r"the ids of asks \(round 0\) must be integers, got float64",
+        ),
+        (
+            lambda: asked(np.array([[True]])),
+            r"the ids of asks \(round 0\) must be integers, got bool",
+        ),
         (lambda: asked(np.array([[2**32 + 1]])), "round 0 asked for item 4294967297 of 60"),
         (lambda: asked(None, answer=None), r"round 0 of asks must return \(ids, state\), got None"),
-        (lambda: search.ask_and_tell("x", scorer_of_tests, 1, num_items=60, k=1, budget=5), "asks must be a list of functions"),
+        (
+            lambda: search.ask_and_tell("x", scorer_of_tests, 1, num_items=60, k=1, budget=5),
+            "asks must be a list of functions",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

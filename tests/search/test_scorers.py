@@ -129,24 +129,44 @@ def by_cosine(rows, items):
             lambda: search.anchor_scores(lambda q, i: q * np.nan, 2, 3, label="scoring"),
             "scoring: 6 of 6 entries are NaN in rows 0 to 1",
         ),
-        (lambda: search.anchor_scores(lambda q, i: np.full(len(q), np.inf), 2, 3), "the scorer returned infinity for 6 of 6 pairs"),
-        (lambda: search.anchor_scores(lambda q, i: q[:2], 2, 3), r"the scorer must return one score per pair, \[6\]"),
+        (
+            lambda: search.anchor_scores(lambda q, i: np.full(len(q), np.inf), 2, 3),
+            "the scorer returned infinity for 6 of 6 pairs",
+        ),
+        (
+            lambda: search.anchor_scores(lambda q, i: q[:2], 2, 3),
+            r"the scorer must return one score per pair, \[6\]",
+        ),
         (lambda: search.anchor_scores("x", 2, 3), "scorer must be a function"),
-        (lambda: search.anchor_scores(lambda q, i: q, True, 3), "num_queries must be a whole number"),
-        (lambda: search.drawn_entries([[2**32]], lambda q, i: q), "first_stage_ids must fit 32 bits"),
+        (
+            lambda: search.anchor_scores(lambda q, i: q, True, 3),
+            "num_queries must be a whole number",
+        ),
+        (
+            lambda: search.drawn_entries([[2**32]], lambda q, i: q),
+            "first_stage_ids must fit 32 bits",
+        ),
         (lambda: search.drawn_entries([[1.5]], lambda q, i: q), "first_stage_ids must be integers"),
         (lambda: by_cosine([0], [2**32]), "item_ids must be from 0 to 1, got 4294967296"),
         (lambda: by_cosine([0], [2]), "item_ids must be from 0 to 1, got 2 to 2"),
         (lambda: by_cosine([0.5], [1]), "query_rows must be integers, got float64"),
-        (lambda: search.similarity_scorer("cosine", np.eye(2), np.eye(2)), "similarity must be a function"),
-        (lambda: search.scorer("x", (), QUERIES, ITEMS), "score must be a function"),
-        (lambda: search.scorer(len, (), QUERIES["tokens"], ITEMS), r'queries must be \{"tokens": int'),
         (
-            lambda: search.scorer(lambda p, x, y: jnp.zeros((len(x["tokens"]), 2)), (), QUERIES, ITEMS)([0], [0]),
+            lambda: search.similarity_scorer("cosine", np.eye(2), np.eye(2)),
+            "similarity must be a function",
+        ),
+        (lambda: search.scorer("x", (), QUERIES, ITEMS), "score must be a function"),
+        (
+            lambda: search.scorer(len, (), QUERIES["tokens"], ITEMS),
+            r'queries must be \{"tokens": int',
+        ),
+        (
+            lambda: search.scorer(
+                lambda p, x, y: jnp.zeros((len(x["tokens"]), 2)), (), QUERIES, ITEMS
+            )([0], [0]),
             r"score must return one score per pair, \[1024\], got shape \(1024, 2\)",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

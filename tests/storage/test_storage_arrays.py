@@ -46,9 +46,12 @@ def test_arrays_come_back_as_they_were(tmp_path, mmap):
         (lambda data: b"", "not an array file of jaxsim"),
         (lambda data: b"[]\n", "not an array file of jaxsim"),
         (lambda data: np.random.default_rng(0).bytes(500), "not an array file of jaxsim"),
-        (lambda data: b'{"format": "jaxsim arrays 1", "kind": "test"' + data, "was written by an older jaxsim; rebuild it"),
+        (
+            lambda data: b'{"format": "jaxsim arrays 1", "kind": "test"' + data,
+            "was written by an older jaxsim; rebuild it",
+        ),
     ],
-)  # fmt: skip
+)
 def test_damaged_files_are_refused_by_name(tmp_path, damage, message):
     path = tmp_path / "docs.index"
     storage.save_arrays(path, ARRAYS, kind="test", version=3)
@@ -59,7 +62,13 @@ def test_damaged_files_are_refused_by_name(tmp_path, damage, message):
 
 def test_every_flipped_bit_is_found(tmp_path):
     path = tmp_path / "docs.index"
-    storage.save_arrays(path, {"a": np.arange(9), "b": np.ones((2, 3), np.float32)}, kind="k", version=1, meta={"c": 1})  # fmt: skip
+    storage.save_arrays(
+        path,
+        {"a": np.arange(9), "b": np.ones((2, 3), np.float32)},
+        kind="k",
+        version=1,
+        meta={"c": 1},
+    )
     with path.open("r+b") as file:
         for place, byte in enumerate(path.read_bytes()):
             for flipped in [byte ^ 1 << bit for bit in range(8)] + [byte]:
@@ -124,11 +133,18 @@ def test_a_crafted_file_of_a_right_header_is_read(tmp_path, mmap):
         (entry(offset=-64), "arrays.a.offset must be a whole number"),
         (entry(offset=64), "arrays.a.offset must be 0, behind the arrays before"),
         (entry(offset=True), "arrays.a.offset must be a whole number"),
-        (HEADER | {"arrays": HEADER["arrays"] | {"b": HEADER["arrays"]["a"]}}, "arrays.b.offset must be 64"),
+        (
+            HEADER | {"arrays": HEADER["arrays"] | {"b": HEADER["arrays"]["a"]}},
+            "arrays.b.offset must be 64",
+        ),
         (HEADER | {"arrays": {}}, "bytes must be 0, of all arrays"),
         (HEADER | {"arrays": [1]}, "arrays must be an object"),
         (HEADER | {"bytes": 2**70}, "bytes must be a whole number"),
-        (HEADER | {"bytes": 128, "arrays": {"a": {"dtype": "int64", "shape": [16], "offset": 0}}}, "has 64 bytes of arrays where its header says 128"),
+        (
+            HEADER
+            | {"bytes": 128, "arrays": {"a": {"dtype": "int64", "shape": [16], "offset": 0}}},
+            "has 64 bytes of arrays where its header says 128",
+        ),
         (HEADER | {"kind": 3}, "kind must be a string"),
         (HEADER | {"version": "1"}, "version must be a whole number"),
         ({}, "lacks kind"),
@@ -136,7 +152,7 @@ def test_a_crafted_file_of_a_right_header_is_read(tmp_path, mmap):
         (b"[" * 100_000, "JSON that is nested too deeply"),
         (b'{"kind": NaN}', "not JSON"),
     ],
-)  # fmt: skip
+)
 def test_a_header_is_believed_only_where_it_fits_its_bytes(tmp_path, header, message, mmap):
     crafted(tmp_path / "x", header)
     if message is None:  # seven of the eight: the last 8 bytes are padding

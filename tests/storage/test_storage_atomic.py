@@ -72,7 +72,9 @@ def test_files_are_as_readable_as_the_umask_says(tmp_path, mask, plain):
         written(tmp_path)
     finally:
         os.umask(before)
-    modes = {p.relative_to(tmp_path).as_posix(): p.stat().st_mode & 0o777 for p in tmp_path.rglob("*")}  # fmt: skip
+    modes = {
+        p.relative_to(tmp_path).as_posix(): p.stat().st_mode & 0o777 for p in tmp_path.rglob("*")
+    }
     folders = {name for name in modes if (tmp_path / name).is_dir()}
     assert folders == {"model", "model/inner"}
     assert {modes.pop(name) for name in folders} == {0o777 & ~mask}

@@ -51,9 +51,12 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
         (lambda p: storage.save_vectors(p / "v.txt", VECTORS), r"must end in \.npy or \.parquet"),
         (lambda p: storage.save_vectors(p / "v.npy", VECTORS[0]), r"vectors must be \[n, dim\]"),
         (lambda p: storage.save_vectors(p / "v.npy", VECTORS, [1]), "ids have no place in .npy"),
-        (lambda p: (p / "v.npy").write_bytes(b"x") and storage.load_vectors(p / "v.npy"), r"v\.npy: not an array"),
+        (
+            lambda p: (p / "v.npy").write_bytes(b"x") and storage.load_vectors(p / "v.npy"),
+            r"v\.npy: not an array",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_vectors_are_named(tmp_path, call, message):
     with pytest.raises(ValueError, match=message):
         call(tmp_path)
@@ -75,22 +78,60 @@ def npz(path):
         (b"", "not an array of numbers, or damaged"),
         (b"\x93NUMPY\x01\x00\xff\xff{", "not an array of numbers, or damaged"),
         (b"\x93NUMPY\x03\x00" + header_of("")[8:], "not an array of numbers, or damaged"),
-        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 4)"), "not an array of numbers"),
+        (
+            header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 4)"),
+            "not an array of numbers",
+        ),
         (header_of("(" * 110), "not an array of numbers"),
-        (header_of("{'descr': '|O', 'fortran_order': False, 'shape': (2, 4), }"), "must hold numbers, got object"),
-        (header_of("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4, 4), }"), "must hold numbers"),
-        (header_of("{'descr': '<U4', 'fortran_order': False, 'shape': (2, 2), }"), "must hold numbers, got <U4"),
-        (header_of("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 4), }"), "must hold numbers, got complex64"),
-        (header_of("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (2, 4), }"), "must hold numbers"),
-        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (16,), }"), r"must hold vectors \[n, dim\], got shape \(16,\)"),
-        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (16, 0), }"), "must hold vectors .* of at least one column"),
-        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (-4, -4), }"), "at least one column, got"),
-        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }"), "at least one column, got"),
-        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 4), }"), "has 64 bytes of values where its header says 17592186044416"),
-        (header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3), }"), "has 64 bytes of values where its header says 48"),
+        (
+            header_of("{'descr': '|O', 'fortran_order': False, 'shape': (2, 4), }"),
+            "must hold numbers, got object",
+        ),
+        (
+            header_of("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4, 4), }"),
+            "must hold numbers",
+        ),
+        (
+            header_of("{'descr': '<U4', 'fortran_order': False, 'shape': (2, 2), }"),
+            "must hold numbers, got <U4",
+        ),
+        (
+            header_of("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 4), }"),
+            "must hold numbers, got complex64",
+        ),
+        (
+            header_of("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (2, 4), }"),
+            "must hold numbers",
+        ),
+        (
+            header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (16,), }"),
+            r"must hold vectors \[n, dim\], got shape \(16,\)",
+        ),
+        (
+            header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (16, 0), }"),
+            "must hold vectors .* of at least one column",
+        ),
+        (
+            header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (-4, -4), }"),
+            "at least one column, got",
+        ),
+        (
+            header_of(
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }"
+            ),
+            "at least one column, got",
+        ),
+        (
+            header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 4), }"),
+            "has 64 bytes of values where its header says 17592186044416",
+        ),
+        (
+            header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3), }"),
+            "has 64 bytes of values where its header says 48",
+        ),
         (npz, "not an array of numbers, or damaged"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("mmap", [False, True])
 def test_a_npy_file_that_holds_no_vectors_is_named(tmp_path, data, message, mmap):
     data(tmp_path / "v.npy") if callable(data) else (tmp_path / "v.npy").write_bytes(data)
@@ -140,14 +181,18 @@ def test_types_that_numpy_does_not_read_back_are_written_as_float32(tmp_path):
         (np.ones((1, 2), complex), None, "vectors must be real numbers, got complex128"),
         (np.full((1, 2), 1e39), None, "vectors must fit float32, got numbers beyond it"),
         (VECTORS[:2], [1], r"ids must be \[2\], one per vector, got 1"),
-        (VECTORS[:2], ["a", None], "ids must be all strings or all whole numbers, got NoneType and str"),
+        (
+            VECTORS[:2],
+            ["a", None],
+            "ids must be all strings or all whole numbers, got NoneType and str",
+        ),
         (VECTORS[:2], [1, "a"], "ids must be all strings or all whole numbers, got int and str"),
         (VECTORS[:2], [1.0, 2.0], "ids must be all strings or all whole numbers, got float"),
         (VECTORS[:2], [True, False], "ids must be all strings or all whole numbers, got bool"),
         (VECTORS[:2], [0, 2**64], "ids must fit 64 bits, got 0 to 18446744073709551616"),
         (VECTORS[:2], [-1, 2**63], "ids must fit 64 bits"),
     ],
-)  # fmt: skip
+)
 def test_vectors_and_ids_that_would_not_come_back_are_not_written(tmp_path, vectors, ids, message):
     pytest.importorskip("pyarrow")
     with pytest.raises(ValueError, match=message):
@@ -168,18 +213,30 @@ def test_ids_are_not_narrowed(tmp_path, ids):
         ({"id": ["a"]}, "lacks the column 'vector'"),
         ({"vector": [[1.0]]}, "lacks the column 'id'"),
         ({"id": ["a", None], "vector": [[1.0], [2.0]]}, "row 1 has no id"),
-        ({"id": [1.5], "vector": [[1.0]]}, "id must be a column of strings or integers, got double"),
-        ({"id": [b"a"], "vector": [[1.0]]}, "id must be a column of strings or integers, got binary"),
+        (
+            {"id": [1.5], "vector": [[1.0]]},
+            "id must be a column of strings or integers, got double",
+        ),
+        (
+            {"id": [b"a"], "vector": [[1.0]]},
+            "id must be a column of strings or integers, got binary",
+        ),
         ({"id": ["a\0"], "vector": [[1.0]]}, "ids must not end in a zero character"),
         ({"id": ["a"], "vector": [1.0]}, "vector must be a column of lists of numbers, got double"),
         ({"id": ["a"], "vector": [["x"]]}, "vector must be a column of lists of numbers, got list"),
-        ({"id": ["a"], "vector": [[[1.0]]]}, "vector must be a column of lists of numbers, got list"),
+        (
+            {"id": ["a"], "vector": [[[1.0]]]},
+            "vector must be a column of lists of numbers, got list",
+        ),
         ({"id": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, "vectors must be of one length"),
         ({"id": ["a", "b"], "vector": [[1.0], None]}, "vectors must be of one length"),
-        ({"id": ["a", "b"], "vector": [[1.0], [None]]}, "vectors must be of one length, with none and no number"),
+        (
+            {"id": ["a", "b"], "vector": [[1.0], [None]]},
+            "vectors must be of one length, with none and no number",
+        ),
         ({"id": ["a"], "vector": [[1e39]]}, "vectors must fit float32"),
     ],
-)  # fmt: skip
+)
 def test_a_parquet_file_that_holds_no_vectors_is_named(tmp_path, columns, message):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
@@ -277,7 +334,10 @@ def test_marks_tabs_and_spaces_are_read(tmp_path, encoding):
         ("q Q0 d 1 0.5\n", "line 1: a run has 6 columns, got 5"),
         ("q Q0 d 1 high t\n", "line 1: 'high' is not a number"),
         ("q Q0 d 1 1 t\n\nq Q0 d e 1 1 t\n", "line 3: a run has 6 columns, got 7"),
-        ("query Q0 document rank score tag\n", "line 1: the rank must be a whole number, got 'rank'"),
+        (
+            "query Q0 document rank score tag\n",
+            "line 1: the rank must be a whole number, got 'rank'",
+        ),
         ("q Q0 d 0.5 1 t\n", "line 1: the rank must be a whole number, got '0.5'"),
         ("q Q0 d 1 nan t\n", "line 1: the score must be finite, got 'nan'"),
         ("q Q0 d 1 -inf t\n", "line 1: the score must be finite, got '-inf'"),
@@ -286,11 +346,14 @@ def test_marks_tabs_and_spaces_are_read(tmp_path, encoding):
             "q Q0 a 1 2 t\nq Q0 d 2 1 t\nr Q0 d 1 2 t\nq Q0 d 2 0 t\n",
             "line 4: ranks 'd' again for 'q', as line 2 did",
         ),
-        ("q Q0 d\0 1 2 t\n", r"line 1: holds the control character '\\x00': save the file as UTF-8"),
+        (
+            "q Q0 d\0 1 2 t\n",
+            r"line 1: holds the control character '\\x00': save the file as UTF-8",
+        ),
         ("q\tQ0\t\t1\t2\tt\n", "line 1: column 3 is empty"),
         ("q Q0 d 1 2 t\nq Q0 caf\udce9 2 1 t\n", ": line 2 holds the byte 0xe9, not UTF-8"),
     ],
-)  # fmt: skip
+)
 def test_bad_lines_of_a_run_are_named(tmp_path, text, message):
     (tmp_path / "run").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match=f"run(, |){message}"):
@@ -301,7 +364,10 @@ def test_bad_lines_of_a_run_are_named(tmp_path, text, message):
     ("text", "message"),
     [
         ("q 0 d 1\nq 0 d 2\n", "line 2: q and d are judged twice, unlike: 1 before, now 2"),
-        ("q 0 d 1.5\n", "line 1: the relevance must be a whole number of 32 bits, got '1.5' .a header"),
+        (
+            "q 0 d 1.5\n",
+            "line 1: the relevance must be a whole number of 32 bits, got '1.5' .a header",
+        ),
         ("q 0 d 1\nq 0 e high\n", "line 2: the relevance must be .*, got 'high'$"),
         ("q 0 d 1e3\n", "line 1: the relevance must be a whole number"),
         ("q 0 d 1_0\n", "line 1: the relevance must be a whole number"),
@@ -314,9 +380,12 @@ def test_bad_lines_of_a_run_are_named(tmp_path, text, message):
         ("q,d,1\n", "line 1: qrels have 3 or 4 columns, got 1"),
         ("q\t\t1\n", "line 1: column 2 is empty"),
         ("q\x1cx d 1\n", r"line 1: holds the control character '\\x1c'"),
-        ("query-id\tcorpus-id\tscore\nquery-id\tcorpus-id\tscore\n", "line 2: the relevance must be"),
+        (
+            "query-id\tcorpus-id\tscore\nquery-id\tcorpus-id\tscore\n",
+            "line 2: the relevance must be",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_lines_of_judgements_are_named(tmp_path, text, message):
     (tmp_path / "qrels").write_bytes(text.encode())
     with pytest.raises(ValueError, match=f"qrels, {message}"):

@@ -145,13 +145,26 @@ def test_a_full_disk_is_one_error_with_the_file_and_its_bytes(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     takes = {
-        "text": "30,000", "arrays": "48,256", "v.npy": "48,128", "v.parquet": None,
-        "matrix": "48,256", "mapped": "48,256", "model": None, "basis": "51,648", "texts.npy": "48,128",
-    }  # fmt: skip
-    left = {"matrix": ["matrix.tiles"], "mapped": ["mapped.tiles"], "texts.npy": ["texts.npy.part", "texts.npy.part.json"]}  # fmt: skip
+        "text": "30,000",
+        "arrays": "48,256",
+        "v.npy": "48,128",
+        "v.parquet": None,
+        "matrix": "48,256",
+        "mapped": "48,256",
+        "model": None,
+        "basis": "51,648",
+        "texts.npy": "48,128",
+    }
+    left = {
+        "matrix": ["matrix.tiles"],
+        "mapped": ["mapped.tiles"],
+        "texts.npy": ["texts.npy.part", "texts.npy.part.json"],
+    }
     for (name, size), error, after in zip(takes.items(), lines[::2], lines[1::2], strict=False):
         assert error.startswith(f"{name} {errno.EFBIG} [Errno {errno.EFBIG}]"), error
-        assert error.endswith(f": '{tmp_path / name}'" if name != "texts.npy" else "texts.npy.part'"), error  # fmt: skip
+        assert error.endswith(
+            f": '{tmp_path / name}'" if name != "texts.npy" else "texts.npy.part'"
+        ), error
         assert size is None or f"the file takes {size}" in error, error
         assert after.split()[2:] == left.get(name, []), after
     assert lines[-1] == "12000.0"  # with room again, the corpus is finished

@@ -18,14 +18,22 @@ class Config:
 
 def test_settings_come_back_from_json_as_they_went_in():
     settings = {
-        "model": Path("a/b"), "config": Config(), "where": {"steps": np.int64(60), "deep": {"x": None}},
-        "on": True, "rate": np.float32(0.5),
-    }  # fmt: skip
+        "model": Path("a/b"),
+        "config": Config(),
+        "where": {"steps": np.int64(60), "deep": {"x": None}},
+        "on": True,
+        "rate": np.float32(0.5),
+    }
     flat = storage.plain_settings("fingerprint", settings)
     assert flat == {
-        "model": "a/b", "config.seed": 0, "config.rates": [1e-3, 3e-3], "where.steps": 60,
-        "where.deep.x": None, "on": True, "rate": 0.5,
-    }  # fmt: skip
+        "model": "a/b",
+        "config.seed": 0,
+        "config.rates": [1e-3, 3e-3],
+        "where.steps": 60,
+        "where.deep.x": None,
+        "on": True,
+        "rate": 0.5,
+    }
     assert storage.changed_settings(json.loads(json.dumps(flat)), flat) == ""
 
 

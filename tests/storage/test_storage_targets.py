@@ -209,7 +209,17 @@ def test_mounted_disks_devices_and_unreadable_folders_are_refused(tmp_path, monk
         storage.check_folder("out", tmp_path / "out", kind="model")
 
 
-@pytest.mark.parametrize("mark", ["", "[]", "{}", '{"format": 3}', "[" * 100_000, '{"format": "jaxsim folder 1", "kind": "model", "files": "inner/a.txt"}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 3}',
+        "[" * 100_000,
+        '{"format": "jaxsim folder 1", "kind": "model", "files": "inner/a.txt"}',
+    ],
+)
 def test_a_damaged_mark_makes_a_folder_somebody_elses(tmp_path, mark):
     write(tmp_path / "out", "old")
     (tmp_path / "out" / "jaxsim.json").write_text(mark)

@@ -52,9 +52,15 @@ def objective(params, batch, *, key, axis_name):
 def fit(spread, steps=STEPS, **settings):
     params = {"w": np.random.default_rng(0).normal(size=(4, 8))}
     params = training.fit(
-        objective, params, batches(steps), optimizer=optax.adam(0.1), spread=spread, log_every=1,
-        steps=steps, **settings,
-    )  # fmt: skip
+        objective,
+        params,
+        batches(steps),
+        optimizer=optax.adam(0.1),
+        spread=spread,
+        log_every=1,
+        steps=steps,
+        **settings,
+    )
     if params["w"].is_fully_addressable or params["w"].is_fully_replicated:
         return np.asarray(params["w"])
     return np.asarray(multihost_utils.process_allgather(params["w"], tiled=True))

@@ -46,9 +46,9 @@ def test_a_chunked_gradient_is_that_of_the_chunks_side_by_side(float64):
 def test_chunks_draw_alike_on_one_and_eight_devices(float64):
     chunked = training.chunked(dropping, 2)
     one = jax.jit(chunked)(PARAMS, X, KEY)
-    eight = jax.pmap(
-        lambda x: chunked(PARAMS, x, KEY, axis_name="devices"), "devices"
-    )(X.reshape(8, 2, 6))  # fmt: skip
+    eight = jax.pmap(lambda x: chunked(PARAMS, x, KEY, axis_name="devices"), "devices")(
+        X.reshape(8, 2, 6)
+    )
     np.testing.assert_allclose(eight.reshape(16, 4), one, rtol=0, atol=1e-12)
 
 
@@ -135,10 +135,13 @@ def memory(batch, chunk):
     shapes = {
         "table": jax.ShapeDtypeStruct((1000, 64), jnp.float32),
         "layers": [
-            {"up": jax.ShapeDtypeStruct((64, 256), jnp.float32),
-             "down": jax.ShapeDtypeStruct((256, 64), jnp.float32)}
-        ] * 3,
-    }  # fmt: skip
+            {
+                "up": jax.ShapeDtypeStruct((64, 256), jnp.float32),
+                "down": jax.ShapeDtypeStruct((256, 64), jnp.float32),
+            }
+        ]
+        * 3,
+    }
     encode = encoder if chunk is None else training.chunked(encoder, chunk)
 
     def objective(params, batch, *, key, axis_name):

@@ -94,8 +94,10 @@ def test_a_pre_empted_job_is_queued_again_once_it_has_saved(tmp_path, faked, cod
     command(bin, "scontrol", f'#!/usr/bin/env bash\necho "$@" > {tmp_path}/queued\n')
     job = subprocess.Popen(
         ["bash", str(CLUSTERS / "slurm.sh"), sys.executable, "-c", saved],
-        env=environment | {"SLURM_JOB_ID": "31"}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=environment | {"SLURM_JOB_ID": "31"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert job.stdout.readline() == "on\n"
     job.send_signal(signal.SIGTERM)
     assert job.wait(hosts.PATIENCE) == code
@@ -158,9 +160,13 @@ def on_hosts(faked, tmp_path, *words, remote):
     command(bin, "ssh", SSH.format(folder=tmp_path))
     return subprocess.Popen(
         ["bash", str(CLUSTERS / "hosts.sh"), "node1,node2", sys.executable, *map(str, words)],
-        env=environment | {"JAXSIM_REMOTE": remote, "JAXSIM_DATA": "a 'b' $c"}, cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+        env=environment | {"JAXSIM_REMOTE": remote, "JAXSIM_DATA": "a 'b' $c"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.mark.parametrize("remote", ["ssh", "here"])
@@ -209,16 +215,22 @@ def test_a_pod_slice_gets_the_environment_and_the_settings(tmp_path, faked):
         env=environment | {"JAXSIM_HOME": "/code", "JAXSIM_DATA": "/data"},
     )
     assert code == 0, errors
-    assert output.startswith("cd /code && { [ ! -f .venv/bin/activate ] || . .venv/bin/activate; } && exec env 'JAXSIM_HOSTS=auto' ")  # fmt: skip
+    assert output.startswith(
+        "cd /code && { [ ! -f .venv/bin/activate ] || . .venv/bin/activate; } && exec env 'JAXSIM_HOSTS=auto' "
+    )
     assert "'JAXSIM_DATA=/data'" in output
     assert "JAXSIM_HOME" not in output
     assert output.endswith("'python' 'a b.py' \n")
 
 
 NODE = {
-    "SLURM_JOB_ID": "31", "SLURM_STEP_NODELIST": "node[1-2]", "SLURM_NTASKS": "2", "SLURM_PROCID": "1",
-    "SLURM_LOCALID": "0", "SLURM_NODEID": "1",
-}  # fmt: skip
+    "SLURM_JOB_ID": "31",
+    "SLURM_STEP_NODELIST": "node[1-2]",
+    "SLURM_NTASKS": "2",
+    "SLURM_PROCID": "1",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "1",
+}
 FOUR = {"CUDA_VISIBLE_DEVICES": "0,1,2,3"}
 
 

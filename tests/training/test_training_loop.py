@@ -243,9 +243,14 @@ def test_the_best_checkpoint_stays_beside_the_last_and_the_average_is_what_count
         return figures["recall"]
 
     settings = {
-        "workdir": tmp_path, "validate": validate, "best": best, "save_every": 4, "keep": 1,
-        "average": 0.5, "optimizer": optax.adam(2e-2),
-    }  # fmt: skip
+        "workdir": tmp_path,
+        "validate": validate,
+        "best": best,
+        "save_every": 4,
+        "keep": 1,
+        "average": 0.5,
+        "optimizer": optax.adam(2e-2),
+    }
     last = fit(**settings)
     assert same(fit(**settings), last)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -368,7 +373,12 @@ def test_a_state_comes_back_and_is_resumed(tmp_path):
 
     for steps in (5, 9):
         _, state = training.fit(
-            counting, PARAMS, batches(), optimizer=optax.sgd(0.1), steps=steps,
-            state=jnp.float32(0), workdir=tmp_path,
-        )  # fmt: skip
+            counting,
+            PARAMS,
+            batches(),
+            optimizer=optax.sgd(0.1),
+            steps=steps,
+            state=jnp.float32(0),
+            workdir=tmp_path,
+        )
         assert float(state) == steps

@@ -34,8 +34,13 @@ def test_the_training_room_on_the_newest_jax(tmp_path):
 
     def run(*command, cwd=ROOT):
         done = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, cwd=cwd, env=clean, check=False
-        )  # fmt: skip
+            [str(part) for part in command],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env=clean,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
@@ -60,8 +65,14 @@ def test_the_training_room_on_the_newest_jax(tmp_path):
     version = run(own, "-c", "import jax, jaxsim; print(jax.__version__)", cwd=tmp_path).strip()
     assert tuple(map(int, version.split(".")[:2])) > (0, 10), version
     run(
-        own, "-m", "pytest", "-o", "addopts=-q", "-p", "no:cacheprovider",
+        own,
+        "-m",
+        "pytest",
+        "-o",
+        "addopts=-q",
+        "-p",
+        "no:cacheprovider",
         copy / "tests/training/test_training_spread.py",
         copy / "tests/training/test_training_chunks.py",
         copy / "tests/training/test_training_loop.py",
-    )  # fmt: skip
+    )

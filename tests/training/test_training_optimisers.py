@@ -86,9 +86,14 @@ def test_sgd_and_lion_are_their_equations():
 
 def test_each_layer_has_a_rate_of_its_own():
     layers = training.layers_of(PARAMS)
-    assert [layers(name) for name in ("embeddings", "layers/0/kernel", "layers/1/bias", "head/kernel")] == [
-        (0, 3), (1, 3), (2, 3), (3, 3),
-    ]  # fmt: skip
+    assert [
+        layers(name) for name in ("embeddings", "layers/0/kernel", "layers/1/bias", "head/kernel")
+    ] == [
+        (0, 3),
+        (1, 3),
+        (2, 3),
+        (3, 3),
+    ]
     found = moved(training.layerwise(training.sgd(1.0, momentum=0), 0.5, layers=layers))
     np.testing.assert_allclose(found["head"]["kernel"], 1 - 0.5)
     np.testing.assert_allclose(found["layers"][1]["kernel"], 1 - 0.5 / 2)
@@ -111,9 +116,14 @@ def test_what_is_frozen_stays_has_no_moments_and_no_part_in_the_norm():
 
 def test_a_recipe_is_its_parts():
     recipe = training.Recipe(
-        rule="lion", learning_rate=0.1, schedule="constant", weight_decay=0.2, clip=None,
-        layer_decay=0.5, freeze=("layers/0",),
-    )  # fmt: skip
+        rule="lion",
+        learning_rate=0.1,
+        schedule="constant",
+        weight_decay=0.2,
+        clip=None,
+        layer_decay=0.5,
+        freeze=("layers/0",),
+    )
     found = moved(recipe.build(PARAMS, steps=10))
     np.testing.assert_allclose(found["head"]["kernel"], 1 - 0.12, rtol=1e-6)
     np.testing.assert_allclose(found["layers"][1]["kernel"], 1 - 0.06, rtol=1e-6)

@@ -117,11 +117,17 @@ def test_eight_devices_are_one_and_a_run_resumes(tmp_path):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (lambda batch: {"t": batch["rows"] + 4}, r"lookup gives id 8 for params\['t'\], which has 6 rows"),
-        (lambda batch: {"t": batch["x"][:, 0]}, r"lookup must give int ids \[rows\] for params\['t'\], got f"),
+        (
+            lambda batch: {"t": batch["rows"] + 4},
+            r"lookup gives id 8 for params\['t'\], which has 6 rows",
+        ),
+        (
+            lambda batch: {"t": batch["x"][:, 0]},
+            r"lookup must give int ids \[rows\] for params\['t'\], got f",
+        ),
         (lambda batch: {"u": batch["rows"]}, "lookup must give a tree like the parameters"),
     ],
-)  # fmt: skip
+)
 def test_ids_beyond_a_table_are_named(ids, message):
     optimizer = training.sgd_rows(0.1, lambda batch, key: ids(batch))
     with pytest.raises(ValueError, match=message):
@@ -134,15 +140,20 @@ def test_a_step_that_is_not_finite_moves_no_row():
 
     with pytest.raises(FloatingPointError, match="step 0"):
         training.fit(
-            broken, {"t": TABLE}, batches(), optimizer=training.sgd_rows(0.1, lookup),
+            broken,
+            {"t": TABLE},
+            batches(),
+            optimizer=training.sgd_rows(0.1, lookup),
             devices=jax.local_devices()[:1],
-        )  # fmt: skip
+        )
     step = jax.jit(
         jax.vmap(
             training.make_step(broken, training.sgd_rows(0.1, lookup)),
-            in_axes=(None, 0, None), out_axes=None, axis_name="devices",
+            in_axes=(None, 0, None),
+            out_axes=None,
+            axis_name="devices",
         )
-    )  # fmt: skip
+    )
     state = training.sgd_rows(0.1, lookup).init({"t": jnp.asarray(TABLE)})
     start = training.Carry({"t": jnp.asarray(TABLE)}, state, None, jnp.int32(0), jnp.asarray(True))
     carry, loss, _ = step(start, jax.tree.map(lambda a: a[None], batches()[0]), jax.random.key(0))

@@ -71,10 +71,15 @@ def fit(way=training.pmapped, devices=1, chunk=None, dtype=np.float64, **setting
     settings = {"optimizer": training.adamw(1e-2, clip=0.3), "average": 0.9} | settings
     curve = {}
     params = training.fit(
-        objective_of(chunk), params_of(dtype), batches(dtype), spread=way, log_every=1,
-        devices=jax.devices()[:devices], report=lambda step, f: curve.setdefault(step, f["loss"]),
+        objective_of(chunk),
+        params_of(dtype),
+        batches(dtype),
+        spread=way,
+        log_every=1,
+        devices=jax.devices()[:devices],
+        report=lambda step, f: curve.setdefault(step, f["loss"]),
         **settings,
-    )  # fmt: skip
+    )
     return params, np.array([curve[step] for step in sorted(curve)])
 
 

@@ -128,7 +128,9 @@ def test_key_changes_with_the_step_and_is_the_same_on_all_devices():
     def noisy(params, batch, *, key, axis_name):
         noise = jax.random.normal(key)
         alike = jax.lax.pmax(noise, axis_name) - jax.lax.pmin(noise, axis_name)
-        return mean(0 * params["w"][0, 0] + noise + 0 * batch["x"][:, 0], batch["where"] * 1.0, axis_name), {"apart": alike}  # fmt: skip
+        return mean(
+            0 * params["w"][0, 0] + noise + 0 * batch["x"][:, 0], batch["where"] * 1.0, axis_name
+        ), {"apart": alike}
 
     optimizer = optax.sgd(0.1)
     step = on_devices(make_step(noisy, optimizer), jax.devices())
@@ -159,15 +161,26 @@ def test_a_step_that_is_not_finite_changes_nothing_nor_does_any_after_it():
 
 def check(objective, **settings):
     return check_objective(
-        objective, {"w": jnp.float32(WEIGHTS)}, batch_of(np.float32, 1) | BATCH, key=jax.random.key(0), **settings
-    )  # fmt: skip
+        objective,
+        {"w": jnp.float32(WEIGHTS)},
+        batch_of(np.float32, 1) | BATCH,
+        key=jax.random.key(0),
+        **settings,
+    )
 
 
 def test_an_objective_that_was_reduced_passes():
     assert check(objective) is None
-    assert check(lambda params, state, batch, *, key, axis_name: (
-        objective(params, batch, key=key, axis_name=axis_name)[0], (state, {"rows": batch["x"]})
-    ), state=jnp.zeros(3)) is None  # fmt: skip
+    assert (
+        check(
+            lambda params, state, batch, *, key, axis_name: (
+                objective(params, batch, key=key, axis_name=axis_name)[0],
+                (state, {"rows": batch["x"]}),
+            ),
+            state=jnp.zeros(3),
+        )
+        is None
+    )
 
 
 def test_an_objective_that_was_not_reduced_is_refused():
@@ -190,8 +203,10 @@ def test_an_objective_of_another_shape_or_type_is_refused():
 def test_a_scan_with_a_constant_start_is_no_refusal(caplog):
     def scanned(params, batch, *, key, axis_name):
         total, _ = jax.lax.scan(
-            lambda c, x: (c + jnp.sum(x @ params["w"]), None), jnp.float32(0), batch["x"].astype("float32")
-        )  # fmt: skip
+            lambda c, x: (c + jnp.sum(x @ params["w"]), None),
+            jnp.float32(0),
+            batch["x"].astype("float32"),
+        )
         return jax.lax.pmean(total, axis_name)
 
     check(scanned)

@@ -289,8 +289,15 @@ def test_a_position_that_does_not_fit_the_batches_is_named(copy):
 def kept(tmp_path, scores, **settings):
     """(steps that stay, the best by best_of) of a run that scored so."""
     left = iter(scores)
-    fit(tmp_path, steps=2 * len(scores), validate=lambda params: {"score": next(left)}, best=best,
-        keep=2, batches=data.Planned(99, batch), **settings)  # fmt: skip
+    fit(
+        tmp_path,
+        steps=2 * len(scores),
+        validate=lambda params: {"score": next(left)},
+        best=best,
+        keep=2,
+        batches=data.Planned(99, batch),
+        **settings,
+    )
     return steps_of(tmp_path), training.best_of(tmp_path, PARAMS, best=best)[0]
 
 
@@ -368,9 +375,14 @@ def test_parameters_are_found_by_name(tmp_path):
         return mean((batch["x"] @ params[0].w) ** 2, batch["where"] * 1.0, axis_name)
 
     found = training.fit(
-        loss, params, data.Planned(2, batch), optimizer=optax.sgd(0.1), workdir=tmp_path,
-        validate=lambda params: {"score": 1.0}, best=best,
-    )  # fmt: skip
+        loss,
+        params,
+        data.Planned(2, batch),
+        optimizer=optax.sgd(0.1),
+        workdir=tmp_path,
+        validate=lambda params: {"score": 1.0},
+        best=best,
+    )
     read = training.best_of(tmp_path, params, best=best)[1]
     assert jax.tree.structure(read) == jax.tree.structure(found)
     assert same(read, found)
