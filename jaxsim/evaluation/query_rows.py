@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.evaluation.numbering import together
-from jaxsim.numerics import checks
+from jaxsim.numerics import block_entries, checks
 from jaxsim.numerics.masked import zeroed
 from jaxsim.similarity.dense import OF_VECTORS
 
-BLOCK_ENTRIES = 2**22  # scores that a block may hold when `block` is None: 16 MiB of float32
+BLOCK_ENTRIES = (
+    2**22
+)  # scores of a block when `block` is None, on accelerators at least: 16 MiB of float32
 
 
 def by_query(
@@ -90,7 +92,7 @@ def by_query(
     if rows == 0 or count == 0:
         return jnp.zeros(rows, jnp.float32), jnp.zeros(rows, bool)
     if block is None:
-        block = max(1, min(rows, BLOCK_ENTRIES // count))
+        block = max(1, min(rows, block_entries(BLOCK_ENTRIES) // count))
     checks.whole("block", block)
     queries = _without_padding(embeddings, where), labels, ids, where
     return _walked(queries, others, tuple(settings), figure, similarity, min(block, rows), k)

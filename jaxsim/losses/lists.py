@@ -23,7 +23,7 @@ from jaxsim.losses.lambda_weights import gains_of, in_sight, ndcg_loss_2pp_weigh
 from jaxsim.losses.rows import BLOCK_ENTRIES
 from jaxsim.losses.settings import checked
 from jaxsim.losses.softmax import info_nce
-from jaxsim.numerics import checks, masked
+from jaxsim.numerics import block_entries, checks, masked
 from jaxsim.numerics.reductions import mean
 
 
@@ -288,7 +288,7 @@ def each_list(function, scores, labels, kept):
         return spoilt_by(value, scores, labels), jnp.where(bad, 1, count)
 
     lists = scores, labels, kept
-    at_once = max(1, BLOCK_ENTRIES // max(scores.shape[1], 1) ** 2)
+    at_once = max(1, block_entries(BLOCK_ENTRIES) // max(scores.shape[1], 1) ** 2)
     if at_once >= scores.shape[0]:
         return jax.vmap(of_list)(*lists)
     checkpointed = jax.checkpoint(of_list)

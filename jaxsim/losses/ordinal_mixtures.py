@@ -18,7 +18,7 @@ from jaxsim.losses.ordinal import NOTHING, linear_weight
 from jaxsim.losses.rows import BLOCK_ENTRIES, lift, reduced, without_weight
 from jaxsim.losses.settings import checked
 from jaxsim.numerics import checks, masked
-from jaxsim.numerics.devices import gather
+from jaxsim.numerics.devices import block_entries, gather
 from jaxsim.numerics.masked import log_sum_exp, zeroed
 from jaxsim.numerics.reductions import mean
 from jaxsim.similarity import cosine, paired
@@ -174,7 +174,7 @@ def supremix(
         similarity=similarity,
         same=equal_labels,
         builders=builders,
-        block=max(1, BLOCK_ENTRIES // max(size, 1) ** 2) if block is None else block,
+        block=max(1, block_entries(BLOCK_ENTRIES) // max(size, 1) ** 2) if block is None else block,
         axis_name=axis_name,
     )
     return reduced(parts, weights, axis_name, reduce_fn)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxsim.losses.examples import weighted
 from jaxsim.numerics import checks
-from jaxsim.numerics.devices import row_ids
+from jaxsim.numerics.devices import block_entries, row_ids
 from jaxsim.numerics.masked import zeroed
 
 # Scores that a block may hold when `block` is None. On CPU what a core's cache holds, which pays for taking
@@ -20,7 +20,7 @@ from jaxsim.numerics.masked import zeroed
 # references, so that blocks grow with vectors too, to half of what the references hold at most
 # (benchmarks/README.md has the times).
 WHOLE, WHOLE_PER_DIMENSION, IN_CACHE, LEAST_ROWS = 2**20, 2**13, 2**19, 128
-# On accelerators, and of anything else that is walked in blocks: 16 MiB of float32.
+# Of anything else that is walked in blocks, and the least on accelerators (`block_entries`): 16 MiB of float32.
 BLOCK_ENTRIES = 2**22
 
 
@@ -98,7 +98,7 @@ def lift(
 def block_of(batch, size, dim):
     """Anchors per block of scores [batch, size] of vectors [dim] where nothing was asked for."""
     if jax.default_backend() != "cpu":
-        return max(1, min(batch, BLOCK_ENTRIES // max(size, 1)))
+        return max(1, min(batch, block_entries(BLOCK_ENTRIES) // max(size, 1)))
     if batch * size <= max(WHOLE, WHOLE_PER_DIMENSION * dim):
         return max(1, batch)
     return min(batch, max(LEAST_ROWS, dim // 2, IN_CACHE // size))

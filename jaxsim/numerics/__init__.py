@@ -2,7 +2,7 @@
 
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.buckets import bucket, bucket_of
-from jaxsim.numerics.devices import gather, gathered, row_ids
+from jaxsim.numerics.devices import block_entries, compute_dtype, gather, gathered, row_ids
 from jaxsim.numerics.norms import at_least_float32, safe_norm, unit
 from jaxsim.numerics.order import kth_largest
 from jaxsim.numerics.reductions import mean, total
@@ -10,10 +10,12 @@ from jaxsim.numerics.topk import blocked_top_k, merged_top_k, sharded_top_k, top
 
 __all__ = [
     "at_least_float32",
+    "block_entries",
     "blocked_top_k",
     "bucket",
     "bucket_of",
     "checks",
+    "compute_dtype",
     "gather",
     "gathered",
     "kth_largest",

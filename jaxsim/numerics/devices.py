@@ -1,11 +1,43 @@
-"""Rows that are split over a named axis: gathering them, numbering them, and functions of all of them."""
+"""Devices: what to compute in and how much to hold on them, and rows that are split over a named axis.
 
+The kind of device is looked up when a function is called or traced, never at import.
+"""
+
+import contextlib
 import functools
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
+
+MEMORY_SHARE = 256  # one number of a block for so many bytes of memory: 1/64 of it, as float32
+
+
+def compute_dtype():
+    """The type that encoders compute in by default: float32 on CPU, bfloat16 on accelerators.
+
+    Parameters, norms, softmax, pooling and losses are float32 on both.
+    """
+    return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+
+
+def block_entries(least):
+    """How many numbers a block of scores may hold by default: `least` on CPU, more in an accelerator's memory.
+
+    On an accelerator a power of two, so that what else is in its memory does not change the blocks; `least`
+    where the device does not report its memory.
+
+    Args:
+      least: the number on CPU, and the smallest on accelerators.
+    """
+    if jax.default_backend() == "cpu":
+        return least
+    stats = None
+    with contextlib.suppress(RuntimeError):  # a plugin that does not report it
+        stats = jax.local_devices()[0].memory_stats()
+    entries = int((stats or {}).get("bytes_limit") or 0) // MEMORY_SHARE
+    return max(least, 2 ** (entries.bit_length() - 1)) if entries else least
 
 
 def gather(tree, axis_name=None):

@@ -7,13 +7,14 @@ of items that are closer than that.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxsim.numerics import checks, unit
+from jaxsim.numerics import block_entries, checks, unit
 from jaxsim.numerics.blocks import by_blocks
 from jaxsim.numerics.topk import blocked_top_k, merged_top_k, top_k
 from jaxsim.similarity import (
@@ -25,7 +26,9 @@ from jaxsim.similarity import (
 )
 from jaxsim.similarity.dense import OF_VECTORS, usual_centre
 
-BLOCK_ENTRIES = 2**24  # scores alive at once when the blocks are not given: 64 MiB of float32
+BLOCK_ENTRIES = (
+    2**24
+)  # scores alive at once when `block` is None, on accelerators at least: 64 MiB of float32
 AXIS = "devices"
 
 
@@ -55,7 +58,8 @@ def exact(
       where: bool [n], False for items that must not be found (a filter).
       exclude: int [m, e], items that a query must not find, such as itself; -1, and whatever is not an
         item, means nothing.
-      block: items per block on one device, at least k are taken; None lets a block hold 2^24 scores.
+      block: items per block on one device, at least k are taken; None lets a block hold 2^24 scores,
+        and on accelerators what their memory has room for.
       query_block: queries per block.
       devices: the devices to use; None takes all of this process.
 
@@ -79,7 +83,7 @@ def exact(
     streamed = any(map(_on_file, jax.tree.leaves(items)))
     prepare, kernel = KERNELS.get(similarity, (_as_it_is, similarity))
     query_block = min(query_block, max(rows, 1))
-    block = max(k, BLOCK_ENTRIES // query_block) if block is None else block
+    block = max(k, _block_of(items, query_block)) if block is None else block
     checks.whole("block", block)
     settings = {
         "k": k,
@@ -140,6 +144,13 @@ def approximate(queries, items, k, *, recall_target, similarity=dot, where=None,
     return _approximate(
         queries, items, where, k, similarity, float(recall_target), min(query_block, max(rows, 1))
     )
+
+
+def _block_of(items, query_block):
+    """Items per block where none is given: a larger memory takes more, of their vectors as of their scores."""
+    width = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(items))
+    larger = block_entries(BLOCK_ENTRIES) // max(query_block, width)
+    return max(BLOCK_ENTRIES // query_block, larger)
 
 
 def sides(queries, items, similarity):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxsim.numerics import checks
+from jaxsim.numerics import block_entries, checks
 from jaxsim.search import regression
 from jaxsim.search.anchors import uniform
 from jaxsim.search.bases import RowBasis, row_basis
@@ -21,7 +21,7 @@ from jaxsim.search.cur import a_cur_index, offset_dot
 from jaxsim.search.estimates import AXIS, fitted, next_items, next_weights
 from jaxsim.search.rounds import ask_and_tell
 
-ENTRIES = 2**22  # estimates alive at once, on a device
+ENTRIES = 2**22  # estimates alive at once, on a device; on accelerators at least
 
 
 def anncur(index, scorer, num_queries, *, k, budget, query_block=128):
@@ -224,7 +224,7 @@ def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge
             )
             for a in (basis.vectors, basis.offsets)
         )
-        query_block = max(min(ENTRIES // (count // mesh.size + 1), num_queries), 1)
+        query_block = max(min(block_entries(ENTRIES) // (count // mesh.size + 1), num_queries), 1)
 
         def found(scored, state, number):
             last = rerank and number == len(quotas) - 1
@@ -264,7 +264,7 @@ def _streamed(basis, scored, factors, prior, begin, ridge, *, new, wanted, devic
     ids, values = (np.asarray(a) for a in scored)
     places = np.maximum(ids, 0)
     values = values - np.asarray(basis.offsets)[places]
-    size = max(ENTRIES // (ids.shape[1] * prior.shape[1]), 1)
+    size = max(block_entries(ENTRIES) // (ids.shape[1] * prior.shape[1]), 1)
     parts = []
     for start in range(0, len(ids), size):
         some = slice(start, start + size)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.numerics import checks
+from jaxsim.numerics import block_entries, checks
 from jaxsim.numerics.topk import top_k
 from jaxsim.search.brute_force import EUCLIDEAN, exact
 from jaxsim.search.files import fitting
@@ -31,7 +31,7 @@ from jaxsim.storage import Fields, load_arrays, save_arrays
 
 VERSION = 1  # of the file
 ROWS = 2**16  # rows encoded at once
-ENTRIES = 2**24  # decoded numbers, or scores, alive at once: 64 MiB of float32
+ENTRIES = 2**24  # decoded numbers, or scores, alive at once, on accelerators at least: 64 MiB
 QUERIES = 128  # that a block of decoded items meets at once
 
 
@@ -226,7 +226,7 @@ def _candidates(queries, corpus, wanted, similarity, where):
         similarity = _SQUARED
     # What decodes goes along with every query, for the search knows arrays of queries and of items alone.
     every = [jnp.broadcast_to(a, (len(queries), a.size)) for a in quantiser]
-    block = max(wanted, ENTRIES // max(queries.shape[1], QUERIES))
+    block = max(wanted, block_entries(ENTRIES) // max(queries.shape[1], QUERIES))
     return exact(
         (queries, type(quantiser)(*every)),
         codes,

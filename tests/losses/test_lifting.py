@@ -9,6 +9,7 @@ import pytest
 from at_once import at_once
 
 from jaxsim import losses
+from jaxsim.losses import rows
 from jaxsim.losses.rows import block_of
 from jaxsim.similarity import dot
 
@@ -227,12 +228,20 @@ def test_a_misspelt_hyperparameter_is_named():
 @pytest.mark.parametrize("dim", [0, 8, 128, 768])
 @pytest.mark.parametrize("batch", [1, 7, 1024, 2048, 8192, 65_536])
 def test_blocks_left_to_themselves_hold_little(batch, dim):
-    rows = block_of(batch, batch, dim)
-    assert 1 <= rows <= batch
-    whole = rows == batch
+    block = block_of(batch, batch, dim)
+    assert 1 <= block <= batch
+    whole = block == batch
     # A small batch is taken whole, of longer vectors a larger one; else some rows of it.
     assert whole == (batch * batch <= max(2**20, 2**13 * dim))
-    assert whole or rows <= max(128, dim // 2, 2**19 // batch)
+    assert whole or block <= max(128, dim // 2, 2**19 // batch)
+
+
+def test_on_an_accelerator_blocks_are_as_large_as_its_memory_has_room_for(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert block_of(65_536, 65_536, 768) == 2**22 // 65_536  # its memory is not known
+    monkeypatch.setattr(rows, "block_entries", lambda least: 2**28)
+    assert block_of(8192, 8192, 768) == 8192
+    assert block_of(131_072, 131_072, 768) == 2**28 // 131_072
 
 
 def test_left_to_itself_a_large_batch_is_the_whole_one():

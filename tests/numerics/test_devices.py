@@ -1,4 +1,4 @@
-"""What is split over devices comes together in the order of the devices, and any function goes global."""
+"""What is split over devices comes together in their order, any function goes global, and a card is used as one."""
 
 import functools
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsim.numerics import gather, gathered, mean, row_ids, total
+from jaxsim.numerics import block_entries, compute_dtype, gather, gathered, mean, row_ids, total
 
 X = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
 
@@ -67,3 +67,66 @@ def test_mean_over_nothing_is_zero_without_gradient():
 def test_an_axis_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="axis_name='devices' is not bound: call inside pmap"):
         gathered(jnp.sum)(X, axis_name="devices")
+
+
+class Card:
+    """A device of an accelerator that reports what it is given as its memory."""
+
+    def __init__(self, stats):
+        self.stats = stats
+
+    def memory_stats(self):
+        if isinstance(self.stats, Exception):
+            raise self.stats
+        return self.stats
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """A function that makes the default backend an accelerator of some memory."""
+
+    def put(stats, backend="gpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda: backend)
+        monkeypatch.setattr(jax, "local_devices", lambda: [Card(stats)])
+
+    return put
+
+
+def test_arithmetic_is_float32_on_cpu_and_bfloat16_on_accelerators(card):
+    assert compute_dtype() == jnp.float32
+    for backend in ("gpu", "tpu"):
+        card(None, backend)
+        assert compute_dtype() == jnp.bfloat16
+
+
+def test_blocks_grow_with_an_accelerator_s_memory(card):
+    assert block_entries(2**22) == 2**22
+    card({"bytes_limit": 80 * 2**30})
+    assert block_entries(2**22) == 2**28  # 1 GiB of float32
+    card({"bytes_limit": 75 * 10**9})  # something else holds a part of it: the blocks stay
+    assert block_entries(2**22) == 2**28
+    card({"bytes_limit": 16 * 2**30})
+    assert block_entries(2**22) == 2**26
+    card({"bytes_limit": 2**20})
+    assert block_entries(2**22) == 2**22
+
+
+@pytest.mark.parametrize(
+    "stats", [None, {}, {"bytes_limit": None}, {"bytes_limit": 0}, NotImplementedError("no")]
+)
+def test_a_device_that_does_not_report_its_memory_gets_the_least(card, stats):
+    card(stats)
+    assert block_entries(2**22) == 2**22
+
+
+def test_blocks_may_be_chosen_inside_a_compiled_function(card):
+    card({"bytes_limit": 80 * 2**30})
+    sizes = []
+
+    @jax.jit
+    def traced(x):
+        sizes.append(block_entries(2**22))
+        return x
+
+    traced(X)
+    assert sizes == [2**28]

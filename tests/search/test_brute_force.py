@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxsim import search, similarity
+from jaxsim.search import brute_force
 
 RNG = np.random.default_rng(0)
 QUERIES = RNG.integers(-2, 3, size=(11, 3)).astype(np.float32)  # ties everywhere
@@ -229,6 +230,22 @@ def test_late_interaction_of_token_vectors():
     expected = (dots * queries["where"][:, None]).sum(axis=2)
     np.testing.assert_array_equal(ids, reference(expected, 3)[1])
     np.testing.assert_allclose(scores, reference(expected, 3)[0], rtol=1e-5)
+
+
+def test_blocks_of_an_accelerator_s_memory_find_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    queries, items = (rng.normal(size=(n, 300)).astype(np.float32) for n in (5, 700))
+    device = jax.devices()[0]
+    expected = search.exact(queries, items, k=4, devices=device)
+    assert brute_force._block_of(items, 128) == 2**24 // 128
+    monkeypatch.setattr(brute_force, "block_entries", lambda least: 2**28)
+    # As many numbers of the items as of the scores: long vectors are held too.
+    assert brute_force._block_of(items, 128) == 2**28 // 300
+    assert brute_force._block_of(items[:, :8], 128) == 2**28 // 128
+    for ours, theirs in zip(
+        search.exact(queries, items, k=4, devices=device), expected, strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 def test_search_works_inside_a_compiled_function():
