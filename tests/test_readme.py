@@ -1,7 +1,10 @@
-"""README's snippets run as they stand, and its first two blocks are the two commands."""
+"""README's snippets run as they stand, and its first two blocks are the two commands of the Makefile."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import jax
@@ -19,16 +22,42 @@ SHELL = [text for language, text in BLOCKS if language == "sh"]
 
 
 def test_the_first_two_blocks_are_the_job_and_the_tests():
-    assert [language for language, _ in BLOCKS[:2]] == ["sh", "sh"]
-    for block, last in zip(
-        SHELL[:2],
-        ["-m experiments anncur --preset cpu --workdir runs/anncur", "-m pytest"],
-        strict=True,
-    ):
-        lines = block.strip().splitlines()
-        assert lines[0].startswith("python3 -m venv")
-        assert "pip install" in lines[1]
-        assert lines[-1].endswith(last)
+    assert BLOCKS[:2] == [("sh", "make demo\n"), ("sh", "make test\n")]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+@pytest.mark.parametrize(("target", "block"), [("demo", 2), ("test", 3)])
+def test_a_command_runs_the_lines_that_readme_gives_without_make(target, block, tmp_path):
+    for name in ("Makefile", "setup.cfg"):
+        shutil.copy(ROOT / name, tmp_path)
+    lines = SHELL[block].splitlines()
+    assert [line for line in planned(target, tmp_path) if not line.startswith("touch ")] == lines
+    # An environment that exists is used, and what is installed is not installed again.
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert planned(target, tmp_path)[0] == lines[1]
+    extras = re.search(r"\[(.*)\]", lines[1])[1]
+    (tmp_path / f".venv/installed-{extras}").touch()
+    assert planned(target, tmp_path) == lines[2:]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+def test_make_alone_lists_the_commands():
+    lines = planned("help", ROOT, "-s")
+    names = [re.fullmatch(r"make (\w+) +\S.*", line)[1] for line in lines]
+    assert {"demo", "test", "thorough", "docs", "bench", "lint"} <= set(names)
+    assert planned(None, ROOT, "-s") == lines
+
+
+def planned(target, folder, option="-n"):
+    """The lines that make prints for a target: with -n those that it would run."""
+    command = ["make", option, *([target] if target else [])]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        command, cwd=folder, env=clean, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
 
 
 def test_the_loss_and_its_training_run():
@@ -55,7 +84,7 @@ def test_the_kernels_run():
 
 
 def test_the_experiment_runs(tmp_path, monkeypatch, capsys):
-    (line,) = [line for line in SHELL[2].splitlines() if line]
+    (line,) = [line for line in SHELL[4].splitlines() if line]
     words = shlex.split(line)
     assert words[:3] == ["python", "-m", "experiments"]
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,6 @@
 """The same curve on Python 3.12 with the newest JAX. Slow, for it installs.
 
-JAXSIM_NEWEST=1 asks for it, or JAXSIM_NEWEST=/path/to/python3.12.
+`make thorough` asks for it by JAXSIM_NEWEST=1; another way is JAXSIM_NEWEST=/path/to/python3.12.
 """
 
 import os
@@ -23,6 +23,7 @@ def interpreter():
     return found if done.returncode == 0 else None
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif("JAXSIM_NEWEST" not in os.environ, reason="slow; JAXSIM_NEWEST=1 asks for it")
 def test_the_training_room_on_the_newest_jax(tmp_path):
     python = interpreter()
