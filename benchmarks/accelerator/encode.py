@@ -14,7 +14,7 @@ def rows(setting):
     """One row for speed, one for the share of the card's products, one for the vectors."""
     import jax
 
-    from jaxsim import pretrained, search
+    from jaxsim import numerics, pretrained, search
 
     if setting.pack is None:
         yield Row("encoding", note="needs --data FOLDER, which --pack makes")
@@ -23,8 +23,7 @@ def rows(setting):
     texts = texts[: 64 if setting.toy else None]
     folder = str(setting.pack / "model")
     on_card = jax.default_backend() != "cpu"
-    dtype = jax.numpy.bfloat16 if on_card else jax.numpy.float32
-    model = pretrained.load(folder, dtype=dtype)
+    model = pretrained.load(folder)
     tokens = model.tokens(texts)
     lengths = np.array([len(row) for row in tokens])
 
@@ -48,7 +47,7 @@ def rows(setting):
     peer = torch.ask(do="encode", patience=max(setting.left(), 1), **request)
     torch.close()
     theirs = len(texts) / peer["ms"] * 1e3 if "ms" in peer else None
-    name = jax.numpy.dtype(dtype).name
+    name = jax.numpy.dtype(numerics.compute_dtype()).name
     note = f"peer {peer['stopped']}" if "stopped" in peer else f"peer in {peer['dtype']}"
     yield Row(
         f"encoding {len(texts):,} texts, {name}",

@@ -46,9 +46,9 @@ def prepared(folder, pairs, batch, length):
     """(a function that takes one training step, its dtype): all rows padded to one length, as in the peer."""
     import jax
 
-    from jaxsim import losses, pretrained, training
+    from jaxsim import losses, numerics, pretrained, training
 
-    dtype = jax.numpy.float32 if jax.default_backend() == "cpu" else jax.numpy.bfloat16
+    dtype = numerics.compute_dtype()
     model = pretrained.load(folder, dtype=dtype, max_length=length)
     sides = [model.tokenize(texts[:batch], length=length) for texts in pairs]
 

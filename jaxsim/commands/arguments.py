@@ -68,6 +68,17 @@ def number(*, least=-math.inf, above=-math.inf, most=math.inf, below=math.inf):
     return read
 
 
+def one_of(*names):
+    """The type of one of some names."""
+
+    def read(text):
+        if text not in names:
+            raise _refused(" or ".join(names), text)
+        return text
+
+    return read
+
+
 def path(text):
     """The type of a path: any name but an empty one."""
     if not text.strip() or "\0" in text:

@@ -40,6 +40,8 @@ def main(command_line):
     prompt = models.prompt_of(model, options.prompt, option="--prompt")
     digest = hashlib.sha256("\0".join(texts).encode())
     digest.update(repr((models.identity(model), prompt, model.max_length)).encode())
+    if models.dtype_of(options) != "float32":
+        digest.update(models.dtype_of(options).encode())
     vectors = search.encode_corpus(
         model.encode,
         model.params,

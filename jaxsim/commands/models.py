@@ -5,8 +5,11 @@ import json
 import logging
 import re
 
+import jax.numpy as jnp
+
 from jaxsim import pretrained, storage
 from jaxsim.commands import arguments
+from jaxsim.numerics import compute_dtype
 
 LOG = logging.getLogger("jaxsim")
 # What sentence-transformers' encode_query and encode_document take where no prompt is named.
@@ -27,6 +30,17 @@ def options(add):
         help="tokens of a text at most; default: the model's own",
     )
     add("--download", action="store_true", help="may fetch the model from the hub")
+    add(
+        "--dtype",
+        type=arguments.one_of("float32", "bfloat16"),
+        help="of the arithmetic, parameters and vectors are float32; default: bfloat16 on accelerators, "
+        "float32 on CPU",
+    )
+
+
+def dtype_of(chosen):
+    """The name of the type that the models of a command compute in."""
+    return chosen.dtype or jnp.dtype(compute_dtype()).name
 
 
 def text_model(chosen):
@@ -35,6 +49,8 @@ def text_model(chosen):
     Raises: ValueError for a cross-encoder.
     """
     model = _loaded(chosen.model, chosen, max_length=chosen.max_length)
+    if chosen.dtype is None and dtype_of(chosen) != "float32":
+        LOG.info("the model computes in %s; --dtype float32 is exact and slower", dtype_of(chosen))
     if not hasattr(model, "encode"):
         raise ValueError(
             f"--model must be an embedding model, got the cross-encoder {chosen.model}: "
@@ -64,7 +80,7 @@ def reranker(chosen):
 def _loaded(folder, chosen, **settings):
     """A model; errors name the options of a command in place of the arguments of `pretrained.load`."""
     try:
-        return pretrained.load(folder, download=chosen.download, **settings)
+        return pretrained.load(folder, download=chosen.download, dtype=chosen.dtype, **settings)
     except (ValueError, FileNotFoundError) as error:
         if getattr(error, "errno", None) is not None:  # of the system, which names the file
             raise

@@ -353,6 +353,8 @@ def settings_of(options, pairs, held):
     """What a run depends on, as far as it is known without the model; what may change is not in it."""
     names = ("loss", "temperature", "batch_size", "chunk", "rate", "warmup", "weight_decay", "seed")
     settings = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
+    if models.dtype_of(options) != "float32":  # left out where it is: older runs do not have it
+        settings["--dtype"] = models.dtype_of(options)
     return settings | {"rows to train on": digest(pairs), "rows held out": digest(held)}
 
 

@@ -28,18 +28,24 @@ def plain_attention(query, key, value, *, mask, bias=None):
     """As `attention`, by two products per head; what is divided by the sum is the result, not the weights."""
     dtype = query.dtype
     exact = jnp.promote_types(dtype, jnp.float32)
-    each = query.shape[2] // key.shape[2]
-    if each > 1:
-        key, value = (jnp.repeat(a, each, axis=2) for a in (key, value))
-    query = query * query.shape[-1] ** -0.5
+    rows, asking, heads, dim = query.shape
+    told, shared = key.shape[1:3]
+    query = query * dim**-0.5
     query, key, value = (jnp.swapaxes(a, 1, 2) for a in (query, key, value))
+    # The queries of heads that share keys become those of one head.
+    together = rows, shared, heads // shared * asking
+    query = query.reshape(*together, dim)
     logits = jnp.einsum("bnqd,bnkd->bnqk", query, key, preferred_element_type=exact)
+    logits = logits.reshape(rows, heads, asking, told)
     if bias is not None:
         logits = logits + bias.astype(exact)
     logits = jnp.where(mask, logits, -0.7 * jnp.finfo(exact).max)
     weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
     mixed = jnp.einsum(
-        "bnqk,bnkd->bnqd", weights.astype(dtype), value, preferred_element_type=exact
+        "bnqk,bnkd->bnqd",
+        weights.astype(dtype).reshape(*together, told),
+        value,
+        preferred_element_type=exact,
     )
-    mixed = mixed / weights.sum(axis=-1, keepdims=True)
+    mixed = mixed.reshape(rows, heads, asking, dim) / weights.sum(axis=-1, keepdims=True)
     return jnp.swapaxes(mixed, 1, 2).astype(dtype)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxsim.numerics import checks
+from jaxsim.numerics import checks, compute_dtype
 
 
 def mean_of_places(states):
@@ -31,7 +31,8 @@ class ConvNet(nn.Module):
     widths: tuple[int, ...] = (64, 64, 64, 64)  # channels of each block
     groups: int = 8  # of the norms; divides every width
     pooling: Callable = all_places  # what the head sees; `mean_of_places` and `all_places` are here
-    dtype: jnp.dtype = jnp.float32  # of the arithmetic; parameters, norms and head are float32
+    # Of the arithmetic, None is `numerics.compute_dtype()`; parameters, norms and head are float32.
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, images, *, features=False):
@@ -44,11 +45,12 @@ class ConvNet(nn.Module):
         checks.shaped("images", images, (None,) * 4, "rows, height, width, channels")
         if any(width % self.groups for width in self.widths):
             raise ValueError(f"groups must divide widths={self.widths}, got {self.groups}")
-        x = images.astype(self.dtype)
+        dtype = compute_dtype() if self.dtype is None else self.dtype
+        x = images.astype(dtype)
         for number, width in enumerate(self.widths):
-            x = nn.Conv(width, (3, 3), dtype=self.dtype, use_bias=False, name=f"conv_{number}")(x)
+            x = nn.Conv(width, (3, 3), dtype=dtype, use_bias=False, name=f"conv_{number}")(x)
             x = nn.GroupNorm(self.groups, dtype=jnp.float32, name=f"norm_{number}")(x)
-            x = _halved(nn.relu(x).astype(self.dtype))
+            x = _halved(nn.relu(x).astype(dtype))
         seen = self.pooling(x)
         embeddings = nn.Dense(self.dim, name="head")(seen)
         return (embeddings, seen) if features else embeddings

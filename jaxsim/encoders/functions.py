@@ -14,7 +14,8 @@ def as_function(module, *, all_layers=False):
       all_layers: of a `TextEncoder` or a `Transformer`, a list with one result per cut.
 
     Returns: function (params, *inputs, key=None, axis_name=None). With a key, dropout is on; the
-    device's place on `axis_name` is folded in, so that devices drop different units.
+    device's place on `axis_name` is folded in, so that devices drop different units. Of a module that chooses
+    its arithmetic it has the attribute `dtype`, as the module has it: parameters stay float32.
     """
     settings = {"all_layers": True} if all_layers else {}
 
@@ -25,4 +26,7 @@ def as_function(module, *, all_layers=False):
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         return module.apply(params, *inputs, deterministic=False, rngs={"dropout": key}, **settings)
 
+    computing = getattr(module, "transformer", module)
+    if hasattr(computing, "dtype"):
+        function.dtype = computing.dtype
     return function

@@ -165,7 +165,7 @@ def products(x, weights, dtype):
     Args:
       x: [..., inputs].
       weights: pairs (kernel [inputs, size], bias [size] or None).
-      dtype: of the arithmetic.
+      dtype: of the product; biases are added in float32 at least, for their gradients are sums over all rows.
 
     Returns: a list of [..., size].
     """
@@ -175,10 +175,11 @@ def products(x, weights, dtype):
     if any(bias is not None for bias in biases):
         whole = whole + _side_by_side(
             [
-                (jnp.zeros(size) if bias is None else bias).astype(dtype)
+                jnp.zeros(size, jnp.float32) if bias is None else bias
                 for bias, size in zip(biases, sizes, strict=True)
             ]
         )
+        whole = whole.astype(dtype)
     ends = [sum(sizes[: n + 1]) for n in range(len(sizes) - 1)]
     return jnp.split(whole, ends, axis=-1)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxsim.encoders.layers import Block, Style
 from jaxsim.encoders.positions import Rotary, View, relative_buckets, visible
-from jaxsim.numerics import checks
+from jaxsim.numerics import checks, compute_dtype
 
 
 class Transformer(nn.Module):
@@ -40,7 +40,8 @@ class Transformer(nn.Module):
         None  # of the positions' and segments' embeddings; None is `initial`
     )
     matching: float = 0.0  # above 0 the same orthogonal matrix, times this, starts queries and keys
-    dtype: jnp.dtype = jnp.float32  # of the arithmetic; parameters, norms and softmax are float32
+    # Of the arithmetic, None is `numerics.compute_dtype()`; parameters, norms and softmax are float32.
+    dtype: jnp.dtype | None = None
     key_heads: int | None = None  # heads of keys and values (grouped queries); None is `heads`
     head_dim: int | None = None  # None is dim / heads
     style: Style = Style()
@@ -89,11 +90,12 @@ class Transformer(nn.Module):
                 "positions go with the last layer: not with all_layers, nor without layers"
             )
         post = self.norm == "post"
+        dtype = compute_dtype() if self.dtype is None else self.dtype
         places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
         x = self._embedded(tokens, places, segments)
         if post or self.start_norm:
             x = self._norm("norm" if post else "embedding_norm")(x)
-        x = nn.Dropout(self.dropout)(x, deterministic=deterministic).astype(self.dtype)
+        x = nn.Dropout(self.dropout)(x, deterministic=deterministic).astype(dtype)
         views = self._views(places, where)
         states = [x]
         for number in range(self.layers):
@@ -104,7 +106,7 @@ class Transformer(nn.Module):
                 self.norm,
                 self.dropout,
                 self.initial,
-                self.dtype,
+                dtype,
                 self.matching,
                 number,
                 self.key_heads,
@@ -122,7 +124,7 @@ class Transformer(nn.Module):
         states = states if all_layers else states[-1:]
         if not post:
             norm = self._norm("norm")
-            states = [norm(x).astype(self.dtype) for x in states]
+            states = [norm(x).astype(dtype) for x in states]
         return states if all_layers else states[0]
 
     def _embedded(self, tokens, places, segments):

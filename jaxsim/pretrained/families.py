@@ -44,20 +44,20 @@ CLASSES = {  # how the architectures of a family begin
 ROBERTAS = ("roberta", "xlm-roberta", "camembert")  # one model under three names
 
 
-def transformer(config, *, causal=None, dtype=jnp.float32):
+def transformer(config, *, causal=None, dtype=None):
     """The Linen transformer of a config.
 
     Args:
       config: config.json, as a dict or as `storage.read_object` gives it.
       causal: None follows the config: decoders are causal unless it says "is_causal": false. False
         lets a decoder see both ways, as models trained so want it; True the other way round.
-      dtype: of the arithmetic.
+      dtype: of the arithmetic; None is `numerics.compute_dtype()`.
 
     Raises: ValueError for families and settings that are not here, and for values out of range, by name.
     """
     if causal is not None and not isinstance(causal, bool):
         raise ValueError(f"causal must be True, False or None, got {causal!r}")
-    if not jnp.issubdtype(_dtype(dtype), jnp.floating):
+    if dtype is not None and not jnp.issubdtype(_dtype(dtype), jnp.floating):
         raise ValueError(f"dtype must be a type of floats, such as jnp.bfloat16, got {dtype!r}")
     fields = fields_of(config)
     family = family_of(fields)

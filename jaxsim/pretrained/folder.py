@@ -20,7 +20,7 @@ CLASSIFIER = "ForSequenceClassification"
 LANGUAGE_MODEL = "ForCausalLM"
 
 
-def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, causal=None):
+def load(path_or_name, *, download=False, dtype=None, max_length=None, causal=None):
     """A pretrained model.
 
         model = pretrained.load("path/to/all-MiniLM-L6-v2")
@@ -35,7 +35,8 @@ def load(path_or_name, *, download=False, dtype=jnp.float32, max_length=None, ca
       path_or_name: a folder, with modules.json or without (then tokens are averaged); with
         download=True also the name of a model on the Hugging Face hub.
       download: fetch what is not a folder.
-      dtype: of the arithmetic; parameters are float32.
+      dtype: of the arithmetic; None is float32 on CPU and bfloat16 on accelerators. Parameters, norms,
+        softmax, pooling and vectors are float32.
       max_length: the most tokens of a text; None is what the folder says.
       causal: False lets a decoder (Llama, Qwen) see both ways, whatever its config says.
 

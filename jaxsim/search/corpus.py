@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxsim.numerics import checks
+from jaxsim.numerics import checks, compute_dtype
 from jaxsim.numerics.buckets import bucket_of
 from jaxsim.storage import bar, check_file, owned, read_object, write_json
 from jaxsim.storage.arrays import PIECE
@@ -59,8 +59,9 @@ def encode_corpus(
       lengths: increasing lengths that batches are padded to; None takes multiples of 16, and larger
         steps beyond 128.
       chunk: texts that are sorted together, and what a kill may lose.
-      dtype: that floating parameters are cast to; None is bfloat16 on accelerators and as they are on
-        CPU. Vectors are float32.
+      dtype: that floating parameters are cast to. None leaves them to an `encode` that has the attribute
+        `dtype`, as a loaded model's and that of `encoders.as_function`; those of any other are cast to
+        bfloat16 on accelerators and are as they are on CPU. Vectors are float32.
       fingerprint: of the model and the texts; a file of another one is refused.
       label: of the progress bar.
 
@@ -111,8 +112,8 @@ def length_buckets(longest):
 def _encoder(encode, params, dtype):
     """(tokens, where) -> vectors on the devices, the batch spread over them."""
     devices = jax.local_devices()
-    if dtype is None and devices[0].platform != "cpu":
-        dtype = jnp.bfloat16
+    if dtype is None and not hasattr(encode, "dtype") and compute_dtype() != jnp.float32:
+        dtype = compute_dtype()
     mesh = Mesh(np.array(devices), ("devices",))
     spread = NamedSharding(mesh, PartitionSpec("devices"))
     if dtype is not None:

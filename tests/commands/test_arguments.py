@@ -21,6 +21,7 @@ def parsed(kind, text):
         (arguments.number(least=0, most=1), "-0", 0.0),
         (arguments.path, "a b", "a b"),
         (arguments.words, "é", "é"),
+        (arguments.one_of("float32", "bfloat16"), "bfloat16", "bfloat16"),
     ],
 )
 def test_options_within_their_bounds(kind, text, value):
@@ -55,6 +56,7 @@ WHOLE = "a whole number of at least 1"
         (arguments.path, "", "the name of a file or folder"),
         (arguments.path, " ", "the name of a file or folder"),
         (arguments.path, "gs://bucket/run", "a local path"),
+        (arguments.one_of("float32", "bfloat16"), "float64", "float32 or bfloat16"),
         (arguments.words, "", "a text"),
         (arguments.words, "\udcff", "UTF-8 text"),
     ],

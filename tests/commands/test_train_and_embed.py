@@ -55,6 +55,14 @@ def test_embed_writes_the_vectors_of_the_model(tiny, table, tmp_path, rows, caps
     expected = jax.jit(model.encode)(model.params, texts)
     np.testing.assert_allclose(np.load(out), expected, atol=1e-6)
     assert "80 vectors of 16" in capsys.readouterr().out
+    # In another precision they are others, and another file's.
+    assert run(*words, "--column", "anchor", "--dtype", "float32") == 0
+    assert run(*words, "--column", "anchor", "--dtype", "bfloat16") == 2
+    assert "was written with fingerprint" in capsys.readouterr().err
+    rounded = (*words[:-1], tmp_path / "rounded.npy", "--column", "anchor", "--dtype", "bfloat16")
+    assert run(*rounded) == 0
+    difference = np.abs(np.load(tmp_path / "rounded.npy") - expected).max()
+    assert 0 < difference < 2.0**-5 * np.abs(expected).max()
     # Other weights at the same place are another model: their vectors are not those of the file.
     folder = model.replace(params=jax.tree.map(lambda a: 2 * a, model.params)).save(tmp_path / "m")
     other = ["embed", "--model", folder, "--corpus", table("anchor"), "--column", "anchor"]
