@@ -21,7 +21,7 @@ STEPS, RATE = 20, 0.03
 def rows(setting):
     """A row per check; the notes name what is beyond its bound."""
     yield from of_losses(setting)
-    for check in (curve, spreads, resumed, searched, factorised):
+    for check in (curve, spreads, resumed, searched, factorised, attended):
         try:
             yield check(setting)
         except Exception as error:  # the others' rows are wanted all the same
@@ -269,3 +269,32 @@ def factorised(setting):
     exact = scores[60, anchors] @ np.linalg.pinv(scores[:60, anchors], rcond=1e-3) @ scores[:60]
     error = float(np.abs(found - exact).max() / np.abs(exact).max())
     return Row("a CUR index against the host", "error", error, limit=1e-4)
+
+
+def attended(setting):
+    """attention: value and gradients, padding among the tokens, against float64 on the host."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxsim.encoders.attention import attention, cudnn_takes, plain_attention
+
+    random = np.random.default_rng(0)
+    arrays = [half(random.normal(size=(4, 128, 12, 64))) for _ in range(4)]
+    where = np.arange(128) % np.array([3, 5, 7, 200])[:, None] > 0
+
+    def both(attend, query, key, value, slope):
+        result, backward = jax.vjp(
+            lambda *inputs: attend(*inputs, mask=where[:, None, None]), query, key, value
+        )
+        return result, *backward(slope)
+
+    found = jax.jit(functools.partial(both, attention))(*arrays)
+    host = jax.local_devices(backend="cpu")[0]
+    with jax.enable_x64(True), jax.default_device(host):
+        exact = jax.jit(functools.partial(both, plain_attention))(*map(exact_of, arrays))
+    way = "cuDNN" if cudnn_takes(*map(jnp.asarray, arrays[:2])) else "XLA"
+    note = f"through {way}"
+    error = largest(jax.device_get(found), jax.device_get(exact))
+    return Row(
+        "attention against the host, bfloat16", "error", error, limit=2 * BFLOAT16, note=note
+    )

@@ -1,21 +1,24 @@
 """Encoding texts with MiniLM: texts per second, model-flops utilization, beside sentence-transformers."""
 
+import functools
 import json
 import time
 
 import numpy as np
 
+from benchmarks.accelerator.clock import timed
 from benchmarks.accelerator.rows import Row
 from benchmarks.accelerator.torch_side import torch_side
 from benchmarks.encode import arithmetic
 
 
 def rows(setting):
-    """One row for speed, one for the share of the card's products, one for the vectors."""
+    """Rows for attention; one row for speed, one for the share of the card's products, one for the vectors."""
     import jax
 
     from jaxsim import numerics, pretrained, search
 
+    yield from attentions(setting)
     if setting.pack is None:
         yield Row("encoding", note="needs --data FOLDER, which --pack makes")
         return
@@ -75,3 +78,35 @@ def rows(setting):
             / np.linalg.norm(other, axis=1)
         )
         yield Row("vectors against the peer's", "1 - cosine", float(1 - cosines.min()))
+
+
+def attentions(setting):
+    """Attention forward and backward as the encoders run it, with XLA's as the peer."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxsim.encoders.attention import attention, cudnn_takes, xla_attention
+
+    def of_xla(query, key, value, *, mask):
+        return xla_attention(query, key, value, mask)
+
+    for batch, length, heads, dim in (
+        ((2, 32, 2, 8),) if setting.toy else ((256, 128, 12, 32), (64, 512, 12, 64))
+    ):
+        query, key, value, slope = jax.random.normal(
+            jax.random.key(0), (4, batch, length, heads, dim), jnp.bfloat16
+        )
+        # Texts of all lengths.
+        mask = (jnp.arange(length) <= jnp.arange(batch)[:, None] * length // batch)[:, None, None]
+
+        def both(attend, *inputs, mask=mask, slope=slope):
+            result, backward = jax.vjp(lambda *a: attend(*a, mask=mask), *inputs)
+            return result, *backward(slope)
+
+        ours, peer = (
+            timed(functools.partial(jax.jit(functools.partial(both, f)), query, key, value))
+            for f in (attention, of_xla)
+        )
+        way = "through" if cudnn_takes(query, key) else "without"
+        work = f"attention {batch} x {length}, {heads} heads of {dim}, bfloat16"
+        yield Row(work, "ms", ours, peer, note=f"{way} cuDNN; the peer is XLA's")

@@ -1,14 +1,22 @@
-"""Scaled dot-product attention: the library's own on accelerators, one that is faster on CPU there.
+"""Scaled dot-product attention: cuDNN's where it takes the shapes, else XLA's, on CPU a faster form of that.
 
 On CPU `jax.nn.dot_product_attention` spends most of its time on layouts: with heads of 32 and texts of
 256 tokens the form below takes a fifth of the time, of 64 tokens two fifths.
 """
 
+import concurrent.futures
+import functools
+import logging
+
 import jax
 import jax.numpy as jnp
 
+LOG = logging.getLogger("jaxsim")
+NARROW = (jnp.dtype("bfloat16"), jnp.dtype("float16"))
+WIDEST_HEAD = 128  # that cuDNN takes on every card
 
-def attention(query, key, value, *, mask, bias=None):
+
+def attention(query, key, value, *, mask, bias=None, cudnn=True):
     """softmax(query key / sqrt(dim) + bias, where the mask allows) value.
 
     Args:
@@ -16,12 +24,96 @@ def attention(query, key, value, *, mask, bias=None):
       key, value: float [rows, told, shared, dim]; each of `shared` serves heads / shared of query's.
       mask: bool, broadcast to [rows, heads, asking, told]. Who sees nothing gets the mean of all.
       bias: float, broadcast likewise, or None.
+      cudnn: whether an NVIDIA card may run it through cuDNN, where `cudnn_takes` the shapes; it holds no
+        [asking, told] and has gradients in reverse mode alone.
 
     Returns: [rows, asking, heads, dim], in query's type; the softmax is float32 at least.
     """
     if jax.default_backend() == "cpu":
         return plain_attention(query, key, value, mask=mask, bias=bias)
-    return jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask)
+    if not cudnn or bias is not None or not cudnn_takes(query, key):
+        return jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask)
+    # Decided as it is compiled: on a machine with a card some things run on the host's CPU all the same.
+    return jax.lax.platform_dependent(
+        query, key, value, mask, cuda=cudnn_attention, default=xla_attention
+    )
+
+
+def cudnn_takes(query, key):
+    """Whether cuDNN's attention is used for queries and keys, by shapes, types and what there is here.
+
+    It takes bfloat16 and float16, heads of a multiple of 8 and at most 128 dimensions and, with a mask and
+    gradients, even numbers of tokens.
+    """
+    return (
+        jax.default_backend() == "gpu"
+        and query.dtype in NARROW
+        and query.shape[-1] % 8 == 0
+        and query.shape[-1] <= WIDEST_HEAD
+        and query.shape[1] % 2 == key.shape[1] % 2 == 0
+        and min(query.shape) > 0
+        and min(key.shape) > 0
+        and cudnn_works(query.dtype.name, query.shape[-1])
+    )
+
+
+@functools.cache
+def cudnn_works(dtype, dim):
+    """Whether cuDNN's attention compiles on the card of this process and gives what XLA's gives.
+
+    Looked up once for each type and size of heads, on a thread where nothing is being traced. Where it does
+    not, a line of the log says why.
+    """
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        try:
+            difference = thread.submit(_difference, dtype, dim).result()
+        except (
+            Exception
+        ) as error:  # no cuDNN, an old one, an old card: the error is whatever they raise
+            LOG.info("attention runs through XLA, not cuDNN: %s", f"{error!s:.200}")
+            return False
+    agrees = difference < 2.0**-4
+    if not agrees:
+        LOG.warning(
+            "attention runs through XLA: cuDNN's differs by %.2g of the largest", difference
+        )
+    return agrees
+
+
+def cudnn_attention(query, key, value, mask):
+    """As `attention`, by cuDNN: reverse mode alone; of who sees nothing queries and keys get a gradient too."""
+    shape = (
+        query.shape[0],
+        1 if mask.shape[1] == 1 else query.shape[2],
+        query.shape[1],
+        key.shape[1],
+    )
+    mask = jnp.broadcast_to(mask, shape)
+    return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="cudnn")
+
+
+def xla_attention(query, key, value, mask):
+    """As `attention`, by XLA."""
+    return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="xla")
+
+
+def _difference(dtype, dim):
+    """The largest difference of a small attention and its gradients by cuDNN, relative to XLA's largest."""
+    keys = jax.random.split(jax.random.key(0), 4)
+    query, key, value, slope = (jax.random.normal(k, (2, 64, 2, dim), dtype) for k in keys)
+    mask = jnp.arange(64) % jnp.array([3, 5])[:, None] > 0
+    mask = mask[:, None, None]
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def both(attend, *arrays):
+        result, backward = jax.vjp(lambda *a: attend(*a, mask), *arrays)
+        return result, *backward(slope)
+
+    ours, theirs = (both(f, query, key, value) for f in (cudnn_attention, xla_attention))
+    return max(
+        float(jnp.abs(a.astype(jnp.float32) - b).max() / jnp.abs(b).max())
+        for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def plain_attention(query, key, value, *, mask, bias=None):

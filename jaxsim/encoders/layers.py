@@ -60,6 +60,7 @@ class Block(nn.Module):
     )
     head_dim: int | None = None  # None is dim / heads
     style: Style = Style()
+    cudnn: bool = True  # attention through cuDNN where it can
     bare: bool = False  # no norm before the attention: the embeddings have just had theirs
 
     @nn.compact
@@ -106,7 +107,7 @@ class Block(nn.Module):
         if view.told is not None:
             query, key = rotated(query, view.asking), rotated(key, view.told)
         bias = None if view.bias is None else view.bias.astype(self.dtype)
-        mixed = attention(query, key, value, mask=view.mask, bias=bias)
+        mixed = attention(query, key, value, mask=view.mask, bias=bias, cudnn=self.cudnn)
         return self._dense("attention_out", mixed.reshape(*mixed.shape[:2], heads * each), dim)
 
     def _feed_forward(self, x):

@@ -55,6 +55,7 @@ class Transformer(nn.Module):
     window: int = 64  # tokens to either side
     local_rotary: Rotary | None = None  # of the local layers; None is `rotary`
     causal: bool = False  # a token sees only itself and what comes before
+    cudnn: bool = True  # attention through cuDNN on a card that has it; False is XLA's everywhere
 
     @nn.compact
     def __call__(
@@ -112,6 +113,7 @@ class Transformer(nn.Module):
                 self.key_heads,
                 self.head_dim,
                 self.style,
+                cudnn=self.cudnn,
                 bare=self.start_norm and number == 0,
                 name=f"layer_{number}",
             )(

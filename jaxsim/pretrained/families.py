@@ -44,7 +44,7 @@ CLASSES = {  # how the architectures of a family begin
 ROBERTAS = ("roberta", "xlm-roberta", "camembert")  # one model under three names
 
 
-def transformer(config, *, causal=None, dtype=None):
+def transformer(config, *, causal=None, dtype=None, cudnn=True):
     """The Linen transformer of a config.
 
     Args:
@@ -52,6 +52,7 @@ def transformer(config, *, causal=None, dtype=None):
       causal: None follows the config: decoders are causal unless it says "is_causal": false. False
         lets a decoder see both ways, as models trained so want it; True the other way round.
       dtype: of the arithmetic; None is `numerics.compute_dtype()`.
+      cudnn: whether attention may run through cuDNN.
 
     Raises: ValueError for families and settings that are not here, and for values out of range, by name.
     """
@@ -66,7 +67,7 @@ def transformer(config, *, causal=None, dtype=None):
         if family not in DECODERS:
             raise ValueError(f"causal is for decoders, got {causal} for a {family!r}")
         sizes["causal"] = causal
-    return encoders.Transformer(**sizes, dtype=dtype)
+    return encoders.Transformer(**sizes, dtype=dtype, cudnn=cudnn)
 
 
 def _dtype(dtype):

@@ -20,7 +20,7 @@ CLASSIFIER = "ForSequenceClassification"
 LANGUAGE_MODEL = "ForCausalLM"
 
 
-def load(path_or_name, *, download=False, dtype=None, max_length=None, causal=None):
+def load(path_or_name, *, download=False, dtype=None, max_length=None, causal=None, cudnn=True):
     """A pretrained model.
 
         model = pretrained.load("path/to/all-MiniLM-L6-v2")
@@ -39,6 +39,7 @@ def load(path_or_name, *, download=False, dtype=None, max_length=None, causal=No
         softmax, pooling and vectors are float32.
       max_length: the most tokens of a text; None is what the folder says.
       causal: False lets a decoder (Llama, Qwen) see both ways, whatever its config says.
+      cudnn: False keeps attention from cuDNN, which NVIDIA cards use where it takes the shapes.
 
     Returns: `TextModel`, or `CrossEncoderModel` where config.json names a sequence classifier.
     Raises: FileNotFoundError for what is missing; ValueError for pickled weights, for families and
@@ -50,7 +51,7 @@ def load(path_or_name, *, download=False, dtype=None, max_length=None, causal=No
     inner = folder / ("" if layout is None else layout.transformer)
     fields = read_object(inner / "config.json")
     family = families.family_of(fields)
-    transformer = families.transformer(fields, causal=causal, dtype=dtype)
+    transformer = families.transformer(fields, causal=causal, dtype=dtype, cudnn=cudnn)
     tensors = names.modern(weights.entries(inner))
     prefix = names.held(fields, transformer, tensors)
     classifier = families.architecture_of(fields).endswith(CLASSIFIER)

@@ -1,11 +1,17 @@
-"""Our attention on CPU is JAX's: value and gradient, grouped heads, masks, bias, narrow types."""
+"""Our attention on CPU is JAX's: value and gradient, grouped heads, masks, bias, narrow types; cuDNN's where it fits."""
+
+import logging
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax._src.cudnn import fused_attention_stablehlo
 
-from jaxsim.encoders.attention import plain_attention
+from jaxsim import encoders, pretrained
+from jaxsim.encoders import attention as module
+from jaxsim.encoders.attention import attention, plain_attention, xla_attention
+from jaxsim.encoders.positions import visible
 
 RANDOM = np.random.default_rng(0)
 QUERY = np.float32(RANDOM.normal(size=(2, 5, 4, 6)))
@@ -48,3 +54,128 @@ def test_narrow_types_are_summed_in_float32():
     assert mine.dtype == jnp.bfloat16
     exact, _ = jax.jit(both)(*(np.asarray(a, np.float32) for a in arrays))
     np.testing.assert_allclose(np.float32(mine), exact, atol=0.03)
+
+
+# Padding behind, before and between what is real, and a row of nothing else: that sees all of it.
+WHERE = np.array(
+    [[1, 1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1, 1],
+     [1, 0, 1, 0, 1, 0, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0]], bool,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sees", [{}, {"window": 2}, {"causal": True}])
+def test_padding_anywhere_is_as_in_jax(sees):
+    places = np.maximum(np.cumsum(WHERE, axis=1) - 1, 0)
+    mask = visible(places, WHERE, **sees)
+    query, key, value, slope = np.float32(RANDOM.normal(size=(4, 5, 8, 2, 8)))
+
+    def both(attend):
+        result, backward = jax.vjp(lambda *a: attend(*a), query, key, value)
+        return result, *backward(slope)
+
+    ours = both(lambda *a: plain_attention(*a, mask=mask))
+    for one, other in zip(ours, both(lambda *a: xla_attention(*a, mask)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """An NVIDIA card with cuDNN, as far as one can ask; programs for it can be written, not run."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(module, "cudnn_works", lambda dtype, dim: True)
+    monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 91_000)
+
+
+def arrays(asking=64, told=64, dim=32, dtype=jnp.bfloat16, shared=4):
+    draw = np.random.default_rng(0).normal
+    query, key, value = (
+        jnp.asarray(draw(size=(2, length, heads, dim)), dtype)
+        for length, heads in ((asking, 4), (told, shared), (told, shared))
+    )
+    return query, key, value, jnp.arange(told) % jnp.array([3, 5])[:, None] > 0
+
+
+def with_gradient(query, key, value, where, **settings):
+    """A program of attention, forward and backward."""
+
+    def value_of(*inputs):
+        return attention(*inputs, mask=where[:, None, None], **settings).astype(jnp.float32).sum()
+
+    return jax.value_and_grad(value_of, (0, 1, 2))(query, key, value)
+
+
+def text_of(inputs, platform="cuda", **settings):
+    """The program that a platform's compiler gets."""
+    traced = jax.jit(lambda *a: with_gradient(*a, **settings)).trace(*inputs)
+    return traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+def test_a_card_gets_cudnn_s_attention_forward_and_backward(card):
+    for shared in (4, 2):
+        text = text_of(arrays(shared=shared))
+        assert "__cudnn$fmha" in text
+        assert "Backward" in text
+        assert "dot_general" not in text
+    # What runs on the host of that machine is not cuDNN's.
+    text = text_of(arrays(), "cpu")
+    assert "cudnn" not in text
+    assert "dot_general" in text
+    assert "cudnn" not in text_of(arrays(), cudnn=False)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"asking": 1}, {"asking": 3}, {"told": 63}, {"dim": 20}, {"dim": 136}, {"dtype": jnp.float32},
+    ],
+)  # fmt: skip
+def test_shapes_and_types_that_cudnn_does_not_take_run_through_xla(other, card):
+    assert "cudnn" not in text_of(arrays(**other))
+
+
+def test_a_learned_bias_has_its_gradient(card):
+    bias = jnp.zeros((2, 4, 64, 64), jnp.bfloat16)
+    assert "cudnn" not in text_of(arrays(), bias=bias)
+
+
+def test_on_the_host_of_a_machine_with_a_card_it_is_the_same(card):
+    inputs = arrays()
+    value, gradients = jax.jit(with_gradient)(*inputs)
+    query, key, vectors, where = inputs
+    expected = plain_attention(query, key, vectors, mask=where[:, None, None])
+    np.testing.assert_allclose(value, expected.astype(jnp.float32).sum(), rtol=0.02, atol=0.5)
+    assert {g.dtype for g in gradients} == {jnp.dtype("bfloat16")}
+
+
+def test_where_cudnn_does_not_run_xla_does_and_the_log_says_why(monkeypatch, caplog):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    module.cudnn_works.cache_clear()
+    with caplog.at_level(logging.INFO, "jaxsim"):
+        text = text_of(arrays(), "cpu")
+    module.cudnn_works.cache_clear()
+    assert "cudnn" not in text
+    assert "attention runs through XLA" in caplog.text
+
+
+@pytest.mark.parametrize(("scale", "works"), [(1.0, True), (1.2, False)])
+def test_cudnn_is_used_if_it_agrees_with_xla(scale, works, monkeypatch, caplog):
+    monkeypatch.setattr(
+        module,
+        "cudnn_attention",
+        lambda *inputs: (scale * xla_attention(*inputs)).astype("bfloat16"),
+    )
+    module.cudnn_works.cache_clear()
+    assert jax.jit(lambda x: x + module.cudnn_works("bfloat16", 32))(0) == works
+    module.cudnn_works.cache_clear()
+    assert ("differs by 0.2" in caplog.text) == (not works)
+
+
+def test_a_transformer_and_a_loaded_model_can_leave_cudnn_out(card, tiny):
+    sizes = {"vocabulary": 9, "dim": 32, "layers": 1, "heads": 2, "hidden": 8, "max_length": 16}
+    tokens, where = np.zeros((2, 16), np.int32), np.ones((2, 16), bool)
+    for cudnn in (True, False):
+        transformer = encoders.Transformer(**sizes, cudnn=cudnn)
+        start = jax.jit(transformer.init_with_output).trace(jax.random.key(0), tokens, where)
+        text = start.lower(lowering_platforms=("cuda",)).as_text()
+        assert ("__cudnn$fmha" in text) == cudnn
+        assert pretrained.load(tiny, cudnn=cudnn).module.transformer.cudnn == cudnn
