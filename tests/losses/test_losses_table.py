@@ -1,4 +1,8 @@
-"""Every loss of the table: its equation, its gradient, jit, blocks, devices, awkward cases, dtypes."""
+"""Every loss of the table: its equation, its gradient, jit, blocks, devices, awkward cases, dtypes.
+
+The quick tier has the equation, its gradient, the awkward cases and the padding of every loss, from one
+program each; and everything of one loss of each kind. The thorough tier has everything of every loss.
+"""
 
 import functools
 
@@ -10,12 +14,36 @@ from jax.sharding import AxisType, PartitionSpec
 from table import CASES, DIM, LOSSES, PAIRS, ROWS, UNEVEN, X, settings_of
 
 DEVICES = 8
+# One of each kind: over pairs, over labels, a first pass, a walk, scores of lists, batch statistics.
+OF_EACH_KIND = (
+    "info_nce",
+    "nca",
+    "lifted_structure",
+    "triplet",
+    "list_softmax",
+    "fast_ap",
+    "vicreg",
+)
 
 
-def by_loss(test):
+def by_loss(test, quick=tuple(LOSSES)):
     """A test of every loss; the tests of one loss share a process, and so its compilations."""
-    names = [pytest.param(name, marks=pytest.mark.xdist_group(f"loss {name}")) for name in LOSSES]
+    names = [
+        pytest.param(
+            name,
+            marks=[
+                pytest.mark.xdist_group(f"loss {name}"),
+                *([] if name in quick else [pytest.mark.thorough]),
+            ],
+        )
+        for name in LOSSES
+    ]
     return pytest.mark.parametrize("name", names)(test)
+
+
+def by_kind(test):
+    """A test of every loss, in the quick tier of one of each kind: it compiles another program."""
+    return by_loss(test, OF_EACH_KIND)
 
 
 def slopes(f, x, step=1e-6, places=slice(None)):
@@ -92,7 +120,7 @@ def double(name):
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
 
 
-@by_loss
+@by_kind
 def test_float64_agrees_to_twelve_digits(name, float64):
     value, (_, gradient) = double(name)(jnp.eye(DIM), jnp.asarray(X))
     reference = reference_at(LOSSES[name], X, PAIRS, UNEVEN, False)
@@ -103,7 +131,7 @@ def test_float64_agrees_to_twelve_digits(name, float64):
     assert_is_a_slope(gradient.ravel(), backward, forward, rtol=1e-5, atol=1e-7)
 
 
-@by_loss
+@by_kind
 def test_bfloat16_is_scored_in_float32(name):
     entry = LOSSES[name]
     x = jnp.asarray(X, jnp.bfloat16)
@@ -161,7 +189,7 @@ def on_shard_map(check_vma, function, weights, *rows):
 WEIGHTS_AND_ROWS = WEIGHTS, X, PAIRS, UNEVEN
 
 
-@by_loss
+@by_kind
 def test_eight_devices_in_blocks_give_what_one_gives_whole(name, float64):
     entry = LOSSES[name]
     # Two rows on each device, so that a block of one is half of them.
@@ -173,9 +201,9 @@ def test_eight_devices_in_blocks_give_what_one_gives_whole(name, float64):
     np.testing.assert_allclose(many[1], gradient, rtol=0, atol=1e-12 * largest)
 
 
-@by_loss
+@by_kind
 def test_shard_map_accepts_it_and_so_do_forward_mode_and_vmap(name):
-    """Traced, not compiled: these fail while tracing, if at all; `EXACTLY` holds the numbers."""
+    """Traced, not compiled: these fail while tracing, if at all; `OF_EACH_KIND` holds the numbers."""
     entry = LOSSES[name]
     call = functools.partial(entry.call, block=1) if entry.lifted else entry.call
     rows = [jnp.asarray(a) for a in WEIGHTS_AND_ROWS]
@@ -191,11 +219,7 @@ def test_shard_map_accepts_it_and_so_do_forward_mode_and_vmap(name):
     assert jax.eval_shape(jax.vmap(alone), jnp.stack([x, x])).shape == (2,)
 
 
-# One of each kind: over pairs, over labels, a first pass, a walk, scores of lists, batch statistics.
-EXACTLY = ("info_nce", "nca", "lifted_structure", "triplet", "list_softmax", "fast_ap", "vicreg")
-
-
-@pytest.mark.parametrize("name", EXACTLY)
+@pytest.mark.parametrize("name", OF_EACH_KIND)
 def test_jit_changes_nothing(name):
     """Of each kind, for it is op by op that compiling takes longest."""
     x = np.float32(X)
@@ -206,7 +230,7 @@ def test_jit_changes_nothing(name):
     np.testing.assert_allclose(slope, gradient, rtol=1e-5, atol=2e-6 * largest)
 
 
-@pytest.mark.parametrize("name", EXACTLY)
+@pytest.mark.parametrize("name", OF_EACH_KIND)
 def test_a_bfloat16_gradient_is_near(name):
     x = jnp.asarray(X, jnp.bfloat16)
     gradient = np.float32(jax.jit(jax.grad(LOSSES[name].call))(x, PAIRS, UNEVEN))
@@ -215,7 +239,7 @@ def test_a_bfloat16_gradient_is_near(name):
 
 
 @pytest.mark.parametrize("check_vma", [True, False])
-@pytest.mark.parametrize("name", EXACTLY)
+@pytest.mark.parametrize("name", OF_EACH_KIND)
 def test_shard_map_gives_what_one_device_gives(name, check_vma, float64):
     value, (gradient, _) = double(name)(jnp.asarray(WEIGHTS), jnp.asarray(X))
     call = functools.partial(parameter_gradient, LOSSES[name].call)
@@ -226,7 +250,7 @@ def test_shard_map_gives_what_one_device_gives(name, check_vma, float64):
     )
 
 
-@pytest.mark.parametrize("name", EXACTLY)
+@pytest.mark.parametrize("name", OF_EACH_KIND)
 def test_eight_devices_in_float32(name):
     call = functools.partial(parameter_gradient, LOSSES[name].call)
     rows = jnp.float32(X), jnp.asarray(PAIRS), jnp.asarray(UNEVEN)
@@ -245,7 +269,7 @@ def test_padding_may_hold_anything(name):
     np.testing.assert_array_equal(gradient[UNEVEN], expected[UNEVEN])
 
 
-@pytest.mark.parametrize("name", EXACTLY)
+@pytest.mark.parametrize("name", OF_EACH_KIND)
 def test_forward_mode_and_vmap_over_seeds(name):
     call = functools.partial(LOSSES[name].call, labels=PAIRS, where=UNEVEN)
     x = jnp.float32(X)
