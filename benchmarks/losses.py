@@ -4,14 +4,14 @@
     python -m benchmarks.losses --losses multi_similarity --batches 1024 2048 --dims 128
     python -m benchmarks.losses --memory 65536 384                peak memory of one large batch, blocked
     python -m benchmarks.losses --blocks 8192 128                 one batch whole and in blocks of rows
-    python -m benchmarks.losses --catalogue                       every loss, and losses_catalogue.json
-    python -m benchmarks.losses --catalogue pairs lists           two groups of them, the rest is kept
+    python -m benchmarks.losses --catalog                       every loss, and losses_catalog.json
+    python -m benchmarks.losses --catalog pairs lists           two groups of them, the rest is kept
 
 Needs the extra `peers` (README); without torch only our side is timed. Each side has a process of its
-own, one per row unless it is the catalogue, so that peak memory is its own; outputs are compared before
+own, one per row unless it is the catalog, so that peak memory is its own; outputs are compared before
 anything is timed; the sides are timed in turns, three times each, and the best of each counts, as the
 load of a machine comes and goes; compile time stands apart. A peer stops at the first size over 60 s or
-8 GB, in the catalogue at 10 s. The floor is the three matrix products that a pairwise loss needs (scores,
+8 GB, in the catalog at 10 s. The floor is the three matrix products that a pairwise loss needs (scores,
 and the gradients of both sides), timed beside ours.
 """
 
@@ -26,12 +26,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.catalogue import CATALOGUE, GROUPS
+from benchmarks.catalog import CATALOG, GROUPS
 from benchmarks.processes import Side
 
 HERE = Path(__file__).resolve().parent
 SECONDS, MIB = 60, 8192  # a peer beyond either is not asked for more
-SECONDS_OF_CATALOGUE, ROUNDS = 10, 3
+SECONDS_OF_CATALOG, ROUNDS = 10, 3
 NAMES = (
     "multi_similarity",
     "contrastive",
@@ -50,7 +50,7 @@ def sides_of():
 
 def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
     """One row of the table."""
-    entry, (ours, peer) = CATALOGUE[name], sides
+    entry, (ours, peer) = CATALOG[name], sides
     sizes = {"name": name, "batch": batch, "dim": dim}
     mine = ours.ask(do="start", **sizes)
     row = {
@@ -148,11 +148,11 @@ def in_detail(names, batches, dims, with_peer):
                 yield told(row)
 
 
-def catalogue(names, with_peer):
+def catalog(names, with_peer):
     """Every row at its own sizes, in two processes. Peak memory is not told apart there."""
     sides = sides_of()
     for name in names:
-        row = compared(name, sides=sides, limit=SECONDS_OF_CATALOGUE, with_peer=with_peer)
+        row = compared(name, sides=sides, limit=SECONDS_OF_CATALOG, with_peer=with_peer)
         yield told({k: v for k, v in row.items() if k not in ("ours_mib", "peer_mib")})
     for side in sides:
         side.close()
@@ -212,7 +212,7 @@ def main():
     parser.add_argument("--memory", nargs=2, type=int, help="batch and dim: peak memory instead")
     parser.add_argument("--blocks", nargs=2, type=int, help="batch and dim: whole beside blocks")
     parser.add_argument(
-        "--catalogue",
+        "--catalog",
         nargs="*",
         choices=GROUPS,
         help="every loss at one size: all groups, or these",
@@ -226,13 +226,13 @@ def main():
         if sizes:
             print(shown(list(measured(names, *sizes))))
             return
-    if options.catalogue is None:
+    if options.catalog is None:
         out, without, earlier = options.out or HERE / "losses.json", (), []
         rows = in_detail(options.losses or NAMES, options.batches, options.dims, with_peer)
     else:
-        out, without = options.out or HERE / "losses_catalogue.json", ("compile_s",)
-        names = options.losses or [n for g in options.catalogue or GROUPS for n in GROUPS[g]]
-        rows, earlier = catalogue(names, with_peer), kept(out)
+        out, without = options.out or HERE / "losses_catalog.json", ("compile_s",)
+        names = options.losses or [n for g in options.catalog or GROUPS for n in GROUPS[g]]
+        rows, earlier = catalog(names, with_peer), kept(out)
     found = []
     for row in rows:  # written as they come: a run that is stopped keeps what it has
         found.append(row)
@@ -241,12 +241,12 @@ def main():
 
 
 def write(out, earlier, found):
-    """The rows found beside those of earlier runs of other losses, in the catalogue's order."""
+    """The rows found beside those of earlier runs of other losses, in the catalog's order."""
     from jaxsim import storage
 
     names = {row["work"] for row in found}
     rows = [row for row in earlier if row["work"] not in names] + found
-    rows.sort(key=lambda row: list(CATALOGUE).index(row["work"]))
+    rows.sort(key=lambda row: list(CATALOG).index(row["work"]))
     about = {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from benchmarks.catalogue import CATALOGUE, kind
+from benchmarks.catalog import CATALOG, kind
 
 RUNS, LONGEST = 5, 1.0  # runs of each, and seconds after which fewer do
 
@@ -45,7 +45,7 @@ def floor_of(name, arrays):
 
     if kind(name) != "pairwise" or arrays[0].ndim != 2:
         return None
-    of_documents = 1 in CATALOGUE[name].moved
+    of_documents = 1 in CATALOG[name].moved
     others = arrays[1].reshape(-1, arrays[0].shape[1]) if of_documents else arrays[0]
 
     @jax.jit
@@ -64,7 +64,7 @@ def start_ours(name, batch=None, dim=None, block=None):
     """What is known of our side after one run, and how to time it."""
     import jax
 
-    entry = CATALOGUE[name]
+    entry = CATALOG[name]
     arrays = [jax.numpy.asarray(a) for a in entry.arrays(batch, dim)]
     loss = functools.partial(entry.ours, block=block) if block else entry.ours
     before, begun = peak_mib(), time.perf_counter()
@@ -92,7 +92,7 @@ def start_ours(name, batch=None, dim=None, block=None):
 
 def start_peer(name, batch=None, dim=None):
     """The same of the peer's side."""
-    entry = CATALOGUE[name]
+    entry = CATALOG[name]
     arrays = entry.arrays(batch, dim)
     if getattr(entry.theirs, "of_jax", False):
         return _of_jax(entry, arrays)

@@ -111,7 +111,7 @@ def query_ours(options):
     import jax
 
     from jaxsim import search
-    from jaxsim.search.cur import offset_dot
+    from jaxsim.search._cur import offset_dot
 
     random = np.random.default_rng(0)
     items = jax.numpy.asarray(random.standard_normal((options.items, options.anchors), np.float32))

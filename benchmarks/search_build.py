@@ -28,7 +28,7 @@ def build(folder):
         return np.tanh(np.einsum("pd,pd->p", queries[rows], items[ids]) / 8)
 
     scores = search.anchor_scores(score, QUERIES, ITEMS, path=folder / "scores", rows=4)
-    index = search.cur_index(scores, search.pivoted_qr(scores, 40), rtol=1e-2)
+    index = search.cur_index(scores, search.anchors.pivoted_qr(scores, 40), rtol=1e-2)
     search.save_index(folder / "cur.index", index)
 
 

@@ -85,7 +85,7 @@ def coded(options, fit):
     from jaxsim import search
 
     queries, items = vectors(options)
-    corpus = search.quantised(fit(items[:10_000]), items)
+    corpus = search.quantized(fit(items[:10_000]), items)
     items = mapped(items)
     return lambda: search.coarse_to_fine(queries, corpus, options.k, items=items)
 

@@ -92,7 +92,7 @@ def prepared(batch, chunk, devices, spread):
 
 def measured(batch, chunk, devices, spread, timed):
     """One row of the tables; called in a process of its own."""
-    from jaxsim.training.compiled import memory_of
+    from jaxsim.training._compiled import memory_of
 
     compiled, carry, rows, key, seconds = prepared(batch, chunk, devices, spread)
     text = compiled.as_text()

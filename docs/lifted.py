@@ -1,5 +1,6 @@
 """Lifted losses in the API pages as a user meets them: the loss's signature and text, not the rule's."""
 
+import ast
 import inspect
 
 import griffe
@@ -25,6 +26,15 @@ class Lifted(griffe.Extension):
                 for p in inspect.signature(loss).parameters.values()
             )
         )
+
+
+class Offered(griffe.Extension):
+    """A room offers what it imports as itself, `from x import a as a`: griffe takes that for private."""
+
+    def on_alias_instance(self, *, alias, node, **_):
+        names = node.names if isinstance(node, ast.ImportFrom) else ()
+        if any(given.name == given.asname == alias.name for given in names):
+            alias.public = True
 
 
 def shown(default):

@@ -1,7 +1,7 @@
-"""annCUR (Yadav et al. 2022): k-NN search with a cross-encoder, by CUR factorisation.
+"""annCUR (Yadav et al. 2022): k-NN search with a cross-encoder, by CUR factorization.
 
 Claim: for k > 10, at an equal budget of cross-encoder calls, annCUR finds more of the
-cross-encoder's own nearest neighbours than retrieving with a dual encoder or with TF-IDF and
+cross-encoder's own nearest neighbors than retrieving with a dual encoder or with TF-IDF and
 reranking. No dual encoder has to be trained for it.
 Data: ZESHEL in the paper (entity mentions, worlds unseen in training). Here docstrings: the summary
 line is the query, the body below it the item, test packages unseen in training; the `gpu` preset
@@ -9,7 +9,7 @@ links SemCor's words in context to WordNet's glosses, from JAXSIM_DATA.
 Predicts: top-k recall of annCUR above both rerank arms for k of 50 and 100, over all budgets.
 
 The cross-encoder itself is the truth. Every arm is charged for every distinct call; what an arm leaves
-open (annCUR's split of the budget, cutoff, centring, ridges) is chosen on held-out anchor queries, which
+open (annCUR's split of the budget, cutoff, centering, ridges) is chosen on held-out anchor queries, which
 are scored anyway. Both encoders are trained from scratch on the same pairs, with the same layers.
 
 The follow-ups are arms too: ADACUR (2305.02996) and AXN (2405.03651), and the paper's baselines on
@@ -24,8 +24,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments import pictures as pictures_
-from experiments import runner, settings
+from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import budgeted, maxsim, text
 from jaxsim import data, evaluation, similarity
 
@@ -42,7 +41,7 @@ class Config:
     held_out_queries: int = 40  # more of them, to choose annCUR's settings on
     test_queries: int = 100  # queries that recall is measured on
     draws: int = 3  # draws of anchor queries and anchor items
-    ks: tuple[int, ...] = (1, 10, 50, 100)  # neighbours wanted
+    ks: tuple[int, ...] = (1, 10, 50, 100)  # neighbors wanted
     budgets: tuple[int, ...] = (50, 100, 200, 300, 500)  # cross-encoder calls per query
     shares: tuple[float, ...] = (0.3, 0.5, 0.7)  # parts of the budget for anchor items, to try
     vocabulary: int = 8000  # word pieces
@@ -64,7 +63,7 @@ class Config:
     cross_batch: int = 32  # queries per step of the cross-encoder
     cross_rate: float = 1e-3  # highest learning rate of the cross-encoder
     training_queries: int = 100_000  # of entities, at most
-    axn_items: int = 100  # items per anchor query in the sparse block that AXN factorises
+    axn_items: int = 100  # items per anchor query in the sparse block that AXN factorizes
     item_anchors: int = 250  # items that all items are scored with, for fixitem and itemcur
     tokens: int = 28  # of a text, in maxsim
     model: str = ""  # in maxsim, the folder of all-MiniLM-L6-v2 where its package is not there
@@ -170,7 +169,7 @@ ARMS = {
     "anncur_qr": "anchor items by pivoted QR of the anchor queries' scores",
     "anncur_leverage": "anchor items drawn by leverage scores",
     "anncur_deim": "anchor items by DEIM",
-    "anncur_kmeans": "anchor items nearest to the centres of clusters",
+    "anncur_kmeans": "anchor items nearest to the centers of clusters",
     "adacur_2": "ADACUR, 2 rounds from a uniform start",
     "adacur": "ADACUR, 5 rounds from a uniform start",
     "adacur_softmax": "ADACUR, 5 rounds, items sampled from the softmax of the estimates",
@@ -212,12 +211,12 @@ def prepare(config: Config, workdir: Path):
     corpus, scores, *vectors, item_scores = (*source.scored(config, workdir), None)[:5]
     vectors = [v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12) for v in vectors]
     pool = config.anchor_queries + config.held_out_queries
-    centred = scores[:pool] - scores[:pool].mean()
-    squares = np.cumsum(np.linalg.svd(centred, compute_uv=False) ** 2)
+    centered = scores[:pool] - scores[:pool].mean()
+    squares = np.cumsum(np.linalg.svd(centered, compute_uv=False) ** 2)
     facts = {
         "items": len(corpus.items),
         "standard deviation of the scores": float(scores[pool:].std()),
-        "rank for 99 % of the centred squares": int(
+        "rank for 99 % of the centered squares": int(
             np.searchsorted(squares, 0.99 * squares[-1]) + 1
         ),
     }
@@ -279,6 +278,6 @@ def pictures(rows):
         y="recall",
         panel="k",
         ceiling=lambda budget, k: min(1.0, budget / k),
-        title="Top-k recall of the cross-encoder's own neighbours",
+        title="Top-k recall of the cross-encoder's own neighbors",
     )
     return {"recall_vs_budget": figure}

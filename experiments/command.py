@@ -23,7 +23,7 @@ from experiments import contract, explain, report, runner, workdirs
 from experiments.files import load, slugs, title
 from jaxsim import training
 from jaxsim.__main__ import fail
-from jaxsim.data.sources import cache_folder
+from jaxsim.data._sources import cache_folder
 
 
 def run(arguments):

@@ -1,4 +1,4 @@
-"""Understanding the behaviour of contrastive loss (Wang and Liu 2021): the temperature sets how hard negatives are pushed.
+"""Understanding the behavior of contrastive loss (Wang and Liu 2021): the temperature sets how hard negatives are pushed.
 
 Claim: the softmax contrastive loss is aware of hardness. A small temperature pushes the nearest
 negatives, spreads embeddings evenly and breaks up what belongs together; a large one does the reverse, so
@@ -23,8 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import pictures as pictures_
-from experiments import runner, settings
+from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import banks, images
 from jaxsim import analysis, data, losses, storage
 from jaxsim.data import augment
@@ -50,11 +49,11 @@ class Config:
     steps: int = 1500  # of training, for every network
     rate: float = 3e-3  # of Adam, at the start
     momentum: float = 0.5  # of the bank's moving averages
-    neighbours: int = 20  # that vote for a class
+    neighbors: int = 20  # that vote for a class
 
     def __post_init__(self):
         settings.one_of(self, data=("digits", "digits-small", "cifar10"))
-        settings.whole(self, 1, "k", "dim", "widths", "batch", "steps", "neighbours")
+        settings.whole(self, 1, "k", "dim", "widths", "batch", "steps", "neighbors")
         settings.positive(self, "temperatures", "hard_temperatures", "fraction", "rate")
         settings.part(self, "fraction", "momentum")
         settings.some(self, "temperatures", "hard_temperatures", "widths")
@@ -150,7 +149,7 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
         name = NO_TEMPERATURE if temperature is None else f"{temperature:g}"
         model, bank = fitted(config, arm, temperature, shared, workdir / name)
         figures = images.looked_at(
-            config, model, shared.train, shared.test, neighbours=config.neighbours
+            config, model, shared.train, shared.test, neighbors=config.neighbors
         ) | images.concentration(
             config,
             model,
@@ -186,7 +185,7 @@ def fitted(config, arm, temperature, shared, workdir):
         )
         if arm == "plain_scaled":
             value = value * state["temperature"]
-        bank = losses.averaged_bank(
+        bank = losses.memory.averaged_bank(
             state["bank"], batch["ids"], unit(embeddings), momentum=config.momentum, **where
         )
         return value, ({**state, "bank": bank}, {})
@@ -243,7 +242,7 @@ def claim(rows):
 
 
 def best(rows, arms):
-    """The arm with the highest accuracy of the neighbours' vote, over all seeds."""
+    """The arm with the highest accuracy of the neighbors' vote, over all seeds."""
     means = {
         arm: np.mean([np.mean(row[ACCURACY]) for row in rows if row["arm"] == arm]) for arm in arms
     }

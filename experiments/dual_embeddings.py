@@ -22,8 +22,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments import pictures as pictures_
-from experiments import runner, settings
+from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import baskets
 from jaxsim import data, evaluation, similarity
 
@@ -49,14 +48,14 @@ class Config:
     negatives: tuple[int, ...] = (10,)  # per pair
     thresholds: tuple[float, ...] = (1e-2,)  # frequency above which an item is thinned out
     gamma: float = 0.5  # how much a made-up pair counts
-    neighbours: int = 3  # similar items that may replace one
+    neighbors: int = 3  # similar items that may replace one
     similar: float = 0.2  # the least similarity of names that does
 
     def __post_init__(self):
         settings.one_of(self, data=baskets.SOURCES)
         settings.whole(self, 0, "min_count")
         settings.whole(
-            self, 1, "ks", "dim", "batch", "steps", "snapshots", "negatives", "neighbours"
+            self, 1, "ks", "dim", "batch", "steps", "snapshots", "negatives", "neighbors"
         )
         settings.positive(self, "rates", "thresholds")
         settings.finite(self, "min_pmi", "exponents", "gamma")
@@ -109,7 +108,7 @@ ARMS = {
     "in_out": "the input table against the output table: the paper's method",
     "in_in": "the input table against itself",
     "out_out": "the output table against itself",
-    "in_out_dot": "as in_out, without normalisation",
+    "in_out_dot": "as in_out, without normalization",
     "counts": "what was bought together most often",
     "top_sellers": "what was bought most often",
     "cold_made_up": "cold items: trained on made-up pairs too (DA)",
@@ -232,7 +231,7 @@ def cold(config, arm, shared):
         setting = {name: column[[place]] for name, column in shared.settings.items()}
         more = None
         if arm != "cold_substitute":
-            near = np.argsort(-alike, axis=1, kind="stable")[:, : config.neighbours]
+            near = np.argsort(-alike, axis=1, kind="stable")[:, : config.neighbors]
             more = data.synthetic_pairs(
                 split.pairs,
                 split.counts,

@@ -68,7 +68,7 @@ def _loaded(name):
         line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
         raise ValueError(f"{name}{line}: {getattr(error, 'msg', error)}") from error
     # A name of its own, so that mine.py may be called json.py; at the end of the path, so that a
-    # neighbour takes the place of nobody's module.
+    # neighbor takes the place of nobody's module.
     spec = importlib.util.spec_from_file_location(f"experiment_file.{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     if str(path.parent) not in sys.path:

@@ -75,7 +75,7 @@ def sources(entry):
     """{file: hash} of an experiment's file and all that it imports of jaxsim, experiments and its own folder."""
     entry = Path(entry).resolve()
     files, queue = {}, [entry, ROOT / "experiments/runner.py"]
-    beside = entry.parent  # an experiment may be anybody's file, with neighbours that it imports
+    beside = entry.parent  # an experiment may be anybody's file, with neighbors that it imports
     while queue:
         path = queue.pop()
         name = str(path.relative_to(ROOT if path.is_relative_to(ROOT) else beside))

@@ -2,14 +2,14 @@
 
 Claim: training on the teacher's vectors alone, without labels, negatives or scores, makes a student that
 is interchangeable with its teacher: documents stay encoded by the teacher, queries by the student
-(asymmetric mode). Truncated and quantised outputs work as far as the teacher's do.
+(asymmetric mode). Truncated and quantized outputs work as far as the teacher's do.
 Data: BEIR and large encoders in the paper. Here an old collection with its queries (cranfield, from
 JAXSIM_DATA), WordNet's definitions and other short texts to learn from; teachers made here: TF-IDF turned
 to its leading directions, and a small transformer trained on (word, definition) with and without the
 loss of its first coordinates, the only fair control for truncation. `gpu` takes a pretrained folder.
 `smoke` has docstrings. The documents searched are among the texts learnt from, their queries are not.
 Predicts: squared and l2 alike; distilled scores have no asymmetric mode at all; nor has a student of
-labelled pairs; a ridge map of untrained features does worst; truncation follows the teacher's own curve.
+labeled pairs; a ridge map of untrained features does worst; truncation follows the teacher's own curve.
 
 All students are one network with one budget and one rate; `batch_256` sees eight times as many texts.
 """
@@ -22,12 +22,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import pictures as pictures_
-from experiments import runner, settings
+from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import teachers
 from jaxsim import encoders, evaluation, losses, search
 from jaxsim.numerics import unit
-from jaxsim.search import quantise
+from jaxsim.search import _quantize as quantize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +101,7 @@ ARMS = {
     "l2": "the distance itself",
     "cosine": "one minus the cosine",
     "scores": "the teacher's similarities inside the batch (KL), not its vectors",
-    "info_nce": "no teacher: labelled pairs and in-batch negatives",
+    "info_nce": "no teacher: labeled pairs and in-batch negatives",
     "ridge": "a linear map of the untrained network's features to the teacher",
     "no_queries": "squared, on documents alone, for as many steps",
     "batch_256": "squared, with batches of 256 for as many steps",
@@ -178,7 +177,7 @@ def fitted(config, arm, teacher, texts, workdir):
     """A student: function of texts to unit vectors."""
     learnt = [*texts.train_documents, *(() if arm == "no_queries" else texts.train_queries)]
     if arm == "info_nce":
-        learnt = [text for pair in texts.labelled for text in pair]
+        learnt = [text for pair in texts.labeled for text in pair]
     targets = teacher(learnt)
     module = student_module(config, targets.shape[1])
     words = teachers.tokenizer(config, texts)
@@ -260,8 +259,8 @@ def cut(output, vectors, calibration):
     if output == "sign":
         return teachers.unit_rows(np.sign(vectors))
     if output == "int8":
-        quantiser = quantise.fit_int8(calibration, fewest=1)
-        return np.asarray(quantise.decoded(quantiser, quantise.encoded(quantiser, vectors)))
+        quantizer = quantize.fit_int8(calibration, fewest=1)
+        return np.asarray(quantize.decoded(quantizer, quantize.encoded(quantizer, vectors)))
     return vectors
 
 

@@ -25,8 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import pictures as pictures_
-from experiments import runner, settings
+from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import images, weighings
 from jaxsim import analysis, data, evaluation, losses, similarity, storage
 from jaxsim.data import augment
@@ -296,5 +295,5 @@ def pictures(rows):
     pushes = analysis.pair_weight_curves(weighed, scores, positives, where)
     return {
         "retrieval": pictures_.bars(shown, y="MAP@R", panel="data", title="unseen classes"),
-        "pair_weights": pictures_.recoloured(pushes, rows),
+        "pair_weights": pictures_.recolored(pushes, rows),
     }

@@ -1,12 +1,12 @@
-"""The pictures that several experiments draw; readable in a README, in print and without colour.
+"""The pictures that several experiments draw; readable in a README, in print and without color.
 
-An arm has one colour in all panels and pictures of a run. Panels share their axes, 95 % intervals are
+An arm has one color in all panels and pictures of a run. Panels share their axes, 95 % intervals are
 named where they are drawn, and what is missing or not finite is said.
 """
 
 import numpy as np
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333")
 MARKERS = "osD^vPX"
 LINES = ("-", "--", ":")
 
@@ -157,8 +157,8 @@ def sweeps(rows, *, x, figures, without=None):
     return figure
 
 
-def recoloured(figure, rows):
-    """A picture whose lines are labelled with arms, in the colours that the arms have in the others."""
+def recolored(figure, rows):
+    """A picture whose lines are labeled with arms, in the colors that the arms have in the others."""
     styles = styles_of(rows)
     for ax in figure.axes:
         for one in ax.lines:
@@ -172,11 +172,11 @@ def recoloured(figure, rows):
 
 
 def styles_of(rows):
-    """{arm: colour, marker and line}, by the order of the arms; 21 arms differ."""
-    count = len(COLOURS)
+    """{arm: color, marker and line}, by the order of the arms; 21 arms differ."""
+    count = len(COLORS)
     return {
         arm: {
-            "color": COLOURS[number % count],
+            "color": COLORS[number % count],
             "marker": MARKERS[(number + number // count) % count],
             "linestyle": LINES[number // count % len(LINES)],
         }

@@ -13,7 +13,7 @@ COMMANDS = {
     "embed": "writes the vectors of a text column",
     "index": "encodes a corpus once, for search",
     "search": "finds the nearest texts of a corpus, reranks them under a budget",
-    "evaluate": "scores a run against judgements",
+    "evaluate": "scores a run against judgments",
 }
 # Packages that an extra of ours brings.
 EXTRAS = {

@@ -10,7 +10,7 @@ import hosts
 os.environ["XLA_FLAGS"] = f"{devices.flags(8)} {os.environ.get('XLA_FLAGS', '')}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
-# Most of the suite is compilation, and a third of that LLVM's optimisations of programs that run once.
+# Most of the suite is compilation, and a third of that LLVM's optimizations of programs that run once.
 # The programs are the same; to test what a user's machine runs:
 # JAX_DISABLE_MOST_OPTIMIZATIONS=0 XLA_FLAGS=--xla_cpu_use_fusion_emitters=true pytest
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")

@@ -40,7 +40,7 @@ class Inputs:
     function: Callable | None = None  # of all arrays by name, where and weights: of a composition
 
 
-def labelled(labels=INTEGERS, **settings):
+def labeled(labels=INTEGERS, **settings):
     return Inputs({"embeddings": X, "labels": labels}, settings)
 
 
@@ -81,7 +81,7 @@ def cut(composed):
 
 INPUTS = {
     **{
-        name: labelled()
+        name: labeled()
         for name in (
             *("angular", "batch_hard_soft_margin_triplet", "batch_hard_triplet"),
             *("batch_semi_hard_triplet", "binomial_deviance", "circle", "contrastive"),
@@ -99,13 +99,13 @@ INPUTS = {
         {"embeddings": X, "labels": INTEGERS, "beta": np.float32([1.2, 1.1, 1.3])},
         shared=frozenset({"beta"}),
     ),
-    "ranked_list": labelled(margin=0.4, negative_sharpness=3.0),
-    "rank_n_contrast": labelled(GRADES),
-    "regression_supervised_contrastive": labelled(np.float32(INTEGERS)),
-    "supremix": labelled(np.float32(INTEGERS), shares=0.25, window=3.0),
+    "ranked_list": labeled(margin=0.4, negative_sharpness=3.0),
+    "rank_n_contrast": labeled(GRADES),
+    "regression_supervised_contrastive": labeled(np.float32(INTEGERS)),
+    "supremix": labeled(np.float32(INTEGERS), shares=0.25, window=3.0),
     "mined": Inputs(
         {"embeddings": X, "labels": INTEGERS},
-        function=losses.mined(losses.margin, losses.hardest_negatives),
+        function=losses.mined(losses.margin, losses.miners.hardest_negatives),
     ),
     "hydra": Inputs(
         {"embeddings": X, "labels": INTEGERS, "partners": (INTEGERS + 1) % 3, "gate": np.abs(Y)},
@@ -311,5 +311,5 @@ NOT_LOSSES = {
     },
     "mixtures": {"mix_list", "mix_pairs", "mixed_negatives", "mixed_positives"},
     "sizes and draws": {"draw_layer_dim", "draw_layers", "geometric_dims", "leading"},
-    "parts": {"average_ranks", "binary_logit", "centred", "not_hits", "pair_features"},
+    "parts": {"average_ranks", "binary_logit", "centered", "not_hits", "pair_features"},
 }

@@ -10,8 +10,8 @@ from safetensors.numpy import save_file
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from jaxsim import encoders
-from jaxsim.pretrained import families, names
-from jaxsim.pretrained.model import flat
+from jaxsim.pretrained import _families as families, _names as names
+from jaxsim.pretrained._model import flat
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["red", "green", "blue", "round", "square", "large", "small", "old", "query", ":"]
@@ -65,7 +65,7 @@ def make(folder, family="bert", *, tokenizer=None, parts=True, **files):
       folder: where.
       family: of CONFIGS.
       tokenizer: tokenizers.Tokenizer; None is `word_tokenizer()`.
-      parts: modules.json, with a mean and a normalisation.
+      parts: modules.json, with a mean and a normalization.
       files: fields that are added to files of settings, by the key of FILES.
 
     Returns: the folder, a `Path`.

@@ -68,24 +68,25 @@ def test_rooms_import_what_they_may(room):
             assert parts[0] != "flax" or room in LINEN, f"{path} imports {module}"
 
 
-def test_no_file_is_named_as_a_public_function_in_its_room():
-    for room in ALLOWED:
-        init = (ROOT / "jaxsim" / room / "__init__.py").read_text(encoding="utf-8")
-        exported = {
-            element.value
-            for node in ast.walk(ast.parse(init))
-            if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
-            for element in node.value.elts
-        }
-        files = {p.stem for p in (ROOT / "jaxsim" / room).glob("*.py")} - {"__init__"}
-        # Some files are offered as such, and their functions called by their names: masked.max.
-        assert not (exported & files) - {"augment", "checks", "masked", "negatives"}, room
+# Modules that are offered as such: their functions are called by their names, as masked.max.
+OFFERED = {
+    "numerics": {"checks", "masked"},
+    "data": {"augment", "negatives"},
+    "search": {"anchors", "mining"},
+    "losses": {"memory", "miners", "parts", "reducers"},
+}
+
+
+def test_modules_are_private_unless_they_are_offered_as_such():
+    for room in sorted(set(ALLOWED) - {"commands"}):  # of which nothing is imported
+        names = {p.stem for p in (ROOT / "jaxsim" / room).rglob("*.py")} - {"__init__"}
+        assert {n for n in names if not n.startswith("_")} == OFFERED.get(room, set()), room
 
 
 def test_no_two_test_files_share_a_name():
     # pytest imports them as top-level modules: the second of a name is an error of collection, which a
     # run of either folder alone does not show.
-    names = [p.name for p in (ROOT / "tests").rglob("*.py") if p.name != "conftest.py"]
+    names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
 
 

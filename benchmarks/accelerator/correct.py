@@ -21,7 +21,7 @@ STEPS, RATE = 20, 0.03
 def rows(setting):
     """A row per check; the notes name what is beyond its bound."""
     yield from of_losses(setting)
-    for check in (curve, spreads, resumed, searched, factorised, attended):
+    for check in (curve, spreads, resumed, searched, factorized, attended):
         try:
             yield check(setting)
         except Exception as error:  # the others' rows are wanted all the same
@@ -33,14 +33,14 @@ def rows(setting):
 
 def of_losses(setting):
     """Every public loss, value and gradient: float32 and bfloat16 here, float64 on the host."""
-    from benchmarks.catalogue import CATALOGUE, GROUPS
+    from benchmarks.catalog import CATALOG, GROUPS
 
     batch, dim = (16, 8) if setting.toy else (64, 32)
     limit = 0.6 * setting.seconds
-    chosen = list(CATALOGUE)[::15] if setting.toy else list(CATALOGUE)
+    chosen = list(CATALOG)[::15] if setting.toy else list(CATALOG)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         asked = {
-            name: pool.submit(errors_of, CATALOGUE[name], batch, dim, setting, limit)
+            name: pool.submit(errors_of, CATALOG[name], batch, dim, setting, limit)
             for name in chosen
         }
         for group, entries in GROUPS.items():
@@ -124,7 +124,7 @@ def encoder(params, x):
 def work(steps=STEPS):
     """(objective, parameters, batches) of a contrastive run."""
     from jaxsim import losses
-    from jaxsim.data.planned import Planned
+    from jaxsim.data._planned import Planned
 
     random = np.random.default_rng(0)
     x = random.normal(size=(64, 32)).repeat(4, axis=0) + random.normal(size=(256, 32))
@@ -256,7 +256,7 @@ def searched(setting):
     )
 
 
-def factorised(setting):
+def factorized(setting):
     """CUR index: estimates against float64 on the host."""
     from jaxsim import search
 
@@ -276,7 +276,7 @@ def attended(setting):
     import jax
     import jax.numpy as jnp
 
-    from jaxsim.encoders.attention import attention, cudnn_takes, plain_attention
+    from jaxsim.encoders._attention import attention, cudnn_takes, plain_attention
 
     random = np.random.default_rng(0)
     arrays = [half(random.normal(size=(4, 128, 12, 64))) for _ in range(4)]

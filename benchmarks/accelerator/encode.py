@@ -85,7 +85,7 @@ def attentions(setting):
     import jax
     import jax.numpy as jnp
 
-    from jaxsim.encoders.attention import attention, cudnn_takes, xla_attention
+    from jaxsim.encoders._attention import attention, cudnn_takes, xla_attention
 
     def of_xla(query, key, value, *, mask):
         return xla_attention(query, key, value, mask)

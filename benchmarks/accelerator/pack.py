@@ -24,7 +24,7 @@ def pack(folder, model, texts=4000):
     from safetensors.numpy import load_file, save_file
 
     from jaxsim import data, storage
-    from jaxsim.data.sources import prepared_path
+    from jaxsim.data._sources import prepared_path
 
     folder, model = storage.check_folder("pack", folder, kind="benchmark pack"), Path(model)
     with storage.write_folder(folder, kind="benchmark pack") as aside:

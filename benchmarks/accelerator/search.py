@@ -43,7 +43,7 @@ def of_factors(setting):
     import jax
 
     from jaxsim import search
-    from jaxsim.search.cur import offset_dot
+    from jaxsim.search._cur import offset_dot
 
     items, anchors, k = (5000, 50, 10) if setting.toy else (10_000_000, 200, 100)
     card = setting.card()

@@ -48,7 +48,7 @@ def miner_of(arm, config, rows):
         return every_negative
     # Every row has the same number of negatives: a share of them is a number.
     k = config.k if arm == "hard_few" else kept(config, rows)
-    return functools.partial(losses.hard_negatives, k=k)
+    return functools.partial(losses.miners.hard_negatives, k=k)
 
 
 def every_negative(scores, positives, where):

@@ -1,4 +1,4 @@
-"""How the arms of annCUR find neighbours: each under a budget of calls, at the settings that suit it.
+"""How the arms of annCUR find neighbors: each under a budget of calls, at the settings that suit it.
 
 The configs of the experiments that use this have the fields that its functions name.
 """
@@ -14,11 +14,11 @@ from jaxsim import search, similarity
 
 # Anchor items of the annCUR arms: (key, anchor scores, count) -> int [count].
 ANCHORS = {
-    "anncur": lambda key, scores, count: search.uniform(key, scores.shape[1], count),
-    "anncur_qr": lambda key, scores, count: search.pivoted_qr(scores, count),
-    "anncur_leverage": search.leverage,
-    "anncur_deim": lambda key, scores, count: search.deim(scores, count),
-    "anncur_kmeans": search.kmeans,
+    "anncur": lambda key, scores, count: search.anchors.uniform(key, scores.shape[1], count),
+    "anncur_qr": lambda key, scores, count: search.anchors.pivoted_qr(scores, count),
+    "anncur_leverage": search.anchors.leverage,
+    "anncur_deim": lambda key, scores, count: search.anchors.deim(scores, count),
+    "anncur_kmeans": search.anchors.kmeans,
 }
 # Settings of the arms in rounds; "dual" starts from the dual encoder's best.
 ROUNDS = {
@@ -87,7 +87,7 @@ def method(config, arm, shared, anchors, key):
         def order(count):
             if arm == "fixitem":
                 return np.arange(min(count, len(fixed)))
-            return search.uniform(key, len(item_scores), count)
+            return search.anchors.uniform(key, len(item_scores), count)
 
         def build(items, **settings):
             if arm == "fixitem":
@@ -117,7 +117,7 @@ def in_rounds(config, arm, shared, anchors, key):
             anchors.vectors, shared.item_vectors, min(config.axn_items, config.items)
         )[1]
         entries = search.drawn_entries(near, anchors.scorer)
-        factors = search.factorise(*entries, anchors.vectors, shared.item_vectors, epochs=epochs)
+        factors = search.factorize(*entries, anchors.vectors, shared.item_vectors, epochs=epochs)
         basis = search.factor_basis(factors.items)
 
     def find(ridge, side, budget):

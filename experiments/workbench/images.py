@@ -26,8 +26,8 @@ VIEWS = {
     "cifar10": augment.chain(
         augment.crop(area=(0.2, 1.0)),
         augment.flip(),
-        augment.sometimes(augment.colours(), chance=0.8),
-        augment.greyscale(chance=0.2),
+        augment.sometimes(augment.colors(), chance=0.8),
+        augment.grayscale(chance=0.2),
     ),
 }
 
@@ -97,7 +97,7 @@ def initial(module, images, seed):
 def trained(objective, params, batches, *, rate, state, seed, workdir, about, label):
     """What `training.fit` makes of an objective, by Adam at a rate that falls to 0 as a cosine.
 
-    The rate is a number in the optimiser's state, and an arm's settings belong into the objective's:
+    The rate is a number in the optimizer's state, and an arm's settings belong into the objective's:
     runs that differ in numbers alone are then one program, compiled once.
 
     Args:
@@ -167,14 +167,14 @@ def viewed(config, model, images, chosen, key):
     return embedded(model, np.asarray(views))[0]
 
 
-def looked_at(config, model, train, test, *, neighbours):
+def looked_at(config, model, train, test, *, neighbors):
     """How good a trained network is on test images, and how their embeddings lie.
 
     Args:
       config: its data and seed choose the views.
       model: `Model`.
       train, test: `Images`; the probe and the votes learn from train.
-      neighbours: how many vote for a class.
+      neighbors: how many vote for a class.
 
     Returns: figures; those of accuracy per test image.
     """
@@ -183,7 +183,7 @@ def looked_at(config, model, train, test, *, neighbours):
     every, keys = np.arange(len(test.labels)), jax.random.split(jax.random.key(config.seed))
     one, other = (viewed(config, model, test.images, every, key) for key in keys)
     votes = functools.partial(
-        evaluation.knn_accuracy, k=neighbours, reference_labels=train.labels, reduce_fn=None
+        evaluation.knn_accuracy, k=neighbors, reference_labels=train.labels, reduce_fn=None
     )
     probe = evaluation.linear_probe(seen, train.labels, features, test.labels, reduce_fn=None)
     return {

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.workbench.text import Corpus
 from jaxsim import data, encoders, pretrained, similarity
-from jaxsim.data.sources import prepared_path
+from jaxsim.data._sources import prepared_path
 from jaxsim.storage import Fields, fill, read_json
 
 KINDS = ("replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj")

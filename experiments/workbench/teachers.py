@@ -24,7 +24,7 @@ class Texts(NamedTuple):
     grades: np.ndarray  # float [queries, most]
     train_documents: list
     train_queries: list
-    labelled: list  # (query, document) pairs that belong together
+    labeled: list  # (query, document) pairs that belong together
     sts: data.GradedPairs | None
 
 
@@ -84,7 +84,7 @@ def linear(config, found, workdir):
 
 
 def neural(config, found, workdir, *, dims=None):
-    """A transformer trained by InfoNCE on labelled pairs; with `dims` by that of its first coordinates too."""
+    """A transformer trained by InfoNCE on labeled pairs; with `dims` by that of its first coordinates too."""
     words = tokenizer(config, found)
     module = encoders.TextEncoder(
         encoders.Transformer(
@@ -99,7 +99,7 @@ def neural(config, found, workdir, *, dims=None):
         )
     )
     encode = encoders.as_function(module)
-    queries, documents = zip(*found.labelled, strict=True)
+    queries, documents = zip(*found.labeled, strict=True)
     sides = tokens(words, queries, SHORT), tokens(words, documents, config.length)
     examples = [{"q": q, "d": d} for q, d in zip(*sides, strict=True)]
 

@@ -366,5 +366,5 @@ def tfidf_scores(queries, items):
 
 
 def padded_one(texts):
-    """The first text, as a batch of one: what a module is initialised with."""
+    """The first text, as a batch of one: what a module is initialized with."""
     return data.padded(texts[:1])

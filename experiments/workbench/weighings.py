@@ -15,7 +15,7 @@ def even(scores, positives, where):
     return values, jnp.ones_like(values)
 
 
-mined_evenly = losses.mined(even, losses.multi_similarity_pairs)
+mined_evenly = losses.mined(even, losses.miners.multi_similarity_pairs)
 
 
 def n_pairs(embeddings, labels, *, temperature, where, axis_name):

@@ -1,42 +1,26 @@
-"""Looking inside: pair weights of any loss, behaviour of contrastive losses, geometry of embeddings."""
+"""Looking inside: pair weights of any loss, behavior of contrastive losses, geometry of embeddings."""
 
-from jaxsim.analysis.behaviour import (
-    Separation,
-    gradient_ratio,
-    local_separation,
-    ratio_entropy,
-    temperature_gradient,
+from jaxsim.analysis._behavior import (
+    Separation as Separation,
+    gradient_ratio as gradient_ratio,
+    local_separation as local_separation,
+    ratio_entropy as ratio_entropy,
+    temperature_gradient as temperature_gradient,
 )
-from jaxsim.analysis.geometry import (
-    alignment,
-    covariance_spectrum,
-    effective_rank,
-    tolerance,
-    tolerance_of_classes,
-    tolerance_over_all_pairs,
-    uniformity,
-    uniformity_ceiling,
+from jaxsim.analysis._geometry import (
+    alignment as alignment,
+    covariance_spectrum as covariance_spectrum,
+    effective_rank as effective_rank,
+    tolerance as tolerance,
+    tolerance_of_classes as tolerance_of_classes,
+    tolerance_over_all_pairs as tolerance_over_all_pairs,
+    uniformity as uniformity,
+    uniformity_ceiling as uniformity_ceiling,
 )
-from jaxsim.analysis.pictures import pair_weight_curves
-from jaxsim.analysis.weights import gpw_surrogate, on_cosines, pair_weights, wrong_way
-
-__all__ = [
-    "Separation",
-    "alignment",
-    "covariance_spectrum",
-    "effective_rank",
-    "gpw_surrogate",
-    "gradient_ratio",
-    "local_separation",
-    "on_cosines",
-    "pair_weight_curves",
-    "pair_weights",
-    "ratio_entropy",
-    "temperature_gradient",
-    "tolerance",
-    "tolerance_of_classes",
-    "tolerance_over_all_pairs",
-    "uniformity",
-    "uniformity_ceiling",
-    "wrong_way",
-]
+from jaxsim.analysis._pictures import pair_weight_curves as pair_weight_curves
+from jaxsim.analysis._weights import (
+    gpw_surrogate as gpw_surrogate,
+    on_cosines as on_cosines,
+    pair_weights as pair_weights,
+    wrong_way as wrong_way,
+)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsim.data.records import Records
-from jaxsim.storage.fields import shown
+from jaxsim.data._records import Records
+from jaxsim.storage._fields import shown
 
 IDS = ("id", "_id", "doc_id", "docid", "name")
 QUERY_IDS = ("query_id", "query-id", "qid", "id", "_id")

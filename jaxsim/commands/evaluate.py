@@ -1,4 +1,4 @@
-"""Scores a run against judgements: nDCG, recall, precision, MAP and MRR over all judged queries.
+"""Scores a run against judgments: nDCG, recall, precision, MAP and MRR over all judged queries.
 
     python -m jaxsim evaluate --run found.trec --qrels qrels.tsv
     python -m jaxsim evaluate --run tuned.trec --qrels qrels.tsv --against before.trec
@@ -42,15 +42,15 @@ def main(command_line):
         arguments.check_output(
             "--out", options.out, ours=_is_report, kind="a file of figures", inputs=inputs
         )
-    judgements = storage.load_qrels(options.qrels)
-    if not relevant_of(judgements):
+    judgments = storage.load_qrels(options.qrels)
+    if not relevant_of(judgments):
         raise ValueError(
             f"{options.qrels}: judges no document relevant, with a grade of at least 1"
         )
-    figures = values(run_of(options.run, judgements, options), judgements, options.k)
+    figures = values(run_of(options.run, judgments, options), judgments, options.k)
     report = {"queries": len(next(iter(figures.values())))} | means(figures)
     if options.against:
-        other = values(run_of(options.against, judgements, options), judgements, options.k)
+        other = values(run_of(options.against, judgments, options), judgments, options.k)
         report["against"] = differences(figures, other)
     print(f"{'queries':14} {report['queries']}")
     for name in figures:
@@ -64,12 +64,12 @@ def main(command_line):
         storage.write_json(options.out, report)
 
 
-def run_of(path, judgements, options):
-    """A run for these judgements; what in it is likely to be a mistake is said on stderr.
+def run_of(path, judgments, options):
+    """A run for these judgments; what in it is likely to be a mistake is said on stderr.
 
     Raises: ValueError for a run without any of the judged queries.
     """
-    run, judged = storage.load_run(path), relevant_of(judgements)
+    run, judged = storage.load_run(path), relevant_of(judgments)
     missing = [query for query in judged if query not in run]
     if len(missing) == len(judged):
         raise ValueError(
@@ -82,7 +82,7 @@ def run_of(path, judgements, options):
             f"{missing[0]!r}: each counts as 0"
         )
     own = [query for query in judged if run.get(query) and run[query][0][0] == query]
-    own = [query for query in own if query not in judgements[query]]
+    own = [query for query in own if query not in judgments[query]]
     if options.ignore_self:
         run = {
             query: [ranked for ranked in documents if ranked[0] != query]
@@ -94,10 +94,10 @@ def run_of(path, judgements, options):
             "if it is the query itself, --ignore-self leaves it out"
         )
     if not any(
-        document in judgements[query] for query in judged for document, _ in run.get(query, ())
+        document in judgments[query] for query in judged for document, _ in run.get(query, ())
     ):
         ranked = dict.fromkeys(document for query in judged for document, _ in run.get(query, ()))
-        known = dict.fromkeys(document for query in judged for document in judgements[query])
+        known = dict.fromkeys(document for query in judged for document in judgments[query])
         warn(
             f"{path}: ranks no document that is judged: the run has {_some(ranked)}, judged are "
             f"{_some(known)}"
@@ -124,11 +124,11 @@ def _some(ids):
     return ", ".join(shown + ["..."] * (len(ids) > 3)) or "none"
 
 
-def relevant_of(judgements):
+def relevant_of(judgments):
     """{query: {document: grade}} with the grades above 0 alone, of the queries that have one."""
     judged = {
         query: {document: grade for document, grade in documents.items() if grade > 0}
-        for query, documents in judgements.items()
+        for query, documents in judgments.items()
     }
     return {query: documents for query, documents in judged.items() if documents}
 
@@ -148,17 +148,17 @@ def differences(found, other):
     return compared
 
 
-def values(run, judgements, k):
+def values(run, judgments, k):
     """{name: float [judged queries]}: how well each query's documents are found.
 
     Args:
       run: {query: [(document, score)]}.
-      judgements: {query: {document: grade}}.
+      judgments: {query: {document: grade}}.
       k: how many of a ranking count.
     """
-    judged = relevant_of(judgements)
+    judged = relevant_of(judgments)
     if not judged:
-        raise ValueError("judgements must name a relevant document, got none")
+        raise ValueError("judgments must name a relevant document, got none")
     numbers = {}
 
     def number(document):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data, evaluation, search, training
-from jaxsim.search.corpus import encode_corpus
+from jaxsim.search._corpus import encode_corpus
 from jaxsim.similarity import paired
 
 MULTIPLE = 16  # what lengths are rounded up to

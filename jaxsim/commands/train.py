@@ -23,7 +23,7 @@ import numpy as np
 from jaxsim import data, losses, similarity, storage, training
 from jaxsim.commands import arguments, columns, fine_tuning, models
 from jaxsim.numerics import unit
-from jaxsim.storage.atomic import errors_named
+from jaxsim.storage._atomic import errors_named
 
 OF_PAIRS = {
     name: getattr(losses, name)

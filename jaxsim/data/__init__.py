@@ -2,87 +2,62 @@
 tokenizers when asked.
 """
 
-from jaxsim.data import augment, negatives
-from jaxsim.data.baskets import Baskets, groceries, imports, retail
-from jaxsim.data.deletion import deleted
-from jaxsim.data.images import Images, cifar10_subset, digits, glyphs, omniglot
-from jaxsim.data.judged import Collection, GradedPairs, retrieval, sts_benchmark
-from jaxsim.data.mixtures import distinct_batches, negative_batches, task_batches
-from jaxsim.data.pipelines import batches
-from jaxsim.data.planned import Planned
-from jaxsim.data.records import read_records
-from jaxsim.data.samplers import array_batches, class_batches
-from jaxsim.data.sessions import (
-    holds_pair,
-    item_counts,
-    pmi,
-    pmi_filter,
-    session_pairs,
-    synthetic_pairs,
-    without_outliers,
+from jaxsim.data import augment as augment, negatives as negatives
+from jaxsim.data._baskets import (
+    Baskets as Baskets,
+    groceries as groceries,
+    imports as imports,
+    retail as retail,
 )
-from jaxsim.data.sources import (
-    docstrings,
-    entity_mentions,
-    fingerprint,
-    glosses,
+from jaxsim.data._deletion import deleted as deleted
+from jaxsim.data._images import (
+    Images as Images,
+    cifar10_subset as cifar10_subset,
+    digits as digits,
+    glyphs as glyphs,
+    omniglot as omniglot,
 )
-from jaxsim.data.tokens import (
-    SPECIAL,
-    entity_tokens,
-    load_tokenizer,
-    mention_tokens,
-    padded,
-    save_tokenizer,
-    text_tokens,
-    train_wordpiece,
+from jaxsim.data._judged import (
+    Collection as Collection,
+    GradedPairs as GradedPairs,
+    retrieval as retrieval,
+    sts_benchmark as sts_benchmark,
 )
-from jaxsim.data.words import keep_probability, word2vec_keep_probability
-
-__all__ = [
-    "SPECIAL",
-    "Baskets",
-    "Collection",
-    "GradedPairs",
-    "Images",
-    "Planned",
-    "array_batches",
-    "augment",
-    "batches",
-    "cifar10_subset",
-    "class_batches",
-    "deleted",
-    "digits",
-    "distinct_batches",
-    "docstrings",
-    "entity_mentions",
-    "entity_tokens",
-    "fingerprint",
-    "glosses",
-    "glyphs",
-    "groceries",
-    "holds_pair",
-    "imports",
-    "item_counts",
-    "keep_probability",
-    "load_tokenizer",
-    "mention_tokens",
-    "negative_batches",
-    "negatives",
-    "omniglot",
-    "padded",
-    "pmi",
-    "pmi_filter",
-    "read_records",
-    "retail",
-    "retrieval",
-    "save_tokenizer",
-    "session_pairs",
-    "sts_benchmark",
-    "synthetic_pairs",
-    "task_batches",
-    "text_tokens",
-    "train_wordpiece",
-    "without_outliers",
-    "word2vec_keep_probability",
-]
+from jaxsim.data._mixtures import (
+    distinct_batches as distinct_batches,
+    negative_batches as negative_batches,
+    task_batches as task_batches,
+)
+from jaxsim.data._pipelines import batches as batches
+from jaxsim.data._planned import Planned as Planned
+from jaxsim.data._records import read_records as read_records
+from jaxsim.data._samplers import array_batches as array_batches, class_batches as class_batches
+from jaxsim.data._sessions import (
+    holds_pair as holds_pair,
+    item_counts as item_counts,
+    pmi as pmi,
+    pmi_filter as pmi_filter,
+    session_pairs as session_pairs,
+    synthetic_pairs as synthetic_pairs,
+    without_outliers as without_outliers,
+)
+from jaxsim.data._sources import (
+    docstrings as docstrings,
+    entity_mentions as entity_mentions,
+    fingerprint as fingerprint,
+    glosses as glosses,
+)
+from jaxsim.data._tokens import (
+    SPECIAL as SPECIAL,
+    entity_tokens as entity_tokens,
+    load_tokenizer as load_tokenizer,
+    mention_tokens as mention_tokens,
+    padded as padded,
+    save_tokenizer as save_tokenizer,
+    text_tokens as text_tokens,
+    train_wordpiece as train_wordpiece,
+)
+from jaxsim.data._words import (
+    keep_probability as keep_probability,
+    word2vec_keep_probability as word2vec_keep_probability,
+)

@@ -1,4 +1,4 @@
-"""Views of images that keep what they show: shifts, rotations, crops, holes, flips, colours.
+"""Views of images that keep what they show: shifts, rotations, crops, holes, flips, colors.
 
     augmentation(key, image [height, width, channels]) -> image of the same shape
 
@@ -166,7 +166,7 @@ def flip():
     return flipped
 
 
-def colours(*, brightness=0.4, contrast=0.4, saturation=0.4):
+def colors(*, brightness=0.4, contrast=0.4, saturation=0.4):
     """Brightness, contrast and saturation, each scaled by up to so much, in this order; cut to [0, 1].
 
     Args:
@@ -176,23 +176,23 @@ def colours(*, brightness=0.4, contrast=0.4, saturation=0.4):
     for name, value in reach.items():
         checks.probability(name, value)
 
-    def coloured(key, image):
+    def colored(key, image):
         by = 1 + jax.random.uniform(key, (3,), minval=-1.0) * jnp.array([*reach.values()])
         image = image * by[0]
-        middle = _grey(image).mean()
+        middle = _gray(image).mean()
         image = middle + (image - middle) * by[1]
-        grey = _grey(image)
-        return jnp.clip(grey + (image - grey) * by[2], 0, 1)
+        gray = _gray(image)
+        return jnp.clip(gray + (image - gray) * by[2], 0, 1)
 
-    return coloured
-
-
-def greyscale(*, chance=0.2):
-    """Takes the colours away with a probability."""
-    return sometimes(lambda key, image: jnp.broadcast_to(_grey(image), image.shape), chance=chance)
+    return colored
 
 
-def _grey(image):
+def grayscale(*, chance=0.2):
+    """Takes the colors away with a probability."""
+    return sometimes(lambda key, image: jnp.broadcast_to(_gray(image), image.shape), chance=chance)
+
+
+def _gray(image):
     """Luma [height, width, 1] of an image of three channels; the mean of any other."""
     if image.shape[-1] == 3:
         return jnp.sum(image * jnp.array([0.299, 0.587, 0.114]), axis=-1, keepdims=True)

@@ -1,6 +1,6 @@
 """Which classes to draw as negatives: uniform, log-uniform, powers of counts; inside a jitted step.
 
-A sampler is its log-probabilities, float32 [classes], normalised.
+A sampler is its log-probabilities, float32 [classes], normalized.
 """
 
 import jax
@@ -93,8 +93,8 @@ def draw(key, log_probabilities, shape, *, without=None):
     drawn = jnp.minimum(jnp.searchsorted(ends, place, side="right"), last).astype(jnp.int32)
     if without is None:
         return drawn
-    # Rounding may put a draw on the edge of the cut: then its neighbour that can be drawn is taken.
-    return jnp.where(drawn == without, _neighbour(probabilities, without), drawn)
+    # Rounding may put a draw on the edge of the cut: then its neighbor that can be drawn is taken.
+    return jnp.where(drawn == without, _neighbor(probabilities, without), drawn)
 
 
 def log_expected_counts(log_probabilities, draws, *, distinct=False):
@@ -137,7 +137,7 @@ def _known(value):
     return not isinstance(value, jax.core.Tracer)
 
 
-def _neighbour(probabilities, without):
+def _neighbor(probabilities, without):
     """The next class after `without` that has a probability, cyclically."""
     count = probabilities.shape[0]
     numbers = jnp.where(probabilities > 0, jnp.arange(count), count)

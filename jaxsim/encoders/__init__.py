@@ -1,54 +1,37 @@
 """Flax Linen modules, and the plain functions of them that the rest of the library sees."""
 
-from jaxsim.encoders.convolutional import ConvNet, all_places, mean_of_places
-from jaxsim.encoders.cross_encoder import ClsCrossEncoder, EmbCrossEncoder, join, score_lists
-from jaxsim.encoders.functions import as_function
-from jaxsim.encoders.layers import Style, gelu, layer_norm, rms_norm
-from jaxsim.encoders.pooling import (
-    AttentionPooling,
-    cls,
-    first_place,
-    largest,
-    last,
-    last_place,
-    mean,
-    mean_by_root,
-    side_by_side,
-    weighted_mean,
-    weighted_mean_by_place,
+from jaxsim.encoders._convolutional import (
+    ConvNet as ConvNet,
+    all_places as all_places,
+    mean_of_places as mean_of_places,
 )
-from jaxsim.encoders.positions import Rotary
-from jaxsim.encoders.tables import in_out_tables
-from jaxsim.encoders.text import DenseHead, TextEncoder
-from jaxsim.encoders.transformer import Transformer
-
-__all__ = [
-    "AttentionPooling",
-    "ClsCrossEncoder",
-    "ConvNet",
-    "DenseHead",
-    "EmbCrossEncoder",
-    "Rotary",
-    "Style",
-    "TextEncoder",
-    "Transformer",
-    "all_places",
-    "as_function",
-    "cls",
-    "first_place",
-    "gelu",
-    "in_out_tables",
-    "join",
-    "largest",
-    "last",
-    "last_place",
-    "layer_norm",
-    "mean",
-    "mean_by_root",
-    "mean_of_places",
-    "rms_norm",
-    "score_lists",
-    "side_by_side",
-    "weighted_mean",
-    "weighted_mean_by_place",
-]
+from jaxsim.encoders._cross_encoder import (
+    ClsCrossEncoder as ClsCrossEncoder,
+    EmbCrossEncoder as EmbCrossEncoder,
+    join as join,
+    score_lists as score_lists,
+)
+from jaxsim.encoders._functions import as_function as as_function
+from jaxsim.encoders._layers import (
+    Style as Style,
+    gelu as gelu,
+    layer_norm as layer_norm,
+    rms_norm as rms_norm,
+)
+from jaxsim.encoders._pooling import (
+    AttentionPooling as AttentionPooling,
+    cls as cls,
+    first_place as first_place,
+    largest as largest,
+    last as last,
+    last_place as last_place,
+    mean as mean,
+    mean_by_root as mean_by_root,
+    side_by_side as side_by_side,
+    weighted_mean as weighted_mean,
+    weighted_mean_by_place as weighted_mean_by_place,
+)
+from jaxsim.encoders._positions import Rotary as Rotary
+from jaxsim.encoders._tables import in_out_tables as in_out_tables
+from jaxsim.encoders._text import DenseHead as DenseHead, TextEncoder as TextEncoder
+from jaxsim.encoders._transformer import Transformer as Transformer

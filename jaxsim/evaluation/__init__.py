@@ -1,45 +1,35 @@
 """Figures from rankings and scores: arrays in, numbers out."""
 
-from jaxsim.evaluation.bootstrap import interval
-from jaxsim.evaluation.class_retrieval import class_recall, map_at_r, r_precision
-from jaxsim.evaluation.classification import knn_accuracy, linear_probe
-from jaxsim.evaluation.clustering import Clusters, class_nmi, kmeans, nmi
-from jaxsim.evaluation.correlation import pearson, spearman
-from jaxsim.evaluation.graded import exponential_gain, linear_gain, ndcg, score_ndcg
-from jaxsim.evaluation.ranking import (
-    average_precision,
-    precision,
-    precision_at_r,
-    recall,
-    reciprocal_rank,
-    score_recall,
-    score_reciprocal_rank,
-    top_k_recall,
+from jaxsim.evaluation._bootstrap import interval as interval
+from jaxsim.evaluation._class_retrieval import (
+    class_recall as class_recall,
+    map_at_r as map_at_r,
+    r_precision as r_precision,
 )
-
-__all__ = [
-    "Clusters",
-    "average_precision",
-    "class_nmi",
-    "class_recall",
-    "exponential_gain",
-    "interval",
-    "kmeans",
-    "knn_accuracy",
-    "linear_gain",
-    "linear_probe",
-    "map_at_r",
-    "ndcg",
-    "nmi",
-    "pearson",
-    "precision",
-    "precision_at_r",
-    "r_precision",
-    "recall",
-    "reciprocal_rank",
-    "score_ndcg",
-    "score_recall",
-    "score_reciprocal_rank",
-    "spearman",
-    "top_k_recall",
-]
+from jaxsim.evaluation._classification import (
+    knn_accuracy as knn_accuracy,
+    linear_probe as linear_probe,
+)
+from jaxsim.evaluation._clustering import (
+    Clusters as Clusters,
+    class_nmi as class_nmi,
+    kmeans as kmeans,
+    nmi as nmi,
+)
+from jaxsim.evaluation._correlation import pearson as pearson, spearman as spearman
+from jaxsim.evaluation._graded import (
+    exponential_gain as exponential_gain,
+    linear_gain as linear_gain,
+    ndcg as ndcg,
+    score_ndcg as score_ndcg,
+)
+from jaxsim.evaluation._ranking import (
+    average_precision as average_precision,
+    precision as precision,
+    precision_at_r as precision_at_r,
+    recall as recall,
+    reciprocal_rank as reciprocal_rank,
+    score_recall as score_recall,
+    score_reciprocal_rank as score_reciprocal_rank,
+    top_k_recall as top_k_recall,
+)

@@ -1,31 +1,24 @@
 """The floor: numerics that are safe on empty rows, zero vectors and split batches. JAX alone."""
 
-from jaxsim.numerics import checks, masked
-from jaxsim.numerics.buckets import bucket, bucket_of
-from jaxsim.numerics.devices import block_entries, compute_dtype, gather, gathered, row_ids
-from jaxsim.numerics.norms import at_least_float32, safe_norm, unit
-from jaxsim.numerics.order import kth_largest
-from jaxsim.numerics.reductions import mean, total
-from jaxsim.numerics.topk import blocked_top_k, merged_top_k, sharded_top_k, top_k
-
-__all__ = [
-    "at_least_float32",
-    "block_entries",
-    "blocked_top_k",
-    "bucket",
-    "bucket_of",
-    "checks",
-    "compute_dtype",
-    "gather",
-    "gathered",
-    "kth_largest",
-    "masked",
-    "mean",
-    "merged_top_k",
-    "row_ids",
-    "safe_norm",
-    "sharded_top_k",
-    "top_k",
-    "total",
-    "unit",
-]
+from jaxsim.numerics import checks as checks, masked as masked
+from jaxsim.numerics._buckets import bucket as bucket, bucket_of as bucket_of
+from jaxsim.numerics._devices import (
+    block_entries as block_entries,
+    compute_dtype as compute_dtype,
+    gather as gather,
+    gathered as gathered,
+    row_ids as row_ids,
+)
+from jaxsim.numerics._kth_largest import kth_largest as kth_largest
+from jaxsim.numerics._norms import (
+    at_least_float32 as at_least_float32,
+    safe_norm as safe_norm,
+    unit as unit,
+)
+from jaxsim.numerics._reductions import mean as mean, total as total
+from jaxsim.numerics._topk import (
+    blocked_top_k as blocked_top_k,
+    merged_top_k as merged_top_k,
+    sharded_top_k as sharded_top_k,
+    top_k as top_k,
+)

@@ -388,7 +388,7 @@ def _holds(name, value, rule, what):
         return
     number = one_array(name, value)
     if number.dtype.kind in "USOMmc" or not np.all(rule(number)):
-        got = value if number.dtype.kind in "biufV" else repr(value)
+        got = str(value) if np.ndim(value) == 0 and number.dtype.kind in "biufV" else shown(value)
         raise ValueError(f"{name} must be {what}, got {got}")
 
 

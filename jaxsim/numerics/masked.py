@@ -10,7 +10,7 @@ The names shadow builtins on purpose: call them as `masked.max(scores, where)`.
 import jax
 import jax.numpy as jnp
 
-from jaxsim.numerics.norms import at_least_float32
+from jaxsim.numerics._norms import at_least_float32
 
 
 def log_sum_exp(scores, where, *, axis=-1, empty=0.0):

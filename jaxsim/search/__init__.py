@@ -1,118 +1,73 @@
-"""Nearest-neighbour search: exact over embeddings, or with a limited number of calls to an expensive scorer."""
+"""Nearest-neighbor search: exact over embeddings, or with a limited number of calls to an expensive scorer."""
 
-from jaxsim.search.anchors import deim, kmeans, leverage, pivoted_qr, uniform
-from jaxsim.search.baselines import fixed_items_index, item_cur_index, oracle_scores
-from jaxsim.search.bases import RowBasis, factor_basis, load_basis, row_basis, save_basis
-from jaxsim.search.brute_force import approximate, exact
-from jaxsim.search.budgeted import adaptive, anncur
-from jaxsim.search.corpus import encode_corpus
-from jaxsim.search.cur import (
-    CurIndex,
-    add_items,
-    cur_index,
-    cur_scores,
-    global_mean,
-    item_matrix,
-    item_means,
-    load_index,
-    query_vectors,
-    save_index,
+from jaxsim.search import anchors as anchors, mining as mining
+from jaxsim.search._ask_and_tell import (
+    Found as Found,
+    Scored as Scored,
+    ScorerError as ScorerError,
+    ask_and_tell as ask_and_tell,
 )
-from jaxsim.search.factors import Factors, drawn_entries, factor_queries, factorise
-from jaxsim.search.negatives import (
-    Candidates,
-    Mined,
-    cap,
-    margin,
-    mine_negatives,
-    near_duplicates,
-    paraphrases,
-    ranks,
-    relative_margin,
-    same_threshold,
-    veto,
+from jaxsim.search._axn import (
+    Factors as Factors,
+    drawn_entries as drawn_entries,
+    factor_queries as factor_queries,
+    factorize as factorize,
 )
-from jaxsim.search.quantise import (
-    Quantised,
-    coarse_to_fine,
-    decoded,
-    encoded,
-    fit_binary,
-    fit_int8,
-    load_quantised,
-    quantised,
-    save_quantised,
+from jaxsim.search._baselines import (
+    fixed_items_index as fixed_items_index,
+    item_cur_index as item_cur_index,
+    oracle_scores as oracle_scores,
 )
-from jaxsim.search.regression import row_regression
-from jaxsim.search.rounds import Found, Scored, ScorerError, ask_and_tell
-from jaxsim.search.scorers import anchor_scores, scorer, similarity_scorer
-from jaxsim.search.second_stage import rerank
-from jaxsim.search.tuning import CurSettings, best_settings, cur_settings, tune_anncur
-
-__all__ = [
-    "Candidates",
-    "CurIndex",
-    "CurSettings",
-    "Factors",
-    "Found",
-    "Mined",
-    "Quantised",
-    "RowBasis",
-    "Scored",
-    "ScorerError",
-    "adaptive",
-    "add_items",
-    "anchor_scores",
-    "anncur",
-    "approximate",
-    "ask_and_tell",
-    "best_settings",
-    "cap",
-    "coarse_to_fine",
-    "cur_index",
-    "cur_scores",
-    "cur_settings",
-    "decoded",
-    "deim",
-    "drawn_entries",
-    "encode_corpus",
-    "encoded",
-    "exact",
-    "factor_basis",
-    "factor_queries",
-    "factorise",
-    "fit_binary",
-    "fit_int8",
-    "fixed_items_index",
-    "global_mean",
-    "item_cur_index",
-    "item_matrix",
-    "item_means",
-    "kmeans",
-    "leverage",
-    "load_basis",
-    "load_index",
-    "load_quantised",
-    "margin",
-    "mine_negatives",
-    "near_duplicates",
-    "oracle_scores",
-    "paraphrases",
-    "pivoted_qr",
-    "quantised",
-    "query_vectors",
-    "ranks",
-    "relative_margin",
-    "rerank",
-    "row_basis",
-    "row_regression",
-    "same_threshold",
-    "save_basis",
-    "save_index",
-    "save_quantised",
-    "scorer",
-    "similarity_scorer",
-    "tune_anncur",
-    "uniform",
-    "veto",
-]
+from jaxsim.search._bases import (
+    RowBasis as RowBasis,
+    factor_basis as factor_basis,
+    load_basis as load_basis,
+    row_basis as row_basis,
+    save_basis as save_basis,
+)
+from jaxsim.search._brute_force import approximate as approximate, exact as exact
+from jaxsim.search._budgeted import adaptive as adaptive, anncur as anncur
+from jaxsim.search._corpus import encode_corpus as encode_corpus
+from jaxsim.search._cur import (
+    CurIndex as CurIndex,
+    add_items as add_items,
+    cur_index as cur_index,
+    cur_scores as cur_scores,
+    global_mean as global_mean,
+    item_matrix as item_matrix,
+    item_means as item_means,
+    load_index as load_index,
+    query_vectors as query_vectors,
+    save_index as save_index,
+)
+from jaxsim.search._mining import (
+    Candidates as Candidates,
+    Mined as Mined,
+    mine_negatives as mine_negatives,
+    near_duplicates as near_duplicates,
+    paraphrases as paraphrases,
+)
+from jaxsim.search._quantize import (
+    Quantized as Quantized,
+    coarse_to_fine as coarse_to_fine,
+    decoded as decoded,
+    encoded as encoded,
+    fit_binary as fit_binary,
+    fit_int8 as fit_int8,
+    load_quantized as load_quantized,
+    quantized as quantized,
+    save_quantized as save_quantized,
+)
+from jaxsim.search._regression import row_regression as row_regression
+from jaxsim.search._scorers import (
+    anchor_scores as anchor_scores,
+    scorer as scorer,
+    similarity_scorer as similarity_scorer,
+)
+from jaxsim.search._second_stage import rerank as rerank
+from jaxsim.search._tuning import (
+    CurSettings as CurSettings,
+    best_settings as best_settings,
+    cur_settings as cur_settings,
+    tune_anncur as tune_anncur,
+)

@@ -1,60 +1,42 @@
 """Training loops that lose nothing: functions in, parameters out, on however many devices there are."""
 
-from jaxsim.training.best import best_of
-from jaxsim.training.checkpoints import Checkpoints
-from jaxsim.training.chunks import accumulated, chunked, in_precision
-from jaxsim.training.hosts import connect
-from jaxsim.training.loop import fit
-from jaxsim.training.objective import check_objective
-from jaxsim.training.optimisers import (
-    Recipe,
-    adamw,
-    clipped,
-    cosine_warmup_decay,
-    frozen,
-    layers_of,
-    layerwise,
-    linear_warmup_decay,
-    lion,
-    matrices,
-    sgd,
+from jaxsim.training._best import best_of as best_of
+from jaxsim.training._checkpoints import Checkpoints as Checkpoints
+from jaxsim.training._chunks import (
+    accumulated as accumulated,
+    chunked as chunked,
+    in_precision as in_precision,
 )
-from jaxsim.training.reports import tensorboard, weights_and_biases
-from jaxsim.training.row_sparse import RowOptimizer, adagrad_rows, adam_rows, sgd_rows
-from jaxsim.training.seeds import fit_seeds
-from jaxsim.training.spread import pmapped, shard_mapped, sharded
-from jaxsim.training.step import Carry, make_step
-
-__all__ = [
-    "Carry",
-    "Checkpoints",
-    "Recipe",
-    "RowOptimizer",
-    "accumulated",
-    "adagrad_rows",
-    "adam_rows",
-    "adamw",
-    "best_of",
-    "check_objective",
-    "chunked",
-    "clipped",
-    "connect",
-    "cosine_warmup_decay",
-    "fit",
-    "fit_seeds",
-    "frozen",
-    "in_precision",
-    "layers_of",
-    "layerwise",
-    "linear_warmup_decay",
-    "lion",
-    "make_step",
-    "matrices",
-    "pmapped",
-    "sgd",
-    "sgd_rows",
-    "shard_mapped",
-    "sharded",
-    "tensorboard",
-    "weights_and_biases",
-]
+from jaxsim.training._hosts import connect as connect
+from jaxsim.training._loop import fit as fit
+from jaxsim.training._objective import check_objective as check_objective
+from jaxsim.training._optimizers import (
+    Recipe as Recipe,
+    adamw as adamw,
+    clipped as clipped,
+    cosine_warmup_decay as cosine_warmup_decay,
+    frozen as frozen,
+    layers_of as layers_of,
+    layerwise as layerwise,
+    linear_warmup_decay as linear_warmup_decay,
+    lion as lion,
+    matrices as matrices,
+    sgd as sgd,
+)
+from jaxsim.training._parallel import (
+    pmapped as pmapped,
+    shard_mapped as shard_mapped,
+    sharded as sharded,
+)
+from jaxsim.training._reports import (
+    tensorboard as tensorboard,
+    weights_and_biases as weights_and_biases,
+)
+from jaxsim.training._row_sparse import (
+    RowOptimizer as RowOptimizer,
+    adagrad_rows as adagrad_rows,
+    adam_rows as adam_rows,
+    sgd_rows as sgd_rows,
+)
+from jaxsim.training._seeds import fit_seeds as fit_seeds
+from jaxsim.training._step import Carry as Carry, make_step as make_step

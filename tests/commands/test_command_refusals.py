@@ -17,7 +17,7 @@ FILES = {
     "two.jsonl": PAIRS[:2],
     "graded.jsonl": GRADED,
     "equal.jsonl": [row | {"score": 1} for row in GRADED],
-    "labelled.jsonl": [row | {"label": n % 2} for n, row in enumerate(PAIRS)],
+    "labeled.jsonl": [row | {"label": n % 2} for n, row in enumerate(PAIRS)],
     "both.jsonl": [row | {"negative": "c"} for row in GRADED],
     "docs.jsonl": [{"id": f"d{n}", "text": "red"} for n in range(5)],
     "twice.jsonl": [
@@ -168,8 +168,8 @@ CASES = [
     (f"{TRAIN} --pairs graded.jsonl --validation pairs.jsonl", "pairs.jsonl: cosent needs a score"),
     (f"{TRAIN} --pairs both.jsonl", "cosent takes no negatives, there is a column of them: remove"),
     (
-        f"{TRAIN} --pairs labelled.jsonl --loss info_nce",
-        "labelled.jsonl: info_nce takes every row as a "
+        f"{TRAIN} --pairs labeled.jsonl --loss info_nce",
+        "labeled.jsonl: info_nce takes every row as a "
         "positive pair, and there are scores from 0 to 1: keep the positive rows alone",
     ),
     (

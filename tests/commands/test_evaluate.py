@@ -1,4 +1,4 @@
-"""What `evaluate` says of runs and judgements that do not fit each other, before it prints figures."""
+"""What `evaluate` says of runs and judgments that do not fit each other, before it prints figures."""
 
 import json
 
@@ -88,7 +88,7 @@ def test_options_that_do_not_fit_are_one_sentence(evaluate, words, said):
     assert said in err
 
 
-def test_judgements_without_a_relevant_document_are_named(evaluate):
+def test_judgments_without_a_relevant_document_are_named(evaluate):
     code, _, err = evaluate(ranked(("q", "d")), "q 0 d 0\nq 0 e -1\n")
     assert code == 2
     assert "qrels: judges no document relevant, with a grade of at least 1" in err

@@ -18,8 +18,8 @@ EVERY = augment.chain(
     augment.flip(),
     augment.shift(most=2),
     augment.rotate(degrees=15),
-    augment.colours(),
-    augment.greyscale(),
+    augment.colors(),
+    augment.grayscale(),
     augment.erase(),
 )
 
@@ -60,9 +60,9 @@ def test_rotate_turns_by_the_angle():
     angles = jax.vmap(lambda key: jax.random.uniform(key, minval=-90.0, maxval=90.0))(KEYS)
     y, x = np.mgrid[:9, :9] - 4.0
     for view, angle in zip(views[..., 0], np.deg2rad(angles), strict=True):
-        centre = np.array([(y * view).sum(), (x * view).sum()]) / view.sum()
+        center = np.array([(y * view).sum(), (x * view).sum()]) / view.sum()
         turned = 3 * np.array([-np.cos(angle), np.sin(angle)])
-        np.testing.assert_allclose(centre, turned, atol=0.35)
+        np.testing.assert_allclose(center, turned, atol=0.35)
     still = many(augment.rotate(degrees=0.0), PHOTOS[0])
     np.testing.assert_allclose(still[0], PHOTOS[0], atol=1e-6)
 
@@ -101,17 +101,17 @@ def test_flip_mirrors_every_second_time():
     assert 0.35 < mirrored.mean() < 0.65
 
 
-def test_colours_stay_colours_and_grey_has_none():
-    views = many(augment.colours(), PHOTOS[0])
+def test_colors_stay_colors_and_gray_has_none():
+    views = many(augment.colors(), PHOTOS[0])
     assert (views >= 0).all()
     assert (views <= 1).all()
     assert views.std(axis=0).mean() > 0.02
-    still = many(augment.colours(brightness=0, contrast=0, saturation=0), PHOTOS[0])
+    still = many(augment.colors(brightness=0, contrast=0, saturation=0), PHOTOS[0])
     np.testing.assert_allclose(still[0], PHOTOS[0], atol=1e-6)
-    grey = many(augment.greyscale(chance=1.0), PHOTOS[0])[0]
-    np.testing.assert_allclose(grey[..., 0], PHOTOS[0] @ [0.299, 0.587, 0.114], rtol=1e-5)
-    assert np.ptp(grey, axis=-1).max() == 0
-    some = many(augment.greyscale(chance=0.2), PHOTOS[0])
+    gray = many(augment.grayscale(chance=1.0), PHOTOS[0])[0]
+    np.testing.assert_allclose(gray[..., 0], PHOTOS[0] @ [0.299, 0.587, 0.114], rtol=1e-5)
+    assert np.ptp(gray, axis=-1).max() == 0
+    some = many(augment.grayscale(chance=0.2), PHOTOS[0])
     assert 0.1 < np.mean(np.ptp(some, axis=-1).max(axis=(1, 2)) == 0) < 0.3
 
 
@@ -129,7 +129,7 @@ def test_views_carry_gradients():
         (functools.partial(augment.crop, stretch=0.5), "stretch must be at least 1"),
         (functools.partial(augment.shift, most=0), "most must be a whole number of at least 1"),
         (functools.partial(augment.erase, area=2), "area must be between 0 and 1"),
-        (functools.partial(augment.greyscale, chance=-1), "chance must be between 0 and 1"),
+        (functools.partial(augment.grayscale, chance=-1), "chance must be between 0 and 1"),
         (
             functools.partial(augment.crop, area=0.5),
             "area must be two parts of 1, the smaller first, got 0.5",
@@ -137,7 +137,7 @@ def test_views_carry_gradients():
         (functools.partial(augment.crop, stretch=np.nan), "stretch must be finite, got nan"),
         (functools.partial(augment.rotate, degrees=np.inf), "degrees must be finite, got inf"),
         (
-            functools.partial(augment.colours, contrast=np.nan),
+            functools.partial(augment.colors, contrast=np.nan),
             "contrast must be between 0 and 1, got nan",
         ),
         (

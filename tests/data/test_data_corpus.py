@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jaxsim import data
-from jaxsim.data import corpus, sources
+from jaxsim.data import _corpus as corpus, _sources as sources
 
 ROOT = Path(__file__).resolve().parents[2]
 

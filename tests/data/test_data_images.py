@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsim import data
-from jaxsim.data import images
+from jaxsim.data import _images as images
 
 needs_data = pytest.mark.skipif(
     "JAXSIM_DATA" not in os.environ, reason="JAXSIM_DATA names no folder of prepared sets"

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from jaxsim.data.planned import AHEAD, Planned
+from jaxsim.data._planned import AHEAD, Planned
 
 
 def test_it_is_a_sequence_of_what_its_function_gives():

@@ -58,7 +58,7 @@ def test_an_epoch_repeats_no_example_of_a_class_that_has_enough():
 
 
 def test_classes_meet_many_others():
-    """Not always the same neighbours: in four epochs of 4 groups a class, most pairs of classes meet."""
+    """Not always the same neighbors: in four epochs of 4 groups a class, most pairs of classes meet."""
     labels = np.repeat(np.arange(30), 20)
     dataset = data.class_batches({"x": labels}, labels, classes=6, per_class=5, seed=0, epochs=4)
     met = np.zeros((30, 30), bool)

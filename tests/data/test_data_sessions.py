@@ -49,8 +49,8 @@ def test_pairs_are_found_in_either_order():
 
 
 def test_made_up_pairs_are_not_seen_ones_nor_of_an_item_with_itself():
-    neighbours, alike = [[1, 2], [0, 2], [0, 1]], np.ones((3, 2))
-    pairs, counts = data.synthetic_pairs([[0, 1]], [10], neighbours, alike, gamma=0.5)
+    neighbors, alike = [[1, 2], [0, 2], [0, 1]], np.ones((3, 2))
+    pairs, counts = data.synthetic_pairs([[0, 1]], [10], neighbors, alike, gamma=0.5)
     # (1, 1), (0, 0), (2, 2) are of one item, (0, 1) was seen; (0, 2) and (1, 2) come twice each.
     assert pairs.tolist() == [[0, 2], [1, 2]]
     assert counts.tolist() == [10, 10]
@@ -119,16 +119,16 @@ PAIRS, COUNTS = np.array([[0, 1], [1, 2]]), np.array([3, 4])
         (lambda: made(gamma=np.nan), "gamma must be between 0 and 1, got nan"),
         (lambda: made(counts=-COUNTS), "counts must be >= 0, got"),
         (
-            lambda: made(neighbours=[[1], [3], [0]]),
-            "neighbours must be below 3, the number of items, got 3",
+            lambda: made(neighbors=[[1], [3], [0]]),
+            "neighbors must be below 3, the number of items, got 3",
         ),
         (
             lambda: made(similarities=[[0.5], [np.nan], [0.5]]),
-            "similarities must be numbers where there is a neighbour",
+            "similarities must be numbers where there is a neighbor",
         ),
         (
             lambda: made(pairs=PAIRS + 1),
-            "pairs must be below 3, the number of items, as neighbours has, got 3",
+            "pairs must be below 3, the number of items, as neighbors has, got 3",
         ),
     ],
 )
@@ -142,7 +142,7 @@ def made(**given):
         **{
             "pairs": PAIRS,
             "counts": COUNTS,
-            "neighbours": [[1], [2], [0]],
+            "neighbors": [[1], [2], [0]],
             "similarities": [[0.5], [0.5], [0.5]],
             "gamma": 0.5,
         }

@@ -36,9 +36,9 @@ def test_an_example_prints_what_it_says(example):
 @pytest.mark.parametrize(
     "name",
     [
-        "losses/softmax.py::info_nce",
-        "losses/lifting.py::over_labels",
-        "similarity/dense.py::cosine",
+        "losses/pairs/_info_nce.py::info_nce",
+        "losses/_lift/_lifters.py::over_labels",
+        "similarity/_dense.py::cosine",
     ],
 )
 def test_the_central_functions_have_one(name):

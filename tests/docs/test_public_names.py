@@ -22,7 +22,7 @@ LIKE = re.compile(r"\bas(?: in)? `\w+`")  # Args as in `info_nce`.
 def public(room):
     """{name: what} of a room, with the public functions of its public modules."""
     module = importlib.import_module(f"jaxsim.{room}")
-    found = {name: getattr(module, name) for name in module.__all__}
+    found = {name: what for name, what in vars(module).items() if not name.startswith("_")}
     for name, inner in list(found.items()):
         if inspect.ismodule(inner):
             found |= {f"{name}.{n}": f for n, f in vars(inner).items() if of_its_own(inner, n, f)}

@@ -9,9 +9,9 @@ import pytest
 from jax._src.cudnn import fused_attention_stablehlo
 
 from jaxsim import encoders, pretrained
-from jaxsim.encoders import attention as module
-from jaxsim.encoders.attention import attention, plain_attention, xla_attention
-from jaxsim.encoders.positions import visible
+from jaxsim.encoders import _attention as module
+from jaxsim.encoders._attention import attention, plain_attention, xla_attention
+from jaxsim.encoders._positions import visible
 
 RANDOM = np.random.default_rng(0)
 QUERY = np.float32(RANDOM.normal(size=(2, 5, 4, 6)))

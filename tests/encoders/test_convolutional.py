@@ -30,9 +30,9 @@ def by_hand(weights, images, groups):
             for j in range(width):
                 y[:, i, j] = np.einsum("rhwc,hwcd->rd", wide[:, i : i + 3, j : j + 3], kernel)
         split = y.reshape(rows, height, width, groups, -1)
-        centre = split.mean(axis=(1, 2, 4), keepdims=True)
+        center = split.mean(axis=(1, 2, 4), keepdims=True)
         spread = np.sqrt(split.var(axis=(1, 2, 4), keepdims=True) + 1e-6)
-        y = ((split - centre) / spread).reshape(y.shape)
+        y = ((split - center) / spread).reshape(y.shape)
         norm = weights[f"norm_{number}"]
         y = np.maximum(y * np.asarray(norm["scale"]) + np.asarray(norm["bias"]), 0)
         x = np.zeros((rows, -(-height // 2), -(-width // 2), y.shape[-1]))
@@ -51,7 +51,7 @@ def test_the_network_is_its_definition():
     np.testing.assert_allclose(features, seen, rtol=1e-4, atol=1e-5)
 
 
-def test_an_image_does_not_depend_on_its_neighbours():
+def test_an_image_does_not_depend_on_its_neighbors():
     apply = jax.jit(NET.apply)
     whole = apply(params(), IMAGES)
     np.testing.assert_allclose(apply(params(), IMAGES[1:2])[0], whole[1], rtol=1e-5, atol=1e-6)

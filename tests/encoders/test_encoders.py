@@ -38,9 +38,9 @@ TEXTS = texts(5, 7)
 
 def norm(x, p):
     """LayerNorm over the last axis."""
-    centred = x - x.mean(axis=-1, keepdims=True)
-    scale = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-12)
-    return centred / scale * p["scale"] + p["bias"]
+    centered = x - x.mean(axis=-1, keepdims=True)
+    scale = np.sqrt((centered**2).mean(axis=-1, keepdims=True) + 1e-12)
+    return centered / scale * p["scale"] + p["bias"]
 
 
 def dense(x, p):

@@ -13,7 +13,7 @@ from jaxsim import encoders, losses, pretrained, search, training
 SMALL = {"vocabulary": 30, "dim": 16, "layers": 2, "heads": 2, "hidden": 24, "max_length": 16}
 LLAMA = {
     "rotary": encoders.Rotary(), "segments": 0, "norm": "pre", "key_heads": 1,
-    "style": encoders.Style(normalise=encoders.rms_norm(), gated=True, biases=(), head_norm=True),
+    "style": encoders.Style(normalize=encoders.rms_norm(), gated=True, biases=(), head_norm=True),
 }  # fmt: skip
 KINDS = {"bert": {}, "llama": LLAMA, "mpnet": {"buckets": 8}}
 TEXTS = {

@@ -1,4 +1,4 @@
-"""The neighbours' vote against loops, the linear probe against scikit-learn's logistic regression."""
+"""The neighbors' vote against loops, the linear probe against scikit-learn's logistic regression."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ LABELS = RANDOM.integers(0, 4, 30)
 
 
 @pytest.mark.parametrize("temperature", [0.1, np.inf])
-def test_neighbours_vote_for_a_class(temperature):
+def test_neighbors_vote_for_a_class(temperature):
     u = X / np.linalg.norm(X, axis=1, keepdims=True)
     scores, right = u @ u.T, []
     for i in range(30):
@@ -50,10 +50,10 @@ def test_the_probe_is_logistic_regression(digits):
 
     (x, y), (test, wanted) = digits
     x, y = x[::2], y[::2]
-    centre, spread = x.mean(axis=0), np.where(x.std(axis=0) > 1e-12, x.std(axis=0), 1)
+    center, spread = x.mean(axis=0), np.where(x.std(axis=0) > 1e-12, x.std(axis=0), 1)
     peer = LogisticRegression(C=1 / (0.01 * len(x)), max_iter=2000, tol=1e-7)
-    peer.fit((x - centre) / spread, y)
-    expected = peer.predict((test - centre) / spread) == wanted
+    peer.fit((x - center) / spread, y)
+    expected = peer.predict((test - center) / spread) == wanted
     found, counts = evaluation.linear_probe(x, y, test, wanted, ridge=0.01, reduce_fn=None)
     np.testing.assert_array_equal(found, expected)
     assert counts.all()

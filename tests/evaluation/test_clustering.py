@@ -28,10 +28,10 @@ def test_k_means_of_digits_is_as_good_as_scikit_learns():
     found = evaluation.kmeans(x, 10, key=jax.random.key(0))
     peer = KMeans(10, n_init=3, random_state=0).fit(x)
     np.testing.assert_allclose(found.inertia, peer.inertia_, rtol=0.01)
-    # A fixed point: every row is with its nearest centre, every centre is the mean of its rows.
-    centres = np.stack([x[found.labels == c].mean(axis=0) for c in range(10)])
-    np.testing.assert_allclose(found.centres, centres, atol=1e-4)
-    apart = ((x[:, None] - centres) ** 2).sum(axis=2)
+    # A fixed point: every row is with its nearest center, every center is the mean of its rows.
+    centers = np.stack([x[found.labels == c].mean(axis=0) for c in range(10)])
+    np.testing.assert_allclose(found.centers, centers, atol=1e-4)
+    apart = ((x[:, None] - centers) ** 2).sum(axis=2)
     assert (apart.argmin(axis=1) == found.labels).mean() > 0.999
 
 
@@ -44,7 +44,7 @@ def test_clusters_that_are_apart_are_found_and_names_do_not_matter():
 def test_fewer_distinct_rows_than_clusters():
     found = evaluation.kmeans(np.ones((7, 2)), 3, key=jax.random.key(0))
     assert found.inertia == 0
-    assert np.isfinite(found.centres).all()
+    assert np.isfinite(found.centers).all()
     with pytest.raises(ValueError, match="k must be at most 7, the number of rows, got 8"):
         evaluation.kmeans(np.ones((7, 2)), 8, key=jax.random.key(0))
 

@@ -32,8 +32,8 @@ def test_bars_share_both_axes_and_tell_zero_from_missing():
     assert one.get_xlabel() == "recall (whiskers: 95 % interval)"
     bare = {"arm": "a", "subset": "z", "recall": 0.1}
     assert pictures.bars([*rows, bare], y="recall", panel="subset").axes[2].get_xlabel() == "recall"
-    colours = [[patch.get_facecolor() for patch in ax.patches] for ax in (one, other)]
-    assert colours[0][0] == colours[1][0]
+    colors = [[patch.get_facecolor() for patch in ax.patches] for ax in (one, other)]
+    assert colors[0][0] == colors[1][0]
 
 
 def test_bars_of_single_numbers_promise_no_interval():
@@ -84,13 +84,13 @@ def test_twenty_one_arms_look_different():
     assert len(looks) == 21
 
 
-def test_a_picture_of_another_room_gets_the_arms_colours():
+def test_a_picture_of_another_room_gets_the_arms_colors():
     figure = Figure()
     ax = figure.subplots()
     ax.plot([0, 1], label="b", color="red")
     figure.legend(*ax.get_legend_handles_labels())
     rows = [row("a", 0.1), row("b", 0.1)]
-    pictures.recoloured(figure, rows)
+    pictures.recolored(figure, rows)
     wanted = pictures.styles_of(rows)["b"]["color"]
     assert ax.lines[0].get_color() == wanted
     assert figure.legends[0].legend_handles[0].get_color() == wanted

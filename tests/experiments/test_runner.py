@@ -153,7 +153,7 @@ def test_all_seeds_at_once_give_the_rows_of_each(tmp_path, monkeypatch):
     apart = run(tmp_path / "apart")
 
     def run_seeds(config, arm, seeds, shared, workdir):
-        # Vectorised over seeds, as a small model would be.
+        # Vectorized over seeds, as a small model would be.
         stacked = np.stack(shared)
         return [
             {"seed": seed, "k": k, "kind": "each", "figure": row, "one": float(own.mean())}
@@ -224,9 +224,9 @@ def test_a_changed_source_makes_other_rows(tmp_path):
     assert one["rows"][0]["figure"] + 2 == pytest.approx(other["rows"][0]["figure"])
 
 
-def test_a_changed_neighbour_makes_other_rows(tmp_path):
+def test_a_changed_neighbor_makes_other_rows(tmp_path):
     (tmp_path / "shifts_of_toy.py").write_text("GOOD = 1.0")
-    own = tmp_path / "neighbour_toy.py"
+    own = tmp_path / "neighbor_toy.py"
     own.write_text(
         TOY.read_text()
         .replace("from experiments import", "import shifts_of_toy\nfrom experiments import")

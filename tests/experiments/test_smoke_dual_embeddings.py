@@ -6,8 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import __main__ as command
-from experiments import dual_embeddings, runner
+from experiments import __main__ as command, dual_embeddings, runner
 from experiments.workbench import baskets
 
 

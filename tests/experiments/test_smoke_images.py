@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from experiments import __main__ as command
-from experiments import multi_similarity
+from experiments import __main__ as command, multi_similarity
 from experiments.workbench import images
 
 

@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 
-from experiments import __main__ as command
-from experiments import leaf
+from experiments import __main__ as command, leaf
 
 
 def test_it_runs_and_is_judged(tmp_path, monkeypatch):

@@ -9,11 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from loss_inputs import INPUTS, ROWS
-
-from jaxsim import losses
+from public import PUBLIC
 
 pytestmark = pytest.mark.thorough
 many = settings(derandomize=True, max_examples=100, deadline=None, database=None)
@@ -32,7 +30,7 @@ def compiled(name):
     inputs = INPUTS[name]
 
     def call(arrays, where):
-        return getattr(losses, name)(**arrays, where=where, **inputs.settings)
+        return PUBLIC[name](**arrays, where=where, **inputs.settings)
 
     return jax.jit(call)
 
@@ -150,7 +148,7 @@ def test_junk_is_refused_in_one_sentence(name):
     @given(st.sampled_from(arguments), JUNK)
     def check(argument, junk):
         try:
-            value = getattr(losses, name)(**{**inputs.arrays, **inputs.settings, argument: junk})
+            value = PUBLIC[name](**{**inputs.arrays, **inputs.settings, argument: junk})
         except (ValueError, TypeError) as error:
             message = str(error)
         else:

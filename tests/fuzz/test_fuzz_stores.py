@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from jaxsim import search, storage
-from jaxsim.storage.arrays import FIRST, MAGIC
+from jaxsim.storage._arrays import FIRST, MAGIC
 
 pytestmark = pytest.mark.thorough
 many = settings(
@@ -109,13 +108,13 @@ STORES = {
     ),
     "basis": (lambda p: search.save_basis(p, search.row_basis(SCORES)), search.load_basis, "x"),
     "int8": (
-        lambda p: search.save_quantised(p, search.quantised(search.fit_int8(ROWS), ROWS)),
-        search.load_quantised,
+        lambda p: search.save_quantized(p, search.quantized(search.fit_int8(ROWS), ROWS)),
+        search.load_quantized,
         "x",
     ),
     "bits": (
-        lambda p: search.save_quantised(p, search.quantised(search.fit_binary(ROWS), ROWS)),
-        search.load_quantised,
+        lambda p: search.save_quantized(p, search.quantized(search.fit_binary(ROWS), ROWS)),
+        search.load_quantized,
         "x",
     ),
     "matrix": (lambda p: filled(p, False), filled, "x"),
@@ -131,8 +130,8 @@ STORES = {
 
 def arrays_of(found):
     """What was read, as (types, shapes, bytes)."""
-    if isinstance(found, search.Quantised):
-        found = (type(found.quantiser).__name__, found.codes, *found.quantiser)
+    if isinstance(found, search.Quantized):
+        found = (type(found.quantizer).__name__, found.codes, *found.quantizer)
     leaves = found if isinstance(found, tuple) else (found,)
     leaves = [leaf if isinstance(leaf, str) else np.asarray(leaf) for leaf in leaves]
     return [

@@ -1,4 +1,4 @@
-"""Tables, runs and judgements at random: what is written comes back, what is damaged is named or read right.
+"""Tables, runs and judgments at random: what is written comes back, what is damaged is named or read right.
 
 The readers raise ValueError that names the file, and nothing else, whatever the bytes are.
 """
@@ -12,8 +12,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from jaxsim import data, storage
 from jaxsim.commands import columns
@@ -154,10 +153,10 @@ def test_tsv_comes_back(tmp_path_factory, rows, encoding, end):
 
 @many
 @given(st.dictionaries(WORD, st.dictionaries(WORD, st.integers(1 - 2**31, 2**31 - 1)), max_size=4))
-def test_judgements_come_back(tmp_path_factory, judgements):
+def test_judgments_come_back(tmp_path_factory, judgments):
     path = tmp_path_factory.getbasetemp() / "qrels"
-    storage.save_qrels(path, judgements)
-    assert storage.load_qrels(path) == {query: some for query, some in judgements.items() if some}
+    storage.save_qrels(path, judgments)
+    assert storage.load_qrels(path) == {query: some for query, some in judgments.items() if some}
 
 
 @many
@@ -269,7 +268,7 @@ def test_damaged_runs(tmp_path_factory, raw):
 @given(
     damaged([b"q1 0 d1 1\nq1 0 d2 0\nq2 0 d1 2\n", b"query-id\tcorpus-id\tscore\nq 1\td 1\t1\n"])
 )
-def test_damaged_judgements(tmp_path_factory, raw):
+def test_damaged_judgments(tmp_path_factory, raw):
     path = tmp_path_factory.getbasetemp() / "damaged.qrels"
     path.write_bytes(raw)
     for query, documents in (read(storage.load_qrels, path) or {}).items():

@@ -1,6 +1,6 @@
 """The table of losses: each with an independent float64 reference, and the cases that all must stand.
 
-A loss joins by an entry in a file entries_*.py beside this one; an entry's form is entry.py's.
+A loss joins by an entry in entries/FOLDER/, as its file is in jaxsim/losses/FOLDER; its form is in entry.py.
 """
 
 import importlib
@@ -11,8 +11,8 @@ import numpy as np
 from jaxsim.similarity import dot
 
 LOSSES = {}
-for path in sorted(Path(__file__).parent.glob("entries_*.py")):
-    found = importlib.import_module(path.stem).LOSSES
+for path in sorted(Path(__file__).parent.glob("entries/*/*.py")):
+    found = importlib.import_module(f"entries.{path.parent.name}.{path.stem}").LOSSES
     assert not LOSSES.keys() & found, path
     LOSSES |= found
 

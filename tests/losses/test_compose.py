@@ -36,10 +36,10 @@ def test_sums_of_losses_are_losses():
 
 def test_a_size_may_be_traced():
     z = {"q": Q, "d": D}
-    cut = jax.jit(lambda z, size: base(losses.leading(z, size)))
-    np.testing.assert_allclose(cut(z, 3), base(losses.leading(z, 3)), rtol=1e-14)
-    assert losses.leading(z, 3)["d"].shape == (2, 2, 3)
-    zeroed = losses.leading(z, jnp.asarray(3))["d"]
+    cut = jax.jit(lambda z, size: base(losses.parts.leading(z, size)))
+    np.testing.assert_allclose(cut(z, 3), base(losses.parts.leading(z, 3)), rtol=1e-14)
+    assert losses.parts.leading(z, 3)["d"].shape == (2, 2, 3)
+    zeroed = losses.parts.leading(z, jnp.asarray(3))["d"]
     np.testing.assert_array_equal(zeroed[..., 3:], 0)
 
 
@@ -63,4 +63,4 @@ def test_dims_that_are_no_sizes():
     with pytest.raises(ValueError, match="draws must be at most 2, the number of dims, got 3"):
         losses.matryoshka_drawn(base, dims=(4, 2), draws=3)
     with pytest.raises(ValueError, match="num_layers must be a whole number of at least 2, got 1"):
-        losses.draw_layer_dim(jax.random.key(0), num_layers=1, dims=(4,))
+        losses.parts.draw_layer_dim(jax.random.key(0), num_layers=1, dims=(4,))

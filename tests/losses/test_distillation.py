@@ -46,7 +46,7 @@ def test_a_batch_of_vectors_is_its_matrix_of_scores():
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_soft_targets_of_the_teachers_own_neighbourhood():
+def test_soft_targets_of_the_teachers_own_neighborhood():
     # ISA's soft form: sentences s against images v, the images among themselves as the target.
     images, sentences = np.random.default_rng(2).normal(size=(2, 5, 4))
 

@@ -13,7 +13,7 @@ from jaxsim import losses
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.normal(size=(2, 16, 4)).astype(np.float32)
 EMPTY = np.zeros(11, np.float32)
-moved = jax.jit(losses.margin_histogram)
+moved = jax.jit(losses.parts.margin_histogram)
 
 
 def test_the_first_batch_is_all_of_it():
@@ -48,7 +48,7 @@ def test_it_is_one_state_on_all_devices():
     mesh = jax.make_mesh((8,), ("devices",), axis_types=(AxisType.Auto,))
     here, spread = PartitionSpec(), PartitionSpec("devices")
     mapped = jax.shard_map(
-        functools.partial(losses.margin_histogram, axis_name="devices"),
+        functools.partial(losses.parts.margin_histogram, axis_name="devices"),
         mesh=mesh,
         in_specs=(here, spread, spread),
         out_specs=here,  # refused where it could differ
@@ -61,6 +61,6 @@ def test_what_it_asks_for():
     with pytest.raises(ValueError, match=r"histogram must be \[any\].*got shape \(2, 3\)"):
         losses.dynamic_soft_margin(X, Y, np.zeros((2, 3)))
     with pytest.raises(ValueError, match="momentum must be between 0 and 1, got 2"):
-        losses.margin_histogram(EMPTY, X, Y, momentum=2)
+        losses.parts.margin_histogram(EMPTY, X, Y, momentum=2)
     with pytest.raises(ValueError, match="bins, the histogram's length less one, must be a whole"):
         losses.dynamic_soft_margin(X, Y, np.zeros(1))

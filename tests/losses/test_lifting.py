@@ -9,8 +9,8 @@ import pytest
 from at_once import at_once
 
 from jaxsim import losses
-from jaxsim.losses import rows
-from jaxsim.losses.rows import block_of
+from jaxsim.losses._lift import _blocks as rows
+from jaxsim.losses._lift._blocks import block_of
 from jaxsim.similarity import dot
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)

@@ -6,7 +6,7 @@ import pytest
 from at_once import at_once
 
 from jaxsim import losses
-from jaxsim.losses import lists
+from jaxsim.losses.lists import _list_net as lists
 
 S, Y = np.array([[0.3, 1.0, -0.5]]), np.array([[2, 0, 1]])
 
@@ -66,11 +66,11 @@ def test_with_every_pair_worth_the_same_lambda_loss_is_rank_net():
 
 def test_the_weights_of_the_pairs_add_up():
     gains, ranks = np.array([0.5, 0.0, 0.25]), np.array([2.0, 1.0, 3.0])
-    swaps = losses.lambda_rank_weights(gains, ranks)
-    steps = losses.ndcg_loss_2_weights(gains, ranks)
+    swaps = losses.parts.lambda_rank_weights(gains, ranks)
+    steps = losses.parts.ndcg_loss_2_weights(gains, ranks)
     np.testing.assert_allclose(swaps[0, 1], (1 - 1 / np.log2(3)) * 0.5, rtol=1e-12)
     np.testing.assert_allclose(steps[2, 1], (1 / np.log2(3) - 1 / 2) * 0.25, rtol=1e-12)
-    both = losses.ndcg_loss_2pp_weights(gains, ranks, mu=3.0)
+    both = losses.parts.ndcg_loss_2pp_weights(gains, ranks, mu=3.0)
     np.testing.assert_allclose(both, swaps + 3 * steps, rtol=1e-12)
 
 

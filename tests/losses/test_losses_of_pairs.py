@@ -13,9 +13,9 @@ from jaxsim.similarity import dot
 RNG = np.random.default_rng(0)
 Q, D = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 4, 3))
 FOUR = (
-    losses.queries_to_queries,
-    losses.documents_to_queries,
-    losses.documents_to_documents,
+    losses.parts.queries_to_queries,
+    losses.parts.documents_to_queries,
+    losses.parts.documents_to_documents,
 )
 
 
@@ -36,7 +36,7 @@ def test_positives_alone_or_all_documents_against_documents():
             losses.joint_info_nce, Q, documents, directions=(direction,), temperature=0.1
         )
 
-    alone, everything = losses.positives_to_positives, losses.documents_to_documents
+    alone, everything = losses.parts.positives_to_positives, losses.parts.documents_to_documents
     np.testing.assert_allclose(value(alone, D[:, 0]), value(everything, D[:, 0]), rtol=1e-12)
     assert value(everything, D) > value(alone, D)
 
@@ -110,11 +110,11 @@ def test_hard_negatives_keep_ties_and_all_where_there_are_few():
     positives = np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]], bool)
     where = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], bool)
     for k, expected in ((1, [3, 1]), (2, [3, 2]), (4, [4, 2]), (99, [4, 2])):
-        kept, hard = losses.hard_negatives(scores, positives, where, k=k)
+        kept, hard = losses.miners.hard_negatives(scores, positives, where, k=k)
         assert (kept == positives).all()
         assert hard.sum(axis=1).tolist() == expected
         assert not (hard & ~(where & ~positives)).any()
-    _, hard = losses.hard_negatives(scores, positives, where, fraction=0.25)
+    _, hard = losses.miners.hard_negatives(scores, positives, where, fraction=0.25)
     assert hard.sum(axis=1).tolist() == [3, 1]
 
 

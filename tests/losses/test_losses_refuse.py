@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from loss_inputs import INPUTS, ROWS, WHERE, X
+from public import PUBLIC
 
 from jaxsim import losses
 
 # Losses of one function; what compositions take is checked by what they are composed of.
 ALONE = {name: inputs for name, inputs in INPUTS.items() if inputs.function is None}
-SIGNATURES = {name: inspect.signature(getattr(losses, name)).parameters for name in ALONE}
+SIGNATURES = {name: inspect.signature(PUBLIC[name]).parameters for name in ALONE}
 
 
 def refusal(name, **spoilt):
@@ -21,7 +22,7 @@ def refusal(name, **spoilt):
     inputs = ALONE[name]
     where = {"where": WHERE} if "where" in SIGNATURES[name] else {}
     with pytest.raises(ValueError) as caught:
-        getattr(losses, name)(**{**inputs.arrays, **inputs.settings, **where, **spoilt})
+        PUBLIC[name](**{**inputs.arrays, **inputs.settings, **where, **spoilt})
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -98,11 +99,11 @@ def test_places_beyond_are_refused_on_the_host_and_nan_on_a_device(name, place):
     assert f"got {place}" in message
     assert remedy in message
     inputs = {**ALONE[name].arrays, **ALONE[name].settings, "where": WHERE}
-    call = jax.jit(lambda place: getattr(losses, name)(**{**inputs, argument: place}))
+    call = jax.jit(lambda place: PUBLIC[name](**{**inputs, argument: place}))
     assert np.isnan(call(array))
     padded = np.where(WHERE, ALONE[name].arrays[argument], np.int32(place))
     np.testing.assert_array_equal(call(padded), call(ALONE[name].arrays[argument]))
-    getattr(losses, name)(**{**inputs, argument: padded})  # in padding anything will do
+    PUBLIC[name](**{**inputs, argument: padded})  # in padding anything will do
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_answers_are_from_0_to_1(name):
     labels = np.where(np.arange(ROWS) == 1, np.float32(2), ALONE[name].arrays["labels"])
     assert refusal(name, labels=labels).startswith("labels must be from 0 to 1, got 2")
     inputs = {**ALONE[name].arrays, "where": WHERE}
-    call = jax.jit(lambda labels: getattr(losses, name)(**{**inputs, "labels": labels}))
+    call = jax.jit(lambda labels: PUBLIC[name](**{**inputs, "labels": labels}))
     assert np.isnan(call(labels))
 
 
@@ -157,22 +158,22 @@ def test_what_can_be_meant_is_taken():
             r"similarity must give scores \[n, m\]",
         ),
         (
-            lambda: losses.averaged_bank(X, np.full(ROWS, 8), X),
+            lambda: losses.memory.averaged_bank(X, np.full(ROWS, 8), X),
             "ids must be from 0 to 7, got 8: they are places in the bank",
         ),
         (
-            lambda: losses.remembered(
-                losses.empty_memory(4, X, np.arange(ROWS)), X, np.arange(ROWS) + 2**32
+            lambda: losses.memory.remembered(
+                losses.memory.empty_memory(4, X, np.arange(ROWS)), X, np.arange(ROWS) + 2**32
             ),
             "labels must fit 32 bits",
         ),
         (
-            lambda: losses.remembered(
-                losses.empty_memory(4, X, np.arange(ROWS)), X[:, :2], [0] * ROWS
+            lambda: losses.memory.remembered(
+                losses.memory.empty_memory(4, X, np.arange(ROWS)), X[:, :2], [0] * ROWS
             ),
             r"embeddings must be \[8, 4\], as the memory's",
         ),
-        (lambda: losses.not_hits([2**40], [1]), "target_ids must fit 32 bits"),
+        (lambda: losses.parts.not_hits([2**40], [1]), "target_ids must fit 32 bits"),
         (lambda: losses.matryoshka(jnp.sum, dims=(2, 9))(X), "dims must be at most 4"),
         (
             lambda: losses.matryoshka_2d(jnp.sum)(np.stack([X, X]), 5, 2),

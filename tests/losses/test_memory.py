@@ -22,8 +22,8 @@ def filled(memory):
 
 def fed(capacity, *batches, where=None):
     """A memory that has seen some rows of X, by number."""
-    memory = losses.empty_memory(capacity, X[:1], LABELS[:1])
-    put = jax.jit(losses.remembered)
+    memory = losses.memory.empty_memory(capacity, X[:1], LABELS[:1])
+    put = jax.jit(losses.memory.remembered)
     for rows in batches:
         rows = np.array(rows)
         memory = put(memory, X[rows], LABELS[rows], ids=rows, where=where)
@@ -46,20 +46,20 @@ def test_padding_takes_no_place():
     assert filled(fed(4, [0, 1, 2], [3, 4, 5], [6, 7, 8], where=where)) == [3, 5, 6, 8]
     none = np.zeros(3, bool)
     assert filled(fed(4, [0, 1, 2], where=none)) == []
-    memory = losses.empty_memory(2, X[:1], LABELS[:1])
+    memory = losses.memory.empty_memory(2, X[:1], LABELS[:1])
     spoiled = np.full((2, 3), np.nan, np.float32)
-    memory = losses.remembered(memory, spoiled, LABELS[:2], where=np.array([False, False]))
+    memory = losses.memory.remembered(memory, spoiled, LABELS[:2], where=np.array([False, False]))
     assert np.isfinite(memory.embeddings).all()
 
 
 def test_a_memory_in_a_loss_is_a_larger_batch_of_fixed_rows():
     memory, rows, ids = fed(8, range(6)), X[4:8], np.arange(4, 8)
-    memory = losses.remembered(memory, rows, LABELS[4:8], ids=ids)
+    memory = losses.memory.remembered(memory, rows, LABELS[4:8], ids=ids)
     assert filled(memory) == [2, 3, 4, 5, 4, 5, 6, 7]
 
     @jax.jit
     def found(x):
-        return losses.nca(x, LABELS[4:8], ids=ids, **losses.as_references(memory))
+        return losses.nca(x, LABELS[4:8], ids=ids, **losses.memory.as_references(memory))
 
     kept = np.array([2, 3, 4, 5, 4, 5, 6, 7])
     values = []
@@ -71,8 +71,10 @@ def test_a_memory_in_a_loss_is_a_larger_batch_of_fixed_rows():
 
 
 def test_an_empty_memory_asks_for_nothing():
-    memory = losses.empty_memory(8, X[:1], LABELS[:1])
-    loss = jax.value_and_grad(lambda x: losses.nca(x, LABELS[:4], **losses.as_references(memory)))
+    memory = losses.memory.empty_memory(8, X[:1], LABELS[:1])
+    loss = jax.value_and_grad(
+        lambda x: losses.nca(x, LABELS[:4], **losses.memory.as_references(memory))
+    )
     value, gradient = jax.jit(loss)(X[:4])
     assert value == 0
     assert not gradient.any()
@@ -80,7 +82,9 @@ def test_an_empty_memory_asks_for_nothing():
 
 def test_no_gradient_flows_into_a_memory():
     def loss(x):
-        memory = losses.remembered(losses.empty_memory(4, x, LABELS[:4]), x, LABELS[:4])
+        memory = losses.memory.remembered(
+            losses.memory.empty_memory(4, x, LABELS[:4]), x, LABELS[:4]
+        )
         return jnp.sum(jnp.square(memory.embeddings))
 
     assert not jax.grad(loss)(X[:4]).any()
@@ -89,7 +93,7 @@ def test_no_gradient_flows_into_a_memory():
 def test_pytrees_and_several_labels():
     rows = {"mean": X[:2], "gate": X[:2, :1]}
     labels = np.array([[0, 1], [1, 1]])
-    memory = losses.remembered(losses.empty_memory(3, rows, labels), rows, labels)
+    memory = losses.memory.remembered(losses.memory.empty_memory(3, rows, labels), rows, labels)
     np.testing.assert_array_equal(memory.embeddings["gate"][:2], X[:2, :1])
     np.testing.assert_array_equal(memory.labels[:2], labels)
     assert memory.ids.tolist() == [-1, -1, -1]
@@ -99,8 +103,8 @@ BANK = np.zeros((6, 3), np.float32)
 IDS = np.array([0, 4, 4, 2])
 
 
-def test_a_bank_averages_and_renormalises():
-    put = jax.jit(losses.averaged_bank)
+def test_a_bank_averages_and_renormalizes():
+    put = jax.jit(losses.memory.averaged_bank)
     bank = put(BANK, IDS, X[:4], where=np.array([True, True, True, False]))
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     np.testing.assert_allclose(bank[0], unit[0], rtol=1e-6)
@@ -114,8 +118,8 @@ def test_a_bank_averages_and_renormalises():
 
 def both(memory, bank, x, labels, ids, where, axis_name=None):
     """A step of each kind of memory."""
-    memory = losses.remembered(memory, x, labels, ids=ids, where=where, axis_name=axis_name)
-    return memory, losses.averaged_bank(bank, ids % 6, x, where=where, axis_name=axis_name)
+    memory = losses.memory.remembered(memory, x, labels, ids=ids, where=where, axis_name=axis_name)
+    return memory, losses.memory.averaged_bank(bank, ids % 6, x, where=where, axis_name=axis_name)
 
 
 def on_pmap(state, rows):
@@ -147,7 +151,7 @@ def on_shard_map(state, rows):
 def test_eight_devices_hold_what_one_holds(way):
     where = np.arange(16) % 3 > 0
     rows = X[:16], LABELS[:16], np.arange(16), where
-    state = losses.empty_memory(7, X[:1], LABELS[:1]), jnp.asarray(BANK)
+    state = losses.memory.empty_memory(7, X[:1], LABELS[:1]), jnp.asarray(BANK)
     many = way(way(state, rows), rows)
     one = jax.jit(both)(*jax.jit(both)(*state, *rows), *rows)
     for found, expected in zip(*map(jax.tree.leaves, (many, one)), strict=True):
@@ -155,10 +159,10 @@ def test_eight_devices_hold_what_one_holds(way):
 
 
 def test_rows_that_do_not_fit():
-    memory = losses.empty_memory(4, X[:1], LABELS[:1])
+    memory = losses.memory.empty_memory(4, X[:1], LABELS[:1])
     with pytest.raises(ValueError, match=r"labels must be \[3\].*got shape \(2,\)"):
-        losses.remembered(memory, X[:3], LABELS[:2])
+        losses.memory.remembered(memory, X[:3], LABELS[:2])
     with pytest.raises(ValueError, match="capacity must be a whole number of at least 1, got 0"):
-        losses.empty_memory(0, X, LABELS)
+        losses.memory.empty_memory(0, X, LABELS)
     with pytest.raises(ValueError, match="momentum must be between 0 and 1, got 2"):
-        losses.averaged_bank(BANK, IDS, X[:4], momentum=2)
+        losses.memory.averaged_bank(BANK, IDS, X[:4], momentum=2)

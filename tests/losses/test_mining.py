@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from public import PUBLIC
 
 from jaxsim import losses, similarity
 
@@ -61,19 +62,19 @@ MINERS = {
 
 @pytest.mark.parametrize("name", MINERS)
 def test_what_is_kept(name):
-    positives, negatives = kept(getattr(losses, name))
+    positives, negatives = kept(PUBLIC[name])
     expected = [MINERS[name](*row) for row in sides()]
     assert positives == [own for own, _ in expected]
     assert negatives == [other for _, other in expected]
 
 
 def test_multi_similarity_keeps_pairs_on_both_sides_or_none():
-    for own, other in zip(*kept(losses.multi_similarity_pairs, margin=0.02), strict=True):
+    for own, other in zip(*kept(losses.miners.multi_similarity_pairs, margin=0.02), strict=True):
         assert bool(own) == bool(other)
 
 
 def test_the_mined_loss_is_the_loss_on_what_is_kept():
-    mined = losses.mined(losses.multi_similarity_unmined, losses.multi_similarity_pairs)
+    mined = losses.mined(losses.multi_similarity_unmined, losses.miners.multi_similarity_pairs)
     value, slope = jax.jit(jax.value_and_grad(mined))(X, LABELS)
     exact, expected = jax.jit(jax.value_and_grad(losses.multi_similarity))(X, LABELS)
     np.testing.assert_allclose(value, exact, rtol=1e-6)
@@ -81,7 +82,7 @@ def test_the_mined_loss_is_the_loss_on_what_is_kept():
 
 
 def test_hardest_pairs_make_batch_hard_of_the_triplet_loss():
-    miners = losses.hardest_positives, losses.hardest_negatives
+    miners = losses.miners.hardest_positives, losses.miners.hardest_negatives
     mined = functools.reduce(losses.mined, miners, losses.triplet_mean)
     assert mined(X, LABELS, margin=0.2) == pytest.approx(
         float(losses.batch_hard_triplet(X, LABELS, margin=0.2)), rel=1e-6
@@ -89,8 +90,8 @@ def test_hardest_pairs_make_batch_hard_of_the_triplet_loss():
 
 
 def test_outer_miners_come_first():
-    inner = losses.mined(losses.triplet_mean, losses.semi_hard_negatives)
-    value = losses.mined(inner, losses.easiest_positives)(X, LABELS, margin=2.0)
+    inner = losses.mined(losses.triplet_mean, losses.miners.semi_hard_negatives)
+    value = losses.mined(inner, losses.miners.easiest_positives)(X, LABELS, margin=2.0)
     gaps = []
     for d, own, other in sides():
         if own and (far := beyond(d, nearest := extreme(min, d, own), other)):
@@ -99,7 +100,7 @@ def test_outer_miners_come_first():
 
 
 def test_a_miners_arguments_become_the_losses():
-    mined = losses.mined(losses.binomial_deviance, losses.pairs_within)
+    mined = losses.mined(losses.binomial_deviance, losses.miners.pairs_within)
     names = list(inspect.signature(mined).parameters)
     assert names[2:7] == ["alpha", "beta", "base", "positive_above", "negative_below"]
     settings = {"positive_above": 9.0, "negative_below": -9.0}
@@ -108,12 +109,12 @@ def test_a_miners_arguments_become_the_losses():
 
 def test_an_argument_of_both_is_refused_and_may_be_fixed():
     with pytest.raises(ValueError, match=r"triplet and its miner both have an argument 'margin'"):
-        losses.mined(losses.triplet, losses.multi_similarity_pairs)
-    miner = functools.partial(losses.multi_similarity_pairs, margin=0.1)
+        losses.mined(losses.triplet, losses.miners.multi_similarity_pairs)
+    miner = functools.partial(losses.miners.multi_similarity_pairs, margin=0.1)
     assert losses.mined(losses.triplet, miner)(X, LABELS, margin=0.2) > 0
 
 
-sampled = losses.mined(losses.margin, losses.distance_weighted_negatives)
+sampled = losses.mined(losses.margin, losses.miners.distance_weighted_negatives)
 
 
 def test_draws_depend_on_the_key_and_not_on_blocks():
@@ -127,12 +128,12 @@ def test_draws_depend_on_the_key_and_not_on_blocks():
 def test_an_anchor_draws_as_many_negatives_as_it_has_positives():
     keys = jax.random.split(jax.random.key(0), 12)
     far = {"key": keys, "dim": 4, "farthest": 2.5}
-    positives, negatives = kept(losses.distance_weighted_negatives, **far)
+    positives, negatives = kept(losses.miners.distance_weighted_negatives, **far)
     for (_, own, other), mine, drawn in zip(sides(), positives, negatives, strict=True):
         assert mine == own
         assert drawn <= other
         assert len(drawn) == len(own)
-    _, near = kept(losses.distance_weighted_negatives, key=keys, dim=4, farthest=0.9)
+    _, near = kept(losses.miners.distance_weighted_negatives, key=keys, dim=4, farthest=0.9)
     for (d, own, other), drawn in zip(sides(), near, strict=True):
         reach = {j for j in other if d[j] < 0.9}
         assert drawn <= reach
@@ -144,7 +145,7 @@ def test_draws_follow_the_inverse_density_of_distances():
     distances = np.array([0.2, 0.6, 0.8, 1.0, 1.3, 1.39, 1.6])
     scores = jnp.tile(jnp.append(-0.1, -distances), (draws, 1))
     positives = jnp.zeros(scores.shape, bool).at[:, 0].set(True)
-    _, drawn = jax.jit(functools.partial(losses.distance_weighted_negatives, dim=dim))(
+    _, drawn = jax.jit(functools.partial(losses.miners.distance_weighted_negatives, dim=dim))(
         scores,
         positives,
         jnp.ones(scores.shape, bool),

@@ -9,7 +9,7 @@ import pytest
 from loops import distances, sides
 
 from jaxsim import losses
-from jaxsim.losses.triplet_walks import swapped_slopes
+from jaxsim.losses._lift._over_triplets import swapped_slopes
 
 X = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxsim.numerics.spread import spread
+from jaxsim.numerics._device_batches import spread
 
 BATCH = {
     "text": {"tokens": np.arange(30).reshape(10, 3), "where": np.ones((10, 3), bool)},

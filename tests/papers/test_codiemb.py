@@ -165,9 +165,9 @@ def test_pearson_of_equal_scores_is_one_without_gradient():
 
 
 def test_average_ranks():
-    ranks = losses.average_ranks(np.array([1, 0, 0.5, 0.5]))
+    ranks = losses.parts.average_ranks(np.array([1, 0, 0.5, 0.5]))
     np.testing.assert_array_equal(ranks, [0, 3, 1.5, 1.5])
-    masked = losses.average_ranks(
+    masked = losses.parts.average_ranks(
         np.array([7, 1, 0, 9, 0.5, 0.5]), np.array([0, 1, 1, 0, 1, 1], bool)
     )
     np.testing.assert_array_equal(masked, [0, 0, 3, 0, 1.5, 1.5])

@@ -67,15 +67,17 @@ def test_the_loss_is_affine_in_alpha():
     np.testing.assert_allclose(half, (none + all_) / 2, rtol=1e-14)
 
 
-def test_centred_logits_know_no_offset():
+def test_centered_logits_know_no_offset():
     shift = np.array([[3.0], [-5.0]])
-    base = losses.dse_multiclass(losses.centred(LOGITS), losses.centred(T), LABELS)
-    moved = losses.dse_multiclass(losses.centred(LOGITS + shift), losses.centred(T - shift), LABELS)
+    base = losses.dse_multiclass(losses.parts.centered(LOGITS), losses.parts.centered(T), LABELS)
+    moved = losses.dse_multiclass(
+        losses.parts.centered(LOGITS + shift), losses.parts.centered(T - shift), LABELS
+    )
     np.testing.assert_allclose(moved, base, rtol=1e-14)
     assert abs(losses.dse_multiclass(LOGITS + shift, T, LABELS) - base) > 1
-    # The label's own term does not see the offset, so that centring leaves it as it is.
+    # The label's own term does not see the offset, so that centering leaves it as it is.
     np.testing.assert_allclose(
-        losses.dse_multiclass(losses.centred(LOGITS), T, LABELS, alpha=0.0),
+        losses.dse_multiclass(losses.parts.centered(LOGITS), T, LABELS, alpha=0.0),
         0.9076059644,
         atol=1e-10,
     )
@@ -91,9 +93,11 @@ def test_regression():
 
 
 def test_the_teachers_logit_of_two_is_their_difference():
-    np.testing.assert_array_equal(losses.binary_logit(np.array([[1.0, 4.0], [2.0, -1.0]])), [3, -3])
+    np.testing.assert_array_equal(
+        losses.parts.binary_logit(np.array([[1.0, 4.0], [2.0, -1.0]])), [3, -3]
+    )
     with pytest.raises(ValueError, match=r"logits must be \[..., 2\], got shape \(4, 3\)"):
-        losses.binary_logit(np.zeros((4, 3)))
+        losses.parts.binary_logit(np.zeros((4, 3)))
 
 
 def test_an_alpha_that_is_no_share():

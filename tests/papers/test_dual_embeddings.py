@@ -63,8 +63,8 @@ def test_subsampling():
 
 
 def made(counts, alike, **settings):
-    """{pair: count} that are made up of one pair, each end with one neighbour."""
-    # Items 2 and 3 are the neighbours of 0 and 1.
+    """{pair: count} that are made up of one pair, each end with one neighbor."""
+    # Items 2 and 3 are the neighbors of 0 and 1.
     pairs, totals = data.synthetic_pairs(
         [[0, 1]], [counts], [[2], [3], [-1], [-1]], [[alike[0]], [alike[1]], [0], [0]], **settings
     )
@@ -185,7 +185,7 @@ def test_sampled_softmax_of_all_other_classes_is_the_softmax():
     whole = jax.jit(jax.value_and_grad(full))(queries)
     for negatives, settings in (
         (others, {}),
-        (np.arange(6), {"negative_where": losses.not_hits(own, np.arange(6))}),
+        (np.arange(6), {"negative_where": losses.parts.not_hits(own, np.arange(6))}),
     ):
         given = functools.partial(sampled, negatives=negatives, **settings)
         found = jax.jit(jax.value_and_grad(given))(queries)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsim import losses
-from jaxsim.losses.mixing import mixture
+from jaxsim.losses.pairs._kalm import mixture
 
 Q = np.array([[1.0, 2, 0, 1], [0, 1, 2, -1]])
 D = np.array([[[2.0, 1, 1, 0], [1, 0, 1, 1]], [[0, 2, 1, -1], [1, -1, 1, 2]]])
@@ -117,7 +117,10 @@ FOCAL = {
 @pytest.mark.parametrize("gamma", FOCAL)
 def test_focal(gamma):
     expected, held, full = FOCAL[gamma]
-    for reduction, slopes in ((losses.focal_mean, held), (losses.full_focal_mean, full)):
+    for reduction, slopes in (
+        (losses.reducers.focal_mean, held),
+        (losses.reducers.full_focal_mean, full),
+    ):
         value, gradient = focal(reduction, gamma)(SCORES)
         np.testing.assert_allclose(value, expected, rtol=1e-9)
         np.testing.assert_allclose(gradient[0], slopes, rtol=2e-8)
@@ -126,22 +129,24 @@ def test_focal(gamma):
 def test_focal_weights():
     values, _ = losses.list_softmax(SCORES, reduce_fn=None)
     np.testing.assert_allclose(values, [0.8395462039, 0.6183690121], rtol=1e-9)
-    weights = losses.focal_weights(values, gamma=0.5)
+    weights = losses.reducers.focal_weights(values, gamma=0.5)
     np.testing.assert_allclose(weights, [0.7537197911, 0.6791004827], rtol=1e-9)
     values, _ = losses.list_softmax(SCORES, temperature=0.1, reduce_fn=None)
-    weights = losses.focal_weights(values, gamma=0.5)
+    weights = losses.reducers.focal_weights(values, gamma=0.5)
     np.testing.assert_allclose(weights, [0.3462799380, 0.0214163948], rtol=1e-8)
-    value, _ = focal(losses.focal_mean, 0.5, 0.1)(SCORES)
+    value, _ = focal(losses.reducers.focal_mean, 0.5, 0.1)(SCORES)
     np.testing.assert_allclose(value, 0.0221202317, rtol=1e-8)
 
 
 def test_without_gamma_it_is_the_plain_mean():
-    np.testing.assert_allclose(focal(losses.focal_mean, 0.0)(SCORES)[0], 0.7289576080, rtol=1e-9)
+    np.testing.assert_allclose(
+        focal(losses.reducers.focal_mean, 0.0)(SCORES)[0], 0.7289576080, rtol=1e-9
+    )
 
 
 def test_what_the_gradient_of_the_weight_adds():
-    _, held = focal(losses.focal_mean, 0.5, 0.1)(SCORES)
-    _, full = focal(losses.full_focal_mean, 0.5, 0.1)(SCORES)
+    _, held = focal(losses.reducers.focal_mean, 0.5, 0.1)(SCORES)
+    _, full = focal(losses.reducers.full_focal_mean, 0.5, 0.1)(SCORES)
     values, _ = losses.list_softmax(SCORES, temperature=0.1, reduce_fn=None)
     values = np.asarray(values)[:, None]
     np.testing.assert_allclose(
@@ -151,7 +156,7 @@ def test_what_the_gradient_of_the_weight_adds():
     np.testing.assert_allclose((full / held)[0], 1.46875, rtol=1e-5)
 
 
-@pytest.mark.parametrize("reduction", [losses.focal_mean, losses.full_focal_mean])
+@pytest.mark.parametrize("reduction", [losses.reducers.focal_mean, losses.reducers.full_focal_mean])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_row_that_is_solved_has_a_finite_slope(reduction, dtype):
     scores = np.array([[1.0, -1, -1], [1, 0.999, -1]], dtype)
@@ -178,7 +183,7 @@ def test_a_mixture_may_be_nearer_than_both():
 
 @pytest.mark.parametrize(("temperature", "expected"), [(0.1, 0.8223286888), (1.0, 0.7166025257)])
 def test_mix_list(temperature, expected):
-    mixed, kept = losses.mix_list(QUERY[None], NEGATIVES[None], temperature=temperature)
+    mixed, kept = losses.parts.mix_list(QUERY[None], NEGATIVES[None], temperature=temperature)
     assert mixed.shape == (1, 1, 3)
     assert kept.all()
     np.testing.assert_allclose(mixed[0, 0, 0], expected, rtol=1e-9)
@@ -194,7 +199,7 @@ def test_mix_pairs_mixes_two_different_negatives_that_are_there():
     where = np.ones((50, 4), bool)
     where[:25, 0] = False
     where[0, 1:3] = where[1] = False
-    mix = jax.jit(functools.partial(losses.mix_pairs, num=20))
+    mix = jax.jit(functools.partial(losses.parts.mix_pairs, num=20))
     mixed, kept = (np.asarray(a) for a in mix(jax.random.key(0), eye, where=where))
     assert kept[2:].all()
     assert not kept[:2].any()
@@ -213,9 +218,9 @@ def test_mix_pairs_mixes_two_different_negatives_that_are_there():
 
 def test_draws_do_not_depend_on_devices():
     negatives = np.random.default_rng(0).normal(size=(6, 4, 3))
-    whole, _ = jax.jit(losses.mix_pairs)(jax.random.key(1), negatives)
+    whole, _ = jax.jit(losses.parts.mix_pairs)(jax.random.key(1), negatives)
     split = jax.vmap(
-        lambda n: losses.mix_pairs(jax.random.key(1), n, axis_name="d")[0], axis_name="d"
+        lambda n: losses.parts.mix_pairs(jax.random.key(1), n, axis_name="d")[0], axis_name="d"
     )
     np.testing.assert_array_equal(
         jax.jit(split)(negatives.reshape(3, 2, 4, 3)).reshape(whole.shape), whole
@@ -224,9 +229,9 @@ def test_draws_do_not_depend_on_devices():
 
 def test_bad_negatives_are_named():
     with pytest.raises(ValueError, match=r"negatives must be two or more per row.*got 1"):
-        losses.mix_pairs(jax.random.key(0), np.ones((2, 1, 3)))
+        losses.parts.mix_pairs(jax.random.key(0), np.ones((2, 1, 3)))
     with pytest.raises(ValueError, match=r"where must be \[2, 3\]"):
-        losses.mix_pairs(jax.random.key(0), np.ones((2, 3, 3)), where=np.ones(2, bool))
+        losses.parts.mix_pairs(jax.random.key(0), np.ones((2, 3, 3)), where=np.ones(2, bool))
     with pytest.raises(ValueError, match=r"extra must be \[2, any, any\], some per query"):
         losses.info_nce_with_extra(Q, D, np.ones((3, 1, 4)))
 
@@ -250,8 +255,8 @@ def test_kalm_is_made_of_its_parts():
     q, d, key = rng.normal(size=(4, 5)), rng.normal(size=(4, 4, 5)), jax.random.key(2)
 
     def mixtures(d):
-        drawn, _ = losses.mix_pairs(key, d[:, 1:], num=3)
-        listed, _ = losses.mix_list(q, d[:, 1:], temperature=0.1)
+        drawn, _ = losses.parts.mix_pairs(key, d[:, 1:], num=3)
+        listed, _ = losses.parts.mix_list(q, d[:, 1:], temperature=0.1)
         return jnp.concatenate([drawn, listed], axis=1)
 
     def loss(d):

@@ -1,6 +1,6 @@
 """Every number of the method's checks that is about losses: vectors taken over from a teacher.
 
-Encoders' heads, ridge maps and quantised codes come with their own rooms.
+Encoders' heads, ridge maps and quantized codes come with their own rooms.
 """
 
 import functools
@@ -36,20 +36,20 @@ def _double(float64):
     """All of these are float64."""
 
 
-def normalised(loss):
+def normalized(loss):
     """The loss of the student's vectors scaled to norm 1, and its gradient."""
     return jax.jit(jax.value_and_grad(lambda y, t: loss(unit(y), t)))
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_by_hand(name):
-    value, gradient = normalised(LOSSES[name])(Y, T)
+    value, gradient = normalized(LOSSES[name])(Y, T)
     expected, slope = BY_HAND[name]
     np.testing.assert_allclose(value, expected, atol=1e-10)
     np.testing.assert_allclose(gradient, slope, atol=1e-9)
     # Through the norm: orthogonal to y, and as much smaller as y is larger.
     np.testing.assert_allclose(np.sum(Y * gradient, axis=1), 0, atol=1e-15)
-    larger = normalised(LOSSES[name])(7 * Y, T)
+    larger = normalized(LOSSES[name])(7 * Y, T)
     np.testing.assert_allclose(larger[0], value, rtol=1e-14)
     np.testing.assert_allclose(7 * larger[1], gradient, rtol=1e-12, atol=1e-16)
 
@@ -86,8 +86,8 @@ def test_pull_through_the_norm():
     theta, norm = 1.0, 2.5
     y = norm * np.array([[np.cos(theta), np.sin(theta)]])
     t = np.array([[1.0, 0.0]])
-    _, l2 = normalised(losses.embedding_distillation_l2)(y, t)
-    _, squared = normalised(losses.embedding_distillation)(y, t)
+    _, l2 = normalized(losses.embedding_distillation_l2)(y, t)
+    _, squared = normalized(losses.embedding_distillation)(y, t)
     np.testing.assert_allclose(np.linalg.norm(l2) * norm, 0.8775825619, atol=1e-10)
     np.testing.assert_allclose(np.linalg.norm(squared) * norm, 2 * np.sin(theta), rtol=1e-12)
 

@@ -173,7 +173,7 @@ def test_adaptive_layers_are_their_equation():
         last_weight=0.7,
         prior_weight=2.0,
         kl_weight=0.5,
-        depth_weight=losses.log_depth_weight,
+        depth_weight=losses.parts.log_depth_weight,
     )
     found = jax.jit(loss)(states, jnp.array([2, 0]))
     expected = 0.7 * base(place[3])
@@ -190,7 +190,7 @@ def test_adaptive_matryoshka_draws_for_each_layer():
     at = jax.jit(losses.adaptive_matryoshka(base, dims=(4, 2, 1), weights=(1.0, 0.5, 0.25)))
 
     def cuts(z):
-        return [w * base(losses.leading(z, m)) for m, w in ((4, 1.0), (2, 0.5), (1, 0.25))]
+        return [w * base(losses.parts.leading(z, m)) for m, w in ((4, 1.0), (2, 0.5), (1, 0.25))]
 
     possible = [
         last + prior + 0.3 * coordinate_kl(place[layer], place[2], temperature=0.3)
@@ -209,7 +209,7 @@ def test_adaptive_matryoshka_draws_for_each_layer():
 def test_sizes_drawn_without_replacement():
     at = jax.jit(losses.matryoshka_drawn(base, dims=(4, 2, 1), draws=2, weights=(1.0, 0.5, 0.25)))
     terms = np.array(
-        [w * base(losses.leading(LAST, m)) for m, w in ((4, 1.0), (2, 0.5), (1, 0.25))]
+        [w * base(losses.parts.leading(LAST, m)) for m, w in ((4, 1.0), (2, 0.5), (1, 0.25))]
     )
     found = [float(at(LAST, key)) for key in jax.random.split(jax.random.key(0), 30)]
     possible = terms.sum() - terms  # all but one
@@ -220,11 +220,13 @@ def test_sizes_drawn_without_replacement():
 
 def test_draws_of_layers_and_sizes():
     keys = jax.random.split(jax.random.key(1), 200)
-    draw = functools.partial(losses.draw_layer_dim, num_layers=4, dims=(8, 16))
+    draw = functools.partial(losses.parts.draw_layer_dim, num_layers=4, dims=(8, 16))
     layers, dims = jax.jit(jax.vmap(draw))(keys)
     assert set(np.asarray(layers).tolist()) == {1, 2, 3}
     assert set(np.asarray(dims).tolist()) == {8, 16}
-    both = jax.jit(jax.vmap(functools.partial(losses.draw_layers, num_layers=3, draws=2)))(keys)
+    both = jax.jit(jax.vmap(functools.partial(losses.parts.draw_layers, num_layers=3, draws=2)))(
+        keys
+    )
     assert set(np.asarray(both).ravel().tolist()) == {0, 1, 2}
     assert (both[:, 0] != both[:, 1]).all()
 
@@ -254,9 +256,9 @@ def test_angle_scores_by_hand():
 
 
 def test_sizes_and_weights_of_depth():
-    assert losses.geometric_dims(768) == (8, 16, 32, 64, 128, 256, 512)
-    np.testing.assert_allclose(losses.log_depth_weight(5), 0.3582, atol=5e-5)
-    assert losses.linear_depth_weight(4) == 0.2
+    assert losses.parts.geometric_dims(768) == (8, 16, 32, 64, 128, 256, 512)
+    np.testing.assert_allclose(losses.parts.log_depth_weight(5), 0.3582, atol=5e-5)
+    assert losses.parts.linear_depth_weight(4) == 0.2
     with pytest.raises(ValueError, match="dims must be at most 4, that of the embeddings, got 8"):
         losses.matryoshka(base, dims=(8, 2))(LAST)
     with pytest.raises(ValueError, match="weights must be one per dims, 2 in all, got 1"):

@@ -70,7 +70,7 @@ FIGURES = {
     "triplet, smooth": (losses.smooth_triplet, {}, 0.6098630396),
     "triplet, batch hard": (losses.batch_hard_triplet, {"margin": 0.2}, 0.3473618940),
     "lifted": (losses.lifted_structure, {}, 2.579645079),
-    "lifted, generalised": (losses.generalized_lifted_structure, {}, 1.506141982),
+    "lifted, generalized": (losses.generalized_lifted_structure, {}, 1.506141982),
     "lifted, the author's": (losses.cosine_lifted_structure, {}, 0.01047226679),
     "binomial": (losses.binomial_deviance, {}, 5.147828532),
     "N-pairs": (losses.n_pairs, {"similarity": similarity.cosine}, 0.5926728458),
@@ -242,7 +242,7 @@ def test_invariances(name):
         "row scaling": (ROWS * rng.uniform(0.1, 10, (13, 1)), CLASSES, WHERE),
         "rotation": (ROWS @ turn, CLASSES, WHERE),
         "permutation": (ROWS[order], CLASSES[order], WHERE[order]),
-        "relabelling": (ROWS, np.array([7, 3, 9, 0])[CLASSES], WHERE),
+        "relabeling": (ROWS, np.array([7, 3, 9, 0])[CLASSES], WHERE),
         "what is masked": (other, np.where(WHERE, CLASSES, 5), WHERE),
     }
     for change, arguments in same.items():

@@ -97,7 +97,7 @@ def test_sizes_of_rows_and_their_order_do_not_matter(name):
     order = np.random.default_rng(2).permutation(9)
     scaled = RANDOM[order] * np.arange(1, 10)[:, None]
     np.testing.assert_allclose(loss(scaled, CLASSES[order])[0], value, rtol=1e-12)
-    # Normalised losses do not move along the row.
+    # Normalized losses do not move along the row.
     along = np.sum(RANDOM * gradient, axis=1)
     np.testing.assert_allclose(along, 0, atol=1e-12 * max(1, np.abs(gradient).max()))
 

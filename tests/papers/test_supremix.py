@@ -15,9 +15,9 @@ X = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 LABELS = np.array([1.0, 1, 3, 3, 4, 4])
 MIXTURES = {
     "SupCon": (),
-    "Mix-neg": (losses.mixed_negatives,),
-    "Mix-pos": (losses.mixed_positives,),
-    "SupReMix": (losses.mixed_negatives, losses.mixed_positives),
+    "Mix-neg": (losses.parts.mixed_negatives,),
+    "Mix-pos": (losses.parts.mixed_positives,),
+    "SupReMix": (losses.parts.mixed_negatives, losses.parts.mixed_positives),
 }
 NUMBERS = {
     "SupCon": (1.0850764528, 1.8397597758),
@@ -59,12 +59,12 @@ def supremix(name, weight, x=X, labels=LABELS, window=5.0, share=0.25, scale=1.0
 def test_numbers(name):
     plain, magnified = NUMBERS[name]
     np.testing.assert_allclose(supremix(name, None)[0], plain, rtol=1e-10)
-    np.testing.assert_allclose(supremix(name, losses.linear_weight)[0], magnified, rtol=1e-10)
+    np.testing.assert_allclose(supremix(name, losses.parts.linear_weight)[0], magnified, rtol=1e-10)
 
 
 def test_without_mixtures_it_is_the_supervised_contrastive_loss():
     loss = jax.jit(losses.regression_supervised_contrastive, static_argnames="distance_weight")
-    for weight, expected in zip((None, losses.linear_weight), NUMBERS["SupCon"], strict=True):
+    for weight, expected in zip((None, losses.parts.linear_weight), NUMBERS["SupCon"], strict=True):
         np.testing.assert_allclose(loss(X, LABELS, distance_weight=weight), expected, rtol=1e-10)
 
 
@@ -87,18 +87,18 @@ def raw(name, weight):
 
 def test_gradients():
     """Of unit vectors as they are; of rows that are scaled the part across the row is left."""
-    plain, full = raw("SupCon", None)(X), raw("SupReMix", losses.linear_weight)(X)
+    plain, full = raw("SupCon", None)(X), raw("SupReMix", losses.parts.linear_weight)(X)
     np.testing.assert_allclose(plain[0], [-0.2172386185, 0.1951141858], rtol=1e-8)
     np.testing.assert_allclose(plain[2], [0.0221039184, -0.0932334288], rtol=1e-8)
     np.testing.assert_allclose(full[0], [-0.3700307917, 0.1968616649], rtol=1e-8)
     np.testing.assert_allclose(full[2], [0.1608531661, -0.0149720074], rtol=1e-8)
-    _, scaled = supremix("SupReMix", losses.linear_weight)
+    _, scaled = supremix("SupReMix", losses.parts.linear_weight)
     along = np.sum(full * X, axis=1, keepdims=True) * X
     np.testing.assert_allclose(scaled, full - along, atol=1e-12)
 
 
 def test_the_window_is_strict():
-    value, _ = supremix("SupReMix", losses.linear_weight, window=2.0)
+    value, _ = supremix("SupReMix", losses.parts.linear_weight, window=2.0)
     np.testing.assert_allclose(value, NUMBERS["Mix-neg"][1], rtol=1e-10)
 
 
@@ -107,8 +107,8 @@ def test_without_a_window_only_negatives_are_mixed():
     np.testing.assert_allclose(value, NUMBERS["Mix-neg"][0], rtol=1e-10)
 
 
-def test_share_of_the_neighbours():
-    """Labels 1, 3, 4: the neighbour below has a third, the one above two."""
+def test_share_of_the_neighbors():
+    """Labels 1, 3, 4: the neighbor below has a third, the one above two."""
     block = losses.ordinal_mixtures.Block(
         held=jnp.array([[3.0, 0.0, 6.0]]),
         own=jnp.zeros((1, 1)),
@@ -118,7 +118,7 @@ def test_share_of_the_neighbours():
         window=5.0,
         log_weight=lambda d: 0,
     )
-    total, pulled, count = losses.mixed_positives(block)
+    total, pulled, count = losses.parts.mixed_positives(block)
     logits = 3 / 3 + 6 * 2 / 3
     np.testing.assert_allclose((total[0], pulled[0], count[0]), (logits, logits, 1))
 
@@ -128,7 +128,7 @@ def test_labels_that_are_all_equal_leave_nothing_to_mix():
     values = [
         supremix(name, w, labels=same)[0]
         for name in ("SupCon", "SupReMix")
-        for w in (None, losses.linear_weight)
+        for w in (None, losses.parts.linear_weight)
     ]
     np.testing.assert_allclose(values, values[0], rtol=1e-12)
 
@@ -147,8 +147,8 @@ def test_no_share_doubles_every_negative():
 
 @pytest.mark.parametrize("labels", [LABELS + 7, -LABELS], ids=["shifted", "negated"])
 def test_only_differences_of_labels_matter(labels):
-    expected, slope = supremix("SupReMix", losses.linear_weight)
-    value, found = supremix("SupReMix", losses.linear_weight, labels=labels)
+    expected, slope = supremix("SupReMix", losses.parts.linear_weight)
+    value, found = supremix("SupReMix", losses.parts.linear_weight, labels=labels)
     np.testing.assert_allclose(value, expected, rtol=1e-12)
     np.testing.assert_allclose(found, slope, atol=1e-13)
 
@@ -158,9 +158,9 @@ def test_labels_and_window_scale_together():
     np.testing.assert_allclose(
         supremix("SupReMix", None, labels=10 * LABELS, window=25.0)[0], expected, rtol=1e-12
     )
-    magnified, _ = supremix("SupReMix", losses.linear_weight, window=2.5)
+    magnified, _ = supremix("SupReMix", losses.parts.linear_weight, window=2.5)
     scaled, _ = supremix(
-        "SupReMix", losses.linear_weight, labels=10 * LABELS, window=2.5, scale=10.0
+        "SupReMix", losses.parts.linear_weight, labels=10 * LABELS, window=2.5, scale=10.0
     )
     np.testing.assert_allclose(scaled, magnified, rtol=1e-12)
 
@@ -210,7 +210,7 @@ def test_memory_is_of_pairs_not_of_triples():
         y = jax.ShapeDtypeStruct((batch,), jnp.float32)
 
         def loss(x, y):
-            return losses.supremix(x, y, mixtures=(losses.mixed_positives,), block=1)
+            return losses.supremix(x, y, mixtures=(losses.parts.mixed_positives,), block=1)
 
         compiled = jax.jit(jax.grad(loss)).lower(x, y).compile()
         return compiled.memory_analysis().temp_size_in_bytes

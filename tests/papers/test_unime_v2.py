@@ -101,7 +101,7 @@ def test_the_released_form_is_a_little_negative_at_its_optimum():
 
 def test_yes_and_no():
     np.testing.assert_allclose(
-        jax.nn.sigmoid(losses.binary_logit(jnp.array([0.0, 2.0]))), 0.8807971, atol=1e-7
+        jax.nn.sigmoid(losses.parts.binary_logit(jnp.array([0.0, 2.0]))), 0.8807971, atol=1e-7
     )
 
 

@@ -8,7 +8,7 @@ import tokenizers
 from safetensors.numpy import load_file, save_file
 
 from jaxsim import pretrained, similarity
-from jaxsim.pretrained import families, hub
+from jaxsim.pretrained import _families as families, _hub as hub
 
 WORDS = {word: n for n, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", "Ask", "a", "b", "c"])}
 CONFIG = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsim import pretrained
-from jaxsim.pretrained.tokenizer import Tokenizer
+from jaxsim.pretrained._tokenizer import Tokenizer
 
 RANDOM = np.random.default_rng(0)
 WORDS = ["red", "green", "blue", "round", "square", "large", "small", "old", "new", "bright"]

@@ -10,7 +10,7 @@ from model_folders import CONFIGS, SPECIAL, change, make, tensors, word_tokenize
 from safetensors.numpy import load_file, save_file
 
 from jaxsim import pretrained
-from jaxsim.pretrained import families, weights
+from jaxsim.pretrained import _families as families, _weights as weights
 
 PARTS = [
     {"path": "", "type": "sentence_transformers.models.Transformer"},
@@ -65,7 +65,7 @@ def refused(folder, message, error=ValueError):
         ("is_decoder", True, "false"),
         ("is_decoder", "no", "true or false, got 'no'"),
         ("position_embedding_type", "relative_key", "one of 'absolute', got 'relative_key'"),
-        ("quantization_config", {"bits": 4}, "missing: quantised weights are not supported"),
+        ("quantization_config", {"bits": 4}, "missing: quantized weights are not supported"),
         ("architectures", ["RobertaModel"], "model_type must be 'roberta', as the architecture"),
         ("architectures", "BertModel", "a list of strings, got 'BertModel'"),
         ("model_type", "t5", "one of 'bert', .*, got 't5'"),
@@ -634,7 +634,7 @@ def test_arguments_of_load(settings, message, folder):
         pretrained.load(folder, **settings)
 
 
-def test_what_is_not_tokenised_is_not_encoded(small, tiny_cross):
+def test_what_is_not_tokenized_is_not_encoded(small, tiny_cross):
     texts = small.tokenize(["red", "green blue"])
     for wrong, message in (
         (["red"], "texts must be {.tokens., .where.}, as tokenize gives them, got list"),

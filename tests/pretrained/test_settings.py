@@ -41,7 +41,7 @@ def test_truncate_dim_cuts_behind_all_heads(tmp_path):
     whole = vectors(pretrained.load(make(tmp_path / "whole")), [TEXT, "red"])
     model = pretrained.load(make(tmp_path / "cut", sentence={"truncate_dim": 6}))
     np.testing.assert_allclose(vectors(model, [TEXT, "red"]), whole[:, :6], atol=1e-6)
-    assert np.linalg.norm(whole[:, :6], axis=1).max() < 0.999  # it is not normalised again
+    assert np.linalg.norm(whole[:, :6], axis=1).max() < 0.999  # it is not normalized again
     again = pretrained.load(model.save(tmp_path / "again"))
     np.testing.assert_array_equal(vectors(again, ["red"]), vectors(model, ["red"]))
 
@@ -137,7 +137,7 @@ def test_lower_case_as_sentence_transformers_has_it(tmp_path):
         ({}, "[MASK]", [4]),
     ],
 )
-def test_other_settings_of_the_normaliser(settings, text, expected, tmp_path):
+def test_other_settings_of_the_normalizer(settings, text, expected, tmp_path):
     assert ids_of(make(tmp_path, tokenizer_config=settings), text) == [2, *expected, 3]
 
 
@@ -235,7 +235,7 @@ def test_token_types_of_pairs(tiny_cross, tmp_path):
 
 
 def with_dense(folder, **settings):
-    """A folder whose vectors go through a dense part in place of the normalisation."""
+    """A folder whose vectors go through a dense part in place of the normalization."""
     make(folder)
     kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Dense": "Dense"}
     write(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxsim import search, similarity
-from jaxsim.search import brute_force
+from jaxsim.search import _brute_force as brute_force
 
 RNG = np.random.default_rng(0)
 QUERIES = RNG.integers(-2, 3, size=(11, 3)).astype(np.float32)  # ties everywhere

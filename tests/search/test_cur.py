@@ -21,11 +21,11 @@ def estimates(scores, items, row, **settings):
 def reference(scores, items, row, rtol=0.0, ridge=0.0, offsets=0.0):
     """annCUR in float64 by its definition: (c - o) pinv(A) (R - o) + o, with the filters of the singular values."""
     scores, row = np.float64(scores), np.float64(row)
-    centred = scores - offsets
+    centered = scores - offsets
     o = np.broadcast_to(offsets, scores.shape[1])
-    left, s, right = np.linalg.svd(centred[:, items], full_matrices=False)
+    left, s, right = np.linalg.svd(centered[:, items], full_matrices=False)
     inverse = [x / (x**2 + (ridge * s[0]) ** 2) if x > rtol * s[0] else 0 for x in s]
-    return (row[..., items] - o[items]) @ (right.T * inverse) @ left.T @ centred + o
+    return (row[..., items] - o[items]) @ (right.T * inverse) @ left.T @ centered + o
 
 
 def test_two_anchor_items_by_hand(float64):
@@ -322,10 +322,10 @@ BUILT_FROM_SCORES = {
     "cur_index": lambda scores: search.cur_index(scores, [0, 1]),
     "row_basis": search.row_basis,
     "factor_basis": search.factor_basis,
-    "pivoted_qr": lambda scores: search.pivoted_qr(scores, 2),
-    "deim": lambda scores: search.deim(scores, 2),
-    "leverage": lambda scores: search.leverage(jax.random.key(0), scores, 2),
-    "kmeans": lambda scores: search.kmeans(jax.random.key(0), scores, 2),
+    "pivoted_qr": lambda scores: search.anchors.pivoted_qr(scores, 2),
+    "deim": lambda scores: search.anchors.deim(scores, 2),
+    "leverage": lambda scores: search.anchors.leverage(jax.random.key(0), scores, 2),
+    "kmeans": lambda scores: search.anchors.kmeans(jax.random.key(0), scores, 2),
     "fixed_items_index": lambda scores: search.fixed_items_index(scores[:, :2], [0, 1]),
     "item_cur_index": lambda scores: search.item_cur_index(scores, [0, 1]),
     "oracle_scores": lambda scores: search.oracle_scores(scores, [0, 1], [0, 1]),

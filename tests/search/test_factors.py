@@ -21,8 +21,8 @@ def error(factors):
 
 @pytest.mark.parametrize("inductive", [False, True])
 def test_entries_that_nobody_scored_are_closer_than_at_the_start(inductive):
-    start = search.factorise(ROWS, COLUMNS, VALUES, QUERIES, ITEMS, epochs=0)
-    fitted = search.factorise(
+    start = search.factorize(ROWS, COLUMNS, VALUES, QUERIES, ITEMS, epochs=0)
+    fitted = search.factorize(
         ROWS,
         COLUMNS,
         VALUES,
@@ -45,7 +45,7 @@ def test_entries_that_nobody_scored_are_closer_than_at_the_start(inductive):
 
 
 def test_the_start_is_the_best_line_through_the_dual_encoders_scores():
-    start = search.factorise(ROWS, COLUMNS, VALUES, QUERIES, ITEMS, epochs=0)
+    start = search.factorize(ROWS, COLUMNS, VALUES, QUERIES, ITEMS, epochs=0)
     dots = np.einsum("ed,ed->e", QUERIES[ROWS], ITEMS[COLUMNS])
     scale, bias = np.polyfit(dots, VALUES, 1)
     assert start.scale == pytest.approx(scale, rel=0.05)
@@ -55,9 +55,9 @@ def test_the_start_is_the_best_line_through_the_dual_encoders_scores():
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="items must be from 0 to 49, got 0 to 50"):
-        search.factorise([0, 0], [0, 50], [1.0, 2.0], QUERIES, ITEMS)
+        search.factorize([0, 0], [0, 50], [1.0, 2.0], QUERIES, ITEMS)
     with pytest.raises(ValueError, match=r"values must be \[2\], one per entry"):
-        search.factorise([0, 0], [0, 1], [1.0], QUERIES, ITEMS)
+        search.factorize([0, 0], [0, 1], [1.0], QUERIES, ITEMS)
     for settings, message in (
         ({"values": np.full(2, np.nan)}, "values must be finite: row 0 is not, nor are 1 others"),
         ({"rows": [2**32, 1]}, "rows must be from 0 to [0-9]+, got 1 to 4294967296"),
@@ -68,4 +68,4 @@ def test_bad_input_is_named():
     ):
         given = {"rows": [0, 1], "items": [0, 1], "values": [1.0, 2.0]} | settings
         with pytest.raises(ValueError, match=message):
-            search.factorise(query_vectors=QUERIES, item_vectors=ITEMS, **given)
+            search.factorize(query_vectors=QUERIES, item_vectors=ITEMS, **given)

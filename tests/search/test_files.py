@@ -1,43 +1,43 @@
-"""Stored indices, bases and quantised corpora: read where all fits, otherwise refused by name."""
+"""Stored indices, bases and quantized corpora: read where all fits, otherwise refused by name."""
 
 import numpy as np
 import pytest
 
 from jaxsim import search, storage
-from jaxsim.search import bases, cur, quantise
+from jaxsim.search import _bases as bases, _cur as cur, _quantize as quantize
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(6, 20)).astype(np.float32)
 ROWS = RNG.normal(size=(150, 40)).astype(np.float32)
 INDEX = search.cur_index(SCORES, [3, 9, 11, 17])
 BASIS = search.row_basis(SCORES)
-INT8 = search.quantised(search.fit_int8(ROWS), ROWS)
-BITS = search.quantised(search.fit_binary(ROWS), ROWS)
+INT8 = search.quantized(search.fit_int8(ROWS), ROWS)
+BITS = search.quantized(search.fit_binary(ROWS), ROWS)
 KINDS = {
     "index": (INDEX, search.save_index, search.load_index, "cur index", cur.VERSION, {}),
     "basis": (BASIS, search.save_basis, search.load_basis, "row basis", bases.VERSION, {}),
     "int8": (
         INT8,
-        search.save_quantised,
-        search.load_quantised,
-        "quantised",
-        quantise.VERSION,
-        {"quantiser": "int8"},
+        search.save_quantized,
+        search.load_quantized,
+        "quantized",
+        quantize.VERSION,
+        {"quantizer": "int8"},
     ),
     "bits": (
         BITS,
-        search.save_quantised,
-        search.load_quantised,
-        "quantised",
-        quantise.VERSION,
-        {"quantiser": "binary"},
+        search.save_quantized,
+        search.load_quantized,
+        "quantized",
+        quantize.VERSION,
+        {"quantizer": "binary"},
     ),
 }
 
 
 def arrays_of(value):
-    if isinstance(value, search.Quantised):
-        value = {"codes": value.codes, **value.quantiser._asdict()}
+    if isinstance(value, search.Quantized):
+        value = {"codes": value.codes, **value.quantizer._asdict()}
     else:
         value = value._asdict()
     return {name: np.asarray(array) for name, array in value.items()}
@@ -147,9 +147,9 @@ def test_arrays_that_do_not_fit_are_named_when_read_and_when_written(
     storage.save_arrays(tmp_path / "x", arrays, kind=name, version=version, meta=meta)
     with pytest.raises(ValueError, match=rf"x: {message}"):
         load(tmp_path / "x")
-    if isinstance(value, search.Quantised):
+    if isinstance(value, search.Quantized):
         codes = arrays.pop("codes")
-        broken = search.Quantised(type(value.quantiser)(**arrays), codes)
+        broken = search.Quantized(type(value.quantizer)(**arrays), codes)
     else:
         broken = type(value)(**arrays)
     with pytest.raises(ValueError, match=message):
@@ -157,21 +157,21 @@ def test_arrays_that_do_not_fit_are_named_when_read_and_when_written(
     assert not (tmp_path / "y").exists()
 
 
-@pytest.mark.parametrize("meta", [{}, {"quantiser": "int4"}, {"quantiser": 8}, {"quantiser": None}])
-def test_an_unknown_quantiser_is_named(tmp_path, meta):
+@pytest.mark.parametrize("meta", [{}, {"quantizer": "int4"}, {"quantizer": 8}, {"quantizer": None}])
+def test_an_unknown_quantizer_is_named(tmp_path, meta):
     storage.save_arrays(
-        tmp_path / "x", arrays_of(INT8), kind="quantised", version=quantise.VERSION, meta=meta
+        tmp_path / "x", arrays_of(INT8), kind="quantized", version=quantize.VERSION, meta=meta
     )
-    with pytest.raises(ValueError, match=r"x: .*meta.quantiser.* must be one of 'int8', 'binary'"):
-        search.load_quantised(tmp_path / "x")
+    with pytest.raises(ValueError, match=r"x: .*meta.quantizer.* must be one of 'int8', 'binary'"):
+        search.load_quantized(tmp_path / "x")
 
 
 def test_another_thing_is_not_saved_as_an_index(tmp_path):
     for save, value, message in (
         (search.save_index, BASIS, "cur index must be a CurIndex, got RowBasis"),
         (search.save_basis, INDEX, "row basis must be a RowBasis, got CurIndex"),
-        (search.save_quantised, INT8.codes, "corpus must be Quantised by Int8 or Binary"),
-        (search.save_quantised, search.Quantised(None, INT8.codes), "corpus must be Quantised by"),
+        (search.save_quantized, INT8.codes, "corpus must be Quantized by Int8 or Binary"),
+        (search.save_quantized, search.Quantized(None, INT8.codes), "corpus must be Quantized by"),
     ):
         with pytest.raises(ValueError, match=message):
             save(tmp_path / "x", value)

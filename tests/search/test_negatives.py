@@ -30,21 +30,24 @@ def by_hand(k, keep):
 
 RULES = {
     "none": ((), lambda row, i, rank, lowest: True),
-    "margin": ((search.margin(0.2),), lambda row, i, rank, lowest: COSINES[row, i] <= lowest - 0.2),
+    "margin": (
+        (search.mining.margin(0.2),),
+        lambda row, i, rank, lowest: COSINES[row, i] <= lowest - 0.2,
+    ),
     "relative": (
-        (search.relative_margin(0.5),),
+        (search.mining.relative_margin(0.5),),
         lambda row, i, rank, lowest: COSINES[row, i] <= 0.5 * lowest,
     ),
-    "ranks": ((search.ranks(3, 7),), lambda row, i, rank, lowest: 3 <= rank <= 7),
-    "cap": ((search.cap(0.4),), lambda row, i, rank, lowest: COSINES[row, i] <= 0.4),
+    "ranks": ((search.mining.ranks(3, 7),), lambda row, i, rank, lowest: 3 <= rank <= 7),
+    "cap": ((search.mining.cap(0.4),), lambda row, i, rank, lowest: COSINES[row, i] <= 0.4),
     "veto": (
-        (search.veto(lambda q, i: -np.float32((7 * i + q) % 11)),),
+        (search.mining.veto(lambda q, i: -np.float32((7 * i + q) % 11)),),
         lambda row, i, rank, lowest: (
             -((7 * i + row) % 11) <= min(-((7 * p + row) % 11) for p in positives_of(row))
         ),
     ),
     "two": (
-        (search.cap(0.6), search.ranks(2, 40)),
+        (search.mining.cap(0.6), search.mining.ranks(2, 40)),
         lambda row, i, rank, lowest: COSINES[row, i] <= 0.6 and rank >= 2,
     ),
 }
@@ -90,13 +93,15 @@ def test_a_share_of_a_negative_score_is_below_it(share, sign):
     """The positive at sign/2: what is closer goes, what is far enough below it stays."""
     items = on_circle(sign * 0.5, sign * 0.5 + 0.01, sign * 0.5 - 0.3)
     mined = search.mine_negatives(
-        [[1.0, 0.0]], items, [0], 2, rules=[search.relative_margin(share)]
+        [[1.0, 0.0]], items, [0], 2, rules=[search.mining.relative_margin(share)]
     )
     assert mined.ids.tolist() == [[2, -1]]
     assert mined.table["removed by below_a_share"] == 1
 
 
-@pytest.mark.parametrize("rule", [search.margin(0.0), search.relative_margin(1.0), search.cap(0.6)])
+@pytest.mark.parametrize(
+    "rule", [search.mining.margin(0.0), search.mining.relative_margin(1.0), search.mining.cap(0.6)]
+)
 def test_scores_that_equal_a_threshold_up_to_rounding_fall_on_one_side(rule):
     """40 items around a query, all at a cosine of 0.6 but for the last digit; the first is its positive."""
     query, sides = np.eye(64)[0], RNG.normal(size=(40, 64)) * (np.arange(64) > 0)
@@ -111,7 +116,7 @@ COPIED = np.concatenate([ITEMS, ITEMS[:8] * np.float32(1 + 1e-6), ITEMS[:3]])  #
 
 
 def test_a_copy_of_a_positive_is_never_a_negative():
-    rules = [search.margin(0.0)]  # a copy is not above its positive
+    rules = [search.mining.margin(0.0)]  # a copy is not above its positive
     for items in (COPIED, jax.numpy.asarray(COPIED)):
         mined = search.mine_negatives(QUERIES, items, POSITIVES, 6, depth=60)
         assert mined.table["copies of a positive"] == 8 + 3
@@ -157,7 +162,7 @@ def test_ranks_count_what_is_left_and_equal_rules_add_up():
         POSITIVES,
         6,
         depth=60,
-        rules=[first_ranks, search.cap(2.0), search.cap(-2.0)],
+        rules=[first_ranks, search.mining.cap(2.0), search.mining.cap(-2.0)],
     )
     assert mined.table["removed by below_the_cap"] == 8 * 3
     assert mined.table["candidates"] == mined.table["removed by first_ranks"] + 8 * 3
@@ -249,19 +254,19 @@ def test_near_duplicates_are_those_of_a_plain_loop():
 def test_equal_scores_of_other_rounding_are_on_one_side_of_the_threshold():
     scores = np.float32([0.9, 0.9 - 1e-7, 0.9 + 1e-7, 0.5])
     same = np.array([True, False, True, True])
-    threshold, precision, _ = search.same_threshold(scores, same, precision=0.6)
+    threshold, precision, _ = search.mining.same_threshold(scores, same, precision=0.6)
     assert (precision, threshold) == (0.75, 0.5)
-    assert search.same_threshold(scores, same, precision=0.7)[0] == 0.5
-    assert search.same_threshold(scores, same, precision=0.9)[0] == np.inf
+    assert search.mining.same_threshold(scores, same, precision=0.7)[0] == 0.5
+    assert search.mining.same_threshold(scores, same, precision=0.9)[0] == np.inf
 
 
 def test_the_threshold_by_hand():
     scores = [0.9, 0.8, 0.8, 0.7, 0.6, 0.5]
     same = [True, True, False, True, True, False]
     # From the top, ties together: 1/1, 2/3, 3/4, 4/5, 4/6.
-    assert search.same_threshold(scores, np.array(same), precision=0.75) == (0.6, 0.8, 1.0)
-    assert search.same_threshold(scores, np.array(same), precision=0.9) == (0.9, 1.0, 0.25)
-    flipped = search.same_threshold(scores, ~np.array(same), precision=0.9)
+    assert search.mining.same_threshold(scores, np.array(same), precision=0.75) == (0.6, 0.8, 1.0)
+    assert search.mining.same_threshold(scores, np.array(same), precision=0.9) == (0.9, 1.0, 0.25)
+    flipped = search.mining.same_threshold(scores, ~np.array(same), precision=0.9)
     assert flipped == (float("inf"), 1.0, 0.0)
 
 
@@ -281,9 +286,9 @@ def test_the_threshold_by_hand():
             lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, rules=[lambda c: [True]]),
             r"the mask of rule 0 must be \[8, 60\]",
         ),
-        (lambda: search.same_threshold([1.0], np.array([False])), "same must hold a pair"),
+        (lambda: search.mining.same_threshold([1.0], np.array([False])), "same must hold a pair"),
         (
-            lambda: search.same_threshold([1.0, np.nan], np.array([True, False])),
+            lambda: search.mining.same_threshold([1.0, np.nan], np.array([True, False])),
             "scores must be finite: row 1 is not",
         ),
         (
@@ -323,19 +328,19 @@ def test_the_threshold_by_hand():
             r"text_ids must be \[60\], one per item",
         ),
         (lambda: search.mine_negatives(QUERIES, ITEMS, POSITIVES, 2, key=3), "key must be a key"),
-        (lambda: search.margin(np.nan), "gap must be finite, got nan"),
-        (lambda: search.relative_margin(1.5), "share must be between 0 and 1, got 1.5"),
-        (lambda: search.ranks(3, 2), "last must be a whole number of at least 3, got 2"),
-        (lambda: search.cap(np.nan), "highest must be a number, got nan"),
-        (lambda: search.veto(None), "scorer must be a function"),
+        (lambda: search.mining.margin(np.nan), "gap must be finite, got nan"),
+        (lambda: search.mining.relative_margin(1.5), "share must be between 0 and 1, got 1.5"),
+        (lambda: search.mining.ranks(3, 2), "last must be a whole number of at least 3, got 2"),
+        (lambda: search.mining.cap(np.nan), "highest must be a number, got nan"),
+        (lambda: search.mining.veto(None), "scorer must be a function"),
         (
             lambda: search.near_duplicates(ITEMS * np.inf, 0.9),
             "vectors must be finite: row 0 is not",
         ),
         (lambda: search.near_duplicates(ITEMS, np.nan), "threshold must be a number, got nan"),
         (
-            lambda: search.paraphrases(ITEMS, 3, neighbours=0),
-            "neighbours must be a whole number of at least 1",
+            lambda: search.paraphrases(ITEMS, 3, neighbors=0),
+            "neighbors must be a whole number of at least 1",
         ),
         (lambda: search.paraphrases(ITEMS, 3, lowest=np.nan), "lowest must be a number, got nan"),
     ],

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsim.search import regression, row_regression
+from jaxsim.search import _regression as regression, row_regression
 
 RNG = np.random.default_rng(0)
 BASIS, VALUES = RNG.normal(size=(6, 30)), RNG.normal(size=30)

@@ -29,7 +29,7 @@ def scorer_of_tests(rows, items):
 
 
 def index(count=10, **settings):
-    items = search.uniform(jax.random.key(0), 60, count)
+    items = search.anchors.uniform(jax.random.key(0), 60, count)
     return search.cur_index(ANCHORS, items, **settings)
 
 
@@ -243,12 +243,12 @@ def test_a_scorer_of_the_wrong_length_is_named():
         (lambda: search.cur_settings(10, shares=()), r"shares must list at least one, got \(\)"),
         (lambda: search.cur_settings(10, shares=(0.0,)), "shares must be > 0, got 0.0"),
         (
-            lambda: search.cur_settings(10, regularisations=((-1, 0),)),
-            "regularisations must be >= 0, got -1",
+            lambda: search.cur_settings(10, regularizations=((-1, 0),)),
+            "regularizations must be >= 0, got -1",
         ),
         (
-            lambda: search.cur_settings(10, regularisations=((0,),)),
-            r"regularisations must be pairs \(rtol, ridge\)",
+            lambda: search.cur_settings(10, regularizations=((0,),)),
+            r"regularizations must be pairs \(rtol, ridge\)",
         ),
         (lambda: search.best_settings([], len, TESTS, ks=(1,)), "candidates must not be empty"),
         (
@@ -287,7 +287,7 @@ def test_bad_input_is_named(call, message):
 
 def test_tuning_sees_held_out_queries_alone_and_picks_the_best():
     def items(count):
-        return search.uniform(jax.random.key(0), 60, count)
+        return search.anchors.uniform(jax.random.key(0), 60, count)
 
     held_out = ANCHORS[15:]
 

@@ -82,8 +82,8 @@ def test_copies_in_a_crowd_are_at_distance_zero_with_slope_zero(dim):
         assert not slope.any()
 
 
-def test_a_crowd_of_copies_is_at_distance_zero_though_a_centre_is_rounded():
-    """Nothing but the last digit of the centre is left of the rows: it may differ from side to side."""
+def test_a_crowd_of_copies_is_at_distance_zero_though_a_center_is_rounded():
+    """Nothing but the last digit of the center is left of the rows: it may differ from side to side."""
     y = np.repeat(np.float32(RNG.normal(size=(1, 4))), 5, axis=0)
     x = np.nextafter(y, np.float32(np.inf))
     distance, slope = jax.value_and_grad(lambda x: jnp.sum(similarity.euclidean(x, y)))(x)

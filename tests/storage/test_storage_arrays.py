@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsim import storage
-from jaxsim.storage.arrays import FIRST, MAGIC
+from jaxsim.storage._arrays import FIRST, MAGIC
 
 ARRAYS = {
     "scores": np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32),

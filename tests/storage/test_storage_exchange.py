@@ -1,4 +1,4 @@
-"""Vectors, runs and judgements go out and come back; what is damaged is refused by name."""
+"""Vectors, runs and judgments go out and come back; what is damaged is refused by name."""
 
 import gzip
 import sys
@@ -301,14 +301,14 @@ def test_a_run_keeps_the_order_of_its_ties(tmp_path):
     assert run["q2"] == [("b", 3.0), ("c", 1.0)]
 
 
-def test_judgements_come_back_also_from_beir(tmp_path):
-    judgements = {"q1": {"a": 2, "b": 0}, "q2": {"c": 1}}
-    storage.save_qrels(tmp_path / "qrels", judgements)
-    assert storage.load_qrels(tmp_path / "qrels") == judgements
+def test_judgments_come_back_also_from_beir(tmp_path):
+    judgments = {"q1": {"a": 2, "b": 0}, "q2": {"c": 1}}
+    storage.save_qrels(tmp_path / "qrels", judgments)
+    assert storage.load_qrels(tmp_path / "qrels") == judgments
     (tmp_path / "beir").write_text("query-id\tcorpus-id\tscore\nq1\ta\t2\nq1\tb\t0\nq2\tc\t1\n")
-    assert storage.load_qrels(tmp_path / "beir") == judgements
+    assert storage.load_qrels(tmp_path / "beir") == judgments
     run = {"q1": [("x", 3.0), ("a", 2.0)], "q3": [("a", 1.0)]}
-    queries, relevance, where, ideal = storage.ranking_arrays(run, judgements)
+    queries, relevance, where, ideal = storage.ranking_arrays(run, judgments)
     assert queries == ["q1", "q2"]
     assert relevance.tolist() == [[0, 2], [0, 0]]
     assert where.tolist() == [[True, True], [False, False]]
@@ -386,7 +386,7 @@ def test_bad_lines_of_a_run_are_named(tmp_path, text, message):
         ),
     ],
 )
-def test_bad_lines_of_judgements_are_named(tmp_path, text, message):
+def test_bad_lines_of_judgments_are_named(tmp_path, text, message):
     (tmp_path / "qrels").write_bytes(text.encode())
     with pytest.raises(ValueError, match=f"qrels, {message}"):
         storage.load_qrels(tmp_path / "qrels")
@@ -425,7 +425,7 @@ def test_a_run_that_does_not_fit_is_refused(tmp_path, change, message):
 
 
 @pytest.mark.parametrize("relevance", [1.5, float("nan"), 2**31, float("inf")])
-def test_judgements_that_do_not_fit_are_refused(tmp_path, relevance):
+def test_judgments_that_do_not_fit_are_refused(tmp_path, relevance):
     with pytest.raises(ValueError, match="relevances must be whole numbers of 32 bits, got "):
         storage.save_qrels(tmp_path / "qrels", {"q": {"d": relevance}})
     with pytest.raises(ValueError, match="ids must be words without white space, got 'd e'"):

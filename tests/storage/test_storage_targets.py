@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jaxsim import storage
-from jaxsim.storage import atomic
+from jaxsim.storage import _atomic as atomic
 
 
 def write(path, text, kind="model"):

@@ -190,7 +190,7 @@ def test_what_is_out_of_range_is_named(case, monkeypatch):
     """Where figures of `validate` are wrong, the first step has run; everything else is found before."""
     settings, message = REFUSED[case]
     if "validate" not in settings:
-        from jaxsim.training import loop
+        from jaxsim.training import _loop as loop
 
         monkeypatch.setattr(loop, "Compiled", None)  # nothing may be compiled
     with pytest.raises(ValueError, match=message) as caught:

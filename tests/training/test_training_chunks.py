@@ -8,7 +8,7 @@ import pytest
 
 from jaxsim import losses, training
 from jaxsim.numerics import mean
-from jaxsim.training.compiled import memory_of
+from jaxsim.training._compiled import memory_of
 
 X = np.random.default_rng(0).normal(size=(16, 6))
 PARAMS = {"w": np.random.default_rng(1).normal(size=(6, 4))}

@@ -13,7 +13,7 @@ import pytest
 from devices import flags
 
 from jaxsim import training
-from jaxsim.training.hosts import shared_devices
+from jaxsim.training._hosts import shared_devices
 
 CLUSTERS = hosts.ROOT / "docs" / "clusters"
 

@@ -223,7 +223,7 @@ def test_a_changed_setting_is_named(tmp_path):
         fit(steps=3, workdir=tmp_path, fingerprint=7)
 
 
-def test_changed_data_another_key_and_another_optimiser_are_refused(tmp_path):
+def test_changed_data_another_key_and_another_optimizer_are_refused(tmp_path):
     fit(steps=3, workdir=tmp_path)
     changed = batches().map(lambda b: b | {"x": b["x"] + (b["ids"] == 3)[:, None]})
     with pytest.raises(ValueError, match="was trained on other data: the first batch has changed"):
@@ -303,7 +303,7 @@ def test_a_writer_that_is_not_installed_says_what_to_do(monkeypatch):
 
 
 def test_an_object_stores_log_is_written_whole(tmp_path, monkeypatch):
-    from jaxsim.training import journal
+    from jaxsim.training import _journal as journal
 
     monkeypatch.setattr(journal, "is_local", lambda path: False)
     log = journal.Journal(tmp_path, 0, None)

@@ -1,4 +1,4 @@
-"""Row-sparse optimisers: what they do to rows that were used, and that they leave the others alone."""
+"""Row-sparse optimizers: what they do to rows that were used, and that they leave the others alone."""
 
 import functools
 
@@ -11,7 +11,7 @@ import pytest
 
 from jaxsim import training
 from jaxsim.numerics import mean
-from jaxsim.training.row_sparse import accumulated
+from jaxsim.training._row_sparse import accumulated
 
 TABLE = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 IDS = np.array([4, 1, 4, 0])

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from jaxsim import losses, training
-from jaxsim.training import shards
+from jaxsim.training import _shards as shards
 
 ROWS, STEPS = 16, 20
 SHARDED = functools.partial(training.sharded, smallest=1)
@@ -148,7 +148,7 @@ def test_a_run_goes_on_with_another_number_of_devices(one, float64, tmp_path):
     np.testing.assert_allclose(params["hidden"], one[0]["hidden"], rtol=0, atol=1e-9)
 
 
-def test_an_optimiser_that_mixes_elements_is_refused_with_shards():
+def test_an_optimizer_that_mixes_elements_is_refused_with_shards():
     mixing = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
     with pytest.raises(ValueError, match=r"mixes the elements of a parameter \(reduce_sum\)"):
         fit(SHARDED, 8, dtype=np.float32, optimizer=mixing)

@@ -11,8 +11,8 @@ from jax.sharding import AxisType, PartitionSpec
 
 from jaxsim import losses
 from jaxsim.numerics import mean
-from jaxsim.training.objective import check_objective
-from jaxsim.training.step import Carry, make_step
+from jaxsim.training._objective import check_objective
+from jaxsim.training._step import Carry, make_step
 
 RANDOM = np.random.default_rng(0)
 BATCH = {

@@ -12,8 +12,8 @@ import pytest
 
 from jaxsim import data, storage, training
 from jaxsim.numerics import mean
-from jaxsim.training import journal
-from jaxsim.training.checkpoints import Checkpoints
+from jaxsim.training import _journal as journal
+from jaxsim.training._checkpoints import Checkpoints
 
 X = np.random.default_rng(0).normal(size=(48, 2)).astype(np.float32)
 PARAMS = {"w": jnp.ones(2), "b": jnp.zeros(())}
@@ -72,7 +72,7 @@ def steps_of(workdir):
 
 
 def test_a_finished_run_is_lengthened_and_one_beyond_the_steps_is_refused(copy, longer):
-    assert same(fit(copy, steps=8), longer), "data and optimiser continue where they were"
+    assert same(fit(copy, steps=8), longer), "data and optimizer continue where they were"
     with pytest.raises(
         ValueError, match=r"is at step 8, beyond steps=6: give at least steps=8, or"
     ):
@@ -397,7 +397,7 @@ def test_parameters_are_found_by_name(tmp_path):
 
 def test_a_full_disk_is_named_and_leaves_what_was_saved(tmp_path, monkeypatch):
     """The error comes from a thread of orbax; the message is the same for what is written at once."""
-    from jaxsim.training import manifest
+    from jaxsim.training import _manifest as manifest
 
     store = Checkpoints(tmp_path / "checkpoints")
     store.save(1, PARAMS, {"next_index": 1})

@@ -7,7 +7,7 @@ pytest.importorskip(
 )
 
 
-def labelled(loss, **settings):
+def labeled(loss, **settings):
     """Ours of embeddings, labels and the parameters."""
 
     def called(columns, labels, where):

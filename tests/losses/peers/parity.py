@@ -98,7 +98,7 @@ def nothing(vectors):
 
 
 THREE = [0, 1, 2, 0, 2, 1, 0, 1]
-LABELLED = {
+LABELED = {
     "ordinary": batch(THREE),
     "padded": batch(THREE, rows=6),
     "copies": batch(THREE, copied),

@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 import pytest
-from metric_learning import as_it_is, labelled, of_labels
-from parity import DIM, LABELLED, Peer, assert_same, each, of_ours, torch
+from metric_learning import as_it_is, labeled, of_labels
+from parity import DIM, LABELED, Peer, assert_same, each, of_ours, torch
 from pytorch_metric_learning import losses as theirs
 
 from jaxsim import losses
@@ -20,7 +20,7 @@ def one_vector_per_class(random):
 def classes(ours, make, *, given=as_it_is, name="proxies", mine=None, **settings):
     """mine: ours of their settings, where these differ."""
     return Peer(
-        labelled(ours, **(settings if mine is None else mine)),
+        labeled(ours, **(settings if mine is None else mine)),
         of_labels(
             make,
             parameters={name: given},
@@ -85,6 +85,6 @@ def compiled(name):
     return of_ours(PEERS[name])
 
 
-@pytest.mark.parametrize(("name", "case"), each(PEERS, LABELLED))
+@pytest.mark.parametrize(("name", "case"), each(PEERS, LABELED))
 def test_agrees(name, case, float64):
-    assert_same(PEERS[name], compiled(name), case, LABELLED)
+    assert_same(PEERS[name], compiled(name), case, LABELED)

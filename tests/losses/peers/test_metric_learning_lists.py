@@ -5,10 +5,10 @@ import functools
 import jax
 import numpy as np
 import pytest
-from metric_learning import labelled, of_labels
+from metric_learning import labeled, of_labels
 from parity import (
     CASES,
-    LABELLED,
+    LABELED,
     Peer,
     assert_same,
     batch,
@@ -31,29 +31,29 @@ LONELY = {"classes_of_one": "negative pairs of two such anchors are left out the
 NEARER = {"one_zero_row": "a row of zeros is at D^2 = 1 there; here its cosine is 0, which is 2"}
 RANKED = {
     "HistogramLoss": Alone(
-        labelled(losses.histogram),
+        labeled(losses.histogram),
         of_labels(theirs.HistogramLoss),
         without=BEYOND,
         apart=LONELY,
         atol=1e-5,  # theirs has its bins' edges in float32
     ),
     "HistogramLoss, few bins": Alone(
-        labelled(losses.histogram, bins=8),
+        labeled(losses.histogram, bins=8),
         of_labels(theirs.HistogramLoss, n_bins=8),
         without=BEYOND,
         apart=LONELY,
         atol=1e-5,  # theirs has its bins' edges in float32
     ),
     "HistogramLoss, by their width": Alone(
-        labelled(losses.histogram, bins=40),
+        labeled(losses.histogram, bins=40),
         of_labels(theirs.HistogramLoss, delta=0.05),
         without=BEYOND,
         apart=LONELY,
         atol=1e-5,  # theirs has its bins' edges in float32
     ),
-    "FastAPLoss": Alone(labelled(losses.fast_ap), of_labels(theirs.FastAPLoss), apart=NEARER),
+    "FastAPLoss": Alone(labeled(losses.fast_ap), of_labels(theirs.FastAPLoss), apart=NEARER),
     "FastAPLoss, more bins": Alone(
-        labelled(losses.fast_ap, bins=25),
+        labeled(losses.fast_ap, bins=25),
         of_labels(theirs.FastAPLoss, num_bins=25),
         apart=NEARER,
     ),
@@ -65,9 +65,9 @@ def compiled(name):
     return of_ours((RANKED | SORTED | VIEWS)[name])
 
 
-@pytest.mark.parametrize(("name", "case"), each(RANKED, LABELLED))
+@pytest.mark.parametrize(("name", "case"), each(RANKED, LABELED))
 def test_agrees(name, case, float64):
-    assert_same(RANKED[name], compiled(name), case, LABELLED)
+    assert_same(RANKED[name], compiled(name), case, LABELED)
 
 
 def test_a_cosine_of_one_falls_into_the_last_bin(float64):
@@ -93,13 +93,13 @@ WRONG = {
 }
 SORTED = {
     "SmoothAPLoss": Alone(
-        labelled(losses.smooth_ap_with_self),
+        labeled(losses.smooth_ap_with_self),
         of_labels(theirs.SmoothAPLoss),
         apart=WRONG,
         atol=1e-5,
     ),
     "SmoothAPLoss, warmer": Alone(
-        labelled(losses.smooth_ap_with_self, temperature=0.2),
+        labeled(losses.smooth_ap_with_self, temperature=0.2),
         of_labels(theirs.SmoothAPLoss, temperature=0.2),
         apart=WRONG,
         atol=1e-5,

@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity import DIM, LABELLED, torch
-from pytorch_metric_learning import losses as theirs
-from pytorch_metric_learning import miners
+from parity import DIM, LABELED, torch
+from pytorch_metric_learning import losses as theirs, miners
 
 from jaxsim import losses
 from jaxsim.similarity import cosine, negative_unit_euclidean
@@ -35,50 +34,58 @@ TIES = {
     for case in ("copies", "identical_rows", "one_zero_row", "all_zero")
 }
 MINERS = {  # ours on scores, the similarity, theirs, {case with nothing to compare: why}
-    "MultiSimilarityMiner": (losses.multi_similarity_pairs, cosine, miners.MultiSimilarityMiner()),
+    "MultiSimilarityMiner": (
+        losses.miners.multi_similarity_pairs,
+        cosine,
+        miners.MultiSimilarityMiner(),
+    ),
     "MultiSimilarityMiner, margin": (
-        functools.partial(losses.multi_similarity_pairs, margin=0.5),
+        functools.partial(losses.miners.multi_similarity_pairs, margin=0.5),
         cosine,
         miners.MultiSimilarityMiner(epsilon=0.5),
     ),
-    "PairMarginMiner": (losses.pairs_within, negative_unit_euclidean, miners.PairMarginMiner()),
+    "PairMarginMiner": (
+        losses.miners.pairs_within,
+        negative_unit_euclidean,
+        miners.PairMarginMiner(),
+    ),
     "PairMarginMiner, margins": (
-        functools.partial(losses.pairs_within, positive_above=1.1, negative_below=1.3),
+        functools.partial(losses.miners.pairs_within, positive_above=1.1, negative_below=1.3),
         negative_unit_euclidean,
         miners.PairMarginMiner(pos_margin=1.1, neg_margin=1.3),
     ),
     "BatchEasyHardMiner, hard positives": (
-        losses.hardest_positives,
+        losses.miners.hardest_positives,
         negative_unit_euclidean,
         easy_hard("hard", "all"),
         TIES,
     ),
     "BatchEasyHardMiner, easy positives": (
-        losses.easiest_positives,
+        losses.miners.easiest_positives,
         negative_unit_euclidean,
         easy_hard("easy", "all"),
         TIES,
     ),
     "BatchEasyHardMiner, hard negatives": (
-        losses.hardest_negatives,
+        losses.miners.hardest_negatives,
         negative_unit_euclidean,
         easy_hard("all", "hard"),
         TIES,
     ),
     "BatchEasyHardMiner": (
-        chain(losses.easiest_positives, losses.semi_hard_negatives),
+        chain(losses.miners.easiest_positives, losses.miners.semi_hard_negatives),
         negative_unit_euclidean,
         miners.BatchEasyHardMiner(),
         TIES,
     ),
     "BatchEasyHardMiner, semi-hard": (
-        chain(losses.hardest_positives, losses.semi_hard_negatives),
+        chain(losses.miners.hardest_positives, losses.miners.semi_hard_negatives),
         negative_unit_euclidean,
         easy_hard("hard", "semihard"),
         TIES,
     ),
     "BatchHardMiner": (
-        chain(losses.hardest_positives, losses.hardest_negatives),
+        chain(losses.miners.hardest_positives, losses.miners.hardest_negatives),
         negative_unit_euclidean,
         miners.BatchHardMiner(),
         TIES,
@@ -89,7 +96,7 @@ BOTH_SIDES = "BatchEasyHardMiner", "BatchEasyHardMiner, semi-hard", "BatchHardMi
 PICKED = [
     (name, case)
     for name, (_, _, _, *without) in MINERS.items()
-    for case in LABELLED
+    for case in LABELED
     if not (without and case in without[0])
 ]
 
@@ -116,7 +123,7 @@ def as_masks(found, rows):
 
 @pytest.mark.parametrize(("name", "case"), PICKED)
 def test_picks_the_same_pairs(name, case, float64):
-    (x,), rows, labels = LABELLED[case](1)
+    (x,), rows, labels = LABELED[case](1)
     kept = np.array(compiled(name)(x, labels, np.arange(len(x)) < rows))
     if name in BOTH_SIDES:
         kept &= kept.any(axis=2, keepdims=True).all(axis=0)
@@ -144,7 +151,7 @@ def drawn_by_ours(x, labels, times):
     @jax.vmap
     def draw(key):
         keys = jax.random.split(key, len(x))
-        return losses.distance_weighted_negatives(
+        return losses.miners.distance_weighted_negatives(
             scores, positives, pairs, key=keys, dim=x.shape[1]
         )[1]
 
@@ -166,11 +173,11 @@ def remembering(loss, compared, enters):
     """(an empty queue of 10, a compiled step of ours): (x, labels, ids, queue) -> loss, queue, slope."""
 
     def of(x, labels, ids, memory):
-        memory = losses.remembered(memory, x, labels, ids=ids, where=enters)
-        arguments = losses.as_references(memory)
+        memory = losses.memory.remembered(memory, x, labels, ids=ids, where=enters)
+        arguments = losses.memory.as_references(memory)
         return loss(x, labels, ids=ids, where=compared, **arguments), memory
 
-    empty = losses.empty_memory(10, np.zeros((4, DIM)), np.zeros(4, int))
+    empty = losses.memory.empty_memory(10, np.zeros((4, DIM)), np.zeros(4, int))
     return empty, jax.jit(jax.value_and_grad(of, has_aux=True))
 
 

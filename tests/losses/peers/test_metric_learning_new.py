@@ -1,4 +1,4 @@
-"""Losses of pytorch-metric-learning on triplets, rankings, centres and states, against ours."""
+"""Losses of pytorch-metric-learning on triplets, rankings, centers and states, against ours."""
 
 import dataclasses
 import functools
@@ -6,10 +6,9 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from metric_learning import as_it_is, labelled, of_labels
-from parity import CASES, LABELLED, Peer, assert_same, each, inputs, of_ours, of_theirs, torch
-from pytorch_metric_learning import distances, regularizers
-from pytorch_metric_learning import losses as theirs
+from metric_learning import as_it_is, labeled, of_labels
+from parity import CASES, LABELED, Peer, assert_same, each, inputs, of_ours, of_theirs, torch
+from pytorch_metric_learning import distances, losses as theirs, regularizers
 
 from jaxsim import losses
 from jaxsim.similarity import cosine
@@ -75,12 +74,12 @@ def average(values, weights):
 
 
 PAIRS_AND_RANKINGS = {
-    "AngularLoss": Alone(labelled(losses.angular), of_norm_one(theirs.AngularLoss)),
+    "AngularLoss": Alone(labeled(losses.angular), of_norm_one(theirs.AngularLoss)),
     "AngularLoss, alpha": Alone(
-        labelled(losses.angular, alpha=55.0), of_norm_one(theirs.AngularLoss, alpha=55)
+        labeled(losses.angular, alpha=55.0), of_norm_one(theirs.AngularLoss, alpha=55)
     ),
     "AngularLoss, of any norm": Alone(
-        labelled(losses.angular), of_labels(theirs.AngularLoss), apart=RAW
+        labeled(losses.angular), of_labels(theirs.AngularLoss), apart=RAW
     ),
     "PNPLoss": pnp("O", losses.pnp),
     "PNPLoss, Iu": pnp("Iu", losses.pnp_iu),
@@ -107,7 +106,7 @@ SIZES = {"num_classes": 8, "embedding_size": 4}
 
 def centers(ours, make, name, mine, **settings):
     return Alone(
-        labelled(ours, **mine),
+        labeled(ours, **mine),
         of_labels(make, parameters={name: columns_of_centers}, **SIZES, **settings),
         parameters=lambda random: [random.normal(size=(8, 3, 4))],
     )
@@ -115,7 +114,7 @@ def centers(ours, make, name, mine, **settings):
 
 def weighed(ours, make, mine, **settings):
     return Alone(
-        labelled(ours, **mine),
+        labeled(ours, **mine),
         of_labels(make, parameters={"W": torch.t}, **SIZES, **settings),
         parameters=lambda random: [random.normal(size=(8, 4))],
     )
@@ -189,7 +188,7 @@ IN_CLASSES = {
         atol=1e-6,
     ),
     "ManifoldLoss": Alone(
-        labelled(losses.manifold, context_weight=2.0, margin=0.02),
+        labeled(losses.manifold, context_weight=2.0, margin=0.02),
         of_meta_classes,
         parameters=lambda random: [random.normal(size=(8, 4))],
         atol=1e-5,  # they invert in float32
@@ -235,10 +234,10 @@ EARLIER = np.random.default_rng(9).normal(size=(2, 5, 4))
 
 def after_an_earlier_batch(columns, labels, where):
     """Ours with their momentum, which weighs the pairs of a batch and not the batch."""
-    histogram = losses.margin_histogram(jnp.zeros(11), *EARLIER)
+    histogram = losses.parts.margin_histogram(jnp.zeros(11), *EARLIER)
     pairs = jnp.sum(where)
     momentum = 0.1 * pairs / (0.9 + 0.1 * pairs)
-    histogram = losses.margin_histogram(histogram, *columns, momentum=momentum, where=where)
+    histogram = losses.parts.margin_histogram(histogram, *columns, momentum=momentum, where=where)
     return losses.dynamic_soft_margin(*columns, histogram, where=where)
 
 
@@ -282,7 +281,7 @@ OF_PAIRS = {
 
 PEERS = PAIRS_AND_RANKINGS | IN_CLASSES
 ALL = {**PEERS, **OF_PAIRS, **REGULARIZERS}
-GIVEN = each(PEERS, LABELLED) + [(name, "ordinary") for name in REGULARIZERS]
+GIVEN = each(PEERS, LABELED) + [(name, "ordinary") for name in REGULARIZERS]
 
 
 @functools.cache
@@ -292,7 +291,7 @@ def compiled(name):
 
 @pytest.mark.parametrize(("name", "case"), GIVEN)
 def test_agrees(name, case, float64):
-    assert_same(ALL[name], compiled(name), case, LABELLED)
+    assert_same(ALL[name], compiled(name), case, LABELED)
 
 
 @pytest.mark.parametrize(("name", "case"), each(OF_PAIRS, CASES))

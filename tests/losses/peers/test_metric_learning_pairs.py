@@ -5,10 +5,9 @@ import functools
 import jax
 import numpy as np
 import pytest
-from metric_learning import as_it_is, labelled, of_labels
-from parity import LABELLED, Peer, assert_same, each, of_ours, torch
-from pytorch_metric_learning import distances, miners, reducers
-from pytorch_metric_learning import losses as theirs
+from metric_learning import as_it_is, labeled, of_labels
+from parity import LABELED, Peer, assert_same, each, of_ours, torch
+from pytorch_metric_learning import distances, losses as theirs, miners, reducers
 
 from jaxsim import losses
 from jaxsim.numerics import total
@@ -24,16 +23,16 @@ RAW = {"normalize_embeddings": False}
 
 CONTRASTIVE = {
     "ContrastiveLoss": Alone(
-        labelled(losses.contrastive),
+        labeled(losses.contrastive),
         of_labels(theirs.ContrastiveLoss),
         without={"one_zero_row": "distances of 1, the margin: whether they count is rounding"},
     ),
     "ContrastiveLoss, margins": Alone(
-        labelled(losses.contrastive, positive_margin=0.5, negative_margin=1.5),
+        labeled(losses.contrastive, positive_margin=0.5, negative_margin=1.5),
         of_labels(theirs.ContrastiveLoss, pos_margin=0.5, neg_margin=1.5),
     ),
     "ContrastiveLoss, cosines": Alone(
-        labelled(losses.contrastive, similarity=cosine, positive_margin=-1, negative_margin=-0.5),
+        labeled(losses.contrastive, similarity=cosine, positive_margin=-1, negative_margin=-0.5),
         of_labels(
             theirs.ContrastiveLoss,
             distance=distances.CosineSimilarity(),
@@ -42,25 +41,27 @@ CONTRASTIVE = {
         ),
     ),
     "ContrastiveLoss, squared distances": Alone(
-        labelled(losses.contrastive, similarity=negative_squared_euclidean, negative_margin=3),
+        labeled(losses.contrastive, similarity=negative_squared_euclidean, negative_margin=3),
         of_labels(
             theirs.ContrastiveLoss, distance=distances.LpDistance(power=2, **RAW), neg_margin=3
         ),
         cosine=False,
     ),
     "ContrastiveLoss, means": Alone(
-        labelled(losses.contrastive_mean),
+        labeled(losses.contrastive_mean),
         of_labels(theirs.ContrastiveLoss, reducer=reducers.MeanReducer()),
     ),
     "ContrastiveLoss, sums": Alone(
-        labelled(losses.contrastive, reduce_fn=total),
+        labeled(losses.contrastive, reduce_fn=total),
         of_labels(theirs.ContrastiveLoss, reducer=reducers.SumReducer()),
     ),
     "ContrastiveLoss, mined": Alone(
-        labelled(
+        labeled(
             losses.mined(
                 losses.contrastive_mean,
-                functools.partial(losses.pairs_within, positive_above=0.5, negative_below=1.2),
+                functools.partial(
+                    losses.miners.pairs_within, positive_above=0.5, negative_below=1.2
+                ),
             )
         ),
         of_labels(
@@ -70,7 +71,7 @@ CONTRASTIVE = {
         ),
     ),
     "SignalToNoiseRatioContrastiveLoss": Alone(
-        labelled(losses.snr_contrastive),
+        labeled(losses.snr_contrastive),
         of_labels(theirs.SignalToNoiseRatioContrastiveLoss),
         apart={
             case: "an anchor of zeros has no signal: NaN there, at distance 0 of all others here"
@@ -79,7 +80,7 @@ CONTRASTIVE = {
     ),
 }
 
-WIDER = functools.partial(losses.multi_similarity_pairs, margin=0.3)
+WIDER = functools.partial(losses.miners.multi_similarity_pairs, margin=0.3)
 NEAREST = {
     case: "a negative at distance 0, the worst there is, is left out there"
     for case in ("copies", "identical_rows", "all_zero")
@@ -90,36 +91,36 @@ ALIGNED = {
 }
 RELATIVE = {
     "MultiSimilarityLoss": Alone(
-        labelled(losses.multi_similarity_unmined), of_labels(theirs.MultiSimilarityLoss)
+        labeled(losses.multi_similarity_unmined), of_labels(theirs.MultiSimilarityLoss)
     ),
     "MultiSimilarityLoss, other weights": Alone(
-        labelled(losses.multi_similarity_unmined, alpha=5.0, beta=20.0, base=0.0),
+        labeled(losses.multi_similarity_unmined, alpha=5.0, beta=20.0, base=0.0),
         of_labels(theirs.MultiSimilarityLoss, alpha=5, beta=20, base=0),
     ),
     # The anchor leaves by its place there too: duplicates stay, which the authors' code drops.
     "MultiSimilarityLoss, mined": Alone(
-        labelled(losses.multi_similarity),
+        labeled(losses.multi_similarity),
         of_labels(theirs.MultiSimilarityLoss, miner=miners.MultiSimilarityMiner),
     ),
     "MultiSimilarityLoss, mined with another margin": Alone(
-        labelled(losses.mined(losses.multi_similarity_unmined, WIDER)),
+        labeled(losses.mined(losses.multi_similarity_unmined, WIDER)),
         of_labels(
             theirs.MultiSimilarityLoss,
             miner=functools.partial(miners.MultiSimilarityMiner, epsilon=0.3),
         ),
     ),
-    "CircleLoss": Alone(labelled(losses.circle), of_labels(theirs.CircleLoss)),
+    "CircleLoss": Alone(labeled(losses.circle), of_labels(theirs.CircleLoss)),
     "CircleLoss, faces": Alone(
-        labelled(losses.circle, margin=0.25, gamma=256.0),
+        labeled(losses.circle, margin=0.25, gamma=256.0),
         of_labels(theirs.CircleLoss, m=0.25, gamma=256),
     ),
     "RankedListLoss": Alone(
-        labelled(losses.ranked_list, margin=0.4, negative_sharpness=3.0),
+        labeled(losses.ranked_list, margin=0.4, negative_sharpness=3.0),
         of_labels(theirs.RankedListLoss, margin=0.4, Tn=3),
         apart=NEAREST,
     ),
     "RankedListLoss, weighed positives": Alone(
-        labelled(
+        labeled(
             losses.ranked_list,
             margin=0.6,
             negative_sharpness=2.0,
@@ -130,20 +131,20 @@ RELATIVE = {
         apart=NEAREST,
     ),
     "TupletMarginLoss": Alone(
-        labelled(losses.tuplet_margin),
+        labeled(losses.tuplet_margin),
         of_labels(theirs.TupletMarginLoss),
         without=ALIGNED,
     ),
     "TupletMarginLoss, wider": Alone(
-        labelled(losses.tuplet_margin, margin=20.0, temperature=0.1),
+        labeled(losses.tuplet_margin, margin=20.0, temperature=0.1),
         of_labels(theirs.TupletMarginLoss, margin=20, scale=10),
         without=ALIGNED,
     ),
     "IntraPairVarianceLoss": Alone(
-        labelled(losses.intra_pair_variance), of_labels(theirs.IntraPairVarianceLoss)
+        labeled(losses.intra_pair_variance), of_labels(theirs.IntraPairVarianceLoss)
     ),
     "IntraPairVarianceLoss, slacks": Alone(
-        labelled(losses.intra_pair_variance, positive_slack=0.2, negative_slack=0.3),
+        labeled(losses.intra_pair_variance, positive_slack=0.2, negative_slack=0.3),
         of_labels(theirs.IntraPairVarianceLoss, pos_eps=0.2, neg_eps=0.3),
     ),
 }
@@ -172,7 +173,7 @@ NO_TRIPLETS = {
 }
 MARGIN = {
     # Their boundary is a float32: 1.2 is 1.2000000477.
-    "MarginLoss": Alone(labelled(losses.margin), of_labels(theirs.MarginLoss), atol=1e-6),
+    "MarginLoss": Alone(labeled(losses.margin), of_labels(theirs.MarginLoss), atol=1e-6),
     "MarginLoss, learned": Alone(
         with_a_penalty,
         of_labels(theirs.MarginLoss, parameters={"beta": as_it_is}, learn_beta=True, nu=0.1),
@@ -199,10 +200,10 @@ PEERS = (
     | MARGIN
     | {
         "NPairsLoss": Alone(
-            labelled(losses.n_pairs, similarity=cosine), of_labels(theirs.NPairsLoss)
+            labeled(losses.n_pairs, similarity=cosine), of_labels(theirs.NPairsLoss)
         ),
         "NPairsLoss, as they come": Alone(
-            labelled(losses.n_pairs, similarity=dot),
+            labeled(losses.n_pairs, similarity=dot),
             of_labels(theirs.NPairsLoss, distance=distances.DotProductSimilarity(**RAW)),
             cosine=False,
         ),
@@ -215,9 +216,9 @@ def compiled(name):
     return of_ours(PEERS[name])
 
 
-@pytest.mark.parametrize(("name", "case"), each(PEERS, LABELLED))
+@pytest.mark.parametrize(("name", "case"), each(PEERS, LABELED))
 def test_agrees(name, case, float64):
-    assert_same(PEERS[name], compiled(name), case, LABELLED)
+    assert_same(PEERS[name], compiled(name), case, LABELED)
 
 
 def test_one_mined_pair_a_side_is_none_there(float64):

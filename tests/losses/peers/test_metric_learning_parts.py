@@ -5,10 +5,9 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from metric_learning import labelled, of_labels
-from parity import CASES, LABELLED, ROWS, Peer, assert_same, each, of_ours, torch
-from pytorch_metric_learning import distances, miners, reducers, regularizers
-from pytorch_metric_learning import losses as theirs
+from metric_learning import labeled, of_labels
+from parity import CASES, LABELED, ROWS, Peer, assert_same, each, of_ours, torch
+from pytorch_metric_learning import distances, losses as theirs, miners, reducers, regularizers
 
 from jaxsim import losses, similarity
 from jaxsim.numerics import masked, mean, safe_norm, total
@@ -58,11 +57,11 @@ TIED = {"one_zero_row": "distances of 1, the margin: whether they count is round
 NONE = {"batch_of_one": "0 there, without any pair"}
 REDUCED = {
     "AvgNonZeroReducer": Alone(
-        labelled(losses.multi_similarity_unmined, reduce_fn=above_average),
+        labeled(losses.multi_similarity_unmined, reduce_fn=above_average),
         of_labels(theirs.MultiSimilarityLoss, reducer=reducers.AvgNonZeroReducer()),
     ),
     "ThresholdReducer": Alone(
-        labelled(losses.multi_similarity_unmined, reduce_fn=in_between),
+        labeled(losses.multi_similarity_unmined, reduce_fn=in_between),
         of_labels(theirs.MultiSimilarityLoss, reducer=reducers.ThresholdReducer(low=0.3, high=0.6)),
     ),
     "DoNothingReducer": Alone(one_by_one, each_with_its_place, without=NONE),
@@ -139,13 +138,13 @@ def own_miner(scores, positives, where):
 
 TOGETHER = {
     "BaseMiner": Alone(
-        labelled(losses.mined(losses.nt_xent, own_miner)),
+        labeled(losses.mined(losses.nt_xent, own_miner)),
         of_labels(theirs.NTXentLoss, miner=OwnMiner),
     ),
     "MultipleLosses": Alone(
         lambda columns, labels, where: on_both(columns[0], labels, where), two_losses
     ),
-    "GenericPairLoss": Alone(labelled(own_loss), of_labels(OwnLoss, mat_based_loss=True)),
+    "GenericPairLoss": Alone(labeled(own_loss), of_labels(OwnLoss, mat_based_loss=True)),
 }
 
 
@@ -173,9 +172,9 @@ def compiled(name):
     return of_ours((PEERS | TABLES | VIEWS)[name])
 
 
-@pytest.mark.parametrize(("name", "case"), each(PEERS, LABELLED))
+@pytest.mark.parametrize(("name", "case"), each(PEERS, LABELED))
 def test_agrees(name, case, float64):
-    assert_same(PEERS[name], compiled(name), case, LABELLED)
+    assert_same(PEERS[name], compiled(name), case, LABELED)
 
 
 TABLE = np.random.default_rng(9).normal(size=(ROWS, ROWS))

@@ -5,10 +5,9 @@ import functools
 import jax
 import numpy as np
 import pytest
-from metric_learning import labelled, of_labels
-from parity import CASES, LABELLED, Peer, assert_same, each, of_ours, torch
-from pytorch_metric_learning import distances, miners, reducers
-from pytorch_metric_learning import losses as theirs
+from metric_learning import labeled, of_labels
+from parity import CASES, LABELED, Peer, assert_same, each, of_ours, torch
+from pytorch_metric_learning import distances, losses as theirs, miners, reducers
 
 from jaxsim import losses
 from jaxsim.numerics import mean, unit
@@ -32,47 +31,47 @@ def of_type(kind, margin=0.2):
 
 TIED = {"one_zero_row": "distances of 1 tie with each other: which is larger is rounding"}
 TRIPLETS = {
-    "TripletMarginLoss": Alone(labelled(losses.triplet), of_labels(theirs.TripletMarginLoss)),
+    "TripletMarginLoss": Alone(labeled(losses.triplet), of_labels(theirs.TripletMarginLoss)),
     "TripletMarginLoss, margin": Alone(
-        labelled(losses.triplet, margin=0.5), of_labels(theirs.TripletMarginLoss, margin=0.5)
+        labeled(losses.triplet, margin=0.5), of_labels(theirs.TripletMarginLoss, margin=0.5)
     ),
     "TripletMarginLoss, distances as they come": Alone(
-        labelled(losses.triplet, similarity=negative_euclidean, margin=1.0),
+        labeled(losses.triplet, similarity=negative_euclidean, margin=1.0),
         of_labels(theirs.TripletMarginLoss, distance=distances.LpDistance(**RAW), margin=1),
         cosine=False,
     ),
     "TripletMarginLoss, cosines": Alone(
-        labelled(losses.triplet, similarity=cosine, margin=0.1),
+        labeled(losses.triplet, similarity=cosine, margin=0.1),
         of_labels(theirs.TripletMarginLoss, distance=distances.CosineSimilarity(), margin=0.1),
     ),
     "TripletMarginLoss, means": Alone(
-        labelled(losses.triplet_mean),
+        labeled(losses.triplet_mean),
         of_labels(theirs.TripletMarginLoss, reducer=reducers.MeanReducer()),
     ),
     "TripletMarginLoss, smooth": Alone(
-        labelled(losses.smooth_triplet, margin=0.05),
+        labeled(losses.smooth_triplet, margin=0.05),
         of_labels(theirs.TripletMarginLoss, smooth_loss=True),
     ),
     "TripletMarginLoss, swapped": Alone(
-        labelled(losses.swapped_triplet), of_labels(theirs.TripletMarginLoss, swap=True)
+        labeled(losses.swapped_triplet), of_labels(theirs.TripletMarginLoss, swap=True)
     ),
     "TripletMarginLoss, semi-hard": Alone(
-        labelled(losses.semi_hard_triplet),
+        labeled(losses.semi_hard_triplet),
         of_labels(theirs.TripletMarginLoss, margin=0.2, miner=of_type("semihard")),
         without=TIED,
     ),
     "TripletMarginLoss, hard": Alone(
-        labelled(losses.hard_triplet),
+        labeled(losses.hard_triplet),
         of_labels(theirs.TripletMarginLoss, margin=0.2, miner=of_type("hard")),
         without=TIED,
     ),
     # All that violate the margin: what the loss counts anyway.
     "TripletMarginMiner": Alone(
-        labelled(losses.triplet, margin=0.2),
+        labeled(losses.triplet, margin=0.2),
         of_labels(theirs.TripletMarginLoss, margin=0.2, miner=of_type("all")),
     ),
     "TripletMarginLoss, hardest": Alone(
-        labelled(losses.batch_hard_triplet),
+        labeled(losses.batch_hard_triplet),
         of_labels(
             theirs.TripletMarginLoss,
             margin=0.2,
@@ -82,7 +81,7 @@ TRIPLETS = {
         without=TIED | {"copies": "negatives that tie: below"},
     ),
     "TripletMarginLoss, hardest and smooth": Alone(
-        labelled(losses.batch_hard_soft_margin_triplet),
+        labeled(losses.batch_hard_soft_margin_triplet),
         of_labels(
             theirs.TripletMarginLoss, margin=0, smooth_loss=True, miner=miners.BatchHardMiner
         ),
@@ -93,17 +92,17 @@ TRIPLETS = {
 LONELY = "a mean over no anchor: NaN there, 0 here"
 SOFTMAXES = {
     "NCALoss": Alone(
-        labelled(losses.nca, similarity=on_squared_chords),
+        labeled(losses.nca, similarity=on_squared_chords),
         of_labels(theirs.NCALoss),
         apart={"no_two_alike": LONELY},
     ),
     "NCALoss, scaled": Alone(
-        labelled(losses.nca, similarity=on_squared_chords, temperature=0.125),
+        labeled(losses.nca, similarity=on_squared_chords, temperature=0.125),
         of_labels(theirs.NCALoss, softmax_scale=8),
         apart={"no_two_alike": LONELY},
     ),
     "NCALoss, as they come": Alone(
-        labelled(losses.nca),
+        labeled(losses.nca),
         of_labels(theirs.NCALoss, distance=distances.LpDistance(power=2, **RAW)),
         cosine=False,
         apart={
@@ -111,33 +110,33 @@ SOFTMAXES = {
             "far_from_one": "an anchor whose probability underflows is left out there",
         },
     ),
-    "NTXentLoss": Alone(labelled(losses.nt_xent), of_labels(theirs.NTXentLoss)),
+    "NTXentLoss": Alone(labeled(losses.nt_xent), of_labels(theirs.NTXentLoss)),
     "NTXentLoss, warmer": Alone(
-        labelled(losses.nt_xent, temperature=0.5), of_labels(theirs.NTXentLoss, temperature=0.5)
+        labeled(losses.nt_xent, temperature=0.5), of_labels(theirs.NTXentLoss, temperature=0.5)
     ),
     "SupConLoss": Alone(
-        labelled(losses.supervised_contrastive),
+        labeled(losses.supervised_contrastive),
         of_labels(theirs.SupConLoss),
         apart={"one_class": "0 there without a negative; the positives compete all the same"},
     ),
     "SupConLoss, colder": Alone(
-        labelled(losses.supervised_contrastive, temperature=0.01),
+        labeled(losses.supervised_contrastive, temperature=0.01),
         of_labels(theirs.SupConLoss, temperature=0.01),
         apart={"one_class": "as above"},
     ),
     "LiftedStructureLoss": Alone(
-        labelled(losses.lifted_structure), of_labels(theirs.LiftedStructureLoss)
+        labeled(losses.lifted_structure), of_labels(theirs.LiftedStructureLoss)
     ),
     "LiftedStructureLoss, margins": Alone(
-        labelled(losses.lifted_structure, positive_margin=0.3, negative_margin=2.0),
+        labeled(losses.lifted_structure, positive_margin=0.3, negative_margin=2.0),
         of_labels(theirs.LiftedStructureLoss, pos_margin=0.3, neg_margin=2),
     ),
     "GeneralizedLiftedStructureLoss": Alone(
-        labelled(losses.generalized_lifted_structure),
+        labeled(losses.generalized_lifted_structure),
         of_labels(theirs.GeneralizedLiftedStructureLoss),
     ),
     "GeneralizedLiftedStructureLoss, margins": Alone(
-        labelled(losses.generalized_lifted_structure, positive_margin=0.3, negative_margin=2.0),
+        labeled(losses.generalized_lifted_structure, positive_margin=0.3, negative_margin=2.0),
         of_labels(theirs.GeneralizedLiftedStructureLoss, pos_margin=0.3, neg_margin=2),
     ),
 }
@@ -150,9 +149,9 @@ def compiled(name):
     return of_ours((PEERS | PAIRS)[name])
 
 
-@pytest.mark.parametrize(("name", "case"), each(PEERS, LABELLED))
+@pytest.mark.parametrize(("name", "case"), each(PEERS, LABELED))
 def test_agrees(name, case, float64):
-    assert_same(PEERS[name], compiled(name), case, LABELLED)
+    assert_same(PEERS[name], compiled(name), case, LABELED)
 
 
 def in_pairs(loss, **settings):

@@ -51,7 +51,7 @@ def flat(loss, labels, **settings):
 def alpha_weighed(values, weights, axis_name):
     """Their alpha: the weight of a yes, one minus it of a no; the divisor stays the number."""
     told = np.where(HARD > 0, 0.25, 0.75)
-    total = losses.full_focal_mean(values, weights * told, axis_name, gamma=2.0)
+    total = losses.reducers.full_focal_mean(values, weights * told, axis_name, gamma=2.0)
     return total * jnp.sum(weights * told) / jnp.sum(weights)
 
 
@@ -103,7 +103,7 @@ TWINS = {
     ),
     "poly_loss_cross_entropy": Twin(
         lambda x: losses.cross_entropy(
-            x[0], LABELS, reduce_fn=functools.partial(losses.poly1_mean, epsilon=2.0)
+            x[0], LABELS, reduce_fn=functools.partial(losses.reducers.poly1_mean, epsilon=2.0)
         ),
         lambda x: optax.losses.poly_loss_cross_entropy(x[0], ONE_HOT).mean(),
     ),
@@ -123,7 +123,7 @@ TWINS = {
         flat(
             losses.binary_cross_entropy,
             HARD,
-            reduce_fn=functools.partial(losses.full_focal_mean, gamma=2.0),
+            reduce_fn=functools.partial(losses.reducers.full_focal_mean, gamma=2.0),
         ),
         flat(lambda x, y: optax.losses.sigmoid_focal_loss(x, y).mean(), HARD),
     ),

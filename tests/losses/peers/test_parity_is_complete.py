@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-CATALOGUE = runpy.run_path(str(HERE.parents[2] / "docs" / "catalogue.py"))
+CATALOG = runpy.run_path(str(HERE.parents[2] / "docs" / "catalog.py"))
 FILES = {
     "pytorch-metric-learning": "test_metric_learning_*.py",
     "sentence-transformers": "test_sentence_transformers_*.py",
@@ -75,7 +75,7 @@ def run_by(node, defined, seen):
 
 def claims(library):
     """[(name of theirs, ours)] of all docstrings."""
-    entries = CATALOGUE["entries"]().values()
+    entries = CATALOG["entries"]().values()
     of_library = [(e.name, peer) for e in entries for peer in e.peers if peer.library == library]
     return [(theirs, ours) for ours, peer in of_library for theirs in peer.names]
 

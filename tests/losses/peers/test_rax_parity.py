@@ -136,7 +136,7 @@ TWINS = {
     "softmax_loss, several positives": Twin(several_positives, several_labels),
     "poly1_softmax_loss": Twin(
         lambda scores, labels, there: losses.list_softmax(
-            scores, one_right(there), candidate_where=there, reduce_fn=losses.poly1_mean
+            scores, one_right(there), candidate_where=there, reduce_fn=losses.reducers.poly1_mean
         ),
         lambda scores, labels, there: rax.poly1_softmax_loss(
             scores, one_right(there).astype(scores.dtype), where=there
@@ -154,15 +154,15 @@ TWINS = {
         lambda scores, labels, there: losses.bradley_terry(scores[:, 0], scores[:, 1]), of_two
     ),
     "dcg_lambdaweight": weighed(
-        losses.lambda_rank_weights,
+        losses.parts.lambda_rank_weights,
         lambdaweight_fn=functools.partial(rax.dcg_lambdaweight, normalize=True),
     ),
     "dcg2_lambdaweight": weighed(
-        losses.ndcg_loss_2_weights,
+        losses.parts.ndcg_loss_2_weights,
         lambdaweight_fn=functools.partial(rax.dcg2_lambdaweight, normalize=True),
     ),
     "pairwise_logistic_loss, weighed by both": weighed(
-        functools.partial(losses.ndcg_loss_2pp_weights, mu=2.0), lambdaweight_fn=both_weights
+        functools.partial(losses.parts.ndcg_loss_2pp_weights, mu=2.0), lambdaweight_fn=both_weights
     ),
     "pointwise_sigmoid_loss": Twin(
         lambda scores, labels, there: losses.binary_cross_entropy(

@@ -20,7 +20,7 @@ def of_columns(make, **settings):
     return lambda columns, labels: embedded(make(Given(), **settings), columns, labels)
 
 
-def labelled(loss, **settings):
+def labeled(loss, **settings):
     def called(columns, labels, where):
         return loss(*columns, labels, where=where, **settings)
 
@@ -59,10 +59,10 @@ def on_dots(loss, **settings):
 
 PAIRS = {
     "ContrastiveLoss": Peer(
-        labelled(losses.paired_contrastive), of_columns(theirs.ContrastiveLoss), labels=binary
+        labeled(losses.paired_contrastive), of_columns(theirs.ContrastiveLoss), labels=binary
     ),
     "ContrastiveLoss, Euclidean, sum": Peer(
-        labelled(
+        labeled(
             losses.paired_contrastive, similarity=negative_euclidean, margin=2.0, reduce_fn=total
         ),
         of_columns(
@@ -75,31 +75,31 @@ PAIRS = {
         cosine=False,
     ),
     "OnlineContrastiveLoss": Peer(
-        labelled(losses.online_contrastive), of_columns(theirs.OnlineContrastiveLoss), labels=binary
+        labeled(losses.online_contrastive), of_columns(theirs.OnlineContrastiveLoss), labels=binary
     ),
     "OnlineContrastiveLoss, all alike": Peer(
-        labelled(losses.online_contrastive),
+        labeled(losses.online_contrastive),
         of_columns(theirs.OnlineContrastiveLoss),
         labels=all_of(1),
     ),
     "OnlineContrastiveLoss, none alike": Peer(
-        labelled(losses.online_contrastive, margin=1.5),
+        labeled(losses.online_contrastive, margin=1.5),
         of_columns(theirs.OnlineContrastiveLoss, margin=1.5),
         labels=all_of(0),
     ),
     "CosineSimilarityLoss": Peer(
-        labelled(losses.cosine_regression), of_columns(theirs.CosineSimilarityLoss), labels=grades
+        labeled(losses.cosine_regression), of_columns(theirs.CosineSimilarityLoss), labels=grades
     ),
-    "CoSENTLoss": Peer(labelled(losses.cosent), of_columns(theirs.CoSENTLoss), labels=grades),
+    "CoSENTLoss": Peer(labeled(losses.cosent), of_columns(theirs.CoSENTLoss), labels=grades),
     "CoSENTLoss, on scores": Peer(
         on_dots(losses.pair_rank, temperature=0.5),
         of_columns(theirs.CoSENTLoss, scale=2.0, similarity_fct=util.pairwise_dot_score),
         labels=grades,
         cosine=False,
     ),
-    "AnglELoss": Peer(labelled(losses.angle), of_columns(theirs.AnglELoss), labels=grades),
+    "AnglELoss": Peer(labeled(losses.angle), of_columns(theirs.AnglELoss), labels=grades),
     "ContrastiveTensionLoss": Peer(
-        labelled(losses.contrastive_tension),
+        labeled(losses.contrastive_tension),
         of_columns(theirs.ContrastiveTensionLoss),
         labels=binary,
         cosine=False,
@@ -165,7 +165,7 @@ ALONE = {
 
 def triplets(ours, make, labels=classes, apart=None, **settings):
     return Peer(
-        labelled(ours, similarity=negative_euclidean, **settings),
+        labeled(ours, similarity=negative_euclidean, **settings),
         of_columns(make, **settings),
         columns=1,
         labels=labels,

@@ -92,7 +92,7 @@ def on_drawn(columns, labels, where):
 def drawn_by_ours():
     """What `adaptive_matryoshka` draws from the key: sizes of the last layer, a layer, its sizes."""
     for_layer, for_last, for_shallow = jax.random.split(key(), 3)
-    layer = losses.draw_layers(for_layer, num_layers=LAYERS - 1)
+    layer = losses.parts.draw_layers(for_layer, num_layers=LAYERS - 1)
     return sizes_drawn(for_last), layer.tolist(), sizes_drawn(for_shallow)
 
 
@@ -101,7 +101,7 @@ def sizes_drawn(key):
 
 
 def layer_drawn():
-    return losses.draw_layers(key(), num_layers=LAYERS - 1)
+    return losses.parts.draw_layers(key(), num_layers=LAYERS - 1)
 
 
 def all_layers():
@@ -145,7 +145,7 @@ STACKS = {
             prior_weight=2.0,
             kl_weight=3.0,
             temperature=0.7,
-            depth_weight=losses.log_depth_weight,
+            depth_weight=losses.parts.log_depth_weight,
         ),
         of_layers(
             theirs.AdaptiveLayerLoss,
@@ -158,7 +158,9 @@ STACKS = {
         ),
     ),
     "AdaptiveLayerLoss, linear": Deep(
-        on_layers(losses.adaptive_layers, all_layers, depth_weight=losses.linear_depth_weight),
+        on_layers(
+            losses.adaptive_layers, all_layers, depth_weight=losses.parts.linear_depth_weight
+        ),
         of_layers(theirs.AdaptiveLayerLoss, n_layers_per_step=-1, layer_weighting="linear"),
     ),
     "AdaptiveLayerLoss, one layer drawn": Deep(

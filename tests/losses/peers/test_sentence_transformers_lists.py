@@ -97,7 +97,7 @@ LISTS = {
         labels=unlike,
     ),
     "PListMLELambdaWeight": lists(
-        on_lists(losses.p_list_mle, place_weights=losses.halving_places),
+        on_lists(losses.p_list_mle, place_weights=losses.parts.halving_places),
         of_lists(
             theirs.PListMLELoss,
             lambda_weight=theirs.PListMLELambdaWeight(),
@@ -133,11 +133,11 @@ LISTS = {
     "NDCGLoss1Scheme": lists(
         first_loss, of_lists(theirs.LambdaLoss, weighting_scheme=theirs.NDCGLoss1Scheme())
     ),
-    "NDCGLoss2Scheme": weighed(theirs.NDCGLoss2Scheme(), losses.ndcg_loss_2_weights, k=2),
-    "LambdaRankScheme": weighed(theirs.LambdaRankScheme(), losses.lambda_rank_weights, k=1),
+    "NDCGLoss2Scheme": weighed(theirs.NDCGLoss2Scheme(), losses.parts.ndcg_loss_2_weights, k=2),
+    "LambdaRankScheme": weighed(theirs.LambdaRankScheme(), losses.parts.lambda_rank_weights, k=1),
     "NDCGLoss2PPScheme": weighed(
         theirs.NDCGLoss2PPScheme(mu=3.0),
-        functools.partial(losses.ndcg_loss_2pp_weights, mu=3.0),
+        functools.partial(losses.parts.ndcg_loss_2pp_weights, mu=3.0),
         sigma=2.0,
     ),
 }

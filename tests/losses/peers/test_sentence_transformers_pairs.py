@@ -17,9 +17,9 @@ from jaxsim.similarity import dot
 
 theirs = sentence_transformer.losses
 DIRECTIONS = {
-    "query_to_query": losses.queries_to_queries,
-    "doc_to_query": losses.documents_to_queries,
-    "doc_to_doc": losses.documents_to_documents,
+    "query_to_query": losses.parts.queries_to_queries,
+    "doc_to_query": losses.parts.documents_to_queries,
+    "doc_to_doc": losses.parts.documents_to_documents,
 }
 JOINT = ("query_to_doc", *DIRECTIONS)
 
@@ -180,7 +180,7 @@ PEERS = {
         guided(losses.guided_info_nce, margin=0.2), guide(margin=0.2), columns=6
     ),
     "GISTEmbedLoss, positives": Peer(
-        guided(losses.guided_info_nce, directions=(losses.positives_to_positives,)),
+        guided(losses.guided_info_nce, directions=(losses.parts.positives_to_positives,)),
         guide(contrast_anchors=False),
         columns=4,
         apart=OWN,

@@ -1,0 +1,83 @@
+"""Pictures of what losses do; matplotlib is loaded when one is drawn."""
+
+import functools
+
+import jax
+import numpy as np
+
+from jaxsim.analysis._weights import pair_weights
+from jaxsim.numerics import checks
+
+
+def pair_weight_curves(losses, scores, positives, where=None, *, bins=20):
+    """What losses pull and push, against the score: a line per loss, positives left, negatives right.
+
+    Each loss's weights are divided by their mean size over all pairs, so that 1 is its average pair
+    and losses of any scale can be compared. A line is the mean over the pairs of each bin of scores;
+    below 0 the loss moves such pairs the wrong way.
+
+    Args:
+      losses: {name: rule, lifted loss, partial of one, or tuple of them}, as `pair_weights` takes.
+      scores: [rows, references].
+      positives: bool [rows, references].
+      where: bool [rows, references], False for what is no pair; None keeps all.
+      bins: of the scores, for positives and for negatives; those without a pair are left out.
+
+    Returns: a matplotlib figure.
+    Raises: ValueError for no losses, shapes that do not fit, scores that are not finite.
+    """
+    from matplotlib.figure import Figure  # no pyplot: no backend, no global state
+
+    if not isinstance(losses, dict) or not losses:
+        raise ValueError(f"losses must be {{name: loss}}, at least one, got {checks.shown(losses)}")
+    checks.whole("bins", bins)
+    scores = checks.host_reals("scores", scores)
+    checks.shaped("scores", scores, (None, None), "one row per anchor")
+    positives = np.asarray(checks.given_mask("positives", positives, scores.shape, "one per score"))
+    where = np.asarray(checks.mask("where", where, scores.shape, "one per score"))
+    if not np.isfinite(scores[where]).all():
+        raise ValueError("scores must be finite where they count, got NaN or infinity")
+    for name, loss in losses.items():
+        for one in loss if isinstance(loss, (tuple, list)) else (loss,):
+            checks.function(f"losses[{name!r}]", one, "of jaxsim.losses, or a tuple of them")
+    curves = {
+        name: relative(
+            jax.jit(functools.partial(pair_weights, loss))(scores, positives, where), where
+        )
+        for name, loss in losses.items()
+    }
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    sides = {"positives: pull": (positives & where, -1), "negatives: push": (where & ~positives, 1)}
+    for ax, (title, (pairs, sign)) in zip(panels, sides.items(), strict=True):
+        for number, (name, weights) in enumerate(curves.items()):
+            at, mean = binned(scores[pairs], sign * weights[pairs], bins)
+            style = {"marker": "osD^vPX*"[number % 8], "color": f"C{number % 10}"}
+            ax.plot(at, mean, label=name, markersize=4, linewidth=1.3, **style)
+        ax.axhline(0, color="black", linewidth=0.6)
+        ax.set_title(title, fontsize=10)
+        ax.set_xlabel("score")
+        ax.set_yscale("symlog", linthresh=0.1)
+        ax.grid(alpha=0.3)
+    panels[0].set_ylabel("weight, 1 = the loss's average")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
+    return figure
+
+
+def relative(weights, where):
+    """Weights over their mean size among the pairs; zeros stay zeros."""
+    weights = np.asarray(weights)
+    size = np.abs(weights[where]).mean() if where.any() else 0.0
+    return weights / size if size > 0 else weights
+
+
+def binned(scores, values, bins):
+    """The mean of values in equal bins of scores: (mean score of each bin, mean value), no empty bin."""
+    if scores.size == 0:
+        return np.zeros(0), np.zeros(0)
+    edges = np.linspace(scores.min(), scores.max(), bins + 1)
+    place = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    kept = count > 0
+    sums = [np.bincount(place, weights=a, minlength=bins)[kept] for a in (scores, values)]
+    return sums[0] / count[kept], sums[1] / count[kept]

@@ -1,0 +1,216 @@
+"""Labeled images: digits and letters, which need no download, Omniglot and a part of CIFAR-10.
+
+Images are float32 [n, height, width, channels] from 0 to 1; pen strokes are 1 on 0.
+"""
+
+import io
+import logging
+import tarfile
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsim.data._sources import (
+    built_once,
+    cache_folder,
+    damage_named,
+    prepared_path,
+    prepared_tfds,
+    tfds_source,
+)
+from jaxsim.numerics import checks
+from jaxsim.storage import load_arrays, save_arrays
+
+LOG = logging.getLogger("jaxsim")
+SANS, SLANTED = ("", "-Bold", "-Oblique", "-BoldOblique"), ("", "-Bold", "-Italic", "-BoldItalic")
+FONTS = (
+    *(f"DejaVuSans{style}" for style in SANS),
+    *(f"DejaVuSansMono{style}" for style in SANS),
+    *(f"DejaVuSerif{style}" for style in SLANTED),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+)
+LOOKS_ALIKE = 0.93  # mean cosine of two letters' pixels over the fonts
+
+
+class Images(NamedTuple):
+    """Images with their classes."""
+
+    images: np.ndarray  # float32 [n, height, width, channels]
+    labels: np.ndarray  # int32 [n]
+    groups: (
+        np.ndarray
+    )  # int32 [n], a coarser class (Omniglot's alphabet); the label where there is none
+
+    def of(self, chosen):
+        """Those that a mask or an array of places chooses."""
+        return Images(*(column[chosen] for column in self))
+
+
+def digits(split="all", *, classes=range(10)):
+    """Handwritten digits, 8 x 8, from scikit-learn: 1,797 of 10 classes, no download.
+
+    Args:
+      split: "all"; "test", every fifth image of each class; "train", the others.
+      classes: which digits.
+
+    Returns: `Images`, [n, 8, 8, 1].
+    Raises: ValueError for an unknown split.
+    """
+    checks.one_of("split", split, ("all", "train", "test"))
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    labels = found.target.astype(np.int32)
+    nth = np.zeros(len(labels), int)
+    for digit in range(10):
+        own = labels == digit
+        nth[own] = np.arange(own.sum())
+    test = nth % 5 == 4
+    kept = {"all": np.ones(len(labels), bool), "test": test, "train": ~test}[split]
+    kept &= np.isin(labels, list(classes))
+    images = (found.images / 16).astype(np.float32)[..., None]
+    return Images(images, labels, labels).of(kept)
+
+
+def glyphs(*, size=16):
+    """Printed letters, each in 16 fonts: Latin, Greek and Cyrillic from the fonts that matplotlib ships.
+
+    Some 430 letters, each drawn as large as fits. Of letters that look alike at that size (Latin A and
+    Greek Alpha, o and O) the first stays, so that no class stands twice under two names. Drawn once,
+    then kept in the cache.
+
+    Args:
+      size: of the sides, at most 64.
+
+    Returns: `Images`, [n, size, size, 1], the fonts of a letter together and in one order.
+    Raises: ValueError for an unknown size; ModuleNotFoundError without the `experiments` extra.
+    """
+    checks.at_most("size", size, 64, "what letters are drawn at")
+    import matplotlib
+
+    found = _kept(f"glyphs-{size}-{matplotlib.__version__}", lambda: _drawn_glyphs(size))
+    images = (found["ink"] / np.float32(255))[..., None]
+    return Images(images, found["labels"], found["labels"])
+
+
+def omniglot(split, *, size=28):
+    """Handwritten characters of many alphabets, 20 of each: from JAXSIM_DATA.
+
+    The alphabets of "train" and "test" are disjoint: 964 characters of 30 and 659 of 20. Decoded and
+    made smaller once, by averaging, then kept in the cache.
+
+    Args:
+      split: "train" (the background set), "test" (the evaluation set), or "small1", "small2", five
+        alphabets of "train" each.
+      size: of the sides, at most 105.
+
+    Returns: `Images`, [n, size, size, 1]; groups are alphabets.
+    Raises: ValueError for an unknown split or size, or damaged data; FileNotFoundError without the data.
+    """
+    checks.one_of("split", split, ("train", "test", "small1", "small2"))
+    checks.at_most("size", size, 105, "the drawings' own size")
+    found = _kept(
+        f"omniglot-{split}-{size}",
+        lambda: _decoded_omniglot(prepared_tfds("omniglot/3.0.0"), split, size),
+    )
+    images = (found["ink"] / np.float32(255))[..., None]
+    return Images(images, found["labels"], found["groups"])
+
+
+def cifar10_subset(split):
+    """A part of CIFAR-10, recompressed as JPEG: 1,500 training and 300 test images a class, 32 x 32.
+
+    Not the data set itself: figures on it are no figures on CIFAR-10. From JAXSIM_DATA.
+
+    Args:
+      split: "train" or "test".
+
+    Returns: `Images`, [n, 32, 32, 3]; classes in alphabetical order.
+    Raises: ValueError for an unknown split or damaged data; FileNotFoundError without the data.
+    """
+    checks.one_of("split", split, ("train", "test"))
+    found = _kept(
+        f"cifar10-subset-{split}",
+        lambda: _decoded_cifar10(prepared_path("cifar10_jpeg_subset", "images.tar.xz"), split),
+    )
+    return Images(found["pixels"] / np.float32(255), found["labels"], found["labels"])
+
+
+def _kept(name, decode):
+    """Decoded arrays, from the cache if they are there; what is damaged there is made again."""
+    path, about = cache_folder() / "images" / name, {"kind": "images", "version": 1}
+    if path.exists():
+        try:
+            return load_arrays(path, **about)[0]
+        except ValueError as error:
+            LOG.warning("%s: made again", error)
+            path.unlink(missing_ok=True)
+    built_once(path, lambda: save_arrays(path, decode(), **about))
+    return load_arrays(path, **about)[0]
+
+
+def _drawn_glyphs(size):
+    """{"ink" uint8 [n, size, size], "labels" int32 [n]}."""
+    import matplotlib
+    from matplotlib.ft2font import FT2Font
+    from PIL import Image, ImageDraw, ImageFont
+
+    paths = [Path(matplotlib.get_data_path()) / "fonts/ttf" / f"{name}.ttf" for name in FONTS]
+    fonts = [ImageFont.truetype(str(path), 64) for path in paths]
+    known = set.intersection(*(set(FT2Font(str(path)).get_charmap()) for path in paths))
+    letters = [c for c in map(chr, sorted(known)) if unicodedata.category(c) in ("Lu", "Ll", "Lo")]
+
+    def drawn(letter, font):
+        left, top, right, bottom = font.getbbox(letter)
+        side = max(right - left, bottom - top) + 8
+        picture = Image.new("L", (side, side))
+        corner = (side - right - left) // 2, (side - bottom - top) // 2
+        ImageDraw.Draw(picture).text(corner, letter, fill=255, font=font)
+        return np.asarray(picture.resize((size, size), Image.Resampling.BOX))
+
+    ink = np.array([[drawn(letter, font) for font in fonts] for letter in letters])
+    flat = ink.reshape(len(letters), len(fonts), -1).astype(np.float32)
+    flat /= np.linalg.norm(flat, axis=-1, keepdims=True)
+    alike = np.einsum("afp,bfp->ab", flat, flat) / len(fonts)
+    kept = []
+    for place in range(len(letters)):
+        if (alike[place, kept] < LOOKS_ALIKE).all():
+            kept.append(place)
+    labels = np.repeat(np.arange(len(kept), dtype=np.int32), len(fonts))
+    return {"ink": ink[kept].reshape(-1, size, size), "labels": labels}
+
+
+def _decoded_cifar10(path, split):
+    """{"pixels" uint8 [n, 32, 32, 3], "labels" int32 [n]}."""
+    from PIL import Image
+
+    pixels, names = [], []
+    with damage_named(path), tarfile.open(path) as archive:
+        for member in archive:
+            part, name, _ = member.name.split("/")
+            if part == split:
+                pixels.append(np.asarray(Image.open(archive.extractfile(member)).convert("RGB")))
+                names.append(name)
+        pixels = np.stack(pixels)
+    _, labels = np.unique(names, return_inverse=True)
+    return {"pixels": pixels, "labels": labels.astype(np.int32)}
+
+
+def _decoded_omniglot(folder, split, size):
+    """{"ink" uint8 [n, size, size], "labels", "groups" int32 [n]}."""
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    source = tfds_source(folder, split, decoders={"image": tfds.decode.SkipDecoding()})
+    ink = np.empty((len(source), size, size), np.uint8)
+    labels, groups = (np.empty(len(source), np.int32) for _ in range(2))
+    for place in range(len(source)):
+        row = source[place]
+        # The files are 1-bit, and decoders differ in what white is: ink is 0 in all of them.
+        with damage_named(folder):
+            drawn = np.asarray(Image.open(io.BytesIO(row["image"])).convert("L")) == 0
+        small = Image.fromarray(np.uint8(255) * drawn).resize((size, size), Image.Resampling.BOX)
+        ink[place], labels[place], groups[place] = small, row["label"], row["alphabet"]
+    return {"ink": ink, "labels": labels, "groups": groups}

@@ -1,0 +1,172 @@
+"""Batches of token ids: shuffled, bucketed by length, padded, the same on every host and every resume."""
+
+import bisect
+
+import numpy as np
+
+from jaxsim.data._planned import Planned
+from jaxsim.data._samplers import check_batch_size, checked_shard, checked_steps
+from jaxsim.data._tokens import padded
+from jaxsim.numerics import checks
+from jaxsim.numerics._buckets import bucket_of
+
+
+def batches(examples, *, batch_size, buckets, seed, steps=None, epochs=1, shard=None):
+    """A dataset of batches, whose order is planned from the seed and whose length is known.
+
+    Each epoch shuffles the examples, groups them by the buckets of their columns, cuts the groups
+    into batches and shuffles those. An epoch sees every example once; a group's last batch is padded.
+
+    Args:
+      examples: sequence of dicts of columns: a column is an int array [length], or a list of such
+        arrays (as many in every example).
+      batch_size: examples per batch, of all processes together.
+      buckets: {column: increasing lengths}, one entry for every column; few, for each combination
+        that occurs is compiled.
+      seed: of the order.
+      steps: how many batches; None takes `epochs` whole epochs.
+      epochs: how often the examples are seen where `steps` is None.
+      shard: (index, count): this process takes that part of each batch; None asks jax.
+
+    Returns: `Planned`: `len`, `[i]`, and iterators with `get_state` and `set_state`. A batch
+    is {column: {"tokens", "where"}, "where" bool [rows], "ids" int32 [rows]}: tokens [rows, length],
+    or [rows, items, length] for a list; ids are places in `examples`, -1 for padding.
+
+    Raises: ValueError for no examples, a column missing from an example or from `buckets`, a column that
+    is not an array of tokens or a list of these, a text longer than its last bucket, a batch size below 1,
+    above the number of examples or not a multiple of the processes, `steps` and `epochs` together.
+    """
+    checks.whole("batch_size", batch_size)
+    checks.whole("seed", seed, 0)
+    index, count = checked_shard(shard, batch_size)
+    examples = _checked_examples(examples)
+    check_batch_size(batch_size, len(examples))
+    _check_buckets(buckets)
+    plan = Plan(examples, batch_size, buckets, seed, index, count)
+    return Planned(checked_steps(plan.per_epoch, steps, epochs), plan.batch)
+
+
+class Plan:
+    """Which examples are in which batch: `per_epoch` batches, `batch(i)` for any i."""
+
+    def __init__(self, examples, batch_size, buckets, seed, index, count):
+        self.examples, self.batch_size, self.buckets = examples, batch_size, buckets
+        self.seed, self.index, self.count = seed, index, count
+        kinds = np.zeros(len(examples), int)
+        for column, ends in buckets.items():
+            lengths = [_longest(_column(e, column, i)) for i, e in enumerate(examples)]
+            if max(lengths) > ends[-1]:
+                raise ValueError(
+                    f"examples[{int(np.argmax(lengths))}][{column!r}] has {max(lengths)} tokens, above the "
+                    f"largest bucket, {ends[-1]}: cut the texts or add a bucket"
+                )
+            kinds = kinds * len(ends) + bucket_of(lengths, ends)
+        for place, example in enumerate(examples):
+            if extra := set(example) - set(buckets):
+                raise ValueError(
+                    f"buckets has no column {sorted(extra)[0]!r}, example {place} does"
+                )
+        self.groups = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+        self.per_epoch = sum(-(-len(group) // batch_size) for group in self.groups)
+        self.known = (
+            None,
+            None,
+        )  # the epoch planned last, and its plan: one tuple, as threads read it
+
+    def batch(self, number):
+        """Batch `number`, counted over the epochs."""
+        epoch, number = divmod(int(number), self.per_epoch)
+        known, planned = self.known
+        if known != epoch:
+            planned = self._planned(epoch)
+            self.known = epoch, planned
+        own = self.batch_size // self.count
+        places = planned[number][self.index * own :][:own]
+        rows = [self.examples[place] for place in planned[number]]
+        sizes = {column: self._size(column, rows) for column in self.buckets}
+        kept = np.arange(own) < len(places)
+        columns = {column: self._stacked(column, places, own, sizes[column]) for column in sizes}
+        ids = np.full(own, -1, np.int32)
+        ids[kept] = places
+        return {**columns, "where": kept, "ids": ids}
+
+    def _planned(self, epoch):
+        random = np.random.default_rng([self.seed, epoch])
+        cut = []
+        for group in self.groups:
+            order = random.permutation(group)
+            cut += [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        return [cut[place] for place in random.permutation(len(cut))]
+
+    def _size(self, column, rows):
+        """The bucket of a whole batch: every process pads to the same."""
+        ends = self.buckets[column]
+        longest = max(_longest(row[column]) for row in rows)
+        return ends[bisect.bisect_left(ends, longest)]
+
+    def _stacked(self, column, places, own, size):
+        texts = [self.examples[place][column] for place in places]
+        first = self.examples[0][column]
+        if not isinstance(first, (list, tuple)):
+            return padded([*texts, *[[]] * (own - len(texts))], size)
+        each = len(first)
+        flat = [text for row in texts for text in row]
+        if len(flat) != each * len(texts):
+            raise ValueError(f"{column} must have {each} texts in every example, as the first has")
+        flat = padded([*flat, *[[]] * (own * each - len(flat))], size)
+        return {name: array.reshape(own, each, size) for name, array in flat.items()}
+
+
+def _checked_examples(examples):
+    """The examples as a list of dicts."""
+    if isinstance(examples, (str, dict)) or not hasattr(examples, "__getitem__"):
+        raise ValueError(
+            f"examples must be a sequence of dicts of columns, got {type(examples).__name__}"
+        )
+    if len(examples) == 0:
+        raise ValueError("examples must not be empty, got 0")
+    examples = [examples[place] for place in range(len(examples))]
+    for place, example in enumerate(examples):
+        if not isinstance(example, dict):
+            raise ValueError(
+                f"examples[{place}] must be a dict of columns, got {type(example).__name__}"
+            )
+    return examples
+
+
+def _check_buckets(buckets):
+    if not isinstance(buckets, dict) or not buckets:
+        raise ValueError(
+            f"buckets must be {{column: increasing lengths}}, one entry for every column, got {buckets!r:.60}"
+        )
+    for column, ends in buckets.items():
+        whole = isinstance(ends, (tuple, list, np.ndarray)) and all(
+            isinstance(end, (int, np.integer)) and not isinstance(end, bool) for end in ends
+        )
+        if not whole or not len(ends) or ends[0] < 1 or (np.diff(ends) <= 0).any():
+            raise ValueError(
+                f"buckets[{column!r}] must be increasing lengths of at least 1, such as (32, 64), got "
+                f"{ends!r:.60}"
+            )
+
+
+def _column(example, column, place):
+    if column not in example:
+        raise ValueError(f"example {place} has no column {column!r}: it has {', '.join(example)}")
+    found = example[column]
+    for text in found if isinstance(found, (list, tuple)) else [found]:
+        if getattr(text, "ndim", None) != 1 or text.dtype.kind not in "iu":
+            got = (
+                f"{text.dtype}{list(text.shape)}" if hasattr(text, "dtype") else type(text).__name__
+            )
+            raise ValueError(
+                f"examples[{place}][{column!r}] must be an int array of tokens, or a list of these, got "
+                f"{got} in it"
+                if text is not found
+                else f"examples[{place}][{column!r}] must be an int array of tokens, or a list of these, got {got}"
+            )
+    return found
+
+
+def _longest(texts):
+    return max(map(len, texts), default=0) if isinstance(texts, (list, tuple)) else len(texts)

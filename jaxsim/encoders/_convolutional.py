@@ -1,0 +1,65 @@
+"""A small convolutional network: images to embeddings, for pictures of a few dozen pixels."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks, compute_dtype
+
+
+def mean_of_places(states):
+    """The mean over height and width: [rows, height, width, dim] -> [rows, dim]."""
+    return states.mean(axis=(1, 2), dtype=jnp.float32)
+
+
+def all_places(states):
+    """Every place of a small map side by side: [rows, height, width, dim] -> [rows, height * width * dim]."""
+    return states.reshape(states.shape[0], -1).astype(jnp.float32)
+
+
+class ConvNet(nn.Module):
+    """Blocks of 3 x 3 convolution, group norm, ReLU and halving of both sides; then a linear head.
+
+    images float [rows, height, width, channels] -> float32 [rows, dim], not normalized
+
+    Groups are normalized within each image, so that a batch may be split in any way. Sides that are
+    odd are halved upwards.
+    """
+
+    dim: int = 64
+    widths: tuple[int, ...] = (64, 64, 64, 64)  # channels of each block
+    groups: int = 8  # of the norms; divides every width
+    pooling: Callable = all_places  # what the head sees; `mean_of_places` and `all_places` are here
+    # Of the arithmetic, None is `numerics.compute_dtype()`; parameters, norms and head are float32.
+    dtype: jnp.dtype | None = None
+
+    @nn.compact
+    def __call__(self, images, *, features=False):
+        """Embeddings.
+
+        Args:
+          images: float [rows, height, width, channels].
+          features: give (embeddings, what the head saw: float32 [rows, features]) in place of them.
+        """
+        checks.shaped("images", images, (None,) * 4, "rows, height, width, channels")
+        if any(width % self.groups for width in self.widths):
+            raise ValueError(f"groups must divide widths={self.widths}, got {self.groups}")
+        dtype = compute_dtype() if self.dtype is None else self.dtype
+        x = images.astype(dtype)
+        for number, width in enumerate(self.widths):
+            x = nn.Conv(width, (3, 3), dtype=dtype, use_bias=False, name=f"conv_{number}")(x)
+            x = nn.GroupNorm(self.groups, dtype=jnp.float32, name=f"norm_{number}")(x)
+            x = _halved(nn.relu(x).astype(dtype))
+        seen = self.pooling(x)
+        embeddings = nn.Dense(self.dim, name="head")(seen)
+        return (embeddings, seen) if features else embeddings
+
+
+def _halved(x):
+    """The largest of every 2 x 2 places, by reshaping: the gradient of a pooling window is far slower
+    on CPU. What follows a ReLU is padded with 0."""
+    rows, height, width, dim = x.shape
+    x = jnp.pad(x, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)])
+    x = x.reshape(rows, (height + 1) // 2, 2, (width + 1) // 2, 2, dim)
+    return x.max(axis=(2, 4))

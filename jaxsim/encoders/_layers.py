@@ -1,0 +1,189 @@
+"""One layer of a transformer: self-attention and a feed-forward part, in the style of a family."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxsim.encoders._attention import attention
+from jaxsim.encoders._positions import View, rotated
+
+DENSE = ("query", "key", "value", "attention_out", "feed_forward_in", "feed_forward_out")
+
+
+def layer_norm(epsilon=1e-12, *, biased=True):
+    """A maker of LayerNorms: (dtype=, name=) -> module."""
+    return functools.partial(
+        nn.LayerNorm, epsilon=epsilon, use_bias=biased, use_fast_variance=False
+    )
+
+
+def rms_norm(epsilon=1e-6):
+    """A maker of RMSNorms, which do not center and have no bias: (dtype=, name=) -> module."""
+    return functools.partial(nn.RMSNorm, epsilon=epsilon)
+
+
+gelu = functools.partial(nn.gelu, approximate=False)
+BERT_NORM = layer_norm()
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """What families of transformers do differently beside their sizes; BERT's by default."""
+
+    normalize: Callable = BERT_NORM  # makes a norm, as `layer_norm` and `rms_norm` give it
+    activation: Callable = gelu
+    gated: bool = False  # feed-forward: activation(gate(x)) * in(x), in place of activation(in(x))
+    biases: tuple[str, ...] = DENSE  # the dense layers that have one
+    head_norm: bool = False  # queries and keys of each head are normalized (Qwen3)
+
+
+class Block(nn.Module):
+    """Self-attention and a feed-forward part, each with its norm and residual.
+
+    x [rows, length, dim], view -> [rows, length or positions, dim]
+    """
+
+    heads: int
+    hidden: int
+    norm: str = "post"
+    dropout: float = 0.1
+    initial: float = 0.02
+    dtype: jnp.dtype = jnp.float32
+    matching: float = 0.0
+    number: int = 0  # of the layer: each has its own orthogonal matrix
+    key_heads: int | None = (
+        None  # heads of keys and values, each for several of queries; None is `heads`
+    )
+    head_dim: int | None = None  # None is dim / heads
+    style: Style = Style()
+    cudnn: bool = True  # attention through cuDNN where it can
+    bare: bool = False  # no norm before the attention: the embeddings have just had theirs
+
+    @nn.compact
+    def __call__(self, x, view: View, *, positions=None, deterministic=True):
+        dropout = nn.Dropout(self.dropout, deterministic=deterministic)
+        post = self.norm == "post"
+        normed = x if post or self.bare else self._norm("attention_norm", x)
+        asking = normed
+        if positions is not None:
+            x, asking = (jnp.take_along_axis(a, positions[..., None], axis=1) for a in (x, normed))
+            view = view.at(positions)
+        x = x + dropout(self._attention(asking, normed, view))
+        if post:
+            x = self._norm("attention_norm", x)
+        x = x + dropout(self._feed_forward(x if post else self._norm("feed_forward_norm", x)))
+        return self._norm("feed_forward_norm", x) if post else x
+
+    def _attention(self, asking, told, view):
+        dim, heads = told.shape[-1], self.heads
+        if self.head_dim is None and dim % heads:
+            raise ValueError(f"heads must divide dim={dim}, got {heads}")
+        each = self.head_dim or dim // heads
+        shared = self.key_heads or heads
+        if heads % shared:
+            raise ValueError(f"key_heads must divide heads={heads}, got {shared}")
+        query, key, value = (
+            self._weights(name, count * each, start)(dim)
+            for name, count, start in (
+                ("query", heads, self._alike()),
+                ("key", shared, self._alike()),
+                ("value", shared, None),
+            )
+        )
+        if asking is told:
+            query, key, value = products(told, (query, key, value), self.dtype)
+        else:
+            (query,) = products(asking, (query,), self.dtype)
+            key, value = products(told, (key, value), self.dtype)
+        query, key, value = (
+            a.reshape(*a.shape[:2], a.shape[-1] // each, each) for a in (query, key, value)
+        )
+        if self.style.head_norm:
+            query, key = self._norm("query_norm", query), self._norm("key_norm", key)
+        if view.told is not None:
+            query, key = rotated(query, view.asking), rotated(key, view.told)
+        bias = None if view.bias is None else view.bias.astype(self.dtype)
+        mixed = attention(query, key, value, mask=view.mask, bias=bias, cudnn=self.cudnn)
+        return self._dense("attention_out", mixed.reshape(*mixed.shape[:2], heads * each), dim)
+
+    def _feed_forward(self, x):
+        dim, style = x.shape[-1], self.style
+        if style.gated:
+            both = [
+                self._weights(n, self.hidden)(dim) for n in ("feed_forward_gate", "feed_forward_in")
+            ]
+            gate, inner = products(x, both, self.dtype)
+            hidden = style.activation(gate) * inner
+        else:
+            hidden = style.activation(self._dense("feed_forward_in", x, self.hidden))
+        return self._dense("feed_forward_out", hidden, dim)
+
+    def _norm(self, name, x):
+        return self.style.normalize(dtype=jnp.float32, name=name)(x).astype(self.dtype)
+
+    def _dense(self, name, x, size):
+        return products(x, [self._weights(name, size)(x.shape[-1])], self.dtype)[0]
+
+    def _weights(self, name, size, start=None):
+        start = start or nn.initializers.truncated_normal(self.initial)
+        biased = name.replace("gate", "in") in self.style.biases
+        return Weights(size, start, biased, name=name)
+
+    def _alike(self):
+        """The start that queries and keys share: their product is then matching ** 2 times the identity."""
+        if not self.matching:
+            return None
+
+        def start(_, shape, dtype=jnp.float32):
+            own = jax.random.key(self.number)  # not the parameter's: both must get the same
+            return nn.initializers.orthogonal(self.matching)(own, shape, dtype)
+
+        return start
+
+
+class Weights(nn.Module):
+    """The parameters of a dense layer, not applied, so that several can be applied in one product."""
+
+    size: int
+    initial: Callable
+    biased: bool = True
+
+    @nn.compact
+    def __call__(self, inputs):
+        kernel = self.param("kernel", self.initial, (inputs, self.size), jnp.float32)
+        if not self.biased:
+            return kernel, None
+        return kernel, self.param("bias", nn.initializers.zeros_init(), (self.size,), jnp.float32)
+
+
+def products(x, weights, dtype):
+    """x through several dense layers at once: one matrix product over their kernels side by side.
+
+    Args:
+      x: [..., inputs].
+      weights: pairs (kernel [inputs, size], bias [size] or None).
+      dtype: of the product; biases are added in float32 at least, for their gradients are sums over all rows.
+
+    Returns: a list of [..., size].
+    """
+    kernels, biases = zip(*weights, strict=True)
+    whole = x.astype(dtype) @ _side_by_side([k.astype(dtype) for k in kernels])
+    sizes = [k.shape[1] for k in kernels]
+    if any(bias is not None for bias in biases):
+        whole = whole + _side_by_side(
+            [
+                jnp.zeros(size, jnp.float32) if bias is None else bias
+                for bias, size in zip(biases, sizes, strict=True)
+            ]
+        )
+        whole = whole.astype(dtype)
+    ends = [sum(sizes[: n + 1]) for n in range(len(sizes) - 1)]
+    return jnp.split(whole, ends, axis=-1)
+
+
+def _side_by_side(arrays):
+    return arrays[0] if len(arrays) == 1 else jnp.concatenate(arrays, axis=-1)

@@ -1,0 +1,91 @@
+"""Text encoders: a transformer, a pooling, optionally dense heads.
+
+{"tokens" int [rows, length], "where" bool [rows, length]} -> float32 [rows, dim]
+"""
+
+from collections.abc import Callable, Mapping
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxsim.encoders._pooling import mean
+from jaxsim.numerics import checks
+
+
+class TextEncoder(nn.Module):
+    """A text's embedding: not normalized, which is the similarity's business, unless a head does it.
+
+    Texts may say under "pooled", bool [rows, length], which tokens the pooling counts; without it all
+    that are real. (Instructions that are read but not pooled.)
+    """
+
+    transformer: nn.Module
+    pooling: Callable = mean  # (states, where) -> [rows, dim]; encoders/_pooling.py has some
+    dim: int | None = None  # of a projection without bias; None leaves the transformer's width
+    heads: tuple[
+        Callable, ...
+    ] = ()  # [rows, dim] -> [rows, dim], one after the other: Linen or plain
+
+    @nn.compact
+    def __call__(self, texts, *, deterministic=True, all_layers=False):
+        """Embeddings.
+
+        Args:
+          texts: {"tokens", "where"}.
+          deterministic: no dropout.
+          all_layers: a list of the embeddings that each cut of the transformer gives, from its
+            embeddings to its last layer, through the same pooling and heads.
+        """
+        check_texts("texts", texts)
+        states = self.transformer(
+            texts["tokens"], texts["where"], deterministic=deterministic, all_layers=all_layers
+        )
+        counted = texts.get("pooled", texts["where"])
+        project = (
+            (lambda x: x)
+            if self.dim is None
+            else nn.Dense(self.dim, use_bias=False, name="projection")
+        )
+        found = []
+        for cut in states if all_layers else [states]:
+            vectors = project(self.pooling(cut, counted))
+            for head in self.heads:
+                vectors = head(vectors)
+            found.append(vectors)
+        return found if all_layers else found[0]
+
+
+def check_texts(name, texts):
+    """Refuses what is not tokenized: a list of strings, or arrays that do not fit each other."""
+    if not isinstance(texts, Mapping) or not {"tokens", "where"} <= set(texts):
+        got = list(texts) if isinstance(texts, Mapping) else type(texts).__name__
+        raise ValueError(f'{name} must be {{"tokens", "where"}}, as tokenize gives them, got {got}')
+    tokens = texts["tokens"]
+    checks.integers(f"{name}' tokens", tokens)
+    checks.shaped(f"{name}' tokens", tokens, (None, None), "rows, length")
+    for mask in ("where", "pooled"):
+        if mask in texts:
+            checks.shaped(f"{name}' {mask}", texts[mask], tokens.shape, "one per token")
+            checks.booleans(f"{name}' {mask}", texts[mask])
+
+
+class DenseHead(nn.Module):
+    """A dense layer behind the pooling, in float32: activation(x W + b), plus x where `residual`.
+
+    [rows, inputs] -> float32 [rows, size]
+    """
+
+    size: int
+    activation: Callable = nn.tanh
+    biased: bool = True
+    residual: bool = False  # where the sizes differ x goes through a matrix of its own
+
+    @nn.compact
+    def __call__(self, x):
+        x = x.astype(jnp.float32)
+        out = self.activation(nn.Dense(self.size, use_bias=self.biased, name="linear")(x))
+        if not self.residual:
+            return out
+        if x.shape[-1] != self.size:
+            x = nn.Dense(self.size, use_bias=False, name="residual")(x)
+        return out + x

@@ -1,0 +1,169 @@
+"""A transformer, bidirectional unless it is told otherwise: BERT, its kin, and decoders read as encoders."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxsim.encoders._layers import Block, Style
+from jaxsim.encoders._positions import Rotary, View, relative_buckets, visible
+from jaxsim.numerics import checks, compute_dtype
+
+
+class Transformer(nn.Module):
+    """Tokens to hidden states.
+
+    tokens int [rows, length], where bool [rows, length] -> [rows, length, dim], in `dtype`
+
+    Positions count the real tokens, so that padding changes nothing wherever it stands: behind a
+    text, or between two that were joined. A row without tokens gives finite values.
+
+    The sizes, the places and the `style` of the layers make the family: `jaxsim.pretrained` builds BERT,
+    RoBERTa, DistilBERT, MPNet, ModernBERT, Llama, Qwen2 and Qwen3 of them.
+
+    A small model on little text does not find out by itself that equal words in two texts matter. With
+    `matching` of about 1, and places that start small beside the tokens, equal tokens attend to each
+    other from the start (Trockman and Kolter 2023, 2305.09828: mimetic initialization).
+    """
+
+    vocabulary: int
+    dim: int = 768
+    layers: int = 12
+    heads: int = 12
+    hidden: int = 3072  # width of the feed-forward part
+    max_length: int = 512
+    segments: int = 2  # token types: which text of a pair a token belongs to; 0: no such table
+    norm: str = (
+        "post"  # "post": after each part, as BERT; "pre": before it, which trains without warm-up
+    )
+    dropout: float = 0.1
+    initial: float = 0.02  # standard deviation of the weights at the start
+    place_initial: float | None = (
+        None  # of the positions' and segments' embeddings; None is `initial`
+    )
+    matching: float = 0.0  # above 0 the same orthogonal matrix, times this, starts queries and keys
+    # Of the arithmetic, None is `numerics.compute_dtype()`; parameters, norms and softmax are float32.
+    dtype: jnp.dtype | None = None
+    key_heads: int | None = None  # heads of keys and values (grouped queries); None is `heads`
+    head_dim: int | None = None  # None is dim / heads
+    style: Style = Style()
+    start_norm: bool = (
+        False  # "pre" only: embeddings are normalized, in place of the first layer's norm
+    )
+    first_place: int = 0  # rows of the position table before the first token's (RoBERTa's 2)
+    rotary: Rotary | None = None  # in place of a table of positions
+    buckets: int = 0  # of relative positions, whose bias all layers share (MPNet's 32)
+    local: tuple[int, ...] = ()  # numbers of the layers that see no further than `window`
+    window: int = 64  # tokens to either side
+    local_rotary: Rotary | None = None  # of the local layers; None is `rotary`
+    causal: bool = False  # a token sees only itself and what comes before
+    cudnn: bool = True  # attention through cuDNN on a card that has it; False is XLA's everywhere
+
+    @nn.compact
+    def __call__(
+        self,
+        tokens,
+        where,
+        segments=None,
+        *,
+        positions=None,
+        deterministic=True,
+        all_layers=False,
+    ):
+        """The last hidden states.
+
+        Args:
+          tokens: int [rows, length].
+          where: bool [rows, length], False for padding.
+          segments: int [rows, length], token types; None is all 0.
+          positions: int [rows, p]; where given, the last layer is computed at these places only, to
+            the same numbers, and [rows, p, dim] comes back.
+          deterministic: no dropout.
+          all_layers: a list of the hidden states of the embeddings and every layer instead. With
+            norm="pre" the final norm is applied to each of them.
+        """
+        checks.one_of("norm", self.norm, ("post", "pre"))
+        checks.shaped("where", where, tokens.shape, "one per token")
+        if tokens.shape[1] > self.max_length:
+            raise ValueError(
+                f"tokens must be at most max_length={self.max_length} long, got {tokens.shape[1]}"
+            )
+        if positions is not None and (all_layers or self.layers == 0):
+            raise ValueError(
+                "positions go with the last layer: not with all_layers, nor without layers"
+            )
+        post = self.norm == "post"
+        dtype = compute_dtype() if self.dtype is None else self.dtype
+        places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
+        x = self._embedded(tokens, places, segments)
+        if post or self.start_norm:
+            x = self._norm("norm" if post else "embedding_norm")(x)
+        x = nn.Dropout(self.dropout)(x, deterministic=deterministic).astype(dtype)
+        views = self._views(places, where)
+        states = [x]
+        for number in range(self.layers):
+            last = number == self.layers - 1
+            x = Block(
+                self.heads,
+                self.hidden,
+                self.norm,
+                self.dropout,
+                self.initial,
+                dtype,
+                self.matching,
+                number,
+                self.key_heads,
+                self.head_dim,
+                self.style,
+                cudnn=self.cudnn,
+                bare=self.start_norm and number == 0,
+                name=f"layer_{number}",
+            )(
+                x,
+                views[number in self.local],
+                positions=positions if last else None,
+                deterministic=deterministic,
+            )
+            states.append(x)
+        states = states if all_layers else states[-1:]
+        if not post:
+            norm = self._norm("norm")
+            states = [norm(x).astype(dtype) for x in states]
+        return states if all_layers else states[0]
+
+    def _embedded(self, tokens, places, segments):
+        small = self.initial if self.place_initial is None else self.place_initial
+        tables = [("tokens", self.vocabulary, tokens, self.initial)]
+        if self.rotary is None:
+            rows = self.max_length + self.first_place
+            tables.append(("positions", rows, places + self.first_place, small))
+        if self.segments:
+            segments = jnp.zeros_like(tokens) if segments is None else segments
+            tables.append(("segments", self.segments, segments, small))
+        return sum(
+            nn.Embed(
+                size,
+                self.dim,
+                embedding_init=nn.initializers.truncated_normal(deviation),
+                dtype=jnp.float32,
+                name=name,
+            )(ids)
+            for name, size, ids, deviation in tables
+        )
+
+    def _views(self, places, where):
+        """What global layers see, and what local ones do: made once, used by all."""
+        bias = None
+        if self.buckets:
+            table = nn.Embed(self.buckets, self.heads, dtype=jnp.float32, name="relative")
+            bias = jnp.moveaxis(table(relative_buckets(places, self.buckets)), -1, 1)
+        each = self.head_dim or self.dim // self.heads
+        views = {}
+        for local in (False, True) if self.local else (False,):
+            rotary = self.local_rotary if local and self.local_rotary else self.rotary
+            angles = None if rotary is None else rotary.angles(places, each)
+            window = self.window if local else None
+            mask = visible(places, where, window=window, causal=self.causal)
+            views[local] = View(mask, angles, angles, bias)
+        return views
+
+    def _norm(self, name):
+        return self.style.normalize(dtype=jnp.float32, name=name)

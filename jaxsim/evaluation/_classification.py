@@ -1,0 +1,182 @@
+"""What a classifier on top of embeddings reaches: the neighbors' vote, and a linear probe."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.evaluation._query_rows import by_query, closest_others_first, count
+from jaxsim.numerics import checks
+from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics._reductions import mean
+from jaxsim.similarity import cosine
+
+
+def knn_accuracy(
+    embeddings,
+    labels,
+    *,
+    references=None,
+    reference_labels=None,
+    reference_where=None,
+    ids=None,
+    reference_ids=None,
+    k=20,
+    temperature=0.07,
+    where=None,
+    similarity=cosine,
+    block=None,
+    reduce_fn=mean,
+):
+    """How often the k closest references vote for an example's class.
+
+    A neighbor's vote counts exp(score / temperature); an infinite temperature counts heads. Ties are
+    pessimistic: among equal scores neighbors of another class come first, and classes with equal
+    votes are a mistake.
+
+    Args:
+      embeddings: [n, dim], to be classified; labels: int [n].
+      references: [m, dim], the training set; None takes the embeddings, each without itself.
+      reference_labels: int [m].
+      reference_where: bool [m], False for padding.
+      ids, reference_ids: int; a query never meets the reference of its own id.
+      k: how many vote, at most the number of references.
+      temperature: of the votes, > 0.
+      where: bool [n], False for padding.
+      similarity: (x, y) -> scores [n, m], larger is closer.
+      block: queries per block of scores; None chooses it.
+      reduce_fn: (values, counts, axis_name) -> number; None gives both, [n] each.
+
+    Returns: float32, the mean over the examples.
+    Raises: ValueError for shapes that do not fit, or k above the number of references.
+    Source: Wu et al. 2018 (1805.01978), section 3.4, with k = 200 there.
+    """
+    checks.positive("temperature", temperature)
+    checks.at_most("k", k, count(embeddings, references), "the number of references")
+    values, counted = by_query(
+        _voted,
+        embeddings,
+        labels,
+        references,
+        reference_labels,
+        ids=ids,
+        where=where,
+        reference_ids=reference_ids,
+        reference_where=reference_where,
+        similarity=similarity,
+        block=block,
+        settings=(jnp.float32(temperature),),
+        k=k,
+    )
+    counts = counted.astype(jnp.float32)
+    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)
+
+
+def linear_probe(
+    features,
+    labels,
+    test_features,
+    test_labels,
+    *,
+    ridge=1e-3,
+    steps=500,
+    tolerance=1e-5,
+    reduce_fn=mean,
+):
+    """The test accuracy of multinomial logistic regression on frozen features.
+
+        minimize  mean cross-entropy + (ridge / 2) |weights|^2,    features standardized on training
+
+    Solved to its optimum and without a learning rate, so that no arm of a comparison depends on one:
+    accelerated steps under Boehning's bound of the curvature, restarted where they would overshoot.
+
+    Args:
+      features: [n, dim]; labels: int [n], or strings, to fit.
+      test_features: [m, dim]; test_labels: int [m].
+      ridge: >= 0; the bias is free.
+      steps: at most so many.
+      tolerance: stop where no entry of the gradient is larger.
+      reduce_fn: (values, counts, axis_name) -> number; None gives both, [m] each.
+
+    Returns: float32, the mean over the test examples.
+    Raises: ValueError for shapes that do not fit, features that are not finite, labels that are NaN.
+    Source: the protocol of Zhang et al. 2016 (1603.08511); the bound is Boehning 1992.
+    """
+    checks.not_negative("ridge", ridge)
+    checks.finite("ridge", ridge)
+    checks.whole("steps", steps)
+    checks.not_negative("tolerance", tolerance)
+    train, test = (
+        np.asarray(at_least_float32(checks.reals(name, array)))
+        for name, array in (("features", features), ("test_features", test_features))
+    )
+    labels = checks.names("labels", labels)
+    test_labels = checks.names("test_labels", test_labels)
+    checks.shaped("features", train, (None, None), "one row per example")
+    checks.shaped("labels", labels, train.shape[:1], "one per row of features")
+    checks.shaped("test_features", test, (None, train.shape[1]), "as wide as features")
+    checks.shaped("test_labels", test_labels, test.shape[:1], "one per row of test_features")
+    if len(train) == 0:
+        raise ValueError("features must not be empty, got 0 rows")
+    checks.finite_rows("features", train)
+    checks.finite_rows("test_features", test)
+    classes, target = np.unique(labels, return_inverse=True)
+    with np.errstate(over="ignore"):
+        center, spread = train.mean(axis=0), train.std(axis=0)
+    if not np.isfinite(spread).all():
+        raise ValueError("features must have squares that fit float32: scale them down")
+    spread = np.where(spread > 1e-12, spread, 1)
+    train, test = ((a - center) / spread for a in (train, test))
+    train, test = (np.concatenate([a, np.ones_like(a[:, :1])], axis=1) for a in (train, test))
+    penalty = np.full(train.shape[1], ridge, train.dtype)
+    penalty[-1] = 0
+    weights = _logistic(train, target, penalty, len(classes), steps, tolerance)
+    chosen = classes[np.argmax(test @ np.asarray(weights), axis=1)]
+    values, counts = jnp.float32(chosen == test_labels), jnp.ones(len(test), jnp.float32)
+    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)
+
+
+def _voted(scores, labels, their_labels, where, temperature, k):
+    same = labels[:, None] == their_labels
+    best, ids, hits = closest_others_first(scores, same, where, k)
+    there = best > -jnp.inf
+    votes = jnp.where(there, jnp.exp((best - best[:, :1]) / temperature), 0)
+    theirs = their_labels[ids]
+    # Votes for the class of each neighbor, without a table of all classes.
+    for_each = jnp.sum(jnp.where(theirs[:, :, None] == theirs[:, None], votes[:, None], 0), axis=2)
+    own = jnp.sum(jnp.where(hits, votes, 0), axis=1)
+    rival = jnp.max(jnp.where(there & ~hits, for_each, 0), axis=1)
+    return (own > rival).astype(jnp.float32), jnp.ones(labels.shape, bool)
+
+
+@functools.partial(jax.jit, static_argnames=("classes", "steps"))
+def _logistic(x, target, penalty, classes, steps, tolerance):
+    """Weights [dim, classes] of penalized logistic regression."""
+    rows = x.shape[0]
+    wanted = jax.nn.one_hot(target, classes, dtype=x.dtype)
+    # The curvature of softmax is at most 1/2 of the features' second moments: one matrix for all steps.
+    bound = jnp.matmul(x.T, x, precision="highest") / (2 * rows) + jnp.diag(penalty)
+    jitter = 1e-6 * jnp.trace(bound) / x.shape[1]
+    factor = jax.scipy.linalg.cho_factor(bound + jitter * jnp.eye(x.shape[1], dtype=x.dtype))
+
+    def gradient(weights):
+        residual = jax.nn.softmax(x @ weights, axis=1) - wanted
+        return x.T @ residual / rows + penalty[:, None] * weights
+
+    def going(carry):
+        number, _, _, _, largest = carry
+        return (number < steps) & (largest > tolerance)
+
+    def step(carry):
+        number, weights, ahead, momentum, _ = carry
+        slope = gradient(ahead)
+        fresh = ahead - jax.scipy.linalg.cho_solve(factor, slope)
+        momentum = jnp.where(jnp.sum(slope * (fresh - weights)) > 0, 1.0, momentum)
+        larger = (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2
+        further = fresh + (momentum - 1) / larger * (fresh - weights)
+        return number + 1, fresh, further, larger, jnp.max(jnp.abs(slope))
+
+    start = jnp.zeros((x.shape[1], classes), x.dtype)
+    one = jnp.ones((), x.dtype)
+    return jax.lax.while_loop(going, step, (0, start, start, one, one * jnp.inf))[1]

@@ -1,0 +1,140 @@
+"""Do clusters of embeddings agree with classes: k-means, and normalized mutual information."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.numerics import checks
+from jaxsim.numerics._norms import at_least_float32, unit
+from jaxsim.similarity import squared_euclidean
+
+
+class Clusters(NamedTuple):
+    """The clusters of k-means."""
+
+    labels: jax.Array  # int32 [n], the cluster of each row
+    centers: jax.Array  # [k, dim]
+    inertia: jax.Array  # scalar, the sum of squared distances to the centers
+
+
+def kmeans(embeddings, k, *, key, restarts=3, steps=100):
+    """Lloyd's k-means from k-means++ starts; the start that ends with the least inertia is kept.
+
+    A cluster that loses its last row keeps its center. Memory is O(n * k).
+
+    Args:
+      embeddings: [n, dim].
+      k: how many clusters, at most n.
+      key: a jax.random key.
+      restarts: from how many starts.
+      steps: at most so many; it ends when no row changes its cluster.
+
+    Returns: `Clusters`.
+    Raises: ValueError for k above n, rows that are not finite or whose squares exceed float32.
+    Source: Arthur and Vassilvitskii 2007.
+    """
+    embeddings = at_least_float32(checks.reals("embeddings", embeddings))
+    checks.shaped("embeddings", embeddings, (None, None), "one row per example")
+    checks.at_most("k", k, embeddings.shape[0], "the number of rows")
+    checks.whole("restarts", restarts)
+    checks.whole("steps", steps)
+    checks.key("key", key)
+    checks.finite_rows("embeddings", embeddings, squares=True)
+    return _kmeans(embeddings, jax.random.split(key, restarts), k, steps)
+
+
+def nmi(labels, clusters):
+    """Normalized mutual information of two ways to group the same examples.
+
+        I(labels; clusters) / ((H(labels) + H(clusters)) / 2)
+
+    1 where one is a renaming of the other; 1 too where both put everything in one group. It grows with
+    the number of clusters: compare only at equal numbers.
+
+    Args:
+      labels, clusters: int [n], or strings.
+
+    Returns: a float from 0 to 1.
+    Raises: ValueError for lengths that differ, no examples, labels that are NaN.
+    """
+    labels, clusters = checks.names("labels", labels), checks.names("clusters", clusters)
+    checks.shaped("labels", labels, (None,), "one per example")
+    checks.shaped("clusters", clusters, labels.shape, "one per label")
+    if labels.size == 0:
+        raise ValueError("labels must not be empty, got 0")
+    names, rows = np.unique(labels, return_inverse=True)
+    groups, columns = np.unique(clusters, return_inverse=True)
+    if min(len(names), len(groups)) == 1:  # one group says nothing of several
+        return float(len(names) == len(groups))
+    joint = np.bincount(rows * len(groups) + columns, minlength=len(names) * len(groups))
+    joint = joint.reshape(len(names), len(groups)) / labels.size
+    sides = joint.sum(axis=1), joint.sum(axis=0)
+    entropies = [-np.sum(p * np.log(p)) for p in sides]
+    some = joint > 0
+    mutual = np.sum(joint[some] * np.log(joint[some] / np.outer(*sides)[some]))
+    return float(np.clip(2 * mutual / sum(entropies), 0, 1))
+
+
+def class_nmi(embeddings, labels, *, key, restarts=3):
+    """NMI of the classes with as many k-means clusters of the normalized embeddings.
+
+    Args:
+      embeddings: [n, dim]; rows are normalized.
+      labels: int [n], or strings.
+      key, restarts: as in `kmeans`.
+
+    Returns: a float from 0 to 1.
+    Source: Song et al. 2016 (1511.06452), section 5.
+    """
+    embeddings, labels = checks.vectors("embeddings", embeddings), checks.names("labels", labels)
+    checks.shaped("labels", labels, (len(embeddings),), "one per row of embeddings")
+    checks.finite_rows("embeddings", embeddings)
+    found = kmeans(unit(embeddings), len(np.unique(labels)), key=key, restarts=restarts)
+    return nmi(labels, found.labels)
+
+
+@functools.partial(jax.jit, static_argnames=("k", "steps"))
+def _kmeans(x, keys, k, steps):
+    found = jax.lax.map(lambda key: _lloyd(x, _spread_out(x, key, k), steps), keys)
+    return jax.tree.map(lambda a: a[jnp.argmin(found.inertia)], found)
+
+
+def _spread_out(x, key, k):
+    """k-means++: each next center is a row drawn by its squared distance to those before."""
+    first, key = jax.random.split(key)
+    start = x[jax.random.randint(first, (), 0, x.shape[0])]
+
+    def draw(number, carry):
+        centers, nearest = carry
+        # Where every row is a center already, log 0 everywhere, any row does.
+        row = jax.random.categorical(jax.random.fold_in(key, number), jnp.log(nearest))
+        centers = centers.at[number].set(x[row])
+        return centers, jnp.minimum(nearest, squared_euclidean(x, x[row][None])[:, 0])
+
+    centers = jnp.zeros((k, x.shape[1]), x.dtype).at[0].set(start)
+    nearest = squared_euclidean(x, start[None])[:, 0]
+    return jax.lax.fori_loop(1, k, draw, (centers, nearest))[0]
+
+
+def _lloyd(x, centers, steps):
+    def assigned(centers):
+        apart = squared_euclidean(x, centers)
+        return jnp.argmin(apart, axis=1).astype(jnp.int32), jnp.sum(jnp.min(apart, axis=1))
+
+    def step(carry):
+        number, centers, labels, _, _ = carry
+        count = jax.ops.segment_sum(jnp.ones_like(x[:, 0]), labels, centers.shape[0])[:, None]
+        sums = jax.ops.segment_sum(x, labels, centers.shape[0])
+        centers = jnp.where(count > 0, sums / jnp.maximum(count, 1), centers)
+        fresh, inertia = assigned(centers)
+        return number + 1, centers, fresh, inertia, jnp.any(fresh != labels)
+
+    labels, inertia = assigned(centers)
+    start = (0, centers, labels, inertia, jnp.asarray(True))
+    _, centers, labels, inertia, _ = jax.lax.while_loop(
+        lambda carry: carry[4] & (carry[0] < steps), step, start
+    )
+    return Clusters(labels, centers, inertia)

@@ -1,0 +1,268 @@
+"""Recall, precision, average precision and reciprocal rank: of a returned ranking, whose order is kept, or of scores, with ties.
+
+Scores that tie have no order, so that a policy has to choose one:
+
+    "pessimistic"  what is irrelevant comes first: a constant scorer looks as bad as it is
+    "trec_eval"    the highest item number first, as trec_eval's descending document ids
+    "expected"     the mean over all orders of what ties
+
+A query with a NaN among its scores has the figure NaN. Ids beyond 32 bits, such as hashes, are numbered
+anew. All functions can be jitted (k and ties static) and reduce by the mean over the queries that have
+something relevant; `reduce_fn=None` gives (values, counts) per query.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.evaluation._numbering import together
+from jaxsim.numerics import checks
+from jaxsim.numerics._reductions import mean
+from jaxsim.numerics._topk import top_k
+
+TIES = ("pessimistic", "trec_eval", "expected")
+
+
+def recall(ids, truth, k, *, reduce_fn=mean):
+    """recall@k: the part of a query's relevant items that is among the first k returned.
+
+    Args:
+      ids: int [queries, returned], best first; -1 is nothing, a repeated item counts once.
+      truth: int [queries, relevant], the relevant items; -1 is nothing.
+      k: how many of the returned count, at most `returned`.
+      reduce_fn: (values, counts, axis_name) -> number; None gives both.
+
+    Returns: float32, the mean over the queries that have a relevant item.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import evaluation
+      >>> float(evaluation.recall(np.array([[2, 0, 1]]), np.array([[0, 5]]), k=2))
+      0.5
+    """
+    hits, relevant = _hits(ids, truth)
+    checks.at_most("k", k, hits.shape[1], "the number of items returned")
+    return _reduced(hits[:, :k].sum(axis=1) / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
+
+
+def precision(ids, truth, k, *, reduce_fn=mean):
+    """precision@k: the part of the first k returned that is relevant; fewer returned are misses.
+
+    Args:
+      ids, truth, k, reduce_fn: as in `recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item.
+    """
+    hits, relevant = _hits(ids, truth)
+    checks.at_most("k", k, hits.shape[1], "the number of items returned")
+    return _reduced(hits[:, :k].mean(axis=1), relevant > 0, reduce_fn)
+
+
+def average_precision(ids, truth, k, *, reduce_fn=mean):
+    """AP@k: the mean of precision@j over the places j <= k of relevant items.
+
+        sum_{j <= k} relevant_j precision@j / min(k, number of relevant items)
+
+    Args:
+      ids, truth, k, reduce_fn: as in `recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item: MAP@k.
+    """
+    hits, relevant = _hits(ids, truth)
+    checks.at_most("k", k, hits.shape[1], "the number of items returned")
+    hits = hits[:, :k]
+    precisions = jnp.cumsum(hits, axis=1) / jnp.arange(1, k + 1)
+    value = (hits * precisions).sum(axis=1) / jnp.clip(relevant, 1, k)
+    return _reduced(value, relevant > 0, reduce_fn)
+
+
+def precision_at_r(ids, truth, *, reduce_fn=mean):
+    """R-precision: the part of the first R returned that is relevant, R a query's relevant items.
+
+    Args:
+      ids, truth, reduce_fn: as in `recall`; where fewer than R are returned, the rest are misses.
+
+    Returns: float32, the mean over the queries that have a relevant item.
+    """
+    hits, relevant = _hits(ids, truth)
+    first = jnp.arange(hits.shape[1]) < relevant[:, None]
+    found = (hits & first).sum(axis=1)
+    return _reduced(found / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
+
+
+def reciprocal_rank(ids, truth, *, k=None, reduce_fn=mean):
+    """1 / the place of the first relevant item among those returned; 0 where there is none.
+
+    Args:
+      ids, truth: as in `recall`.
+      k: how many of the returned count; None counts all.
+      reduce_fn: as in `recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item: MRR, or MRR@k.
+    """
+    hits, relevant = _hits(ids, truth)
+    k = hits.shape[1] if k is None else k
+    checks.at_most("k", k, hits.shape[1], "the number of items returned")
+    places = jnp.arange(1, k + 1)
+    return _reduced((hits[:, :k] / places).max(axis=1), relevant > 0, reduce_fn)
+
+
+def score_recall(scores, relevant, k, *, ties="pessimistic", reduce_fn=mean):
+    """recall@k of scores: the part of a query's relevant items that ranks among the first k.
+
+    Args:
+      scores: [queries, items], larger is better.
+      relevant: bool [queries, items].
+      k: at most the number of items.
+      ties: "pessimistic", "trec_eval" or "expected".
+      reduce_fn: as in `recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item.
+    """
+    scores, relevant, spoiled = _scored(scores, relevant, ties)
+    checks.at_most("k", k, scores.shape[1], "the number of items")
+    count = relevant.sum(axis=1)
+    if ties == "expected":
+        better, tied = _groups(scores)
+        inside = jnp.clip(k - better, 0, tied) / tied
+        found = jnp.where(relevant, inside, 0).sum(axis=1)
+    else:
+        found = _ordered(scores, relevant, ties)[:, :k].sum(axis=1)
+    return _reduced(found / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
+
+
+def score_reciprocal_rank(scores, relevant, *, ties="pessimistic", reduce_fn=mean):
+    """1 / the rank of the best relevant item, by scores.
+
+    Args:
+      scores, relevant, ties, reduce_fn: as in `score_recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item: MRR.
+    """
+    scores, relevant, spoiled = _scored(scores, relevant, ties)
+    places = jnp.arange(1, scores.shape[1] + 1)
+    if ties != "expected":
+        values = (_ordered(scores, relevant, ties) / places).max(axis=1)
+        return _reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
+    best = jnp.where(relevant, scores, -jnp.inf).max(axis=1, keepdims=True)
+    better = (scores > best).sum(axis=1, keepdims=True)
+    tied = (scores == best).sum(axis=1, keepdims=True)
+    good = ((scores == best) & relevant).sum(axis=1, keepdims=True)
+    # The first of `good` among `tied` in random order stands at j with C(tied - j, good - 1) / C(tied, good).
+    chance = jnp.exp(_log_choose(tied - places, good - 1) - _log_choose(tied, good))
+    chance = jnp.where(places <= tied - good + 1, chance, 0)
+    values = jnp.where(good[:, 0] > 0, (chance / (better + places)).sum(axis=1), 0)
+    return _reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
+
+
+def top_k_recall(exact_scores, ids, k, *, reduce_fn=mean):
+    """Top-k-Recall@budget: the part of the exact top k that is among the best k returned.
+
+    The items returned are ranked by their exact scores, as reranking does. Ties go to the lowest id.
+
+    Args:
+      exact_scores: [queries, items], of the scorer whose neighbors are wanted.
+      ids: int [queries, returned], any number, in any order, below `items`; -1 is nothing.
+      k: at most the number of items. Where fewer are returned, recall is at most returned / k.
+      reduce_fn: (values, counts, axis_name) -> number; None gives both.
+
+    Returns: float32, the mean over queries.
+    Source: Yadav et al. 2022 (2210.12579), section 4.
+    """
+    exact_scores, ids = checks.reals("exact_scores", exact_scores), checks.numbers_of("ids", ids)
+    checks.shaped("exact_scores", exact_scores, (None, None))
+    checks.shaped("ids", ids, (exact_scores.shape[0], None), "one row per row of exact_scores")
+    checks.integers("ids", ids)
+    checks.at_most("k", k, exact_scores.shape[1], "the number of items")
+    checks.below("ids", ids, exact_scores.shape[1], "the number of items")
+    return _reduced(
+        *_of_top_k(exact_scores, ids, k), reduce_fn, jnp.isnan(exact_scores).any(axis=1)
+    )
+
+
+# The helpers below are jitted as whole functions: by itself each operation would be compiled.
+
+
+@functools.partial(jax.jit, static_argnames="k")
+def _of_top_k(exact_scores, ids, k):
+    """(which part of its exact top k each query got [queries], that all of them count)."""
+    count = exact_scores.shape[1]
+    rows = jnp.arange(len(ids))[:, None]
+    returned = jnp.zeros(exact_scores.shape, bool)
+    returned = returned.at[rows, jnp.where(ids < 0, count, ids)].set(True, mode="drop")
+    # The exact top k that were returned are also the best k of those returned.
+    found = jnp.take_along_axis(returned, top_k(exact_scores, k)[1], axis=1)
+    return found.mean(axis=1), jnp.ones(len(ids), bool)
+
+
+def _hits(ids, truth):
+    """Which returned items are relevant and new [queries, returned], and how many relevant there are."""
+    return _hits_of_each(*returned_and_truth(ids, truth))
+
+
+def returned_and_truth(ids, truth):
+    """Both as JAX arrays, int [queries, ...], in numbers that are compared."""
+    ids, truth = together(ids=ids, truth=truth, nothing=True)
+    checks.shaped("ids", ids, (None, None), "one row per query")
+    checks.shaped("truth", truth, (ids.shape[0], None), "one row per row of ids")
+    return ids, truth
+
+
+@jax.jit
+@jax.vmap
+def _hits_of_each(ids, truth):
+    # Sorting finds repeats and members in memory O(returned + relevant).
+    order = jnp.argsort(ids, stable=True)
+    again = jnp.zeros(ids.shape, bool).at[order[1:]].set(ids[order[1:]] == ids[order[:-1]])
+    truth = jnp.sort(truth)
+    distinct = jnp.concatenate([jnp.ones(1, bool), truth[1:] != truth[:-1]])[: len(truth)]
+    relevant = (distinct & (truth >= 0)).sum()
+    if len(truth) == 0:
+        return jnp.zeros(ids.shape, bool), relevant
+    member = truth[jnp.searchsorted(truth, ids).clip(0, len(truth) - 1)] == ids
+    return member & ~again & (ids >= 0), relevant
+
+
+def _scored(scores, relevant, ties):
+    """Scores without NaN, relevance, and which queries had one."""
+    checks.one_of("ties", ties, TIES)
+    scores = checks.reals("scores", scores)
+    checks.shaped("scores", scores, (None, None), "one row per query")
+    relevant = checks.given_mask("relevant", relevant, scores.shape, "one per score")
+    spoiled = jnp.isnan(scores)
+    return jnp.where(spoiled, -jnp.inf, scores), relevant, spoiled.any(axis=1)
+
+
+@functools.partial(jax.jit, static_argnames="ties")
+def _ordered(scores, relevant, ties):
+    """Relevance in the order of the ranking [queries, items]."""
+    items = jnp.broadcast_to(jnp.arange(scores.shape[1]), scores.shape)
+    later = relevant if ties == "pessimistic" else -items
+    order = jax.vmap(lambda s, t: jnp.lexsort((t, -s)))(scores, later)
+    return jnp.take_along_axis(relevant, order, axis=1)
+
+
+@jax.jit
+def _groups(scores):
+    """How many scores are above each, and how many equal it, itself included."""
+    ranked = jnp.sort(scores, axis=1)
+    low, high = (
+        jax.vmap(functools.partial(jnp.searchsorted, side=side))(ranked, scores)
+        for side in ("left", "right")
+    )
+    return scores.shape[1] - high, high - low
+
+
+def _log_choose(n, k):
+    n, k = n.astype(jnp.float32), k.astype(jnp.float32)
+    log_factorial = jax.scipy.special.gammaln
+    return log_factorial(n + 1) - log_factorial(k + 1) - log_factorial(jnp.maximum(n - k, 0) + 1)
+
+
+def _reduced(values, counted, reduce_fn, spoiled=None):
+    """The figure of all queries; of those that a NaN spoiled it is NaN."""
+    if spoiled is not None:
+        values = jnp.where(spoiled, jnp.nan, values)
+    counts = counted.astype(values.dtype)
+    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)

@@ -1,0 +1,1 @@
+"""What losses are made of: lifters, blocks of scores, checks and reductions."""

@@ -1,0 +1,209 @@
+"""Rows of scores, block by block: what every pairwise loss runs on.
+
+Blocks of anchors are walked with `lax.map` over a checkpointed body: memory is O(block * references),
+never [batch, references], forward and backward.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._examples import weighted
+from jaxsim.numerics import checks
+from jaxsim.numerics._devices import block_entries, row_ids
+from jaxsim.numerics.masked import zeroed
+
+# Scores that a block may hold when `block` is None. On CPU what a core's cache holds, which pays for taking
+# every score twice, unless vectors are long: WHOLE grows with them. Each block adds to the gradient of all
+# references, so that blocks grow with vectors too, to half of what the references hold at most
+# (benchmarks/README.md has the times).
+WHOLE, WHOLE_PER_DIMENSION, IN_CACHE, LEAST_ROWS = 2**20, 2**13, 2**19, 128
+# Of anything else that is walked in blocks, and the least on accelerators (`block_entries`): 16 MiB of float32.
+BLOCK_ENTRIES = 2**22
+
+
+class Rows(NamedTuple):
+    """One side of the score matrix; all leaves have the same leading axis."""
+
+    embeddings: Any  # pytree, as the similarity takes it
+    keys: Any  # pytree, what decides which pairs are positives
+    ids: jax.Array | None  # int; an anchor never meets the reference of its own id
+    where: jax.Array  # bool, False for padding
+    inputs: Any = ()  # pytree, what further inputs of the rule are built from
+
+
+def lift(
+    rule, anchors, references, *, similarity, same, builders=(), block=None, axis_name=None
+):  # fmt: skip
+    """Values and weights of a rule, walking blocks of anchors: what a loss is before its reduction.
+
+    Args:
+      rule: (scores, positives, where, *inputs, keys) -> (values, weights), or a list of them; `keys`
+        is a function that gives a key per row of a key.
+      anchors, references: `Rows`.
+      similarity: (x [n, ...], y [m, ...]) -> [n, m].
+      same: (anchor keys, reference keys) -> bool [n, m], which pairs are positives.
+      builders: (mine, theirs) -> [n, m], one for each of the `inputs` of Rows.
+      block: anchors per block; None chooses it from the sizes, see `block_of`.
+      axis_name: over which the anchors are split; it numbers the rows for their keys.
+
+    Returns: a list of (values, weights), [batch] each. An anchor that is padding has weight 0. An anchor
+    with NaN, and every one that meets a reference with NaN, has the value NaN and weight 1: rules compare
+    scores, where NaN would be lost. A rule's values may have further axes, for a reduction of its own.
+    """
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    checks.function("same", same, "of (labels of rows, labels of references)")
+    batch, size = anchors.where.shape[0], references.where.shape[0]
+    if block is None:
+        leaves = jax.tree.leaves(references.embeddings)
+        block = block_of(batch, size, sum(a.shape[-1] for a in leaves if a.ndim > 1))
+    checks.whole("block", block)
+    by_id = anchors.ids is not None and references.ids is not None
+
+    def rows(some, numbers, bad):
+        where = some.where[:, None] & references.where
+        if by_id:
+            where = where & (some.ids[:, None] != references.ids)
+        scores = scored(similarity, some.embeddings, references.embeddings, where.shape)
+        positives = where & same(some.keys, references.keys)
+        inputs = (
+            f(*ends) for f, *ends in zip(builders, some.inputs, references.inputs, strict=True)
+        )
+        parts = rule(scores, positives, where, *inputs, keys=lambda key: _key_of_each(key, numbers))
+        return [_counted(some.where, bad, *part) for part in _as_list(parts)]
+
+    numbers = row_ids(batch, axis_name)
+    if batch == 0 or size == 0:
+        shapes = jax.eval_shape(rows, *jax.tree.map(_one_row, (anchors, numbers, anchors.where)))
+        return jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), shapes)
+    bad = anchors.where & (
+        spoilt(anchors, references, similarity)
+        | (references.where & spoilt(references, anchors, _turned(similarity))).any()
+    )
+    if block >= batch:
+        return rows(anchors, numbers, bad)
+    padding = -batch % block
+    blocks = jax.tree.map(
+        lambda a: jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)).reshape(
+            -1, block, *a.shape[1:]
+        ),
+        (anchors, numbers, bad),
+    )
+    lifted = jax.lax.map(lambda some: jax.checkpoint(rows)(*some), blocks)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:batch], lifted)
+
+
+def block_of(batch, size, dim):
+    """Anchors per block of scores [batch, size] of vectors [dim] where nothing was asked for."""
+    if jax.default_backend() != "cpu":
+        return max(1, min(batch, block_entries(BLOCK_ENTRIES) // max(size, 1)))
+    if batch * size <= max(WHOLE, WHOLE_PER_DIMENSION * dim):
+        return max(1, batch)
+    return min(batch, max(LEAST_ROWS, dim // 2, IN_CACHE // size))
+
+
+def spoilt(rows, others, similarity):
+    """Which rows hold NaN, or a vector that is not finite: bool [rows].
+
+    Looked for in the rows, once, and not in the scores. Of a pytree only the similarity knows what counts
+    (padding tokens do not), so that one score of each row is looked at.
+
+    Args:
+      rows: `Rows`.
+      others: what they are compared with.
+      similarity: (embeddings of rows, embeddings of others) -> [rows, others].
+    """
+    if isinstance(rows.embeddings, jax.Array):
+        bad = ~jnp.isfinite(rows.embeddings).reshape(len(rows.where), -1).all(axis=1)
+    else:
+        one = jax.tree.map(lambda a: a[jnp.argmax(others.where)][None], others.embeddings)
+        scores = scored(similarity, rows.embeddings, one, (len(rows.where), 1))
+        bad = jnp.isnan(jax.lax.stop_gradient(scores))[:, 0]
+    for leaf in jax.tree.leaves((rows.keys, rows.inputs)):
+        if jnp.issubdtype(leaf.dtype, jnp.inexact):
+            bad = bad | jnp.isnan(leaf).any(axis=tuple(range(1, leaf.ndim)))
+    return bad
+
+
+def scored(similarity, x, y, shape):
+    """Scores, of the shape that they must have."""
+    scores = similarity(x, y)
+    if jnp.shape(scores) != shape:
+        raise ValueError(f"similarity must give scores of shape {shape}, got {jnp.shape(scores)}")
+    return scores
+
+
+def _turned(similarity):
+    return lambda x, y: similarity(y, x).T
+
+
+def _counted(where, bad, values, weights):
+    one = jnp.ones((), values.dtype)
+    weights = jnp.where(bad, one, jnp.where(where, weights, 0).astype(values.dtype))
+
+    def of_each(row):
+        return row.reshape(-1, *[1] * (values.ndim - 1))
+
+    # A product, and no choice: the gradient is NaN too.
+    values = values * of_each(jnp.where(bad, jnp.nan, one))
+    return jnp.where(of_each(weights > 0), values, 0), weights
+
+
+def _as_list(parts):
+    return parts if isinstance(parts, list) else [parts]
+
+
+def _one_row(a):
+    return jax.ShapeDtypeStruct((1, *a.shape[1:]), a.dtype)
+
+
+def keyed(rule, settings):
+    """The rule with its hyperparameters; a key among them becomes one key per row."""
+
+    def keyed(scores, positives, where, *inputs, keys):
+        own = dict(settings)
+        if own.get("key") is not None:
+            own["key"] = keys(own["key"])
+        return rule(scores, positives, where, *inputs, **own)
+
+    return keyed
+
+
+def _key_of_each(key, numbers):
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
+
+
+def reduced(parts, weights, axis_name, reduce_fn):
+    """From the rows' values and weights to what the loss returns."""
+    if weights is not None:
+        weights = checks.weights("weights", weights, len(parts[0][1]), "one per anchor")
+        parts = [(values, weighted(counts, weights)) for values, counts in parts]
+    if reduce_fn is None:
+        return parts[0] if len(parts) == 1 else parts
+    checks.function("reduce_fn", reduce_fn, "of (values, weights, axis_name), or None")
+    return functools.reduce(jnp.add, [reduce_fn(*part, axis_name) for part in parts])
+
+
+def without_padding(rows):
+    """Padding zeroed: NaN in it must not reach a product."""
+    return _kept(rows, rows.where)
+
+
+def without_weight(anchors, weights, references, similarity):
+    """Anchors of weight 0 zeroed, if they hold NaN: as anchors they do not count.
+
+    Those without NaN stay: another row's statistic may be made of them.
+    """
+    if weights is None:
+        return anchors
+    weights = checks.weights("weights", weights, len(anchors.where), "one per anchor")
+    return _kept(anchors, (weights != 0) | ~spoilt(anchors, references, similarity))
+
+
+def _kept(rows, where):
+    embeddings, keys, inputs = jax.tree.map(
+        lambda leaf: zeroed(leaf, where), (rows.embeddings, rows.keys, rows.inputs)
+    )
+    return rows._replace(embeddings=embeddings, keys=keys, inputs=inputs)

@@ -1,0 +1,389 @@
+"""The lifter: a rule on rows of scores becomes a loss on embeddings.
+
+    rule(scores [rows, references], positives, where, *, ...) -> (values [rows], weights [rows])
+
+`where` says which pairs take part (an anchor with itself and padding are out), `positives` is a part
+of it, the negatives are `where & ~positives`. The loss is sum(values * weights) / sum(weights) over
+the rows of all devices. `over_labels` lifts for labeled rows, `over_pairs` for queries with their
+documents; both see to devices, masks, queues, ids and memory, so that a rule reads like its equation.
+
+A rule may want more than that, and says so when it is lifted:
+
+    several divisors    it returns a list of (values, weights); their reductions are added, and all
+                        share one block of scores
+    inputs={name: f}    after `where` it takes f(mine, theirs) [rows, references], built per block
+                        from the labels (over_labels) or from the loss's argument `name` (over_pairs)
+    first=rule          a first pass gives a statistic of every row; after the inputs the rule takes
+                        it for its rows, [rows, 1], and for its references, [1, references]
+    key=                among its hyperparameters: it gets one key per row, so that blocks and devices
+                        do not change the draws
+"""
+
+import functools
+import inspect
+import textwrap
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._blocks import Rows, keyed, lift, reduced, without_padding, without_weight
+from jaxsim.losses._lift._settings import check_settings
+from jaxsim.numerics import checks
+from jaxsim.numerics._devices import gather, row_ids
+from jaxsim.numerics._reductions import mean
+from jaxsim.similarity import cosine
+
+
+def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
+    """Makes `loss(embeddings, labels, *, ...)` of a rule: equal labels are positives.
+
+        @over_labels
+        def nca(scores, positives, where, *, temperature=1.0): ...
+
+    Args:
+      rule: the rule; its keyword-only arguments become the loss's hyperparameters.
+      similarity: the loss's default similarity.
+      inputs: {name: (labels of the rows, labels of the references) -> [rows, references]}, what the
+        rule takes after `where`, in this order.
+      first: a rule of a first pass; see above. It takes the hyperparameters that it names.
+
+    Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> from jaxsim.numerics import masked
+      >>> @losses.over_labels
+      ... def nearest_positive(scores, positives, where):
+      ...     return 1 - masked.max(scores, positives), positives.any(axis=1)
+      >>> embeddings, labels = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), np.array([0, 0, 1])
+      >>> float(nearest_positive(embeddings, labels))
+      1.0
+
+    Data: labels.
+    Kind: part; memory block x references.
+    Peers: pytorch-metric-learning GenericPairLoss (mat_based_loss: the rule gets all rows at once
+      there, masks as weights).
+    """
+    if rule is None:
+        return functools.partial(over_labels, similarity=similarity, inputs=inputs, first=first)
+    default, builders = similarity, tuple((inputs or {}).values())
+
+    def loss(
+        embeddings,
+        labels,
+        *,
+        similarity=default,
+        same=equal_labels,
+        references=None,
+        reference_labels=None,
+        reference_where=None,
+        reference_ids=None,
+        ids=None,
+        where=None,
+        weights=None,
+        axis_name=None,
+        block=None,
+        reduce_fn=mean,
+        **settings,
+    ):
+        _only_known(loss, settings)
+        embeddings, batch = vectors_of("embeddings", embeddings)
+        labels = checks.labels("labels", labels, batch, "one per row of embeddings")
+        _axis(axis_name)
+        ids = row_ids(batch, axis_name) if ids is None else checks.column("ids", ids, batch)
+        own = (labels,) * len(builders)
+        where = checks.mask("where", where, (batch,))
+        rest = {"reference_where": reference_where, "reference_ids": reference_ids}
+        anchors = others = Rows(embeddings, labels, ids, where, own)
+        if references is not None:
+            references, size = vectors_of("references", references)
+            if reference_labels is None:
+                raise ValueError("references need reference_labels, got None")
+            their_labels = checks.labels(
+                "reference_labels", reference_labels, size, "one per row of references"
+            )
+            if reference_ids is not None:
+                reference_ids = checks.column("reference_ids", reference_ids, size)
+            others = Rows(
+                references,
+                their_labels,
+                reference_ids,
+                checks.mask("reference_where", reference_where, (size,)),
+                (their_labels,) * len(builders),
+            )
+        else:
+            _without_references(reference_labels=reference_labels, **rest)
+            others = gather(others, axis_name)
+        lifted = functools.partial(
+            lift, similarity=similarity, same=same, block=block, axis_name=axis_name
+        )
+        anchors, others = without_padding(anchors), without_padding(others)
+        anchors = without_weight(anchors, weights, others, similarity)
+        built = builders
+        if first is not None:
+            chosen = keyed(first, {n: settings[n] for n in _keywords(first) if n in settings})
+            # Of the rows over all references; of the references of a queue over all anchors.
+            mine = lifted(chosen, anchors, others, builders=builders)[0][0]
+            theirs = (
+                gather(mine, axis_name)
+                if references is None
+                else lifted(chosen, others, gather(anchors, axis_name), builders=builders)[0][0]
+            )
+            built += (lambda mine, theirs: mine[:, None], lambda mine, theirs: theirs[None])
+            anchors = anchors._replace(inputs=(*anchors.inputs, mine, mine))
+            others = others._replace(inputs=(*others.inputs, theirs, theirs))
+        parts = lifted(keyed(rule, settings), anchors, others, builders=built)
+        return reduced(parts, weights, axis_name, reduce_fn)
+
+    loss.lift = functools.partial(over_labels, similarity=similarity, inputs=inputs, first=first)
+    return _dressed(loss, rule, _OVER_LABELS)
+
+
+def over_pairs(rule=None, *, similarity=cosine, inputs=None):
+    """Makes `loss(queries, documents, *, ...)` of a rule: document i is query i's positive.
+
+        @over_pairs
+        def info_nce(scores, positives, where, *, temperature=0.05): ...
+
+    Args:
+      rule: the rule; its keyword-only arguments become the loss's hyperparameters.
+      similarity: the loss's default similarity.
+      inputs: {name: (for the queries, for the documents) -> [rows, references]}, what the rule takes
+        after `where`, in this order. The loss gains an argument of each name, a pair of arrays: for
+        the queries [batch, ...] and for the documents [batch, ...] or [batch, 1 + negatives, ...];
+        with `references` a third one for these.
+
+    Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
+    Data: pairs, pairs with negatives.
+    Kind: part; memory block x documents.
+    Peers: none.
+    """
+    if rule is None:
+        return functools.partial(over_pairs, similarity=similarity, inputs=inputs)
+    default, builders = similarity, inputs or {}
+
+    def loss(
+        queries,
+        documents,
+        *,
+        similarity=default,
+        query_ids=None,
+        document_ids=None,
+        document_where=None,
+        references=None,
+        reference_where=None,
+        reference_ids=None,
+        where=None,
+        weights=None,
+        axis_name=None,
+        block=None,
+        reduce_fn=mean,
+        **settings,
+    ):
+        _only_known(loss, settings)
+        sources = {name: settings.pop(name, None) for name in builders}
+        queries, batch = vectors_of("queries", queries)
+        documents, rows = vectors_of("documents", documents)
+        if rows != batch:
+            raise ValueError(
+                f"documents must be [{batch}, dim] or [{batch}, 1 + negatives, dim], "
+                f"one row per query, got {rows} rows"
+            )
+        _axis(axis_name)
+        where = checks.mask("where", where, (batch,))
+        row = row_ids(batch, axis_name)
+        query_ids = row if query_ids is None else checks.column("query_ids", query_ids, batch)
+        listed = jax.tree.leaves(documents)[0].ndim > jax.tree.leaves(queries)[0].ndim
+        each = jax.tree.leaves(documents)[0].shape[1] if listed else 1
+        if not listed:
+            documents = jax.tree.map(lambda a: a[:, None], documents)
+        known = document_ids is not None
+        if known:
+            document_ids = checks.numbers_of("document_ids", document_ids)
+            if document_ids.ndim == 1:  # of the positives; the negatives have none
+                checks.shaped("document_ids", document_ids, (batch,), "one per document")
+            else:
+                checks.shaped("document_ids", document_ids, (batch, each), "one per document")
+            checks.integers("document_ids", document_ids)
+        own = document_ids if known else row
+        own = own if own.ndim == 1 else own[:, 0]
+        # A column is [own document, its negatives]; only the first belongs to the row's query.
+        first = jnp.broadcast_to(jnp.arange(each) == 0, (batch, each))
+        if known and document_ids.ndim == 2:
+            columns, named = document_ids, jnp.ones((batch, each), bool)
+        else:
+            columns, named = jnp.broadcast_to(own[:, None], (batch, each)), first
+        kept = where[:, None]
+        if document_where is not None:
+            kept = kept & checks.mask(
+                "document_where", document_where, (batch, each), "one per document"
+            )
+        keys = jnp.broadcast_to(query_ids[:, None], (batch, each)), first, columns, named
+        mine, theirs, more = _sources(sources, batch, each, references)
+        others = Rows(documents, keys, None, jnp.broadcast_to(kept, (batch, each)), theirs)
+        others = jax.tree.map(lambda a: a.reshape(batch * each, *a.shape[2:]), others)
+        others = gather(others, axis_name)
+        if references is None:
+            _without_references(reference_where=reference_where, reference_ids=reference_ids)
+        else:
+            others = _with_references(others, references, reference_where, reference_ids, more)
+        anchors = without_padding(Rows(queries, (query_ids, own), None, where, mine))
+        others = without_padding(others)
+        parts = lift(
+            keyed(rule, settings),
+            without_weight(anchors, weights, others, similarity),
+            others,
+            similarity=similarity,
+            same=_same_pair,
+            builders=tuple(builders.values()),
+            block=block,
+            axis_name=axis_name,
+        )
+        return reduced(parts, weights, axis_name, reduce_fn)
+
+    loss.lift = functools.partial(over_pairs, similarity=similarity, inputs=inputs)
+    return _dressed(loss, rule, _OVER_PAIRS, tuple(builders))
+
+
+def _sources(sources, batch, each, references):
+    """What further inputs are built from: per query, per document [batch, each, ...], per reference."""
+    found = []
+    for name, given in sources.items():
+        wanted = 2 if references is None else 3
+        if not isinstance(given, (tuple, list)) or len(given) != wanted:
+            kinds = ("the queries", "the documents", "the references")[:wanted]
+            raise ValueError(
+                f"{name} must be {wanted} arrays, for {', '.join(kinds)}, got {given!r:.80}"
+            )
+        given = [checks.reals(f"{name}[{place}]", a) for place, a in enumerate(given)]
+        for place, what in enumerate(("queries", "documents")):
+            if given[place].ndim == 0 or given[place].shape[0] != batch:
+                raise ValueError(
+                    f"{name}[{place}] must have {batch} rows, one per row of {what}, "
+                    f"got shape {given[place].shape}"
+                )
+        if each == 1 and given[1].ndim == given[0].ndim:
+            given[1] = given[1][:, None]
+        if given[1].ndim < 2 or given[1].shape[1] != each:
+            raise ValueError(
+                f"{name}[1] must be [{batch}, {each}, ...], one per document, got shape {given[1].shape}"
+            )
+        found.append((*given, None)[:3])
+    return tuple(tuple(ends[side] for ends in found) for side in range(3))
+
+
+def equal_labels(mine, theirs):
+    """Which labels [rows] or [rows, c] equal which [references] or [references, c]: bool, all of c."""
+    same = mine[:, None] == theirs[None]
+    return same.all(axis=tuple(range(2, same.ndim)))
+
+
+def _same_pair(mine, theirs):
+    """Positives: the documents of the same query, and copies of the query's own document."""
+    query, document = mine
+    their_query, first, their_document, named = theirs
+    by_query = (query[:, None] == their_query) & first
+    return by_query | ((document[:, None] == their_document) & named)
+
+
+def _with_references(others, references, where, ids, inputs):
+    """The gathered documents followed by further ones, which belong to no query."""
+    references, size = vectors_of("references", references)
+    named = jnp.full(size, ids is not None)
+    ids = jnp.zeros(size, jnp.int32) if ids is None else checks.column("reference_ids", ids, size)
+    keys = jnp.zeros(size, jnp.int32), jnp.zeros(size, bool), ids, named
+    where = checks.mask("reference_where", where, (size,))
+    more = Rows(references, keys, None, where, inputs)
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b.astype(a.dtype)]), others, more)
+
+
+def _without_references(**given):
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name} needs references, got None for them")
+
+
+def vectors_of(name, tree):
+    """Embeddings as JAX arrays, and how many rows they have."""
+    tree = checks.vectors(name, tree)
+    if isinstance(tree, jax.Array) and tree.dtype == bool:
+        raise ValueError(f"{name} must be [batch, dim] numbers, got bool")
+    return tree, checks.rows_of(name, tree)
+
+
+def _axis(axis_name):
+    if axis_name is not None:
+        checks.bound(axis_name)
+
+
+def _only_known(loss, settings):
+    known = inspect.signature(loss).parameters
+    if unknown := set(settings) - set(known):
+        own = ", ".join(_keywords(loss.rule)) or "none of its own"
+        raise TypeError(f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {own}")
+    check_settings(known, settings)
+
+
+def _keywords(rule):
+    """The names of a rule's hyperparameters."""
+    parameters = inspect.signature(rule).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+
+def _dressed(loss, rule, shared, sources=()):
+    """Gives the loss its rule's name, a signature of every argument, and the shared documentation."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [p for p in inspect.signature(rule).parameters.values() if p.kind is keyword]
+    own += [inspect.Parameter(name, keyword) for name in sources]
+    common = [p for p in inspect.signature(loss).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    lifted_again = loss.lift
+    functools.update_wrapper(loss, rule)
+    del loss.__wrapped__  # inspect would show the rule's signature
+    loss.__signature__ = inspect.Signature(common[:2] + own + common[2:])
+    loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{textwrap.dedent(shared).strip()}\n"
+    loss.rule, loss.lift = rule, lifted_again
+    return loss
+
+
+_EVERY = """
+  similarity: (x [n, dim], y [m, dim]) -> scores [n, m], larger is closer.
+  where: bool [batch], False for padding. What stands there has no influence, NaN included. NaN in a row
+    that counts, in its label too, makes the loss NaN.
+  weights: [batch], how much each anchor counts, besides what the rule says; >= 0.
+  axis_name: the named axis over which the batch is split, in pmap, shard_map or vmap. The result is
+    then the loss of the whole batch, the same on every device; differentiate inside, then pmean the
+    gradient of the parameters.
+  block: anchors per block of scores; None chooses it from the sizes. The result does not depend on it.
+  reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
+"""
+
+_OVER_LABELS = """
+What every loss over labels takes:
+  embeddings: [batch, dim], or a pytree that `similarity` takes.
+  labels: [batch] or [batch, c], integers unless the loss says otherwise.
+  same: (labels of rows, labels of references) -> bool [rows, references], which pairs are positives;
+    equal labels unless told. One that shares any of several labels, say:
+    `lambda a, b: (a[:, None] & b[None]).any(-1)` for labels bool [batch, c].
+  references: [m, dim], compared with in place of the batch (a queue): the same on every device.
+  reference_labels: int [m].
+  reference_where: bool [m], False for empty places.
+  ids, reference_ids: int [batch], int [m]; equal ids are one example, never compared with itself.
+    Without them each row of the batch is its own example, and no reference is.
+""" + _EVERY[1:]
+
+_OVER_PAIRS = """
+What every loss over pairs takes:
+  queries: [batch, dim], or a pytree that `similarity` takes.
+  documents: [batch, dim], row i the positive of query i, or [batch, 1 + negatives, dim] with the
+    positive first. All documents of all rows and devices are compared with every query.
+  query_ids: int [batch]; the documents of equal queries are positives of each other's query.
+  document_ids: int [batch] or [batch, 1 + negatives]; a copy of the positive is a positive.
+  document_where: bool [batch, 1 + negatives], False where a row has fewer negatives.
+  references: [m, dim], further documents, negatives to all: the same on every device.
+  reference_where: bool [m], False for empty places.
+  reference_ids: int [m], compared with document_ids: a copy of the positive is a positive.
+""" + _EVERY[1:]

@@ -1,0 +1,101 @@
+"""Focal and Poly-1 reductions: `reduce_fn`s that weight examples by how well they are solved.
+
+They work on the values of a loss that are minus log-probabilities:
+
+    losses.info_nce(queries, documents, reduce_fn=losses.reducers.focal_mean)
+    losses.list_softmax(scores, reduce_fn=functools.partial(losses.reducers.focal_mean, gamma=2.0))
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._settings import checked
+from jaxsim.numerics import checks
+from jaxsim.numerics._reductions import mean
+
+
+@checked
+def focal_weights(values, *, gamma=0.5):
+    """(1 - p)^gamma, where values = -log p.
+
+    Args:
+      values: minus log-probabilities, >= 0.
+      gamma: >= 0; 0 gives weights of 1.
+
+    Returns: of the shape of values, in [0, 1]. With gamma below 1 the slope grows without bound as p
+    goes to 1; below 1 - p = 1e-30 the weight stays at that value's, with slope 0.
+    Raises: ValueError for a gamma below 0.
+    Source: Lin et al. 2017 (1708.02002), equation 4.
+    Data: pairs, labels, lists.
+    Kind: part; memory that of its argument.
+    Peers: none.
+    """
+    checks.not_negative("gamma", gamma)
+    missed = -jnp.expm1(-values)  # 1 - exp(-values) would lose its digits where p is near 1
+    none = missed <= 1e-30
+    return jnp.where(none, 1e-30**gamma, jnp.where(none, 1e-30, missed) ** gamma)
+
+
+@checked
+def focal_mean(values, weights, axis_name=None, *, gamma=0.5):
+    """A `reduce_fn`: the mean of (1 - p)^gamma * value, where the focal weight carries no gradient.
+
+    Divided by the number that counts, not by the sum of the focal weights: it shrinks the loss, so
+    that part of what it does is a lower learning rate. To divide by their sum instead:
+    `lambda v, w, axis: mean(v, w * jax.lax.stop_gradient(focal_weights(v)), axis)`.
+
+    Args:
+      values: minus log-probabilities, [rows].
+      weights: [rows].
+      axis_name: the named axis over which the rows are split, or None.
+      gamma: >= 0; 0 is the plain mean, 0.5 KaLM-Embedding-V2.
+
+    Returns: a scalar, the same on every device.
+    Source: Zhao et al. 2025 (2506.20923), the focal-style reweighting.
+    Data: pairs, labels, lists.
+    Kind: part; memory that of its argument.
+    Peers: none.
+    """
+    return mean(
+        jax.lax.stop_gradient(focal_weights(values, gamma=gamma)) * values, weights, axis_name
+    )
+
+
+@checked
+def full_focal_mean(values, weights, axis_name=None, *, gamma=0.5):
+    """`focal_mean` with the gradient of the weight too: the focal loss as it was first published.
+
+    The slope is larger by 1 + gamma * value / (exp(value) - 1): by 1 on hard rows, by 1 + gamma on
+    easy ones.
+
+    Args and result as in `focal_mean`.
+    Source: Lin et al. 2017 (1708.02002), equation 4.
+    Data: pairs, labels, lists.
+    Kind: part; memory that of its argument.
+    Peers: optax sigmoid_focal_loss (gamma, theirs 2; as the reduction of `binary_cross_entropy`; its
+      alpha is yours to weigh with, and it is not reduced).
+    """
+    return mean(focal_weights(values, gamma=gamma) * values, weights, axis_name)
+
+
+@checked
+def poly1_mean(values, weights, axis_name=None, *, epsilon=1.0):
+    """A `reduce_fn`: the mean of value + epsilon (1 - p), where value = -log p.
+
+    The first term of cross-entropy's series in 1 - p, weighed anew: with epsilon > 0 examples that are
+    nearly solved pull harder.
+
+    Args:
+      values: minus log-probabilities, [rows].
+      weights: [rows].
+      axis_name: the named axis over which the rows are split, or None.
+      epsilon: > -1; 0 is the plain mean.
+
+    Returns: a scalar, the same on every device.
+    Source: PolyLoss (Leng et al. 2022, 2204.12511), Poly-1.
+    Data: pairs, lists, labels.
+    Kind: part; memory batch.
+    Peers: rax poly1_softmax_loss (`list_softmax` with it, one positive); optax poly_loss_cross_entropy
+      (`cross_entropy` with it; epsilon, theirs 2).
+    """
+    return mean(values - epsilon * jnp.expm1(-values), weights, axis_name)

@@ -1,0 +1,29 @@
+"""Losses against one vector, or several, of each class."""
+
+from jaxsim.losses.classes._arcface import (
+    arcface as arcface,
+    cosface as cosface,
+    normalized_softmax as normalized_softmax,
+)
+from jaxsim.losses.classes._cross_entropy import (
+    binary_cross_entropy as binary_cross_entropy,
+    cross_entropy as cross_entropy,
+    denoising as denoising,
+    pair_classification as pair_classification,
+)
+from jaxsim.losses.classes._instance import instance as instance
+from jaxsim.losses.classes._p2s_grad import p2s_grad as p2s_grad
+from jaxsim.losses.classes._proxies import proxy_anchor as proxy_anchor, proxy_nca as proxy_nca
+from jaxsim.losses.classes._regularizers import (
+    center_invariant as center_invariant,
+    regular_face as regular_face,
+    sparse_centers as sparse_centers,
+)
+from jaxsim.losses.classes._soft_triple import (
+    soft_triple as soft_triple,
+    sub_center_arcface as sub_center_arcface,
+)
+from jaxsim.losses.classes._sphereface import (
+    large_margin_softmax as large_margin_softmax,
+    sphereface as sphereface,
+)

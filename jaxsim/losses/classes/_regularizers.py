@@ -1,0 +1,93 @@
+"""Penalties on the vectors of classes alone: how long they are, and how far from each other.
+
+    class_weights [classes, dim] or centers [classes, centers, dim] -> loss
+
+They look at parameters, which are the same on every device, and so is their value: they are added to a
+loss as they are, without an axis.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._labeled import matrix
+from jaxsim.losses._lift._lifters import over_labels
+from jaxsim.losses._lift._settings import checked
+from jaxsim.numerics import masked
+from jaxsim.numerics._norms import at_least_float32, unit
+from jaxsim.similarity import cosine, euclidean
+
+
+def center_invariant(class_weights):
+    """All class vectors of one length, so that rare classes are not the short ones.
+
+        mean over c of  (|w_c|^2 - mean over c' of |w_c'|^2)^2 / 4
+
+    Args:
+      class_weights: [classes, dim].
+
+    Returns: a float32 scalar (float64 for float64 input).
+    Raises: ValueError for another shape.
+    Source: Wu et al. 2017, "Deep Face Recognition with Center Invariant Loss"; over all classes, where
+    the paper takes those of the batch's examples.
+    Data: labels.
+    Kind: regularizer; memory classes x dim.
+    Peers: pytorch-metric-learning CenterInvariantRegularizer.
+    """
+    class_weights = at_least_float32(matrix("class_weights", class_weights, "one row per class"))
+    squares = jnp.sum(jnp.square(class_weights), axis=1)
+    count = max(len(squares), 1)
+    return jnp.sum(jnp.square(squares - jnp.sum(squares) / count)) / (4 * count)
+
+
+@checked
+def regular_face(class_weights, *, similarity=cosine, block=None):
+    """Every class vector away from the one that is nearest to it.
+
+        mean over c of  max_{c' != c} cos(w_c, w_c')
+
+    Neighbors that tie share the slope. Of one class it is 0.
+
+    Args:
+      class_weights: [classes, dim].
+      similarity: (x [n, dim], y [m, dim]) -> scores [n, m].
+      block: classes per block of scores; None chooses it from the sizes.
+
+    Returns: a float32 scalar (float64 for float64 input).
+    Raises: ValueError for another shape.
+    Source: Zhao et al. 2019, "RegularFace", its inter-class term.
+    Data: labels.
+    Kind: regularizer; memory block x classes.
+    Peers: pytorch-metric-learning RegularFaceRegularizer (of one class 1 there, its own cosine).
+    """
+    class_weights = matrix("class_weights", class_weights, "one row per class")
+    classes = jnp.arange(len(class_weights))
+    return _to_nearest(class_weights, classes, similarity=similarity, block=block)
+
+
+@over_labels
+def _to_nearest(scores, positives, where):
+    return masked.max(scores, where), where.any(axis=1)
+
+
+def sparse_centers(centers):
+    """The centers of a class together, so that those it does not need fall into one.
+
+        mean over classes and pairs of their centers of  |u_k - u_l| / 2,   u scaled to norm 1
+
+    Centers that have met stay together: their slope is 0. With one center per class it is 0.
+
+    Args:
+      centers: [classes, centers, dim], as `soft_triple` has them.
+
+    Returns: a float32 scalar (float64 for float64 input).
+    Raises: ValueError for another shape.
+    Source: Qian et al. 2019 (1909.05235), the regularizer of its objective, over C K (K - 1).
+    Data: labels.
+    Kind: regularizer; memory classes x centers x centers.
+    Peers: pytorch-metric-learning SparseCentersRegularizer (centers as rows, those of a class together;
+      where centers have met its slope overflows).
+    """
+    centers = unit(matrix("centers", centers, "some per class", axes=3))
+    classes, each, _ = centers.shape
+    between = jax.vmap(euclidean)(centers, centers)  # each pair twice
+    return jnp.sum(between) / max(2 * classes * each * (each - 1), 1)

@@ -1,0 +1,287 @@
+"""Triplet losses: an anchor nearer to a positive than to a negative, by a margin.
+
+    embeddings [batch, dim], labels [batch] -> loss
+
+D_ij is the Euclidean distance between rows of norm 1, the rules' scores are -D_ij, unless a loss says
+otherwise. No array of triplets is ever built: _lift/_over_triplets.py.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._blocks import lift, reduced
+from jaxsim.losses._lift._labeled import labeled
+from jaxsim.losses._lift._lifters import equal_labels, over_labels
+from jaxsim.losses._lift._over_triplets import (
+    hard,
+    hinge,
+    next_beyond,
+    over_triplets,
+    semi_hard,
+    softplus,
+    swapped_slopes,
+)
+from jaxsim.losses._lift._settings import checked
+from jaxsim.numerics import masked
+from jaxsim.numerics._devices import gather
+from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics._reductions import mean
+from jaxsim.similarity import negative_unit_euclidean
+
+
+@over_labels(similarity=negative_unit_euclidean)
+def triplet(scores, positives, where, *, margin=0.05):
+    """All triplets of the batch, averaged over those that still violate the margin.
+
+        mean of [D_ip - D_in + margin]+ over the triplets (i, p, n) where it is > 0
+
+    Counts the violating triplets: the loss need not fall as triplets become satisfied.
+    `triplet_mean` counts all. Also known as batch-all; BatchAllTripletLoss of sentence-transformers is
+    margin=5 with similarity=negative_euclidean, the older form on squared distances
+    similarity=negative_squared_euclidean.
+
+    Args:
+      margin: by how much the negative should be farther.
+
+    Source: Hermans et al. 2017 (1703.07737), batch all over non-zero terms; TripletMarginLoss of
+    pytorch-metric-learning, with its margin.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin); sentence-transformers
+      BatchAllTripletLoss (margin, theirs 5; similarity=negative_euclidean).
+    """
+    sums, active = over_triplets(hinge, scores, positives, where & ~positives, margin)
+    return _mean_and_count(sums, active)
+
+
+@over_labels(similarity=negative_unit_euclidean)
+def triplet_mean(scores, positives, where, *, margin=0.05):
+    """All triplets of the batch, satisfied ones as 0.
+
+        mean over triplets (i, p, n) of [D_ip - D_in + margin]+
+
+    Counts triplets.
+
+    Args:
+      margin: by how much the negative should be farther.
+
+    Source: Hermans et al. 2017 (1703.07737), batch all.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin; with MeanReducer).
+    """
+    negatives = where & ~positives
+    sums, _ = over_triplets(hinge, scores, positives, negatives, margin)
+    return _mean_and_count(sums, _triplets(positives, negatives, sums.dtype))
+
+
+@over_labels(similarity=negative_unit_euclidean)
+def smooth_triplet(scores, positives, where, *, margin=0.0):
+    """All triplets of the batch, with a softplus for the hinge: satisfied ones still pull a little.
+
+        mean over triplets (i, p, n) of log(1 + exp(D_ip - D_in + margin))
+
+    Counts triplets.
+
+    Args:
+      margin: by how much the negative should be farther.
+
+    Source: TripletMarginLoss of pytorch-metric-learning in its smooth form.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; smooth_loss).
+    """
+    negatives = where & ~positives
+    sums, _ = over_triplets(softplus, scores, positives, negatives, margin)
+    return _mean_and_count(sums, _triplets(positives, negatives, sums.dtype))
+
+
+@over_labels(similarity=negative_unit_euclidean)
+def semi_hard_triplet(scores, positives, where, *, margin=0.2):
+    """The triplets whose negative is farther than the positive, but by less than the margin.
+
+        mean of D_ip - D_in + margin over the triplets with 0 < D_in - D_ip < margin
+
+    Counts these triplets. `batch_semi_hard_triplet` takes one negative for each positive instead.
+
+    Args:
+      margin: by how much the negative should be farther; 0.2 is the paper, on squared distances.
+
+    Source: Schroff et al. 2015 (1503.03832), section 3.2; all triplets of the kind, as the semihard
+    TripletMarginMiner of pytorch-metric-learning.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with TripletMarginMiner of
+      the same margin, type_of_triplets semihard).
+    """
+    return _mean_and_count(*over_triplets(semi_hard, scores, positives, where & ~positives, margin))
+
+
+@over_labels(similarity=negative_unit_euclidean)
+def hard_triplet(scores, positives, where, *, margin=0.2):
+    """The triplets whose negative is no farther than the positive.
+
+        mean of D_ip - D_in + margin over the triplets with D_in <= D_ip
+
+    Counts these triplets.
+
+    Args:
+      margin: by how much the negative should be farther, >= 0.
+
+    Source: the hard TripletMarginMiner of pytorch-metric-learning.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with TripletMarginMiner,
+      type_of_triplets hard).
+    """
+    return _mean_and_count(*over_triplets(hard, scores, positives, where & ~positives, margin))
+
+
+@over_labels(similarity=negative_unit_euclidean)
+def batch_semi_hard_triplet(scores, positives, where, *, margin=0.2):
+    """For each positive the nearest negative beyond it, or where none is, the farthest negative.
+
+        mean over positive pairs of [D_ip - D_in + margin]+
+        n: argmin of D_in over D_in > D_ip, else argmax of D_in
+
+    Counts the positive pairs of anchors that have a negative. Negatives that tie share the slope.
+
+    Args:
+      margin: by how much the negative should be farther; 0.2 is the paper, on squared distances.
+
+    Source: Schroff et al. 2015 (1503.03832) as BatchSemiHardTripletLoss of sentence-transformers
+    reads it (there margin 5 with similarity=negative_euclidean).
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Peers: sentence-transformers BatchSemiHardTripletLoss (margin, theirs 5;
+      similarity=negative_euclidean).
+    """
+    negatives = where & ~positives
+    sums, _ = over_triplets(next_beyond, scores, positives, negatives, margin)
+    return _mean_and_count(sums, positives.sum(axis=1) * negatives.any(axis=1))
+
+
+@over_labels(similarity=negative_unit_euclidean)
+def batch_hard_triplet(scores, positives, where, *, margin=0.2):
+    """Each anchor with its farthest positive and its nearest negative.
+
+        value_i = [max_{positives_i} D_ip - min_{negatives_i} D_in + margin]+
+
+    Counts the anchors that have a positive and a negative. The paper does not scale rows to norm 1:
+    similarity=negative_euclidean.
+
+    Args:
+      margin: by how much the negative should be farther.
+
+    Source: Hermans et al. 2017 (1703.07737), equation 5.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: sentence-transformers BatchHardTripletLoss (margin, theirs 5;
+      similarity=negative_euclidean; there an anchor without a positive or a negative is in the mean
+      too); pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with BatchHardMiner and
+      MeanReducer; there one of several that tie has the slope).
+    """
+    gaps, counted = _hardest_gap(scores, positives, where)
+    return jnp.maximum(gaps + margin, 0), counted
+
+
+@over_labels(similarity=negative_unit_euclidean)
+def batch_hard_soft_margin_triplet(scores, positives, where):
+    """`batch_hard_triplet` with a softplus in place of hinge and margin.
+
+        value_i = log(1 + exp(max_{positives_i} D_ip - min_{negatives_i} D_in))
+
+    Counts the anchors that have a positive and a negative. The paper does not scale rows to norm 1:
+    similarity=negative_euclidean.
+
+    Source: Hermans et al. 2017 (1703.07737), the soft margin.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    Peers: sentence-transformers BatchHardSoftMarginTripletLoss (similarity=negative_euclidean;
+      there an anchor without a positive or a negative is in the mean too); pytorch-metric-learning
+      TripletMarginLoss (smooth_loss; with BatchHardMiner and margin 0).
+    """
+    gaps, counted = _hardest_gap(scores, positives, where)
+    return jax.nn.softplus(gaps), counted
+
+
+@checked
+def swapped_triplet(
+    embeddings,
+    labels,
+    *,
+    margin=0.05,
+    similarity=negative_unit_euclidean,
+    where=None,
+    axis_name=None,
+    block=None,
+):
+    """`triplet` where the negative is held against the nearer of anchor and positive.
+
+        mean of [D_ip - min(D_in, D_pn) + margin]+ over the triplets (i, p, n) where it is > 0
+
+    Every positive's row of distances is computed once more for each of its anchors: as many times the
+    work of `triplet` as classes have rows.
+
+    A triplet's slope is booked with the row that stands nearer to its negative, so that single anchors
+    have no weights and no values of their own.
+
+    Args:
+      embeddings: [batch, dim].
+      labels: int [batch].
+      margin: by how much the negative should be farther.
+      similarity: (x [n, dim], y [m, dim]) -> [n, m], symmetric; larger is closer.
+      where: bool [batch], False for padding.
+      axis_name: the named axis over which the batch is split.
+      block: anchors per block of scores; None chooses it from the sizes.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
+    Source: Balntas et al. 2016 (TFeat), the anchor swap; TripletMarginLoss of pytorch-metric-learning.
+    Data: labels.
+    Kind: batch statistics; memory block x references, in as many steps as an anchor has positives.
+    Peers: pytorch-metric-learning TripletMarginLoss (margin; swap).
+    """
+    anchors = labeled(embeddings, labels, where, axis_name, lambda x: (x,))
+    if len(anchors.where) == 0:
+        return jnp.zeros((), at_least_float32(anchors.embeddings).dtype)
+
+    def rule(scores, positives, where, others, keys):
+        def rows_of(columns):
+            return jax.lax.stop_gradient(similarity(others[columns], others))
+
+        slopes, active = swapped_slopes(
+            jax.lax.stop_gradient(scores),
+            positives,
+            where & ~positives,
+            jax.lax.stop_gradient(margin),
+            rows_of,
+        )
+        return _mean_and_count(jnp.sum(slopes * scores, axis=1) + margin * active, active)
+
+    parts = lift(
+        rule,
+        anchors,
+        gather(anchors, axis_name),
+        similarity=similarity,
+        same=equal_labels,
+        builders=(lambda mine, theirs: theirs,),
+        block=block,
+        axis_name=axis_name,
+    )
+    return reduced(parts, None, axis_name, mean)
+
+
+def _hardest_gap(scores, positives, where):
+    negatives = where & ~positives
+    gaps = masked.max(scores, negatives) - masked.min(scores, positives)
+    return gaps, positives.any(axis=1) & negatives.any(axis=1)
+
+
+def _mean_and_count(sums, count):
+    return sums / jnp.maximum(count, 1), count
+
+
+def _triplets(positives, negatives, dtype):
+    """How many triplets a row has; not in integers, which a large batch overflows."""
+    return positives.sum(axis=1, dtype=dtype) * negatives.sum(axis=1, dtype=dtype)

@@ -1,0 +1,219 @@
+"""Mixtures of embeddings as harder pairs for labels that have an order (SupReMix).
+
+    embeddings [batch, dim], labels float [batch] -> loss
+
+No mixture is ever built: its score with the anchor is the mixture of two scores. The pairs of pairs of
+one anchor are [batch, batch], and are walked by blocks of anchors.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._blocks import BLOCK_ENTRIES, lift, reduced, without_weight
+from jaxsim.losses._lift._labeled import labeled
+from jaxsim.losses._lift._lifters import equal_labels
+from jaxsim.losses._lift._settings import checked
+from jaxsim.losses.numbers._rank_n_contrast import NOTHING, linear_weight
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics._devices import block_entries, gather
+from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.masked import log_sum_exp, zeroed
+from jaxsim.similarity import cosine, paired
+
+
+class Block(NamedTuple):
+    """What a kind of mixture is made from, for a block of anchors."""
+
+    held: jax.Array  # [rows, references], logits of the references without their gradient
+    own: jax.Array  # [rows, 1], the anchor's logit with itself, likewise
+    gaps: jax.Array  # [rows, references], the references' labels minus the anchor's
+    unlike: jax.Array  # bool [rows, references], of another label
+    shares: jax.Array  # [rows, references], of the anchor in its mixture with each reference
+    window: Any
+    log_weight: Any  # log w of label distances
+
+
+# A kind of mixture: Block -> (log of its part of the denominator [rows], sum of its positive logits
+# [rows], how many positives it adds [rows]).
+
+
+def mixed_negatives(block):
+    """Anchor-inclusive: share * z_i + (1 - share) * z_k with every z_k of another label, a negative.
+
+    Its label lies between the two, at (1 - share) of their distance.
+
+    Data: numbers.
+    Kind: part; memory block x batch.
+    Peers: none.
+    """
+    logits = block.shares * block.own + (1 - block.shares) * block.held
+    logits += block.log_weight((1 - block.shares) * jnp.abs(block.gaps))
+    none = jnp.zeros_like(block.own[:, 0])
+    return log_sum_exp(logits, block.unlike, empty=NOTHING), none, none
+
+
+def mixed_positives(block):
+    """Anchor-exclusive: c z_j + (1 - c) z_k with labels y_j < y_i < y_k that average to y_i, a positive.
+
+    Both labels lie within the window: y_i - y_j and y_k - y_i are below it, strictly.
+
+    Data: numbers.
+    Kind: part; memory block x batch^2.
+    Peers: none.
+    """
+    gaps = block.gaps
+    below = (block.unlike & (gaps < 0) & (gaps > -block.window))[:, :, None]
+    above = (block.unlike & (gaps > 0) & (gaps < block.window))[:, None, :]
+    pairs = below & above
+    spread = jnp.where(pairs, gaps[:, None, :] - gaps[:, :, None], 1)
+    share = gaps[:, None, :] / spread
+    logits = share * block.held[:, :, None] + (1 - share) * block.held[:, None, :]
+    logits, pairs = (a.reshape(len(gaps), -1) for a in (logits, pairs))
+    in_denominator = logits + block.log_weight(jnp.zeros((), logits.dtype))
+    count = pairs.sum(axis=1, dtype=logits.dtype)
+    return log_sum_exp(in_denominator, pairs, empty=NOTHING), masked.sum(logits, pairs), count
+
+
+@checked
+def supremix(
+    embeddings,
+    labels,
+    *,
+    key=None,
+    shares=None,
+    mixtures=(mixed_negatives, mixed_positives),
+    temperature=0.5,
+    window=5.0,
+    distance_weight=linear_weight,
+    label_scale=1.0,
+    similarity=cosine,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+    reduce_fn=mean,
+):
+    """`regression_supervised_contrastive` with mixtures as harder negatives and harder positives.
+
+        value_i = log Z_i - mean over all positives of i, real and mixed, of their logits
+        Z_i = sum over the other examples, mixed negatives and mixed positives of w exp(logit)
+
+        an example j           logit s_ij / T                                    w(d_ij)
+        a mixed negative k     logit (a s_ii + (1 - a) s_ik) / T                 w((1 - a) d_ik)
+        a mixed positive j, k  logit (c s_ij + (1 - c) s_ik) / T                 w(0)
+
+    T is the temperature, d label distances. A mixed negative takes the share a of the anchor; a mixed
+    positive weighs two neighbors on either side so that their labels average to the anchor's,
+    c = (y_k - y_i) / (y_k - y_j). Mixtures carry no gradient of what is mixed, only the anchor's; they
+    are not scaled to norm 1 again. Counts the anchors that have a positive, real or mixed.
+
+    Args:
+      embeddings: [batch, dim].
+      labels: float [batch]. Equality is exact: round them to bins.
+      key: a random key, the same on every device, that draws a ~ Beta(2, 8) for each ordered pair.
+      shares: a number, or [batch, references], a itself in place of a key.
+      mixtures: the kinds that take part: `mixed_negatives`, `mixed_positives`.
+      temperature: divides the scores, > 0; may be traced. 0.5 is the paper for ages.
+      window: the labels of a mixed positive lie less than this from the anchor's; 5 years in the paper.
+      distance_weight: w, a function of label distances: `linear_weight` is the paper's magnifying,
+        `quadratic_weight` its other form; None is 1 everywhere.
+      label_scale: the width of a bin, > 0; labels are divided by it, the window counts in it.
+      similarity: (x [n, dim], y [m, dim]) -> [n, m], linear in y: the score of a mixture is the mixture
+        of scores. The cosine takes the rows to norm 1 before they are mixed, as the paper does.
+      where: bool [batch], False for padding.
+      weights: [batch].
+      axis_name: the named axis over which the batch is split; draws do not depend on the split.
+      block: anchors per block; None chooses it so that block * batch^2 stays below 2^22.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Raises: ValueError for shapes that do not fit, or for mixed negatives without key or shares.
+    Source: Wu et al. 2023 (2309.16633), with one shift for all terms of the log-sum-exp; the released
+    code shifts real and mixed terms apart.
+    Data: numbers.
+    Kind: pairwise; memory block x batch^2.
+    Peers: none.
+    """
+    checks.positive("temperature", temperature)
+    checks.positive("label_scale", label_scale)
+    if mixed_negatives in mixtures and key is None and shares is None:
+        raise ValueError("mixed negatives need a key, or shares, got neither")
+    anchors = labeled(embeddings, labels, where, axis_name)
+    shared = anchors.embeddings, anchors.keys
+    others = gather(anchors._replace(inputs=shared), axis_name)
+    size = len(others.keys)
+    drawn = checks.reals("shares", 0.0 if shares is None else shares)
+    if drawn.ndim:
+        checks.shaped("shares", drawn, (len(anchors.keys), size), "one per anchor and reference")
+    drawn = zeroed(jnp.broadcast_to(drawn, (len(anchors.keys), size)), anchors.where)
+    anchors = anchors._replace(inputs=(*shared, anchors.embeddings, drawn))
+    others = others._replace(inputs=(*others.inputs, others.keys, others.keys))
+    anchors = without_weight(anchors, weights, others, similarity)
+    rule = functools.partial(
+        _rule,
+        key=None if shares is not None else key,
+        mixtures=mixtures,
+        temperature=temperature,
+        window=window,
+        distance_weight=distance_weight,
+        label_scale=label_scale,
+    )
+    builders = (
+        lambda mine, theirs: similarity(mine, jax.lax.stop_gradient(theirs)),
+        lambda mine, theirs: theirs[None] - mine[:, None],
+        lambda mine, theirs: paired(similarity)(mine, jax.lax.stop_gradient(mine))[:, None],
+        lambda mine, theirs: mine,
+    )
+    parts = lift(
+        rule,
+        anchors,
+        others,
+        similarity=similarity,
+        same=equal_labels,
+        builders=builders,
+        block=max(1, block_entries(BLOCK_ENTRIES) // max(size, 1) ** 2) if block is None else block,
+        axis_name=axis_name,
+    )
+    return reduced(parts, weights, axis_name, reduce_fn)
+
+
+def _rule(
+    scores,
+    positives,
+    where,
+    held,
+    gaps,
+    own,
+    shares,
+    *,
+    keys,
+    key,
+    mixtures,
+    temperature,
+    window,
+    distance_weight,
+    label_scale,
+):
+    logits, gaps = scores / temperature, gaps / label_scale
+    if key is not None:
+        draw = functools.partial(
+            jax.random.beta, a=2, b=8, shape=logits.shape[1:], dtype=logits.dtype
+        )
+        shares = jax.vmap(draw)(keys(key))
+
+    def log_weight(distances):
+        return 0 if distance_weight is None else jnp.log(distance_weight(distances))
+
+    block = Block(
+        held / temperature, own / temperature, gaps, where & ~positives, shares, window, log_weight
+    )
+    total = log_sum_exp(logits + log_weight(jnp.abs(gaps)), where, empty=NOTHING)
+    pulled, count = masked.sum(logits, positives), positives.sum(axis=1)
+    for mixture in mixtures:
+        more, their_logits, their_count = mixture(block)
+        total = jnp.logaddexp(total, more)
+        pulled, count = pulled + their_logits, count + their_count
+    return total - pulled / jnp.maximum(count, 1), count > 0

@@ -1,0 +1,277 @@
+"""Softmax cross-entropy over scores: InfoNCE and its forms.
+
+queries [batch, dim], documents [batch, dim] or [batch, 1 + negatives, dim] -> loss
+scores [batch, candidates] -> loss                      (list_softmax, for cross-encoders)
+
+What puts queries among the candidates is in _joint_info_nce.py, what weighs negatives in _hardness_info_nce.py.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._examples import mask_of_lists, of_lists, reduced, with_weight
+from jaxsim.losses._lift._lifters import over_pairs, vectors_of
+from jaxsim.losses._lift._settings import checked
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.masked import log_sum_exp, zeroed
+from jaxsim.similarity import cosine
+
+
+@over_pairs
+def info_nce(scores, positives, where, *, temperature=0.05):
+    """Minus the log-probability that a query picks its document, in nats.
+
+        value_i = log sum_{j in where_i} exp(s_ij / temperature)
+                - log sum_{j in positives_i} exp(s_ij / temperature)
+
+    With several positives a query may pick any of them. Counts the queries that have a positive.
+    Also known as MultipleNegativesRankingLoss (scale = 1 / temperature), N-pairs, NT-Xent, in-batch
+    negatives.
+
+    Args:
+      temperature: divides the scores, > 0; may be traced. 0.05 is sentence-transformers' scale of 20.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> queries = documents = np.eye(3)
+      >>> round(float(losses.info_nce(queries, documents, temperature=1.0)), 4)  # log(e + 2) - 1
+      0.5514
+
+    Source: van den Oord et al. 2018 (1807.03748), equation 4; several positives as in Miech et al.
+    2020 (1912.06430), equation 1.
+    Data: pairs, pairs with negatives, images with texts, unlabeled.
+    Kind: pairwise; memory block x documents.
+    Peers: sentence-transformers MultipleNegativesRankingLoss (scale = 1 / temperature,
+      similarity_fct = similarity, gather_across_devices = axis_name); sentence-transformers
+      SparseMultipleNegativesRankingLoss (MultipleNegativesRankingLoss with similarity=dot and scale
+      1); sentence-transformers MultiVectorMultipleNegativesRankingLoss
+      (MultipleNegativesRankingLoss with similarity=max_sim and scale 1).
+    """
+    checks.positive("temperature", temperature)
+    scores = scores / temperature
+    return log_sum_exp(scores, where) - log_sum_exp(scores, positives), positives.any(axis=1)
+
+
+@over_pairs
+def multi_positive_info_nce(scores, positives, where, *, temperature=0.05):
+    """`info_nce` where a query must pick each of its documents, not any of them.
+
+        value_i = log sum_{j in where_i} exp(s_ij / temperature) - mean_{j in positives_i} s_ij / temperature
+
+    The positives of a query compete with each other: with P of them the value is at least log P.
+    `pair_info_nce` leaves the others out. With one positive all three are the same. Counts the queries
+    that have a positive.
+
+    Args:
+      temperature: divides the scores, > 0; may be traced.
+
+    Source: Khosla et al. 2020 (2004.11362), equation 2, on pairs.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    Peers: rax softmax_loss (on the scores of the batch, labels the positives divided by their
+      number).
+    """
+    checks.positive("temperature", temperature)
+    scores = scores / temperature
+    values = log_sum_exp(scores, where) - masked.mean(scores, positives)
+    return values, positives.any(axis=1)
+
+
+@checked
+def symmetric_info_nce(
+    queries,
+    documents,
+    *,
+    temperature=0.05,
+    similarity=cosine,
+    query_ids=None,
+    document_ids=None,
+    document_where=None,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+):
+    """The mean of `info_nce` from queries to documents and from documents to queries, in nats.
+
+        (info_nce(queries, documents) + info_nce(documents, queries)) / 2
+
+    Negatives that came with a query are candidates of the queries; only positives look for a query.
+
+    Also known as the CLIP loss and MultipleNegativesSymmetricRankingLoss.
+
+    Args:
+      queries: [batch, dim].
+      documents: [batch, dim], row i the positive of query i, or [batch, 1 + negatives, dim].
+      temperature: divides the scores, > 0; may be traced.
+      similarity, query_ids, document_ids, document_where, where, weights, axis_name, block: as in
+        `info_nce`.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Raises: ValueError as `info_nce`.
+    Source: Radford et al. 2021 (2103.00020), figure 3.
+    Data: pairs, pairs with negatives, images with texts.
+    Kind: pairwise; memory block x documents, walked twice.
+    Peers: sentence-transformers MultipleNegativesSymmetricRankingLoss (scale = 1 / temperature);
+      sentence-transformers MultipleNegativesRankingLoss (directions query_to_doc and doc_to_query,
+      partition_mode per_direction, scale = 1 / temperature); sentence-transformers
+      ContrastiveTensionLossInBatchNegatives (scale = 1 / temperature, learned there; two encoders
+      of the same texts).
+    """
+    shared = {
+        "temperature": temperature,
+        "similarity": similarity,
+        "where": where,
+        "weights": weights,
+        "axis_name": axis_name,
+        "block": block,
+    }
+    own = {"query_ids": query_ids, "document_ids": document_ids, "document_where": document_where}
+    there = info_nce(queries, documents, **own, **shared)
+    (queries, batch), (documents, _) = (
+        vectors_of("queries", queries),
+        vectors_of("documents", documents),
+    )
+    if jax.tree.leaves(documents)[0].ndim > jax.tree.leaves(queries)[0].ndim:
+        documents = jax.tree.map(lambda a: a[:, 0], documents)
+    if document_ids is not None and jnp.ndim(document_ids) == 2:
+        document_ids = jnp.asarray(document_ids)[:, 0]
+    if document_where is not None:
+        shared["where"] = mask_of_lists(
+            (batch, 1), "document_where", jnp.asarray(document_where)[:, :1], where
+        )[:, 0]
+    back = info_nce(documents, queries, query_ids=document_ids, document_ids=query_ids, **shared)
+    return (there + back) / 2
+
+
+@checked
+def group_info_nce(
+    queries,
+    documents,
+    *,
+    temperature=0.01,
+    similarity=cosine,
+    document_where=None,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """`info_nce` with a query's own documents alone: no document of another row is a candidate.
+
+        value_i = log sum_{j in documents_i} exp(s_ij / temperature) - s_i0 / temperature
+
+    Counts the queries whose positive is there.
+
+    Args:
+      queries: [batch, dim], or a pytree that `similarity` takes.
+      documents: [batch, 1 + negatives, dim], the positive first.
+      temperature: divides the scores, > 0; may be traced. 0.01 is KaLM-Embedding-V2.
+      similarity: (x [n, dim], y [m, dim]) -> [n, m], larger is closer.
+      document_where: bool [batch, 1 + negatives], False where a row has fewer negatives.
+      where: bool [batch], False for padding.
+      weights: [batch].
+      axis_name: the named axis over which the batch is split.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound.
+    Source: Zhao et al. 2025 (2506.20923), their loss without in-batch negatives, from the released code.
+    Data: pairs with negatives.
+    Kind: per example; memory batch x documents of a row x dim.
+    Peers: none.
+    """
+    names = "documents", "document_where"
+    scores, kept = own_scores(names, queries, documents, document_where, where, similarity, weights)
+    return list_softmax(
+        scores,
+        temperature=temperature,
+        candidate_where=kept,
+        weights=weights,
+        axis_name=axis_name,
+        reduce_fn=reduce_fn,
+    )
+
+
+def own_scores(names, queries, documents, document_where, where, similarity, weights=None):
+    """Each query with documents of its own row: scores [batch, each], and which of them are there.
+
+    Args:
+      names: of the documents and of their mask, in errors.
+      queries: [batch, ...].
+      documents: [batch, each, ...].
+      document_where: bool [batch, each] or None.
+      where: bool [batch] or None.
+      similarity: (x [n, ...], y [m, ...]) -> [n, m].
+      weights: [batch] or None; a row of weight 0 has no documents.
+    """
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    queries, batch = vectors_of("queries", queries)
+    documents = vectors_of(names[0], documents)[0]
+    leaf = jax.tree.leaves(documents)[0]
+    checks.shaped(names[0], leaf, (batch, *[None] * max(leaf.ndim - 1, 2)), "some per query")
+    kept = mask_of_lists(leaf.shape[:2], names[1], document_where, where)
+    kept = kept & with_weight(jnp.ones(batch, bool), weights)[:, None]
+
+    # NaN in padding must not reach a product.
+    queries = jax.tree.map(lambda a: zeroed(a, kept.any(axis=1)), queries)
+    documents = jax.tree.map(lambda a: zeroed(a, kept), documents)
+    one_row = jax.vmap(lambda *row: similarity(jax.tree.map(lambda a: a[None], row[0]), row[1])[0])
+    return one_row(queries, documents), kept
+
+
+@checked
+def list_softmax(
+    scores,
+    positives=None,
+    *,
+    temperature=1.0,
+    candidate_where=None,
+    where=None,
+    weights=None,
+    axis_name=None,
+    reduce_fn=mean,
+):
+    """Softmax cross-entropy of each row's positive among the row's own candidates, in nats.
+
+        value_i = log sum_j exp(s_ij / temperature) - log sum_{j in positives_i} exp(s_ij / temperature)
+
+    The rule of `info_nce` on scores that are there already: one positive and N mined negatives train
+    a cross-encoder so. Counts the rows that have a positive.
+
+    Args:
+      scores: [batch, candidates].
+      positives: bool [batch, candidates]; None takes the first candidate.
+      temperature: divides the scores, > 0; 1 is the paper.
+      candidate_where: bool [batch, candidates], False where a row has fewer candidates.
+      where: bool [batch], False for padding.
+      weights: [batch].
+      axis_name: the named axis over which the batch is split.
+      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Raises: ValueError for shapes that do not fit, an axis that is not bound.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> round(float(losses.list_softmax(np.zeros((1, 2)))), 4)  # one of two alike: log 2
+      0.6931
+
+    Source: Yadav et al. 2022 (2210.12579), the training of the cross-encoder.
+    Data: lists, pairs with negatives.
+    Kind: per example; memory batch x candidates.
+    Peers: sentence-transformers cross_encoder.MultipleNegativesRankingLoss (scale = 1 /
+      temperature, theirs 10; there on the sigmoid of the scores, with random documents of the batch as
+      candidates); optax ranking_softmax_loss (labels = positives, one per row); rax softmax_loss
+      (labels = positives, one per row, where = candidate_where).
+    """
+    scores, kept = of_lists(candidate_where, where, axis_name, weights=weights, scores=scores)
+    if positives is None:
+        positives = jnp.arange(scores.shape[1])[None] == 0
+    else:
+        positives = checks.mask("positives", positives, scores.shape, "one per score")
+    values, counts = info_nce.rule(scores, positives & kept, kept, temperature=temperature)
+    return reduced(values, counts, weights, axis_name, reduce_fn)

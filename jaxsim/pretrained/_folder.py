@@ -1,0 +1,266 @@
+"""From a folder to a model: sentence-transformers' layout, or a plain one of transformers."""
+
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim import encoders
+from jaxsim.encoders._text import check_texts
+from jaxsim.pretrained import (
+    _families as families,
+    _modules as modules,
+    _names as names,
+    _tokenizer_files as tokenizer_files,
+    _weights as weights,
+)
+from jaxsim.pretrained._hub import fetched
+from jaxsim.pretrained._model import CrossEncoderModel, Kept, TextModel, flat, nested, under
+from jaxsim.storage._fields import read_object
+from jaxsim.storage._targets import MARK
+
+SMALL = (".json", ".txt", ".model", ".jinja", ".md")  # what is kept next to the weights
+CLASSIFIER = "ForSequenceClassification"
+LANGUAGE_MODEL = "ForCausalLM"
+
+
+def load(path_or_name, *, download=False, dtype=None, max_length=None, causal=None, cudnn=True):
+    """A pretrained model.
+
+        model = pretrained.load("path/to/all-MiniLM-L6-v2")
+        vectors = model.encode(model.params, model.tokenize(["a sentence", "another"]))  # [2, 384]
+
+    Everything in the folder is checked before anything is compiled: sizes and types of the files of
+    settings, the sizes against the shapes of the tensors, the tokenizer against the table of tokens, and
+    the weights, which must be finite. A setting that would change numbers is honored as
+    sentence-transformers and transformers honor it, or refused by name.
+
+    Args:
+      path_or_name: a folder, with modules.json or without (then tokens are averaged); with
+        download=True also the name of a model on the Hugging Face hub.
+      download: fetch what is not a folder.
+      dtype: of the arithmetic; None is float32 on CPU and bfloat16 on accelerators. Parameters, norms,
+        softmax, pooling and vectors are float32.
+      max_length: the most tokens of a text; None is what the folder says.
+      causal: False lets a decoder (Llama, Qwen) see both ways, whatever its config says.
+      cudnn: False keeps attention from cuDNN, which NVIDIA cards use where it takes the shapes.
+
+    Returns: `TextModel`, or `CrossEncoderModel` where config.json names a sequence classifier.
+    Raises: FileNotFoundError for what is missing; ValueError for pickled weights, for families and
+    settings that are not here, and for files that are damaged or do not fit, by name.
+    """
+    folder = fetched(path_or_name, download)
+    layout = modules.layout(folder)
+    settings = modules.settings(folder)
+    inner = folder / ("" if layout is None else layout.transformer)
+    fields = read_object(inner / "config.json")
+    family = families.family_of(fields)
+    transformer = families.transformer(fields, causal=causal, dtype=dtype, cudnn=cudnn)
+    tensors = names.modern(weights.entries(inner))
+    prefix = names.held(fields, transformer, tensors)
+    classifier = families.architecture_of(fields).endswith(CLASSIFIER)
+    classifier = classifier and (layout is None or layout.pooling is None)
+    layout = modules.Layout(pooling=_pooling(fields)) if layout is None else layout
+    tokenizer = tokenizer_files.read(
+        inner,
+        family=family,
+        vocabulary=transformer.vocabulary,
+        longest=transformer.max_length,
+        max_length=max_length,
+        classifier=classifier,
+    )
+    typed = transformer.segments > 1 and tokenizer_files.token_types(
+        inner, tokenizer, pairs=classifier
+    )
+    if classifier:
+        module = _classifier(fields, transformer, typed)
+        first = module.place is encoders.first_place
+    else:
+        module = _text_encoder(folder, fields, transformer, layout)
+        first = layout.first
+    if first and not tokenizer.begins:
+        raise ValueError(
+            f"{inner / tokenizer_files.FILE}: must put a special token before a text, whose state the "
+            "model takes for the text's, and puts none"
+        )
+    modules.check_kind(folder, settings, "CrossEncoder" if classifier else "SentenceTransformer")
+    size, shapes = _shapes(module, classifier)
+    body = {path: shape for path, shape in shapes.items() if not path.startswith("heads_")}
+    params, rest = names.taken(fields, prefix, tensors, body)
+    for place, path in layout.dense.items():
+        params |= _dense(place, folder / path, shapes)
+    common = {
+        "params": {"params": nested({path: jnp.asarray(params[path]) for path in shapes})},
+        "config": _config(fields, family, transformer),
+        "tokenizer": tokenizer,
+        "kept": Kept(
+            _small_files(folder, inner, layout, tokenizer),
+            layout.transformer,
+            prefix,
+            rest,
+            dict(layout.dense),
+            shapes,
+        ),
+    }
+    if classifier:
+        return CrossEncoderModel(
+            **common, module=module, score=_compiled(module, "queries", "candidates")
+        )
+    module = _truncated(folder, module, settings.truncate_dim, size)
+    return TextModel(
+        **common,
+        module=module,
+        encode=_compiled(module, "texts"),
+        encode_layers=_compiled(module, "texts", all_layers=True),
+        prompts=settings.prompts,
+        default_prompt=settings.default_prompt,
+        pool_prompt=layout.pool_prompt,
+        similarity=settings.similarity,
+    )
+
+
+def _pooling(fields):
+    """How a folder without modules.json is pooled: the last token of a causal language model, else the mean."""
+    causal = families.architecture_of(fields).endswith(LANGUAGE_MODEL)
+    return encoders.last if causal and fields.flag("is_causal", True) else encoders.mean
+
+
+def _config(fields, family, transformer):
+    """config.json as a dict, with what `load` was asked for."""
+    config = dict(fields.tree)
+    try:
+        json.dumps(config, allow_nan=False)
+    except ValueError:
+        raise ValueError(f"{fields.path}: holds a number beyond those of float64") from None
+    if family in families.DECODERS and transformer.causal != config.get("is_causal", True):
+        config["is_causal"] = transformer.causal
+    return config
+
+
+def _text_encoder(folder, fields, transformer, layout):
+    if layout.pooling is None:
+        raise ValueError(f"{folder / 'modules.json'}: lacks a Pooling behind the Transformer")
+    if layout.width not in (None, transformer.dim):
+        raise ValueError(
+            f"{folder / 'modules.json'}: its Pooling is for vectors of {layout.width}, and the model of "
+            f"{fields.path.name} gives {transformer.dim}"
+        )
+    return encoders.TextEncoder(transformer, layout.pooling, heads=layout.heads)
+
+
+def _truncated(folder, module, truncate_dim, size):
+    """Vectors cut to their first dimensions behind all heads, as sentence-transformers cuts them."""
+    if truncate_dim is None:
+        return module
+    if truncate_dim > size:
+        raise ValueError(
+            f"{folder / modules.SETTINGS}: truncate_dim must be at most {size}, the size of the model's "
+            f"vectors, got {truncate_dim}"
+        )
+    return module.clone(heads=(*module.heads, lambda vectors: vectors[:, :truncate_dim]))
+
+
+def _compiled(module, *names, **settings):
+    """A module as a compiled function of parameters and texts; `names` are those of the texts, for errors."""
+    compiled = jax.jit(encoders.as_function(module, **settings), static_argnames="axis_name")
+
+    @functools.wraps(compiled)
+    def function(params, *inputs, key=None, axis_name=None):
+        for name, texts in zip(names, inputs, strict=True):
+            check_texts(name, texts)  # before JAX says that strings are not arrays
+        return compiled(params, *inputs, key=key, axis_name=axis_name)
+
+    return function
+
+
+def _classifier(fields, transformer, typed):
+    """The head that transformers puts on a family for sequence classification."""
+    named, count = fields.object("id2label", None), fields.whole("num_labels", None, least=1)
+    if named is not None and not list(named):
+        raise fields.wrong("id2label", "an object with a name for each label")
+    if named is not None and count not in (None, len(list(named))):
+        raise fields.wrong("num_labels", f"{len(list(named))}, as id2label has them")
+    labels = len(list(named)) if named is not None else count or 2
+    family = fields.text("model_type")
+    settings = {"labels": labels, "initial": transformer.initial, "typed": typed}
+    dropout = fields.number("classifier_dropout", None, least=0, most=1)
+    if family in families.DECODERS:
+        settings |= {"place": encoders.last_place, "activation": None, "biases": ()}
+    elif family == "modernbert":
+        pooling = fields.text("classifier_pooling", "cls", choices=("cls", "mean"))
+        biased = fields.flag("classifier_bias", False)
+        settings |= {
+            "place": None if pooling == "mean" else encoders.first_place,
+            "activation": families.activation(fields, "classifier_activation", "gelu"),
+            "norm": transformer.style.normalize,
+            "biases": ("pooler", "score") if biased else ("score",),
+            "dropout": dropout or 0.0,
+        }
+    elif family == "distilbert":
+        dropout = fields.number("seq_classif_dropout", 0.2, least=0, most=1)
+        settings |= {"activation": jax.nn.relu, "dropout": dropout}
+    else:
+        settings["dropout"] = transformer.dropout if dropout is None else dropout
+    return encoders.ClsCrossEncoder(transformer, **settings)
+
+
+def _shapes(module, classifier):
+    """The size of a module's vectors, and {path: shape} of its parameters, without making them.
+
+    Two layers are traced, whose first may lack a norm: all others are as the second.
+    """
+    transformer = module.transformer
+    traced = min(transformer.layers, 2)
+    module = module.clone(transformer=transformer.clone(layers=traced))
+    text = {"tokens": np.zeros((1, 1), np.int32), "where": np.ones((1, 1), bool)}
+    inputs = (text, text) if classifier else (text,)
+    out, tree = jax.eval_shape(module.init_with_output, jax.random.key(0), *inputs)
+    shapes = {path: leaf.shape for path, leaf in flat(tree["params"]).items()}
+    last = f"transformer/layer_{traced - 1}/"
+    for path, shape in under(shapes, last).items():
+        for number in range(traced, transformer.layers):
+            shapes[f"transformer/layer_{number}/{path}"] = shape
+    return out.shape[-1], dict(sorted(shapes.items()))
+
+
+def _dense(place, path, shapes):
+    """A dense part's parameters: {our path: array}."""
+    tensors = weights.entries(path)
+    wanted = under(shapes, f"heads_{place}/")
+    ours = {name: name.replace(".weight", "/kernel").replace(".", "/") for name in tensors}
+    if missing := sorted(set(wanted) - set(ours.values())):
+        raise ValueError(
+            f"{path}: lacks {missing[0].replace('/', '.').replace('kernel', 'weight')}"
+        )
+    for name, entry in sorted(tensors.items()):
+        if ours[name] not in wanted:
+            raise ValueError(f"{path}: {name} has no place in a dense part of this config")
+        shape = wanted[ours[name]][::-1]
+        if entry.shape != shape:
+            raise ValueError(f"{path}: {name} must have shape {shape}, got {entry.shape}")
+    return {
+        f"heads_{place}/{ours[name]}": array.T if ours[name].endswith("kernel") else array
+        for name, array in weights.parameters(tensors)
+    }
+
+
+def _small_files(folder, inner, layout, tokenizer):
+    """The bytes of what is not weights, so that `save` does not need the folder any more."""
+    places = {folder, *(folder / place for place in layout.places)}
+    skipped = {inner / "config.json", inner / weights.INDEX, folder / MARK}
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for place in sorted(places)
+        if place.is_dir()
+        for path in sorted(place.iterdir())
+        if path.is_file()
+        and path.suffix in SMALL
+        and path not in skipped
+        and not path.name.endswith(".index.json")
+    }
+    if tokenizer.ended:
+        name = (inner / tokenizer_files.FILE).relative_to(folder).as_posix()
+        files[name] = tokenizer_files.with_ends(files[name], tokenizer.backend)
+    return files

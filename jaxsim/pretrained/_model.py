@@ -1,0 +1,294 @@
+"""A loaded model: parameters, plain functions of them, a tokenizer, and the way back to a folder."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim import similarity
+from jaxsim.numerics import checks
+from jaxsim.pretrained import (
+    _modules as modules,
+    _names as names,
+    _pairs as pairs,
+    _tokenizer as tokenizer,
+    _weights as weights,
+)
+from jaxsim.storage._atomic import write_folder
+from jaxsim.storage._targets import check_folder
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kept:
+    """What of a folder goes back into one beside the parameters."""
+
+    files: dict  # {relative path: bytes} of the small files
+    transformer: str  # folder of the transformer inside the model's
+    prefix: str  # of the transformer's tensors
+    rest: (
+        dict  # {tensor name: array} that no parameter of ours stands for, such as an unused pooler
+    )
+    dense: dict  # {head's place: folder}
+    shapes: dict  # {path: shape} of the parameters
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """What embedding models and cross-encoders have in common. `load` makes them."""
+
+    params: dict  # {"params": nested dict of float32 arrays}
+    config: dict  # config.json
+    module: object  # the Linen module
+    tokenizer: tokenizer.Tokenizer
+    kept: Kept
+
+    @property
+    def max_length(self):
+        """The most tokens of a text; what is longer is cut."""
+        return self.tokenizer.max_length
+
+    def replace(self, **changes):
+        """The same model with other fields: `model.replace(params=trained)`."""
+        return dataclasses.replace(self, **changes)
+
+    def save(self, folder):
+        """Writes a folder that `load`, sentence-transformers and transformers read.
+
+        It is written aside and then renamed, so that it is whole or not there. A model that was saved at the
+        same place is replaced; a folder that holds anything else is not touched. Weights are float32 in one
+        safetensors file, whatever they were.
+
+        Raises: ValueError for a place that must not be replaced, and for parameters that are not those of
+        this model or not finite, before anything is written.
+        """
+        check_folder("folder", folder, kind="model")
+        files = self._files()
+        params = self._checked_params()
+        own = {path: a for path, a in params.items() if not path.startswith("heads_")}
+        tensors = names.given(self.config["model_type"], own, self.kept.prefix)
+        tensors |= {name: a for name, a in self.kept.rest.items() if name not in tensors}
+        with write_folder(folder, kind="model") as aside:
+            for path, data in files.items():
+                (aside / path).parent.mkdir(parents=True, exist_ok=True)
+                (aside / path).write_bytes(data)
+            inner = aside / self.kept.transformer
+            inner.mkdir(parents=True, exist_ok=True)
+            config = self.config | {"dtype": "float32"}
+            if "torch_dtype" in config:
+                config["torch_dtype"] = "float32"
+            (inner / "config.json").write_text(
+                json.dumps(config, indent=2) + "\n", encoding="utf-8"
+            )
+            weights.write_file(inner / weights.SINGLE, tensors)
+            for place, path in self.kept.dense.items():
+                head = {
+                    _torch_name(leaf): array.T if leaf.endswith("kernel") else array
+                    for leaf, array in under(params, f"heads_{place}/").items()
+                }
+                weights.write_file(aside / path / weights.SINGLE, head)
+        return Path(folder)
+
+    def _check_length(self, length):
+        if length is not None:
+            most = self.module.transformer.max_length
+            checks.at_most("length", length, most, "the most tokens that the model reads")
+
+    def _files(self):
+        """The small files as they are to be saved: {relative path: bytes}."""
+        return self.kept.files
+
+    def _checked_params(self):
+        """The parameters as {path: float32 array}: all that there must be, and finite."""
+        tree = self.params
+        if not isinstance(tree, dict) or not isinstance(tree.get("params"), dict):
+            raise ValueError('params must be {"params": ...}, as `load` gives them')
+        leaves = flat(tree["params"])
+        for path, shape in self.kept.shapes.items():
+            got = np.shape(leaves[path]) if path in leaves else None
+            if got != tuple(shape):
+                came = "none" if got is None else f"shape {got}"
+                raise ValueError(f"params must hold {path} of shape {tuple(shape)}, got {came}")
+        if more := sorted(set(leaves) - set(self.kept.shapes)):
+            raise ValueError(f"params must hold what the model has, got {more[0]} too")
+        arrays = {}
+        for path, leaf in leaves.items():
+            array = np.asarray(leaf)
+            if not jnp.issubdtype(array.dtype, jnp.floating):
+                raise ValueError(f"params must be floats, got {array.dtype} in {path}")
+            arrays[path] = array.astype(np.float32)
+            if bad := weights.not_finite(arrays[path]):
+                raise ValueError(
+                    f"params must be finite, got NaN or infinity at {bad} of {array.size} places of {path}: a "
+                    "training that diverged; nothing was written"
+                )
+        return arrays
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TextModel(Model):
+    """An embedding model."""
+
+    encode: Callable = None  # (params, texts, *, key=None, axis_name=None) -> float32 [rows, dim]
+    encode_layers: Callable = None  # the same, a list: what each cut of the transformer gives
+    prompts: dict = dataclasses.field(default_factory=dict)  # {name: text}
+    default_prompt: str = ""  # the text that goes before where none is given
+    pool_prompt: bool = True  # whether its tokens are pooled
+    similarity: Callable = similarity.cosine  # of vectors, that the model was trained for
+
+    def tokens(self, texts, *, prompt=None, prompt_name=None):
+        """Token ids without padding: a list of int32 [length].
+
+        Args:
+          texts: a list of strings.
+          prompt: text that goes before each; None is the model's default, often none.
+          prompt_name: one of `prompts` in place of it.
+
+        Raises: ValueError for a prompt whose tokens the model does not pool: that takes `tokenize`.
+        """
+        prompt = self._prompt(prompt, prompt_name)
+        if prompt and not self.pool_prompt:
+            raise ValueError(
+                f"prompt {prompt!r} is read and not pooled by this model, which ids alone cannot say: "
+                "use tokenize"
+            )
+        return self.tokenizer.tokens(texts, prompt=prompt)
+
+    def tokenize(self, texts, *, prompt=None, prompt_name=None, length=None):
+        """What `encode` takes: {"tokens" int32 [rows, length], "where" bool [rows, length]}.
+
+        Args:
+          texts, prompt, prompt_name: as for `tokens`.
+          length: None is the longest text's, rounded up to a multiple of 16.
+
+        Where the model does not pool its prompts "pooled" [rows, length] says what it pools.
+        """
+        prompt = self._prompt(prompt, prompt_name)
+        self._check_length(length)
+        rows = self.tokenizer.tokens(texts, prompt=prompt)
+        arrays = tokenizer.padded(rows, length, longest=self.max_length)
+        if prompt and not self.pool_prompt:
+            where = arrays["where"]
+            arrays["pooled"] = where & (np.arange(where.shape[1]) >= self.tokenizer.count(prompt))
+        return arrays
+
+    def _prompt(self, prompt, name):
+        if name is not None:
+            if prompt is not None:
+                raise ValueError("prompt and prompt_name must not both be given")
+            if not isinstance(name, str) or name not in self.prompts:
+                raise ValueError(
+                    f"prompt_name must be one of {', '.join(self.prompts) or 'none'}, got {name!r}"
+                )
+            return self.prompts[name]
+        if prompt is None:
+            return self.default_prompt
+        (prompt,) = self.tokenizer.texts("prompt", [prompt])
+        return prompt
+
+    def _files(self):
+        return modules.with_settings(
+            self.kept.files, self.prompts, self.default_prompt, self.similarity
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CrossEncoderModel(Model):
+    """A cross-encoder: a transformer with a classification head over two texts.
+
+    `score` gives logits: sentence-transformers' `predict` puts them through a sigmoid where there is one
+    label, which changes no ranking.
+    """
+
+    score: Callable = None  # (params, queries, candidates, *, key=None, axis_name=None) -> [pairs]
+
+    def tokenize_pairs(self, queries, candidates, *, length=None):
+        """What `score` takes, for pairs: the longer text is cut first until a pair fits.
+
+        Args:
+          queries, candidates: lists of strings of the same length.
+          length: of both sides each; None is the longest text's of a side.
+
+        Returns: two dicts {"tokens" int32 [pairs, length], "where" bool [pairs, length]}.
+        """
+        self._check_length(length)
+        sides = self.tokenizer.pairs(queries, candidates)
+        return tuple(tokenizer.padded(side, length) for side in sides)
+
+    def scorer(self, queries, candidates, *, params=None, batch=256):
+        """A scorer of (query, candidate) pairs by number: each pair is cut as `tokenize_pairs` cuts it.
+
+            score_pairs = model.scorer(queries, documents)
+            search.rerank(first_stage, score_pairs, k=10, budget=50)
+
+        Texts are tokenized when a pair first asks for them, once. Pairs are sorted by length, so that little
+        padding is paid for, and each batch is spread over the local devices. `search.scorer` keeps all
+        texts on the devices and cuts each by itself, which is faster where texts are short.
+
+        Args:
+          queries, candidates: lists of strings.
+          params: of `score`; None takes the model's.
+          batch: pairs per call of `score`; rounded up to a multiple of the devices.
+
+        Returns: (query_rows int [p], item_ids int [p]) -> numpy float32 [p], what `score` gives for
+        `tokenize_pairs` of these texts.
+        Raises: ValueError for what is not texts, rows outside them, or a model of several labels.
+        """
+        if getattr(self.module, "labels", 1) != 1:
+            raise ValueError(
+                f"a scorer needs one score per pair, and this model has {self.module.labels} labels"
+            )
+        params = self.params if params is None else params
+        return pairs.pair_scorer(
+            self.score, params, self.tokenizer, queries, candidates, batch=batch
+        )
+
+    def tokenize(self, queries, *, max_length=None, length=None):
+        """First sides of pairs, cut by themselves, as `search.scorer` wants them: half of what fits."""
+        return self._side(queries, False, max_length, length)
+
+    def tokenize_candidates(self, candidates, *, max_length=None, length=None):
+        """Second sides of pairs, cut by themselves: half of what fits."""
+        return self._side(candidates, True, max_length, length)
+
+    def _side(self, texts, second, max_length, length):
+        if max_length is not None:
+            checks.at_most("max_length", max_length, self.max_length, "the model's own")
+        self._check_length(length)
+        most = self.max_length // 2 if max_length is None else max_length
+        rows = self.tokenizer.sides(texts, second=second, max_length=most)
+        return tokenizer.padded(rows, length, longest=most)
+
+
+def flat(tree, start=""):
+    """Nested dicts as {path with slashes: leaf}."""
+    found = {}
+    for name, value in tree.items():
+        found |= (
+            flat(value, f"{start}{name}/") if isinstance(value, dict) else {start + name: value}
+        )
+    return found
+
+
+def nested(leaves):
+    """The way back of `flat`."""
+    tree = {}
+    for path, leaf in leaves.items():
+        *folders, name = path.split("/")
+        inner = tree
+        for folder in folders:
+            inner = inner.setdefault(folder, {})
+        inner[name] = leaf
+    return tree
+
+
+def under(params, start):
+    """What lies below a path in flat parameters: {path without `start`: array}."""
+    return {path.removeprefix(start): a for path, a in params.items() if path.startswith(start)}
+
+
+def _torch_name(leaf):
+    """linear/kernel -> linear.weight"""
+    return leaf.replace("/kernel", ".weight").replace("/", ".")

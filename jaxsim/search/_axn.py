@@ -1,0 +1,221 @@
+"""AXN's index: a sparse block of scores, factorized, at a fraction of the calls of a dense one.
+
+    G [queries, n], a few scores per training query;   G ~ P V^T,   V [n, d] is the index
+
+Transductive: P and V are tables. Inductive: each is a small network of a dual encoder's frozen vectors,
+so that items that nobody scored have a vector too. `factor_basis(V)` makes it `adaptive`'s basis.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.numerics import checks
+from jaxsim.search._ask_and_tell import called
+from jaxsim.search._matrices import matrix
+
+PRECISION = "highest"
+
+
+class Factors(NamedTuple):
+    """A factorized score matrix."""
+
+    queries: np.ndarray  # [queries, d], P
+    items: np.ndarray  # [n, d], V
+    scale: float  # of the dual encoder's inner products, before any training
+    bias: float
+    network: dict | None  # of the queries, where factors are inductive
+    held_out: list  # mean squared error of the held-out entries, after each epoch
+
+
+def factorize(
+    rows,
+    items,
+    values,
+    query_vectors,
+    item_vectors,
+    *,
+    inductive=False,
+    epochs=50,
+    patience=5,
+    batch=4096,
+    learning_rate=3e-3,
+    weight_decay=1e-3,
+    held_out=0.05,
+    hidden=None,
+    seed=0,
+):
+    """Factors of a sparse block of scores, by minibatch AdamW on the squared error of its entries.
+
+    A score is modeled as scale * p . v + bias; the scale and the bias are fitted first, in closed form,
+    so that factors which start as a dual encoder's vectors start as the best line through its scores.
+    Training stops when the held-out entries have not been better for `patience` epochs, and returns the best.
+
+    Args:
+      rows, items: int [entries], which query and which item.
+      values: float [entries], their scores.
+      query_vectors: [queries, d], of a dual encoder: the start.
+      item_vectors: [n, d].
+      inductive: False has P and V as free tables (MF_TRNS); True a two-layer network with a residual of
+        the given vectors for each (MF_IND).
+      epochs, patience, batch, learning_rate, weight_decay, seed: of the optimization; the paper's are
+        not known to us.
+      held_out: share of the entries to stop on.
+      hidden: width of the networks; None is 2 d.
+
+    Returns: `Factors`, of which `factor_basis(V)` and `factor_queries` make a search.
+    Raises: ValueError for shapes that do not fit, values that are not finite; ModuleNotFoundError without optax (extra `train`).
+    Source: Yadav et al. 2024 (2405.03651), section 3.
+    """
+    import optax
+
+    checks.whole("epochs", epochs, 0)
+    for name, value in (("patience", patience), ("batch", batch)):
+        checks.whole(name, value)
+    checks.positive("learning_rate", learning_rate)
+    checks.finite("learning_rate", learning_rate)
+    checks.not_negative("weight_decay", weight_decay)
+    checks.probability("held_out", held_out)
+    checks.whole("seed", seed, 0)
+    if hidden is not None:
+        checks.whole("hidden", hidden)
+    given = [
+        matrix(name, side, "one row per vector").astype(np.float32)
+        for name, side in (("query_vectors", query_vectors), ("item_vectors", item_vectors))
+    ]
+    checks.shaped("query_vectors", given[0], (None, given[1].shape[1]), "of the items' dim")
+    rows, items = checks.one_array("rows", rows), checks.one_array("items", items)
+    values = checks.host_reals("values", values).astype(np.float32)
+    checks.shaped("rows", rows, (None,), "one per entry")
+    for name, array in (("items", items), ("values", values)):
+        checks.shaped(name, array, rows.shape, "one per entry")
+    if len(rows) == 0:
+        raise ValueError("rows must not be empty: there is no entry to fit")
+    for name, ids, side in (("rows", rows, given[0]), ("items", items, given[1])):
+        checks.integers(name, ids)
+        checks.outside(name, ids, len(side))
+    checks.finite_rows("values", values)
+    rows, items = rows.astype(np.int32), items.astype(np.int32)
+
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(values))
+    kept = max(len(order) - max(int(held_out * len(order)), 1), 1)
+    train, test = order[:kept], order[kept:] if kept < len(order) else order
+    dots = np.einsum("ed,ed->e", given[0][rows], given[1][items])
+    design = np.stack([dots[train], np.ones(kept, np.float32)], axis=1)
+    scale, bias = np.linalg.lstsq(design, values[train], rcond=None)[0]
+    given[0] = given[0] * scale
+    targets = values - bias
+
+    params = {"queries": given[0], "items": given[1]}
+    frozen = None
+    if inductive:
+        frozen = jax.tree.map(jnp.asarray, params)
+        width = hidden or 2 * given[1].shape[1]
+        params = {name: mlp(random, side.shape[1], width) for name, side in params.items()}
+    optimizer = optax.adamw(learning_rate, weight_decay=weight_decay if inductive else 0.0)
+    params = jax.tree.map(jnp.asarray, params)
+    state = optimizer.init(params)
+    batch = min(batch, kept)
+
+    def sides(params, rows, items):
+        pairs = (("queries", rows), ("items", items))
+        if frozen is None:
+            return [params[name][ids] for name, ids in pairs]
+        return [residual_mlp(params[name], frozen[name][ids]) for name, ids in pairs]
+
+    def loss(params, rows, items, targets):
+        query, item = sides(params, rows, items)
+        return jnp.mean(jnp.square(jnp.sum(query * item, axis=1) - targets))
+
+    @jax.jit
+    def epoch(params, state, rows, items, targets):
+        def step(carry, some):
+            params, state = carry
+            updates, state = optimizer.update(jax.grad(loss)(params, *some), state, params)
+            return (optax.apply_updates(params, updates), state), None
+
+        return jax.lax.scan(step, (params, state), (rows, items, targets))[0]
+
+    error = jax.jit(loss)
+    held = [jnp.asarray(a[test]) for a in (rows, items, targets)]
+    best, errors = (float(error(params, *held)), params), []
+    since = 0
+    for _ in range(epochs):
+        some = random.permutation(train)[: kept // batch * batch].reshape(-1, batch)
+        params, state = epoch(
+            params, state, *(jnp.asarray(a[some]) for a in (rows, items, targets))
+        )
+        errors.append(float(error(params, *held)))
+        since = 0 if errors[-1] < best[0] else since + 1
+        if since == 0:
+            best = errors[-1], params
+        if since >= patience:
+            break
+    params, network = best[1], None
+    if frozen is not None:
+        network = params["queries"]
+        params = {name: residual_mlp(params[name], frozen[name]) for name in params}
+    return Factors(
+        np.asarray(params["queries"]),
+        np.asarray(params["items"]),
+        float(scale),
+        float(bias),
+        network,
+        errors,
+    )
+
+
+def factor_queries(factors, query_vectors):
+    """What is known of new queries before a call: the prior of `adaptive`, bias included.
+
+    Args:
+      factors: `Factors`.
+      query_vectors: [m, d], of the dual encoder that `factorize` started from.
+
+    Returns: numpy float32 [m, d + 1].
+    """
+    vectors = matrix("query_vectors", query_vectors, "one row per query").astype(np.float32)
+    checks.shaped("query_vectors", vectors, (None, factors.items.shape[1]), "of the items' dim")
+    vectors = vectors * np.float32(factors.scale)
+    if factors.network is not None:
+        vectors = np.asarray(jax.jit(residual_mlp)(factors.network, vectors))
+    return np.pad(vectors, ((0, 0), (0, 1)), constant_values=factors.bias).astype(np.float32)
+
+
+def mlp(random, dim, hidden):
+    """Parameters of `residual_mlp`, of which the last layer is zero: it starts as the identity."""
+    first = random.normal(size=(dim, hidden)).astype(np.float32) / np.sqrt(dim)
+    return {
+        "first": first,
+        "first_bias": np.zeros(hidden, np.float32),
+        "second": np.zeros((hidden, dim), np.float32),
+        "second_bias": np.zeros(dim, np.float32),
+    }
+
+
+def residual_mlp(params, x):
+    """x + W2 gelu(W1 x + b1) + b2: [rows, dim] -> [rows, dim]."""
+    hidden = jnp.matmul(x, params["first"], precision=PRECISION) + params["first_bias"]
+    hidden = jnp.matmul(jax.nn.gelu(hidden), params["second"], precision=PRECISION)
+    return x + hidden + params["second_bias"]
+
+
+def drawn_entries(first_stage_ids, scorer):
+    """A sparse block of scores: every query with the items that a first stage names.
+
+    Args:
+      first_stage_ids: int [queries, k_d], of a dual encoder or TF-IDF; -1 names nothing.
+      scorer: (query_rows int [p], item_ids int [p]) -> float [p].
+
+    Returns: (rows, items, values), each [entries]: what `factorize` takes. It costs that many calls.
+    """
+    ids = np.asarray(checks.numbers_of("first_stage_ids", first_stage_ids))
+    checks.shaped("first_stage_ids", ids, (None, None), "one row per query")
+    checks.integers("first_stage_ids", ids)
+    checks.function("scorer", scorer, "(query_rows int [p], item_ids int [p]) -> float [p]")
+    rows, places = np.nonzero(ids >= 0)
+    items = ids[rows, places].astype(np.int32)
+    return rows.astype(np.int32), items, called(scorer, rows, items)

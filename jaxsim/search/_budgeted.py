@@ -1,0 +1,304 @@
+"""k-NN under a budget of calls: annCUR in one round and a rerank, ADACUR and AXN in rounds.
+
+All three estimate a query's row of scores from the scores that are paid for, and pay next for the items
+of the best estimates. annCUR's anchor items are fixed, so that its regression is one matrix, the index.
+In ADACUR and AXN each query has its own anchor items, and a regression that every round adds to.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxsim.numerics import block_entries, checks
+from jaxsim.search import _regression as regression
+from jaxsim.search._adaptive_round import AXIS, fitted, next_items, next_weights
+from jaxsim.search._anchors import uniform
+from jaxsim.search._ask_and_tell import ask_and_tell
+from jaxsim.search._bases import RowBasis, row_basis
+from jaxsim.search._brute_force import chosen, exact
+from jaxsim.search._cur import a_cur_index, offset_dot
+
+ENTRIES = 2**22  # estimates alive at once, on a device; on accelerators at least
+
+
+def anncur(index, scorer, num_queries, *, k, budget, query_block=128):
+    """k-NN search by CUR: score the anchor items, estimate the rest, re-score the best by estimate.
+
+    The anchor items' exact scores take part in the answer and are never paid for twice.
+
+    Args:
+      index: `CurIndex`; one that was loaded with mmap=True is streamed from its file.
+      scorer: (query_rows int [p], item_ids int [p]) -> float [p]; `search.scorer` makes one.
+      num_queries: m; query_rows run from 0 to m - 1.
+      k: how many items to return, at most n. Where k > budget the rest are -1.
+      budget: calls per query, at least the number of anchor items; what exceeds n is not used.
+      query_block: queries whose estimates are held at once.
+
+    Returns: `Found`.
+    Raises: ValueError for a budget below the anchors, `ScorerError` for a scorer that raises or
+    returns NaN.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import search
+      >>> anchor_scores = np.outer([1.0, 2.0, 3.0], np.arange(10.0))  # 3 anchor queries, 10 items
+      >>> index = search.cur_index(anchor_scores, np.array([3, 7]))
+      >>> dear = np.outer([1.0, -1.0], np.arange(10.0))
+      >>> found = search.anncur(index, lambda rows, ids: dear[rows, ids], 2, k=2, budget=4)
+      >>> print(found.ids.tolist(), found.calls.tolist())
+      [[9, 8], [0, 1]] [4, 4]
+
+    Source: Yadav et al. 2022 (2210.12579), section 3.
+    """
+    a_cur_index("index", index)
+    count, anchors = index.item_embeddings.shape
+    checks.whole("query_block", query_block)
+    checks.at_most("k", k, count, "the number of items")
+    checks.whole("budget", budget)
+    if budget < anchors:
+        raise ValueError(
+            f"budget={budget} is below the index's {anchors} anchor items: "
+            "raise budget or build with fewer anchors"
+        )
+    budget = min(budget, count)
+    items = np.asarray(index.anchor_items)
+    others = np.ones(count, bool)
+    others[items] = False
+
+    def ask_anchors(scored, state):
+        return np.broadcast_to(items, (scored.ids.shape[0], anchors)), state
+
+    def ask_best(scored, state):
+        # The first round put the anchors' scores first, in their order.
+        centered = scored.scores[:, :anchors] - jnp.asarray(index.offsets[items])
+        _, ids = exact(
+            centered,
+            (index.item_embeddings, index.offsets),
+            budget - anchors,
+            similarity=offset_dot,
+            where=others,
+            query_block=query_block,
+        )
+        return ids, state
+
+    asks = [ask_anchors, ask_best] if budget > anchors else [ask_anchors]
+    return ask_and_tell(asks, scorer, num_queries, num_items=count, k=k, budget=budget)
+
+
+def adaptive(
+    basis,
+    scorer,
+    num_queries,
+    *,
+    k,
+    budget,
+    rounds=5,
+    first=None,
+    key=None,
+    temperature=None,
+    rerank_share=0.0,
+    ridge=1e-2,
+    prior=None,
+    devices=None,
+):
+    """k-NN search in rounds: score some items, estimate all from them, score the best of those, and so on.
+
+        found = adaptive(anchor_scores, scorer, m, k=10, budget=200)                        # ADACUR
+        found = adaptive(factor_basis(item_vectors), scorer, m, k=10, budget=200,           # AXN
+                         prior=query_vectors, first=dual_encoder_ids)
+
+    A round gets budget / rounds calls, the last also what is left over. Factors of all queries are kept
+    between rounds, m * min(budget, p)^2 numbers: split the queries where that is too much.
+
+    Args:
+      basis: scores of anchor queries R [k_q, n] (ADACUR, globally centered), or a `RowBasis`; one that
+        was loaded with mmap=True is streamed from its file in every round.
+      scorer: (query_rows int [p], item_ids int [p]) -> float [p].
+      num_queries: m.
+      k: how many items to return, at most n. Where k > budget the rest are -1.
+      budget: calls per query; what exceeds n is not used.
+      rounds: how many, at least 1.
+      first: int [b] for all queries or [m, b], distinct items of which the first round takes as many
+        as it needs: the best of a dual encoder or of TF-IDF, or pivoted-QR anchors. None draws
+        uniformly, the same for all.
+      key: jax.random key, for that draw and for `temperature`; None is key 0.
+      temperature: None takes the best estimates; a number above 0 samples without replacement from their
+        softmax, after each row is standardized, so that 1 means the same under any scale of scores. It
+        needs a basis in memory.
+      rerank_share: part of the budget kept for one more round, of the best final estimates ("split" in
+        the paper); with 0 the answer is the best of the rounds ("no split").
+      ridge: >= 0, relative to the largest singular value that `budget` of the items are expected to have.
+      prior: [m, p - 1] or [m, p], a query's weights before anything is known, which the ridge pulls
+        towards; 0 by default. Of p - 1 the last is 0.
+      devices: the items are split over them; None takes all of this process. The answer is the same.
+
+    Returns: `Found`.
+    Raises: ValueError for shapes that do not fit, `ScorerError` for a scorer that raises or returns NaN;
+    FloatingPointError where a regression breaks down.
+    Source: ADACUR, Yadav et al. 2023 (2305.02996); AXN, Yadav et al. 2024 (2405.03651), section 3, with
+    a ridge towards the dual encoder's vector.
+    """
+    basis = basis if isinstance(basis, RowBasis) else row_basis(basis)
+    count, rows = basis.vectors.shape
+    checks.at_most("k", k, count, "the number of items")
+    checks.whole("budget", budget)
+    checks.whole("num_queries", num_queries)
+    checks.not_negative("ridge", ridge)
+    checks.finite("ridge", ridge)
+    checks.probability("rerank_share", rerank_share)
+    if temperature is not None:
+        checks.positive("temperature", temperature)
+    budget = min(budget, count)
+    kept = min(round(rerank_share * budget), budget - 1)
+    checks.at_most("rounds", rounds, budget - kept, "the calls of the rounds")
+    quotas = [(budget - kept) // rounds] * rounds
+    quotas[-1] += (budget - kept) % rounds
+    quotas += [kept] if kept else []
+
+    key = jax.random.key(0) if key is None else key
+    checks.key("key", key)
+    first_key, key = jax.random.split(key)
+    first = uniform(first_key, count, quotas[0]) if first is None else first
+    first = _first(first, num_queries, quotas[0], count)
+    asks = [lambda scored, state: (first, state)]
+    if len(quotas) > 1:
+        asks += _adaptive_rounds(
+            basis,
+            quotas,
+            num_queries,
+            key,
+            temperature,
+            bool(kept),
+            ridge,
+            prior,
+            chosen(devices)[:count],
+        )
+    most = sum(quotas[:-2]) + max(quotas[:-1], default=0)
+    state = jax.vmap(lambda _: regression.empty(most, rows, basis.vectors.dtype))(
+        jnp.arange(num_queries)
+    )
+    return ask_and_tell(asks, scorer, num_queries, num_items=count, k=k, budget=budget, state=state)
+
+
+def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge, prior, devices):
+    """The rounds after the first, as functions for `ask_and_tell`."""
+    count, rows = basis.vectors.shape
+    dtype = basis.vectors.dtype
+    prior = jnp.zeros((num_queries, rows)) if prior is None else checks.reals("prior", prior)
+    prior = prior.astype(dtype)
+    if prior.shape == (num_queries, rows - 1):
+        prior = jnp.pad(prior, ((0, 0), (0, 1)))
+    checks.shaped("prior", prior, (num_queries, rows), "weights of the basis")
+    checks.finite_rows("prior", prior)
+    known = sum(quotas[: len(quotas) - 1])
+    ridge = float((ridge * basis.largest) ** 2 * min(known / count, 1.0))
+    starts = np.cumsum(quotas) - quotas
+    most, new, wanted = sum(quotas[:-2]) + max(quotas[:-1]), max(quotas[:-1]), max(quotas[1:])
+    if isinstance(basis.vectors, np.memmap):
+        if temperature is not None:
+            raise ValueError("temperature needs a basis in memory: load it without mmap")
+
+        def found(scored, state, number):
+            return _streamed(
+                basis,
+                fitted(scored, most),
+                state,
+                prior,
+                int(starts[number - 1]),
+                ridge,
+                new=new,
+                wanted=wanted,
+                devices=devices,
+            )
+
+    else:
+        mesh = Mesh(np.array(devices), (AXIS,))
+        split = NamedSharding(mesh, PartitionSpec(AXIS))
+        padding = -count % mesh.size
+        vectors, offsets = (
+            jax.device_put(
+                np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) if padding else a, split
+            )
+            for a in (basis.vectors, basis.offsets)
+        )
+        query_block = max(min(block_entries(ENTRIES) // (count // mesh.size + 1), num_queries), 1)
+
+        def found(scored, state, number):
+            last = rerank and number == len(quotas) - 1
+            return next_items(
+                vectors,
+                offsets,
+                tuple(scored),
+                state,
+                prior,
+                jax.random.fold_in(key, number),
+                int(starts[number - 1]),
+                ridge,
+                None if last else temperature,
+                new=new,
+                most=most,
+                wanted=wanted,
+                count=count,
+                query_block=query_block,
+                mesh=mesh,
+            )
+
+    def ask(scored, state, *, number):
+        ids, state = found(scored, state, number)
+        ids = np.asarray(ids)[:, : quotas[number]]
+        if (ids < 0).any():
+            raise FloatingPointError(
+                f"the regression of {(ids < 0).any(axis=1).sum()} queries broke down in round "
+                f"{number}: raise ridge"
+            )
+        return ids, state
+
+    return [functools.partial(ask, number=number) for number in range(1, len(quotas))]
+
+
+def _streamed(basis, scored, factors, prior, begin, ridge, *, new, wanted, devices):
+    """What `next_items` gives, from a basis in a file: only what is scored of it is held, and a block."""
+    ids, values = (np.asarray(a) for a in scored)
+    places = np.maximum(ids, 0)
+    values = values - np.asarray(basis.offsets)[places]
+    size = max(block_entries(ENTRIES) // (ids.shape[1] * prior.shape[1]), 1)
+    parts = []
+    for start in range(0, len(ids), size):
+        some = slice(start, start + size)
+        given = ids[some], basis.vectors[places[some]], values[some]
+        parts.append(
+            next_weights(
+                *given,
+                jax.tree.map(lambda a, s=some: a[s], factors),
+                prior[some],
+                begin,
+                ridge,
+                new=new,
+            )
+        )
+    weights, factors = jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
+    items = basis.vectors, basis.offsets
+    _, best = exact(weights, items, wanted, similarity=offset_dot, exclude=ids, devices=devices)
+    return best, factors
+
+
+def _first(first, num_queries, quota, count):
+    """The items of the first round, int [m, quota]."""
+    first = checks.one_array("first", first)
+    checks.integers("first", first)
+    if first.ndim == 1:
+        first = np.broadcast_to(first, (num_queries, len(first)))
+    checks.shaped("first", first, (num_queries, None), "one row per query")
+    if first.shape[1] < quota:
+        raise ValueError(
+            f"first must name at least the {quota} items of the first round, got {first.shape[1]}"
+        )
+    first = first[:, :quota]
+    checks.below("first", first, count, "the number of items")
+    ordered = np.sort(first, axis=1)
+    if (ordered[:, :1] < 0).any() or (ordered[:, 1:] == ordered[:, :-1]).any():
+        raise ValueError("first must name distinct items, >= 0, for each query")
+    return first

@@ -1,0 +1,259 @@
+"""CUR factorization of a score matrix: a few exact scores of a query give estimates of all.
+
+    R [k_q, n]       scores of the anchor queries with all items, paid for once
+    I [k_i]          anchor items
+    E = R[:, I]^+ R  [k_i, n], latent item embeddings: the index, stored as its transpose [n, k_i]
+    c [k_i]          a new query's exact scores with the anchor items
+    c E [n]          estimates of its scores with all items
+
+Put another way: a minimum-norm regression of the query's row on the anchor queries' rows, fitted on
+the anchor items. The factorization runs once, in float64 on the host; what it gives is arrays. The other
+preference of the paper, a new item's scores with all queries from its scores with the anchor queries, is
+`cur_index` of the transposed matrix.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.numerics import checks
+from jaxsim.search._files import load_tuple, save_tuple
+from jaxsim.search._matrices import distinct, matrix, offsets_of
+from jaxsim.similarity import dot
+
+VERSION = 2  # of the file; another one is refused
+EMBEDDED = 2**11  # items embedded at once: their float64 copy stays in the cache
+
+
+SHAPES = {  # of the arrays in the file: n items, k anchor items, q anchor queries, s singular values
+    "item_embeddings": ("float", "nk"),
+    "anchor_items": ("int", "k"),
+    "offsets": ("float", "n"),
+    "inverse": ("float", "kq"),
+    "singular_values": ("float", "s"),
+    "rank": ("int", ""),
+}
+
+
+class CurIndex(NamedTuple):
+    """What annCUR needs to answer queries: an immutable pytree."""
+
+    item_embeddings: jax.Array  # [n, k_i]
+    anchor_items: jax.Array  # int32 [k_i]
+    offsets: jax.Array  # [n], what `center` took away
+    inverse: np.ndarray  # float64 [k_i, k_q], R[:, I]^+ : what new items are embedded by
+    singular_values: jax.Array  # [min(k_q, k_i)] of the centered R[:, I], for diagnosis
+    rank: jax.Array  # int32, how many of them were kept
+
+
+def global_mean(anchor_scores):
+    """One offset for all items: the mean of all scores. [k_q, n] -> [n]."""
+    return np.full(anchor_scores.shape[1], np.mean(anchor_scores, dtype=np.float64))
+
+
+def item_means(anchor_scores):
+    """An item's mean score over the anchor queries, its popularity. [k_q, n] -> [n]."""
+    return np.mean(anchor_scores, axis=0, dtype=np.float64)
+
+
+def cur_index(anchor_scores, anchor_items, *, rtol=None, ridge=0.0, center=global_mean):
+    """The index of annCUR.
+
+    With singular values s of the centered R[:, I], those of s <= rtol * s_1 are dropped and the others
+    inverted as s / (s^2 + (ridge * s_1)^2). Where k_i is close to k_q, and nowhere else so much, the
+    plain inverse (rtol=None, ridge=0) is ruinous: `tune_anncur` chooses all three.
+
+    Args:
+      anchor_scores: R, [k_q, n].
+      anchor_items: I, int [k_i], distinct.
+      rtol: relative cutoff of singular values, >= 0; 1 or more drops all. None is the numerical rank,
+        max(k_q, k_i) * eps of the scores' dtype.
+      ridge: relative ridge, >= 0: scale-free, unlike an absolute one.
+      center: function [k_q, n] -> offsets [n] subtracted before and added back after: `global_mean`,
+        `item_means`, or None. Cross-encoder scores often are one constant and a little ranking.
+
+    Returns: `CurIndex`, in the scores' dtype, float32 at least.
+    Raises: ValueError for shapes that do not fit, repeated or unknown items, scores that are not finite or
+    a million times as large as the others.
+    Source: Yadav et al. 2022 (2210.12579), section 3; why a cutoff is needed: "Accuracy and Stability
+    of CUR decompositions with Oversampling" (2405.06375).
+    """
+    scores = matrix("anchor_scores", anchor_scores, "one row per anchor query")
+    dtype = jax.dtypes.canonicalize_dtype(np.promote_types(scores.dtype, np.float32))
+    items = distinct("anchor_items", anchor_items, scores.shape[1])
+    checks.not_negative("ridge", ridge)
+    checks.finite("ridge", ridge)
+    if rtol is None:
+        rtol = max(scores.shape[0], len(items)) * np.finfo(dtype).eps
+    checks.not_negative("rtol", rtol)
+
+    offsets = offsets_of(center, scores)
+    left, s, right = np.linalg.svd(
+        scores[:, items].astype(np.float64) - offsets[items], full_matrices=False
+    )
+    kept = (s > rtol * s[0]) & (s > 0)
+    filtered = np.where(kept, s / np.where(kept, s**2 + (ridge * s[0]) ** 2, 1), 0)
+    inverse = (right.T * filtered) @ left.T
+    return CurIndex(
+        jnp.asarray(_embedded(inverse, scores, offsets, dtype)),
+        jnp.asarray(items, jnp.int32),
+        jnp.asarray(offsets, dtype),
+        inverse,
+        jnp.asarray(s, dtype),
+        jnp.asarray(kept.sum(), jnp.int32),
+    )
+
+
+def add_items(index, anchor_scores, *, offsets=None):
+    """The index with more items behind those it has, at the cost of their anchor scores alone.
+
+    The anchor items stay. With the same offsets the result is that of `cur_index` on all items.
+
+    Args:
+      index: `CurIndex`.
+      anchor_scores: [k_q, new], the same anchor queries' scores with the new items.
+      offsets: [new]; None takes the mean offset of the items that are there, which is the global mean
+        where that was the center.
+
+    Returns: `CurIndex` of n + new items.
+    Raises: ValueError for shapes that do not fit, scores that are not finite.
+    """
+    a_cur_index("index", index)
+    scores = matrix("anchor_scores", anchor_scores, "one row per anchor query")
+    rows = index.inverse.shape[1]
+    checks.shaped("anchor_scores", scores, (rows, None), "one row per anchor query")
+    if offsets is None:
+        offsets = np.full(scores.shape[1], np.mean(index.offsets, dtype=np.float64))
+    offsets = checks.host_reals("offsets", offsets)
+    checks.shaped("offsets", offsets, scores.shape[1:], "one per new item")
+    checks.finite("offsets", offsets)
+    dtype = index.item_embeddings.dtype
+    new = _embedded(index.inverse, scores, np.asarray(offsets, np.float64), dtype)
+    return index._replace(
+        item_embeddings=jnp.concatenate([jnp.asarray(index.item_embeddings), new]),
+        offsets=jnp.concatenate([jnp.asarray(index.offsets), jnp.asarray(offsets, dtype)]),
+    )
+
+
+def cur_scores(index, exact_scores):
+    """Estimates of a query's scores with all items, from its exact scores with the anchor items.
+
+    Args:
+      index: `CurIndex`.
+      exact_scores: c, [..., k_i], in the order of index.anchor_items.
+
+    Returns: [..., n].
+    """
+    a_cur_index("index", index)
+    exact_scores = checks.reals("exact_scores", exact_scores)
+    checks.shaped(
+        "exact_scores",
+        exact_scores,
+        (*exact_scores.shape[:-1], len(index.anchor_items)),
+        "one per anchor item",
+    )
+    centered = exact_scores - index.offsets[index.anchor_items]
+    rows = centered.reshape(-1, centered.shape[-1])
+    estimates = offset_dot(rows, (index.item_embeddings, index.offsets))
+    return estimates.reshape(*centered.shape[:-1], len(index.offsets))
+
+
+def offset_dot(x, items):
+    """Inner products and an offset per item: the similarity of centered anchor scores and an index's items.
+
+    Args:
+      x: [m, k_i].
+      items: (item_embeddings [n, k_i], offsets [n]).
+
+    Returns: [m, n].
+    """
+    embeddings, offsets = items
+    # Kept apart: fused with an addition, a product with one row runs 15 times as long on CPU (measured).
+    return jax.lax.optimization_barrier(dot(x, jnp.asarray(embeddings))) + offsets
+
+
+def item_matrix(index):
+    """The items as plain vectors [n, k_i + 1] for any inner-product search, such as FAISS's flat index.
+
+    A query's vector is its centered anchor scores and a 1: see `query_vectors`. float32, C order.
+    """
+    parts = np.asarray(index.item_embeddings), np.asarray(index.offsets)[:, None]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
+
+
+def query_vectors(index, exact_scores):
+    """Queries for `item_matrix`: inner products with it are `cur_scores`.
+
+    Args:
+      index: `CurIndex`.
+      exact_scores: c, [m, k_i].
+
+    Returns: numpy float32 [m, k_i + 1].
+    """
+    a_cur_index("index", index)
+    exact_scores = checks.host_reals("exact_scores", exact_scores)
+    wanted = (None, len(index.anchor_items))
+    checks.shaped("exact_scores", exact_scores, wanted, "one per anchor item")
+    checks.finite_rows("exact_scores", exact_scores)
+    centered = exact_scores - np.asarray(index.offsets[np.asarray(index.anchor_items)])
+    return np.pad(centered, ((0, 0), (0, 1)), constant_values=1).astype(np.float32)
+
+
+def save_index(path, index):
+    """Writes an index to one checksummed file, aside and then renamed."""
+    save_tuple(path, index, CurIndex, SHAPES, kind="cur index", version=VERSION, check=_misfit)
+
+
+def load_index(path, *, mmap=False):
+    """Reads what `save_index` wrote; a damaged file, or one of another kind or version, is refused by name.
+
+    Args:
+      path: the file.
+      mmap: leave the items in the file, mapped; `anncur` then streams them.
+
+    Returns: `CurIndex`; float64 becomes float32 outside jax_enable_x64, but for what stays in the file.
+    """
+    return load_tuple(
+        path,
+        CurIndex,
+        SHAPES,
+        kind="cur index",
+        version=VERSION,
+        check=_misfit,
+        mmap=mmap,
+        host=("inverse",),
+    )
+
+
+def _misfit(arrays, lengths):
+    """What is wrong with the numbers of a stored index; None where nothing is."""
+    items, rank = arrays["anchor_items"], arrays["rank"]
+    if lengths["s"] != min(lengths["k"], lengths["q"]):
+        return f"singular_values must be [{min(lengths['k'], lengths['q'])}], got [{lengths['s']}]"
+    if len(items) and (items.min() < 0 or items.max() >= lengths["n"]):
+        return (
+            f"anchor_items must be from 0 to {lengths['n'] - 1}, got {items.min()} to {items.max()}"
+        )
+    if not 0 <= rank <= lengths["s"]:
+        return f"rank must be from 0 to {lengths['s']}, got {rank}"
+    return None
+
+
+def _embedded(inverse, scores, offsets, dtype):
+    """The items' embeddings [n, k_i] from their anchor scores [k_q, n], in float64 a block at a time."""
+    embeddings = np.empty((scores.shape[1], len(inverse)), dtype)
+    for start in range(0, len(embeddings), EMBEDDED):
+        some = slice(start, start + EMBEDDED)
+        # The product stands as it is stored: to transpose it takes a third of the time (measured).
+        embeddings[some] = (scores[:, some] - offsets[some].astype(np.float64)).T @ inverse.T
+    return embeddings
+
+
+def a_cur_index(name, index):
+    """Refuses what is not a `CurIndex`."""
+    if not isinstance(index, CurIndex):
+        raise ValueError(
+            f"{name} must be a `CurIndex`, as search.cur_index gives it, got {checks.shown(index)}"
+        )

@@ -1,0 +1,409 @@
+"""Mining: hard negatives from a corpus, paraphrase pairs, near-duplicates. Ids in, ids out.
+
+Nothing of size [queries, items] is held. What makes a candidate a bad negative is a rule, a function
+`Candidates -> bool [m, r]`, True for what may stay; rules compose by being listed.
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsim.numerics import checks
+from jaxsim.search._ask_and_tell import called
+from jaxsim.search._brute_force import EUCLIDEAN, exact, filtered, sides
+from jaxsim.search._thresholds import ROUNDING, at_least, at_most, reaches
+from jaxsim.similarity import cosine, paired
+
+ROWS = 256  # rows compared at once
+PAIRS = 2**20  # of close rows that are held at once
+TAKEN = 4096  # rows gathered at once
+COPY = 1e-5  # copies of a vector differ by less, relative to its largest entry
+
+
+class Candidates(NamedTuple):
+    """What rules look at: the items closest to each query, positives and their copies taken out."""
+
+    ids: np.ndarray  # int32 [m, r], closest first, -1 where there are none
+    scores: np.ndarray  # float32 [m, r]
+    ranks: np.ndarray  # int [m, r], from 1, among what is no positive
+    positives: np.ndarray  # int32 [m, p], -1 for padding
+    positive_scores: (
+        np.ndarray
+    )  # float32 [m], the lowest among a query's positives; NaN without one
+
+
+class Mined(NamedTuple):
+    """Hard negatives, and what became of the candidates."""
+
+    ids: np.ndarray  # int32 [m, k], -1 where fewer are left
+    scores: np.ndarray  # float32 [m, k]; -inf there
+    positive_scores: np.ndarray  # float32 [m]
+    table: dict  # {what: count} candidates, removed by each rule (by the first that objects), kept, short
+
+
+def mine_negatives(
+    queries,
+    items,
+    positives,
+    k,
+    *,
+    rules=(),
+    depth=100,
+    similarity=cosine,
+    where=None,
+    text_ids=None,
+    key=None,
+):
+    """k hard negatives of each query: the closest items that are no positives and that no rule removes.
+
+    What is equal to a positive is not a negative, whatever the rules say: an item of the same text where
+    `text_ids` says so, and an item whose vector is the positive's up to rounding.
+
+    Args:
+      queries: [m, dim], or a pytree that `similarity` takes.
+      items: [n, dim], likewise; what is memory-mapped is streamed.
+      positives: int [m] or [m, p], the items that a query is about; -1 for padding.
+      k: how many per query, at most n.
+      rules: functions `Candidates -> bool [m, r]`: `margin`, `relative_margin`, `ranks`, `cap`, `veto`,
+        or your own.
+      depth: how many of the closest items are candidates, at least k; what exceeds n is not used.
+      similarity: (x [m, ...], y [n, ...]) -> [m, n].
+      where: bool [n], False for items that are no candidates.
+      text_ids: [n], equal for items of equal text: numbers, or the texts themselves. Of each text the
+        first item that `where` keeps is a candidate, for queries about other texts.
+      key: draws k of those that are left uniformly, in place of the closest.
+
+    Returns: `Mined`.
+    Raises: ValueError for shapes that do not fit, queries that are not finite, a positive whose similarity
+    is NaN; `ScorerError` from `veto`.
+    """
+    held = checks.vectors(
+        "items", items, streamed=True
+    )  # where they are: rows are gathered from there
+    queries, items, rows, count = sides(queries, items, similarity)
+    positives = _positives(positives, rows, count)
+    checks.at_most("k", k, count, "the number of items")
+    checks.whole("depth", depth, k)
+    depth = min(depth, count)
+    for number, rule in enumerate(rules):
+        checks.function(f"rule {number} of rules", rule, "such as search.mining.margin(0.1)")
+    if key is not None:
+        checks.key("key", key)
+    where, excluded = filtered(where, count), positives
+    if text_ids is not None:
+        where, excluded = _one_of_each_text(text_ids, positives, where, count)
+    scores, ids = exact(queries, items, depth, similarity=similarity, where=where, exclude=excluded)
+    scores, ids = np.asarray(scores), np.asarray(ids)
+    own = _own_scores(queries, held, positives, similarity)
+    copies = _copies(held, ids, scores, positives, own)
+    ids, scores = np.where(copies, -1, ids), np.where(copies, -np.inf, scores)
+    order = np.argsort(copies, axis=1, kind="stable")
+    ids, scores = (np.take_along_axis(a, order, axis=1) for a in (ids, scores))
+    ranks = np.broadcast_to(np.arange(1, depth + 1), ids.shape)
+    found = Candidates(ids, scores, ranks, positives, _lowest(positives, own))
+    kept = ids >= 0
+    table = {"copies of a positive": int(copies.sum()), "candidates": int(kept.sum())}
+    for number, rule in enumerate(rules):
+        verdict = checks.one_array(f"the mask of rule {number}", rule(found))
+        checks.shaped(f"the mask of rule {number}", verdict, ids.shape)
+        checks.booleans(f"the mask of rule {number}", verdict)
+        name = f"removed by {getattr(rule, '__name__', f'rule {number}')}"
+        table[name] = table.get(name, 0) + int((kept & ~verdict).sum())
+        kept &= verdict
+    table["kept"] = int(kept.sum())
+    table["queries that are short"] = int((kept.sum(axis=1) < k).sum())
+    order = np.arange(depth) if key is None else np.asarray(jax.random.uniform(key, ids.shape))
+    places = np.argsort(np.where(kept, order, np.inf), axis=1, kind="stable")[:, :k]
+    left = np.take_along_axis(kept, places, axis=1)
+    return Mined(
+        np.where(left, np.take_along_axis(ids, places, axis=1), -1).astype(np.int32),
+        np.where(left, np.take_along_axis(scores, places, axis=1), -np.inf).astype(np.float32),
+        found.positive_scores,
+        table,
+    )
+
+
+def margin(gap):
+    """A rule: at least `gap` below the lowest positive. Queries without a positive keep all."""
+    checks.finite("gap", gap)
+
+    def below_by_a_margin(found):
+        lowest = found.positive_scores[:, None].astype(np.float64)
+        return at_most(found.scores, lowest - gap, np.abs(lowest) + abs(gap))
+
+    return below_by_a_margin
+
+
+def relative_margin(share):
+    """A rule: at most `share` of the lowest positive's score, such as 0.95.
+
+    Of a negative score p the limit is as far below it as of a positive one: p - (1 - share) |p|. A share of
+    it would be above it.
+
+    Args:
+      share: from 0 to 1.
+
+    Source: Moreira et al. 2024 (NV-Retriever, 2407.15831), TopK-PercPos.
+    """
+    checks.probability("share", share)
+
+    def below_a_share(found):
+        lowest = found.positive_scores[:, None].astype(np.float64)
+        return at_most(found.scores, np.where(lowest < 0, (2 - share) * lowest, share * lowest))
+
+    return below_a_share
+
+
+def ranks(first, last):
+    """A rule: ranks from `first` to `last` among what is no positive, counted from 1."""
+    checks.whole("first", first)
+    checks.whole("last", last, first)
+
+    def in_ranks(found):
+        return (found.ranks >= first) & (found.ranks <= last)
+
+    return in_ranks
+
+
+def cap(highest):
+    """A rule: a score of at most `highest`."""
+    checks.number("highest", highest)
+
+    def below_the_cap(found):
+        return at_most(found.scores, highest)
+
+    return below_the_cap
+
+
+def veto(scorer, gap=0.0):
+    """A rule: another scorer, such as a cross-encoder, also puts it at least `gap` below the positives.
+
+    Args:
+      scorer: (query_rows int [p], item_ids int [p]) -> float [p]; it is asked for all candidates.
+      gap: in its scores.
+    """
+    checks.function("scorer", scorer, "(query_rows int [p], item_ids int [p]) -> float [p]")
+    checks.finite("gap", gap)
+
+    def not_vetoed(found):
+        rows, places = np.nonzero(found.ids >= 0)
+        values = np.full(found.ids.shape, -np.inf, np.float32)
+        values[rows, places] = called(scorer, rows, found.ids[rows, places], " in veto")
+        own, columns = np.nonzero(found.positives >= 0)
+        lowest = np.full(len(found.ids), np.inf, np.float32)
+        positives = called(scorer, own, found.positives[own, columns], " in veto")
+        np.minimum.at(lowest, own, positives.astype(np.float32))
+        lowest = lowest[:, None].astype(np.float64)
+        return at_most(values, lowest - gap, np.abs(lowest) + abs(gap))
+
+    return not_vetoed
+
+
+def paraphrases(vectors, count, *, neighbors=20, lowest=-np.inf, similarity=cosine):
+    """The `count` most similar pairs within a corpus.
+
+    Args:
+      vectors: [n, dim], or a pytree that `similarity` takes.
+      count: how many pairs at most.
+      neighbors: of each row that are looked at; a row is in at most that many pairs as the first. What
+        exceeds the rows is not used.
+      lowest: the score that a pair needs.
+      similarity: symmetric.
+
+    Returns: (pairs int32 [p, 2], the lower id first, scores float32 [p]), most similar first.
+    Raises: ValueError for vectors that are not finite.
+    """
+    checks.whole("count", count)
+    checks.whole("neighbors", neighbors)
+    checks.number("lowest", lowest)
+    vectors, rows = _vectors(vectors, similarity)
+    own = np.arange(rows)[:, None]
+    scores, ids = exact(vectors, vectors, min(neighbors, rows), similarity=similarity, exclude=own)
+    scores, ids = np.asarray(scores).ravel(), np.asarray(ids)
+    pairs = np.stack([np.broadcast_to(own, ids.shape).ravel(), ids.ravel()], axis=1)
+    kept = (pairs[:, 1] >= 0) & at_least(scores, lowest)
+    pairs, scores = np.sort(pairs[kept], axis=1), scores[kept]
+    pairs, first = np.unique(pairs, axis=0, return_index=True)
+    order = np.argsort(-scores[first], kind="stable")[:count]
+    return pairs[order].astype(np.int32), scores[first][order]
+
+
+def near_duplicates(vectors, threshold, *, similarity=cosine):
+    """Groups of rows that a chain of similarities of at least `threshold` holds together.
+
+    Every pair is compared, block by block. What equals the threshold up to rounding reaches it: copies of a
+    row are one group at every threshold that their similarity has, 1 for cosines. Memory is O(n), however
+    many rows are equal.
+
+    Args:
+      vectors: [n, dim], or a pytree that `similarity` takes.
+      threshold: as `same_threshold` finds it.
+      similarity: symmetric.
+
+    Returns: int32 [n], the lowest id of each row's group; a row without a duplicate has its own id.
+    Raises: ValueError for vectors that are not finite.
+    """
+    checks.number("threshold", threshold)
+    vectors, rows = _vectors(vectors, similarity)
+    compare = reaches(similarity, float(threshold))
+    groups = np.arange(rows)
+    for start in range(0, rows, ROWS):
+        first = min(start, max(rows - ROWS, 0))  # the last block starts early: one compilation
+        some = jax.tree.map(lambda a, f=first: a[f : f + ROWS], vectors)
+        close = np.asarray(compare(some, vectors))
+        more = np.flatnonzero(close.sum(axis=1) > 1)
+        step = max(PAIRS // rows, 1)
+        for part in (more[i : i + step] for i in range(0, len(more), step)):
+            # Of rows that are together already no pair is held.
+            apart = close[part] & (groups[part + first][:, None] != groups)
+            groups = _joined(groups, part + first, apart)
+    lowest = np.full(rows, rows)
+    np.minimum.at(lowest, groups, np.arange(rows))
+    return lowest[groups].astype(np.int32)
+
+
+def _joined(groups, rows, close):
+    """Groups [n], with those put together of which a row is close: bool [rows, n]."""
+    from scipy.sparse import coo_matrix  # comes with jax
+    from scipy.sparse.csgraph import connected_components
+
+    left, right = np.nonzero(close)
+    if not len(left):
+        return groups
+    ends = groups[rows[left]], groups[right]
+    graph = coo_matrix((np.ones(len(left), np.int8), ends), shape=(len(groups),) * 2)
+    return connected_components(graph, directed=False)[1][groups]
+
+
+def same_threshold(scores, same, *, precision=0.95):
+    """The lowest threshold above which pairs are "the same" with a given precision, on labeled pairs.
+
+    Args:
+      scores: [pairs].
+      same: bool [pairs], what a person says.
+      precision: in (0, 1], the share of pairs at or above the threshold that are the same.
+
+    Returns: (threshold, precision there, recall there), floats. Where no threshold has the precision it
+    is infinity, with recall 0. Scores that differ by rounding alone fall on one side.
+    Raises: ValueError for shapes that do not fit, scores that are not finite, or no pair that is the same.
+    """
+    scores = checks.host_reals("scores", scores).astype(np.float64)
+    checks.shaped("scores", scores, (None,), "one per pair")
+    checks.finite_rows("scores", scores)
+    same = checks.one_array("same", same)
+    checks.shaped("same", same, scores.shape, "one per pair")
+    checks.booleans("same", same)
+    checks.positive("precision", precision)
+    checks.probability("precision", precision)
+    if not same.any():
+        raise ValueError("same must hold a pair that is the same, got none")
+    order = np.argsort(-scores, kind="stable")
+    scores, right = scores[order], np.cumsum(same[order])
+    found = right / np.arange(1, len(scores) + 1)
+    # Equal scores fall on one side together.
+    last = np.append(scores[:-1] - scores[1:] > ROUNDING * np.abs(scores[:-1]), True)
+    good = np.flatnonzero(last & (found >= precision))
+    if len(good) == 0:
+        return float("inf"), 1.0, 0.0
+    place = good[-1]
+    return float(scores[place]), float(found[place]), float(right[place] / right[-1])
+
+
+def _vectors(vectors, similarity):
+    """Vectors that are compared with themselves, checked, and how many there are."""
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    vectors = checks.vectors("vectors", vectors)
+    checks.finite_rows("vectors", vectors, squares=similarity in EUCLIDEAN)
+    rows = checks.rows_of("vectors", vectors)
+    if rows == 0:
+        raise ValueError("vectors must not be empty, got 0 rows")
+    return vectors, rows
+
+
+def _positives(positives, rows, count):
+    """int32 [rows, p], of items or -1."""
+    positives = checks.one_array("positives", positives)
+    positives = positives[:, None] if positives.ndim == 1 else positives
+    checks.shaped("positives", positives, (rows, None), "one row per query")
+    if positives.size:
+        checks.integers("positives", positives)
+        if positives.max() >= count:
+            raise ValueError(f"positives must be below {count}, got {positives.max()}")
+        if positives.min() < -1:
+            raise ValueError(f"positives must be items, or -1 for padding, got {positives.min()}")
+    return positives.astype(np.int32)
+
+
+def _one_of_each_text(text_ids, positives, where, count):
+    """The first candidate of each text: bool [n]; and that of each positive's text: int32 [m, p]."""
+    text_ids = checks.names("text_ids", text_ids)
+    checks.shaped("text_ids", text_ids, (count,), "one per item")
+    text = np.unique(text_ids, return_inverse=True)[1]
+    kept = np.arange(count) if where is None else np.flatnonzero(where)
+    first = np.full(count, -1)
+    first[text[kept[::-1]]] = kept[::-1]  # of several the last to be written is the first
+    where = np.zeros(count, bool)
+    where[first[first >= 0]] = True
+    return where, np.where(positives < 0, -1, first[text[positives]]).astype(np.int32)
+
+
+def _own_scores(queries, items, positives, similarity):
+    """The similarity of each query with its positives: float32 [m, p], NaN for padding."""
+    rows, places = np.nonzero(positives >= 0)
+    own = np.full(positives.shape, np.nan, np.float32)
+    of_pairs = jax.jit(paired(similarity))
+    for start in range(0, len(rows), TAKEN):
+        some = slice(start, start + TAKEN)
+        pairs = _taken(queries, rows[some]), _taken(items, positives[rows[some], places[some]])
+        own[rows[some], places[some]] = np.asarray(of_pairs(*pairs), np.float32)[: len(rows[some])]
+    bad = np.isnan(own[rows, places])
+    if bad.any():
+        query, place = rows[np.argmax(bad)], places[np.argmax(bad)]
+        raise ValueError(
+            f"items must be finite: item {positives[query, place]}, a positive of query {query}, has "
+            "the similarity NaN"
+        )
+    return own
+
+
+def _lowest(positives, own):
+    """The lowest of a query's own scores, NaN without a positive: float32 [m]."""
+    known = positives >= 0
+    lowest = np.where(known, own, np.inf).min(axis=1, initial=np.inf)
+    return np.where(known.any(axis=1), lowest, np.nan).astype(np.float32)
+
+
+def _copies(items, ids, scores, positives, own):
+    """Which candidates are copies of a positive of their query: bool [m, r].
+
+    Only of those that score as the positive does up to rounding the vectors are looked at.
+    """
+    copies = np.zeros(ids.shape, bool)
+    for mine, values in zip(positives.T, own.T, strict=True):
+        with np.errstate(invalid="ignore"):
+            near = np.abs(scores - values[:, None]) <= COPY * np.maximum(np.abs(values), 1)[:, None]
+        rows, places = np.nonzero(near & (ids >= 0) & ~copies & (mine >= 0)[:, None])
+        for start in range(0, len(rows), TAKEN):
+            some = slice(start, start + TAKEN)
+            sides = _taken(items, ids[rows[some], places[some]]), _taken(items, mine[rows[some]])
+            copies[rows[some], places[some]] = _equal(*sides)[: len(rows[some])]
+    return copies
+
+
+def _equal(one, other):
+    """Which rows of two pytrees are copies, up to the rounding of an encoder: bool [rows]."""
+    equal = True
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        a, b = (np.asarray(side, np.float32).reshape(len(side), -1) for side in (a, b))
+        size = np.abs(a).max(axis=1, initial=0, keepdims=True)
+        with np.errstate(invalid="ignore"):  # infinities are equal, and have no difference
+            near = (a == b) | (np.abs(a - b) <= COPY * size)
+        equal = equal & near.all(axis=1)
+    return equal
+
+
+def _taken(tree, rows):
+    """Rows of a pytree as NumPy arrays, filled up to a power of 2: few gathers are compiled."""
+    rows = np.pad(rows, (0, (1 << (len(rows) - 1).bit_length()) - len(rows)))
+    return jax.tree.map(lambda leaf: np.asarray(leaf[rows]), tree)

@@ -1,0 +1,138 @@
+"""A query's row from a few of its entries: ridge regression on a basis, one query at a time or by rounds.
+
+    basis [p, n]      rows that explain a row of scores: anchor queries' scores (CUR), item factors (AXN)
+    scored S, c [S]   the items whose exact scores are known
+    w [p] = argmin |basis[:, S]^T w - c|^2 + ridge |w - prior|^2,   estimates w basis [n]
+
+With ridge -> 0 it is the minimum-norm solution, which is what annCUR's pseudo-inverse computes. Never
+a pseudo-inverse: where fewer items are known than the basis has rows, the Gram matrix of the items
+[S, S]; otherwise that of the rows [p, p].
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import cho_solve, solve_triangular
+
+from jaxsim.numerics import checks
+from jaxsim.numerics._norms import at_least_float32
+
+
+class Factor(NamedTuple):
+    """The regression of one query so far; rounds append to it. A pytree.
+
+    Where at most p scores will be known: L with L L^T = V V^T + ridge, V [S, p] the known items'
+    columns, and z = L^-1 c. Otherwise V^T V [p, p] and V^T c.
+    """
+
+    matrix: jax.Array  # [S, S] or [p, p]
+    target: jax.Array  # [S] or [p]
+
+
+def row_regression(basis, scored_ids, scored_values, where, *, ridge, prior=None):
+    """Weights of the basis' rows that explain the known scores of each query.
+
+    Args:
+      basis: [p, n].
+      scored_ids: int [..., S], items whose scores are known.
+      scored_values: [..., S], those scores.
+      where: bool [..., S], False for what is padding.
+      ridge: >= 0, absolute: it is added to squared singular values. One that is lost in the rounding
+        of the Gram matrix is raised to that.
+      prior: [..., p], what the ridge pulls towards; 0 by default.
+
+    Returns: [..., p], in the basis' dtype, float32 at least.
+    Raises: ValueError for shapes that do not fit.
+    Source: annCUR and ADACUR (2210.12579, 2305.02996) with basis R, AXN (2405.03651) with item factors.
+    """
+    basis = at_least_float32(checks.reals("basis", basis))
+    ids = checks.numbers_of("scored_ids", scored_ids)
+    checks.shaped("basis", basis, (None, None))
+    if 0 in basis.shape:
+        raise ValueError(f"basis must not be empty, got shape {basis.shape}")
+    checks.integers("scored_ids", ids)
+    scored_values = checks.reals("scored_values", scored_values)
+    checks.shaped("scored_values", scored_values, ids.shape, "as scored_ids")
+    where = checks.given_mask("where", where, ids.shape, "as scored_ids")
+    if not any(isinstance(a, jax.core.Tracer) for a in (ids, where)):
+        checks.outside("scored_ids", np.asarray(ids)[np.asarray(where)], basis.shape[1])
+    checks.not_negative("ridge", ridge)
+    checks.finite("ridge", ridge)
+    lead, count, rows = ids.shape[:-1], ids.shape[-1], basis.shape[0]
+    if prior is None:
+        prior = jnp.zeros((*lead, rows), basis.dtype)
+    prior = checks.reals("prior", prior)
+    checks.shaped("prior", prior, (*lead, rows))
+    flat = [jnp.reshape(a, (-1, count)) for a in (ids, scored_values, where)]
+
+    def one(ids, values, where, prior):
+        columns = jnp.where(where[:, None], basis[:, ids].T, 0)
+        known = None if count > rows else jnp.zeros_like(columns)
+        factor = appended(
+            empty(count, rows, basis.dtype), columns, values, where, prior, ridge, known, 0
+        )
+        return weights(factor, prior, ridge, None if known is None else columns)
+
+    return jax.vmap(one)(*flat, jnp.reshape(prior, (-1, rows))).reshape(*lead, rows)
+
+
+def empty(most, rows, dtype):
+    """The regression of a query that knows no score yet, and `most` in the end, on `rows` rows."""
+    size = min(most, rows)
+    matrix = jnp.eye(size, dtype=dtype) if most <= rows else jnp.zeros((size, size), dtype)
+    return Factor(matrix, jnp.zeros(size, dtype))
+
+
+def appended(factor, columns, values, where, prior, ridge, known, begin):
+    """The regression after b more scores: O(p S b + S^2 b), where anew it would be O(p S^2).
+
+    Args:
+      factor: `Factor` before.
+      columns: [b, p], the basis' columns of the new items.
+      values: [b], their scores.
+      where: bool [b], False for padding.
+      prior: [p].
+      ridge: absolute, the same in every round.
+      known: [S, p], the columns of the items known before, zeros at all other places; None where more
+        scores than rows will be known.
+      begin: how many places were filled before; may be traced.
+
+    Returns: `Factor`.
+    """
+    columns = jnp.where(where[:, None], columns, 0)
+    residuals = jnp.where(where, values - _product(columns, prior), 0)  # values may be -inf there
+    matrix, target = factor
+    if known is None:
+        return Factor(
+            matrix + _product(columns.T, columns), target + _product(columns.T, residuals)
+        )
+    cross = solve_triangular(matrix, _product(known, columns.T), lower=True)  # [S, b]
+    gram = _product(columns, columns.T)
+    ridge = jnp.maximum(ridge, _rounding(gram, len(known)))
+    gram += jnp.diag(jnp.where(where, ridge, 1))
+    corner = jnp.linalg.cholesky(gram - _product(cross.T, cross))
+    solved = solve_triangular(corner, residuals - _product(cross.T, target), lower=True)
+    matrix = jax.lax.dynamic_update_slice(matrix, cross.T, (begin, 0))
+    matrix = jax.lax.dynamic_update_slice(matrix, corner, (begin, begin))
+    return Factor(matrix, jax.lax.dynamic_update_slice(target, solved, (begin,)))
+
+
+def weights(factor, prior, ridge, known):
+    """The solution w [p] of a regression; `known` [S, p] of all that is known by now, or None, as before."""
+    matrix, target = factor
+    if known is None:
+        ridge = jnp.maximum(ridge, _rounding(matrix, len(matrix)))
+        lower = jnp.linalg.cholesky(matrix + ridge * jnp.eye(len(matrix), dtype=matrix.dtype))
+        return prior + cho_solve((lower, True), target)
+    return prior + _product(solve_triangular(matrix, target, lower=True, trans=1), known)
+
+
+def _rounding(gram, terms):
+    """The smallest ridge that the rounding of a Gram matrix leaves anything of."""
+    return terms * jnp.finfo(gram.dtype).eps * jnp.max(jnp.diagonal(gram))
+
+
+def _product(x, y):
+    return jnp.matmul(x, y, precision="highest")

@@ -1,0 +1,161 @@
+"""Similarities of vectors: dot, cosine, and the Euclidean distances with their negatives.
+
+    x [n, dim], y [m, dim] -> [n, m], float32 at least
+
+All are one matrix product at `precision="highest"`: accelerators otherwise round the factors, and
+close neighbors change places. Lower it where speed is worth that.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.numerics import checks
+from jaxsim.numerics._norms import at_least_float32, unit
+
+
+def dot(x, y, *, precision="highest"):
+    """Inner products.
+
+    Args:
+      x: [n, dim].
+      y: [m, dim].
+      precision: of the matrix product, as in jax.numpy.matmul.
+
+    Returns: [n, m], summed in float32 at least.
+    """
+    x, y = of_one_dim(x, y)
+    wide = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
+    return jnp.matmul(x, y.T, precision=precision, preferred_element_type=wide)
+
+
+def cosine(x, y, *, precision="highest"):
+    """Cosine of the angle, in [-1, 1]; with a zero vector it is 0, with gradient 0.
+
+    Args and result as in `dot`.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import similarity
+      >>> x, y = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[2.0, 0.0]])
+      >>> print(np.round(similarity.cosine(x, y), 4))
+      [[1.    ]
+       [0.7071]]
+    """
+    x, y = of_one_dim(x, y)
+    return dot(unit(x), unit(y), precision=precision)
+
+
+def negative_cosine_distance(x, y, *, precision="highest"):
+    """Minus the cosine distance, cosine - 1, in [-2, 0]; with a zero vector it is -1.
+
+    Args and result as in `dot`.
+    """
+    return cosine(x, y, precision=precision) - 1
+
+
+def squared_euclidean(x, y, *, center=None, precision="highest"):
+    """Squared Euclidean distances, never below 0. A distance: smaller is closer.
+
+    From |x|^2 - 2xy + |y|^2 after both are shifted by the mean of y, which leaves distances as they
+    are and takes away the part of the rounding error that comes from a common offset. Rows of y that
+    are not finite, or 10^4 times as long as the others, take no part in that mean: one of them would
+    take the digits of all distances. With NaN the distance is NaN; beyond the range of float32 (rows of
+    1e20) it is infinite, or NaN between two such rows.
+
+    Args and result as in `dot`.
+      center: [dim] or 0, to shift by instead: a distance then doesn't depend, in its last digits, on
+        the other rows of y.
+    """
+    square, _ = _squares(x, y, precision, center)
+    return jnp.where(square <= 0, 0, square)  # NaN stays: 0 would be the best score of all
+
+
+def euclidean(x, y, *, center=None, precision="highest"):
+    """Euclidean distances; where two vectors are equal the gradient is 0. A distance: smaller is closer.
+
+    Vectors closer than the rounding of the product can tell (in float32 about 1e-3 of their norms)
+    count as equal: the root would make a distance, and a direction, of that rounding.
+
+    Args and result as in `squared_euclidean`.
+    """
+    square, rounding = _squares(x, y, precision, center)
+    equal = (square <= rounding) & (rounding < jnp.inf)  # NaN is not equal to anything
+    return jnp.where(equal, 0, jnp.sqrt(jnp.where(equal, 1, square)))
+
+
+def negative_squared_euclidean(x, y, *, center=None, precision="highest"):
+    """Minus the squared Euclidean distance: a similarity.
+
+    Args and result as in `squared_euclidean`.
+    """
+    return -squared_euclidean(x, y, center=center, precision=precision)
+
+
+def negative_euclidean(x, y, *, center=None, precision="highest"):
+    """Minus the Euclidean distance: a similarity.
+
+    Args and result as in `squared_euclidean`.
+    """
+    return -euclidean(x, y, center=center, precision=precision)
+
+
+def negative_unit_euclidean(x, y, *, precision="highest"):
+    """Minus the Euclidean distance after both are scaled to norm 1: -sqrt(2 - 2 cosine), in [-2, 0].
+
+    Not computed from the cosine, whose rounding near 1 is that of 1: rows in a narrow cone would lose
+    the digits that tell them apart. A zero vector stays zero, at distance 1 from all others.
+
+    Args and result as in `dot`.
+    """
+    x, y = of_one_dim(x, y)
+    return -euclidean(unit(x), unit(y), precision=precision)
+
+
+def _squares(x, y, precision, center):
+    """Squared distances, a little below 0 by rounding at times, and how large that rounding may be."""
+    x, y = (at_least_float32(a) for a in of_one_dim(x, y))
+    if center is None:
+        center = usual_center(jax.lax.stop_gradient(y))
+    x, y = x - center, y - center
+    norms = jnp.sum(x * x, -1)[:, None] + jnp.sum(y * y, -1)
+    square = norms - 2 * dot(x, y, precision=precision)
+    # Between copies |square| reached (1, 2, 5, 12) eps * norms at dim (4, 32, 128, 1024).
+    eps = jnp.finfo(square.dtype).eps
+    share = (2 + math.sqrt(x.shape[1]) / 2) * eps
+    # Copies may be shifted by centers that differ in their last digit: a compiler may fuse either side.
+    shift = 2 * eps**2 * jnp.sum(jnp.square(center))
+    return square, share * jax.lax.stop_gradient(norms) + shift
+
+
+def usual_center(y):
+    """The mean of the rows, in which those that would take the digits of the others count as 0: [dim]."""
+    sizes = jnp.max(jnp.abs(y), axis=1, initial=0)
+    some = (sizes > 0) & jnp.isfinite(sizes)
+    # Their geometric mean: a few rows of 1e20 do not lift it to where they are.
+    logs = jnp.where(some, jnp.log(jnp.where(some, sizes, 1)), 0)
+    usual = jnp.exp(jnp.sum(logs) / jnp.maximum(jnp.sum(some), 1))
+    usable = sizes <= 1e4 * usual
+    return jnp.sum(jnp.where(usable[:, None], y, 0), axis=0) / max(y.shape[0], 1)
+
+
+def of_one_dim(x, y):
+    """Both as JAX arrays, [n, dim] and [m, dim]; ValueError for anything else."""
+    x, y = checks.reals("x", x), checks.reals("y", y)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(f"x and y must be [n, dim] and [m, dim], got shapes {x.shape}, {y.shape}")
+    return x, y
+
+
+# Of plain vectors, both sides of one dim: callers name their own arguments where that differs.
+OF_VECTORS = frozenset(
+    (
+        dot,
+        cosine,
+        negative_cosine_distance,
+        negative_squared_euclidean,
+        negative_euclidean,
+        negative_unit_euclidean,
+    )
+)

@@ -1,0 +1,80 @@
+"""Late interaction: texts as sets of token vectors, each query token matched with its closest document token.
+
+    x, y {"vectors" [n, length, dim], "where" bool [n, length]} -> [n, m], float32 at least
+
+What a similarity of two pytrees is: `search.exact`, `search.scorer` and the losses take it as it is.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.numerics import checks
+from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics.masked import zeroed
+
+
+def max_sim(x, y, *, precision="highest"):
+    """Sum over the query's tokens of the largest inner product with a token of the document.
+
+        s_ij = sum_{a in i} max_{b in j} x_ia . y_jb
+
+    One query token at a time, so that what is held is [n, m * length] and not its square. A query
+    without a token has 0 with all; a document without one has minus infinity (0 with such a query).
+
+    Args:
+      x: queries, {"vectors" [n, length, dim], "where" bool [n, length]}; unit vectors make it a sum of
+        cosines, as ColBERT has it.
+      y: documents, likewise [m, ...].
+      precision: of the matrix products, as in jax.numpy.matmul.
+
+    Returns: [n, m], summed in float32 at least.
+    Raises: ValueError for shapes that do not fit.
+    Source: Khattab and Zaharia 2020 (ColBERT, 2004.12832), equation 3.
+    """
+    for name, side in (("x", x), ("y", y)):
+        if not isinstance(side, dict) or not {"vectors", "where"} <= side.keys():
+            raise ValueError(
+                f'{name} must be {{"vectors": [n, length, dim], "where": bool [n, length]}}, '
+                f"got {type(side).__name__}"
+            )
+        vectors, where = side["vectors"], side["where"]
+        if np.ndim(vectors) != 3 or np.shape(where) != np.shape(vectors)[:2]:
+            raise ValueError(
+                f'{name} must have "vectors" [n, length, dim] and "where" [n, length], '
+                f"got shapes {np.shape(vectors)}, {np.shape(where)}"
+            )
+        checks.booleans(f'{name}["where"]', jnp.asarray(where))
+    # What stands in padding, NaN too, must not reach a product: its slope there would be 0 * NaN.
+    queries, documents = (
+        zeroed(at_least_float32(side["vectors"]), jnp.asarray(side["where"])) for side in (x, y)
+    )
+    if queries.shape[2] != documents.shape[2]:
+        raise ValueError(
+            f"x and y must have vectors of one dim, got {queries.shape[2]}, {documents.shape[2]}"
+        )
+    count, length, dim = documents.shape
+    flat, real = documents.reshape(count * length, dim), y["where"]
+
+    @jax.checkpoint
+    def added(total, token):
+        vectors, where = token  # [n, dim], [n]
+        scores = jnp.matmul(vectors, flat.T, precision=precision).reshape(-1, count, length)
+        best = jnp.max(scores, axis=2, where=real, initial=-jnp.inf)
+        return total + jnp.where(where[:, None], best, 0), None
+
+    tokens = jnp.swapaxes(queries, 0, 1), jnp.swapaxes(x["where"], 0, 1)
+    # From the inputs, so that a checked shard_map knows that it varies as they do.
+    none = (
+        jnp.zeros((queries.shape[0], count), queries.dtype) + 0 * queries[:, :1, 0] + 0 * flat[0, 0]
+    )
+    return jax.lax.scan(added, none, tokens)[0]
+
+
+def mean_max_sim(x, y, *, precision="highest"):
+    """`max_sim` divided by the number of the query's tokens: comparable over queries, in [-1, 1] for unit vectors.
+
+    Args and result as in `max_sim`.
+    """
+    count = jnp.maximum(x["where"].sum(axis=1, keepdims=True), 1)
+    return max_sim(x, y, precision=precision) / count

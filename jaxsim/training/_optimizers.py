@@ -1,0 +1,314 @@
+"""Optimizers and schedules as the papers of this field use them, made of optax's parts.
+
+    optimizer = Recipe(learning_rate=2e-5, schedule="cosine", layer_decay=0.9).build(params, steps=1000)
+
+or by hand, each part a function:
+
+    optimizer = adamw(linear_warmup_decay(2e-5, steps=1000), weight_decay=0.01, clip=1.0)
+    optimizer = frozen(optimizer, lambda name: "embeddings" in name)
+
+The clipping here is exact for sharded parameters too, which optax's is not.
+"""
+
+import dataclasses
+import re
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsim.numerics import checks
+
+SCHEDULES = "constant", "linear", "cosine"
+RULES = "adamw", "sgd", "lion"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """An optimizer as plain settings, for command lines and configs."""
+
+    rule: str = "adamw"  # or "sgd", "lion"
+    learning_rate: float = 2e-5  # the peak
+    schedule: str = "linear"  # to 0 after the warm-up; or "cosine", "constant"
+    warmup: float = 0.1  # the part of the steps that rises to the peak; 0 starts at it
+    weight_decay: float = 0.01  # of kernels and tables; biases and norms have none
+    momentum: float = 0.9  # of sgd
+    clip: float | None = 1.0  # the largest norm of the gradient
+    layer_decay: float = 1.0  # a layer's rate is the next one's times this
+    freeze: tuple[str, ...] = ()  # parts of the names of parameters that stay as they are
+
+    def build(self, params, *, steps):
+        """The optax transformation for these parameters.
+
+        Args:
+          params: pytree of arrays; only names matter.
+          steps: of the run.
+
+        Raises: ValueError for a name that is unknown, or a part to freeze that no parameter has.
+        """
+        checks.one_of("schedule", self.schedule, SCHEDULES)
+        checks.one_of("rule", self.rule, RULES)
+        check_rate("learning_rate", self.learning_rate)
+        if self.schedule == "linear":
+            rate = linear_warmup_decay(self.learning_rate, steps=steps, warmup=self.warmup)
+        elif self.schedule == "cosine":
+            rate = cosine_warmup_decay(self.learning_rate, steps=steps, warmup=self.warmup)
+        else:
+            rate = self.learning_rate
+        if isinstance(self.freeze, str):
+            raise ValueError(
+                f"freeze must be a tuple of names, such as ({self.freeze!r},), got a string"
+            )
+        if self.rule == "adamw":
+            optimizer = adamw(rate, weight_decay=self.weight_decay, clip=self.clip)
+        elif self.rule == "lion":
+            optimizer = lion(rate, weight_decay=self.weight_decay, clip=self.clip)
+        else:
+            optimizer = sgd(
+                rate, momentum=self.momentum, weight_decay=self.weight_decay, clip=self.clip
+            )
+        if self.layer_decay != 1:
+            optimizer = layerwise(optimizer, self.layer_decay, layers=layers_of(params))
+        names = [_name(path) for path, _ in jax.tree.leaves_with_path(params)]
+        for part in self.freeze:
+            if not any(part in name for name in names):
+                raise ValueError(
+                    f"freeze has {part!r}, which no parameter's name contains: {names}"
+                )
+        if self.freeze:
+            optimizer = frozen(optimizer, lambda name: any(part in name for part in self.freeze))
+        return optimizer
+
+
+def linear_warmup_decay(peak, *, steps, warmup=0.1):
+    """A learning rate that rises linearly to `peak`, then falls linearly to 0.
+
+        rate(t) = peak (t + 1) / rising              t < rising = round(steps warmup)
+        rate(t) = peak (steps - t) / (steps - rising)       after
+
+    Every step has a rate above 0: the first of a warm-up has peak / rising, the first without a warm-up
+    the peak, and 0 is reached after the last.
+
+    Args:
+      peak: the highest rate, > 0.
+      steps: of the run.
+      warmup: the part of them that rises, from 0 to 1.
+
+    Returns: an optax schedule; from `steps` on, it is 0.
+    """
+    rising = _rising(steps, warmup)
+    falling = optax.linear_schedule(peak, 0.0, max(steps - rising, 1))
+    return optax.join_schedules([_warm_up(peak, rising), falling], [rising])
+
+
+def cosine_warmup_decay(peak, *, steps, warmup=0.1):
+    """A learning rate that rises linearly to `peak`, then falls to 0 as a cosine.
+
+    Every step has a rate above 0, as in `linear_warmup_decay`.
+
+    Args:
+      peak: the highest rate, > 0.
+      steps: of the run.
+      warmup: the part of them that rises, from 0 to 1.
+
+    Returns: an optax schedule; from `steps` on, it is 0.
+    """
+    rising = _rising(steps, warmup)
+    falling = optax.cosine_decay_schedule(peak, max(steps - rising, 1))
+    return optax.join_schedules([_warm_up(peak, rising), falling], [rising])
+
+
+def check_optimizer(optimizer):
+    """Refuses what has no functions `init` and `update`, as optax's transformations and `RowOptimizer` have."""
+    if callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None)):
+        return
+    got = f"{optimizer!r:.60}"
+    if isinstance(optimizer, Recipe):
+        got = "a Recipe: call its build(params, steps=)"
+    elif callable(optimizer):
+        name = getattr(optimizer, "__name__", type(optimizer).__name__)
+        got = f"the function {name}: call it with a learning rate"
+    raise ValueError(
+        f"optimizer must be an optax transformation, such as optax.adam(1e-3), got {got}"
+    )
+
+
+def check_rate(name, rate):
+    """Refuses a learning rate that is not a schedule and not a finite number above 0."""
+    if not callable(rate):
+        checks.positive(name, rate)
+        checks.finite(name, rate)
+
+
+def adamw(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
+    """AdamW with the gradient's norm clipped, and no decay of biases and norms.
+
+    Args:
+      learning_rate: a number or a schedule.
+      weight_decay: of the parameters that `decays` marks.
+      clip: the largest norm of the gradient; None does not clip.
+      decays: function of the parameters to a tree of booleans; None is `matrices`.
+
+    Returns: an optax transformation.
+    Source: Loshchilov and Hutter 2019 (1711.05101).
+    """
+    _check(learning_rate, weight_decay, decays)
+    rule = optax.adamw(learning_rate, weight_decay=weight_decay, mask=decays or matrices)
+    return _clipping(clip, rule)
+
+
+def lion(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
+    """Lion, the sign of a momentum; its rate is about a tenth of AdamW's, its decay ten times.
+
+    Args:
+      learning_rate, weight_decay, clip, decays: as in `adamw`.
+
+    Returns: an optax transformation.
+    Source: Chen et al. 2023 (2302.06675).
+    """
+    _check(learning_rate, weight_decay, decays)
+    rule = optax.lion(learning_rate, weight_decay=weight_decay, mask=decays or matrices)
+    return _clipping(clip, rule)
+
+
+def sgd(learning_rate, *, momentum=0.9, weight_decay=0.0, clip=None, decays=None):
+    """Gradient descent with momentum; the decay is added to the gradient, as in the image papers.
+
+    Args:
+      learning_rate, weight_decay, clip, decays: as in `adamw`.
+      momentum: 0 has none, and keeps no moments.
+
+    Returns: an optax transformation.
+    """
+    _check(learning_rate, weight_decay, decays)
+    checks.probability("momentum", momentum)
+    parts = [optax.sgd(learning_rate, momentum=momentum or None)]
+    if weight_decay:
+        parts.insert(0, optax.add_decayed_weights(weight_decay, mask=decays or matrices))
+    return _clipping(clip, *parts)
+
+
+def clipped(norm):
+    """Scales a gradient down to a norm where it has a larger one.
+
+    The step tells the norm, so that this is exact where a device has only a part of the gradient.
+
+    Args:
+      norm: the largest that stays, > 0.
+
+    Returns: an optax transformation.
+    """
+    checks.positive("clip", norm)
+    largest = norm
+
+    def update(updates, state, params=None, *, norm=None, **_):
+        found = (norm or optax.tree.norm)(updates)
+        scale = jnp.where(found > largest, largest / found, 1)
+        return jax.tree.map(lambda u: u * scale.astype(u.dtype), updates), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+
+def layerwise(optimizer, decay, *, layers):
+    """Layer-wise rates: each layer's is `decay` to the power of its distance from the top.
+
+    Args:
+      optimizer: an optax transformation.
+      decay: from 0 to 1.
+      layers: function of a parameter's name ("encoder/layer_3/kernel") to (layer, layers): 0 is the
+        lowest, such as embeddings; `layers_of` makes one.
+
+    Returns: an optax transformation.
+    Source: Howard and Ruder 2018 (1801.06146), discriminative fine-tuning.
+    """
+    checks.probability("layer_decay", decay)
+    check_optimizer(optimizer)
+    checks.function("layers", layers, "of a parameter's name, such as layers_of(params)")
+
+    def update(updates, state, params=None, **more):
+        updates, state = inner.update(updates, state, params, **more)
+
+        def scaled(path, leaf):
+            layer, count = layers(_name(path))
+            return leaf * decay ** (count - layer)
+
+        return jax.tree.map_with_path(scaled, updates), state
+
+    inner = optax.with_extra_args_support(optimizer)
+    return optax.GradientTransformationExtraArgs(inner.init, update)
+
+
+def layers_of(params):
+    """Layers by the first number in the names of parameters; for `layerwise`.
+
+    Names without a number are the lowest layer where they speak of embeddings, and the top elsewhere.
+
+    Args:
+      params: pytree of arrays.
+
+    Returns: function of a name to (layer, layers).
+    """
+    names = [_name(path) for path, _ in jax.tree.leaves_with_path(params)]
+    count = max((int(n) for name in names for n in re.findall(r"\d+", name)[:1]), default=-1) + 2
+
+    def layer(name):
+        if found := re.search(r"\d+", name):
+            return int(found[0]) + 1, count
+        return (0 if "embed" in name.lower() else count), count
+
+    return layer
+
+
+def frozen(optimizer, where):
+    """Leaves some parameters as they are: no decay, no moments, no part in the gradient's norm.
+
+    Args:
+      optimizer: an optax transformation.
+      where: function of a parameter's name, such as "encoder/layer_3/kernel", to a boolean.
+
+    Returns: an optax transformation.
+    """
+
+    check_optimizer(optimizer)
+    checks.function("where", where, "of a parameter's name to a boolean")
+
+    def stays(params):
+        return jax.tree.map_with_path(lambda path, _: bool(where(_name(path))), params)
+
+    def moves(params):
+        return jax.tree.map(lambda frozen: not frozen, stays(params))
+
+    return optax.chain(optax.masked(optax.set_to_zero(), stays), optax.masked(optimizer, moves))
+
+
+def matrices(params):
+    """True for parameters of two axes or more: kernels and tables, not biases and norms."""
+    return jax.tree.map(lambda a: jnp.ndim(a) > 1, params)
+
+
+def _check(learning_rate, weight_decay, decays):
+    if decays is not None:
+        checks.function("decays", decays, "of the parameters to a tree of booleans, or None")
+    check_rate("learning_rate", learning_rate)
+    checks.not_negative("weight_decay", weight_decay)
+    checks.finite("weight_decay", weight_decay)
+
+
+def _clipping(clip, *parts):
+    return optax.chain(*parts) if clip is None else optax.chain(clipped(clip), *parts)
+
+
+def _name(path):
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _rising(steps, warmup):
+    checks.whole("steps", steps)
+    checks.probability("warmup", warmup)
+    return round(steps * warmup)
+
+
+def _warm_up(peak, rising):
+    """peak / rising in the first step, the peak in the last: a first step at rate 0 would be lost."""
+    check_rate("peak", peak)
+    return lambda step: peak * (step + 1) / max(rising, 1)

@@ -1,0 +1,186 @@
+"""Optimizers of lookup tables that touch only the rows which a step used.
+
+A table of a million rows is updated where it was read, in time and memory of the rows. That is also
+another algorithm than the dense one: dense Adam moves rare rows by old momentum in every step.
+
+    optimizer = adagrad_rows(0.05, lookup=lambda batch, key: {"in": batch["target"], "out": ...})
+    training.fit(objective, {"in": table, "out": table}, batches, optimizer=optimizer)
+
+The objective then gets, in place of the tables, the rows that `lookup` named: leaves [rows, dim].
+Rows that were named several times are updated once, with the sum of their gradients.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.numerics import checks
+from jaxsim.training._optimizers import check_rate
+
+
+class RowOptimizer(NamedTuple):
+    """A row-sparse optimizer: what `training.fit` takes in place of an optax transformation."""
+
+    lookup: Callable  # (batch, key) -> int ids [rows], a tree like the parameters
+    init: Callable  # (params) -> state
+    update: Callable  # (ids, gradients, state, params) -> (params, state)
+
+
+class RowState(NamedTuple):
+    """How many steps were taken, and one tree of tables per statistic."""
+
+    count: jax.Array  # int32
+    tables: tuple[Any, ...]
+
+
+def sgd_rows(learning_rate, lookup):
+    """Stochastic gradient descent.
+
+    Args:
+      learning_rate: a number, or a schedule of the step.
+      lookup: (batch, key) -> ids, a tree like the parameters; the key is the step's, as the
+        objective gets it, so that both can draw the same negatives.
+
+    Returns: `RowOptimizer`.
+    """
+
+    def change(rate, count, gradient):
+        return -rate * gradient, ()
+
+    return _optimizer(learning_rate, lookup, change, 0, 0.0)
+
+
+def adagrad_rows(learning_rate, lookup, *, initial=1e-6, epsilon=1e-7):
+    """AdaGrad, an accumulator per entry.
+
+    Args:
+      learning_rate, lookup: as in `sgd_rows`.
+      initial: of the accumulators. optax starts at 0.1, which stalls losses that are averaged over a
+        batch: a row's gradient is small there.
+      epsilon: added under the root.
+
+    Returns: `RowOptimizer`.
+    Source: Duchi et al. 2011.
+    """
+
+    checks.not_negative("initial", initial)
+    checks.not_negative("epsilon", epsilon)
+
+    def change(rate, count, gradient, squares):
+        squares = squares + gradient**2
+        return -rate * gradient * jax.lax.rsqrt(squares + epsilon), (squares,)
+
+    return _optimizer(learning_rate, lookup, change, 1, initial)
+
+
+def adam_rows(learning_rate, lookup, *, b1=0.9, b2=0.999, epsilon=1e-8):
+    """Lazy Adam: moments move only in steps that used the row; the bias correction counts all steps.
+
+    Args:
+      learning_rate, lookup: as in `sgd_rows`.
+      b1, b2: decay of the moments.
+      epsilon: added to the root.
+
+    Returns: `RowOptimizer`.
+    Source: Kingma and Ba 2015 (1412.6980), for sparse rows as TensorFlow's LazyAdam.
+    """
+
+    checks.probability("b1", b1)
+    checks.probability("b2", b2)
+    checks.not_negative("epsilon", epsilon)
+
+    def change(rate, count, gradient, first, second):
+        first = b1 * first + (1 - b1) * gradient
+        second = b2 * second + (1 - b2) * gradient**2
+        steps = count + 1
+        root = jnp.sqrt(second / (1 - b2**steps)) + epsilon
+        return -rate * first / (1 - b1**steps) / root, (first, second)
+
+    return _optimizer(learning_rate, lookup, change, 2, 0.0)
+
+
+def check_lookup(ids, params):
+    """Refuses ids that are not a tree like the tables, not integers, or beyond a table's rows.
+
+    JAX itself would read the last row in place of one that is not there.
+    """
+    tables, structure = jax.tree.flatten(params)
+    if jax.tree.structure(ids) != structure:
+        raise ValueError(
+            f"lookup must give a tree like the parameters, {structure}, got {jax.tree.structure(ids)}"
+        )
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(params)]
+    for path, rows, table in zip(paths, jax.tree.leaves(ids), tables, strict=True):
+        rows = np.asarray(rows)
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise ValueError(
+                f"lookup must give int ids [rows] for params{path}, got {rows.dtype}{list(rows.shape)}"
+            )
+        if rows.size and (rows.min() < -table.shape[0] or rows.max() >= table.shape[0]):
+            wrong = rows.max() if rows.max() >= table.shape[0] else rows.min()
+            raise ValueError(
+                f"lookup gives id {wrong} for params{path}, which has {table.shape[0]} rows"
+            )
+
+
+def rows_of(params, ids):
+    """The rows of tables: leaves [size, dim] and int [rows] -> [rows, dim]."""
+    return jax.tree.map(lambda table, rows: table[rows], params, ids)
+
+
+def accumulated(ids, gradients, size):
+    """Each row once, with the sum of its gradients.
+
+    Args:
+      ids: int [rows].
+      gradients: [rows, ...].
+      size: rows of the table.
+
+    Returns: (ids [rows], sums [rows, ...]); where rows were repeated, the places left over have the
+    id `size`, past the end, and 0.
+    """
+    order = jnp.argsort(ids)
+    ranked = ids[order]
+    fresh = jnp.concatenate([jnp.ones_like(ranked[:1], bool), ranked[1:] != ranked[:-1]])
+    group = jnp.cumsum(fresh) - 1
+    sums = jax.ops.segment_sum(
+        gradients[order], group, num_segments=len(ids), indices_are_sorted=True
+    )
+    names = jnp.full_like(ids, size).at[group].set(ranked, indices_are_sorted=True)
+    return names, sums
+
+
+def _optimizer(learning_rate, lookup, change, statistics, initial):
+    """`change(rate, count, gradient, *statistics) -> (update, statistics)` on the rows that were used."""
+    check_rate("learning_rate", learning_rate)
+    checks.function("lookup", lookup, "(batch, key) -> ids, a tree like the parameters")
+
+    def init(params):
+        tables = jax.tree.map(lambda table: jnp.full_like(table, initial), params)
+        return RowState(
+            jnp.int32(0), tuple(jax.tree.map(jnp.copy, tables) for _ in range(statistics))
+        )
+
+    def update(ids, gradients, state, params):
+        rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
+        leaves, structure = jax.tree.flatten(params)
+        named, slopes = structure.flatten_up_to(ids), structure.flatten_up_to(gradients)
+        kept = [structure.flatten_up_to(tree) for tree in state.tables]
+        tables, statistics = [], []
+        for place, table in enumerate(leaves):
+            rows, gradient = accumulated(named[place], slopes[place], table.shape[0])
+            own = [tree[place] for tree in kept]
+            step, fresh = change(
+                rate, state.count, gradient, *(a.at[rows].get(mode="clip") for a in own)
+            )
+            tables.append(table.at[rows].add(step.astype(table.dtype), mode="drop"))
+            statistics.append(
+                [a.at[rows].set(b, mode="drop") for a, b in zip(own, fresh, strict=True)]
+            )
+        trees = tuple(structure.unflatten(column) for column in zip(*statistics, strict=True))
+        return structure.unflatten(tables), RowState(state.count + 1, trees)
+
+    return RowOptimizer(lookup, init, update)

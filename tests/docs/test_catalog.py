@@ -1,0 +1,137 @@
+"""docs/losses.md is what the docstrings say, and every name of the two large catalogs has a row."""
+
+import importlib
+import inspect
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+CATALOG = runpy.run_path(str(DOCS / "catalog.py"))
+ENTRIES = CATALOG["entries"]()
+NAMES = tomllib.loads((DOCS / "names.toml").read_text(encoding="utf-8"))
+ROWS = CATALOG["rows_of_names"](ENTRIES, NAMES)
+
+# The losses of pytorch-metric-learning 2.9.0, its miners, reducers, distances, samplers, regularizers.
+METRIC_LEARNING = """
+AngularLoss CircleLoss ContrastiveLoss DynamicSoftMarginLoss GenericPairLoss HistogramLoss
+IntraPairVarianceLoss LiftedStructureLoss GeneralizedLiftedStructureLoss MarginLoss MultiSimilarityLoss
+NCALoss NPairsLoss NTXentLoss SignalToNoiseRatioContrastiveLoss SupConLoss TripletMarginLoss
+TupletMarginLoss ThresholdConsistentMarginLoss FastAPLoss SmoothAPLoss RankedListLoss PNPLoss ArcFaceLoss
+CosFaceLoss SphereFaceLoss SubCenterArcFaceLoss LargeMarginSoftmaxLoss NormalizedSoftmaxLoss P2SGradLoss
+ProxyAnchorLoss ProxyNCALoss SoftTripleLoss ManifoldLoss InstanceLoss VICRegLoss SelfSupervisedLoss
+CrossBatchMemory MultipleLosses DistributedLossWrapper DistributedMinerWrapper
+AngularMiner BatchEasyHardMiner BatchHardMiner DistanceWeightedMiner EmbeddingsAlreadyPackagedAsTriplets
+HDCMiner MultiSimilarityMiner PairMarginMiner TripletMarginMiner UniformHistogramMiner
+AvgNonZeroReducer ClassWeightedReducer DivisorReducer DoNothingReducer MeanReducer MultipleReducers
+PerAnchorReducer SumReducer ThresholdReducer
+CosineSimilarity DotProductSimilarity LpDistance SNRDistance BatchedDistance
+MPerClassSampler HierarchicalSampler FixedSetOfTriplets TuplesToWeightsSampler
+CenterInvariantRegularizer LpRegularizer RegularFaceRegularizer SparseCentersRegularizer
+ZeroMeanRegularizer
+"""
+
+# Of sentence-transformers 6: bi-encoders, cross-encoders, sparse and multi-vector encoders, evaluators.
+SENTENCES = """
+MultipleNegativesRankingLoss MultipleNegativesSymmetricRankingLoss CachedMultipleNegativesRankingLoss
+CachedMultipleNegativesSymmetricRankingLoss GISTEmbedLoss CachedGISTEmbedLoss MegaBatchMarginLoss
+ContrastiveLoss OnlineContrastiveLoss TripletLoss BatchAllTripletLoss BatchHardTripletLoss
+BatchHardSoftMarginTripletLoss BatchSemiHardTripletLoss CosineSimilarityLoss CoSENTLoss AnglELoss
+SoftmaxLoss MSELoss EmbedDistillLoss MarginMSELoss DistillKLDivLoss ContrastiveTensionLoss
+ContrastiveTensionLossInBatchNegatives DenoisingAutoEncoderLoss MatryoshkaLoss AdaptiveLayerLoss
+Matryoshka2dLoss GlobalOrthogonalRegularizationLoss
+cross_encoder.BinaryCrossEntropyLoss cross_encoder.CrossEntropyLoss
+cross_encoder.MultipleNegativesRankingLoss cross_encoder.CachedMultipleNegativesRankingLoss
+cross_encoder.MSELoss cross_encoder.MarginMSELoss ADRMSELoss LambdaLoss NoWeightingScheme
+NDCGLoss1Scheme NDCGLoss2Scheme LambdaRankScheme NDCGLoss2PPScheme RankNetLoss ListNetLoss ListMLELoss
+PListMLELoss PListMLELambdaWeight
+SpladeLoss CachedSpladeLoss FlopsLoss CSRLoss CSRReconstructionLoss SparseMultipleNegativesRankingLoss
+SparseTripletLoss SparseCosineSimilarityLoss SparseCoSENTLoss SparseAnglELoss SparseMSELoss
+SparseMarginMSELoss SparseDistillKLDivLoss
+MultiVectorMultipleNegativesRankingLoss CachedMultiVectorMultipleNegativesRankingLoss
+MultiVectorDistillKLDivLoss MultiVectorMarginMSELoss
+BinaryClassificationEvaluator EmbeddingSimilarityEvaluator InformationRetrievalEvaluator
+LabelAccuracyEvaluator MSEEvaluator NanoBEIREvaluator ParaphraseMiningEvaluator RerankingEvaluator
+TranslationEvaluator TripletEvaluator SequentialEvaluator ReciprocalRankFusion
+"""
+
+OPTAX = "ntxent triplet_margin_loss cosine_similarity cosine_distance ranking_softmax_loss"
+
+RAX = """
+softmax_loss poly1_softmax_loss unique_softmax_loss listmle_loss pairwise_hinge_loss
+pairwise_logistic_loss pairwise_mse_loss pairwise_qr_loss pairwise_soft_zero_one_loss
+pointwise_sigmoid_loss pointwise_mse_loss labeldiff_lambdaweight dcg_lambdaweight dcg2_lambdaweight
+approx_t12n bound_t12n gumbel_t12n segment_t12n
+"""
+
+THEIRS = {
+    "pytorch-metric-learning": METRIC_LEARNING,
+    "sentence-transformers": SENTENCES,
+    "optax": OPTAX,
+    "rax": RAX,
+}
+
+
+def test_the_page_is_what_the_docstrings_say():
+    written = (DOCS / "losses.md").read_text(encoding="utf-8")
+    assert written == CATALOG["page"](), "run: python docs/catalog.py"
+
+
+def test_every_name_says_its_data_kind_memory_and_peers():
+    lacking = {
+        name: [part for part in ("data", "kind", "memory") if not getattr(e, part)]
+        for name, e in ENTRIES.items()
+    }
+    assert {name: parts for name, parts in lacking.items() if parts} == {}
+    without = [name for name in ENTRIES if not says_peers(name)]
+    assert without == [], "Peers: none, or library Name (what differs)"
+
+
+def says_peers(name):
+    """Whether the line says none, or nothing but names of libraries that are known."""
+    line = CATALOG["field"](inspect.getdoc(CATALOG["public"]()[name][0]), "Peers")
+    parts = [f"{peer.library} {peer.note}" for peer in ENTRIES[name].peers]
+    closed = all(part.count("(") == part.count(")") for part in parts)
+    return line == "none" or (closed and len(parts) == len(CATALOG["outside"](line, ";")))
+
+
+def test_data_and_kind_are_of_the_known_words():
+    unknown = {
+        name: (e.data, e.kind)
+        for name, e in ENTRIES.items()
+        if not set(e.data) <= set(NAMES["data"]) or e.kind not in CATALOG["KINDS"]
+    }
+    assert unknown == {}
+
+
+@pytest.mark.parametrize("kind", ["pairwise", "per example", "batch statistics", "proxies"])
+def test_every_loss_has_its_equation_and_source(kind):
+    lacking = [n for n, e in ENTRIES.items() if e.kind == kind and not (e.equation and e.source)]
+    assert lacking == []
+
+
+@pytest.mark.parametrize("library", THEIRS)
+def test_every_name_of_theirs_has_a_row(library):
+    named = {name for where, name, _, _ in ROWS if where == library}
+    assert [name for name in THEIRS[library].split() if name not in named] == []
+
+
+def test_a_name_is_here_or_not():
+    here = {row[:2] for row in ROWS if row[2] != "not here"}
+    assert here & {row[:2] for row in ROWS if row[2] == "not here"} == set()
+
+
+def test_what_names_point_at_exists():
+    said = [ours for table in NAMES["elsewhere"].values() for ours, _ in table.values()]
+    named = re.findall(r"`(\w+)\.(\w+)", " ".join(said))
+    rooms = {room for room, _ in named} - {"jax"}
+    modules = {room: importlib.import_module(f"jaxsim.{room}") for room in rooms}
+    assert [pair for pair in named if not hasattr(modules[pair[0]], pair[1])] == []
+    notes = [note for *_, note in ROWS] + [first for _, first in NAMES["data"].values()]
+    quoted = {word for note in notes for word in re.findall(r"`([a-z]\w+)`", note)} - {"reduce_fn"}
+    known = set(ENTRIES) | set(dir(importlib.import_module("jaxsim.similarity")))
+    known |= set(dir(importlib.import_module("jaxsim.evaluation")))
+    assert sorted(quoted - known) == []
