@@ -1,9 +1,9 @@
-"""Writes docs/losses.md from the docstrings of jaxsim.losses and from docs/names.toml.
+"""Writes docs/losses.md from the docstrings of jaxsim.losses, docs/peers.toml and docs/names.toml.
 
     python docs/catalog.py
 
-A docstring's last lines say what data a loss fits, what kind it is and what it holds in memory, and
-what others call it; names.toml has the names of theirs that are no loss here.
+A docstring's last lines say what data a loss fits, what kind it is and what it holds in memory;
+peers.toml says what other libraries call it, names.toml what their other names are here.
 """
 
 import inspect
@@ -29,8 +29,9 @@ KINDS = {
     "state": "what is kept from batch to batch, in and out",
     "part": "a piece that others use",
 }
+PEERS = tomllib.loads((HERE / "peers.toml").read_text(encoding="utf-8"))
 NAMESPACES = "memory", "miners", "parts", "reducers"
-FIELD = re.compile(r"(Args|Returns|Raises|Source|Data|Kind|Peers|Example)\b.*?:")
+FIELD = re.compile(r"(Args|Returns|Raises|Source|Data|Kind|Example)\b.*?:")
 
 
 class Peer(NamedTuple):
@@ -81,7 +82,7 @@ def entry(name):
         tuple(re.sub(r" \(.*?\)", "", word) for word in field(own, "Data").split(", ") if word),
         kind,
         memory,
-        peers(field(own, "Peers")),
+        peers(name),
         source(own),
     )
 
@@ -114,29 +115,16 @@ def equation(doc):
     return textwrap.dedent(block[0]).strip("\n") if block else ""
 
 
-def peers(line):
-    """`library Name, Name (note); library Name` as a tuple of Peer; of "none" none."""
-    found = []
-    for part in outside(line, ";"):
-        head, _, note = part.partition(" (")
-        library, _, names = head.partition(" ")
-        if library in LIBRARIES:
-            names = re.split(r", | and ", names)
-            found.append(Peer(library, tuple(names), note.removesuffix(")")))
-    return tuple(found)
-
-
-def outside(text, mark):
-    """The text cut at a mark where no bracket is open."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter == "(") - (letter == ")")
-        parts = [*parts, ""] if letter == mark and depth == 0 else [*parts[:-1], parts[-1] + letter]
-    return [part.strip() for part in parts]
+def peers(name):
+    """What docs/peers.toml says that others call a loss."""
+    return tuple(
+        Peer(row["library"], tuple(row["names"]), row.get("note", ""))
+        for row in PEERS.get(name, ())
+    )
 
 
 def rows_of_names(found, names):
-    """[(library, their name, ours, what differs)] of docstrings and of names.toml, in order."""
+    """[(library, their name, ours, what differs)] of peers.toml and of names.toml, in order."""
     rows = [
         (peer.library, name, link(e.name), with_links(peer.note, found))
         for e in found.values()
@@ -160,7 +148,7 @@ def page():
         [
             "# Losses",
             "",
-            "<!-- Written by docs/catalog.py: change the docstrings or docs/names.toml. -->",
+            "<!-- Written by docs/catalog.py: change the docstrings, docs/peers.toml or docs/names.toml. -->",
             "",
             *HEAD,
             "",

@@ -26,7 +26,6 @@ class Memory(NamedTuple):
 
     Data: labels.
     Kind: state; memory capacity x dim.
-    Peers: none.
     """
 
     embeddings: Any  # [capacity, dim], or a pytree
@@ -48,7 +47,6 @@ def empty_memory(capacity, embeddings, labels):
     Raises: ValueError for a capacity below 1.
     Data: labels.
     Kind: state; memory capacity x dim.
-    Peers: pytorch-metric-learning CrossBatchMemory (memory_size = capacity).
     """
     checks.whole("capacity", capacity)
 
@@ -84,8 +82,6 @@ def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=No
     Source: cross-batch memory, Wang et al. 2020 (1912.06798), algorithm 1.
     Data: labels.
     Kind: state; memory capacity x dim, and the batch of all devices.
-    Peers: pytorch-metric-learning CrossBatchMemory (there the queue is inside the loss;
-      enqueue_mask = where of what is remembered).
     """
     embeddings = checks.vectors("embeddings", embeddings)
     batch = checks.rows_of("embeddings", embeddings)
@@ -130,7 +126,6 @@ def as_references(memory):
 
     Data: labels.
     Kind: state; memory that of the memory.
-    Peers: pytorch-metric-learning CrossBatchMemory (embeddings with ref_emb and ref_labels).
     """
     return {
         "references": memory.embeddings,
@@ -161,7 +156,6 @@ def averaged_bank(bank, ids, embeddings, *, momentum=0.5, where=None, axis_name=
     Source: Wu et al. 2018 (1805.01978), section 3.2, as Wang and Liu 2021 (2012.09740) use it.
     Data: unlabeled, labels.
     Kind: state; memory examples x dim.
-    Peers: none.
     """
     checks.probability("momentum", momentum)
     bank = matrix("bank", bank, "one row per example")

@@ -42,7 +42,6 @@ def mined(loss, miner):
 
     Data: labels, pairs.
     Kind: composition; memory that of the loss.
-    Peers: pytorch-metric-learning BaseMiner (the miner's masks take the place of indices_tuple).
     """
     own, taken = _keywords(miner), _keywords(loss.rule)
     if both := sorted(own.keys() & taken.keys()):
@@ -90,7 +89,6 @@ def multi_similarity_pairs(scores, positives, where, *, margin=0.1):
     Source: Wang et al. 2019 (1904.06627), the mining step of the multi-similarity loss.
     Data: labels.
     Kind: miner; memory block x references.
-    Peers: pytorch-metric-learning MultiSimilarityMiner (epsilon = margin).
     """
     negatives = where & ~positives
     worst_positive = masked.min(scores, positives, empty=jnp.inf, keepdims=True)
@@ -116,8 +114,6 @@ def pairs_within(scores, positives, where, *, positive_above=0.2, negative_below
     Source: PairMarginMiner of pytorch-metric-learning, with its defaults.
     Data: labels.
     Kind: miner; memory block x references.
-    Peers: pytorch-metric-learning PairMarginMiner (pos_margin = positive_above, neg_margin =
-      negative_below).
     """
     negatives = where & ~positives
     return positives & ~(-scores <= positive_above), negatives & ~(-scores >= negative_below)
@@ -130,9 +126,6 @@ def hardest_positives(scores, positives, where):
     Source: Hermans et al. 2017 (1703.07737), batch hard.
     Data: labels.
     Kind: miner; memory block x references.
-    Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy hard, neg_strategy all);
-      pytorch-metric-learning BatchHardMiner (with `hardest_negatives`; there an anchor that lacks
-      either side keeps neither).
     """
     farthest = masked.min(scores, positives, keepdims=True)
     return positives & ~(scores > farthest), where & ~positives
@@ -145,7 +138,6 @@ def easiest_positives(scores, positives, where):
     Source: Xuan et al. 2020 (1904.04370), easy positive mining.
     Data: labels.
     Kind: miner; memory block x references.
-    Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy easy, neg_strategy all).
     """
     nearest = masked.max(scores, positives, keepdims=True)
     return positives & ~(scores < nearest), where & ~positives
@@ -158,9 +150,6 @@ def hardest_negatives(scores, positives, where):
     Source: Hermans et al. 2017 (1703.07737), batch hard.
     Data: labels.
     Kind: miner; memory block x references.
-    Peers: pytorch-metric-learning BatchEasyHardMiner (pos_strategy all, neg_strategy hard);
-      pytorch-metric-learning BatchHardMiner (with `hardest_positives`; there an anchor that lacks
-      either side keeps neither).
     """
     negatives = where & ~positives
     nearest = masked.max(scores, negatives, keepdims=True)
@@ -178,9 +167,6 @@ def semi_hard_negatives(scores, positives, where):
     easiest positive.
     Data: labels.
     Kind: miner; memory block x references.
-    Peers: pytorch-metric-learning BatchEasyHardMiner (neg_strategy semihard, after
-      `easiest_positives` for pos_strategy easy, `hardest_positives` for hard; there an anchor that
-      keeps no negative keeps no positive).
     """
     farthest = masked.min(scores, positives, empty=-jnp.inf, keepdims=True)
     beyond = where & ~positives & ~(scores >= farthest)
@@ -210,8 +196,6 @@ def distance_weighted_negatives(scores, positives, where, *, key, dim, nearest=0
     Source: Wu et al. 2017 (1706.07567), section 4.1; 0.5 and 1.4 are their released values.
     Data: labels.
     Kind: miner; memory block x references.
-    Peers: pytorch-metric-learning DistanceWeightedMiner (cutoff = nearest, nonzero_loss_cutoff =
-      farthest; there one negative is drawn for each positive, with replacement).
     """
     checks.whole("dim", dim, minimum=2)
     distances = jnp.maximum(-scores, nearest)

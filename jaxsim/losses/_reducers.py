@@ -28,7 +28,6 @@ def focal_weights(values, *, gamma=0.5):
     Source: Lin et al. 2017 (1708.02002), equation 4.
     Data: pairs, labels, lists.
     Kind: part; memory that of its argument.
-    Peers: none.
     """
     checks.not_negative("gamma", gamma)
     missed = -jnp.expm1(-values)  # 1 - exp(-values) would lose its digits where p is near 1
@@ -54,7 +53,6 @@ def focal_mean(values, weights, axis_name=None, *, gamma=0.5):
     Source: Zhao et al. 2025 (2506.20923), the focal-style reweighting.
     Data: pairs, labels, lists.
     Kind: part; memory that of its argument.
-    Peers: none.
     """
     return mean(
         jax.lax.stop_gradient(focal_weights(values, gamma=gamma)) * values, weights, axis_name
@@ -72,8 +70,6 @@ def full_focal_mean(values, weights, axis_name=None, *, gamma=0.5):
     Source: Lin et al. 2017 (1708.02002), equation 4.
     Data: pairs, labels, lists.
     Kind: part; memory that of its argument.
-    Peers: optax sigmoid_focal_loss (gamma, theirs 2; as the reduction of `binary_cross_entropy`; its
-      alpha is yours to weigh with, and it is not reduced).
     """
     return mean(focal_weights(values, gamma=gamma) * values, weights, axis_name)
 
@@ -95,7 +91,5 @@ def poly1_mean(values, weights, axis_name=None, *, epsilon=1.0):
     Source: PolyLoss (Leng et al. 2022, 2204.12511), Poly-1.
     Data: pairs, lists, labels.
     Kind: part; memory batch.
-    Peers: rax poly1_softmax_loss (`list_softmax` with it, one positive); optax poly_loss_cross_entropy
-      (`cross_entropy` with it; epsilon, theirs 2).
     """
     return mean(values - epsilon * jnp.expm1(-values), weights, axis_name)

@@ -62,8 +62,6 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
 
     Data: labels.
     Kind: part; memory block x references.
-    Peers: pytorch-metric-learning GenericPairLoss (mat_based_loss: the rule gets all rows at once
-      there, masks as weights).
     """
     if rule is None:
         return functools.partial(over_labels, similarity=similarity, inputs=inputs, first=first)
@@ -157,7 +155,6 @@ def over_pairs(rule=None, *, similarity=cosine, inputs=None):
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
-    Peers: none.
     """
     if rule is None:
         return functools.partial(over_pairs, similarity=similarity, inputs=inputs)

@@ -49,10 +49,6 @@ def normalized_softmax(
     Source: Zhai and Wu 2019 (1811.12649), the normalized softmax and its temperature.
     Data: labels.
     Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning NormalizedSoftmaxLoss (temperature; W is class_weights
-      transposed); pytorch-metric-learning InstanceLoss (of two sides and a classifier it is `instance`
-      here; there the batch's rows are class_weights and labels their places among those of the batch,
-      sorted, so that an example is told from the row of that number; gamma = 1 / temperature).
     """
     return eased_softmax(
         lambda cosines: cosines,
@@ -98,8 +94,6 @@ def cosface(
     Source: Wang et al. 2018 (1801.09414), equation 4.
     Data: labels.
     Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning CosFaceLoss (margin, scale = 1 / temperature; W is class_weights
-      transposed).
     """
     return eased_softmax(
         lambda cosines: cosines - margin,
@@ -147,8 +141,6 @@ def arcface(
     Source: Deng et al. 2019 (1801.07698), equation 3.
     Data: labels.
     Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning ArcFaceLoss (margin in degrees, ours in radians; scale = 1 /
-      temperature; W is class_weights transposed).
     """
     return eased_softmax(
         lambda cosines: at_wider_angle(cosines, margin),

@@ -47,8 +47,6 @@ def binary_cross_entropy(
     Source: logistic regression; as a reranker's loss Nogueira and Cho 2019 (1901.04085).
     Data: graded pairs, labels.
     Kind: per example; memory batch.
-    Peers: sentence-transformers cross_encoder.BinaryCrossEntropyLoss (pos_weight = positive_weight); rax
-      pointwise_sigmoid_loss (flattened); optax sigmoid_binary_cross_entropy (no mean).
     """
     logits, labels, where = of_rows(
         where,
@@ -94,8 +92,6 @@ def cross_entropy(
     Source: multinomial logistic regression.
     Data: labels, graded pairs.
     Kind: per example; memory batch x classes.
-    Peers: sentence-transformers cross_encoder.CrossEntropyLoss (integer labels); optax
-      softmax_cross_entropy_with_integer_labels (no mean).
     """
     if axis_name is not None:
         checks.bound(axis_name)
@@ -131,7 +127,6 @@ def pair_features(first, second):
 
     Data: graded pairs.
     Kind: part; memory batch x dim.
-    Peers: none.
     """
     apart = first - second
     apart = jnp.where(apart == 0, 0, jnp.abs(apart))  # slope 0 there, not 1
@@ -172,8 +167,6 @@ def pair_classification(
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its classification objective.
     Data: graded pairs.
     Kind: per example; memory batch x classes.
-    Peers: sentence-transformers SoftmaxLoss (concatenation_* = features; its classifier's weight,
-      transposed, = kernel).
     """
     first, second, _ = of_rows(
         where, axis_name, "pairs, dim", weights=weights, first=first, second=second
@@ -221,7 +214,6 @@ def denoising(
     Source: TSDAE (Wang et al. 2021, 2104.06979), section 3.
     Data: unlabeled.
     Kind: per example; memory batch x length x vocabulary.
-    Peers: sentence-transformers DenoisingAutoEncoderLoss (which owns the decoder).
     """
     logits = real_numbers("logits", logits)
     checks.shaped("logits", logits, (None, None, None), "one row of words per token")

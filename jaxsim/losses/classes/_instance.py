@@ -47,7 +47,6 @@ def instance(
     Source: Zheng et al. 2020 (1711.05535), the instance loss.
     Data: images with texts, pairs, labels.
     Kind: proxies; memory block x classes.
-    Peers: none.
     """
     images = matrix("images", images, "one row per pair")
     texts = matrix("texts", texts, "one row per pair")

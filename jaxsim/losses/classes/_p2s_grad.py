@@ -42,8 +42,6 @@ def p2s_grad(
     Source: Zhang et al. 2019 (1905.02479), equation 11, which gives the gradient alone.
     Data: labels.
     Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning P2SGradLoss (2 / classes times ours; weight, transposed, is
-      class_weights scaled to norm 1, and its slope keeps the part along the vector).
     """
 
     def rule(scores, own, where, sizes):

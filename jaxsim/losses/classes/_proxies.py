@@ -58,7 +58,6 @@ def proxy_nca(
     Source: Movshovitz-Attias et al. 2017 (1703.07464), as ProxyNCALoss of pytorch-metric-learning.
     Data: labels.
     Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning ProxyNCALoss (softmax_scale = 1 / temperature).
     """
     checks.positive("temperature", temperature)
     proxies = matrix("proxies", proxies, "one row per class")
@@ -118,7 +117,6 @@ def proxy_anchor(
     Source: Kim et al. 2020 (2003.13911), equation 4.
     Data: labels.
     Kind: proxies; memory block of classes x batch.
-    Peers: pytorch-metric-learning ProxyAnchorLoss (margin, alpha = 1 / temperature).
     """
     checks.positive("temperature", temperature)
     proxies = matrix("proxies", proxies, "one row per class")

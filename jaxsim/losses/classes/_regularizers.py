@@ -31,7 +31,6 @@ def center_invariant(class_weights):
     the paper takes those of the batch's examples.
     Data: labels.
     Kind: regularizer; memory classes x dim.
-    Peers: pytorch-metric-learning CenterInvariantRegularizer.
     """
     class_weights = at_least_float32(matrix("class_weights", class_weights, "one row per class"))
     squares = jnp.sum(jnp.square(class_weights), axis=1)
@@ -57,7 +56,6 @@ def regular_face(class_weights, *, similarity=cosine, block=None):
     Source: Zhao et al. 2019, "RegularFace", its inter-class term.
     Data: labels.
     Kind: regularizer; memory block x classes.
-    Peers: pytorch-metric-learning RegularFaceRegularizer (of one class 1 there, its own cosine).
     """
     class_weights = matrix("class_weights", class_weights, "one row per class")
     classes = jnp.arange(len(class_weights))
@@ -84,8 +82,6 @@ def sparse_centers(centers):
     Source: Qian et al. 2019 (1909.05235), the regularizer of its objective, over C K (K - 1).
     Data: labels.
     Kind: regularizer; memory classes x centers x centers.
-    Peers: pytorch-metric-learning SparseCentersRegularizer (centers as rows, those of a class together;
-      where centers have met its slope overflows).
     """
     centers = unit(matrix("centers", centers, "some per class", axes=3))
     classes, each, _ = centers.shape

@@ -55,8 +55,6 @@ def sub_center_arcface(
     Faces".
     Data: labels.
     Kind: proxies; memory block x classes x centers.
-    Peers: pytorch-metric-learning SubCenterArcFaceLoss (margin in degrees, ours in radians; scale = 1
-      / temperature, sub_centers = centers; W, transposed, is centers as [classes x centers, dim]).
     """
     return over_classes(
         eased_cross_entropy(lambda cosines: at_wider_angle(cosines, margin), temperature),
@@ -111,9 +109,6 @@ def soft_triple(
     Source: Qian et al. 2019 (1909.05235), the SoftTriple loss.
     Data: labels.
     Kind: proxies; memory block x classes x centers.
-    Peers: pytorch-metric-learning SoftTripleLoss (margin, la = 1 / temperature, gamma =
-      center_temperature, centers_per_class = centers; fc, transposed, is centers as
-      [classes x centers, dim]).
     """
     checks.positive("center_temperature", center_temperature)
     return over_classes(

@@ -48,8 +48,6 @@ def sphereface(
     Source: Liu et al. 2017 (1704.08063), equation 7.
     Data: labels.
     Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning SphereFaceLoss (margin, scale = 1 / temperature; W is
-      class_weights transposed).
     """
     return eased_softmax(
         _several(margin),
@@ -100,8 +98,6 @@ def large_margin_softmax(
     Source: Liu et al. 2016 (1612.02295), equation 6.
     Data: labels.
     Kind: proxies; memory block x classes.
-    Peers: pytorch-metric-learning LargeMarginSoftmaxLoss (margin, scale = 1 / temperature; W is
-      class_weights transposed).
     """
     return eased_softmax(
         _several(margin),

@@ -41,7 +41,6 @@ def matryoshka_2d(loss, *, temperature=1.0, where=None, axis_name=None):
     Source: Li et al. 2024 (2402.14776), 2DMSE, without depth weights.
     Data: several layers or sizes.
     Kind: composition; memory that of the loss four times, and batch x dim.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
 
@@ -69,7 +68,6 @@ def matryoshka_2d_a1(loss, *, temperature=1.0, where=None, axis_name=None):
     Source: the code of 2DMSE (2402.14776) as first released.
     Data: several layers or sizes.
     Kind: composition; memory that of the loss four times, and batch x dim.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
 
@@ -95,7 +93,6 @@ def matryoshka_2d_a2(loss, *, temperature=1.0, where=None, axis_name=None):
     Source: the code of 2DMSE (2402.14776) as revised.
     Data: several layers or sizes.
     Kind: composition; memory that of the loss four times, and batch x dim.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
 
@@ -140,9 +137,6 @@ def adaptive_layers(
     Source: AdaptiveLayerLoss of sentence-transformers, after 2DMSE (2402.14776).
     Data: several layers or sizes.
     Kind: composition; memory that of the loss for each layer, and layers x batch x dim.
-    Peers: sentence-transformers AdaptiveLayerLoss (last_layer_weight = last_weight,
-      prior_layers_weight = prior_weight, kl_div_weight = kl_weight, kl_temperature = temperature,
-      layer_weighting = depth_weight; n_layers_per_step is the length of layers).
     """
     checks.positive("temperature", temperature)
 
@@ -186,9 +180,6 @@ def adaptive_matryoshka(
     Source: Matryoshka2dLoss of sentence-transformers, after 2DMSE (2402.14776).
     Data: several layers or sizes.
     Kind: composition; memory that of the loss for each draw, and layers x batch x dim.
-    Peers: sentence-transformers Matryoshka2dLoss (matryoshka_dims = dims, matryoshka_weights =
-      weights, n_dims_per_step = draws, kl_temperature = temperature, one layer a step,
-      layer_weighting uniform; there each cut is scaled to norm 1).
     """
     checks.positive("temperature", temperature)
     drawn = matryoshka_drawn(loss, dims=dims, draws=draws, weights=weights)
@@ -228,7 +219,6 @@ def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
     Source: 2DMSE (2402.14776), its alignment term.
     Data: several layers or sizes, teacher embeddings.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers AdaptiveLayerLoss (its KL term, before it is weighed).
     """
     checks.positive("temperature", temperature)
     if axis_name is not None:
@@ -261,7 +251,6 @@ def draw_layer_dim(key, *, num_layers, dims):
     Raises: ValueError for fewer than 2 layers, no dims or one below 1.
     Data: several layers or sizes.
     Kind: part; memory none.
-    Peers: none.
     """
     checks.whole("num_layers", num_layers, 2)
     dims = sizes(dims)
@@ -277,7 +266,6 @@ def draw_layers(key, *, num_layers, draws=1):
     Raises: ValueError for more draws than layers.
     Data: several layers or sizes.
     Kind: part; memory the number of layers.
-    Peers: sentence-transformers AdaptiveLayerLoss (n_layers_per_step = draws).
     """
     checks.at_most("draws", draws, num_layers, "the number of layers")
     return jax.random.choice(key, num_layers, (draws,), replace=False)
@@ -288,7 +276,6 @@ def log_depth_weight(layer):
 
     Data: several layers or sizes.
     Kind: part; memory none.
-    Peers: sentence-transformers AdaptiveLayerLoss (layer_weighting log).
     """
     return 1 / (1 + jnp.log(1.0 + layer))
 
@@ -298,7 +285,6 @@ def linear_depth_weight(layer):
 
     Data: several layers or sizes.
     Kind: part; memory none.
-    Peers: sentence-transformers AdaptiveLayerLoss (layer_weighting linear).
     """
     return 1 / (1.0 + layer)
 

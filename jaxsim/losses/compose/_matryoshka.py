@@ -31,8 +31,6 @@ def weighted_sum(*losses, weights=None):
     Raises: ValueError for another number of weights than of losses.
     Data: several layers or sizes, pairs, labels.
     Kind: composition; memory that of its losses together.
-    Peers: pytorch-metric-learning MultipleLosses (losses, weights; its miners: `mined` on each
-      loss).
     """
     weights = _weights(weights, losses, "losses")
     return lambda z: sum(weight * loss(z) for weight, loss in zip(weights, losses, strict=True))
@@ -64,8 +62,6 @@ def matryoshka(loss, *, dims, weights=None):
     Source: Kusupati et al. 2022 (2205.13147), equation 1.
     Data: several layers or sizes.
     Kind: composition; memory that of the loss for each size.
-    Peers: sentence-transformers MatryoshkaLoss (matryoshka_dims = dims, matryoshka_weights =
-      weights, n_dims_per_step -1; there each cut is scaled to norm 1).
     """
     dims, weights = sizes(dims), _weights(weights, dims, "dims")
 
@@ -96,8 +92,6 @@ def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
     Source: MatryoshkaLoss of sentence-transformers with n_dims_per_step.
     Data: several layers or sizes.
     Kind: composition; memory that of the loss for each draw.
-    Peers: sentence-transformers MatryoshkaLoss (n_dims_per_step = draws, matryoshka_dims = dims,
-      matryoshka_weights = weights; there each cut is scaled to norm 1).
     """
     dims, weights = sizes(dims), _weights(weights, dims, "dims")
     checks.at_most("draws", draws, len(dims), "the number of dims")
@@ -119,7 +113,6 @@ def leading(embeddings, dim):
     Raises: ValueError for a number below 1 or above that of the embeddings.
     Data: several layers or sizes.
     Kind: part; memory that of its argument.
-    Peers: none.
     """
     if isinstance(dim, jax.Array):
         return jax.tree.map(lambda a: jnp.where(jnp.arange(a.shape[-1]) < dim, a, 0), embeddings)
@@ -132,7 +125,6 @@ def geometric_dims(dim, base=8):
     Raises: ValueError for a dim or a base that is no whole number of at least 1.
     Data: several layers or sizes.
     Kind: part; memory none.
-    Peers: none.
     """
     checks.whole("dim", dim)
     checks.whole("base", base)

@@ -33,7 +33,6 @@ def bradley_terry(
     Source: Bradley and Terry 1952; as a loss on rewards Christiano et al. 2017 (1706.03741), equation 1.
     Data: preferences.
     Kind: per example; memory batch.
-    Peers: rax pairwise_logistic_loss (lists of two).
     """
     if labels is None:
         labels = jnp.zeros(jnp.shape(first))

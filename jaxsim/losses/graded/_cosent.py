@@ -45,8 +45,6 @@ def cosine_regression(
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its regression objective.
     Data: graded pairs.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers CosineSimilarityLoss and SparseCosineSimilarityLoss (loss_fct
-      MSELoss, cos_score_transformation Identity).
     """
     scores, where = _scores(cosine, queries, documents, where, axis_name, weights)
     scores, labels, _ = of_rows(
@@ -70,8 +68,6 @@ def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_nam
     Source: Su 2022, "CoSENT"; the cosine objective of AnglE (2309.12871).
     Data: graded pairs.
     Kind: batch statistics; memory batch x dim, and one number of each pair from all devices.
-    Peers: sentence-transformers CoSENTLoss and SparseCoSENTLoss (scale = 1 / temperature; another
-      similarity_fct: `pair_rank` of its scores).
     """
     scores, where = _scores(cosine, queries, documents, where, axis_name)
     return pair_rank(scores, labels, temperature=temperature, where=where, axis_name=axis_name)
@@ -92,7 +88,6 @@ def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name
     Source: AnglE (Li and Li 2023, 2309.12871), its angle objective.
     Data: graded pairs.
     Kind: batch statistics; memory batch x dim, and one number of each pair from all devices.
-    Peers: sentence-transformers AnglELoss and SparseAnglELoss (scale = 1 / temperature).
     """
     scores, where = _scores(angle_score, queries, documents, where, axis_name)
     return pair_rank(scores, labels, temperature=temperature, where=where, axis_name=axis_name)
@@ -117,8 +112,6 @@ def pair_rank(scores, labels, *, temperature=0.05, where=None, axis_name=None):
     Source: as `cosent`.
     Data: graded pairs, lists.
     Kind: batch statistics; memory linear in the pairs.
-    Peers: sentence-transformers CoSENTLoss (scale = 1 / temperature; on scores that are there
-      already).
     """
     checks.positive("temperature", temperature)
     return _of_all(_pair_rank, scores, labels, where, axis_name, temperature=temperature)
@@ -140,7 +133,6 @@ def pearson(scores, labels, *, where=None, axis_name=None):
     Source: CoDiEmb (2508.11442), its Pearson term.
     Data: graded pairs.
     Kind: batch statistics; memory linear in the pairs.
-    Peers: none.
     """
     return _of_all(_pearson, scores, labels, where, axis_name)
 
@@ -155,7 +147,6 @@ def rank_kl(scores, labels, *, temperature=0.05, where=None, axis_name=None):
 
     Data: graded pairs.
     Kind: batch statistics; memory linear in the pairs.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     return _of_all(_rank_kl, scores, labels, where, axis_name, temperature=temperature)
@@ -180,7 +171,6 @@ def rank_kl_total(scores, labels, *, temperature=0.05, where=None, axis_name=Non
     Source: CoDiEmb (2508.11442), its RankKL term before the division by n.
     Data: graded pairs.
     Kind: batch statistics; memory linear in the pairs.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     return _of_all(_rank_kl_total, scores, labels, where, axis_name, temperature=temperature)
@@ -222,7 +212,6 @@ def pro(
     (Song et al. 2023, 2306.17492).
     Data: graded pairs.
     Kind: pairwise; memory block x pairs.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     scores, labels, where = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
@@ -253,7 +242,6 @@ def average_ranks(values, where=None):
     Raises: ValueError for shapes that do not fit.
     Data: graded pairs, lists.
     Kind: part; memory that of its argument.
-    Peers: none.
     """
     values, where = of_rows(where, None, "n", values=values)
     ordered = jnp.sort(jnp.where(where, values, -jnp.inf))

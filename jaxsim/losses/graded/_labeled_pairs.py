@@ -52,8 +52,6 @@ def paired_contrastive(
     Source: Hadsell et al. 2006, equation 4.
     Data: graded pairs.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers ContrastiveLoss (distance_metric = minus similarity; size_average=False is
-      reduce_fn=total).
     """
     distances, labels, where = _distances(
         similarity, queries, documents, labels, where, axis_name, weights
@@ -94,7 +92,6 @@ def online_contrastive(
     Source: OnlineContrastiveLoss of sentence-transformers.
     Data: graded pairs.
     Kind: batch statistics; memory batch x dim.
-    Peers: sentence-transformers OnlineContrastiveLoss (distance_metric = minus similarity).
     """
     if where is None and checks.host(labels) and (np.asarray(labels) % 1 != 0).any():
         raise ValueError("labels must be 0 or 1 each: paired_contrastive takes what is between")
@@ -134,7 +131,6 @@ def contrastive_tension(
     Source: Carlsson et al. 2021 (ICLR), section 3.
     Data: unlabeled.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers ContrastiveTensionLoss (its sum; it copies the encoder itself).
     """
     first, second, _ = of_rows(
         where, axis_name, "pairs, dim", weights=weights, first=first, second=second
@@ -180,8 +176,6 @@ def given_triplet(
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its triplet objective.
     Data: triplets.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers TripletLoss and SparseTripletLoss (triplet_margin = margin, theirs 5;
-      distance_metric = minus similarity); optax triplet_margin_loss (no mean; eps inside the root).
     """
     anchors, positives, negatives, where = of_rows(
         where,

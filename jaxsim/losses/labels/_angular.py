@@ -59,8 +59,6 @@ def angular(
     batches hold one pair of each class.
     Data: labels.
     Kind: batch statistics; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning AngularLoss (alpha; negatives keep their norm there, so that it agrees
-      on rows of norm 1).
     """
     tangent = jnp.square(jnp.tan(jnp.deg2rad(alpha)))
 

@@ -49,8 +49,6 @@ def histogram(
     Source: Ustinova and Lempitsky 2016 (1611.00822), equations 2 to 4.
     Data: labels.
     Kind: batch statistics; memory block x references, and batch x bins.
-    Peers: pytorch-metric-learning HistogramLoss (n_bins = bins, or delta = 2 / bins; there only
-      pairs of anchors that have both a positive and a negative, and cosines of 1 are an error).
     """
 
     own, other = _histograms(
@@ -98,7 +96,6 @@ def fast_ap(scores, positives, where, *, bins=10):
     Source: Cakir et al. 2019 (FastAP), equations 6 to 8.
     Data: labels.
     Kind: pairwise; memory block x references, and block x bins.
-    Peers: pytorch-metric-learning FastAPLoss (num_bins = bins; a row of zeros is at D^2 = 1 there).
     """
     checks.whole("bins", bins)
     places = (2 - 2 * scores) * (bins / 4)
@@ -154,7 +151,6 @@ def smooth_ap(scores, positives, where, *, temperature=0.01):
     `smooth_ap_with_self` has it.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     sums = _precisions(scores / temperature, positives, where)
@@ -186,9 +182,6 @@ def smooth_ap_with_self(
     Source: Brown et al. 2020 (2007.12163), the released code.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning SmoothAPLoss (temperature; there rows come sorted by class, all
-      classes of one size, and its groups are wrong unless there are as many classes as examples of
-      each).
     """
     batch = gather(labeled(embeddings, labels, where, axis_name), axis_name)
     return smooth_ap(

@@ -37,11 +37,6 @@ def contrastive(scores, positives, where, *, positive_margin=0.0, negative_margi
     2023 (2307.04047), the threshold-consistent margin.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning ContrastiveLoss (pos_margin = positive_margin, neg_margin =
-      negative_margin; both change sign with a similarity for the distance);
-      pytorch-metric-learning ThresholdConsistentMarginLoss (similarity=cosine, margin_plus =
-      -positive_margin, margin_minus = -negative_margin; lambda_plus and lambda_minus: reduce_fn=None
-      gives both sides, to be weighed as they are reduced; a pair on its margin counts there).
     """
     too_far, too_near = -scores - positive_margin, negative_margin + scores
     return [_of_active(too_far, positives), _of_active(too_near, where & ~positives)]
@@ -61,8 +56,6 @@ def contrastive_mean(scores, positives, where, *, positive_margin=0.0, negative_
     Source: ContrastiveLoss of pytorch-metric-learning with its mean reducer.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning ContrastiveLoss (pos_margin = positive_margin, neg_margin =
-      negative_margin, reducer MeanReducer).
     """
     negatives = where & ~positives
     too_far = jnp.maximum(-scores - positive_margin, 0)
@@ -89,7 +82,6 @@ def contrastive_squared(scores, positives, where, *, margin=1.0):
     Source: Hadsell et al. 2006, equation 4.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: none.
     """
     costs = jnp.where(positives, scores, jnp.maximum(margin + scores, 0))
     return masked.mean(jnp.square(costs) / 2, where), where.sum(axis=1)
@@ -111,7 +103,6 @@ def cosine_contrastive(scores, positives, where, *, threshold=0.5):
     it, and its first author's released code.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: none.
     """
     pushed = where & ~positives & ~(scores <= threshold)
     values = masked.sum(1 - scores, positives) + masked.sum(scores, pushed)
@@ -133,8 +124,6 @@ def snr_contrastive(scores, positives, where, *, positive_margin=0.0, negative_m
     Source: Yuan et al. 2019 (1904.02616), their contrastive loss without the penalty on means.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning SignalToNoiseRatioContrastiveLoss (pos_margin = positive_margin,
-      neg_margin = negative_margin; NaN there for an anchor of zeros).
     """
     return contrastive.rule(
         scores,
@@ -162,7 +151,6 @@ def binomial_deviance(scores, positives, where, *, alpha=2.0, beta=40.0, base=0.
     Source: Yi et al. 2014 (1407.4979), in the form and with the values of Wang et al. 2019.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: none.
     """
     pulls = masked.mean(jax.nn.softplus(alpha * (base - scores)), positives)
     pushes = masked.mean(jax.nn.softplus(beta * (scores - base)), where & ~positives)
@@ -190,8 +178,6 @@ def margin(scores, positives, where, anchor_labels=None, *, beta=1.2, margin=0.2
     Source: Wu et al. 2017 (1706.07567), section 4.2; the divisor is pytorch-metric-learning's.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning MarginLoss (margin; beta, a number or one per class; learn_beta:
-      beta is an argument like any other, nu * beta is yours to add).
     """
     beta = checks.reals("beta", beta).astype(scores.dtype)
     if beta.ndim > 1:
@@ -243,8 +229,6 @@ def intra_pair_variance(
     Source: Yu and Tao 2019, the intra-pair variance loss beside their tuplet margin loss.
     Data: labels.
     Kind: pairwise; memory block x references, walked twice.
-    Peers: pytorch-metric-learning IntraPairVarianceLoss (pos_eps = positive_slack, neg_eps =
-      negative_slack).
     """
     shared = {
         "similarity": similarity,

@@ -41,8 +41,6 @@ def lifted_structure(
     it.
     Data: labels.
     Kind: pairwise; memory block x references, walked twice.
-    Peers: pytorch-metric-learning LiftedStructureLoss (pos_margin = positive_margin, neg_margin =
-      negative_margin).
     """
     costs = jnp.maximum(-scores - positive_margin + jnp.logaddexp(mine, theirs), 0)
     return masked.mean(jnp.square(costs) / 2, positives), positives.sum(axis=1)
@@ -67,8 +65,6 @@ def generalized_lifted_structure(
     pytorch-metric-learning.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning GeneralizedLiftedStructureLoss (pos_margin = positive_margin,
-      neg_margin = negative_margin).
     """
     pulls = log_sum_exp(-scores - positive_margin, positives)
     pushes = log_sum_exp(negative_margin + scores, where & ~positives)
@@ -93,7 +89,6 @@ def cosine_lifted_structure(scores, positives, where, *, alpha=40.0, beta=2.0):
     (1904.06627), with its values.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: none.
     """
     checks.positive("alpha", alpha)
     checks.positive("beta", beta)

@@ -58,9 +58,6 @@ def manifold(
     as ManifoldLoss of pytorch-metric-learning reads it.
     Data: labels, unlabeled.
     Kind: batch statistics; memory (batch + classes) x (batch + classes).
-    Peers: pytorch-metric-learning ManifoldLoss (K proxies of l dimensions = proxies, lambdaC =
-      context_weight, alpha, margin; meta-classes come as indices_tuple, not as labels, or are drawn; the
-      inverse is float32).
     """
     checks.positive("temperature", temperature)
     checks.not_negative("context_weight", context_weight)

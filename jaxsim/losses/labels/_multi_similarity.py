@@ -49,8 +49,6 @@ def multi_similarity(scores, positives, where, *, alpha=2.0, beta=50.0, base=0.5
     anchor out by its value, S < 1 - 1e-5, and duplicates with it; here it goes by its place.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning MultiSimilarityLoss (alpha, beta, base; with MultiSimilarityMiner
-      of epsilon = margin).
     """
     positives, negatives = multi_similarity_pairs(scores, positives, where, margin=margin)
     return multi_similarity_unmined.rule(
@@ -76,7 +74,6 @@ def multi_similarity_unmined(scores, positives, where, *, alpha=2.0, beta=50.0, 
     pytorch-metric-learning without its miner.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning MultiSimilarityLoss (alpha, beta, base; without a miner).
     """
     checks.positive("alpha", alpha)
     checks.positive("beta", beta)
@@ -103,7 +100,6 @@ def circle(scores, positives, where, *, margin=0.4, gamma=80.0):
     Source: Sun et al. 2020 (2002.10857), the circle loss with its self-paced weights.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning CircleLoss (m = margin, gamma).
     """
     checks.positive("gamma", gamma)
     here, negatives = jax.lax.stop_gradient(scores), where & ~positives
@@ -148,9 +144,6 @@ def ranked_list(
     epsilon.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning RankedListLoss (margin, Tn = negative_sharpness, Tp =
-      positive_sharpness, imbalance; its alpha is 1 + margin / 2 here; a negative at distance 0 is
-      left out there).
     """
     too_far, too_near = -scores - 1 + margin / 2, 1 + margin / 2 + scores
     floor = jnp.log(epsilon * (1 + where.sum(axis=1, keepdims=True, dtype=scores.dtype)))
@@ -185,8 +178,6 @@ def tuplet_margin(scores, positives, where, *, margin=5.73, temperature=1 / 64):
     Source: Yu and Tao 2019, the tuplet margin loss.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning TupletMarginLoss (margin in degrees, scale = 1 / temperature; NaN
-      there for cosines rounded beyond 1).
     """
     checks.positive("temperature", temperature)
     angle = jnp.deg2rad(jnp.asarray(margin, scores.dtype))
@@ -232,7 +223,6 @@ def n_pairs(
     Source: Sohn 2016, the multi-class N-pair loss.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning NPairsLoss (there on vectors of norm 1: similarity=cosine).
     """
     rows = labeled(embeddings, labels, where, axis_name)
     checks.integers("labels", rows.keys)

@@ -25,8 +25,6 @@ def nca(scores, positives, where, *, temperature=1.0):
     Source: Goldberger et al. 2004, section 2, the log form of the objective.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning NCALoss (softmax_scale = 1 / temperature; there on rows of norm
-      1, and NaN without any positive).
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature

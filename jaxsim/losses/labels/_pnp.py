@@ -38,8 +38,6 @@ def pnp(scores, positives, where, *, temperature=0.01):
     positives, which divides by one more.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning PNPLoss (anneal = temperature, variant="O"; there an anchor that has
-      a positive is one too: references=embeddings, reference_labels=labels, weights=0 for the others).
     """
     return _means(_as_it_is, scores, positives, where, temperature, 0.0)
 
@@ -58,8 +56,6 @@ def pnp_iu(scores, positives, where, *, temperature=0.01):
     Source: Li et al. 2022 (2102.04640), the increasing penalty, unbounded.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning PNPLoss (anneal = temperature, variant="Iu"; the anchor as in
-      `pnp`).
     """
     return _means(_unbounded, scores, positives, where, temperature, 0.0)
 
@@ -80,8 +76,6 @@ def pnp_ib(scores, positives, where, *, b=2.0, temperature=0.01):
     Source: Li et al. 2022 (2102.04640), the increasing penalty, bounded.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning PNPLoss (anneal = temperature, b, variant="Ib"; the anchor as in
-      `pnp`).
     """
     checks.positive("b", b)
     return _means(_bounded, scores, positives, where, temperature, b)
@@ -101,8 +95,6 @@ def pnp_ds(scores, positives, where, *, temperature=0.01):
     Source: Li et al. 2022 (2102.04640), the decreasing penalty, slow.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning PNPLoss (anneal = temperature, variant="Ds"; the anchor as in
-      `pnp`).
     """
     return _means(_slow, scores, positives, where, temperature, 0.0)
 
@@ -122,8 +114,6 @@ def pnp_dq(scores, positives, where, *, alpha=1.0, temperature=0.01):
     Source: Li et al. 2022 (2102.04640), the decreasing penalty, quick.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning PNPLoss (anneal = temperature, alpha, variant="Dq"; the anchor as
-      in `pnp`).
     """
     checks.positive("alpha", alpha)
     return _means(_quick, scores, positives, where, temperature, alpha)

@@ -34,8 +34,6 @@ def supervised_contrastive(scores, positives, where, *, temperature=0.1):
     pytorch-metric-learning. `multi_positive_info_nce` is the same on pairs, with every anchor counted.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning SupConLoss (temperature; 0 there for a batch without any
-      negative).
     """
     values, counted = multi_positive_info_nce.rule(
         scores, positives, where, temperature=temperature
@@ -60,8 +58,6 @@ def nt_xent(scores, positives, where, *, temperature=0.07):
     `supervised_contrastive`.
     Data: labels, unlabeled.
     Kind: pairwise; memory block x references.
-    Peers: pytorch-metric-learning NTXentLoss (temperature); optax ntxent (temperature; NaN there
-      without a positive, memory batch^2 x dim).
     """
     terms = _against_negatives(scores, positives, where & ~positives, temperature)
     return masked.mean(terms, positives), positives.sum(axis=1)
@@ -82,7 +78,6 @@ def pair_info_nce(scores, positives, where, *, temperature=0.1):
     Source: Hydra (2410.18200), the decoupled loss of its released code, on pairs that are given.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: pytorch-metric-learning NTXentLoss (temperature, theirs 0.07; of embeddings with ref_emb).
     """
     return nt_xent.rule(scores, positives, where, temperature=temperature)
 
@@ -102,8 +97,6 @@ def anchor_info_nce(scores, positives, where, *, temperature=0.1):
     Source: Hydra (2410.18200), the average per anchor of its later code.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: pytorch-metric-learning NTXentLoss (temperature, theirs 0.07; of embeddings with ref_emb,
-      with PerAnchorReducer).
     """
     values, pairs = nt_xent.rule(scores, positives, where, temperature=temperature)
     return values, pairs > 0
@@ -166,7 +159,6 @@ def hydra(
     Source: Hydra (2410.18200), later SimLAP, from the first author's released code.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: none.
     """
     embeddings = matrix("embeddings", embeddings, "one row per anchor")
     batch = len(embeddings)

@@ -47,8 +47,6 @@ def triplet(scores, positives, where, *, margin=0.05):
     pytorch-metric-learning, with its margin.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin); sentence-transformers
-      BatchAllTripletLoss (margin, theirs 5; similarity=negative_euclidean).
     """
     sums, active = over_triplets(hinge, scores, positives, where & ~positives, margin)
     return _mean_and_count(sums, active)
@@ -68,7 +66,6 @@ def triplet_mean(scores, positives, where, *, margin=0.05):
     Source: Hermans et al. 2017 (1703.07737), batch all.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin; with MeanReducer).
     """
     negatives = where & ~positives
     sums, _ = over_triplets(hinge, scores, positives, negatives, margin)
@@ -89,7 +86,6 @@ def smooth_triplet(scores, positives, where, *, margin=0.0):
     Source: TripletMarginLoss of pytorch-metric-learning in its smooth form.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; smooth_loss).
     """
     negatives = where & ~positives
     sums, _ = over_triplets(softplus, scores, positives, negatives, margin)
@@ -111,8 +107,6 @@ def semi_hard_triplet(scores, positives, where, *, margin=0.2):
     TripletMarginMiner of pytorch-metric-learning.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with TripletMarginMiner of
-      the same margin, type_of_triplets semihard).
     """
     return _mean_and_count(*over_triplets(semi_hard, scores, positives, where & ~positives, margin))
 
@@ -131,8 +125,6 @@ def hard_triplet(scores, positives, where, *, margin=0.2):
     Source: the hard TripletMarginMiner of pytorch-metric-learning.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with TripletMarginMiner,
-      type_of_triplets hard).
     """
     return _mean_and_count(*over_triplets(hard, scores, positives, where & ~positives, margin))
 
@@ -153,8 +145,6 @@ def batch_semi_hard_triplet(scores, positives, where, *, margin=0.2):
     reads it (there margin 5 with similarity=negative_euclidean).
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
-    Peers: sentence-transformers BatchSemiHardTripletLoss (margin, theirs 5;
-      similarity=negative_euclidean).
     """
     negatives = where & ~positives
     sums, _ = over_triplets(next_beyond, scores, positives, negatives, margin)
@@ -176,10 +166,6 @@ def batch_hard_triplet(scores, positives, where, *, margin=0.2):
     Source: Hermans et al. 2017 (1703.07737), equation 5.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: sentence-transformers BatchHardTripletLoss (margin, theirs 5;
-      similarity=negative_euclidean; there an anchor without a positive or a negative is in the mean
-      too); pytorch-metric-learning TripletMarginLoss (margin, theirs 0.05; with BatchHardMiner and
-      MeanReducer; there one of several that tie has the slope).
     """
     gaps, counted = _hardest_gap(scores, positives, where)
     return jnp.maximum(gaps + margin, 0), counted
@@ -197,9 +183,6 @@ def batch_hard_soft_margin_triplet(scores, positives, where):
     Source: Hermans et al. 2017 (1703.07737), the soft margin.
     Data: labels.
     Kind: pairwise; memory block x references.
-    Peers: sentence-transformers BatchHardSoftMarginTripletLoss (similarity=negative_euclidean;
-      there an anchor without a positive or a negative is in the mean too); pytorch-metric-learning
-      TripletMarginLoss (smooth_loss; with BatchHardMiner and margin 0).
     """
     gaps, counted = _hardest_gap(scores, positives, where)
     return jax.nn.softplus(gaps), counted
@@ -240,7 +223,6 @@ def swapped_triplet(
     Source: Balntas et al. 2016 (TFeat), the anchor swap; TripletMarginLoss of pytorch-metric-learning.
     Data: labels.
     Kind: batch statistics; memory block x references, in as many steps as an anchor has positives.
-    Peers: pytorch-metric-learning TripletMarginLoss (margin; swap).
     """
     anchors = labeled(embeddings, labels, where, axis_name, lambda x: (x,))
     if len(anchors.where) == 0:

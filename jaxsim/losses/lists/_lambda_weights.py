@@ -22,8 +22,6 @@ def lambda_rank_weights(gains, ranks):
     Source: Burges et al. 2006 (LambdaRank), as Wang et al. 2018 (CIKM) frame it.
     Data: lists.
     Kind: part; memory list x list.
-    Peers: sentence-transformers LambdaRankScheme; rax dcg_lambdaweight (normalize=True; times the length
-      of the list; with topn the discount is 0 beyond).
     """
     worth = 1 / discounts(ranks)
     return jnp.abs(worth[:, None] - worth) * _apart(gains)
@@ -37,8 +35,6 @@ def ndcg_loss_2_weights(gains, ranks):
     Source: Wang et al. 2018 (CIKM), NDCG-Loss2.
     Data: lists.
     Kind: part; memory list x list.
-    Peers: sentence-transformers NDCGLoss2Scheme; rax dcg2_lambdaweight (normalize=True; times the length
-      of the list; with topn another form).
     """
     steps = jnp.maximum(jnp.abs(ranks[:, None] - ranks), 1)
     return (1 / discounts(steps) - 1 / discounts(steps + 1)) * _apart(gains)
@@ -55,7 +51,6 @@ def ndcg_loss_2pp_weights(gains, ranks, *, mu=10.0):
     Source: Wang et al. 2018 (CIKM), NDCG-Loss2++.
     Data: lists.
     Kind: part; memory list x list.
-    Peers: sentence-transformers NDCGLoss2PPScheme (mu).
     """
     checks.not_negative("mu", mu)
     return lambda_rank_weights(gains, ranks) + mu * ndcg_loss_2_weights(gains, ranks)

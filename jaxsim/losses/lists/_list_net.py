@@ -57,8 +57,6 @@ def list_net(
     Source: Cao et al. 2007, the cross-entropy of top-one probabilities.
     Data: lists.
     Kind: per example; memory batch x candidates.
-    Peers: sentence-transformers ListNetLoss (labels); rax softmax_loss (label_fn = a softmax of the
-      labels, where = candidate_where).
     """
     scores, labels, kept = of_lists(
         candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
@@ -89,9 +87,6 @@ def list_mle(
     Source: Xia et al. 2008, the likelihood loss.
     Data: lists.
     Kind: per example; memory batch x candidates.
-    Peers: sentence-transformers ListMLELoss (respect_input_order=False; True takes the input's
-      order: labels that fall along the list); rax listmle_loss (where = candidate_where; its key
-      breaks ties at random).
     """
     scores, labels, kept = of_lists(
         candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
@@ -129,9 +124,6 @@ def rank_net(
     Source: Burges et al. 2005, the cross-entropy cost with known order.
     Data: lists.
     Kind: per example; memory candidates^2, a few lists at a time.
-    Peers: sentence-transformers RankNetLoss (k; sigma = 1 / temperature; its value is ours / log 2
-      unless reduction_log is natural); sentence-transformers NoWeightingScheme (the weights of a
-      LambdaLoss that are all 1); rax pairwise_logistic_loss (where = candidate_where).
     """
     checks.positive("temperature", temperature)
     if k is not None:
@@ -182,9 +174,6 @@ def lambda_loss(
     Source: Wang et al. 2018 (CIKM), NDCG-Loss2++ and its kin.
     Data: lists.
     Kind: per example; memory candidates^2, a few lists at a time.
-    Peers: sentence-transformers LambdaLoss (weighting_scheme = pair_weights, k, sigma = 1 / temperature);
-      rax pairwise_logistic_loss (in nats; lambdaweight_fn dcg_lambdaweight with normalize is
-      `lambda_rank_weights` times the length of the list).
     """
     checks.positive("temperature", temperature)
     if k is not None:
@@ -240,7 +229,6 @@ def unime_v2_rerank(
     a model that scores; the paper's writes its answers, and weighs them by their tokens.
     Data: lists, pairs with negatives.
     Kind: per example; memory batch x candidates.
-    Peers: none.
     """
     list_scores, kept = of_lists(
         candidate_where, where, axis_name, weights=weights, list_scores=list_scores

@@ -51,7 +51,6 @@ def pairwise_hinge(
     Source: Herbrich et al. 1999; Joachims 2002, the ranking SVM.
     Data: lists.
     Kind: per example; memory list x list.
-    Peers: rax pairwise_hinge_loss (margin 1).
     """
 
     def cost(ahead):
@@ -85,7 +84,6 @@ def pairwise_soft_zero_one(
     Source: Qin et al. 2010, the sigmoid in place of the step.
     Data: lists.
     Kind: per example; memory list x list.
-    Peers: rax pairwise_soft_zero_one_loss.
     """
     checks.positive("temperature", temperature)
 
@@ -119,7 +117,6 @@ def pairwise_mse(
     Source: pairwise_mse_loss of rax.
     Data: lists, teacher scores.
     Kind: per example; memory batch x list.
-    Peers: rax pairwise_mse_loss.
     """
     scores, labels, kept = of_lists(
         candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
@@ -159,7 +156,6 @@ def ndcg_loss_1(
     Source: Wang et al. 2018 (CIKM), NDCG-Loss1.
     Data: lists.
     Kind: per example; memory list x list.
-    Peers: sentence-transformers NDCGLoss1Scheme (sigma = 1 / temperature; j = l is counted there).
     """
     checks.positive("temperature", temperature)
     if k is not None:
@@ -208,7 +204,6 @@ def unique_softmax(
     Source: Zhu and Klabjan 2020 (WSDM), the unique rating softmax.
     Data: lists.
     Kind: per example; memory list x list.
-    Peers: rax unique_softmax_loss.
     """
     scores, labels, kept = of_lists(
         candidate_where,

@@ -24,7 +24,6 @@ def halving_places(places, count):
     Source: Lan et al. 2014 (UAI), 2^(count - place) - 1, here divided by 2^count.
     Data: lists.
     Kind: part; memory list.
-    Peers: sentence-transformers PListMLELambdaWeight.
     """
     return jnp.exp2(-places) - jnp.exp2(-count)
 
@@ -63,8 +62,6 @@ def p_list_mle(
     Source: Lan et al. 2014 (UAI), position-aware ListMLE; the division is sentence-transformers'.
     Data: lists.
     Kind: per example; memory batch x list.
-    Peers: sentence-transformers PListMLELoss (lambda_weight = place_weights; respect_input_order=True is
-      labels that fall from candidate to candidate).
     """
     scores, labels, kept = of_lists(
         candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
@@ -105,7 +102,6 @@ def adr_mse(
     Source: Schlatt et al. 2025 (Rank-DistiLLM, 2405.07920), their approximate discounted rank MSE.
     Data: lists, teacher scores.
     Kind: per example; memory list x list.
-    Peers: sentence-transformers ADRMSELoss (alpha = 1 / temperature).
     """
     checks.positive("temperature", temperature)
     scores, labels, kept = of_lists(

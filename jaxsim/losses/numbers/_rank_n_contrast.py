@@ -27,7 +27,6 @@ def linear_weight(distances):
 
     Data: numbers.
     Kind: part; memory that of its argument.
-    Peers: none.
     """
     return 1 + distances
 
@@ -37,7 +36,6 @@ def quadratic_weight(distances):
 
     Data: numbers.
     Kind: part; memory that of its argument.
-    Peers: none.
     """
     return 1 + jnp.square(distances)
 
@@ -71,7 +69,6 @@ def regression_supervised_contrastive(
     the baseline of Wu et al. 2023 (2309.16633).
     Data: numbers.
     Kind: pairwise; memory block x references.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     checks.positive("label_scale", label_scale)
@@ -107,7 +104,6 @@ def rank_n_contrast(scores, positives, where, distances, order=None, *, temperat
     Source: Zha et al. 2023 (2210.01189), equation 1.
     Data: numbers.
     Kind: pairwise; memory block x references.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     count = where.sum(axis=1)

@@ -47,7 +47,6 @@ def mixed_negatives(block):
 
     Data: numbers.
     Kind: part; memory block x batch.
-    Peers: none.
     """
     logits = block.shares * block.own + (1 - block.shares) * block.held
     logits += block.log_weight((1 - block.shares) * jnp.abs(block.gaps))
@@ -62,7 +61,6 @@ def mixed_positives(block):
 
     Data: numbers.
     Kind: part; memory block x batch^2.
-    Peers: none.
     """
     gaps = block.gaps
     below = (block.unlike & (gaps < 0) & (gaps > -block.window))[:, :, None]
@@ -135,7 +133,6 @@ def supremix(
     code shifts real and mixed terms apart.
     Data: numbers.
     Kind: pairwise; memory block x batch^2.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     checks.positive("label_scale", label_scale)

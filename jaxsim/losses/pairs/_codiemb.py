@@ -61,7 +61,6 @@ def codiemb_sts(
     Source: CoDiEmb (2508.11442), its STS objective with the released weights.
     Data: graded pairs.
     Kind: batch statistics; memory block x pairs, and batch x dim.
-    Peers: none.
     """
     queries, documents, where = of_rows(
         where, axis_name, "pairs, dim", queries=queries, documents=documents
@@ -122,7 +121,6 @@ def codiemb_retrieval(
     Source: CoDiEmb (2508.11442), its retrieval objective.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents, walked once for each positive of a row.
-    Peers: none.
     """
     queries = matrix("queries", queries, "one per row")
     positives = real_numbers("positives", positives)

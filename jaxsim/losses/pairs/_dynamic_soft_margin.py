@@ -59,9 +59,6 @@ def dynamic_soft_margin(
     also leaves out negatives nearer than 0.008, as copies.
     Data: pairs, unlabeled.
     Kind: batch statistics; memory block x documents, walked both ways.
-    Peers: pytorch-metric-learning DynamicSoftMarginLoss (of embeddings and ref_emb without labels, where
-      2.9 fails in the backward pass; num_bins = bins; there the CDF has a gradient, d of 2 - 4 / bins
-      and more is an error, and with labels it takes all triplets).
     """
     histogram = _checked(histogram)
     gaps, counted = _gaps(queries, documents, similarity, where, axis_name, block)
@@ -107,7 +104,6 @@ def margin_histogram(
     Source: Zhang and Rusinkiewicz 2019, and their released code.
     Data: pairs, unlabeled.
     Kind: state; memory bins.
-    Peers: pytorch-metric-learning DynamicSoftMarginLoss (hist_; momentum as said).
     """
     checks.probability("momentum", momentum)
     old = _checked(histogram)

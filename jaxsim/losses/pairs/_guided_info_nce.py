@@ -73,9 +73,6 @@ def guided_info_nce(
     Source: Solatorio 2024 (2402.16829), GISTEmbed; the margin is sentence-transformers' absolute one.
     Data: pairs, pairs with negatives, teacher embeddings.
     Kind: pairwise; memory block x documents, walked once for each direction.
-    Peers: sentence-transformers GISTEmbedLoss (margin_strategy absolute; contrast_anchors and
-      contrast_positives = which directions; at most one negative per row there; a row's own
-      query and document stay candidates there if the guide takes query and document for equal).
     """
     return _guided(
         lambda level: level - margin,
@@ -129,8 +126,6 @@ def relatively_guided_info_nce(
     for it; the relative margin of sentence-transformers.
     Data: pairs, pairs with negatives, teacher embeddings.
     Kind: pairwise; memory block x documents, walked once for each direction.
-    Peers: sentence-transformers GISTEmbedLoss (margin_strategy relative; margin, theirs 0; differs as
-      in `guided_info_nce`).
     """
     return _guided(
         lambda level: level - margin * jnp.abs(level),

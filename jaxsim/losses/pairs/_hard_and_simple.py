@@ -33,7 +33,6 @@ def simple_contrastive(scores, positives, where, *, negative_weight=None):
     paper states none.
     Data: pairs, pairs with negatives, unlabeled.
     Kind: pairwise; memory block x documents.
-    Peers: none.
     """
     negatives = where & ~positives
     if negative_weight is None:
@@ -59,7 +58,6 @@ def hard_contrastive(scores, positives, where, *, k=None, fraction=None, tempera
     Source: Wang and Liu 2021 (2012.09740), equation 8.
     Data: pairs, pairs with negatives, unlabeled.
     Kind: pairwise; memory block x documents.
-    Peers: none.
     """
     positives, hard = hard_negatives(
         jax.lax.stop_gradient(scores), positives, where, k=k, fraction=fraction
@@ -84,7 +82,6 @@ def hard_simple_contrastive(
     Source: Wang and Liu 2021 (2012.09740), their simple loss over the negatives of equation 8.
     Data: pairs, pairs with negatives, unlabeled.
     Kind: pairwise; memory block x documents.
-    Peers: none.
     """
     positives, hard = hard_negatives(
         jax.lax.stop_gradient(scores), positives, where, k=k, fraction=fraction
@@ -115,7 +112,6 @@ def hard_negatives(scores, positives, where, *, k=None, fraction=None):
     Source: Wang and Liu 2021 (2012.09740), equation 8; the selection is of Zhuang et al. 2019.
     Data: labels, pairs.
     Kind: miner; memory block x references.
-    Peers: none.
     """
     if (k is None) == (fraction is None):
         raise ValueError(f"give one of k and fraction, got k={k}, fraction={fraction}")

@@ -34,8 +34,6 @@ def hardness_info_nce(scores, positives, where, *, hardness, temperature=0.05):
     Lan et al. 2025 (2503.04812).
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: sentence-transformers MultipleNegativesRankingLoss (hardness_strength = hardness,
-      hardness_mode all_negatives, scale = 1 / temperature).
     """
     checks.positive("temperature", temperature)
     checks.not_negative("hardness", hardness)
@@ -79,8 +77,6 @@ def in_batch_hardness_info_nce(
     Source: Lan et al. 2025 (2503.04812), equation 5.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: sentence-transformers MultipleNegativesRankingLoss (hardness_strength = hardness,
-      hardness_mode in_batch_negatives, scale = 1 / temperature).
     """
     return _in_batch(
         queries,
@@ -137,8 +133,6 @@ def hard_negative_hardness_info_nce(
     Source: Schechter Vera et al. 2025 (2509.20354), the hardness weights of EmbeddingGemma.
     Data: pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: sentence-transformers MultipleNegativesRankingLoss (hardness_strength = hardness,
-      hardness_mode hard_negatives, scale = 1 / temperature).
     """
     return _hard_negatives(
         queries,

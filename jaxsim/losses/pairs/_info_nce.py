@@ -43,11 +43,6 @@ def info_nce(scores, positives, where, *, temperature=0.05):
     2020 (1912.06430), equation 1.
     Data: pairs, pairs with negatives, images with texts, unlabeled.
     Kind: pairwise; memory block x documents.
-    Peers: sentence-transformers MultipleNegativesRankingLoss (scale = 1 / temperature,
-      similarity_fct = similarity, gather_across_devices = axis_name); sentence-transformers
-      SparseMultipleNegativesRankingLoss (MultipleNegativesRankingLoss with similarity=dot and scale
-      1); sentence-transformers MultiVectorMultipleNegativesRankingLoss
-      (MultipleNegativesRankingLoss with similarity=max_sim and scale 1).
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature
@@ -70,8 +65,6 @@ def multi_positive_info_nce(scores, positives, where, *, temperature=0.05):
     Source: Khosla et al. 2020 (2004.11362), equation 2, on pairs.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: rax softmax_loss (on the scores of the batch, labels the positives divided by their
-      number).
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature
@@ -114,11 +107,6 @@ def symmetric_info_nce(
     Source: Radford et al. 2021 (2103.00020), figure 3.
     Data: pairs, pairs with negatives, images with texts.
     Kind: pairwise; memory block x documents, walked twice.
-    Peers: sentence-transformers MultipleNegativesSymmetricRankingLoss (scale = 1 / temperature);
-      sentence-transformers MultipleNegativesRankingLoss (directions query_to_doc and doc_to_query,
-      partition_mode per_direction, scale = 1 / temperature); sentence-transformers
-      ContrastiveTensionLossInBatchNegatives (scale = 1 / temperature, learned there; two encoders
-      of the same texts).
     """
     shared = {
         "temperature": temperature,
@@ -181,7 +169,6 @@ def group_info_nce(
     Source: Zhao et al. 2025 (2506.20923), their loss without in-batch negatives, from the released code.
     Data: pairs with negatives.
     Kind: per example; memory batch x documents of a row x dim.
-    Peers: none.
     """
     names = "documents", "document_where"
     scores, kept = own_scores(names, queries, documents, document_where, where, similarity, weights)
@@ -263,10 +250,6 @@ def list_softmax(
     Source: Yadav et al. 2022 (2210.12579), the training of the cross-encoder.
     Data: lists, pairs with negatives.
     Kind: per example; memory batch x candidates.
-    Peers: sentence-transformers cross_encoder.MultipleNegativesRankingLoss (scale = 1 /
-      temperature, theirs 10; there on the sigmoid of the scores, with random documents of the batch as
-      candidates); optax ranking_softmax_loss (labels = positives, one per row); rax softmax_loss
-      (labels = positives, one per row, where = candidate_where).
     """
     scores, kept = of_lists(candidate_where, where, axis_name, weights=weights, scores=scores)
     if positives is None:

@@ -44,7 +44,6 @@ def queries_to_queries(log_sum, queries, positives, documents):
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
-    Peers: sentence-transformers MultipleNegativesRankingLoss (directions: query_to_query).
     """
     return log_sum(queries, queries, others)
 
@@ -54,7 +53,6 @@ def documents_to_queries(log_sum, queries, positives, documents):
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
-    Peers: sentence-transformers MultipleNegativesRankingLoss (directions: doc_to_query).
     """
     return log_sum(positives, queries, lambda positives, where, own: where)
 
@@ -64,7 +62,6 @@ def positives_to_positives(log_sum, queries, positives, documents):
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
-    Peers: sentence-transformers GISTEmbedLoss (contrast_positives).
     """
     return log_sum(positives, positives, others)
 
@@ -74,7 +71,6 @@ def documents_to_documents(log_sum, queries, positives, documents):
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
-    Peers: sentence-transformers MultipleNegativesRankingLoss (directions: doc_to_doc).
     """
     return log_sum(positives, documents, lambda positives, where, own: where & ~positives & ~own)
 
@@ -126,8 +122,6 @@ def joint_info_nce(
     MultipleNegativesRankingLoss of sentence-transformers the directions in one partition.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents, walked once for each direction.
-    Peers: sentence-transformers MultipleNegativesRankingLoss (directions = query_to_doc and ours,
-      partition_mode joint, scale = 1 / temperature, theirs 20).
     """
     checks.positive("temperature", temperature)
     queries, documents = vectors_of("queries", queries)[0], vectors_of("documents", documents)[0]
@@ -182,7 +176,6 @@ def expanded_info_nce(
     Source: Zhao et al. 2025 (2506.20923), the expanded negatives of KaLM-Embedding-V2's released code.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents, walked once for each direction.
-    Peers: sentence-transformers GISTEmbedLoss (without its guide).
     """
     return joint_info_nce(
         queries,
@@ -242,7 +235,6 @@ def info_nce_with_extra(
     Source: Zhao et al. 2025 (2506.20923), where the mixed negatives enter.
     Data: pairs with negatives.
     Kind: pairwise; memory block x documents, and batch x extras x dim.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     (every, counts), (own, _), (tops, _) = _to_documents(

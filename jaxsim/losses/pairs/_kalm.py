@@ -44,7 +44,6 @@ def mix_pairs(key, negatives, *, num=7, alpha=2.0, beta=2.0, where=None, axis_na
     Source: Zhao et al. 2025 (2506.20923), pair-wise mixing. How many is not published: 7 is ours.
     Data: pairs with negatives.
     Kind: mixing; memory batch x mixtures x dim.
-    Peers: none.
     """
     checks.whole("num", num)
     checks.positive("alpha", alpha)
@@ -88,7 +87,6 @@ def mix_list(queries, negatives, *, temperature=0.01, where=None):
     Source: Zhao et al. 2025 (2506.20923), list-wise mixing.
     Data: pairs with negatives.
     Kind: mixing; memory batch x negatives x dim.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     negatives, where = _negatives(negatives, where)
@@ -143,7 +141,6 @@ def kalm(
     Source: Zhao et al. 2025 (2506.20923).
     Data: pairs with negatives.
     Kind: mixing; memory block x documents, and batch x mixtures x dim.
-    Peers: none.
     """
     checks.whole("pairs", pairs)
     if axis_name is not None:

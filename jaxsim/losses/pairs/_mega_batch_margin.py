@@ -25,7 +25,6 @@ def mega_batch_margin(scores, positives, where, *, positive_margin=0.8, negative
     MegaBatchMarginLoss of sentence-transformers: the paper has one hinge on the difference.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
-    Peers: sentence-transformers MegaBatchMarginLoss (mini_batch_size: `training.chunked`).
     """
     negatives = where & ~positives
     pulls = masked.mean(jnp.maximum(positive_margin - scores, 0), positives)

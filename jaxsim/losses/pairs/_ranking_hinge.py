@@ -62,7 +62,6 @@ def ranking_hinge(
     (1406.5679), equation 6.
     Data: pairs, images with texts.
     Kind: pairwise; memory block x documents, walked twice.
-    Peers: none.
     """
     return _both_ways(
         _summed_hinge,
@@ -115,7 +114,6 @@ def hardest_ranking_hinge(
     Source: Faghri et al. 2018 (1707.05612), equation 6 (VSE++).
     Data: pairs, images with texts.
     Kind: pairwise; memory block x documents, walked twice.
-    Peers: none.
     """
     return _both_ways(
         _hardest_hinge,
@@ -170,7 +168,6 @@ def one_way_ranking_hinge(
     Source: Baqapuri 2015 (1601.03478), one direction of its objective.
     Data: pairs, pairs with negatives, images with texts.
     Kind: pairwise; memory block x documents.
-    Peers: none.
     """
     return _summed_hinge(
         queries,
@@ -223,7 +220,6 @@ def symmetric_triplet(
     Source: Bobu et al. 2023 (2301.00810), SIRL's loss of similarity answers.
     Data: triplets.
     Kind: per example; memory batch x dim.
-    Peers: none.
     """
     first, second, odd, where = examples.of_rows(
         where, axis_name, "batch, dim", weights=weights, first=first, second=second, odd=odd

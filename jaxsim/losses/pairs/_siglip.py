@@ -28,7 +28,6 @@ def siglip(scores, positives, where, *, temperature=0.1, bias=-10.0):
     Source: Zhai et al. 2023 (2303.15343), algorithm 1.
     Data: pairs, pairs with negatives, images with texts.
     Kind: pairwise; memory block x documents.
-    Peers: none.
     """
     checks.positive("temperature", temperature)
     logits = scores / temperature + bias

@@ -43,7 +43,6 @@ def embedding_distillation(
     Source: LEAF (Vujanic and Rueckstiess 2025, 2509.12539), the form that reviews quote.
     Data: teacher embeddings.
     Kind: per example; memory batch x dim.
-    Peers: none.
     """
     student, teacher, where = _vectors(student, teacher, where, axis_name, weights)
     values = jnp.sum(jnp.square(student - teacher), axis=1)
@@ -65,8 +64,6 @@ def embedding_distillation_l2(
     Source: EmbedDistill (Kim et al. 2023, 2301.12005), the embedding-matching term.
     Data: teacher embeddings.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers EmbedDistillLoss (distance_metric l2; several columns: the mean of
-      our loss on each; projection_dim is a layer of the encoder).
     """
     student, teacher, where = _vectors(student, teacher, where, axis_name, weights)
     return reduced(safe_norm(student - teacher), where, weights, axis_name, reduce_fn)
@@ -85,8 +82,6 @@ def embedding_distillation_mse(
     Source: Reimers and Gurevych 2020 (2004.09813), section 2.
     Data: teacher embeddings.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers MSELoss (labels = teacher); sentence-transformers EmbedDistillLoss
-      (distance_metric mse); sentence-transformers SparseMSELoss (labels = teacher).
     """
     student, teacher, where = _vectors(student, teacher, where, axis_name, weights)
     values = jnp.mean(jnp.square(student - teacher), axis=1)
@@ -108,8 +103,6 @@ def embedding_distillation_cosine(
     Source: the cosine form of sentence-transformers' EmbedDistillLoss.
     Data: teacher embeddings.
     Kind: per example; memory batch x dim.
-    Peers: sentence-transformers EmbedDistillLoss (distance_metric cosine); optax cosine_distance
-      (not reduced).
     """
     student, teacher, where = _vectors(student, teacher, where, axis_name, weights)
     values = 1 - jnp.sum(unit(student) * unit(teacher), axis=1)
@@ -150,12 +143,6 @@ def score_distillation(
     (2210.12579), KaLM-Embedding-V2 (2506.20923).
     Data: teacher scores, lists.
     Kind: per example; memory batch x candidates.
-    Peers: sentence-transformers DistillKLDivLoss and SparseDistillKLDivLoss (labels = teacher,
-      student_temperature, teacher_temperature, of the sparse one 2; its value is ours times
-      student_temperature^2);
-      sentence-transformers MultiVectorDistillKLDivLoss (as DistillKLDivLoss, with scores of
-      max_sim); optax kl_divergence (on log-softmaxes, not reduced); rax softmax_loss (labels = the
-      teacher's softmax: the cross-entropy, less the teacher's entropy).
     """
     student, teacher, kept = of_lists(
         candidate_where, where, axis_name, weights=weights, student=student, teacher=teacher
@@ -191,7 +178,6 @@ def similarity_distillation(
     targets, where both teachers are the images'.
     Data: teacher embeddings, pairs, images with texts.
     Kind: pairwise; memory block x documents.
-    Peers: none.
     """
     checks.positive("student_temperature", student_temperature)
     checks.positive("teacher_temperature", teacher_temperature)

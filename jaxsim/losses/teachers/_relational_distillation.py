@@ -41,7 +41,6 @@ def relational_distances(student, teacher, *, where=None, axis_name=None, block=
     Source: Park et al. 2019 (1904.05068), equation 7; over ordered pairs, the diagonal left out.
     Data: teacher embeddings.
     Kind: batch statistics; memory block x references.
-    Peers: none.
     """
     student = matrix("student", student, "one row per example")
     teacher = matrix("teacher", teacher, "one row per row of student")
@@ -83,7 +82,6 @@ def relational_angles(
     Source: Park et al. 2019 (1904.05068), equation 10; over triples of different rows.
     Data: teacher embeddings.
     Kind: batch statistics; memory batch x batch.
-    Peers: none.
     """
     if axis_name is not None:
         checks.bound(axis_name)

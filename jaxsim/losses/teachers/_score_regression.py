@@ -54,8 +54,6 @@ def score_mse(
     Source: MSELoss of sentence-transformers' cross-encoders.
     Data: teacher scores, lists, graded pairs.
     Kind: per example; memory batch x candidates.
-    Peers: sentence-transformers cross_encoder.MSELoss (labels = teacher); rax pointwise_mse_loss
-      (labels = teacher, where = candidate_where); optax squared_error (not reduced).
     """
     student, teacher, kept = of_lists(
         candidate_where, where, axis_name, weights=weights, student=student, teacher=teacher
@@ -92,11 +90,6 @@ def margin_mse(
     Source: Hofstaetter et al. 2020 (2010.02666), their Margin-MSE.
     Data: teacher scores.
     Kind: per example; memory batch x candidates.
-    Peers: sentence-transformers MarginMSELoss and SparseMarginMSELoss (labels = the teacher's
-      scores or its margins; the student's scores are similarity_fct of pairs, dot unless told);
-      sentence-transformers MultiVectorMarginMSELoss (as MarginMSELoss, with scores of max_sim);
-      sentence-transformers cross_encoder.MarginMSELoss (labels = the teacher's scores or its
-      margins).
     """
     student, teacher, kept = of_lists(
         candidate_where, where, axis_name, weights=weights, student=student, teacher=teacher
@@ -114,7 +107,6 @@ def centered(scores, candidate_where=None):
     Raises: ValueError for a mask of another shape.
     Data: teacher scores, lists.
     Kind: part; memory that of its argument.
-    Peers: none.
     """
     scores = at_least_float32(checks.reals("scores", scores))
     checks.shaped("scores", scores, (None, None), "one row per list")
@@ -154,7 +146,6 @@ def dse_binary(
     Source: DSE (Barkan et al. 2020, 1908.05161), from the released code.
     Data: teacher scores, graded pairs.
     Kind: per example; memory batch.
-    Peers: none.
     """
     student, teacher, labels, where = of_rows(
         where,
@@ -200,7 +191,6 @@ def dse_multiclass(
 
     Data: teacher scores, labels.
     Kind: per example; memory batch x classes.
-    Peers: none.
     """
     student, teacher, kept = of_rows(
         where, axis_name, "batch, classes", weights=weights, student=student, teacher=teacher
@@ -241,7 +231,6 @@ def dse_regression(
 
     Data: teacher scores, numbers.
     Kind: per example; memory batch.
-    Peers: none.
     """
     student, teacher, labels, where = of_rows(
         where,
@@ -265,7 +254,6 @@ def binary_logit(logits):
     Raises: ValueError for another last axis than 2.
     Data: teacher scores.
     Kind: part; memory batch.
-    Peers: none.
     """
     logits = checks.reals("logits", logits)
     if logits.ndim == 0 or logits.shape[-1] != 2:

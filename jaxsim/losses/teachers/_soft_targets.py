@@ -52,7 +52,6 @@ def symmetric_kl(
     Source: UniME-V2 (2510.13515), its embedding loss, with exact logarithms.
     Data: teacher scores.
     Kind: per example; memory batch x candidates.
-    Peers: none.
     """
     q, p, kept = _tempered(
         scores, judge, temperature, judge_temperature, candidate_where, where, weights, axis_name
@@ -86,7 +85,6 @@ def symmetric_kl_released(
     Source: UniME-V2 (2510.13515), the released code.
     Data: teacher scores.
     Kind: per example; memory batch x candidates.
-    Peers: none.
     """
     checks.positive("eps", eps)
     q, p, kept = _tempered(
@@ -119,7 +117,6 @@ def jensen_shannon(
     Source: Lin 1991, with equal weights; what a figure of UniME-V2 (2510.13515) calls its loss.
     Data: teacher scores.
     Kind: per example; memory batch x candidates.
-    Peers: none.
     """
     q, p, kept = _tempered(
         scores, judge, temperature, judge_temperature, candidate_where, where, weights, axis_name

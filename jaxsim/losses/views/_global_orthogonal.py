@@ -44,7 +44,6 @@ def global_orthogonal(
     Source: Zhang et al. 2017 (1708.06320), the global orthogonal regularization.
     Data: unlabeled, labels.
     Kind: regularizer; memory block x references.
-    Peers: sentence-transformers GlobalOrthogonalRegularizationLoss (aggregation over the columns).
     """
     embeddings = matrix("embeddings", embeddings, "one row per example")
     free = labels is None

@@ -37,7 +37,6 @@ def flops(activations, *, threshold=None, where=None, axis_name=None):
     is sentence-transformers'.
     Data: unlabeled.
     Kind: regularizer; memory batch x dim.
-    Peers: sentence-transformers FlopsLoss (without the absolute value: for activations >= 0 the same).
     """
     activations, where = of_rows(where, axis_name, "batch, dim", activations=activations)
     sizes = jnp.where(
@@ -83,8 +82,6 @@ def splade(
     Source: Formal et al. 2021 (SPLADE v2, 2109.10086); Formal et al. 2022 (2205.04733).
     Data: pairs, pairs with negatives, teacher scores.
     Kind: composition; memory that of the loss.
-    Peers: sentence-transformers SpladeLoss and CachedSpladeLoss (*_regularizer_weight = *_weight,
-      *_regularizer_threshold = *_threshold; use_document_regularizer_only is `flops` of all rows).
     """
     checks.not_negative("query_weight", query_weight)
     checks.not_negative("document_weight", document_weight)
@@ -139,8 +136,6 @@ def csr_reconstruction(
     (2406.04093).
     Data: teacher embeddings, unlabeled.
     Kind: batch statistics; memory batch x dim.
-    Peers: sentence-transformers CSRReconstructionLoss (beta = auxiliary_weight; the mean over columns);
-      sentence-transformers CSRLoss (beta, theirs 0.1; gamma times the ranking loss, added).
     """
     extra = {}
     if decoded_auxiliary is not None:

@@ -51,8 +51,6 @@ def vicreg(
     Source: Bardes et al. 2022 (2105.04906), equations 1 to 6 and algorithm 1.
     Data: unlabeled, pairs.
     Kind: batch statistics; memory batch x dim and dim x dim.
-    Peers: pytorch-metric-learning VICRegLoss (invariance_lambda = invariance_weight, variance_mu =
-      2 variance_weight, covariance_v = covariance_weight, eps; NaN there for one row).
     """
     checks.positive("eps", eps)
     view, other, where = of_rows(where, axis_name, "batch, dim", view=view, other=other)
@@ -90,7 +88,6 @@ def barlow_twins(view, other, *, redundancy_weight=0.005, where=None, axis_name=
     Source: Zbontar et al. 2021 (2103.03230), equations 1 and 2.
     Data: unlabeled, pairs.
     Kind: batch statistics; memory batch x dim and dim x dim.
-    Peers: none.
     """
     checks.not_negative("redundancy_weight", redundancy_weight)
     view, other, where = of_rows(where, axis_name, "batch, dim", view=view, other=other)

@@ -50,7 +50,6 @@ def sgns(
     Source: Mikolov et al. 2013 (1310.4546), equation 4.
     Data: words.
     Kind: per example; memory batch x negatives, times dim where they are not shared.
-    Peers: none.
     """
     targets, contexts, where = of_rows(
         where, axis_name, "batch, dim", weights=weights, targets=targets, contexts=contexts
@@ -102,7 +101,6 @@ def sampled_softmax(
     Source: Jean et al. 2015 (1412.2007), section 3; the correction by expected counts as TensorFlow has it.
     Data: words.
     Kind: per example; memory batch x negatives, times dim where they are not shared.
-    Peers: none.
     """
     queries, targets, where = of_rows(
         where, axis_name, "batch, dim", weights=weights, queries=queries, targets=targets
@@ -135,7 +133,6 @@ def not_hits(target_ids, negative_ids):
     Returns: bool [batch, k].
     Data: words.
     Kind: part; memory batch x negatives.
-    Peers: none.
     """
     target_ids = checks.numbers_of("target_ids", target_ids)
     negative_ids = checks.numbers_of("negative_ids", negative_ids)

@@ -4,6 +4,7 @@ Read off the sources of the tests, so that it holds where the peers are not inst
 """
 
 import ast
+import re
 import runpy
 from pathlib import Path
 
@@ -65,8 +66,10 @@ def run_by(node, defined, seen):
     """The functions of `losses` in an expression, and in what it names of its module."""
     found = set()
     for part in ast.walk(node):
-        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
-            found |= {part.attr} if part.value.id == "losses" else set()
+        if isinstance(part, ast.Attribute) and re.match(
+            r"losses(\.\w+)?$", ast.unparse(part.value)
+        ):
+            found |= {part.attr}  # of losses, or of a module that it offers
         elif isinstance(part, ast.Name) and part.id in defined.keys() - seen:
             seen.add(part.id)
             found |= run_by(defined[part.id], defined, seen)
@@ -74,7 +77,7 @@ def run_by(node, defined, seen):
 
 
 def claims(library):
-    """[(name of theirs, ours)] of all docstrings."""
+    """[(name of theirs, ours)] of docs/peers.toml."""
     entries = CATALOG["entries"]().values()
     of_library = [(e.name, peer) for e in entries for peer in e.peers if peer.library == library]
     return [(theirs, ours) for ours, peer in of_library for theirs in peer.names]
