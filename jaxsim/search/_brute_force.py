@@ -192,7 +192,9 @@ def _excluded(exclude, rows, count):
         checks.integers("exclude", exclude)
     numpy = jnp if isinstance(exclude, jax.Array) else np
     items = (exclude >= 0) & (exclude < count)
-    return jnp.asarray(numpy.where(items, exclude, -1).astype(np.int32))
+    # Narrowed first: -1 is out of the bounds of unsigned integers.
+    narrow = numpy.where(items, exclude, 0).astype(np.int32)
+    return jnp.asarray(numpy.where(items, narrow, -1))
 
 
 def chosen(devices):
