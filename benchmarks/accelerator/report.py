@@ -26,18 +26,25 @@ def report(out, readme=README):
 
     tree = storage.read_object(Path(out) / RESULT)
     about, rows = tree.object("about"), [row.tree for row in tree.objects("rows")]
-    card, text = about.text("card"), Path(readme).read_text(encoding="utf-8")
-    section = f"### {card}\n\n{about.text('line')}\n\n{rows_.table(rows)}\n"
-    before, _, after = text.partition(HEADING)
+    card = about.text("card")
+    put(card, f"{about.text('line')}\n\n{rows_.table(rows)}", readme)
+    return card
+
+
+def put(name, text, readme=README):
+    """Puts a section into the README's part on accelerators, in place of an earlier one of the same name."""
+    from jaxsim import storage
+
+    section = f"{name}\n\n{text}\n"
+    before, _, after = Path(readme).read_text(encoding="utf-8").partition(HEADING)
     if not after:
-        before, after = text.rstrip("\n") + "\n\n", "\nBy `python -m benchmarks.accelerator`.\n"
+        before, after = before.rstrip("\n") + "\n\n", "\nBy `python -m benchmarks.accelerator`.\n"
     inside, mark, others = after.partition("\n## ")  # up to the next section of the page
     head, *cards = inside.split("\n### ")
-    cards = [c for c in cards if not c.startswith(f"{card}\n")]
-    cards.append(section.removeprefix("### "))
+    cards = [c for c in cards if not c.startswith(f"{name}\n")]
+    cards.append(section)
     inside = "\n### ".join([head.rstrip("\n") + "\n", *(c.rstrip("\n") + "\n" for c in cards)])
     storage.write_text(readme, before + HEADING + inside + mark + others)
-    return card
 
 
 def about(out, minutes):
