@@ -38,12 +38,12 @@ TOY = {"vocabulary": 100, "dim": 32, "layers": 2, "heads": 2, "hidden": 64}
 @contextlib.contextmanager
 def as_on_a_card():
     """Tracing takes the choices of a machine with an NVIDIA card and cuDNN."""
-    from jaxsim.encoders import attention
+    from jaxsim.encoders import _attention
 
     version = "jax._src.cudnn.fused_attention_stablehlo.check_cudnn_version"
     with (
         mock.patch("jax.default_backend", return_value="gpu"),
-        mock.patch.object(attention, "cudnn_works", return_value=True),
+        mock.patch.object(_attention, "cudnn_works", return_value=True),
         mock.patch(version, return_value=91_000),
     ):
         yield
@@ -162,7 +162,7 @@ def of_losses(toy):
     import jax
 
     from benchmarks.accelerator.correct import half
-    from benchmarks.catalogue import GROUPS
+    from benchmarks.catalog import GROUPS
 
     for group, entries in GROUPS.items():
         chosen = list(entries.items())[:: 8 if toy else 1]
