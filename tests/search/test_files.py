@@ -184,3 +184,11 @@ def test_one_process_writes_a_path(tmp_path, kind):
     refused = pytest.raises(ValueError, match="x: is in use by this process already")
     with storage.owned(tmp_path / "x", "file"), refused:
         save(tmp_path / "x", value)
+
+
+@pytest.mark.parametrize("name", ["quantised", "relative_margin"])
+def test_a_moved_name_works_and_says_where_it_is(name):
+    with pytest.warns(DeprecationWarning, match=f"search.{name} is search."):
+        assert callable(getattr(search, name))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        search.nothing  # noqa: B018
