@@ -3,7 +3,7 @@
     targets [batch, dim], contexts [batch, dim], negatives [k, dim] or [batch, k, dim] -> loss
 
 The rows come from two tables that stay apart: what one predicts with, and what is predicted. Rows are
-looked up by the caller, so that an optimizer can update just these (jaxsim.training.sparse_rows).
+looked up by the caller, so that an optimizer can update just these (jaxsim.training.sgd_rows).
 """
 
 import jax
