@@ -15,17 +15,21 @@ All students are one network with one budget and one rate; `batch_256` sees eigh
 """
 
 import dataclasses
+import functools
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import teachers
+from experiments.workbench.figures import each
 from jaxsim import encoders, evaluation, losses, search
 from jaxsim.numerics import unit
+from jaxsim.numerics.types import Encode, Loss, Objective
 from jaxsim.search import _quantize as quantize
 
 
@@ -106,40 +110,52 @@ ARMS = {
     "no_queries": "squared, on documents alone, for as many steps",
     "batch_256": "squared, with batches of 256 for as many steps",
 }
-DISTANCES = {
-    "l2": losses.embedding_distillation_l2,
-    "cosine": losses.embedding_distillation_cosine,
-}
 OUTPUTS = ("full", "first 64", "first 16", "sign", "int8")
-MODES = ("teacher", "asymmetric", "student", "reverse")
+MODES = {  # who encodes the queries, and who the documents
+    "teacher": ("teacher", "teacher"),
+    "asymmetric": ("student", "teacher"),
+    "student": ("student", "student"),
+    "reverse": ("teacher", "student"),
+}
 
 
 class Shared(NamedTuple):
     """What the arms share."""
 
     texts: teachers.Texts
-    teachers: dict  # {name: (texts) -> unit vectors}
-    facts: dict
+    teachers: dict[str, teachers.Encoder]
+    facts: dict[str, float]
 
 
-def fingerprint(config):
+def fingerprint(config: Config) -> str:
     """Of the data: all texts."""
-    found = teachers.texts(config.data, config.texts, config.seed)
-    parts = (found.documents, found.queries, found.train_documents, found.train_queries)
-    return hashlib.sha256(repr([parts, found.truth.tolist()]).encode()).hexdigest()[:16]
+    texts = teachers.texts(config.data, config.texts, config.seed)
+    parts = (texts.documents, texts.queries, texts.train_documents, texts.train_queries)
+    return hashlib.sha256(repr([parts, texts.truth.tolist()]).encode()).hexdigest()[:16]
 
 
-def prepare(config: Config, workdir: Path):
-    """The texts and the teachers; how far a student of this width can get at all."""
-    found = teachers.texts(config.data, config.texts, config.seed)
-    made, facts = {}, {"texts to learn from": len(found.train_documents) + len(found.train_queries)}
+def prepare(config: Config, workdir: Path) -> Shared:
+    """The texts and the teachers, and how much of a teacher's variance a student of this width can reach."""
+    texts = teachers.texts(config.data, config.texts, config.seed)
+    made = {}
+    facts: dict[str, float] = {
+        "texts to learn from": len(texts.train_documents) + len(texts.train_queries)
+    }
+    teaching = teachers.Settings(
+        dim=config.dim,
+        vocabulary=config.vocabulary,
+        length=config.length,
+        layers=config.teacher_layers,
+        steps=config.teacher_steps,
+        folder=config.teacher_folder,
+    )
     for name in config.teachers:
-        made[name] = teachers.remembered(teachers.TEACHERS[name](config, found, workdir / name))
-        spectrum = np.linalg.eigvalsh(np.cov(made[name](found.train_documents).T))[::-1]
-        facts[f"{name}: tail beyond the width"] = float(
-            spectrum[config.width :].sum() / spectrum.sum()
-        )
-    return Shared(found, made, facts)
+        teacher = teachers.TEACHERS[name](texts, teaching, workdir / name)
+        made[name] = teachers.remembered(teacher)
+        spectrum = np.linalg.eigvalsh(np.cov(made[name](texts.train_documents).T))[::-1]
+        tail = spectrum[config.width :].sum() / spectrum.sum()
+        facts[f"{name}: tail beyond the width"] = float(tail)
+    return Shared(texts, made, facts)
 
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
@@ -147,13 +163,12 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     rows = []
     for name, teacher in shared.teachers.items():
         student = fitted(config, arm, teacher, shared.texts, workdir / name)
-        rows += [
-            {"teacher": name, **row} for row in figures(config, shared.texts, teacher, student)
-        ]
+        results = figures(shared.texts, teacher, student, k=config.ks)
+        rows += [{"teacher": name, **row} for row in results]
     return rows
 
 
-def student_module(config, dim):
+def student_module(config: Config, dim: int) -> encoders.TextEncoder:
     """Word vectors, their mean, one hidden layer, and a map without bias to the teacher's dimension."""
     return encoders.TextEncoder(
         encoders.Transformer(
@@ -173,35 +188,40 @@ def student_module(config, dim):
     )
 
 
-def fitted(config, arm, teacher, texts, workdir):
-    """A student: function of texts to unit vectors."""
-    learnt = [*texts.train_documents, *(() if arm == "no_queries" else texts.train_queries)]
+def learned_texts(arm: str, texts: teachers.Texts) -> list[str]:
+    """What an arm's student reads; of `info_nce` query and document in turn."""
     if arm == "info_nce":
-        learnt = [text for pair in texts.labeled for text in pair]
-    targets = teacher(learnt)
+        return [text for pair in texts.labeled for text in pair]
+    if arm == "no_queries":
+        return list(texts.train_documents)
+    return [*texts.train_documents, *texts.train_queries]
+
+
+def fitted(
+    config: Config, arm: str, teacher: teachers.Encoder, texts: teachers.Texts, workdir: Path
+) -> teachers.Encoder:
+    """A student: function of texts to unit vectors."""
+    learned = learned_texts(arm, texts)
+    targets = teacher(learned)
     module = student_module(config, targets.shape[1])
-    words = teachers.tokenizer(config, texts)
-    ids = teachers.tokens(words, learnt, config.length)
-    encode = encoders.as_function(module)
+    words = teachers.tokenizer(texts, config.vocabulary)
+    ids = teachers.tokens(words, learned, config.length)
     if arm == "ridge":
-        return teachers.ridge(config, module, words, ids, targets)
-    pairs = zip(ids[::2], ids[1::2], strict=True)
-    examples = (
-        [{"q": q, "d": d} for q, d in pairs]
-        if arm == "info_nce"
-        else [{"text": one} for one in ids]
-    )
-
-    def objective(params, batch, *, key, axis_name):
-        more = {"where": batch["where"], "axis_name": axis_name}
-        if arm == "info_nce":
-            sides = (encode(params, batch[side]) for side in ("q", "d"))
-            return losses.info_nce(*sides, temperature=config.temperature, **more)
-        vectors, known = unit(encode(params, batch["text"])), jnp.asarray(targets)[batch["ids"]]
-        if arm == "scores":
-            return losses.similarity_distillation(vectors, vectors, teacher=(known, known), **more)
-        return DISTANCES.get(arm, losses.embedding_distillation)(vectors, known, **more)
-
+        return teachers.ridge(
+            module,
+            words,
+            ids,
+            targets,
+            length=config.length,
+            ridge=config.ridge,
+            seed=config.seed,
+        )
+    encode = encoders.as_function(module)
+    if arm == "info_nce":
+        examples, objective = from_labels(encode, ids, config.temperature)
+    else:
+        examples = [{"text": text} for text in ids]
+        objective = OBJECTIVES[arm](encode, jnp.asarray(targets))
     params = teachers.fitted(
         module,
         objective,
@@ -215,44 +235,92 @@ def fitted(config, arm, teacher, texts, workdir):
         label=arm,
         about=str((arm, config)),
     )
-    return teachers.encoder(encode, params, words, config)
+    return teachers.encoder(encode, params, words, config.length)
 
 
-def figures(config, texts, teacher, student):
-    """nDCG of every output in every mode, and how near the vectors are."""
+def from_labels(encode: Encode, ids: list, temperature: float) -> tuple[list[dict], Objective]:
+    """Examples and objective of InfoNCE on labeled pairs: there is no teacher."""
+    pairs = zip(ids[::2], ids[1::2], strict=True)
+
+    def objective(params, batch, *, key, axis_name):
+        return losses.info_nce(
+            encode(params, batch["q"]),
+            encode(params, batch["d"]),
+            temperature=temperature,
+            where=batch["where"],
+            axis_name=axis_name,
+        )
+
+    return [{"q": query, "d": document} for query, document in pairs], objective
+
+
+def from_scores(encode: Encode, targets: jax.Array) -> Objective:
+    """The teacher's similarities inside the batch."""
+
+    def objective(params, batch, *, key, axis_name):
+        vectors, known = unit(encode(params, batch["text"])), targets[batch["ids"]]
+        return losses.similarity_distillation(
+            vectors,
+            vectors,
+            teacher=(known, known),
+            where=batch["where"],
+            axis_name=axis_name,
+        )
+
+    return objective
+
+
+def from_vectors(
+    encode: Encode, targets: jax.Array, distance: Loss = losses.embedding_distillation
+) -> Objective:
+    """The teacher's vectors, by a distance to them."""
+
+    def objective(params, batch, *, key, axis_name):
+        vectors = unit(encode(params, batch["text"]))
+        known = targets[batch["ids"]]
+        return distance(vectors, known, where=batch["where"], axis_name=axis_name)
+
+    return objective
+
+
+OBJECTIVES = {
+    "squared": from_vectors,
+    "l2": functools.partial(from_vectors, distance=losses.embedding_distillation_l2),
+    "cosine": functools.partial(from_vectors, distance=losses.embedding_distillation_cosine),
+    "scores": from_scores,
+    "no_queries": from_vectors,
+    "batch_256": from_vectors,
+}
+
+
+def figures(
+    texts: teachers.Texts, teacher: teachers.Encoder, student: teachers.Encoder, *, k: int
+) -> list[dict]:
+    """nDCG of every output in every mode, how near the vectors are, and the correlation on STS-B."""
     sides = {"teacher": teacher, "student": student}
-    queries, documents = (
-        {name: encode(some) for name, encode in sides.items()}
-        for some in (texts.queries, texts.documents)
-    )
+    queries = {name: encode(texts.queries) for name, encode in sides.items()}
+    documents = {name: encode(texts.documents) for name, encode in sides.items()}
     rows = []
     for output in OUTPUTS:
-        q, d = (
-            {n: cut(output, v, documents["teacher"]) for n, v in s.items()}
-            for s in (queries, documents)
-        )
-        for mode, (of_query, of_document) in zip(
-            MODES,
-            (("teacher",) * 2, ("student", "teacher"), ("student",) * 2, ("teacher", "student")),
-            strict=True,
-        ):
-            _, ids = search.exact(q[of_query], d[of_document], k=config.ks)
-            values, _ = evaluation.ndcg(
-                ids, texts.truth, config.ks, grades=texts.grades, reduce_fn=None
-            )
-            rows.append({"output": output, "mode": mode, "score": np.asarray(values, float)})
+        calibration = documents["teacher"]
+        small_queries = {n: cut(output, v, calibration) for n, v in queries.items()}
+        small_documents = {n: cut(output, v, calibration) for n, v in documents.items()}
+        for mode, (asks, answers) in MODES.items():
+            _, ids = search.exact(small_queries[asks], small_documents[answers], k=k)
+            ndcg = each(evaluation.ndcg, ids, texts.truth, k, grades=texts.grades)
+            rows.append({"output": output, "mode": mode, "score": ndcg})
     for name, vectors in (("queries", queries), ("documents", documents)):
         cosines = (vectors["teacher"] * vectors["student"]).sum(axis=1)
         rows.append({"output": "cosine", "mode": name, "score": np.asarray(cosines, float)})
     if texts.sts is not None:
         for name, encode in sides.items():
-            pair = (encode(some) for some in (texts.sts.first, texts.sts.second))
-            rank = evaluation.spearman((next(pair) * next(pair)).sum(axis=1), texts.sts.scores)
+            first, second = encode(texts.sts.first), encode(texts.sts.second)
+            rank = evaluation.spearman((first * second).sum(axis=1), texts.sts.scores)
             rows.append({"output": "STS-B", "mode": name, "score": float(rank)})
     return rows
 
 
-def cut(output, vectors, calibration):
+def cut(output: str, vectors: np.ndarray, calibration: np.ndarray) -> np.ndarray:
     """What a smaller output keeps of vectors, decoded; int8 is calibrated on the teacher's documents."""
     if output.startswith("first"):
         return teachers.unit_rows(vectors[:, : int(output.split()[1])])
@@ -264,7 +332,7 @@ def cut(output, vectors, calibration):
     return vectors
 
 
-def claim(rows):
+def claim(rows: list[dict]) -> dict:
     """Vectors above scores, labels and a linear map, where documents stay the teacher's."""
     compared = [
         runner.difference(
@@ -284,7 +352,7 @@ def claim(rows):
     )
 
 
-def pictures(rows):
+def pictures(rows: list[dict]) -> dict:
     """modes.png: nDCG of whole vectors, by mode."""
     shown = [row for row in runner.summary(rows) if row["output"] == "full"]
     first = [row for row in shown if row["teacher"] == shown[0]["teacher"]]

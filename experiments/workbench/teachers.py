@@ -1,106 +1,125 @@
-"""Teachers of text embeddings, and the texts that students learn from.
+"""Teachers of text embeddings, and the texts that students learn from."""
 
-The configs of the experiments that use this have the fields that its functions name.
-"""
-
+import dataclasses
 import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxsim import data, encoders, losses, pretrained, search, training
+from jaxsim.numerics.types import ArrayTree, Encode, Objective
 
 SHORT = 16  # tokens of the queries that neural teachers learn from
+Encoder = Callable[[list[str]], np.ndarray]  # texts -> unit rows, float32 [texts, dim]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How large teachers are, and how long neural ones are trained."""
+
+    dim: int  # of the teachers made here
+    vocabulary: int  # word pieces
+    length: int  # tokens of a text, at most
+    layers: int  # of a neural teacher
+    steps: int  # of its training
+    folder: str = ""  # of a pretrained one
 
 
 class Texts(NamedTuple):
     """What is searched, and what is learnt from: no query that is searched with is among it."""
 
-    documents: list
-    queries: list  # to test with
+    documents: list[str]
+    queries: list[str]  # to test with
     truth: np.ndarray  # int [queries, most], rows of documents; -1 fills up
     grades: np.ndarray  # float [queries, most]
-    train_documents: list
-    train_queries: list
-    labeled: list  # (query, document) pairs that belong together
+    train_documents: list[str]
+    train_queries: list[str]
+    labeled: list[tuple[str, str]]  # queries and the documents that belong to them
     sts: data.GradedPairs | None
 
 
 @functools.cache
-def texts(name, count, seed):
+def texts(name: str, count: int, seed: int) -> Texts:
     """The texts of a collection with `count` others: "docstrings" needs no data, the rest JAXSIM_DATA.
 
-    Short texts stand for queries: titles, words that glosses define, queries of other collections.
+    Short texts serve as queries: titles, words that glosses define, queries of other collections.
     """
     if name.startswith("docstrings"):
-        config = "all" if name == "docstrings" else "small"
-        train, test = (data.docstrings(split, config=config) for split in ("train", "test"))
-        train, test = ([s[i] for i in range(min(len(s), count))] for s in (train, test))
-        sides = [[row[side] for row in train] for side in ("document", "query")]
-        truth = np.arange(len(test))[:, None]
-        return Texts(
-            [row["document"] for row in test],
-            [row["query"] for row in test],
-            truth,
-            np.ones(truth.shape),
-            *sides,
-            list(zip(*sides[::-1], strict=True)),
-            None,
-        )
-    found = data.retrieval(name)
+        return _docstrings("all" if name == "docstrings" else "small", count)
+    collection = data.retrieval(name)
     glosses = data.glosses()
     chosen = np.random.default_rng(seed).permutation(len(glosses))[:count]
     glosses = [glosses[i] for i in chosen]
     pairs = [(row["title"], row["document"]) for row in glosses]
     others = [data.retrieval(n) for n in ("cacm", "cisi", "npl", "cranfield") if n != name]
-    short = [*(t for t in found.titles if t), *(query for c in others for query in c.queries)]
+    short = [title for title in collection.titles if title]
+    short += [query for other in others for query in other.queries]
     return Texts(
-        found.documents,
-        found.queries,
-        found.truth,
-        found.grades,
-        [*found.documents, *(document for _, document in pairs)],
+        collection.documents,
+        collection.queries,
+        collection.truth,
+        collection.grades,
+        [*collection.documents, *(document for _, document in pairs)],
         [*short, *(query for query, _ in pairs[: count // 3])],
         pairs,
         data.sts_benchmark("validation"),
     )
 
 
-def linear(config, found, workdir):
-    """TF-IDF of words and pairs of words, turned to its leading directions: encode(texts) -> unit rows."""
+def _docstrings(config: str, count: int) -> Texts:
+    """`texts` of docstrings: each summary line asks for the body below it."""
+    sides = {}
+    for split in ("train", "test"):
+        source = data.docstrings(split, config=config)
+        rows = [source[i] for i in range(min(len(source), count))]
+        sides[split] = [row["query"] for row in rows], [row["document"] for row in rows]
+    (train_queries, train_documents), (queries, documents) = sides["train"], sides["test"]
+    return Texts(
+        documents,
+        queries,
+        truth=np.arange(len(queries))[:, None],
+        grades=np.ones((len(queries), 1)),
+        train_documents=train_documents,
+        train_queries=train_queries,
+        labeled=list(zip(train_queries, train_documents, strict=True)),
+        sts=None,
+    )
+
+
+def linear(texts: Texts, settings: Settings, workdir: Path) -> Encoder:
+    """TF-IDF of words and pairs of words, projected on its leading directions."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(sublinear_tf=True, stop_words="english", max_features=30_000)
-    every = [*found.train_documents, *found.train_queries]
-    turn = TruncatedSVD(config.dim, random_state=0).fit(words.fit_transform(every))
-
-    def encode(some):
-        return unit_rows(turn.transform(words.transform(some)))
-
-    return encode
+    counts = words.fit_transform([*texts.train_documents, *texts.train_queries])
+    projection = TruncatedSVD(settings.dim, random_state=0).fit(counts)
+    return lambda batch: unit_rows(projection.transform(words.transform(batch)))
 
 
-def neural(config, found, workdir, *, dims=None):
+def neural(
+    texts: Texts, settings: Settings, workdir: Path, *, dims: tuple[int, ...] | None = None
+) -> Encoder:
     """A transformer trained by InfoNCE on labeled pairs; with `dims` by that of its first coordinates too."""
-    words = tokenizer(config, found)
+    words = tokenizer(texts, settings.vocabulary)
     module = encoders.TextEncoder(
         encoders.Transformer(
-            vocabulary=config.vocabulary,
-            dim=config.dim,
-            layers=config.teacher_layers,
+            vocabulary=settings.vocabulary,
+            dim=settings.dim,
+            layers=settings.layers,
             heads=4,
-            hidden=4 * config.dim,
-            max_length=config.length,
+            hidden=4 * settings.dim,
+            max_length=settings.length,
             norm="pre",
             dropout=0.0,
         )
     )
     encode = encoders.as_function(module)
-    queries, documents = zip(*found.labeled, strict=True)
-    sides = tokens(words, queries, SHORT), tokens(words, documents, config.length)
+    queries, documents = zip(*texts.labeled, strict=True)
+    sides = tokens(words, queries, SHORT), tokens(words, documents, settings.length)
     examples = [{"q": q, "d": d} for q, d in zip(*sides, strict=True)]
 
     def objective(params, batch, *, key, axis_name):
@@ -115,44 +134,44 @@ def neural(config, found, workdir, *, dims=None):
         module,
         objective,
         examples,
-        {"q": (SHORT,), "d": ends(config.length)},
-        steps=config.teacher_steps,
+        {"q": (SHORT,), "d": ends(settings.length)},
+        steps=settings.steps,
         batch=64,
         rate=1e-3,
         seed=0,
         workdir=workdir,
         label="teacher",
-        about=str((config, dims)),
+        about=str((settings, dims, data.fingerprint([texts.train_documents, texts.train_queries]))),
     )
-    return encoder(encode, params, words, config)
+    return encoder(encode, params, words, settings.length)
 
 
-def folder(config, found, workdir):
+def folder(texts: Texts, settings: Settings, workdir: Path) -> Encoder:
     """A pretrained model, such as all-MiniLM-L6-v2's folder."""
-    if not config.teacher_folder:
+    if not settings.folder:
         raise ValueError(
             "teacher_folder must name a model's folder for the teacher 'folder', got ''"
         )
-    model = pretrained.load(Path(config.teacher_folder))
-    return lambda some: unit_rows(
-        search.encode_corpus(model.encode, model.params, model.tokens, some, label="teacher")
+    model = pretrained.load(Path(settings.folder))
+    return lambda batch: unit_rows(
+        search.encode_corpus(model.encode, model.params, model.tokens, batch, label="teacher")
     )
 
 
-def remembered(encode):
+def remembered(encode: Encoder) -> Encoder:
     """The same with a memory: all arms ask for the same texts."""
-    known = {}
+    known: dict[tuple[str, ...], np.ndarray] = {}
 
-    def encode_once(some):
-        key = tuple(some)
+    def encode_once(batch: list[str]) -> np.ndarray:
+        key = tuple(batch)
         if key not in known:
-            known[key] = encode(some)
+            known[key] = encode(batch)
         return known[key]
 
     return encode_once
 
 
-TEACHERS = {
+TEACHERS: dict[str, Callable[[Texts, Settings, Path], Encoder]] = {
     "linear": linear,
     "neural": neural,
     "matryoshka": functools.partial(neural, dims=(256, 64, 16)),
@@ -160,77 +179,92 @@ TEACHERS = {
 }
 
 
-def tokenizer(config, found):
-    """A WordPiece tokenizer of the texts learnt from."""
-    every = [*found.train_documents, *found.train_queries]
-    return data.train_wordpiece(every, size=config.vocabulary)
+def tokenizer(texts: Texts, size: int) -> Any:
+    """A WordPiece tokenizer of the texts learned from."""
+    return data.train_wordpiece([*texts.train_documents, *texts.train_queries], size=size)
 
 
-def tokens(words, some, length):
+def tokens(words: Any, texts: Sequence[str], length: int) -> list[np.ndarray]:
     """Token ids of texts, cut."""
-    return data.text_tokens(words, list(some), max_length=length)
+    return data.text_tokens(words, list(texts), max_length=length)
 
 
-def encoder(encode, params, words, config):
+def encoder(encode: Encode, params: ArrayTree, words: Any, length: int) -> Encoder:
     """Texts to unit rows by a model and its tokenizer."""
-    return lambda some: unit_rows(
-        search.encode_corpus(
-            encode,
-            params,
-            lambda part: tokens(words, part, config.length),
-            list(some),
-            label="encoding",
-        )
-    )
+
+    def encode_texts(texts: list[str]) -> np.ndarray:
+        ids = functools.partial(tokens, words, length=length)
+        return unit_rows(search.encode_corpus(encode, params, ids, list(texts), label="encoding"))
+
+    return encode_texts
 
 
-def ridge(config, module, words, ids, targets):
+def ridge(
+    module: Any,
+    words: Any,
+    ids: list[np.ndarray],
+    targets: np.ndarray,
+    *,
+    length: int,
+    ridge: float,
+    seed: int,
+) -> Encoder:
     """A student without training: the best linear map of an untrained network's pooled words.
 
         W = T'P (P'P + cI)^-1
 
     Args:
-      config: its seed, length and ridge, c as a part of the mean square of P.
       module: the student's network, whose heads are left out.
       words: the tokenizer.
-      ids: token ids of the texts learnt from.
+      ids: token ids of the texts learned from.
       targets: float [texts, dim], the teacher's vectors of these.
+      length: tokens of a text, at most.
+      ridge: c as a part of the mean square of P.
+      seed: of the network's start.
 
     Returns: function of texts to unit rows.
     """
     bare = module.clone(heads=())
-    params = jax.jit(bare.init)(jax.random.key(config.seed), data.padded(ids[:1], config.length))
+    params = jax.jit(bare.init)(jax.random.key(seed), data.padded(ids[:1], length))
     encode = encoders.as_function(bare)
     pooled = search.encode_corpus(encode, params, lambda rows: rows, ids, label="features")
     square = pooled.T @ pooled
-    strength = config.ridge * np.trace(square) / len(square)
+    strength = ridge * np.trace(square) / len(square)
     weights = np.linalg.solve(square + strength * np.eye(len(square)), pooled.T @ targets)
-    features = functools.partial(search.encode_corpus, encode, params, label="encoding")
-    return lambda some: unit_rows(
-        features(lambda part: tokens(words, part, config.length), list(some)) @ weights
-    )
+
+    def encode_texts(texts: list[str]) -> np.ndarray:
+        cut = functools.partial(tokens, words, length=length)
+        features = search.encode_corpus(encode, params, cut, list(texts), label="encoding")
+        return unit_rows(features @ weights)
+
+    return encode_texts
 
 
-def ends(length):
+def ends(length: int) -> tuple[int, ...]:
     """What documents are padded to: most definitions are short."""
     return (24, length) if length > 24 else (length,)
 
 
 def fitted(
-    module, objective, examples, buckets, *, steps, batch, rate, seed, workdir, label, about
-):
+    module: Any,
+    objective: Objective,
+    examples: list[dict],
+    buckets: dict[str, tuple[int, ...]],
+    *,
+    steps: int,
+    batch: int,
+    rate: float,
+    seed: int,
+    workdir: Path,
+    label: str,
+    about: str,
+) -> ArrayTree:
     """Parameters trained by AdamW with warm-up and linear decay."""
-    some = data.padded([np.ones(2, np.int32)], 16)
+    text = data.padded([np.ones(2, np.int32)], 16)
     return training.fit(
         objective,
-        jax.jit(module.init)(jax.random.key(seed), some),
-        data.batches(
-            examples,
-            batch_size=batch,
-            buckets=buckets,
-            seed=seed,
-            steps=steps,
-        ),
+        jax.jit(module.init)(jax.random.key(seed), text),
+        data.batches(examples, batch_size=batch, buckets=buckets, seed=seed, steps=steps),
         optimizer=training.adamw(training.linear_warmup_decay(rate, steps=steps)),
         key=jax.random.key(seed),
         workdir=workdir,
@@ -240,7 +274,7 @@ def fitted(
     )
 
 
-def unit_rows(vectors):
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Rows of norm 1, float32; a zero row stays."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.float32(vectors / np.where(norms > 0, norms, 1))
