@@ -4,6 +4,7 @@ A pairwise loss is its rule on rows of scores, lifted by `over_labels` or `over_
 """
 
 from jaxsim.losses import memory as memory, miners as miners, parts as parts, reducers as reducers
+from jaxsim.losses._lift._classes import over_classes as over_classes
 from jaxsim.losses._lift._lifters import over_labels as over_labels, over_pairs as over_pairs
 from jaxsim.losses._miners import mined as mined
 from jaxsim.losses.classes import *

@@ -1,6 +1,6 @@
 """Pieces of losses that other losses can use: weights, ranks, directions, mixtures."""
 
-from jaxsim.losses.classes._cross_entropy import pair_features as pair_features
+from jaxsim.losses.classes._pair_classification import pair_features as pair_features
 from jaxsim.losses.compose._layers import (
     draw_layer_dim as draw_layer_dim,
     draw_layers as draw_layers,

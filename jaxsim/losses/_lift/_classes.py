@@ -1,103 +1,241 @@
-"""Examples against classes: rules on rows of scores whose columns are classes.
+"""Examples against classes: a rule on rows of scores, whose columns are classes, becomes a loss.
 
-    embeddings [batch, dim], labels [batch], classes [classes, ...] -> loss
+    rule(scores [rows, classes], positives, where, *, ...) -> (values [rows], weights [rows])
 
-Labels are places in the classes, which are parameters like any others, the same on every device.
+`positives` marks each row's class, nothing in a row without one. Class vectors are parameters like any
+others, the same on every device.
 """
 
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any, Protocol, overload
+
+import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import Rows, block_of, lift, reduced, without_weight
+from jaxsim.losses._lift._blocks import Rows, block_of, keyed, lift, reduced, without_weight
 from jaxsim.losses._lift._labeled import labeled, matrix, of_classes
-from jaxsim.numerics import checks, masked
+from jaxsim.losses._lift._lifters import _EVERY
+from jaxsim.losses._lift._settings import check_settings
+from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, ReduceFn, Rule, Similarity
 from jaxsim.similarity import cosine
 
 
+class ClassLoss(Protocol):
+    """A loss of embeddings, labels and class vectors, and what every one of them takes."""
+
+    rule: Rule
+    lift: Callable[..., Any]
+
+    def __call__(
+        self,
+        *arrays: Array,
+        similarity: Similarity = ...,
+        where: Array | None = None,
+        weights: Array | None = None,
+        axis_name: str | None = None,
+        block: int | None = None,
+        reduce_fn: ReduceFn | None = ...,
+        **arrays_and_hyperparameters: Any,
+    ) -> Any: ...
+
+
+@overload
+def over_classes(rule: Rule) -> ClassLoss: ...
+
+
+@overload
 def over_classes(
+    *,
+    classes: str = ...,
+    centers: bool = ...,
+    sides: tuple[str, ...] = ...,
+    similarity: Similarity = ...,
+    of_similarity: tuple[str, ...] = ...,
+    inputs: dict[str, Callable[[Any, Any], Any]] | None = ...,
+) -> Callable[[Rule], ClassLoss]: ...
+
+
+def over_classes(
+    rule=None,
+    *,
+    classes="class_weights",
+    centers=False,
+    sides=("embeddings",),
+    similarity=cosine,
+    of_similarity=(),
+    inputs=None,
+):
+    """Makes `loss(embeddings, labels, class_weights, *, ...)` of a rule: a label is the place of its class.
+
+        @over_classes
+        def normalized_softmax(scores, positives, where, *, temperature=0.05): ...
+
+    Args:
+      rule: the rule; its keyword-only arguments become the loss's hyperparameters.
+      classes: what the loss calls its class vectors [classes, dim].
+      centers: whether a class has several of them, [classes, centers, dim]; `similarity` takes these.
+      sides: what the loss calls its embeddings; of several the rule's values are of each, and added.
+      similarity: the loss's default similarity, (x [n, dim], class vectors) -> scores [n, classes].
+      of_similarity: hyperparameters that the default similarity takes, by its keyword-only arguments.
+      inputs: {name: (embeddings of the rows, class vectors) -> [rows, classes]}, what the rule takes
+        after `where`, in this order.
+
+    Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> from jaxsim.numerics import masked
+      >>> @losses.over_classes
+      ... def one_minus_cosine(scores, positives, where):
+      ...     return 1 - masked.sum(scores, positives), positives.any(axis=1)
+      >>> class_weights = np.array([[1.0, 0.0], [0.0, 1.0]])
+      >>> float(one_minus_cosine(np.array([[0.0, 2.0], [0.0, 3.0]]), np.array([0, 1]), class_weights))
+      0.5
+
+    Data: labels.
+    Kind: part; memory block x classes.
+    """
+    again = functools.partial(
+        over_classes,
+        classes=classes,
+        centers=centers,
+        sides=sides,
+        similarity=similarity,
+        of_similarity=of_similarity,
+        inputs=inputs,
+    )
+    if rule is None:
+        return again
+    default, builders = similarity, tuple((inputs or {}).values())
+    names = (*sides, "labels", classes)
+    hyperparameters = _keyword_only(rule)
+    of_default = {name: _keyword_only(default)[name] for name in of_similarity}
+    shared = _keyword_only(_shared) | {"similarity": _shared_parameter("similarity", default)}
+    arrays = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    signature = inspect.Signature(
+        [*arrays, *(hyperparameters | of_default).values(), *shared.values()]
+    )
+
+    def loss(*arrays, **settings):
+        if unknown := set(settings) - set(signature.parameters):
+            own = ", ".join(hyperparameters) or "none"
+            raise TypeError(
+                f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {own}"
+            )
+        check_settings(signature.parameters, settings)
+        bound = signature.bind(*arrays, **settings)
+        bound.apply_defaults()
+        take = bound.arguments
+        vectors = _checked(take, sides, classes, centers)
+        similarity = take["similarity"]
+        if similarity is default and of_default:
+            similarity = functools.partial(default, **{n: take[n] for n in of_default})
+        own = {name: take[name] for name in hyperparameters}
+        shared = {name: take[name] for name in ("where", "weights", "axis_name", "block")}
+        parts = [
+            part
+            for side in sides
+            for part in _parts(
+                keyed(rule, own),
+                take[side],
+                take["labels"],
+                vectors,
+                classes=classes,
+                similarity=similarity,
+                builders=builders,
+                **shared,
+            )
+        ]
+        return reduced(parts, take["weights"], take["axis_name"], take["reduce_fn"])
+
+    functools.update_wrapper(loss, rule)
+    del loss.__wrapped__  # inspect would show the rule's signature
+    loss.__signature__ = signature
+    own_axes = "classes, centers, dim" if centers else "classes, dim"
+    documentation = _OVER_CLASSES.format(sides=", ".join(sides), classes=classes, axes=own_axes)
+    documentation = textwrap.dedent(documentation + _EVERY[1:]).strip()
+    loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{documentation}\n"
+    loss.rule, loss.lift = rule, again
+    return loss
+
+
+def _shared(
+    *,
+    similarity: Similarity,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
+    """What every loss over classes takes: read for its signature."""
+
+
+def _keyword_only(function):
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _shared_parameter(name, default):
+    return _keyword_only(_shared)[name].replace(default=default)
+
+
+def _checked(take, sides, classes, centers):
+    """The class vectors, after the checks of what `of_classes` does not see."""
+    first, *others = (matrix(side, take[side], "one row per example") for side in sides)
+    for side, rows in zip(sides[1:], others, strict=True):
+        checks.shaped(side, rows, first.shape, f"the shape of {sides[0]}")
+    if centers:
+        return matrix(classes, take[classes], "some per class", axes=3)
+    return matrix(classes, take[classes], "one row per class")
+
+
+def _parts(
     rule,
     embeddings,
     labels,
-    classes,
+    vectors,
     *,
-    name="class_weights",
-    similarity=cosine,
-    size_of_example=None,
-    size_of_class=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
+    classes,
+    similarity,
+    builders,
+    where,
+    weights,
+    axis_name,
+    block,
 ):
-    """A rule on the scores of examples and classes, over blocks of examples.
-
-    Args:
-      rule: (scores [rows, classes], own bool, where bool, sizes [rows, classes]) -> (values [rows],
-        weights [rows]); `own` is each row's class, nothing where it has none.
-      embeddings: [batch, dim].
-      labels: int [batch], places in `classes`.
-      classes: [classes, dim], or [classes, centers, dim] with a similarity that takes it.
-      name: what the classes are called, for errors.
-      similarity: (x [n, dim], classes) -> scores [n, classes].
-      size_of_example, size_of_class: rows -> a number each; a size is the product of both, 1 without.
-      where, weights, axis_name, block, reduce_fn: as in `normalized_softmax`.
-
-    Returns: what `reduce_fn` makes of it.
-    Raises: ValueError for shapes that do not fit, labels that are no integers, an unbound axis.
-    """
-    count = len(classes)
-    embeddings, labels = of_classes(embeddings, labels, count, name, where)
-    anchors = labeled(embeddings, labels, where, axis_name)
+    """The rule's values and weights of one side."""
+    count = len(vectors)
+    embeddings, labels = of_classes(embeddings, labels, count, classes, where)
+    anchors = labeled(embeddings, labels, where, axis_name, lambda x: (x,) * len(builders))
     if block is None:  # what it holds are scores of every center
-        dim = classes.shape[-1]
-        block = block_of(len(anchors.keys), classes.size // max(dim, 1), dim)
-    kept = jnp.ones(count, bool)
-    sizes = _sizes(classes, size_of_class)
-    references = Rows(classes, jnp.arange(count), None, kept, (sizes,))
-    anchors = without_weight(anchors, weights, references, similarity)
-    anchors = anchors._replace(inputs=(_sizes(anchors.embeddings, size_of_example),))
-    parts = lift(
-        lambda scores, own, where, sizes, keys: rule(scores, own, where, sizes),
-        anchors,
+        dim = vectors.shape[-1]
+        block = block_of(len(anchors.keys), vectors.size // max(dim, 1), dim)
+    inputs = (at_least_float32(vectors),) * len(builders)
+    references = Rows(vectors, jnp.arange(count), None, jnp.ones(count, bool), inputs)
+    return lift(
+        rule,
+        without_weight(anchors, weights, references, similarity),
         references,
         similarity=similarity,
         same=lambda mine, theirs: mine[:, None] == theirs,
-        builders=(lambda mine, theirs: mine[:, None] * theirs,),
+        builders=builders,
         block=block,
         axis_name=axis_name,
     )
-    return reduced(parts, weights, axis_name, reduce_fn)
 
 
-def eased_softmax(eased, embeddings, labels, class_weights, *, temperature, **settings):
-    """Cross-entropy of size_ic s_ic / temperature, the right class's score replaced by eased(score).
-
-    Args:
-      eased: scores of the right class [rows] -> what stands for them.
-      embeddings, labels: as in `over_classes`.
-      class_weights: [classes, dim].
-      temperature: > 0; may be traced.
-      settings: the rest of `over_classes`.
-    """
-    class_weights = matrix("class_weights", class_weights, "one row per class")
-    rule = eased_cross_entropy(eased, temperature)
-    return over_classes(rule, embeddings, labels, class_weights, **settings)
-
-
-def eased_cross_entropy(eased, temperature):
-    """The rule of `eased_softmax`."""
-    checks.positive("temperature", temperature)
-
-    def rule(scores, own, where, sizes):
-        right = eased(masked.sum(scores, own)) * masked.sum(sizes, own)
-        logits = jnp.where(own, right[:, None], scores * sizes) / temperature
-        return masked.log_sum_exp(logits, where) - right / temperature, own.any(axis=1)
-
-    return rule
-
-
-def _sizes(rows, size_of):
-    rows = at_least_float32(rows)
-    return jnp.ones(len(rows), rows.dtype) if size_of is None else size_of(rows)
+_OVER_CLASSES = """
+What every loss over classes takes:
+  {sides}: [batch, dim].
+  labels: int [batch], places in `{classes}`. One beyond them is refused; of labels on a device, or
+    traced, the loss is then NaN. `where` leaves rows without a class out.
+  {classes}: [{axes}], parameters, the same on every device.
+"""

@@ -1,19 +1,17 @@
 """Losses against one vector, or several, of each class."""
 
-from jaxsim.losses.classes._arcface import (
-    arcface as arcface,
-    cosface as cosface,
-    normalized_softmax as normalized_softmax,
-)
-from jaxsim.losses.classes._cross_entropy import (
+from jaxsim.losses.classes._arcface import arcface as arcface, cosface as cosface
+from jaxsim.losses.classes._binary_cross_entropy import (
     binary_cross_entropy as binary_cross_entropy,
-    cross_entropy as cross_entropy,
-    denoising as denoising,
-    pair_classification as pair_classification,
 )
+from jaxsim.losses.classes._cross_entropy import cross_entropy as cross_entropy
+from jaxsim.losses.classes._denoising import denoising as denoising
 from jaxsim.losses.classes._instance import instance as instance
+from jaxsim.losses.classes._normalized_softmax import normalized_softmax as normalized_softmax
 from jaxsim.losses.classes._p2s_grad import p2s_grad as p2s_grad
-from jaxsim.losses.classes._proxies import proxy_anchor as proxy_anchor, proxy_nca as proxy_nca
+from jaxsim.losses.classes._pair_classification import pair_classification as pair_classification
+from jaxsim.losses.classes._proxy_anchor import proxy_anchor as proxy_anchor
+from jaxsim.losses.classes._proxy_nca import proxy_nca as proxy_nca
 from jaxsim.losses.classes._regularizers import (
     center_invariant as center_invariant,
     regular_face as regular_face,

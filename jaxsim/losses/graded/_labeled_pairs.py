@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxsim.losses._lift._examples import of_rows, reduced, spoilt_by
 from jaxsim.losses._lift._settings import checked
-from jaxsim.losses.classes._cross_entropy import binary_cross_entropy
+from jaxsim.losses.classes._binary_cross_entropy import binary_cross_entropy
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._devices import gather
 from jaxsim.numerics._reductions import mean, total

@@ -1,4 +1,4 @@
-"""Margins on angles to class weights: losses/classes/_arcface.py, with the arc cosines that it avoids."""
+"""Margins on angles to class weights: classes/_normalized_softmax.py, _arcface.py, with the arc cosines that these avoid."""
 
 import functools
 
@@ -36,7 +36,7 @@ def call(loss):
         there = where & (labels < 12)  # a label that is no class would be refused
         return loss(
             x, labels, CLASSES.copy(), where=there, **settings
-        )  # see entries.classes.proxies
+        )  # see entries.classes.proxy_nca
 
     return called
 

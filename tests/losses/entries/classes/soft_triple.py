@@ -42,7 +42,7 @@ def call(loss):
         there = where & (labels < 12)  # a label that is no class would be refused
         return loss(
             x, labels, CENTERS.copy(), where=there, **settings
-        )  # see entries.classes.proxies
+        )  # see entries.classes.proxy_nca
 
     return called
 

@@ -1,17 +1,11 @@
-"""Classes told by squares, and by two encoders: losses/classes/_p2s_grad.py, losses/classes/_instance.py."""
+"""Two encoders and one classifier: losses/classes/_instance.py."""
 
 import numpy as np
-from entries.classes.arcface import CLASSES, call
+from entries.classes.arcface import CLASSES
 from entry import Entry, documents_of
-from loops import log_sum_exp, mean, scores
+from loops import log_sum_exp, mean
 
 from jaxsim import losses
-
-
-def p2s_grad(x, labels, where, large):
-    c = scores(x, CLASSES, False)
-    rows = [i for i in np.flatnonzero(where) if labels[i] < 12]
-    return mean([sum((c[i, k] - (k == labels[i])) ** 2 for k in range(12)) / 2 for i in rows])
 
 
 def instance(x, labels, where, large):
@@ -27,7 +21,4 @@ def call_instance(x, labels, where, **settings):
     return losses.instance(x, documents_of(x), labels, CLASSES.copy(), **settings)
 
 
-LOSSES = {
-    "p2s_grad": Entry(call(losses.p2s_grad), p2s_grad),
-    "instance": Entry(call_instance, instance, unit=False),
-}
+LOSSES = {"instance": Entry(call_instance, instance, unit=False)}

@@ -1,4 +1,4 @@
-"""Proxies: classes stand for their examples, as vectors that are learned.
+"""Proxy-Anchor: each learned vector of a class against the whole batch.
 
     embeddings [batch, dim], labels [batch], proxies [classes, dim] -> loss
 
@@ -11,70 +11,11 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._labeled import labeled, matrix, of_classes
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._lift._settings import checked
-from jaxsim.losses.labels._nca import nca
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather
-from jaxsim.numerics._norms import unit
 from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.masked import log_one_plus_sum_exp
-from jaxsim.similarity import cosine, negative_squared_euclidean
-
-
-def negative_squared_chord(x, y):
-    """Minus the squared Euclidean distance after both are scaled to norm 1, in [-4, 0]."""
-    return negative_squared_euclidean(unit(x), unit(y))
-
-
-@checked
-def proxy_nca(
-    embeddings,
-    labels,
-    proxies,
-    *,
-    temperature=1.0,
-    similarity=negative_squared_chord,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """Each example picks the proxy of its class, softly the nearest, in nats.
-
-        value_i = log sum_c exp(-|u_i - w_c|^2 / temperature) + |u_i - w_{y_i}|^2 / temperature
-
-    u and w are scaled to norm 1. Counts all examples. All proxies stand in the
-    denominator; in the paper the example's own does not, and the loss may be negative.
-
-    Args:
-      embeddings: [batch, dim].
-      labels: int [batch], places in `proxies`; beyond them as in `normalized_softmax`.
-      proxies: [classes, dim].
-      temperature: divides the squared distances, > 0; may be traced.
-      similarity, where, weights, axis_name, block, reduce_fn: as in `nca`.
-
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `nca`.
-    Source: Movshovitz-Attias et al. 2017 (1703.07464), as ProxyNCALoss of pytorch-metric-learning.
-    Data: labels.
-    Kind: proxies; memory block x classes.
-    """
-    checks.positive("temperature", temperature)
-    proxies = matrix("proxies", proxies, "one row per class")
-    embeddings, labels = of_classes(embeddings, labels, len(proxies), "proxies", where)
-    return nca(
-        embeddings,
-        labels,
-        references=proxies,
-        reference_labels=jnp.arange(len(proxies)),
-        temperature=temperature,
-        similarity=similarity,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
-        reduce_fn=reduce_fn,
-    )
+from jaxsim.similarity import cosine
 
 
 @checked
@@ -91,13 +32,14 @@ def proxy_anchor(
     block=None,
     reduce_fn=mean,
 ):
-    """Each proxy against the whole batch: pulls its own examples and pushes the others, hardest first.
+    """Proxy-Anchor: each proxy pulls its own examples and pushes the others, hardest first.
 
         1 / (classes in the batch) sum_c log(1 + sum_{i in c} exp(-(S_ic - margin) / temperature))
         + 1 / classes              sum_c log(1 + sum_{i not in c} exp((S_ic + margin) / temperature))
 
     S is the cosine. Counts, on the first side, the classes that have an example in the batch, on the
-    second all of them. The devices share the proxies among them.
+    second all of them. The devices share the proxies among them. It is not under `over_classes` since
+    values are of proxies, over the whole batch, and not of examples.
 
     Args:
       embeddings: [batch, dim].
@@ -109,7 +51,7 @@ def proxy_anchor(
       where: bool [batch], False for padding.
       axis_name: the named axis over which the batch is split.
       block: proxies per block of scores; None chooses it from the sizes.
-      reduce_fn: (values, weights, axis_name) -> loss, of each side apart, whose values are a device's
+      reduce_fn: (values, weights, axis_name) -> loss, of each side separately, whose values are a device's
         proxies; None returns both sides.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
