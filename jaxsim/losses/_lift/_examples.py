@@ -136,7 +136,7 @@ def _alike(axes, arrays):
     first = at_least_float32(real_numbers(leader, first))
     if first.ndim != len(axes.split(", ")):
         raise ValueError(f"{leader} must be [{axes}], got shape {first.shape}")
-    others = [(name, _numbers(name, array, first.dtype)) for name, array in others]
+    others = [(name, numbers_like(first.dtype, name, array)) for name, array in others]
     for name, array in others:
         checks.shaped(name, array, first.shape, f"the shape of {leader}")
     return [first, *(array for _, array in others)]
@@ -150,7 +150,7 @@ def real_numbers(name, array):
     return array
 
 
-def _numbers(name, array, dtype):
+def numbers_like(dtype, name, array):
     """An array in float32 at least; integers, such as grades, in the type that is asked for."""
     array = checks.reals(name, array) if name == "labels" else real_numbers(name, array)
     exact = not jnp.issubdtype(array.dtype, jnp.inexact)

@@ -1,0 +1,272 @@
+"""The lifter of losses per example: a rule on an example's own numbers becomes a loss.
+
+    rule(*arrays [batch, ...], [where,] *, ...) -> values [batch], or (values, weights)
+
+The value of an example depends on nothing but the example. What no rule has to say: checks, float32 at
+least, padding, weights, devices and the reduction.
+"""
+
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol, overload
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.losses._lift._examples import (
+    NONE,
+    mask_of_lists,
+    numbers_like,
+    poisoned,
+    real_numbers,
+    reduced,
+    with_weight,
+)
+from jaxsim.losses._lift._settings import check_settings
+from jaxsim.numerics import checks
+from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.masked import zeroed
+from jaxsim.numerics.types import Array, ReduceFn, Rule
+
+LISTS = "batch, candidates"
+
+
+class ExampleLoss(Protocol):
+    """What `over_examples` gives: a loss of arrays whose first axis is the batch."""
+
+    rule: Rule
+
+    def __call__(
+        self,
+        *arrays: Any,
+        candidate_where: Array | None = None,
+        where: Array | None = None,
+        weights: Array | None = None,
+        axis_name: str | None = None,
+        reduce_fn: ReduceFn | None = mean,
+        **hyperparameters: Any,
+    ) -> jax.Array: ...
+
+
+@overload
+def over_examples(rule: Rule) -> ExampleLoss: ...
+
+
+@overload
+def over_examples(
+    rule: None = None,
+    *,
+    axes: str | Mapping[str, str | None] | None = None,
+    lists: bool = False,
+    limits: Mapping[str, tuple[float, float]] = NONE,
+    places: Mapping[str, str] = NONE,
+    masks: Mapping[str, str] = NONE,
+    constant: Collection[str] = (),
+    reduce_fn: ReduceFn = mean,
+) -> Callable[[Rule], ExampleLoss]: ...
+
+
+def over_examples(
+    rule: Rule | None = None,
+    *,
+    axes: str | Mapping[str, str | None] | None = None,
+    lists: bool = False,
+    limits: Mapping[str, tuple[float, float]] = NONE,
+    places: Mapping[str, str] = NONE,
+    masks: Mapping[str, str] = NONE,
+    constant: Collection[str] = (),
+    reduce_fn: ReduceFn = mean,
+) -> Any:
+    """Lifts a rule per example: makes `loss(*arrays, *, where, weights, axis_name, ...)` of it.
+
+        @over_examples(axes="batch, dim", constant=["teacher"])
+        def embedding_distillation(student, teacher):
+            return jnp.sum(jnp.square(student - teacher), axis=1)
+
+    Args:
+      rule: (*arrays, **hyperparameters) -> values [batch], or (values, weights [batch]). Its positional
+        arguments are the loss's arrays, its keyword-only ones the hyperparameters. It gets the arrays
+        checked, in float32 at least, with zeros in padding. One that also takes `where`, as every rule
+        over lists does, gets the mask of what counts. An array whose default is None may be left out.
+      axes: the names of the arrays' axes, "batch, dim" say, of all or {array: axes}; a number is the
+        axis's length. Arrays of equal axes have equal shapes. None leaves an array to the rule's checks.
+        The default is "batch", or "batch, candidates" for lists.
+      lists: the loss takes `candidate_where` [batch, candidates], and the rule both masks in one as
+        `where` [batch, candidates]. Rows without candidates do not count.
+      limits: {array: (low, high)}; numbers beyond are refused, on a device they give NaN.
+      places: {array: another}: int [batch], places in the other array's last axis, with the same care.
+      masks: {array: another}: bool, of the other array's shape.
+      constant: arrays that no gradient flows to, such as a teacher's.
+      reduce_fn: the loss's default reduction.
+
+    Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> @losses.over_examples
+      ... def absolute_error(predictions, labels):
+      ...     return abs(predictions - labels)
+      >>> predictions, labels = np.array([1.0, 2.0, 9.0]), np.array([0.0, 2.0, 2.0])
+      >>> float(absolute_error(predictions, labels, where=np.array([True, True, False])))
+      0.5
+
+    Data: lists, graded pairs, teacher scores, teacher embeddings, numbers.
+    Kind: part; memory that of its arguments.
+    """
+    options = {"lists": lists, "limits": limits, "places": places, "masks": masks}
+    options |= {"axes": axes, "constant": constant}
+    if rule is None:
+        return functools.partial(over_examples, **options, reduce_fn=reduce_fn)
+    signature, names, settings = _signature(rule, lists, reduce_fn)
+    takes_where = "where" in inspect.signature(rule).parameters
+
+    def loss(*arrays, **keywords):
+        try:
+            bound = signature.bind(*arrays, **keywords)
+        except TypeError as error:
+            raise TypeError(f"{rule.__name__}: {error}") from None
+        check_settings(
+            signature.parameters, {k: bound.arguments[k] for k in keywords.keys() - names}
+        )
+        bound.apply_defaults()
+        chosen = bound.arguments
+        arrays, where, counts = _checked(
+            {name: chosen[name] for name in names},
+            chosen.get("candidate_where"),
+            *(chosen[name] for name in ("where", "weights", "axis_name")),
+            **options,
+        )
+        extra = [where] if takes_where else []
+        result = rule(*arrays, *extra, **{name: chosen[name] for name in settings})
+        if isinstance(result, tuple):
+            values, weights = result
+            counts = jnp.where(counts, weights, 0)
+        else:
+            values = result
+        return reduced(values, counts, *(chosen[n] for n in ("weights", "axis_name", "reduce_fn")))
+
+    functools.update_wrapper(loss, rule)
+    del loss.__wrapped__  # inspect would show the rule's signature
+    loss.__signature__, loss.rule = signature, rule
+    shared = (_OVER_LISTS if lists else _OVER_EXAMPLES) + _EVERY
+    loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{textwrap.dedent(shared).strip()}\n"
+    return loss
+
+
+def _signature(rule, lists, reduce_fn):
+    """The loss's signature, the names of its arrays and those of the rule's hyperparameters."""
+    parameters = inspect.signature(rule).parameters
+    arrays = [
+        p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "where"
+    ]
+    settings = [p for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
+    shared = [
+        p.replace(default=reduce_fn) if p.name == "reduce_fn" else p
+        for p in inspect.signature(ExampleLoss.__call__).parameters.values()
+        if p.kind is p.KEYWORD_ONLY and (lists or p.name != "candidate_where")
+    ]
+    signature = inspect.Signature(arrays + settings + shared, return_annotation=jax.Array)
+    return signature, [p.name for p in arrays], [p.name for p in settings]
+
+
+def _checked(
+    given, candidate_where, where, weights, axis_name,
+    *, axes, lists, limits, places, masks, constant,
+):  # fmt: skip
+    """The arrays as the rule takes them, its `where`, and which rows count if it does not say."""
+    of_each = {
+        name: axes[name] if isinstance(axes, Mapping) else axes or (LISTS if lists else "batch")
+        for name, array in given.items()
+        if name not in (*places, *masks) and array is not None
+    }
+    arrays = _numbers({name: (given[name], form) for name, form in of_each.items() if form})
+    batch = len(next(iter(arrays.values())))
+    if axis_name is not None:
+        checks.bound(axis_name)
+    rows = checks.mask("where", where, (batch,))
+    kept = there = rows
+    if lists:
+        shape = next(arrays[name].shape for name, form in of_each.items() if form == LISTS)
+        kept = there = mask_of_lists(shape, "candidate_where", candidate_where, where)
+        if limits and checks.host(candidate_where, where):
+            there = np.ones(batch, bool) if where is None else np.asarray(where)
+            there = there[:, None] & (
+                True if candidate_where is None else np.asarray(candidate_where)
+            )
+    for name, (low, high) in limits.items():
+        if name in arrays:
+            limited = there if of_each[name] == LISTS and lists else where
+            beyond = checks.within(name, given[name], low, high, where=limited)
+            arrays[name] = poisoned(arrays[name], beyond)
+    with_weights = with_weight(rows, weights)
+    for name, array in arrays.items():
+        listed = lists and of_each[name] == LISTS
+        arrays[name] = zeroed(array, kept & with_weights[:, None] if listed else with_weights)
+    columns, outside = {}, jnp.zeros(batch, bool)
+    for name, other in places.items():
+        columns[name] = checks.column(name, given[name], batch)
+        last = arrays[other].shape[-1] - 1
+        outside |= checks.within(name, given[name], 0, last, where=where)
+    for name, other in masks.items():
+        if given[name] is not None:
+            columns[name] = checks.mask(name, given[name], arrays[other].shape, "as " + other)
+    if places:
+        arrays = {name: poisoned(a, outside & with_weights) for name, a in arrays.items()}
+    arrays |= {name: jax.lax.stop_gradient(arrays[name]) for name in constant}
+    taken = {**given, **arrays, **columns}
+    return [taken[name] for name in given], kept if lists else with_weights, rows
+
+
+def _numbers(arrays):
+    """Arrays {name: (array, axes)} in float32 at least, those of equal axes of equal shape."""
+    leaders, result, dtype = {}, {}, None
+    for name, (array, axes) in arrays.items():
+        first = dtype is None
+        array = (
+            at_least_float32(real_numbers(name, array))
+            if first
+            else numbers_like(dtype, name, array)
+        )
+        dtype = array.dtype if first else dtype
+        if axes in leaders:
+            leader = leaders[axes]
+            checks.shaped(name, array, result[leader].shape, f"the shape of {leader}")
+        else:
+            sizes = axes.split(", ")
+            if array.ndim != len(sizes):
+                raise ValueError(f"{name} must be [{axes}], got shape {array.shape}")
+            batch = None if first else len(next(iter(result.values())))
+            lengths = [int(size) if size.isdigit() else None for size in sizes[1:]]
+            leader = next(iter(result), name)
+            checks.shaped(name, array, (batch, *lengths), f"one row per row of {leader}")
+            leaders[axes] = name
+        result[name] = array
+    return result
+
+
+_OVER_EXAMPLES = """
+What every loss over examples takes:
+"""
+
+_OVER_LISTS = """
+What every loss over lists takes:
+  candidate_where: bool [batch, candidates], False where a row has fewer candidates.
+"""
+
+_EVERY = """\
+  where: bool [batch], False for padding. What is there has no influence, NaN included. NaN in a row that
+    counts makes the loss NaN.
+  weights: [batch], how much each row counts, in addition to what the loss says; >= 0.
+  axis_name: the named axis over which the batch is split, in pmap, shard_map or vmap. The result is
+    then the loss of the whole batch, the same on every device; differentiate inside, then pmean the
+    gradient of the parameters.
+  reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
+
+Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+Raises: ValueError for shapes that do not fit, numbers that cannot be meant, an axis that is not bound.
+"""
