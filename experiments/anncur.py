@@ -26,6 +26,7 @@ import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import budgeted, maxsim, text
+from experiments.workbench.figures import each
 from jaxsim import data, evaluation, similarity
 
 DATA = ("docstrings", "docstrings-small", "entities", "maxsim")
@@ -68,7 +69,7 @@ class Config:
     tokens: int = 28  # of a text, in maxsim
     model: str = ""  # in maxsim, the folder of all-MiniLM-L6-v2 where its package is not there
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settings.whole(
             self,
             1,
@@ -187,81 +188,145 @@ ARMS = {
 class Shared(NamedTuple):
     """What the arms share: all scores of the cross-encoder that are ever looked at."""
 
-    corpus: text.Corpus  # its queries: the pool of anchor queries, then the test queries
-    scores: np.ndarray  # [queries, items]: of the pool the index, of the tests the truth
-    query_vectors: np.ndarray  # [queries, dim], unit, of the dual encoder
-    item_vectors: np.ndarray  # [items, dim]
-    item_scores: tuple | None  # (scores of all items with fixed ones [items, fixed], which)
-    facts: dict
+    # Its queries are the pool of anchor queries, then the test queries: of the pool's scores the index
+    # is built, those of the tests are the truth.
+    bed: text.Scored
+    facts: dict[str, float]
 
 
-def fingerprint(config):
+def queries_of(config: Config) -> int:
+    """How many queries are drawn: to build on, to choose on, to test on, in this order."""
+    return config.anchor_queries + config.held_out_queries + config.test_queries
+
+
+def corpora(config: Config) -> tuple[text.Corpus, text.Corpus]:
+    """(training, test), with enough queries to test on."""
+    queries = queries_of(config)
+    train, test = text.corpora(
+        config.data,
+        queries=queries,
+        items=config.items,
+        training_queries=config.training_queries,
+    )
+    if queries > len(test.queries):
+        raise ValueError(
+            "anchor_queries, held_out_queries and test_queries must add up to at most "
+            f"{len(test.queries)}, the queries that there are, got {queries}"
+        )
+    return train, test
+
+
+def fingerprint(config: Config) -> str:
     """Of the data: what the training and the test side hold."""
     if config.data == "maxsim":
-        queries = config.anchor_queries + config.held_out_queries + config.test_queries
-        sides = [maxsim.captions(items=config.items, queries=queries, seed=0)]
+        sides = [maxsim.captions(items=config.items, queries=queries_of(config), seed=0)]
     else:
-        sides = text.corpora(config)
-    return data.fingerprint([[*c.queries[:50], *c.items] for c in sides])
+        sides = corpora(config)
+    return data.fingerprint([[*side.queries[:50], *side.items] for side in sides])
 
 
-def prepare(config: Config, workdir: Path):
+def scored(config: Config, workdir: Path) -> text.Scored:
+    """The scores of the drawn queries with all items, and the dual encoder's vectors."""
+    if config.data == "maxsim":
+        return maxsim.scored(
+            items=config.items,
+            queries=queries_of(config),
+            fixed_items=config.item_anchors,
+            tokens=config.tokens,
+            folder=config.model,
+            seed=config.seed,
+            workdir=workdir,
+        )
+    train, test = corpora(config)
+    return text.scored(
+        train,
+        test,
+        queries=queries_of(config),
+        sizes=text.Sizes(
+            vocabulary=config.vocabulary,
+            dim=config.dim,
+            layers=config.layers,
+            heads=config.heads,
+            query_length=config.query_length,
+            item_length=config.item_length,
+        ),
+        dual=text.Training(
+            config.dual_steps, config.dual_batch, config.dual_rate, config.dual_dropout
+        ),
+        cross=text.Training(
+            config.cross_steps, config.cross_batch, config.cross_rate, config.cross_dropout
+        ),
+        temperature=config.temperature,
+        mined=config.mined,
+        negatives=config.negatives,
+        head=config.head,
+        seed=config.seed,
+        workdir=workdir,
+    )
+
+
+def prepare(config: Config, workdir: Path) -> Shared:
     """The cross-encoder's scores of anchor and test queries with all items, and the dual encoder's vectors."""
-    source = maxsim if config.data == "maxsim" else text
-    corpus, scores, *vectors, item_scores = (*source.scored(config, workdir), None)[:5]
-    vectors = [v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12) for v in vectors]
+    bed = scored(config, workdir)
     pool = config.anchor_queries + config.held_out_queries
-    centered = scores[:pool] - scores[:pool].mean()
+    tests = bed.scores[pool:]
+    centered = bed.scores[:pool] - bed.scores[:pool].mean()
     squares = np.cumsum(np.linalg.svd(centered, compute_uv=False) ** 2)
-    facts = {
-        "items": len(corpus.items),
-        "standard deviation of the scores": float(scores[pool:].std()),
+    facts: dict[str, float] = {
+        "items": len(bed.corpus.items),
+        "standard deviation of the scores": float(tests.std()),
         "rank for 99 % of the centered squares": int(
             np.searchsorted(squares, 0.99 * squares[-1]) + 1
         ),
     }
     if config.data != "maxsim":
-        gold = np.arange(len(corpus.items)) == corpus.gold[pool:, None]
-        dual = np.asarray(similarity.dot(vectors[0][pool:], vectors[1]))
-        for name, side in (("cross", scores[pool:]), ("dual ", dual)):
-            value = float(evaluation.score_reciprocal_rank(side, gold))
-            facts[f"MRR of the {name.strip()}{'-' if name == 'cross' else ' '}encoder"] = value
-    return Shared(corpus, scores, *vectors, item_scores, facts)
+        gold = np.arange(len(bed.corpus.items)) == bed.corpus.gold[pool:, None]
+        dual = np.asarray(similarity.dot(bed.query_vectors[pool:], bed.item_vectors))
+        for name, scores in (("cross-encoder", tests), ("dual encoder", dual)):
+            facts[f"MRR of the {name}"] = float(evaluation.score_reciprocal_rank(scores, gold))
+    return Shared(bed, facts)
 
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm: top-k recall per draw and test query, for every budget and k."""
     pool = config.anchor_queries + config.held_out_queries
-    tests = budgeted.Side(shared.scores[pool:], shared.query_vectors[pool:])
-    found = {}  # (budget, k): recall [draws, queries]
+    side = budgeted.Side(shared.bed.scores, shared.bed.query_vectors)
+    tests = side.of(slice(pool, None))
+    recalls = {}  # (budget, k): [draws, queries]
     for draw in range(config.draws):
         key = jax.random.fold_in(jax.random.key(config.seed), draw)
         order = np.asarray(jax.random.permutation(key, pool))
-        anchors, held_out = (
-            budgeted.Side(shared.scores[rows], shared.query_vectors[rows])
-            for rows in (order[: config.anchor_queries], order[config.anchor_queries :])
+        method = budgeted.method(
+            arm,
+            shared.bed,
+            side.of(order[: config.anchor_queries]),
+            key,
+            k=max(config.ks),
+            shares=config.shares,
+            axn_items=config.axn_items,
         )
-        prepared = budgeted.method(config, arm, shared, anchors, key)
+        held_out = side.of(order[config.anchor_queries :])
         for budget in config.budgets:
-            answers = budgeted.chosen(config, prepared, held_out, tests, budget)
+            answers = budgeted.chosen(method, held_out, tests, budget=budget, ks=config.ks)
             for k, answer in answers.items():
                 if answer.calls.max() > budget:
                     raise ValueError(f"{arm} made {answer.calls.max()} calls of budget={budget}")
-                values, _ = evaluation.top_k_recall(tests.scores, answer.ids, k, reduce_fn=None)
-                found.setdefault((budget, k), []).append(np.asarray(values))
+                recall = each(evaluation.top_k_recall, tests.scores, answer.ids, k)
+                recalls.setdefault((budget, k), []).append(recall)
     return [
         {"k": k, "budget": budget, "recall": np.stack(draws)}
-        for (budget, k), draws in found.items()
+        for (budget, k), draws in recalls.items()
     ]
 
 
-def claim(rows):
+def claim(rows: list[dict]) -> dict:
     """annCUR above the rerank arms for k > 10 at equal budgets: against which, and by how much?"""
     large = [row["k"] for row in rows if row["k"] > 10] or [max(row["k"] for row in rows)]
+    arms = {row["arm"] for row in rows}
     compared = [
         runner.difference(rows, "anncur", over=name, on="recall", where=lambda r: r["k"] in large)
         for name in budgeted.BASELINES
-        if {"anncur", name} <= {row["arm"] for row in rows}
+        if {"anncur", name} <= arms
     ]
     return runner.judged(
         f"annCUR's recall beats rerank for k of {sorted(set(large))} at equal budget",
@@ -270,7 +335,7 @@ def claim(rows):
     )
 
 
-def pictures(rows):
+def pictures(rows: list[dict]) -> dict:
     """recall_vs_budget.png, with the largest recall that a budget allows."""
     figure = pictures_.curves(
         runner.summary(rows),

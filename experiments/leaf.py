@@ -27,6 +27,7 @@ import numpy as np
 from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import teachers
 from experiments.workbench.figures import each
+from experiments.workbench.vectors import unit_rows
 from jaxsim import encoders, evaluation, losses, search
 from jaxsim.numerics import unit
 from jaxsim.numerics.types import Encode, Loss, Objective
@@ -323,9 +324,9 @@ def figures(
 def cut(output: str, vectors: np.ndarray, calibration: np.ndarray) -> np.ndarray:
     """What a smaller output keeps of vectors, decoded; int8 is calibrated on the teacher's documents."""
     if output.startswith("first"):
-        return teachers.unit_rows(vectors[:, : int(output.split()[1])])
+        return unit_rows(vectors[:, : int(output.split()[1])])
     if output == "sign":
-        return teachers.unit_rows(np.sign(vectors))
+        return unit_rows(np.sign(vectors))
     if output == "int8":
         quantizer = quantize.fit_int8(calibration, fewest=1)
         return np.asarray(quantize.decoded(quantizer, quantize.encoded(quantizer, vectors)))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from experiments.workbench.vectors import unit_rows
 from jaxsim import data, encoders, losses, pretrained, search, training
 from jaxsim.numerics.types import ArrayTree, Encode, Objective
 
@@ -272,9 +273,3 @@ def fitted(
         save_every=steps,
         label=label,
     )
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Rows of norm 1, float32; a zero row stays."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.float32(vectors / np.where(norms > 0, norms, 1))

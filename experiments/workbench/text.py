@@ -1,18 +1,21 @@
-"""Text for search: corpora of queries and items, and the dual and cross-encoders trained on them.
+"""Text for search: corpora of queries and items, and the dual and cross-encoders trained on them."""
 
-The configs of the experiments that use this have the fields that its functions name.
-"""
-
+import dataclasses
 import functools
 import hashlib
 import json
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxsim import data, encoders, losses, search, similarity, storage, training
+from experiments.workbench.vectors import unit_rows
+from jaxsim import data, encoders, losses, search, similarity, storage
 from jaxsim.numerics import mean
+from jaxsim.numerics.types import ArrayTree, Encode, Objective
+from jaxsim.training import adamw, fit, linear_warmup_decay
 
 MARKERS = {
     "query_markers": (data.SPECIAL["[unused0]"], data.SPECIAL["[unused1]"]),
@@ -23,19 +26,52 @@ MARKERS = {
 class Corpus(NamedTuple):
     """Queries, items, and which item each query is about."""
 
-    queries: list  # (left context, mention, right context)
-    items: list  # (title, text)
+    queries: list[tuple[str, str, str]]  # left context, mention, right context
+    items: list[tuple[str, str]]  # title, text
     gold: np.ndarray  # int [queries]
 
 
 class Model(NamedTuple):
     """A trained encoder: its plain function and its parameters."""
 
-    function: object
-    params: object
+    function: Encode
+    params: ArrayTree
 
 
-def docstrings(split, *, config):
+class Scored(NamedTuple):
+    """All scores of some queries with all items, and a dual encoder's vectors of both."""
+
+    corpus: Corpus
+    scores: np.ndarray  # [queries, items]
+    query_vectors: np.ndarray  # [queries, dim], unit
+    item_vectors: np.ndarray  # [items, dim], unit
+    # Scores of all items with fixed ones [items, fixed], and which these are [fixed].
+    item_scores: tuple[np.ndarray, np.ndarray] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """The size of both encoders."""
+
+    vocabulary: int  # word pieces
+    dim: int
+    layers: int
+    heads: int
+    query_length: int  # tokens of a query, at most
+    item_length: int  # tokens of an item, at most
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How an encoder is trained."""
+
+    steps: int
+    batch: int  # queries per step
+    rate: float  # of AdamW, at its highest
+    dropout: float
+
+
+def docstrings(split: str, *, config: str) -> Corpus:
     """Summary lines as mentions without context, bodies as items without a title."""
     source = data.docstrings(split, config=config)
     rows = [source[place] for place in range(len(source))]
@@ -47,7 +83,7 @@ def docstrings(split, *, config):
 
 
 @functools.cache
-def entities(split, *, queries, items, seed):
+def entities(split: str, *, queries: int, items: int, seed: int) -> Corpus:
     """Mentions in SemCor and WordNet's glosses, some of each: the glosses that are meant come first.
 
     A test mention's gloss may occur in training, its sentence's genre does not.
@@ -62,7 +98,7 @@ def entities(split, *, queries, items, seed):
             f"the prepared datasets semcor and wordnet do not fit together: synset {lost[0]!r} has no "
             "gloss"
         )
-    others = [glosses_id for glosses_id in glosses if glosses_id not in meant]
+    others = [name for name in glosses if name not in meant]
     chosen = [*meant, *(others[i] for i in random.permutation(len(others)))]
     chosen = chosen[: max(items, len(meant))]
     place = {name: number for number, name in enumerate(chosen)}
@@ -73,114 +109,150 @@ def entities(split, *, queries, items, seed):
     )
 
 
-def corpora(config):
-    """(training, test) of the data that a config names, the test side with as many items as it wants.
+def corpora(name: str, *, queries: int, items: int, training_queries: int) -> tuple[Corpus, Corpus]:
+    """(training, test) of a data set, the test side with so many items.
+
+    Args:
+      name: docstrings, docstrings-small, or entities.
+      queries: how many of the test side are drawn, of entities; docstrings have as many as items.
+      items: of the test side.
+      training_queries: of entities, at most.
 
     Raises: ValueError for unknown data or too many items; FileNotFoundError without JAXSIM_DATA.
     """
-    queries = config.anchor_queries + config.held_out_queries + config.test_queries
-    if config.data == "entities":
-        train = entities("train", queries=config.training_queries, items=0, seed=0)
-        test = entities("test", queries=queries, items=config.items, seed=0)
-        _check_count(queries, test)
-        return train, test
+    if name == "entities":
+        train = entities("train", queries=training_queries, items=0, seed=0)
+        return train, entities("test", queries=queries, items=items, seed=0)
     known = {"docstrings": "all", "docstrings-small": "small"}
-    if config.data not in known:
-        raise ValueError(
-            f"data must be one of {(*known, 'entities', 'maxsim')}, got {config.data!r}"
-        )
-    train, test = (docstrings(split, config=known[config.data]) for split in ("train", "test"))
-    if len(test.items) < config.items:
-        raise ValueError(f"items must be at most {len(test.items)}, got {config.items}")
-    kept = slice(config.items)
-    test = Corpus(test.queries[kept], test.items[kept], test.gold[kept])
-    _check_count(queries, test)
-    return train, test
+    if name not in known:
+        raise ValueError(f"data must be one of {(*known, 'entities', 'maxsim')}, got {name!r}")
+    train, test = (docstrings(split, config=known[name]) for split in ("train", "test"))
+    if len(test.items) < items:
+        raise ValueError(f"items must be at most {len(test.items)}, got {items}")
+    return train, Corpus(test.queries[:items], test.items[:items], test.gold[:items])
 
 
-def _check_count(queries, test):
-    if queries > len(test.queries):
-        raise ValueError(
-            "anchor_queries, held_out_queries and test_queries must add up to at most "
-            f"{len(test.queries)}, the queries that there are, got {queries}"
-        )
-
-
-def scored(config, workdir):
+def scored(
+    train: Corpus,
+    test: Corpus,
+    *,
+    queries: int,
+    sizes: Sizes,
+    dual: Training,
+    cross: Training,
+    temperature: float,
+    mined: int,
+    negatives: int,
+    head: str,
+    seed: int,
+    workdir: Path,
+) -> Scored:
     """Both encoders trained, and the cross-encoder's scores of some test queries with all items.
 
     Args:
-      config: what `dual_encoder` and `cross_encoder` take, data, items, and how many anchor_queries,
-        held_out_queries and test_queries are drawn, in this order.
-      workdir: for the checkpoints and the scores; a killed run goes on.
-
-    Returns: (corpus of the drawn queries, scores [queries, items], the dual encoder's vectors of the
-    queries and of the items).
+      train, test: as `corpora` returns them.
+      queries: test queries, drawn.
+      sizes: of both encoders.
+      dual, cross: how each is trained.
+      temperature: of the dual encoder's InfoNCE.
+      mined: hard negatives mined per query.
+      negatives, head: of the cross-encoder.
+      seed: of the encoders' start and the queries drawn.
+      workdir: for the checkpoints and the scores; a killed run resumes.
     """
-    train, test = corpora(config)
-    words = tokenizer(train, workdir / "tokenizer.json", vocabulary=config.vocabulary)
-    queries, items = tokenized(train, words, config)
-    dual = dual_encoder(queries, items, train.gold, config, workdir / "dual_encoder")
-    mined = hard_negatives(dual, queries, items, train.gold, count=config.mined)
-    cross = cross_encoder(queries, items, train.gold, mined, config, workdir / "cross_encoder")
+    words = tokenizer(train, workdir / "tokenizer.json", vocabulary=sizes.vocabulary)
+    sides = tokenized(train, words, sizes)
+    dual_model = dual_encoder(
+        *sides,
+        train.gold,
+        sizes=sizes,
+        training=dual,
+        temperature=temperature,
+        seed=seed,
+        workdir=workdir / "dual_encoder",
+    )
+    cross_model = cross_encoder(
+        *sides,
+        train.gold,
+        hard_negatives(dual_model, *sides, train.gold, count=mined),
+        sizes=sizes,
+        training=cross,
+        negatives=negatives,
+        head=head,
+        seed=seed,
+        workdir=workdir / "cross_encoder",
+    )
 
-    queries, items = tokenized(test, words, config)
-    count = config.anchor_queries + config.held_out_queries + config.test_queries
-    chosen = np.random.default_rng(config.seed).permutation(len(queries))[:count]
-    drawn = data.padded([queries[i] for i in chosen], config.query_length)
-    padded_items = data.padded(items, config.item_length)
+    query_ids, item_ids = tokenized(test, words, sizes)
+    chosen = np.random.default_rng(seed).permutation(len(query_ids))[:queries]
+    padded_queries = data.padded([query_ids[i] for i in chosen], sizes.query_length)
+    padded_items = data.padded(item_ids, sizes.item_length)
     scorer = search.scorer(
-        cross.function,
-        cross.params,
-        drawn,
+        cross_model.function,
+        cross_model.params,
+        padded_queries,
         padded_items,
-        query_buckets=(config.query_length // 2, config.query_length),
-        item_buckets=(config.item_length,),  # nearly all items are cut
+        query_buckets=(sizes.query_length // 2, sizes.query_length),
+        item_buckets=(sizes.item_length,),  # nearly all items are cut
     )
     scores = search.anchor_scores(
         scorer,
         len(chosen),
-        len(items),
+        len(item_ids),
         path=workdir / "scores",
-        fingerprint=storage.checksum(cross.params),
+        fingerprint=storage.checksum(cross_model.params),
         label="scoring pairs",
     )
     corpus = Corpus([test.queries[i] for i in chosen], test.items, test.gold[chosen])
-    return corpus, scores, *(embedded(dual, side) for side in (drawn, padded_items))
+    vectors = (unit_rows(embedded(dual_model, side)) for side in (padded_queries, padded_items))
+    return Scored(corpus, scores, *vectors)
 
 
-def tokenizer(corpus, path, *, vocabulary):
-    """A WordPiece tokenizer of a corpus' own words, from its file where that is there."""
+def tokenizer(corpus: Corpus, path: Path, *, vocabulary: int) -> Any:
+    """A WordPiece tokenizer of a corpus' words, from its file where that is there."""
     if not path.exists():
         texts = [" ".join(parts) for parts in (*corpus.queries, *corpus.items)]
         data.save_tokenizer(path, data.train_wordpiece(texts, size=vocabulary))
     return data.load_tokenizer(path)
 
 
-def tokenized(corpus, tokenizer, config):
+def tokenized(
+    corpus: Corpus, tokenizer: Any, sizes: Sizes
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Token ids of all queries and all items: two lists of int arrays."""
     queries = data.mention_tokens(
-        tokenizer, *zip(*corpus.queries, strict=True), max_length=config.query_length
+        tokenizer, *zip(*corpus.queries, strict=True), max_length=sizes.query_length
     )
     items = data.entity_tokens(
-        tokenizer, *zip(*corpus.items, strict=True), max_length=config.item_length
+        tokenizer, *zip(*corpus.items, strict=True), max_length=sizes.item_length
     )
     return queries, items
 
 
-def dual_encoder(queries, items, gold, config, workdir):
+def dual_encoder(
+    queries: list[np.ndarray],
+    items: list[np.ndarray],
+    gold: np.ndarray,
+    *,
+    sizes: Sizes,
+    training: Training,
+    temperature: float,
+    seed: int,
+    workdir: Path,
+) -> Model:
     """One encoder for queries and items, trained by InfoNCE with in-batch negatives.
 
     Args:
-      queries, items: token ids, as `tokenized` gives them.
+      queries, items: token ids, as `tokenized` returns them.
       gold: int [queries], the item of each.
-      config: seed, dim, layers, heads, dual_dropout, vocabulary, query_length, item_length,
-        dual_steps, dual_batch, dual_rate, temperature.
+      sizes, training: of the encoder.
+      temperature: of InfoNCE.
+      seed: of its start and its batches.
       workdir: for the checkpoints.
 
     Returns: `Model`, encode(params, texts) -> [rows, dim], to be compared by cosine.
     """
-    module = encoders.TextEncoder(transformer(config, dropout=config.dual_dropout))
+    module = encoders.TextEncoder(transformer(sizes, dropout=training.dropout))
     encode = encoders.as_function(module)
     examples = [
         {"query": query, "item": items[item]} for query, item in zip(queries, gold, strict=True)
@@ -188,15 +260,11 @@ def dual_encoder(queries, items, gold, config, workdir):
     copies = np.asarray(gold, np.int32)  # an item that several queries mean is nobody's negative
 
     def objective(params, batch, *, key, axis_name):
-        keys = jax.random.split(key)
-        query, item = (
-            encode(params, batch[name], key=key, axis_name=axis_name)
-            for name, key in zip(("query", "item"), keys, strict=True)
-        )
+        query_key, item_key = jax.random.split(key)
         return losses.info_nce(
-            query,
-            item,
-            temperature=config.temperature,
+            encode(params, batch["query"], key=query_key, axis_name=axis_name),
+            encode(params, batch["item"], key=item_key, axis_name=axis_name),
+            temperature=temperature,
             document_ids=jax.numpy.asarray(copies)[batch["ids"]],
             where=batch["where"],
             axis_name=axis_name,
@@ -206,20 +274,30 @@ def dual_encoder(queries, items, gold, config, workdir):
         module,
         objective,
         examples,
-        {"query": (config.query_length,), "item": (config.item_length,)},
+        {"query": (sizes.query_length,), "item": (sizes.item_length,)},
         (padded_one(queries),),
-        steps=config.dual_steps,
-        batch=config.dual_batch,
-        rate=config.dual_rate,
-        seed=config.seed,
-        about={"temperature": config.temperature},
+        training=training,
+        seed=seed,
+        about={"temperature": temperature},
         workdir=workdir,
         label="dual encoder",
     )
     return Model(encode, params)
 
 
-def cross_encoder(queries, items, gold, mined, config, workdir):
+def cross_encoder(
+    queries: list[np.ndarray],
+    items: list[np.ndarray],
+    gold: np.ndarray,
+    mined: np.ndarray,
+    *,
+    sizes: Sizes,
+    training: Training,
+    negatives: int,
+    head: str,
+    seed: int,
+    workdir: Path,
+) -> Model:
     """A cross-encoder trained by softmax over one positive and N negatives, half of them mined.
 
     The paper's are all mined, by an encoder that has read more than these pairs: without any that
@@ -228,8 +306,9 @@ def cross_encoder(queries, items, gold, mined, config, workdir):
     Args:
       queries, items, gold: as for `dual_encoder`.
       mined: int [queries, most], items that are hard for each; some of them are drawn.
-      config: as for `dual_encoder`, and head, cross_dropout, negatives, cross_steps, cross_batch, cross_rate.
-      workdir: for the checkpoints.
+      sizes, training, seed, workdir: as for `dual_encoder`.
+      negatives: per query, half of them mined.
+      head: emb or cls.
 
     Returns: `Model`, score(params, queries, candidates) -> [pairs].
     """
@@ -237,11 +316,11 @@ def cross_encoder(queries, items, gold, mined, config, workdir):
         "emb": functools.partial(encoders.EmbCrossEncoder, **MARKERS),
         "cls": encoders.ClsCrossEncoder,
     }
-    module = heads[config.head](transformer(config, dropout=config.cross_dropout))
+    module = heads[head](transformer(sizes, dropout=training.dropout))
     score = encoders.as_function(module)
-    random = np.random.default_rng(config.seed)
-    hard = random.permuted(mined, axis=1)[:, : config.negatives // 2]
-    easy = random.integers(len(items) - 1, size=(len(queries), config.negatives - hard.shape[1]))
+    random = np.random.default_rng(seed)
+    hard = random.permuted(mined, axis=1)[:, : negatives // 2]
+    easy = random.integers(len(items) - 1, size=(len(queries), negatives - hard.shape[1]))
     easy += easy >= np.asarray(gold)[:, None]  # any item but the query's own
     drawn = np.concatenate([hard, easy], axis=1)
     examples = [
@@ -261,12 +340,10 @@ def cross_encoder(queries, items, gold, mined, config, workdir):
         module,
         objective,
         examples,
-        {"query": (config.query_length,), "candidates": (config.item_length,)},
+        {"query": (sizes.query_length,), "candidates": (sizes.item_length,)},
         (padded_one(queries), padded_one(items)),
-        steps=config.cross_steps,
-        batch=config.cross_batch,
-        rate=config.cross_rate,
-        seed=config.seed,
+        training=training,
+        seed=seed,
         about={},
         workdir=workdir,
         label="cross-encoder",
@@ -274,44 +351,43 @@ def cross_encoder(queries, items, gold, mined, config, workdir):
     return Model(score, params)
 
 
-def transformer(config, *, dropout):
+def transformer(sizes: Sizes, *, dropout: float) -> encoders.Transformer:
     """The transformer of both encoders: before-norm, and equal tokens attend to each other at the start.
 
     The paper starts from BERT. From scratch on some thousand pairs a cross-encoder ends where it began,
-    at equal scores for all (measured: the loss of 8 candidates stays at log 8), unless it is told that
-    equal words matter.
+    at equal scores for all (measured: the loss of 8 candidates stays at log 8), unless equal
+    words matter from the start.
     """
     return encoders.Transformer(
-        vocabulary=config.vocabulary,
-        dim=config.dim,
-        layers=config.layers,
-        heads=config.heads,
-        hidden=4 * config.dim,
-        max_length=config.query_length + config.item_length,
+        vocabulary=sizes.vocabulary,
+        dim=sizes.dim,
+        layers=sizes.layers,
+        heads=sizes.heads,
+        hidden=4 * sizes.dim,
+        max_length=sizes.query_length + sizes.item_length,
         norm="pre",
         dropout=dropout,
-        initial=config.dim**-0.5,
+        initial=sizes.dim**-0.5,
         place_initial=0.02,
         matching=1.0,
     )
 
 
 def fitted(
-    module,
-    objective,
-    examples,
-    buckets,
-    inputs,
+    module: Any,
+    objective: Objective,
+    examples: list[dict],
+    buckets: dict[str, tuple[int, ...]],
+    inputs: tuple[ArrayTree, ...],
     *,
-    steps,
-    batch,
-    rate,
-    seed,
-    about,
-    workdir,
-    label,
-):
+    training: Training,
+    seed: int,
+    about: dict,
+    workdir: Path,
+    label: str,
+) -> ArrayTree:
     """Parameters trained by AdamW with linear warm-up and decay, in a workdir that knows its run."""
+    steps, batch, rate = training.steps, training.batch, training.rate
     about = [str(module), seed, about, len(examples), steps, batch, rate]
     digest = hashlib.sha256(json.dumps(about).encode())
     for example in examples:
@@ -320,11 +396,11 @@ def fitted(
                 digest.update(text.tobytes())
     first, key = jax.random.split(jax.random.key(seed))
     params = jax.jit(module.init)(first, *inputs)
-    return training.fit(
+    return fit(
         objective,
         params,
         data.batches(examples, batch_size=batch, buckets=buckets, seed=seed, steps=steps),
-        optimizer=training.adamw(training.linear_warmup_decay(rate, steps=steps)),
+        optimizer=adamw(linear_warmup_decay(rate, steps=steps)),
         key=key,
         workdir=workdir,
         fingerprint=digest.hexdigest()[:16],
@@ -332,39 +408,47 @@ def fitted(
     )
 
 
-def embedded(model, texts, *, batch=512):
+def embedded(model: Model, texts: dict[str, np.ndarray], *, batch: int = 512) -> np.ndarray:
     """Embeddings of all texts, as one array [texts, dim]."""
     encode = jax.jit(model.function)
-    length = texts["tokens"].shape[1]
     rows = []
     for start in range(0, len(texts["tokens"]), batch):
-        some = jax.tree.map(lambda a, start=start: a[start : start + batch], texts)
-        count = len(some["tokens"])
-        some = jax.tree.map(lambda a, count=count: np.pad(a, ((0, batch - count), (0, 0))), some)
-        assert some["tokens"].shape == (batch, length)
-        rows.append(np.asarray(encode(model.params, some))[:count])
+        block = {name: column[start : start + batch] for name, column in texts.items()}
+        count = len(block["tokens"])
+        block = {n: np.pad(c, ((0, batch - count), (0, 0))) for n, c in block.items()}
+        rows.append(np.asarray(encode(model.params, block))[:count])
     return np.concatenate(rows)
 
 
-def hard_negatives(model, queries, items, gold, *, count):
+def hard_negatives(
+    model: Model,
+    queries: list[np.ndarray],
+    items: list[np.ndarray],
+    gold: np.ndarray,
+    *,
+    count: int,
+) -> np.ndarray:
     """The items closest to each query by a dual encoder, without its own: int [queries, count]."""
     sides = [embedded(model, data.padded(texts)) for texts in (queries, items)]
     _, ids = search.exact(*sides, k=count + 1, similarity=similarity.cosine)
-    ids, own = np.asarray(ids), np.asarray(gold)[:, None]
+    ids, right = np.asarray(ids), np.asarray(gold)[:, None]
     # Its own item where it was found, the last one where it was not, moves to the end.
-    order = np.argsort(ids == own, axis=1, kind="stable")
+    order = np.argsort(ids == right, axis=1, kind="stable")
     return np.take_along_axis(ids, order, axis=1)[:, :count]
 
 
-def tfidf_scores(queries, items):
+def tfidf_scores(
+    queries: Sequence[tuple[str, ...]], items: Sequence[tuple[str, ...]]
+) -> np.ndarray:
     """TF-IDF similarities [queries, items]: scikit-learn's defaults, fitted on the items."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(dtype=np.float32)
+    # scikit-learn's default is float64, of which its own sources make the only type.
+    vectorizer = TfidfVectorizer(dtype=np.float32)  # pyright: ignore[reportArgumentType]
     columns = vectorizer.fit_transform(" ".join(item) for item in items)
     return (vectorizer.transform(" ".join(query) for query in queries) @ columns.T).toarray()
 
 
-def padded_one(texts):
+def padded_one(texts: list[np.ndarray]) -> dict[str, np.ndarray]:
     """The first text, as a batch of one: what a module is initialized with."""
     return data.padded(texts[:1])
