@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsim import losses
+from jaxsim.losses.labels._fast_ap import soft_counts
 from jaxsim.numerics import unit
 
 ANGLES = np.deg2rad([0, 40, 60, 120])
@@ -120,7 +121,7 @@ def test_histogram_slopes_are_of_its_bins():
 
     def value(scores):
         h = [
-            losses.average_precision.soft_counts((scores[None] + 1) * 10, m[None], 20)[0] / 2
+            soft_counts((scores[None] + 1) * 10, m[None], 20)[0] / 2
             for m in (positives, ~positives)
         ]
         return jnp.sum(h[1] * jnp.cumsum(h[0])), h
@@ -134,7 +135,7 @@ def test_histogram_slopes_are_of_its_bins():
 
 
 def test_duplicates_fall_into_the_last_bin():
-    counts = losses.average_precision.soft_counts(jnp.array([[20.0, 20.0000001, 0.0]]), True, 20)
+    counts = soft_counts(jnp.array([[20.0, 20.0000001, 0.0]]), True, 20)
     np.testing.assert_allclose(counts[0, [0, 19, 20]], [1, 0, 2])
 
 

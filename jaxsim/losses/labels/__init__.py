@@ -1,37 +1,33 @@
 """Losses on embeddings with labels: equal labels are positives."""
 
 from jaxsim.losses.labels._angular import angular as angular
-from jaxsim.losses.labels._average_precision import (
-    fast_ap as fast_ap,
-    histogram as histogram,
-    smooth_ap as smooth_ap,
-    smooth_ap_with_self as smooth_ap_with_self,
-)
+from jaxsim.losses.labels._binomial_deviance import binomial_deviance as binomial_deviance
+from jaxsim.losses.labels._circle import circle as circle
 from jaxsim.losses.labels._contrastive import (
-    binomial_deviance as binomial_deviance,
     contrastive as contrastive,
     contrastive_mean as contrastive_mean,
     contrastive_squared as contrastive_squared,
     cosine_contrastive as cosine_contrastive,
-    intra_pair_variance as intra_pair_variance,
-    margin as margin,
     snr_contrastive as snr_contrastive,
 )
+from jaxsim.losses.labels._fast_ap import fast_ap as fast_ap
+from jaxsim.losses.labels._histogram import histogram as histogram
+from jaxsim.losses.labels._hydra import hydra as hydra
+from jaxsim.losses.labels._intra_pair_variance import intra_pair_variance as intra_pair_variance
 from jaxsim.losses.labels._lifted_structure import (
     cosine_lifted_structure as cosine_lifted_structure,
     generalized_lifted_structure as generalized_lifted_structure,
     lifted_structure as lifted_structure,
 )
 from jaxsim.losses.labels._manifold import manifold as manifold
+from jaxsim.losses.labels._margin import margin as margin
 from jaxsim.losses.labels._multi_similarity import (
-    circle as circle,
     multi_similarity as multi_similarity,
     multi_similarity_unmined as multi_similarity_unmined,
-    n_pairs as n_pairs,
-    ranked_list as ranked_list,
-    tuplet_margin as tuplet_margin,
 )
+from jaxsim.losses.labels._n_pairs import n_pairs as n_pairs
 from jaxsim.losses.labels._nca import nca as nca
+from jaxsim.losses.labels._nt_xent import nt_xent as nt_xent
 from jaxsim.losses.labels._pnp import (
     pnp as pnp,
     pnp_dq as pnp_dq,
@@ -39,11 +35,12 @@ from jaxsim.losses.labels._pnp import (
     pnp_ib as pnp_ib,
     pnp_iu as pnp_iu,
 )
+from jaxsim.losses.labels._ranked_list import ranked_list as ranked_list
+from jaxsim.losses.labels._smooth_ap import (
+    smooth_ap as smooth_ap,
+    smooth_ap_with_self as smooth_ap_with_self,
+)
 from jaxsim.losses.labels._supervised_contrastive import (
-    anchor_info_nce as anchor_info_nce,
-    hydra as hydra,
-    nt_xent as nt_xent,
-    pair_info_nce as pair_info_nce,
     supervised_contrastive as supervised_contrastive,
 )
 from jaxsim.losses.labels._triplet import (
@@ -57,3 +54,4 @@ from jaxsim.losses.labels._triplet import (
     triplet as triplet,
     triplet_mean as triplet_mean,
 )
+from jaxsim.losses.labels._tuplet_margin import tuplet_margin as tuplet_margin

@@ -4,6 +4,10 @@ from jaxsim.losses.pairs._codiemb import (
     codiemb_retrieval as codiemb_retrieval,
     codiemb_sts as codiemb_sts,
 )
+from jaxsim.losses.pairs._decoupled import (
+    anchor_info_nce as anchor_info_nce,
+    pair_info_nce as pair_info_nce,
+)
 from jaxsim.losses.pairs._dynamic_soft_margin import dynamic_soft_margin as dynamic_soft_margin
 from jaxsim.losses.pairs._guided_info_nce import (
     guided_info_nce as guided_info_nce,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._examples import real_numbers, reduced
 from jaxsim.losses._lift._lifters import over_pairs
 from jaxsim.losses._lift._settings import checked
-from jaxsim.losses.labels._average_precision import soft_counts
+from jaxsim.losses.labels._fast_ap import soft_counts
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean

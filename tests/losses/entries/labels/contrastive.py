@@ -1,8 +1,9 @@
-"""Contrastive and its kin: losses/labels/_contrastive.py."""
+"""Contrastive losses: losses/labels/_contrastive.py."""
 
 import functools
 
 import numpy as np
+from entries.labels.multi_similarity import call
 from entry import Entry
 from loops import cosines, distances, mean, mean_of_positive, sides, units
 
@@ -41,38 +42,6 @@ def noise_to_signal(x, large):
     return np.array([noise[i] / v if v > 1e-30 else 0 * noise[i] for i, v in enumerate(signal)])
 
 
-def binomial_deviance(x, labels, where, large):
-    s, values = cosines(x, large), []
-    for i, positives, negatives in sides(labels, where):
-        values.append(mean([np.logaddexp(0, 2 * (0.5 - s[i, j])) for j in positives]))
-        values[-1] += mean([np.logaddexp(0, 40 * (s[i, j] - 0.5)) for j in negatives])
-    return mean(values)
-
-
-def margin(x, labels, where, large, beta=1.15, width=0.2):
-    d, terms = distances(x, large), []
-    for i, positives, negatives in sides(labels, where):
-        for p in positives:
-            for n in negatives:
-                terms.append(max(d[i, p] - beta + width, 0))
-                terms.append(max(beta - d[i, n] + width, 0))
-    return mean_of_positive(terms)
-
-
-def intra_pair_variance(x, labels, where, large):
-    s, own, other = cosines(x, large), [], []
-    for i, positives, negatives in sides(labels, where):
-        own += [s[i, j] for j in positives]
-        other += [s[i, j] for j in negatives]
-    pulls = [max(0.99 * mean(own) - v, 0) ** 2 for v in own]
-    pushes = [max(v - 1.01 * mean(other), 0) ** 2 for v in other]
-    return mean(pulls) + mean(pushes)
-
-
-def call(loss, **own):
-    return lambda x, labels, where, **settings: loss(x, labels, where=where, **own, **settings)
-
-
 # A zero row is at distance 1 from all others: not on the edge of a hinge, whose term would count or not
 # by its rounding.
 LOSSES = {
@@ -90,7 +59,4 @@ LOSSES = {
         call(losses.snr_contrastive, negative_margin=0.9),
         functools.partial(contrastive, noise_to_signal, mean_of_positive),
     ),
-    "binomial_deviance": Entry(call(losses.binomial_deviance), binomial_deviance),
-    "margin": Entry(call(losses.margin, beta=1.15), margin),
-    "intra_pair_variance": Entry(call(losses.intra_pair_variance), intra_pair_variance),
 }

@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-from entries.labels.average_precision import sigmoid
+from entries.labels.smooth_ap import sigmoid
 from entry import Entry
 from loops import cosines, mean, sides
 

@@ -1,0 +1,85 @@
+"""Intra-pair variance loss.
+
+embeddings [batch, dim], labels [batch] -> loss
+"""
+
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._lifters import over_labels
+from jaxsim.losses._lift._settings import checked
+from jaxsim.numerics import masked
+from jaxsim.numerics._reductions import mean
+from jaxsim.similarity import cosine
+
+
+@checked
+def intra_pair_variance(
+    embeddings,
+    labels,
+    *,
+    positive_slack=0.01,
+    negative_slack=0.01,
+    similarity=cosine,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+):
+    """How far positives fall below their mean cosine, and negatives rise above theirs, squared.
+
+        mean over positive pairs of [(1 - positive_slack) m_P - S_ij]+^2
+        + mean over negative pairs of [S_ij - (1 + negative_slack) m_N]+^2
+
+    m_P and m_N are the means of S over the positive and the negative pairs of the whole batch, and
+    carry gradient. Where a mean is negative its slack moves the threshold the other way. Meant beside
+    another loss (`tuplet_margin` in the paper).
+
+    Args:
+      embeddings: [batch, dim].
+      labels: int [batch].
+      positive_slack: the share of m_P that a positive may lie below it.
+      negative_slack: the share of m_N that a negative may lie above it.
+      similarity, where, weights, axis_name, block: as in `contrastive`.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
+    Raises: ValueError as `contrastive`.
+    Source: Yu and Tao 2019, the intra-pair variance loss beside their tuplet margin loss.
+    Data: labels.
+    Kind: pairwise; memory block x references, walked twice.
+    """
+    shared = {
+        "similarity": similarity,
+        "where": where,
+        "weights": weights,
+        "axis_name": axis_name,
+        "block": block,
+    }
+    parts = _pair_means(embeddings, labels, reduce_fn=None, **shared)
+    mean_positive, mean_negative = (mean(*part, axis_name) for part in parts)
+    return _deviations(
+        embeddings,
+        labels,
+        low=(1 - positive_slack) * mean_positive,
+        high=(1 + negative_slack) * mean_negative,
+        **shared,
+    )
+
+
+@over_labels
+def _pair_means(scores, positives, where):
+    negatives = where & ~positives
+    return [
+        (masked.mean(scores, positives), positives.sum(axis=1)),
+        (masked.mean(scores, negatives), negatives.sum(axis=1)),
+    ]
+
+
+@over_labels
+def _deviations(scores, positives, where, *, low, high):
+    negatives = where & ~positives
+    below = jnp.square(jnp.maximum(low - scores, 0))
+    above = jnp.square(jnp.maximum(scores - high, 0))
+    return [
+        (masked.mean(below, positives), positives.sum(axis=1)),
+        (masked.mean(above, negatives), negatives.sum(axis=1)),
+    ]

@@ -1,0 +1,41 @@
+"""NT-Xent: the normalized temperature-scaled cross-entropy of SimCLR.
+
+embeddings [batch, dim], labels [batch] -> loss
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._lifters import over_labels
+from jaxsim.numerics import checks, masked
+
+
+@over_labels
+def nt_xent(scores, positives, where, *, temperature=0.07):
+    """Every positive pair against the negatives of its anchor; other positives are left out.
+
+        value_ip = log( exp(s_ip / temperature) + sum_{negatives_i} exp(s_in / temperature) )
+                 - s_ip / temperature
+
+    Counts positive pairs, in both directions; one without negatives is a 0 in the mean.
+
+    Args:
+      temperature: divides the scores, > 0.
+
+    Source: Chen et al. 2020 (2002.05709), equation 1, with several positives as NTXentLoss of
+    pytorch-metric-learning has it, and its temperature. With one positive each it is
+    `supervised_contrastive`.
+    Data: labels, unlabeled.
+    Kind: pairwise; memory block x references.
+    """
+    terms = _against_negatives(scores, positives, where & ~positives, temperature)
+    return masked.mean(terms, positives), positives.sum(axis=1)
+
+
+def _against_negatives(scores, positives, negatives, temperature):
+    """What each positive pays for standing against the negatives: [rows, references], 0 elsewhere."""
+    checks.positive("temperature", temperature)
+    scores = scores / temperature
+    others = masked.log_sum_exp(scores, negatives, empty=-jnp.inf)
+    gaps = jnp.where(positives, others[:, None] - scores, -jnp.inf)
+    return jax.nn.softplus(gaps)

@@ -1,0 +1,109 @@
+"""SmoothAP: average precision with a sigmoid for each comparison.
+
+embeddings [batch, dim], labels [batch] -> loss
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._labeled import labeled
+from jaxsim.losses._lift._lifters import over_labels
+from jaxsim.losses._lift._over_positives import walked
+from jaxsim.losses._lift._settings import checked
+from jaxsim.numerics import checks
+from jaxsim.numerics._devices import gather
+from jaxsim.numerics._reductions import mean
+from jaxsim.similarity import cosine
+
+
+@over_labels
+def smooth_ap(scores, positives, where, *, temperature=0.01):
+    """One minus average precision, with a sigmoid for each comparison of two scores.
+
+        value_i = 1 - mean_{j in positives_i} R(i, j; positives_i) / R(i, j; where_i)
+        R(i, j; A) = 1 + sum_{k in A, k != j} sigmoid((S_ik - S_ij) / temperature)
+
+    The sigmoid is flat beyond a few temperatures: a positive far down the ranking has no slope. Counts
+    the anchors that have a positive. In as many steps as the anchor with the most positives has, each
+    O(rows * references).
+
+    Args:
+      temperature: divides the differences of scores, > 0; 0.01 is the paper.
+
+    Source: Brown et al. 2020 (2007.12163), equation 6, without the anchor in its own ranking;
+    `smooth_ap_with_self` has it.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    """
+    checks.positive("temperature", temperature)
+    sums = _precisions(scores / temperature, positives, where)
+    count = positives.sum(axis=1)
+    return 1 - sums / jnp.maximum(count, 1), count > 0
+
+
+@checked
+def smooth_ap_with_self(
+    embeddings,
+    labels,
+    *,
+    temperature=0.01,
+    similarity=cosine,
+    where=None,
+    weights=None,
+    axis_name=None,
+    block=None,
+    reduce_fn=mean,
+):
+    """`smooth_ap` with the anchor in its own ranking, as a positive: the published code's reading.
+
+        value_i = 1 - mean_{j in positives_i or i} R(i, j; positives_i or i) / R(i, j; where_i or i)
+
+    The anchor stands first in its ranking, so that the average precision is at least one over the size
+    of its class. Counts all anchors.
+
+    Args and result as in `smooth_ap`.
+    Source: Brown et al. 2020 (2007.12163), the released code.
+    Data: labels.
+    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    """
+    batch = gather(labeled(embeddings, labels, where, axis_name), axis_name)
+    return smooth_ap(
+        embeddings,
+        labels,
+        references=batch.embeddings,
+        reference_labels=batch.keys,
+        reference_where=batch.where,
+        temperature=temperature,
+        similarity=similarity,
+        where=where,
+        weights=weights,
+        axis_name=axis_name,
+        block=block,
+        reduce_fn=reduce_fn,
+    )
+
+
+@jax.custom_jvp
+def _precisions(scores, positives, where):
+    """sum_{j in positives_i} R(i, j; positives_i) / R(i, j; where_i) of every row, in units of 1."""
+    return _walked(scores, positives, where)[1]
+
+
+@_precisions.defjvp
+def _precisions_jvp(primals, tangents):
+    slopes, sums = _walked(*primals)
+    return sums, jnp.sum(slopes * tangents[0], axis=1)
+
+
+def _walked(scores, positives, where):
+    """Slopes along the scores [rows, references], and the sums [rows]."""
+
+    def visit(column, level, live):
+        # The positive itself is among them, at 1/2, and takes the slope back that it gets here.
+        above = jnp.where(where & live, jax.nn.sigmoid(scores - level), 0)
+        own = 0.5 + jnp.sum(above, axis=1, where=positives, keepdims=True)
+        every = 0.5 + jnp.sum(above, axis=1, keepdims=True)
+        slope = above * (1 - above) * (every * positives - own) / jnp.square(every)
+        return slope, jnp.sum(slope, axis=1), jnp.where(live, own / every, 0)[:, 0]
+
+    return walked(visit, scores, positives)

@@ -1,0 +1,39 @@
+"""Tuplet margin loss.
+
+embeddings [batch, dim], labels [batch] -> loss
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._lifters import over_labels
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics.masked import log_sum_exp
+
+
+@over_labels
+def tuplet_margin(scores, positives, where, *, margin=5.73, temperature=1 / 64):
+    """Each positive against all negatives in a softmax, given a few degrees of slack.
+
+        value_ip = log(1 + sum_{negatives_i} exp((S_in - cos(angle_ip - margin)) / temperature))
+
+    Counts positive pairs. Within the margin a positive is pushed out: the minimum is at an angle of
+    `margin`, which keeps classes from collapsing.
+
+    Args:
+      margin: in degrees; 5.73 is the paper's 0.1 radians.
+      temperature: divides the cosines, > 0; the inverse of the paper's scale of 64.
+
+    Source: Yu and Tao 2019, the tuplet margin loss.
+    Data: labels.
+    Kind: pairwise; memory block x references.
+    """
+    checks.positive("temperature", temperature)
+    angle = jnp.deg2rad(jnp.asarray(margin, scores.dtype))
+    # cos(arccos(S) - margin) by the sum formula: no arccos, which is NaN beyond 1 by rounding.
+    square = 1 - jnp.square(scores)
+    sine = jnp.where(square <= 0, 0, jnp.sqrt(jnp.where(square <= 0, 1, square)))
+    eased = scores * jnp.cos(angle) + sine * jnp.sin(angle)
+    others = log_sum_exp(scores / temperature, where & ~positives, empty=-jnp.inf)
+    terms = jax.nn.softplus(others[:, None] - eased / temperature)
+    return masked.mean(terms, positives), positives.sum(axis=1)

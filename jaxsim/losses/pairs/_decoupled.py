@@ -1,0 +1,46 @@
+"""InfoNCE with several positives, each against the negatives alone.
+
+queries [batch, dim], documents [batch, dim] -> loss
+"""
+
+from jaxsim.losses._lift._lifters import over_pairs
+from jaxsim.losses.labels._nt_xent import nt_xent
+
+
+@over_pairs
+def pair_info_nce(scores, positives, where, *, temperature=0.1):
+    """`info_nce` with each positive of a query against the negatives alone, averaged over the pairs.
+
+        value_ip = log( exp(s_ip / temperature) + sum_{negatives_i} exp(s_in / temperature) )
+                 - s_ip / temperature
+
+    `nt_xent` on pairs. Counts positive pairs; one without negatives is a 0 in the mean.
+
+    Args:
+      temperature: divides the scores, > 0; may be traced.
+
+    Source: Hydra (2410.18200), the decoupled loss of its released code, on pairs that are given.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    """
+    return nt_xent.rule(scores, positives, where, temperature=temperature)
+
+
+@over_pairs
+def anchor_info_nce(scores, positives, where, *, temperature=0.1):
+    """`pair_info_nce` averaged over each query's positives first: every query weighs the same.
+
+        value_i = mean_{p in positives_i} of log( exp(s_ip / temperature)
+                    + sum_{negatives_i} exp(s_in / temperature) ) - s_ip / temperature
+
+    Counts the queries that have a positive.
+
+    Args:
+      temperature: divides the scores, > 0; may be traced.
+
+    Source: Hydra (2410.18200), the average per anchor of its later code.
+    Data: pairs, pairs with negatives.
+    Kind: pairwise; memory block x documents.
+    """
+    values, pairs = nt_xent.rule(scores, positives, where, temperature=temperature)
+    return values, pairs > 0
