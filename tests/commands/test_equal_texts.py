@@ -5,6 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from tiers import parameters
 
 from jaxsim import losses, pretrained, similarity
 from jaxsim.commands import fine_tuning, train
@@ -62,7 +63,7 @@ def test_negatives_that_are_right_are_left_out(model):
     assert loss_of(task) == pytest.approx((2 * each[0] + each[1]) / 3, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", train.OF_PAIRS)
+@pytest.mark.parametrize("name", parameters(train.OF_PAIRS, quick=["info_nce"]))
 def test_every_loss_of_pairs_gets_the_ids_of_negatives(model, name):
     loss, asked = train.OF_PAIRS[name], {}
 
@@ -95,7 +96,9 @@ def test_a_query_with_two_documents_may_find_either(model):
     assert (figures["accuracy in batch"], figures["recall@1"]) == (0, 0)
 
 
-@pytest.mark.parametrize("name", ["dot", "negative_euclidean", "negative_manhattan"])
+@pytest.mark.parametrize(
+    "name", parameters(["dot", "negative_euclidean", "negative_manhattan"], quick=["dot"])
+)
 def test_figures_are_those_of_the_models_similarity(model, name):
     model = model.replace(similarity=getattr(similarity, name))
     queries = [" ".join(words) for words in itertools.permutations(["red", "old", "blue"], 2)]

@@ -24,9 +24,14 @@ def figures(folder):
 @pytest.mark.parametrize(
     ("columns", "more", "better"),
     [
-        (("anchor", "positive"), (), "MRR@10"),
+        pytest.param(("anchor", "positive"), (), "MRR@10", marks=pytest.mark.thorough),
         (("anchor", "positive", "negative"), ("--chunk", 8, "--batch-size", 16), "MRR@10"),
-        (("anchor", "positive", "score"), ("--loss", "cosent"), "spearman"),
+        pytest.param(
+            ("anchor", "positive", "score"),
+            ("--loss", "cosent"),
+            "spearman",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_train_writes_a_better_model(tiny, table, tmp_path, columns, more, better):

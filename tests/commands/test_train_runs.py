@@ -33,6 +33,7 @@ def weights(folder):
     return jax.tree.leaves(pretrained.load(folder).params)
 
 
+@pytest.mark.thorough
 @pytest.mark.xdist_group("commands")
 def test_a_run_of_one_step_learns_and_is_lengthened(command, tiny, tmp_path, capsys):
     assert command("--steps", 1, "--rate", 1e-3) == 0

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -17,12 +18,14 @@ def run(page):
     return names
 
 
+@pytest.mark.thorough
 def test_the_road_ends_at_the_right_answers():
     names = run("index.md")
     assert list(names["batches"][0]["where"]) == [True] * 8
     assert names["recall"] == 1
 
 
+@pytest.mark.thorough
 def test_a_loss_is_prototyped():
     names = run("prototype.md")
     assert np.isfinite(names["value"])
@@ -37,6 +40,7 @@ def test_a_loss_is_prototyped():
     assert names["penalty"] > 0
 
 
+@pytest.mark.thorough
 def test_search_keeps_its_budget():
     names = run("search.md")
     assert names["ids"].shape == (6, 10)

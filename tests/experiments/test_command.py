@@ -201,6 +201,7 @@ def test_one_interrupt_says_how_to_resume(inside, monkeypatch, capsys):
     assert "the same command resumes" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_it_runs_in_another_folder_with_a_file_named_as_a_library(inside):
     (inside / "json.py").write_text(TOY.read_text())
     words = [sys.executable, "-P", "-m", "experiments", "json.py", "--preset", "smoke"]

@@ -194,6 +194,7 @@ runner.run(toy, toy.PRESETS["slow"], preset="smoke", seeds=3, workdir=workdir, c
 """
 
 
+@pytest.mark.thorough
 def test_a_sweep_killed_five_times_ends_like_an_unbroken_one(tmp_path):
     slow = toy.PRESETS["slow"]
     unbroken = run(tmp_path / "unbroken", config=slow)

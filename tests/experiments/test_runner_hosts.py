@@ -14,6 +14,7 @@ WORDS = ["-m", "experiments", toy.__file__, "--preset", "smoke", "--seeds", "2",
 COMMAND = [sys.executable, *WORDS]
 
 
+@pytest.mark.thorough
 @pytest.mark.xdist_group("hosts")
 @pytest.mark.usefixtures("several_processes")
 def test_two_hosts_write_one_result(tmp_path):
@@ -25,6 +26,7 @@ def test_two_hosts_write_one_result(tmp_path):
     assert output.count("good is better") == 1, "the first host tells, and it alone"
 
 
+@pytest.mark.thorough
 @pytest.mark.xdist_group("hosts")
 @pytest.mark.usefixtures("several_processes")
 def test_a_workdir_that_the_first_host_cannot_have_stops_both(tmp_path):

@@ -10,6 +10,7 @@ from experiments import __main__ as command, dual_embeddings, runner
 from experiments.workbench import baskets
 
 
+@pytest.mark.thorough
 def test_it_runs_without_data_and_tells_what_came_out(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("JAXSIM_DATA", raising=False)
     words = ["dual_embeddings", "--preset", "smoke", "--workdir", str(tmp_path)]

@@ -9,6 +9,7 @@ from experiments import __main__ as command, multi_similarity
 from experiments.workbench import images
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "arms"),
     [

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 
 from experiments import __main__ as command, leaf
 
 
+@pytest.mark.thorough
 def test_it_runs_and_is_judged(tmp_path, monkeypatch):
     monkeypatch.delenv("JAXSIM_DATA", raising=False)
     assert command.main(["leaf", "--preset", "smoke", "--workdir", str(tmp_path)]) == 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from loss_inputs import INPUTS, ROWS, WHERE, X
 from public import PUBLIC
+from tiers import parameters
 
 from jaxsim import losses
 
@@ -90,7 +91,7 @@ PLACES = {  # losses whose labels are places, and what the places are called
 
 
 @pytest.mark.parametrize("name", PLACES)
-@pytest.mark.parametrize("place", [99, -1])
+@pytest.mark.parametrize("place", parameters([99, -1], quick=[99]))
 def test_places_beyond_are_refused_on_the_host_and_nan_on_a_device(name, place):
     argument, remedy = PLACES[name]
     array = np.where(np.arange(ROWS) == 1, np.int32(place), ALONE[name].arrays[argument])

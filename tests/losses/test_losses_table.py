@@ -12,33 +12,14 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, PartitionSpec
 from table import CASES, DIM, LOSSES, PAIRS, ROWS, UNEVEN, X, settings_of
+from tiers import OF_EACH_KIND, parameters
 
 DEVICES = 8
-# One of each kind: over pairs, over labels, a first pass, a walk, scores of lists, batch statistics.
-OF_EACH_KIND = (
-    "info_nce",
-    "nca",
-    "lifted_structure",
-    "triplet",
-    "list_softmax",
-    "fast_ap",
-    "vicreg",
-)
 
 
 def by_loss(test, quick=tuple(LOSSES)):
     """A test of every loss; the tests of one loss share a process, and so its compilations."""
-    names = [
-        pytest.param(
-            name,
-            marks=[
-                pytest.mark.xdist_group(f"loss {name}"),
-                *([] if name in quick else [pytest.mark.thorough]),
-            ],
-        )
-        for name in LOSSES
-    ]
-    return pytest.mark.parametrize("name", names)(test)
+    return pytest.mark.parametrize("name", parameters(LOSSES, quick, "loss"))(test)
 
 
 def by_kind(test):

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiers import parameters
 
 from jaxsim import losses, similarity
 from jaxsim.numerics import unit
@@ -224,9 +225,9 @@ def compiled(name):
     return jax.jit(jax.value_and_grad(lambda x, labels, where: loss(x, labels, where=where)))
 
 
-def each(names):
+def each(names, quick=None):
     """A test for each name; those of one name run in one process, where its loss is compiled once."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(f"pairs by {name}")) for name in names]
+    return parameters(names, names if quick is None else quick, "pairs by")
 
 
 @pytest.mark.parametrize("name", each(FAMILY))
@@ -261,7 +262,9 @@ def test_invariances(name):
 NO_WEIGHTS = {"swapped_triplet", "intra_pair_variance"}
 
 
-@pytest.mark.parametrize("name", each(sorted(FAMILY.keys() - NO_WEIGHTS)))
+@pytest.mark.parametrize(
+    "name", each(sorted(FAMILY.keys() - NO_WEIGHTS), quick=["multi_similarity"])
+)
 def test_pair_weights_held_constant_give_the_same_gradient(name):
     loss = FAMILY[name]
     x, labels = ROWS[:12], CLASSES[:12]

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from jaxsim import search
 
@@ -40,6 +41,7 @@ def tiles(folder):
     return len(list(folder.glob("scores.tiles/0*")))
 
 
+@pytest.mark.thorough
 def test_killed_at_random_moments_a_build_gives_the_same_bytes(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     unbroken = started(whole)  # beside the others: nothing is shared

@@ -58,6 +58,7 @@ storage.fill({str(tmp_path / "matrix")!r}, (7, 4), tile, rows=2)
     assert computed == [4, 5, 6]
 
 
+@pytest.mark.thorough
 def test_kills_at_any_moment_leave_the_same_bytes(tmp_path):
     """The builder kills itself at random moments: while it computes, writes, renames, puts together."""
     script = f"""

@@ -157,6 +157,7 @@ def memory(batch, chunk):
     return memory_of(way.step(objective, optimizer, carry).lower(carry, rows, KEY).compile())
 
 
+@pytest.mark.thorough
 def test_a_batch_of_4096_in_chunks_needs_the_memory_of_128():
     """The bar: under 1.5 times a batch-128 step; whole it would be many times that."""
     small, large = memory(128, None), memory(4096, 128)

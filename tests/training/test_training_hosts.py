@@ -27,6 +27,7 @@ def on_one_host(*arguments):
     assert code == 0, errors[-3000:]
 
 
+@pytest.mark.thorough
 def test_two_hosts_train_as_one_and_save_and_go_on_together(tmp_path):
     on_one_host(tmp_path / "one")
     code, output = on_two_hosts(tmp_path / "two")
@@ -44,6 +45,7 @@ def test_two_hosts_train_as_one_and_save_and_go_on_together(tmp_path):
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.thorough
 def test_a_signal_to_one_host_stops_and_saves_all(tmp_path):
     code, output = on_two_hosts(tmp_path, "signal")
     assert code == 0, output[-3000:]
@@ -60,6 +62,7 @@ def test_hosts_that_differ_are_refused_before_any_step(tmp_path):
     assert "process 1 was started with another fingerprint than process 0" in output
 
 
+@pytest.mark.thorough
 def test_a_workdir_in_use_is_refused_by_all_hosts(tmp_path):
     with storage.owned(tmp_path / "saved"):
         code, output = on_two_hosts(tmp_path, "signal")

@@ -12,6 +12,7 @@ from twins import Twin, assert_same, both, each
 from jaxsim import losses
 from jaxsim.similarity import cosine, paired
 
+pytestmark = pytest.mark.thorough
 ROWS, DIM = 8, 4
 
 
