@@ -21,7 +21,7 @@ class Baskets(NamedTuple):
     names: list  # strings, one per item
 
 
-def groceries():
+def groceries() -> Baskets:
     """9,835 baskets of 169 named grocery items: from JAXSIM_DATA.
 
     Raises: FileNotFoundError that says what is missing and where to put it; ValueError naming a file that
@@ -30,7 +30,7 @@ def groceries():
     return _read("groceries.csv.gz", ",")
 
 
-def retail():
+def retail() -> Baskets:
     """79,345 baskets of a Belgian retailer, 15,983 items without names: from JAXSIM_DATA.
 
     Raises: as `groceries`.
@@ -40,7 +40,7 @@ def retail():
 
 
 @functools.cache
-def imports():
+def imports() -> Baskets:
     """The modules that each file of the standard library imports: some thousand sessions, no data needed."""
     root = Path(sysconfig.get_paths()["stdlib"])
     sessions = []

@@ -3,6 +3,9 @@
 Imports tensorflow-datasets; reached through jaxsim.data._sources, which does so when asked.
 """
 
+import os
+from pathlib import Path
+
 import tensorflow_datasets as tfds
 
 from jaxsim.data import _corpus as corpus
@@ -39,7 +42,7 @@ class JaxsimDocstrings(tfds.core.GeneratorBasedBuilder):
         yield from ((f"{place:06d}", row) for place, row in enumerate(rows))
 
 
-def build(folder, config):
+def build(folder: str | os.PathLike, config: str) -> Path:
     """Writes the docstrings corpus into a folder, for `tfds.builder_from_directory`.
 
     Returns: the folder that holds it.

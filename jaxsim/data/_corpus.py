@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 TRAIN = ("jax", "numpy", "standard library")
@@ -45,7 +45,7 @@ SKIPPED = {
 }
 
 
-def pairs(*, small=False) -> dict[str, list[dict]]:
+def pairs(*, small: bool = False) -> dict[str, list[dict]]:
     """All pairs of all splits, near-duplicates removed.
 
     Test functions are never seen in training: packages are disjoint, and a training pair whose name
@@ -71,7 +71,9 @@ def pairs(*, small=False) -> dict[str, list[dict]]:
     return {"train": train[held_out:], "validation": train[:held_out], "test": test}
 
 
-def distinct(rows, *, against=(), threshold=0.5):
+def distinct(
+    rows: Iterable[dict], *, against: Sequence[dict] = (), threshold: float = 0.5
+) -> list[dict]:
     """Rows without near-duplicates: the first of each group in the order given is kept.
 
     Two rows are near-duplicates where their queries are equal up to case and punctuation, or where

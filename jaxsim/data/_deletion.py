@@ -7,9 +7,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, PRNGKey
 
 
-def deleted(key, tokens, where, *, ratio=0.6, spared=None, ids=None, padding=0):
+def deleted(
+    key: PRNGKey,
+    tokens: Array,
+    where: Array,
+    *,
+    ratio: float = 0.6,
+    spared: Array | None = None,
+    ids: Array | None = None,
+    padding: int = 0,
+) -> tuple[jax.Array, jax.Array]:
     """Texts with each token deleted by chance; what stays keeps its order and moves to the front.
 
     Of a text that has a token to delete one stays at least, each as likely. Runs inside jit. The loss that

@@ -7,6 +7,7 @@ import io
 import logging
 import tarfile
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from jaxsim.data._sources import (
     tfds_source,
 )
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 from jaxsim.storage import load_arrays, save_arrays
 
 LOG = logging.getLogger("jaxsim")
@@ -43,12 +45,12 @@ class Images(NamedTuple):
         np.ndarray
     )  # int32 [n], a coarser class (Omniglot's alphabet); the label where there is none
 
-    def of(self, chosen):
+    def of(self, chosen: Array) -> "Images":
         """Those that a mask or an array of places chooses."""
         return Images(*(column[chosen] for column in self))
 
 
-def digits(split="all", *, classes=range(10)):
+def digits(split: str = "all", *, classes: Iterable[int] = range(10)) -> Images:
     """Handwritten digits, 8 x 8, from scikit-learn: 1,797 of 10 classes, no download.
 
     Args:
@@ -74,7 +76,7 @@ def digits(split="all", *, classes=range(10)):
     return Images(images, labels, labels).of(kept)
 
 
-def glyphs(*, size=16):
+def glyphs(*, size: int = 16) -> Images:
     """Printed letters, each in 16 fonts: Latin, Greek and Cyrillic from the fonts that matplotlib ships.
 
     Some 430 letters, each drawn as large as fits. Of letters that look alike at that size (Latin A and
@@ -95,7 +97,7 @@ def glyphs(*, size=16):
     return Images(images, found["labels"], found["labels"])
 
 
-def omniglot(split, *, size=28):
+def omniglot(split: str, *, size: int = 28) -> Images:
     """Handwritten characters of many alphabets, 20 of each: from JAXSIM_DATA.
 
     The alphabets of "train" and "test" are disjoint: 964 characters of 30 and 659 of 20. Decoded and
@@ -119,7 +121,7 @@ def omniglot(split, *, size=28):
     return Images(images, found["labels"], found["groups"])
 
 
-def cifar10_subset(split):
+def cifar10_subset(split: str) -> Images:
     """A part of CIFAR-10, recompressed as JPEG: 1,500 training and 300 test images a class, 32 x 32.
 
     Not the data set itself: figures on it are no figures on CIFAR-10. From JAXSIM_DATA.

@@ -28,7 +28,7 @@ class GradedPairs(NamedTuple):
     scores: np.ndarray  # float32 [pairs], from 0 to 5
 
 
-def retrieval(name):
+def retrieval(name: str) -> Collection:
     """A collection: "cranfield", "cacm", "cisi", "npl", "time" or "adi".
 
     Judgments of 0 and below are left out, as are queries without any other.
@@ -68,7 +68,7 @@ def retrieval(name):
     return Collection(documents, titles, list(texts.values()), truth, grades)
 
 
-def sts_benchmark(split):
+def sts_benchmark(split: str) -> GradedPairs:
     """STS-B, as TFDS's glue/stsb 2.0.0 leaves it on disk.
 
     Args:

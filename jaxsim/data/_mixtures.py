@@ -4,6 +4,8 @@ As in _samplers.py all are planned from a seed: lengths are known, processes sha
 at any batch.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from jaxsim.data._planned import Planned
@@ -15,9 +17,19 @@ from jaxsim.data._samplers import (
     rows_of_columns,
 )
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 
-def distinct_batches(columns, names, *, batch_size, seed, steps=None, epochs=1, shard=None):
+def distinct_batches(
+    columns: Mapping[str, Array],
+    names: Array,
+    *,
+    batch_size: int,
+    seed: int,
+    steps: int | None = None,
+    epochs: int = 1,
+    shard: tuple[int, int] | None = None,
+) -> Planned:
     """Batches in which no name comes twice: no label, no text that would be a false negative.
 
     With one name per example batches are full, and an epoch has as many as that allows: of a name
@@ -66,7 +78,9 @@ def distinct_batches(columns, names, *, batch_size, seed, steps=None, epochs=1, 
     return as_dataset(columns, planned, length, steps, epochs, batch_size, shard)
 
 
-def task_batches(sources, weights, *, seed, steps):
+def task_batches(
+    sources: Sequence[Planned], weights: Array | Sequence[float], *, seed: int, steps: int
+) -> Planned:
     """Batches of one task each, the task of every batch drawn by weight.
 
         task_batches({"sts": functools.partial(data.array_batches, sts, batch_size=64, seed=0), ...},
@@ -113,18 +127,18 @@ def task_batches(sources, weights, *, seed, steps):
 
 
 def negative_batches(
-    queries,
-    documents,
-    positives,
-    negatives,
+    queries: Mapping[str, Array],
+    documents: Mapping[str, Array],
+    positives: Array,
+    negatives: Array,
     *,
-    batch_size,
-    per_query,
-    seed,
-    steps=None,
-    epochs=1,
-    shard=None,
-):
+    batch_size: int,
+    per_query: int,
+    seed: int,
+    steps: int | None = None,
+    epochs: int = 1,
+    shard: tuple[int, int] | None = None,
+) -> Planned:
     """Batches of queries, each with its document and some of its mined hard negatives.
 
     Args:

@@ -1,6 +1,8 @@
 """Batches of token ids: shuffled, bucketed by length, padded, the same on every host and every resume."""
 
 import bisect
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,16 @@ from jaxsim.numerics import checks
 from jaxsim.numerics._buckets import bucket_of
 
 
-def batches(examples, *, batch_size, buckets, seed, steps=None, epochs=1, shard=None):
+def batches(
+    examples: Sequence[dict[str, Any]],
+    *,
+    batch_size: int,
+    buckets: Mapping[str, Sequence[int]],
+    seed: int,
+    steps: int | None = None,
+    epochs: int = 1,
+    shard: tuple[int, int] | None = None,
+) -> Planned:
     """A dataset of batches, whose order is planned from the seed and whose length is known.
 
     Each epoch shuffles the examples, groups them by the buckets of their columns, cuts the groups

@@ -2,8 +2,11 @@
 
 import collections
 import concurrent.futures
+from collections.abc import Callable
+from typing import Any
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Batch
 
 AHEAD = 2  # batches that are made while the devices work
 
@@ -18,13 +21,13 @@ class Planned:
       batch: int -> batch; a pure function, called by a thread, a few batches ahead of the one asked for.
     """
 
-    def __init__(self, length, batch):
+    def __init__(self, length: int, batch: Callable[[int], Batch]) -> None:
         self.length, self.batch = length, batch
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int | slice) -> Any:
         if isinstance(number, slice):
             numbers = range(self.length)[number]
             return Planned(len(numbers), lambda place: self.batch(numbers[place]))
@@ -33,25 +36,25 @@ class Planned:
             raise IndexError(f"batch {number} of {self.length}")
         return self.batch(place)
 
-    def map(self, function):
+    def map(self, function: Callable[[Batch], Batch]) -> "Planned":
         """The same dataset with a function applied to each batch."""
         return Planned(self.length, lambda number: function(self.batch(number)))
 
-    def __iter__(self):
+    def __iter__(self) -> "Position":
         return Position(self)
 
 
 class Position:
     """An iterator over a `Planned` dataset: `get_state` gives a JSON tree, `set_state` goes there."""
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: Planned) -> None:
         self.dataset, self.number = dataset, 0
         self.thread, self.coming = None, collections.deque()
 
-    def __iter__(self):
+    def __iter__(self) -> "Position":
         return self
 
-    def __next__(self):
+    def __next__(self) -> Batch:
         if self.number >= len(self.dataset):
             self._close()
             raise StopIteration
@@ -63,11 +66,11 @@ class Position:
         self.number += 1
         return self.coming.popleft().result()
 
-    def get_state(self):
+    def get_state(self) -> dict[str, int]:
         """Where it is: how many batches were given."""
         return {"next_index": self.number}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, int]) -> None:
         """Continues behind as many batches as the state says."""
         if not isinstance(state, dict) or "next_index" not in state:
             raise ValueError(

@@ -3,6 +3,8 @@
 import csv
 import io
 import itertools
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jaxsim.storage._fields import DECODER, shown
@@ -11,20 +13,20 @@ from jaxsim.storage._texts import check_surrogates, json_lines, opened_text, rea
 KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
-class Records(list):
+class Records(list[dict]):
     """The rows of a table, dicts; `lines` has the line of the file at which each begins, or is None."""
 
-    def __init__(self, rows=(), lines=None):
+    def __init__(self, rows: Iterable[dict] = (), lines: Sequence[int] | None = None) -> None:
         super().__init__(rows)
         self.lines = lines
 
-    def at(self, place):
+    def at(self, place: int) -> str:
         """A row for errors, counted from 1: "row 3", with its line where that is another number."""
         line = place + 1 if self.lines is None else self.lines[place]
         return f"row {place + 1}" + f" (line {line})" * (line != place + 1)
 
 
-def read_records(path):
+def read_records(path: str | os.PathLike) -> Records:
     """The rows of a table.
 
     Args:

@@ -4,14 +4,25 @@ The order of an epoch is planned at once, so that its length is known, every pro
 plan, and a run resumes at any batch: both give a `Planned` dataset, as jaxsim.data.batches does.
 """
 
+from collections.abc import Callable, Mapping
+
 import jax
 import numpy as np
 
 from jaxsim.data._planned import Planned
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 
-def array_batches(columns, *, batch_size, seed, steps=None, epochs=1, shard=None):
+def array_batches(
+    columns: Mapping[str, Array],
+    *,
+    batch_size: int,
+    seed: int,
+    steps: int | None = None,
+    epochs: int = 1,
+    shard: tuple[int, int] | None = None,
+) -> Planned:
     """Shuffled batches of arrays; an epoch sees every example once, its last batch is padded.
 
     Args:
@@ -41,7 +52,17 @@ def array_batches(columns, *, batch_size, seed, steps=None, epochs=1, shard=None
     return as_dataset(columns, planned, -(-rows // batch_size), steps, epochs, batch_size, shard)
 
 
-def class_batches(columns, labels, *, classes, per_class, seed, steps=None, epochs=1, shard=None):
+def class_batches(
+    columns: Mapping[str, Array],
+    labels: Array,
+    *,
+    classes: int,
+    per_class: int,
+    seed: int,
+    steps: int | None = None,
+    epochs: int = 1,
+    shard: tuple[int, int] | None = None,
+) -> Planned:
     """Batches of `classes` classes with `per_class` examples of each: what pairwise losses train on.
 
     Every epoch shuffles each class and cuts it into groups of `per_class`; what is left over waits
@@ -118,7 +139,15 @@ class Plan:
         return {**columns, "where": kept, "ids": ids}
 
 
-def as_dataset(columns, planned, length, steps, epochs, batch_size, shard):
+def as_dataset(
+    columns: Mapping[str, Array],
+    planned: Callable[[int], np.ndarray],
+    length: int,
+    steps: int | None,
+    epochs: int,
+    batch_size: int,
+    shard: tuple[int, int] | None,
+) -> Planned:
     """The dataset of batches that `planned(epoch)`, int [length, batch_size], has by ids."""
     index, count = checked_shard(shard, batch_size)
     steps = checked_steps(length, steps, epochs)
@@ -126,7 +155,7 @@ def as_dataset(columns, planned, length, steps, epochs, batch_size, shard):
     return Planned(steps, Plan(columns, planned, length, index, count).batch)
 
 
-def checked_shard(shard, batch_size):
+def checked_shard(shard: tuple[int, int] | None, batch_size: int) -> tuple[int, int]:
     """(index, count) of the processes, of which a batch is a multiple."""
     if shard is None:
         shard = jax.process_index(), jax.process_count()
@@ -144,7 +173,7 @@ def checked_shard(shard, batch_size):
     return index, count
 
 
-def checked_steps(length, steps, epochs):
+def checked_steps(length: int, steps: int | None, epochs: int) -> int:
     """How many batches: `steps`, or as many as `epochs` have, each of `length`."""
     checks.whole("epochs", epochs)
     if steps is None:
@@ -155,7 +184,7 @@ def checked_steps(length, steps, epochs):
     return int(steps)
 
 
-def check_batch_size(batch_size, rows):
+def check_batch_size(batch_size: int, rows: int) -> None:
     """Refuses batches that no examples fill: all of their padding would be computed."""
     if batch_size > rows:
         raise ValueError(
@@ -163,7 +192,7 @@ def check_batch_size(batch_size, rows):
         )
 
 
-def rows_of_columns(columns, what="columns"):
+def rows_of_columns(columns: Mapping[str, Array], what: str = "columns") -> int:
     """How many examples the columns have: one at least."""
     if not isinstance(columns, dict) or not columns:
         raise ValueError(
@@ -186,7 +215,7 @@ def rows_of_columns(columns, what="columns"):
     return rows
 
 
-def most_batches(groups, classes):
+def most_batches(groups: np.ndarray, classes: int) -> int:
     """How many batches of distinct classes there are groups for: the largest b for which the classes'
     groups, at most b of each, fill b batches."""
     most = int(groups.sum()) // classes

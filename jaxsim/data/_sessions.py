@@ -4,12 +4,15 @@ A session is an int array of item numbers. Pairs are unordered, int32 [pairs, 2]
 number first, with their counts int64 [pairs].
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 
-def without_outliers(sessions, *, quantile=0.999):
+def without_outliers(sessions: Iterable[Array], *, quantile: float = 0.999) -> list[np.ndarray]:
     """The sessions of distinct items, without the few longest: those above a quantile of the lengths.
 
     Args:
@@ -26,7 +29,7 @@ def without_outliers(sessions, *, quantile=0.999):
     return [session for session in distinct if len(session) <= most]
 
 
-def session_pairs(sessions):
+def session_pairs(sessions: Iterable[Array]) -> tuple[np.ndarray, np.ndarray]:
     """All unordered pairs of distinct items of a session, and how many sessions have each.
 
     Args:
@@ -50,7 +53,7 @@ def session_pairs(sessions):
     return pairs, counts
 
 
-def item_counts(sessions, items):
+def item_counts(sessions: Iterable[Array], items: int) -> np.ndarray:
     """How many sessions have each item: int64 [items].
 
     Raises: ValueError for an item number of `items` or above.
@@ -65,7 +68,7 @@ def item_counts(sessions, items):
     return counts
 
 
-def pmi(pairs, counts, item_counts, num_sessions):
+def pmi(pairs: Array, counts: Array, item_counts: Array, num_sessions: int) -> np.ndarray:
     """Pointwise mutual information of pairs, in nats.
 
         log( (n_ij / T) / ((n_i / T) (n_j / T)) )
@@ -90,7 +93,15 @@ def pmi(pairs, counts, item_counts, num_sessions):
     return np.log(counts * num_sessions / (one * other))
 
 
-def pmi_filter(pairs, counts, item_counts, num_sessions, *, min_count=3, min_pmi=0.0):
+def pmi_filter(
+    pairs: Array,
+    counts: Array,
+    item_counts: Array,
+    num_sessions: int,
+    *,
+    min_count: int = 3,
+    min_pmi: float = 0.0,
+) -> np.ndarray:
     """Which pairs stay: seen often enough, and more often than chance.
 
     Args:
@@ -107,7 +118,7 @@ def pmi_filter(pairs, counts, item_counts, num_sessions, *, min_count=3, min_pmi
     return (np.asarray(counts) >= min_count) & (information >= min_pmi)
 
 
-def holds_pair(pairs, others):
+def holds_pair(pairs: Array, others: Array) -> np.ndarray:
     """Which unordered pairs are among others: bool [pairs]."""
     pairs, others = _pairs("pairs", pairs), _pairs("others", others)
     if len(others) == 0 or len(pairs) == 0:
@@ -117,7 +128,16 @@ def holds_pair(pairs, others):
     return np.isin(one[:, 0] * size + one[:, 1], other[:, 0] * size + other[:, 1])
 
 
-def synthetic_pairs(pairs, counts, neighbors, similarities, *, gamma, threshold=0.0, without=()):
+def synthetic_pairs(
+    pairs: Array,
+    counts: Array,
+    neighbors: Array,
+    similarities: Array,
+    *,
+    gamma: float,
+    threshold: float = 0.0,
+    without: Array | Sequence = (),
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs for items that were seldom or never bought: similar items in the place of bought ones.
 
         one item replaced    floor(gamma * n_ab * s(a, a'))

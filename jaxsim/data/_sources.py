@@ -11,7 +11,9 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jaxsim.data import _corpus as corpus
 from jaxsim.numerics import checks
@@ -20,12 +22,16 @@ from jaxsim.storage._atomic import FULL
 from jaxsim.storage._fields import Fields, shown
 from jaxsim.storage._texts import json_lines, opened_text
 
+if TYPE_CHECKING:
+    import grain
+
+
 SPLITS = ("train", "validation", "test")
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, *FULL)
 PATIENCE = 3600.0  # seconds to wait for another process that builds the same
 
 
-def docstrings(split, *, config="all"):
+def docstrings(split: str, *, config: str = "all") -> "grain.MapDataset":
     """The docstrings corpus: built on first use in some seconds, then read from the cache.
 
     Args:
@@ -54,7 +60,7 @@ def docstrings(split, *, config="all"):
     return _strings(tfds_source(prepared.parent, split, remedy=remedy))
 
 
-def entity_mentions(split):
+def entity_mentions(split: str) -> list[dict[str, str]]:
     """Words in context, each linked to its WordNet gloss (SemCor 3.0): from JAXSIM_DATA.
 
     Args:
@@ -89,7 +95,7 @@ def entity_mentions(split):
     return rows
 
 
-def glosses():
+def glosses() -> list[dict[str, str]]:
     """The 117,659 synsets of WordNet 3.0 with their definitions: from JAXSIM_DATA.
 
     Returns: a list of {"id", "title": the words, "document": the definition}, strings.
@@ -105,7 +111,7 @@ def glosses():
     return rows
 
 
-def fingerprint(source):
+def fingerprint(source: Any) -> str:
     """A hash of everything in a source, in its order: what results record of their data.
 
     Args:
@@ -127,7 +133,7 @@ def _strings(source):
     )
 
 
-def prepared_path(folder, name):
+def prepared_path(folder: str, name: str) -> Path:
     """The path of a file in JAXSIM_DATA.
 
     Raises: FileNotFoundError that says what is missing and where to put it.
@@ -143,7 +149,7 @@ def prepared_path(folder, name):
     return path
 
 
-def prepared_tfds(name):
+def prepared_tfds(name: str) -> Path:
     """The folder of a TFDS set that is there in array_record form, such as "omniglot/3.0.0".
 
     Looked for in JAXSIM_DATA's tfds/, TFDS_DATA_DIR and ~/tensorflow_datasets; nothing is downloaded.
@@ -162,7 +168,7 @@ def prepared_tfds(name):
     )
 
 
-def lines_of(folder, name):
+def lines_of(folder: str, name: str) -> list[str]:
     """The lines of a gzipped text file of JAXSIM_DATA, without their ends.
 
     Raises: FileNotFoundError as `prepared_path`; ValueError naming a file that is damaged.
@@ -171,7 +177,7 @@ def lines_of(folder, name):
         return [line.rstrip("\r\n") for line in file]
 
 
-def prepared_rows(folder, name, **fields):
+def prepared_rows(folder: str, name: str, **fields: type) -> Iterator[tuple[str, dict]]:
     """The objects of a gzipped file of JSON lines of JAXSIM_DATA, one by one.
 
     Args:
@@ -196,7 +202,7 @@ def prepared_rows(folder, name, **fields):
 
 
 @contextlib.contextmanager
-def damage_named(path, remedy="fetch it again"):
+def damage_named(path: str | os.PathLike, remedy: str = "fetch it again") -> Iterator[None]:
     """Turns whatever a library raises while it reads prepared data into one sentence that names the path."""
     try:
         yield
@@ -207,7 +213,9 @@ def damage_named(path, remedy="fetch it again"):
         raise ValueError(f"{path}: cannot be read, {remedy}: {why:.200}") from error
 
 
-def tfds_source(folder, split, *, remedy="fetch it again", **options):
+def tfds_source(
+    folder: str | os.PathLike, split: str, *, remedy: str = "fetch it again", **options: Any
+) -> "_Rows":
     """A split of a TFDS set in array_record form: a sequence whose errors name its folder.
 
     Args:
@@ -240,12 +248,12 @@ class _Rows:
             return self.source[place]
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Where what is built here is kept: JAXSIM_CACHE, or ~/.cache/jaxsim."""
     return Path(os.environ.get("JAXSIM_CACHE") or Path.home() / ".cache/jaxsim")
 
 
-def built_once(path, build):
+def built_once(path: Path, build: Callable[[], None]) -> None:
     """Builds what is not in the cache; a process that needs the same meanwhile waits for it.
 
     Args:

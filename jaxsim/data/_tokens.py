@@ -3,12 +3,20 @@
 Special tokens enter as ids, from here; a text that contains "[SEP]" is text.
 """
 
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 from jaxsim.storage import write_text
+
+if TYPE_CHECKING:
+    import tokenizers
+
 
 # [unused0] and [unused1] stand around a mention, [unused2] between a title and its text.
 SPECIAL = {
@@ -23,7 +31,7 @@ SPECIAL = {
 }
 
 
-def train_wordpiece(texts, *, size=8000):
+def train_wordpiece(texts: Iterable[str], *, size: int = 8000) -> "tokenizers.Tokenizer":
     """A WordPiece tokenizer with a vocabulary of its own: lower case, BERT's splitting.
 
     Args:
@@ -62,12 +70,12 @@ def train_wordpiece(texts, *, size=8000):
     return _literal(trained)
 
 
-def save_tokenizer(path, tokenizer):
+def save_tokenizer(path: str | os.PathLike, tokenizer: "tokenizers.Tokenizer") -> None:
     """Writes tokenizer.json, aside and then renamed."""
     write_text(path, tokenizer.to_str(pretty=True))
 
 
-def load_tokenizer(path):
+def load_tokenizer(path: str | os.PathLike) -> "tokenizers.Tokenizer":
     """Reads what `save_tokenizer` wrote.
 
     Raises: FileNotFoundError; ValueError naming a file that is damaged.
@@ -83,7 +91,9 @@ def load_tokenizer(path):
         raise ValueError(f"{path}: not a tokenizer, or damaged: {error}") from error
 
 
-def text_tokens(tokenizer, texts, *, max_length):
+def text_tokens(
+    tokenizer: "tokenizers.Tokenizer", texts: Iterable[str], *, max_length: int
+) -> list[np.ndarray]:
     """[CLS] text [SEP], cut to max_length.
 
     Args:
@@ -98,7 +108,14 @@ def text_tokens(tokenizer, texts, *, max_length):
     return [_array([start, *ids[: max_length - 2], end]) for ids in _ids(tokenizer, texts)]
 
 
-def mention_tokens(tokenizer, lefts, mentions, rights, *, max_length):
+def mention_tokens(
+    tokenizer: "tokenizers.Tokenizer",
+    lefts: Iterable[str],
+    mentions: Iterable[str],
+    rights: Iterable[str],
+    *,
+    max_length: int,
+) -> list[np.ndarray]:
     """[CLS] left [unused0] mention [unused1] right [SEP]: a mention in its context.
 
     Where it is too long, the context is cut at its far ends, evenly, and only then the mention.
@@ -134,7 +151,13 @@ def mention_tokens(tokenizer, lefts, mentions, rights, *, max_length):
     return rows
 
 
-def entity_tokens(tokenizer, titles, texts, *, max_length):
+def entity_tokens(
+    tokenizer: "tokenizers.Tokenizer",
+    titles: Iterable[str],
+    texts: Iterable[str],
+    *,
+    max_length: int,
+) -> list[np.ndarray]:
     """title [unused2] text [SEP]: an item, as it follows a query in a cross-encoder.
 
     Args:
@@ -153,7 +176,7 @@ def entity_tokens(tokenizer, titles, texts, *, max_length):
     return rows
 
 
-def padded(rows, length=None):
+def padded(rows: Sequence[Array], length: int | None = None) -> dict[str, np.ndarray]:
     """Rows of ids as one array with its mask.
 
     Args:

@@ -3,9 +3,10 @@
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 
-def keep_probability(frequencies, threshold):
+def keep_probability(frequencies: Array, threshold: float) -> np.ndarray:
     """How likely an occurrence is kept, as the paper has it: sqrt(threshold / frequency), at most 1.
 
     Args:
@@ -19,7 +20,7 @@ def keep_probability(frequencies, threshold):
     return np.minimum(np.sqrt(_ratio(frequencies, threshold)), 1)
 
 
-def word2vec_keep_probability(frequencies, threshold):
+def word2vec_keep_probability(frequencies: Array, threshold: float) -> np.ndarray:
     """How likely an occurrence is kept, as the word2vec program has it.
 
         (sqrt(f / threshold) + 1) * threshold / f, at most 1

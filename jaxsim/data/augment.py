@@ -11,14 +11,19 @@ changes nothing. Images are floats from 0 to 1, 0 is the background.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, PRNGKey
+
+# (key, image [height, width, channels]) -> image of the same shape.
+Augmentation = Callable[[PRNGKey, jax.Array], jax.Array]
 
 
-def views(augmentation):
+def views(augmentation: Augmentation) -> Callable[[PRNGKey, Array, Array], jax.Array]:
     """A function of a batch: (key, images [n, ...], ids int [n]) -> images.
 
     An image's view depends on the key and its id alone: not on its place in the batch, nor on how
@@ -42,7 +47,7 @@ def views(augmentation):
     return of_batch
 
 
-def chain(*augmentations):
+def chain(*augmentations: Augmentation) -> Augmentation:
     """One after the other, each with its own key."""
     for augmentation in augmentations:
         checks.function("augmentations", augmentation, "such as augment.flip()")
@@ -55,7 +60,7 @@ def chain(*augmentations):
     return chained
 
 
-def sometimes(augmentation, *, chance):
+def sometimes(augmentation: Augmentation, *, chance: float) -> Augmentation:
     """The augmentation with a probability, the image as it is otherwise."""
     checks.function("augmentation", augmentation, "(key, image) -> image, such as augment.flip()")
     checks.probability("chance", chance)
@@ -67,7 +72,7 @@ def sometimes(augmentation, *, chance):
     return maybe
 
 
-def shift(*, most):
+def shift(*, most: int) -> Augmentation:
     """Moves an image by up to `most` whole pixels along each side; what comes in is background."""
     checks.whole("most", most)
 
@@ -79,7 +84,7 @@ def shift(*, most):
     return shifted
 
 
-def rotate(*, degrees):
+def rotate(*, degrees: float) -> Augmentation:
     """Turns an image around its middle by up to so many degrees either way, interpolating."""
     checks.not_negative("degrees", degrees)
     checks.finite("degrees", degrees)
@@ -99,7 +104,7 @@ def rotate(*, degrees):
     return rotated
 
 
-def crop(*, area=(0.2, 1.0), stretch=4 / 3):
+def crop(*, area: tuple[float, float] = (0.2, 1.0), stretch: float = 4 / 3) -> Augmentation:
     """A part of an image, of random area and shape, resized to the whole: inception's crop.
 
     Args:
@@ -134,7 +139,7 @@ def crop(*, area=(0.2, 1.0), stretch=4 / 3):
     return cropped
 
 
-def erase(*, area=0.15):
+def erase(*, area: float = 0.15) -> Augmentation:
     """A rectangle of background, of up to a part of the image's area, at a random place.
 
     Args:
@@ -157,7 +162,7 @@ def erase(*, area=0.15):
     return erased
 
 
-def flip():
+def flip() -> Augmentation:
     """Mirrors an image left to right, every second time."""
 
     def flipped(key, image):
@@ -166,7 +171,9 @@ def flip():
     return flipped
 
 
-def colors(*, brightness=0.4, contrast=0.4, saturation=0.4):
+def colors(
+    *, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4
+) -> Augmentation:
     """Brightness, contrast and saturation, each scaled by up to so much, in this order; cut to [0, 1].
 
     Args:
@@ -187,7 +194,7 @@ def colors(*, brightness=0.4, contrast=0.4, saturation=0.4):
     return colored
 
 
-def grayscale(*, chance=0.2):
+def grayscale(*, chance: float = 0.2) -> Augmentation:
     """Takes the colors away with a probability."""
     return sometimes(lambda key, image: jnp.broadcast_to(_gray(image), image.shape), chance=chance)
 

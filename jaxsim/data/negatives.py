@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Numeric, PRNGKey, Shape
 
 
-def count_power(counts, exponent):
+def count_power(counts: Array, exponent: Numeric) -> jax.Array:
     """Each class with a probability proportional to count ** exponent.
 
     0.75 is word2vec's; 0 is uniform over what occurs; below 0 rare classes are drawn more often.
@@ -34,13 +35,13 @@ def count_power(counts, exponent):
     return jax.nn.log_softmax(jnp.where(seen, logits, -jnp.inf))
 
 
-def uniform(classes):
+def uniform(classes: int) -> jax.Array:
     """Each of the classes equally likely: float32 [classes], log-probabilities."""
     checks.whole("classes", classes)
     return jnp.full(classes, -jnp.log(classes))
 
 
-def log_uniform(classes):
+def log_uniform(classes: int) -> jax.Array:
     """Zipf's law over classes sorted by falling frequency.
 
         P(i) = log((i + 2) / (i + 1)) / log(classes + 1)
@@ -56,7 +57,9 @@ def log_uniform(classes):
     return jnp.log(jnp.log1p(1 / (ranks + 1))) - jnp.log(jnp.log(classes + 1.0))
 
 
-def draw(key, log_probabilities, shape, *, without=None):
+def draw(
+    key: PRNGKey, log_probabilities: Array, shape: Shape, *, without: Array | None = None
+) -> jax.Array:
     """Draws classes with replacement, by the inverse of the cumulative distribution.
 
     Args:
@@ -97,7 +100,9 @@ def draw(key, log_probabilities, shape, *, without=None):
     return jnp.where(drawn == without, _neighbor(probabilities, without), drawn)
 
 
-def log_expected_counts(log_probabilities, draws, *, distinct=False):
+def log_expected_counts(
+    log_probabilities: Array, draws: Numeric, *, distinct: bool = False
+) -> jax.Array:
     """The log of how often each class is expected among the draws: what sampled softmax subtracts.
 
     Args:
