@@ -11,12 +11,22 @@ import logging
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics.types import Array
+
 LOG = logging.getLogger("jaxsim")
 NARROW = (jnp.dtype("bfloat16"), jnp.dtype("float16"))
 WIDEST_HEAD = 128  # that cuDNN takes on every card
 
 
-def attention(query, key, value, *, mask, bias=None, cudnn=True):
+def attention(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    *,
+    mask: Array,
+    bias: Array | None = None,
+    cudnn: bool = True,
+) -> jax.Array:
     """softmax(query key / sqrt(dim) + bias, where the mask allows) value.
 
     Args:
@@ -39,7 +49,7 @@ def attention(query, key, value, *, mask, bias=None, cudnn=True):
     )
 
 
-def cudnn_takes(query, key):
+def cudnn_takes(query: jax.Array, key: jax.Array) -> bool:
     """Whether cuDNN's attention is used for queries and keys, by shapes, types and what there is here.
 
     It takes bfloat16 and float16, heads of a multiple of 8 and at most 128 dimensions and, with a mask and
@@ -58,7 +68,7 @@ def cudnn_takes(query, key):
 
 
 @functools.cache
-def cudnn_works(dtype, dim):
+def cudnn_works(dtype: str, dim: int) -> bool:
     """Whether cuDNN's attention compiles on the card of this process and gives what XLA's gives.
 
     Looked up once for each type and size of heads, on a thread where nothing is being traced. Where it does
@@ -80,7 +90,7 @@ def cudnn_works(dtype, dim):
     return agrees
 
 
-def cudnn_attention(query, key, value, mask):
+def cudnn_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: Array) -> jax.Array:
     """As `attention`, by cuDNN: reverse mode alone; of who sees nothing queries and keys get a gradient too."""
     shape = (
         query.shape[0],
@@ -92,7 +102,7 @@ def cudnn_attention(query, key, value, mask):
     return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="cudnn")
 
 
-def xla_attention(query, key, value, mask):
+def xla_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: Array) -> jax.Array:
     """As `attention`, by XLA."""
     return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="xla")
 
@@ -116,7 +126,9 @@ def _difference(dtype, dim):
     )
 
 
-def plain_attention(query, key, value, *, mask, bias=None):
+def plain_attention(
+    query: jax.Array, key: jax.Array, value: jax.Array, *, mask: Array, bias: Array | None = None
+) -> jax.Array:
     """As `attention`, by two products per head; what is divided by the sum is the result, not the weights."""
     dtype = query.dtype
     exact = jnp.promote_types(dtype, jnp.float32)

@@ -1,19 +1,22 @@
 """A small convolutional network: images to embeddings, for pictures of a few dozen pixels."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks, compute_dtype
+from jaxsim.numerics.types import Array
 
 
-def mean_of_places(states):
+def mean_of_places(states: Array) -> jax.Array:
     """The mean over height and width: [rows, height, width, dim] -> [rows, dim]."""
     return states.mean(axis=(1, 2), dtype=jnp.float32)
 
 
-def all_places(states):
+def all_places(states: Array) -> jax.Array:
     """Every place of a small map side by side: [rows, height, width, dim] -> [rows, height * width * dim]."""
     return states.reshape(states.shape[0], -1).astype(jnp.float32)
 
@@ -35,7 +38,7 @@ class ConvNet(nn.Module):
     dtype: jnp.dtype | None = None
 
     @nn.compact
-    def __call__(self, images, *, features=False):
+    def __call__(self, images: Array, *, features: bool = False) -> Any:
         """Embeddings.
 
         Args:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders._pooling import first_place, mean
-from jaxsim.encoders._text import check_texts
+from jaxsim.encoders._text import Texts, check_texts
 from jaxsim.numerics import checks
 
 
@@ -40,7 +40,9 @@ class ClsCrossEncoder(nn.Module):
     typed: bool = True  # whether the candidate has another token type than the query
 
     @nn.compact
-    def __call__(self, queries, candidates, *, deterministic=True):
+    def __call__(
+        self, queries: Texts, candidates: Texts, *, deterministic: bool = True
+    ) -> jax.Array:
         tokens, where, segments = join(queries, candidates)
         tokens, where, segments = _closed_up(tokens, where, segments, self.transformer.max_length)
         segments = segments if self.typed and self.transformer.segments > 1 else None
@@ -80,7 +82,9 @@ class EmbCrossEncoder(nn.Module):
     candidate_marker: int = 7  # token id between title and text
 
     @nn.compact
-    def __call__(self, queries, candidates, *, deterministic=True):
+    def __call__(
+        self, queries: Texts, candidates: Texts, *, deterministic: bool = True
+    ) -> jax.Array:
         tokens, where, segments = join(queries, candidates)
         places = [
             jnp.argmax((tokens == marker) & (segments == segment) & where, axis=1)
@@ -101,7 +105,7 @@ class EmbCrossEncoder(nn.Module):
         return jnp.sum(query * states[:, 2], axis=-1)
 
 
-def join(queries, candidates):
+def join(queries: Texts, candidates: Texts) -> tuple[jax.Array, jax.Array, jax.Array]:
     """One sequence of both texts: tokens, where, and segments 0 for the query, 1 for the candidate.
 
     Args:
@@ -129,7 +133,7 @@ def _closed_up(tokens, where, segments, length):
     return tuple(jnp.take_along_axis(a, order, axis=1) for a in (tokens, where, segments))
 
 
-def score_lists(score):
+def score_lists(score: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """Makes a scorer of lists of a scorer of pairs.
 
     Args:

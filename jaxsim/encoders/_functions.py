@@ -1,9 +1,13 @@
 """From a Linen module to the plain function that the rest of the library works with."""
 
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
 import jax
 
 
-def as_function(module, *, all_layers=False):
+def as_function(module: nn.Module, *, all_layers: bool = False) -> Callable[..., Any]:
     """module.apply as a function of parameters and inputs.
 
         encode = as_function(TextEncoder(...))       # encode(params, texts) -> [rows, dim]

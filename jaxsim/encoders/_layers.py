@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,18 +11,19 @@ import jax.numpy as jnp
 
 from jaxsim.encoders._attention import attention
 from jaxsim.encoders._positions import View, rotated
+from jaxsim.numerics.types import Array
 
 DENSE = ("query", "key", "value", "attention_out", "feed_forward_in", "feed_forward_out")
 
 
-def layer_norm(epsilon=1e-12, *, biased=True):
+def layer_norm(epsilon: float = 1e-12, *, biased: bool = True) -> Callable[..., nn.Module]:
     """A maker of LayerNorms: (dtype=, name=) -> module."""
     return functools.partial(
         nn.LayerNorm, epsilon=epsilon, use_bias=biased, use_fast_variance=False
     )
 
 
-def rms_norm(epsilon=1e-6):
+def rms_norm(epsilon: float = 1e-6) -> Callable[..., nn.Module]:
     """A maker of RMSNorms, which do not center and have no bias: (dtype=, name=) -> module."""
     return functools.partial(nn.RMSNorm, epsilon=epsilon)
 
@@ -64,7 +66,14 @@ class Block(nn.Module):
     bare: bool = False  # no norm before the attention: the embeddings have just had theirs
 
     @nn.compact
-    def __call__(self, x, view: View, *, positions=None, deterministic=True):
+    def __call__(
+        self,
+        x: jax.Array,
+        view: View,
+        *,
+        positions: Array | None = None,
+        deterministic: bool = True,
+    ) -> jax.Array:
         dropout = nn.Dropout(self.dropout, deterministic=deterministic)
         post = self.norm == "post"
         normed = x if post or self.bare else self._norm("attention_norm", x)
@@ -153,14 +162,14 @@ class Weights(nn.Module):
     biased: bool = True
 
     @nn.compact
-    def __call__(self, inputs):
+    def __call__(self, inputs: int) -> tuple[jax.Array, jax.Array | None]:
         kernel = self.param("kernel", self.initial, (inputs, self.size), jnp.float32)
         if not self.biased:
             return kernel, None
         return kernel, self.param("bias", nn.initializers.zeros_init(), (self.size,), jnp.float32)
 
 
-def products(x, weights, dtype):
+def products(x: jax.Array, weights: Sequence[tuple], dtype: Any) -> list[jax.Array]:
     """x through several dense layers at once: one matrix product over their kernels side by side.
 
     Args:

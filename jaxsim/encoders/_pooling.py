@@ -3,23 +3,27 @@
 A text without tokens gives zeros, or for `cls` and `last` the state of some padding.
 """
 
+from collections.abc import Callable
+
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import masked
+from jaxsim.numerics.types import Array
 
 
-def cls(states, where):
+def cls(states: Array, where: Array) -> jax.Array:
     """The state of a text's first real token. [rows, length, dim] -> [rows, dim]"""
     return _at(states, first_place(where))
 
 
-def last(states, where):
+def last(states: Array, where: Array) -> jax.Array:
     """The state of a text's last real token. [rows, length, dim] -> [rows, dim]"""
     return _at(states, last_place(where))
 
 
-def mean(states, where):
+def mean(states: Array, where: Array) -> jax.Array:
     """The mean of the states of real tokens; zeros for a text without any. [rows, length, dim] -> [rows, dim]
 
     Examples:
@@ -32,18 +36,18 @@ def mean(states, where):
     return masked.mean(states, where[..., None], axis=1)
 
 
-def mean_by_root(states, where):
+def mean_by_root(states: Array, where: Array) -> jax.Array:
     """The sum of the states of real tokens over the root of their count. [rows, length, dim] -> [rows, dim]"""
     count = jnp.maximum(where.sum(axis=1, keepdims=True), 1)
     return masked.sum(states, where[..., None], axis=1) / jnp.sqrt(count.astype(jnp.float32))
 
 
-def largest(states, where):
+def largest(states: Array, where: Array) -> jax.Array:
     """The largest value of each dimension among real tokens. [rows, length, dim] -> [rows, dim]"""
     return masked.max(states, where[..., None], axis=1)
 
 
-def weighted_mean(states, where):
+def weighted_mean(states: Array, where: Array) -> jax.Array:
     """The mean with weight 1 for the first real token, 2 for the second and so on. [rows, length, dim] -> [rows, dim]
 
     Source: Muennighoff 2022 (2202.08904), for decoders.
@@ -54,7 +58,7 @@ def weighted_mean(states, where):
     return masked.sum(states * weights[..., None], where[..., None], axis=1) / total
 
 
-def weighted_mean_by_place(states, where):
+def weighted_mean_by_place(states: Array, where: Array) -> jax.Array:
     """As `weighted_mean`, with the weight of a token's place in the array: 1 for the first, counted or not.
 
     [rows, length, dim] -> [rows, dim]. What sentence-transformers does where a prompt is not pooled.
@@ -64,7 +68,9 @@ def weighted_mean_by_place(states, where):
     return masked.sum(states * weights[..., None], where[..., None], axis=1) / total
 
 
-def side_by_side(*poolings):
+def side_by_side(
+    *poolings: Callable[[Array, Array], jax.Array],
+) -> Callable[[Array, Array], jax.Array]:
     """Several poolings, their vectors joined: -> [rows, dim of all]."""
 
     def pooled(states, where):
@@ -77,18 +83,18 @@ class AttentionPooling(nn.Module):
     """The mean with learned weights: the softmax of one learned product per token. [rows, length, dim] -> [rows, dim]"""
 
     @nn.compact
-    def __call__(self, states, where):
+    def __call__(self, states: Array, where: Array) -> jax.Array:
         states = states.astype(jnp.float32)
         weights = masked.softmax(nn.Dense(1, use_bias=False, name="query")(states)[..., 0], where)
         return jnp.einsum("rl,rld->rd", weights, jnp.where(where[..., None], states, 0))
 
 
-def first_place(where):
+def first_place(where: Array) -> jax.Array:
     """The place of a text's first real token: bool [rows, length] -> int [rows]."""
     return jnp.argmax(where, axis=1)
 
 
-def last_place(where):
+def last_place(where: Array) -> jax.Array:
     """The place of a text's last real token: bool [rows, length] -> int [rows]."""
     return where.shape[1] - 1 - jnp.argmax(where[:, ::-1], axis=1)
 

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.numerics.types import Array
+
 
 @dataclasses.dataclass(frozen=True)
 class Rotary:
@@ -28,7 +30,7 @@ class Rotary:
     high: float | None = None  # turns from which it is left as it is
     original: int | None = None  # length that the model was first trained at
 
-    def frequencies(self, dim):
+    def frequencies(self, dim: int) -> np.ndarray:
         """Radians per place: float32 [dim / 2]."""
         plain = self.theta ** -(np.arange(0, dim, 2) / dim)
         if self.low is None:
@@ -37,13 +39,13 @@ class Rotary:
         kept = np.clip((turns - self.low) / (self.high - self.low), 0, 1)
         return np.float32(kept * plain + (1 - kept) * plain / self.factor)
 
-    def angles(self, places, dim):
+    def angles(self, places: Array, dim: int) -> tuple[jax.Array, jax.Array]:
         """cos and sin: places int [rows, length] -> two float32 [rows, length, 1, dim / 2]."""
         turned = places[..., None, None].astype(jnp.float32) * self.frequencies(dim)
         return jnp.cos(turned), jnp.sin(turned)
 
 
-def rotated(x, angles):
+def rotated(x: jax.Array, angles: tuple[jax.Array, jax.Array]) -> jax.Array:
     """x [rows, length, heads, dim], each pair (i, i + dim / 2) turned by its angle."""
     cos, sin = angles
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
@@ -59,7 +61,7 @@ class View(NamedTuple):
     told: tuple | None = None  # angles of the keys
     bias: jax.Array | None = None  # float [rows, heads, asking, told]
 
-    def at(self, positions):
+    def at(self, positions: Array) -> "View":
         """The same for queries at some places only: positions int [rows, p]."""
 
         def rows(a):
@@ -75,7 +77,9 @@ class View(NamedTuple):
         )
 
 
-def visible(places, where, *, window=None, causal=False):
+def visible(
+    places: Array, where: Array, *, window: int | None = None, causal: bool = False
+) -> jax.Array:
     """Which tokens each token sees: bool [rows, 1, 1 or length, length].
 
     Args:
@@ -94,7 +98,7 @@ def visible(places, where, *, window=None, causal=False):
     return mask & (behind >= 0) if causal else mask
 
 
-def relative_buckets(places, buckets, furthest=128):
+def relative_buckets(places: Array, buckets: int, furthest: int = 128) -> jax.Array:
     """T5's buckets of the distance from each token to each: int [rows, length, length].
 
     Half of the buckets are for each direction; half of those for single distances, the others grow as

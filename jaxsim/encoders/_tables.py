@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import PRNGKey
 
 
-def in_out_tables(key, items, dim):
+def in_out_tables(key: PRNGKey, items: int, dim: int) -> dict[str, jax.Array]:
     """Two tables that stay apart: what an item predicts with, and what it is predicted by.
 
     Args:

@@ -4,12 +4,18 @@
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders._pooling import mean
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
+
+# {"tokens" int [rows, length], "where" bool [rows, length]}, perhaps with "pooled".
+Texts = Mapping[str, Array]
 
 
 class TextEncoder(nn.Module):
@@ -27,7 +33,9 @@ class TextEncoder(nn.Module):
     ] = ()  # [rows, dim] -> [rows, dim], one after the other: Linen or plain
 
     @nn.compact
-    def __call__(self, texts, *, deterministic=True, all_layers=False):
+    def __call__(
+        self, texts: Texts, *, deterministic: bool = True, all_layers: bool = False
+    ) -> Any:
         """Embeddings.
 
         Args:
@@ -55,7 +63,7 @@ class TextEncoder(nn.Module):
         return found if all_layers else found[0]
 
 
-def check_texts(name, texts):
+def check_texts(name: str, texts: Any) -> None:
     """Refuses what is not tokenized: a list of strings, or arrays that do not fit each other."""
     if not isinstance(texts, Mapping) or not {"tokens", "where"} <= set(texts):
         got = list(texts) if isinstance(texts, Mapping) else type(texts).__name__
@@ -81,7 +89,7 @@ class DenseHead(nn.Module):
     residual: bool = False  # where the sizes differ x goes through a matrix of its own
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         x = x.astype(jnp.float32)
         out = self.activation(nn.Dense(self.size, use_bias=self.biased, name="linear")(x))
         if not self.residual:

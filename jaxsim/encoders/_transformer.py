@@ -1,11 +1,14 @@
 """A transformer, bidirectional unless it is told otherwise: BERT, its kin, and decoders read as encoders."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxsim.encoders._layers import Block, Style
 from jaxsim.encoders._positions import Rotary, View, relative_buckets, visible
 from jaxsim.numerics import checks, compute_dtype
+from jaxsim.numerics.types import Array
 
 
 class Transformer(nn.Module):
@@ -60,14 +63,14 @@ class Transformer(nn.Module):
     @nn.compact
     def __call__(
         self,
-        tokens,
-        where,
-        segments=None,
+        tokens: Array,
+        where: Array,
+        segments: Array | None = None,
         *,
-        positions=None,
-        deterministic=True,
-        all_layers=False,
-    ):
+        positions: Array | None = None,
+        deterministic: bool = True,
+        all_layers: bool = False,
+    ) -> Any:
         """The last hidden states.
 
         Args:

@@ -12,10 +12,13 @@ import json
 import math
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from jaxsim.numerics.types import Array
 from jaxsim.storage._atomic import write_aside
 from jaxsim.storage._fields import Fields, parsed_json
 from jaxsim.storage._targets import owned
@@ -55,7 +58,14 @@ SMALL = (
 )
 
 
-def save_arrays(path, arrays, *, kind, version, meta=None):
+def save_arrays(
+    path: str | os.PathLike,
+    arrays: Mapping[str, Array],
+    *,
+    kind: str,
+    version: int,
+    meta: Any = None,
+) -> None:
     """Writes named arrays to one file with a checksum.
 
     Args:
@@ -73,7 +83,14 @@ def save_arrays(path, arrays, *, kind, version, meta=None):
         write_arrays(path, arrays, kind=kind, version=version, meta=meta)
 
 
-def write_arrays(path, arrays, *, kind, version, meta=None):
+def write_arrays(
+    path: str | os.PathLike,
+    arrays: Mapping[str, Array],
+    *,
+    kind: str,
+    version: int,
+    meta: Any = None,
+) -> None:
     """As `save_arrays`, by the owner of the target."""
     arrays = {name: _numbers(name, array) for name, array in arrays.items()}
     shapes = {name: (array.dtype, array.shape) for name, array in arrays.items()}
@@ -81,7 +98,15 @@ def write_arrays(path, arrays, *, kind, version, meta=None):
     write_blocks(path, shapes, blocks, kind=kind, version=version, meta=meta)
 
 
-def write_blocks(path, shapes, blocks, *, kind, version, meta=None):
+def write_blocks(
+    path: str | os.PathLike,
+    shapes: Mapping[str, tuple],
+    blocks: Mapping[str, Iterable[Array]],
+    *,
+    kind: str,
+    version: int,
+    meta: Any = None,
+) -> None:
     """As `write_arrays`, for arrays that memory need not hold as a whole.
 
     Args:
@@ -127,7 +152,9 @@ def write_blocks(path, shapes, blocks, *, kind, version, meta=None):
         file.write(MAGIC + digest.hexdigest().encode() + b"\n")
 
 
-def load_arrays(path, *, kind, version, mmap=False):
+def load_arrays(
+    path: str | os.PathLike, *, kind: str, version: int, mmap: bool = False
+) -> tuple[dict[str, np.ndarray], Any]:
     """Reads what `save_arrays` wrote.
 
     Args:
@@ -177,7 +204,7 @@ def load_arrays(path, *, kind, version, mmap=False):
     return arrays, header.raw("meta")
 
 
-def regular(path):
+def regular(path: str | os.PathLike) -> Path:
     """The path of a file that is there.
 
     Raises: FileNotFoundError; ValueError for a folder or a device.
@@ -243,7 +270,7 @@ def _mapped(file, start, dtype, shape, offset):
     return np.memmap(file, dtype, "r", start + offset, shape)
 
 
-def byte_pieces(array):
+def byte_pieces(array: np.ndarray) -> Iterator[memoryview]:
     """The bytes of an array in C order, some rows at a time, so that nothing large is copied."""
     array = array.reshape(-1) if array.ndim == 0 else array
     rows = max(1, PIECE // max(1, array.nbytes // max(1, len(array))))

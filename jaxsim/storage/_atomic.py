@@ -14,7 +14,9 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from jaxsim.storage._targets import check_folder, marked, owned
 
@@ -23,13 +25,13 @@ FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no more bytes are taken
 EXCHANGE, HERE = 2, -100  # of Linux: RENAME_EXCHANGE, AT_FDCWD
 
 
-def write_bytes(path, data):
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Writes a file aside and renames it: a reader sees the old one or the whole new one."""
     with write_aside(path, len(data)) as file:
         file.write(data)
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike, text: str) -> None:
     """As `write_bytes`, for UTF-8 text."""
     try:
         data = text.encode()
@@ -41,13 +43,13 @@ def write_text(path, text):
     write_bytes(path, data)
 
 
-def write_json(path, tree):
+def write_json(path: str | os.PathLike, tree: Any) -> None:
     """As `write_bytes`, for a JSON tree; tuples become lists, NaN and infinity, which JSON lacks, null."""
     write_text(path, json.dumps(_finite(tree), indent=1, allow_nan=False) + "\n")
 
 
 @contextlib.contextmanager
-def write_aside(path, size=None):
+def write_aside(path: str | os.PathLike, size: int | None = None) -> Iterator[BinaryIO]:
     """A binary file to fill, which takes its name only when the block ends well.
 
     The file gets the permissions that the umask gives. A link stays a link: what it names is written.
@@ -83,7 +85,7 @@ def write_aside(path, size=None):
 
 
 @contextlib.contextmanager
-def write_folder(path, *, kind):
+def write_folder(path: str | os.PathLike, *, kind: str) -> Iterator[Path]:
     """A folder to fill, which takes its name only when the block ends well.
 
         with write_folder("cache/corpus", kind="corpus") as folder:
@@ -134,7 +136,7 @@ def write_folder(path, *, kind):
             shutil.rmtree(old, ignore_errors=True)
 
 
-def recovered(path):
+def recovered(path: str | os.PathLike) -> Path:
     """The path of a folder to read, which is brought back where a kill hid it.
 
     Where folders cannot change places in one step, a write that is killed between its two renames leaves
@@ -154,7 +156,7 @@ def recovered(path):
     return path
 
 
-def sweep(path):
+def sweep(path: str | os.PathLike) -> None:
     """Removes what killed writes of a file left next to it; what a living one still writes is locked."""
     for part in _leftovers(path, "part"):
         if part.is_symlink() or not part.is_file():
@@ -165,7 +167,7 @@ def sweep(path):
                 LOG.info("%s: swept, left by a write of %s that was killed", part, path)
 
 
-def reserve(handle, size):
+def reserve(handle: int, size: int) -> None:
     """Allocates an open file's bytes: a full disk is an OSError now, and no SIGBUS or half a file later."""
     try:
         if size:
@@ -178,7 +180,7 @@ def reserve(handle, size):
 
 
 @contextlib.contextmanager
-def errors_named(path, size=None):
+def errors_named(path: str | os.PathLike, size: int | None = None) -> Iterator[None]:
     """Errors of writing a file or the one aside name it, and a full disk the bytes that it takes."""
     try:
         yield

@@ -5,8 +5,10 @@ import hashlib
 import jax
 import numpy as np
 
+from jaxsim.numerics.types import ArrayTree
 
-def checksum(tree):
+
+def checksum(tree: ArrayTree) -> str:
     """A hash of a pytree of arrays: the same for equal arrays of the same types under the same names.
 
     Args:

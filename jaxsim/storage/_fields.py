@@ -7,7 +7,10 @@ name = about.text("hidden_act", "gelu")
 
 import json
 import math
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 _REQUIRED = object()
 
@@ -16,27 +19,37 @@ class Fields:
     """A JSON object of a file. Each method returns a field's value, checked, or `default` where it is
     missing or null; a field without a default must be there."""
 
-    def __init__(self, path, tree, at=""):
+    def __init__(self, path: str | os.PathLike, tree: Any, at: str = "") -> None:
         if not isinstance(tree, dict):
             raise ValueError(f"{path}: {at or 'the file'} must be an object, got {shown(tree)}")
         self.path, self.tree, self.at = path, tree, at
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return self.tree.get(name) is not None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.tree)
 
-    def raw(self, name, default=None):
+    def raw(self, name: str, default: Any = None) -> Any:
         """The value as it is."""
         return self.tree.get(name, default)
 
-    def whole(self, name, default=_REQUIRED, *, least=0, most=2**31 - 1):
+    def whole(
+        self, name: str, default: Any = _REQUIRED, *, least: int = 0, most: int = 2**31 - 1
+    ) -> Any:
         """A whole number from `least` to `most`."""
         wanted = f"a whole number from {least} to {most}"
         return self._value(name, default, wanted, lambda v: _is_whole(v) and least <= v <= most)
 
-    def number(self, name, default=_REQUIRED, *, least=-math.inf, above=-math.inf, most=math.inf):
+    def number(
+        self,
+        name: str,
+        default: Any = _REQUIRED,
+        *,
+        least: float = -math.inf,
+        above: float = -math.inf,
+        most: float = math.inf,
+    ) -> Any:
         """A finite number, as a float."""
         bounds = [f">= {least}"] * (least > -math.inf) + [f"> {above}"] * (above > -math.inf)
         bounds += [f"<= {most}"] * (most < math.inf)
@@ -48,7 +61,9 @@ class Fields:
         value = self._value(name, default, wanted, fits)
         return float(value) if _is_number(value) else value
 
-    def text(self, name, default=_REQUIRED, *, choices=None):
+    def text(
+        self, name: str, default: Any = _REQUIRED, *, choices: Iterable[str] | None = None
+    ) -> Any:
         """A string, one of `choices` if given."""
         wanted = "a string" if choices is None else f"one of {', '.join(map(repr, choices))}"
         return self._value(
@@ -58,15 +73,15 @@ class Fields:
             lambda v: _is_text(v) and (choices is None or v in choices),
         )
 
-    def flag(self, name, default=_REQUIRED):
+    def flag(self, name: str, default: Any = _REQUIRED) -> Any:
         """A boolean."""
         return self._value(name, default, "true or false", lambda v: isinstance(v, bool))
 
-    def strings(self, name, default=_REQUIRED):
+    def strings(self, name: str, default: Any = _REQUIRED) -> Any:
         """A list of strings."""
         return self._value(name, default, "a list of strings", _are_strings)
 
-    def wholes(self, name, default=_REQUIRED, *, least=0):
+    def wholes(self, name: str, default: Any = _REQUIRED, *, least: int = 0) -> Any:
         """A list of whole numbers of at least `least`."""
         return self._value(
             name,
@@ -75,7 +90,7 @@ class Fields:
             lambda v: isinstance(v, list) and all(_is_whole(n) and n >= least for n in v),
         )
 
-    def texts(self, name, default=_REQUIRED):
+    def texts(self, name: str, default: Any = _REQUIRED) -> Any:
         """An object whose values are strings, as a dict."""
         return self._value(
             name,
@@ -84,12 +99,12 @@ class Fields:
             lambda v: isinstance(v, dict) and _are_strings(list(v.values())),
         )
 
-    def object(self, name, default=_REQUIRED):
+    def object(self, name: str, default: Any = _REQUIRED) -> Any:
         """An object, as `Fields`."""
         value = self._value(name, default, "an object", lambda v: isinstance(v, dict))
         return Fields(self.path, value, self._at(name)) if isinstance(value, dict) else value
 
-    def objects(self, name, default=_REQUIRED):
+    def objects(self, name: str, default: Any = _REQUIRED) -> Any:
         """A list of objects, as a list of `Fields`."""
         value = self._value(
             name,
@@ -101,7 +116,7 @@ class Fields:
             return value
         return [Fields(self.path, one, f"{self._at(name)}[{n}]") for n, one in enumerate(value)]
 
-    def wrong(self, name, wanted):
+    def wrong(self, name: str, wanted: str) -> ValueError:
         """The error for a field of the right type that does not fit the rest."""
         return ValueError(
             f"{self.path}: {self._at(name)} must be {wanted}, got {shown(self.tree.get(name))}"
@@ -121,7 +136,7 @@ class Fields:
         return f"{self.at}.{name}" if self.at else name
 
 
-def read_object(path, *, missing=_REQUIRED):
+def read_object(path: str | os.PathLike, *, missing: Any = _REQUIRED) -> Any:
     """The object in a JSON file, as `Fields`.
 
     Args:
@@ -134,7 +149,7 @@ def read_object(path, *, missing=_REQUIRED):
     return Fields(path, tree) if isinstance(tree, dict) or tree is not missing else tree
 
 
-def read_json(path, *, missing=_REQUIRED):
+def read_json(path: str | os.PathLike, *, missing: Any = _REQUIRED) -> Any:
     """A JSON file's tree; NaN and Infinity, which are not JSON, are refused.
 
     Args:
@@ -155,7 +170,7 @@ def read_json(path, *, missing=_REQUIRED):
     return parsed_json(path, path.read_bytes())
 
 
-def parsed_json(what, data, *, constants=False):
+def parsed_json(what: object, data: bytes | str, *, constants: bool = False) -> Any:
     """JSON of bytes or a string; `what` names it in errors, such as a file and a line.
 
     Args:
@@ -208,7 +223,7 @@ def _are_strings(value):
     return isinstance(value, list) and all(map(_is_text, value))
 
 
-def shown(value):
+def shown(value: object) -> str:
     """A value for errors, cut to 60 characters."""
     try:
         return f"{value!r:.60}"

@@ -4,6 +4,7 @@ import hashlib
 import io
 import math
 import os
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from jaxsim.storage._arrays import PIECE, regular
 KINDS = "biuf"  # of dtypes: booleans, integers and floats
 
 
-def npy_header(shape, dtype=np.float32):
+def npy_header(shape: tuple[int, ...], dtype: Any = np.float32) -> bytes:
     """The bytes before the values of an array in C order."""
     file = io.BytesIO()
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
@@ -21,7 +22,9 @@ def npy_header(shape, dtype=np.float32):
     return file.getvalue()
 
 
-def read_npy(path, *, mmap=False, sha256=None):
+def read_npy(
+    path: str | os.PathLike, *, mmap: bool = False, sha256: str | None = None
+) -> np.ndarray:
     """The matrix in a .npy file.
 
     Args:

@@ -7,6 +7,8 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 LOG = logging.getLogger("jaxsim")
 QUIET_SECONDS = 30.0  # between two lines of a log
@@ -17,13 +19,13 @@ _live = []  # the one rich display, while a bar is open
 class Bar:
     """One line of progress: `advance` and `note`."""
 
-    def __init__(self, label, total, unit):
+    def __init__(self, label: str, total: int, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done, self.fields = 0, {}
         self.started = self.told = time.monotonic()
         self.first = None  # done and time at the first advance: a compilation is no speed
 
-    def advance(self, count=1, **fields):
+    def advance(self, count: int = 1, **fields: float) -> None:
         """Moves on by `count`; `fields` are shown beside the bar, such as loss=0.3."""
         self.done += count
         self.fields.update(fields)
@@ -31,27 +33,27 @@ class Bar:
             self.first = self.done, time.monotonic()
         self._show()
 
-    def skip(self, count):
+    def skip(self, count: int) -> None:
         """Moves on by what was done in an earlier run: it counts for the end, not for the speed."""
         self.done += count
         self._show()
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """Says what is going on now."""
         self.label = text
         self._show()
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """A line that stays, above the bar or in the log."""
         LOG.info("%s: %s", self.label, text)
 
-    def rate(self):
+    def rate(self) -> float:
         """Units per second since the first advance."""
         if self.first is None or self.done <= self.first[0]:
             return 0.0
         return (self.done - self.first[0]) / max(time.monotonic() - self.first[1], 1e-9)
 
-    def text(self):
+    def text(self) -> str:
         """What stands beside the bar."""
         parts = [f"{name} {_short(value)}" for name, value in self.fields.items()]
         if self.rate() >= 1:
@@ -75,7 +77,7 @@ class Bar:
                 self.text(),
             )
 
-    def close(self):
+    def close(self) -> None:
         """The last word."""
         self._show(last=True)
 
@@ -83,7 +85,7 @@ class Bar:
 class LiveBar(Bar):
     """A line of progress in rich's display."""
 
-    def __init__(self, label, total, unit, display):
+    def __init__(self, label: str, total: int, unit: str, display: Any) -> None:
         super().__init__(label, total, unit)
         self.display = display
         self.task = display.add_task(label, total=total, text="")
@@ -93,16 +95,16 @@ class LiveBar(Bar):
             self.task, description=self.label, completed=self.done, text=self.text()
         )
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         super().say(text)
         self.display.console.print(f"{self.label}: {text}", markup=False, highlight=False)
 
-    def close(self):
+    def close(self) -> None:
         self.display.remove_task(self.task)
 
 
 @contextlib.contextmanager
-def bar(total, label, unit="steps"):
+def bar(total: int, label: str, unit: str = "steps") -> Iterator[Bar]:
     """A bar for the length of a block.
 
         with bar(1000, "training", "examples") as progress:

@@ -4,13 +4,15 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 UNSET = "not set"
 
 
-def plain_settings(name, settings):
+def plain_settings(name: str, settings: Any) -> dict[str, Any]:
     """Settings as {name: plain value}: what a JSON file holds, and what it gives back unchanged.
 
         plain_settings("fingerprint", {"model": "a", "optimizer": {"rate": 0.1}})
@@ -39,7 +41,7 @@ def plain_settings(name, settings):
     return flat
 
 
-def changed_settings(before, now):
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between two flat dicts of settings, in words; "" where nothing does.
 
     Examples:

@@ -11,7 +11,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from jaxsim.storage._fields import read_object
 
@@ -23,7 +25,7 @@ _held = {}  # {path of a lock that this process owns: its open file, None withou
 _guard = threading.Lock()
 
 
-def check_file(name, path):
+def check_file(name: str, path: str | os.PathLike) -> Path:
     """Refuses a target that no file can be written to.
 
     Args:
@@ -41,7 +43,9 @@ def check_file(name, path):
     return path
 
 
-def check_folder(name, path, *, kind, outside=()):
+def check_folder(
+    name: str, path: str | os.PathLike, *, kind: str, outside: Mapping[str, Any] | tuple = ()
+) -> Path:
     """Refuses a target folder that must not be replaced.
 
     Free is what does not exist, an empty folder, and a folder of the same kind that holds nothing but
@@ -84,7 +88,9 @@ def check_folder(name, path, *, kind, outside=()):
     return path
 
 
-def check_place(name, path, *, mark, kind, writing=True):
+def check_place(
+    name: str, path: str | os.PathLike, *, mark: str, kind: str, writing: bool = True
+) -> Path:
     """Refuses a folder to work in that is not ours: one that is not empty and lacks our mark.
 
     Such a folder grows and is never replaced: the workdir of a run, an index.
@@ -116,7 +122,7 @@ def check_place(name, path, *, mark, kind, writing=True):
     return path
 
 
-def foreign_file(folder, kind):
+def foreign_file(folder: str | os.PathLike, kind: str) -> str | None:
     """The first file of a folder that we did not write into it as one of `kind`; None where all are ours."""
     try:
         about = read_object(Path(folder) / MARK)
@@ -127,7 +133,7 @@ def foreign_file(folder, kind):
     return next((name for name in _files(folder) if name not in ours), None)
 
 
-def marked(folder, kind):
+def marked(folder: str | os.PathLike, kind: str) -> None:
     """Writes the mark of a folder: its kind and the files that it holds now."""
     about = {"format": FORMAT, "kind": kind, "files": sorted({*_files(folder), MARK})}
     mark = Path(folder) / MARK
@@ -135,7 +141,7 @@ def marked(folder, kind):
 
 
 @contextlib.contextmanager
-def owned(path, what="folder", *, wait=0.0):
+def owned(path: str | os.PathLike, what: str = "folder", *, wait: float = 0.0) -> Iterator[None]:
     """One process owns a target for the length of a block; the system frees it when the owner dies.
 
         with owned("runs/mine"):

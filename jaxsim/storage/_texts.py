@@ -5,9 +5,12 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import re
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 from jaxsim.storage._fields import DECODER
 
@@ -24,7 +27,7 @@ LINE_END = re.compile("\r\n|\r|\n")
 
 
 @contextlib.contextmanager
-def opened_text(path):
+def opened_text(path: str | os.PathLike) -> Iterator[TextIO]:
     """A text file to read, gzipped if its name ends in .gz: lines end as they do in the file.
 
         with opened_text("docs.jsonl.gz") as file:
@@ -58,7 +61,7 @@ def opened_text(path):
         raise ValueError(f"{path}: not gzip, or damaged: {error}") from error
 
 
-def json_lines(path, file):
+def json_lines(path: str | os.PathLike, file: Iterable[str]) -> Iterator[tuple[int, Any]]:
     """The JSON of each line that is not blank: pairs of its number and its tree.
 
     Args:
@@ -86,7 +89,7 @@ def json_lines(path, file):
         yield number, tree
 
 
-def reason(text, error):
+def reason(text: str, error: Exception) -> str:
     """Why a line is not JSON, from what the decoder raised."""
     if "\0" in text:
         return "it holds the character NUL: UTF-16 without its mark is saved as UTF-8 first"
@@ -99,7 +102,7 @@ def reason(text, error):
     return str(error)
 
 
-def check_surrogates(what, tree):
+def check_surrogates(what: str, tree: Any) -> None:
     """Refuses strings with half of a surrogate pair, such as of "\\ud800", which no file can hold.
 
     Args:

@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +22,16 @@ OURS = re.compile(r"\d{9,}|\.\d{9,}\.\w+\.part")  # what the folder of tiles hol
 
 
 def fill(
-    path, shape, compute, *, rows, fingerprint="", label="computing", unit="entries", mmap=False
-):
+    path: str | os.PathLike | None,
+    shape: tuple[int, int],
+    compute: Callable[[np.ndarray, np.ndarray], Any],
+    *,
+    rows: int,
+    fingerprint: Any = "",
+    label: str = "computing",
+    unit: str = "entries",
+    mmap: bool = False,
+) -> np.ndarray:
     """The float32 matrix [m, n] that `compute` gives, from a file, its tiles, or anew.
 
     Args:

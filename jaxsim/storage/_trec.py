@@ -9,12 +9,16 @@ gzipped.
 """
 
 import math
+import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 from jaxsim.storage._atomic import write_text
 from jaxsim.storage._texts import opened_text
 
@@ -24,7 +28,15 @@ CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f]")
 LARGEST = 2**31 - 1
 
 
-def save_run(path, query_ids, document_ids, ids, scores, *, tag="jaxsim"):
+def save_run(
+    path: str | os.PathLike,
+    query_ids: Sequence[Any],
+    document_ids: Sequence[Any],
+    ids: Array,
+    scores: Array,
+    *,
+    tag: str = "jaxsim",
+) -> None:
     """Writes a ranking.
 
     trec_eval sorts by score and breaks ties by name: to keep the order of a ranking with ties, its equal
@@ -81,7 +93,7 @@ def save_run(path, query_ids, document_ids, ids, scores, *, tag="jaxsim"):
     write_text(path, "".join(lines))
 
 
-def load_run(path):
+def load_run(path: str | os.PathLike) -> dict[str, list[tuple[str, float]]]:
     """Reads a ranking.
 
     Returns: {query: [(document, score)]}, by score from the highest, equal ones in the order of the file.
@@ -116,7 +128,7 @@ def load_run(path):
     }
 
 
-def save_qrels(path, judgments):
+def save_qrels(path: str | os.PathLike, judgments: Mapping[str, Mapping[str, int]]) -> None:
     """Writes judgments {query: {document: relevance}} in TREC's four columns.
 
     Raises: ValueError for ids with white space and relevances that are not whole numbers of 32 bits.
@@ -136,7 +148,7 @@ def save_qrels(path, judgments):
     write_text(path, "".join(lines))
 
 
-def load_qrels(path):
+def load_qrels(path: str | os.PathLike) -> dict[str, dict[str, int]]:
     """Reads judgments: TREC's four columns, or BEIR's three with a header.
 
     Returns: {query: {document: relevance}}, whole numbers; those below 1 are not relevant.
@@ -166,7 +178,11 @@ def load_qrels(path):
     return judgments
 
 
-def ranking_arrays(run, judgments, k=None):
+def ranking_arrays(
+    run: Mapping[str, Sequence[tuple[str, float]]],
+    judgments: Mapping[str, Mapping[str, int]],
+    k: int | None = None,
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """A run and its judgments as arrays for `jaxsim.evaluation`.
 
     Args:

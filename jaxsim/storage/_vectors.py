@@ -7,10 +7,13 @@ as they are: a NaN stays one.
 """
 
 import numbers
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from jaxsim.numerics.types import Array
 from jaxsim.storage._arrays import PLAIN, SMALL, byte_pieces, regular
 from jaxsim.storage._atomic import write_aside
 from jaxsim.storage._fields import read_object
@@ -20,7 +23,7 @@ from jaxsim.storage._targets import owned
 ROWS = 2**14  # rows of parquet written or read at once
 
 
-def save_vectors(path, vectors, ids=None):
+def save_vectors(path: str | os.PathLike, vectors: Array, ids: Any = None) -> None:
     """Writes vectors aside and renames the file.
 
     Args:
@@ -66,7 +69,9 @@ def save_vectors(path, vectors, ids=None):
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
-def load_vectors(path, *, mmap=False):
+def load_vectors(
+    path: str | os.PathLike, *, mmap: bool = False
+) -> tuple[np.ndarray | None, np.ndarray]:
     """Reads what `save_vectors` or `encode_corpus` wrote, or another tool.
 
     Where a .npy file comes with PATH.json, as `encode_corpus` writes it, its checksum is verified.
