@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Callable, Sequence
 
 COMMANDS = {
     "train": "fine-tunes a model on pairs, triplets or graded pairs of a file",
@@ -42,13 +43,13 @@ REASONS = {
 OUT_OF_MEMORY = "give a smaller --batch-size, --chunk, --batch-tokens or --max-length"
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, 2 after an error, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     return guarded(lambda: _run(arguments), smaller=OUT_OF_MEMORY)
 
 
-def guarded(work, *, smaller, extra=None):
+def guarded(work: Callable[[], int], *, smaller: str, extra: str | None = None) -> int:
     """Does a command's work; returns its exit code, after one sentence where it failed foreseeably.
 
     Foreseeable is what a user can mend: arguments, files, disks, memory, packages. A bug keeps its
@@ -93,7 +94,7 @@ def guarded(work, *, smaller, extra=None):
         return fail(f"the device's memory is full: {smaller}")
 
 
-def reason(error):
+def reason(error: OSError) -> str:
     """An OSError as a sentence that names the file."""
     if error.errno is None:  # a sentence of ours
         return str(error)
@@ -103,7 +104,7 @@ def reason(error):
     return f"{os.fsdecode(error.filename)}: {what}"
 
 
-def fail(message, code=2):
+def fail(message: object, code: int = 2) -> int:
     """Says in one line why nothing was done."""
     line = re.sub(r"\s*\n\s*", " ", str(message).strip())
     try:
@@ -136,7 +137,7 @@ def _silence():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def shown_whole():
+def shown_whole() -> None:
     """A terminal that cannot show a letter is not an error."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -7,8 +7,11 @@ options = parser.parse_args(["--rate", "-1"])     # ValueError: --rate must be a
 
 import argparse
 import math
+import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, NoReturn
 
 from jaxsim import storage
 
@@ -18,19 +21,19 @@ LARGEST = 2**31 - 1
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises ValueError where argparse prints its usage and exits."""
 
-    def __init__(self, command, description):
+    def __init__(self, command: str, description: str | None) -> None:
         super().__init__(
             prog=f"python -m jaxsim {command}",
             description=description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         """Raises ValueError; "argument --rate: must be ..." reads "--rate must be ..."."""
         raise ValueError(re.sub(r"^argument (\S+): ", r"\1 ", message))
 
 
-def whole(least=1, most=LARGEST):
+def whole(least: int = 1, most: int = LARGEST) -> Callable[[str], int]:
     """The type of a whole number from `least` to `most`."""
     wanted = f"a whole number of at least {least}"
     if most != LARGEST:
@@ -47,7 +50,13 @@ def whole(least=1, most=LARGEST):
     return read
 
 
-def number(*, least=-math.inf, above=-math.inf, most=math.inf, below=math.inf):
+def number(
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
+    below: float = math.inf,
+) -> Callable[[str], float]:
     """The type of a finite number within bounds: `least` and `most` may be reached, the others not."""
     bounds = [f"above {above}"] * (above > -math.inf) + [f"of at least {least}"] * (
         least > -math.inf
@@ -68,7 +77,7 @@ def number(*, least=-math.inf, above=-math.inf, most=math.inf, below=math.inf):
     return read
 
 
-def one_of(*names):
+def one_of(*names: str) -> Callable[[str], str]:
     """The type of one of some names."""
 
     def read(text):
@@ -79,7 +88,7 @@ def one_of(*names):
     return read
 
 
-def path(text):
+def path(text: str) -> str:
     """The type of a path: any name but an empty one."""
     if not text.strip() or "\0" in text:
         raise _refused("the name of a file or folder", text)
@@ -88,7 +97,7 @@ def path(text):
     return text
 
 
-def words(text):
+def words(text: str) -> str:
     """The type of a text for a model: not empty, and without bytes that are not text."""
     if not text.strip():
         raise _refused("a text", text)
@@ -99,7 +108,7 @@ def words(text):
     return text
 
 
-def refuse_without(options, needed, **dependent):
+def refuse_without(options: argparse.Namespace, needed: str, **dependent: str) -> None:
     """Refuses options that have no effect, because the one that they belong to is not given.
 
     refuse_without(options, "reranker", budget="--budget")
@@ -117,7 +126,7 @@ def refuse_without(options, needed, **dependent):
                 raise ValueError(f"{typed} has no effect without --{needed.replace('_', '-')}")
 
 
-def refuse_both(options, first, second, why=""):
+def refuse_both(options: argparse.Namespace, first: str, second: str, why: str = "") -> None:
     """Refuses two options of which only one can count.
 
     Args:
@@ -134,7 +143,14 @@ def refuse_both(options, first, second, why=""):
         )
 
 
-def check_output(name, target, *, ours, kind, inputs=()):
+def check_output(
+    name: str,
+    target: str | os.PathLike,
+    *,
+    ours: Callable[[Path], bool],
+    kind: str,
+    inputs: Mapping[str, Any] | tuple = (),
+) -> Path:
     """Refuses a file that a command must not write: one of its inputs, or one that we did not write.
 
     Args:

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import os
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +28,15 @@ class Pairs(NamedTuple):
     scores: list | None  # of floats
 
 
-def pairs_of(rows, path, *, query=None, document=None, negative=None, score=None):
+def pairs_of(
+    rows: Sequence[dict],
+    path: str | os.PathLike,
+    *,
+    query: str | None = None,
+    document: str | None = None,
+    negative: str | None = None,
+    score: str | None = None,
+) -> Pairs:
     """Pairs, triplets or graded pairs of a table.
 
     Args:
@@ -59,7 +69,7 @@ def pairs_of(rows, path, *, query=None, document=None, negative=None, score=None
     return Pairs(*texts, negatives if negatives[0] else None, scores)
 
 
-def column_of(rows, path, name):
+def column_of(rows: Sequence[dict], path: str | os.PathLike, name: str) -> list[str]:
     """The strings of one column, or of several joined by a space: "title,text".
 
     Raises: ValueError naming the columns that are there, the row of what is not a string, a column of
@@ -69,7 +79,15 @@ def column_of(rows, path, name):
     return _strings(rows, columns, path, _found(columns, path, "column", name, ()))
 
 
-def ids_of(rows, path, name=None, usual=IDS, *, option="--id", words=False):
+def ids_of(
+    rows: Sequence[dict],
+    path: str | os.PathLike,
+    name: str | None = None,
+    usual: Sequence[str] = IDS,
+    *,
+    option: str = "--id",
+    words: bool = False,
+) -> list[str]:
     """The ids of a table's rows: strings, each once.
 
     Args:
@@ -117,12 +135,12 @@ def ids_of(rows, path, name=None, usual=IDS, *, option="--id", words=False):
     return ids
 
 
-def names_of(rows):
+def names_of(rows: Sequence[dict]) -> dict[str, None]:
     """The columns of a table, {name: None} in the order in which they first occur; rows may differ in them."""
     return dict.fromkeys(itertools.chain.from_iterable(rows))
 
 
-def row_at(rows, place):
+def row_at(rows: Sequence[dict], place: int) -> str:
     """A row for errors: "row 3", or "row 3 (line 5)" where its line in the file is known and another."""
     return rows.at(place) if isinstance(rows, Records) else f"row {place + 1}"
 
@@ -135,7 +153,7 @@ def _id(row, name, words):
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def parts_of(name, columns):
+def parts_of(name: str, columns: Mapping[str, None]) -> list[str]:
     """The columns that a name means: the one of that name if it is there, else its parts at commas."""
     return [name] if name in columns else name.split(",")
 

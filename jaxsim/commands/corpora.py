@@ -1,16 +1,19 @@
 """A corpus of a user's file with its vectors in a folder: what `index` builds and `search` reads."""
 
+import argparse
 import contextlib
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsim import data, search, storage
+from jaxsim import data, pretrained, search, storage
 from jaxsim.commands import arguments, models
 from jaxsim.commands.columns import IDS, column_of, ids_of
+from jaxsim.numerics.types import Array, Similarity
 
 VERSION = 2
 MARK = "index.json"  # in every index: what it was built from
@@ -23,7 +26,7 @@ class Corpus(NamedTuple):
     ids: list  # of strings
 
 
-def options(add):
+def options(add: Callable[..., Any]) -> None:
     """The options of both commands."""
     models.options(add)
     add("--corpus", required=True, type=arguments.path, help=".jsonl, .csv, .tsv or .parquet")
@@ -44,12 +47,12 @@ def options(add):
     )
 
 
-def folder_of(chosen):
+def folder_of(chosen: argparse.Namespace) -> Path:
     """The folder of the index."""
     return Path(chosen.index or f"{chosen.corpus}.index")
 
 
-def read(chosen, *, words=False):
+def read(chosen: argparse.Namespace, *, words: bool = False) -> Corpus:
     """The corpus, checked; the folder of its index too. No model is needed for it.
 
     Args:
@@ -72,7 +75,9 @@ def read(chosen, *, words=False):
     return corpus
 
 
-def vectors_of(chosen, corpus, model):
+def vectors_of(
+    chosen: argparse.Namespace, corpus: Corpus, model: pretrained.TextModel
+) -> np.ndarray:
     """The vectors of a corpus, float32 [texts, dim]: of its index, which is built or continued if needed.
 
     Raises: ValueError for an index of another model, prompt or similarity, by name.
@@ -104,7 +109,9 @@ def vectors_of(chosen, corpus, model):
         )
 
 
-def nearest(queries, vectors, k, similarity, exclude=None):
+def nearest(
+    queries: Array, vectors: Array, k: int, similarity: Similarity, exclude: Array | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest texts of each query: numpy (scores [queries, k], ids int [queries, k]).
 
     Where fewer than k are left, ids are -1.

@@ -6,6 +6,7 @@ Killed and started again it resumes.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from jaxsim import data, search, storage
@@ -13,7 +14,7 @@ from jaxsim.commands import arguments, models
 from jaxsim.commands.columns import column_of
 
 
-def main(command_line):
+def main(command_line: Sequence[str]) -> None:
     """The command."""
     parser = arguments.Parser("embed", __doc__)
     add = parser.add_argument

@@ -9,7 +9,10 @@ query, and the 95 % interval of its mean (bootstrap over queries). Where the que
 corpus themselves, as in ArguAna and Quora, --ignore-self leaves each query's own document out, as BEIR does.
 """
 
+import argparse
+import os
 import sys
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +20,7 @@ from jaxsim import evaluation, storage
 from jaxsim.commands import arguments
 
 
-def main(command_line):
+def main(command_line: Sequence[str]) -> None:
     """The command."""
     parser = arguments.Parser("evaluate", __doc__)
     add = parser.add_argument
@@ -64,7 +67,9 @@ def main(command_line):
         storage.write_json(options.out, report)
 
 
-def run_of(path, judgments, options):
+def run_of(
+    path: str | os.PathLike, judgments: Mapping[str, Mapping[str, int]], options: argparse.Namespace
+) -> dict[str, list[tuple[str, float]]]:
     """A run for these judgments; what in it is likely to be a mistake is said on stderr.
 
     Raises: ValueError for a run without any of the judged queries.
@@ -105,7 +110,7 @@ def run_of(path, judgments, options):
     return run
 
 
-def warn(message):
+def warn(message: str) -> None:
     """A sentence on stderr, next to the figures on stdout."""
     print(f"warning: {message}", file=sys.stderr)
 
@@ -124,7 +129,7 @@ def _some(ids):
     return ", ".join(shown + ["..."] * (len(ids) > 3)) or "none"
 
 
-def relevant_of(judgments):
+def relevant_of(judgments: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
     """{query: {document: grade}} with the grades above 0 alone, of the queries that have one."""
     judged = {
         query: {document: grade for document, grade in documents.items() if grade > 0}
@@ -133,12 +138,14 @@ def relevant_of(judgments):
     return {query: documents for query, documents in judged.items() if documents}
 
 
-def means(found):
+def means(found: Mapping[str, np.ndarray]) -> dict[str, float]:
     """{name: float} of {name: a value per query}."""
     return {name: float(value.mean()) for name, value in found.items()}
 
 
-def differences(found, other):
+def differences(
+    found: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
     """{name: {difference, low, high}}: the mean over queries and its 95 % interval."""
     compared = {}
     for name, value in found.items():
@@ -148,7 +155,11 @@ def differences(found, other):
     return compared
 
 
-def values(run, judgments, k):
+def values(
+    run: Mapping[str, Sequence[tuple[str, float]]],
+    judgments: Mapping[str, Mapping[str, int]],
+    k: int,
+) -> dict[str, np.ndarray]:
     """{name: float [judged queries]}: how well each query's documents are found.
 
     Args:

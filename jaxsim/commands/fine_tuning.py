@@ -2,19 +2,22 @@
 
 import functools
 import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data, evaluation, search, training
+from jaxsim.numerics.types import ArrayTree, Loss, Objective
 from jaxsim.search._corpus import encode_corpus
 from jaxsim.similarity import paired
 
 MULTIPLE = 16  # what lengths are rounded up to
 
 
-def check_settings(name, loss, settings):
+def check_settings(name: str, loss: Loss, settings: Iterable[str]) -> None:
     """Refuses a setting that the loss does not have."""
     if unknown := set(settings) - set(inspect.signature(loss).parameters):
         raise ValueError(f"{name} has no {unknown.pop()}")
@@ -38,7 +41,18 @@ class Task:
       chunk: rows encoded at once, or None for all.
     """
 
-    def __init__(self, model, loss, pairs, held, batch_size, *, graded, prompts, chunk=None):
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        pairs: Any,
+        held: Any,
+        batch_size: int,
+        *,
+        graded: bool,
+        prompts: tuple[str | None, str | None],
+        chunk: int | None = None,
+    ) -> None:
         self.model, self.loss, self.held = model, loss, held
         self.batch_size, self.graded, self.prompts = batch_size, graded, prompts
         self.examples = self._tokens(pairs)
@@ -58,11 +72,11 @@ class Task:
             )
 
     @property
-    def left_out(self):
+    def left_out(self) -> int:
         """How many negatives are left out."""
         return 0 if self.kept is None else int((~self.kept).sum())
 
-    def batches(self, *, epochs, steps, seed):
+    def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
         """Batches of token ids; lengths are cut in two, so that few shapes are compiled."""
         columns = {
             "query": [len(e["query"]) for e in self.examples],
@@ -77,7 +91,7 @@ class Task:
             steps=steps,
         )
 
-    def objective(self):
+    def objective(self) -> Objective:
         """The loss of a batch. Equal texts have equal ids, so that no copy is its own negative."""
 
         def objective(params, batch, *, key, axis_name):
@@ -103,7 +117,7 @@ class Task:
 
         return objective
 
-    def validate(self, params):
+    def validate(self, params: ArrayTree) -> dict[str, float]:
         """Figures on the held-out pairs: {name: float}."""
         queries, documents = (
             encode_corpus(
@@ -125,7 +139,7 @@ class Task:
             }
         return self._in_batches(queries, documents) | self._retrieval(queries, documents)
 
-    def best(self, figures):
+    def best(self, figures: Mapping[str, float]) -> float:
         """What the best checkpoint is chosen by."""
         return figures[self.figure]
 
@@ -192,7 +206,7 @@ class Task:
         return self.model.tokens(texts, prompt=self.prompts[side])
 
 
-def numbered(*columns):
+def numbered(*columns: Iterable[Any]) -> list[np.ndarray]:
     """An int for each text of some columns, equal for equal texts, in the order of their first places."""
     numbers = {}
     return [
@@ -201,7 +215,7 @@ def numbered(*columns):
     ]
 
 
-def ids_of(pairs):
+def ids_of(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Ids by text: of queries int [rows], of documents int [rows] or, with negatives, [rows, 1 + negatives]."""
     (queries,) = numbered(pairs.queries)
     if pairs.negatives is None:
@@ -213,7 +227,7 @@ def ids_of(pairs):
     return queries, documents.reshape(len(listed), -1)
 
 
-def usable(pairs):
+def usable(pairs: Any) -> np.ndarray:
     """Which documents may be compared with their query, bool [rows, 1 + negatives].
 
     Not a negative that is the query itself, or a document of the same query in any row.

@@ -3,10 +3,12 @@
 python -m jaxsim index --model out/ --corpus docs.jsonl
 """
 
+from collections.abc import Sequence
+
 from jaxsim.commands import arguments, corpora, models
 
 
-def main(command_line):
+def main(command_line: Sequence[str]) -> None:
     """The command."""
     parser = arguments.Parser("index", __doc__)
     corpora.options(parser.add_argument)

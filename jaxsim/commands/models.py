@@ -1,9 +1,12 @@
 """Models as commands take them: loaded, of the right kind, with the prompts of each side."""
 
+import argparse
 import hashlib
 import json
 import logging
 import re
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -16,7 +19,7 @@ LOG = logging.getLogger("jaxsim")
 QUERY_PROMPTS, DOCUMENT_PROMPTS = ("query",), ("document", "passage", "corpus")
 
 
-def options(add):
+def options(add: Callable[..., Any]) -> None:
     """The options of every command that loads an embedding model."""
     add(
         "--model",
@@ -38,12 +41,12 @@ def options(add):
     )
 
 
-def dtype_of(chosen):
+def dtype_of(chosen: argparse.Namespace) -> str:
     """The name of the type that the models of a command compute in."""
     return chosen.dtype or jnp.dtype(compute_dtype()).name
 
 
-def text_model(chosen):
+def text_model(chosen: argparse.Namespace) -> pretrained.TextModel:
     """The embedding model of --model.
 
     Raises: ValueError for a cross-encoder.
@@ -59,7 +62,7 @@ def text_model(chosen):
     return model
 
 
-def reranker(chosen):
+def reranker(chosen: argparse.Namespace) -> pretrained.CrossEncoderModel:
     """The cross-encoder of --reranker.
 
     Raises: ValueError for an embedding model, or one that gives several scores per pair.
@@ -88,7 +91,7 @@ def _loaded(folder, chosen, **settings):
         raise ValueError(re.sub("^max_length ", "--max-length ", message)) from error
 
 
-def identity(model):
+def identity(model: Any) -> str:
     """What the vectors of a model depend on, as a short string: its weights and its settings."""
     digest = hashlib.sha256(storage.checksum(model.params).encode())
     digest.update(json.dumps(model.config, sort_keys=True).encode())
@@ -98,7 +101,9 @@ def identity(model):
     return digest.hexdigest()[:16]
 
 
-def prompt_of(model, name, *, option, usual=()):
+def prompt_of(
+    model: pretrained.TextModel, name: str | None, *, option: str, usual: Sequence[str] = ()
+) -> str | None:
     """The text that goes before each text of a side; None is the model's default.
 
     Args:

@@ -8,8 +8,10 @@ Texts are compared by the model's own similarity. The index is built if it is no
 With a reranker the nearest `budget` texts of each query are scored again by a cross-encoder.
 """
 
+import argparse
 import contextlib
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +32,7 @@ class Queries(NamedTuple):
     ids: list  # of strings
 
 
-def main(command_line):
+def main(command_line: Sequence[str]) -> None:
     """The command."""
     chosen = parsed(command_line)
     queries = None
@@ -66,7 +68,7 @@ def main(command_line):
         show(corpus, query, *found)
 
 
-def parsed(command_line):
+def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     """The options, checked with each other and with the files that they name."""
     parser = arguments.Parser("search", __doc__)
     add = parser.add_argument
@@ -134,7 +136,7 @@ def parsed(command_line):
 class Answer:
     """Queries to (scores [queries, k], places int [queries, k]), -1 where a query has fewer texts."""
 
-    def __init__(self, chosen, corpus):
+    def __init__(self, chosen: argparse.Namespace, corpus: corpora.Corpus) -> None:
         self.corpus, self.k = corpus, min(chosen.k, len(corpus.texts))
         self.budget = min(chosen.budget, len(corpus.texts))
         if chosen.reranker and self.budget < self.k:
@@ -147,7 +149,9 @@ class Answer:
         self.vectors = corpora.vectors_of(chosen, corpus, self.model)
         self.place_of = {name: place for place, name in enumerate(corpus.ids)}
 
-    def __call__(self, queries, own_ids=None):
+    def __call__(
+        self, queries: Sequence[str], own_ids: Sequence[str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Answers.
 
         Args:
@@ -184,7 +188,7 @@ class Answer:
         return tuple(np.take_along_axis(one, order, axis=1) for one in (scores, places))
 
 
-def asked():
+def asked() -> Iterator[str]:
     """Queries typed at a prompt, until an empty line or the end."""
     while True:
         try:
@@ -198,7 +202,7 @@ def asked():
         yield query
 
 
-def show(corpus, query, scores, places):
+def show(corpus: corpora.Corpus, query: str, scores: np.ndarray, places: np.ndarray) -> None:
     """One ranking."""
     print(query)
     for score, place in zip(scores, places, strict=True):

@@ -9,20 +9,25 @@ on it, or the rank correlation of graded pairs. The result loads in sentence-tra
 started again, the same command resumes; with more --epochs or --steps a run is lengthened.
 """
 
+import argparse
 import contextlib
 import functools
 import hashlib
 import json
 import math
+import os
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxsim import data, losses, similarity, storage, training
+from jaxsim import data, losses, pretrained, similarity, storage, training
 from jaxsim.commands import arguments, columns, fine_tuning, models
 from jaxsim.numerics import unit
+from jaxsim.numerics.types import ArrayTree, Loss
 from jaxsim.storage._atomic import errors_named
 
 OF_PAIRS = {
@@ -34,7 +39,7 @@ BATCH_SIZE, HELD_OUT, MOST_HELD_OUT = 32, 0.05, 1000
 SHOWN = 32  # rows that a message names
 
 
-def main(command_line):
+def main(command_line: Sequence[str]) -> None:
     """The command."""
     options = parsed(command_line)
     check_targets(options)
@@ -65,7 +70,12 @@ def main(command_line):
         train(options, model, task, settings)
 
 
-def train(options, model, task, settings):
+def train(
+    options: argparse.Namespace,
+    model: pretrained.TextModel,
+    task: fine_tuning.Task,
+    settings: dict[str, Any],
+) -> None:
     """Trains, and writes the best checkpoint."""
     for line in notes(task):
         print(line)
@@ -108,7 +118,7 @@ def train(options, model, task, settings):
     print(f"{options.out}: the model; {options.workdir}: {there}")
 
 
-def validated(task):
+def validated(task: fine_tuning.Task) -> Callable[[ArrayTree], dict[str, float]]:
     """The task's figures of parameters; what was fine before the first step and fails later has diverged."""
 
     def validate(params):
@@ -121,7 +131,7 @@ def validated(task):
     return validate
 
 
-def with_rows(message, rows, path):
+def with_rows(message: str, rows: Sequence[int], path: str | os.PathLike) -> str:
     """A message of `fit` with the rows of the file in place of the ids of a batch.
 
     Args:
@@ -139,7 +149,7 @@ def with_rows(message, rows, path):
     return re.sub(r"the batch of ids \[([-\d, ]*)\]", named, message)
 
 
-def parsed(command_line):
+def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     """The options, checked with each other."""
     parser = arguments.Parser("train", __doc__)
     add = parser.add_argument
@@ -218,7 +228,7 @@ def parsed(command_line):
     return options
 
 
-def check_targets(options):
+def check_targets(options: argparse.Namespace) -> None:
     """Refuses targets that hold what is not ours, or that hold each other or an input."""
     inputs = {
         "--model": options.model,
@@ -234,7 +244,7 @@ def check_targets(options):
     )
 
 
-def read(options):
+def read(options: argparse.Namespace) -> tuple[columns.Pairs, columns.Pairs]:
     """(pairs to train on, pairs to look at); decides which kind of loss it is.
 
     Raises: ValueError for columns that do not fit the loss.
@@ -254,7 +264,7 @@ def read(options):
     return pairs, held
 
 
-def table(options, path):
+def table(options: argparse.Namespace, path: str | os.PathLike) -> columns.Pairs:
     """The pairs of a file."""
     rows = data.read_records(path)
     if options.no_score:
@@ -265,7 +275,9 @@ def table(options, path):
     return columns.pairs_of(rows, path, **names)
 
 
-def check_columns(options, pairs, path):
+def check_columns(
+    options: argparse.Namespace, pairs: columns.Pairs, path: str | os.PathLike
+) -> None:
     """Refuses columns that the loss would misread."""
     name = options.loss
     if not options.graded:
@@ -295,7 +307,9 @@ def check_columns(options, pairs, path):
             )
 
 
-def held_out(options, pairs):
+def held_out(
+    options: argparse.Namespace, pairs: columns.Pairs
+) -> tuple[columns.Pairs, columns.Pairs]:
     """(rows to train on, rows to look at): all copies of a row are on the same side."""
     part = HELD_OUT if options.held_out is None else options.held_out
     (numbers,) = fine_tuning.numbered(zip(pairs.queries, pairs.documents, strict=True))
@@ -317,7 +331,7 @@ def held_out(options, pairs):
     return kept, held
 
 
-def check_held(options, held):
+def check_held(options: argparse.Namespace, held: columns.Pairs) -> None:
     """Refuses pairs to look at that cannot tell a good model from a bad one."""
     if options.graded and len(set(held.scores)) < 2:
         raise ValueError(
@@ -326,7 +340,7 @@ def check_held(options, held):
         )
 
 
-def check_batches(options, pairs):
+def check_batches(options: argparse.Namespace, pairs: columns.Pairs) -> None:
     """Decides the batch size; refuses one that the rows cannot fill or a loss cannot use."""
     rows = len(pairs.queries)
     if options.batch_size is None:
@@ -349,7 +363,9 @@ def check_batches(options, pairs):
         )
 
 
-def settings_of(options, pairs, held):
+def settings_of(
+    options: argparse.Namespace, pairs: columns.Pairs, held: columns.Pairs
+) -> dict[str, Any]:
     """What a run depends on, as far as it is known without the model; what may change is not in it."""
     names = ("loss", "temperature", "batch_size", "chunk", "rate", "warmup", "weight_decay", "seed")
     settings = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
@@ -358,12 +374,12 @@ def settings_of(options, pairs, held):
     return settings | {"rows to train on": digest(pairs), "rows held out": digest(held)}
 
 
-def digest(pairs):
+def digest(pairs: columns.Pairs) -> str:
     """How many pairs there are and a hash of them."""
     return f"{len(pairs.queries)}, {hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:12]}"
 
 
-def check_settings(options, settings):
+def check_settings(options: argparse.Namespace, settings: Mapping[str, Any]) -> None:
     """Refuses the workdir of another run before the model is loaded; `fit` compares all settings."""
     path = options.workdir / "run.json"
     known = storage.read_object(path).raw("fingerprint") if path.exists() else None
@@ -380,7 +396,7 @@ def check_settings(options, settings):
 
 
 @contextlib.contextmanager
-def claimed(out):
+def claimed(out: str | os.PathLike) -> Iterator[None]:
     """One training per folder: `save` owns it only while it writes."""
     lock = Path(out).with_name(f"{Path(out).name}.training")
     with contextlib.ExitStack() as stack:
@@ -391,7 +407,7 @@ def claimed(out):
         yield
 
 
-def prompts_of(options, model):
+def prompts_of(options: argparse.Namespace, model: pretrained.TextModel) -> tuple[str | None, ...]:
     """What goes before queries and before documents: of pairs the model's own prompts, as in search."""
     usual = ((), ()) if options.graded else (models.QUERY_PROMPTS, models.DOCUMENT_PROMPTS)
     names = ("query", "document")
@@ -403,7 +419,7 @@ def prompts_of(options, model):
     )
 
 
-def loss_of(options, model):
+def loss_of(options: argparse.Namespace, model: pretrained.TextModel) -> Loss:
     """The loss with its temperature and, of pairs, the model's similarity."""
     settings = {} if options.temperature is None else {"temperature": options.temperature}
     compared = model.similarity.__name__
@@ -424,7 +440,7 @@ def loss_of(options, model):
     return functools.partial(loss, **settings)
 
 
-def notes(task):
+def notes(task: fine_tuning.Task) -> list[str]:
     """What a user should know of the rows."""
     lines = []
     if task.left_out:
@@ -439,7 +455,7 @@ def notes(task):
     return lines
 
 
-def worse(figure, before, after):
+def worse(figure: str, before: Mapping[str, float], after: Mapping[str, float]) -> str | None:
     """A sentence where training made the figure that counts smaller; None where it did not."""
     if after[figure] >= before[figure]:
         return None
@@ -449,6 +465,6 @@ def worse(figure, before, after):
     )
 
 
-def show(when, figures):
+def show(when: str, figures: Mapping[str, float]) -> None:
     """A line of figures."""
     print(f"{when}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))

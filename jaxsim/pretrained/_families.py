@@ -4,6 +4,8 @@ Families: bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, 
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +46,9 @@ CLASSES = {  # how the architectures of a family begin
 ROBERTAS = ("roberta", "xlm-roberta", "camembert")  # one model under three names
 
 
-def transformer(config, *, causal=None, dtype=None, cudnn=True):
+def transformer(
+    config: dict | Fields, *, causal: bool | None = None, dtype: Any = None, cudnn: bool = True
+) -> encoders.Transformer:
     """The Linen transformer of a config.
 
     Args:
@@ -77,12 +81,12 @@ def _dtype(dtype):
         return jnp.dtype(object)
 
 
-def fields_of(config):
+def fields_of(config: dict | Fields) -> Fields:
     """A config as `Fields`."""
     return config if isinstance(config, Fields) else Fields("config.json", config)
 
 
-def family_of(config):
+def family_of(config: dict | Fields) -> str:
     """The config's model_type, which must be one of ours, as its architectures must be.
 
     Raises: ValueError for another family, and for weights that are quantized.
@@ -101,13 +105,13 @@ def family_of(config):
     return family
 
 
-def architecture_of(config):
+def architecture_of(config: dict | Fields) -> str:
     """The first of a config's architectures, "" where it names none."""
     names = fields_of(config).strings("architectures", [])
     return names[0] if names else ""
 
 
-def activation(fields, name, default):
+def activation(fields: Fields, name: str, default: str) -> Callable:
     """The function that a field names."""
     return ACTIVATIONS[fields.text(name, default, choices=ACTIVATIONS)]
 

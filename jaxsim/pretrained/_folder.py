@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +28,15 @@ CLASSIFIER = "ForSequenceClassification"
 LANGUAGE_MODEL = "ForCausalLM"
 
 
-def load(path_or_name, *, download=False, dtype=None, max_length=None, causal=None, cudnn=True):
+def load(
+    path_or_name: str | os.PathLike,
+    *,
+    download: bool = False,
+    dtype: Any = None,
+    max_length: int | None = None,
+    causal: bool | None = None,
+    cudnn: bool = True,
+) -> Any:
     """A pretrained model.
 
         model = pretrained.load("path/to/all-MiniLM-L6-v2")

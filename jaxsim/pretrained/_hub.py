@@ -7,7 +7,7 @@ WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.md")
 UNWANTED = ("onnx/*", "openvino/*", "*.onnx")
 
 
-def fetched(path_or_name, download):
+def fetched(path_or_name: str | os.PathLike, download: bool) -> Path:
     """The folder of a model.
 
     Args:

@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import similarity
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, ArrayTree
 from jaxsim.pretrained import (
     _modules as modules,
     _names as names,
@@ -46,15 +49,15 @@ class Model:
     kept: Kept
 
     @property
-    def max_length(self):
+    def max_length(self) -> int:
         """The most tokens of a text; what is longer is cut."""
         return self.tokenizer.max_length
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """The same model with other fields: `model.replace(params=trained)`."""
         return dataclasses.replace(self, **changes)
 
-    def save(self, folder):
+    def save(self, folder: str | os.PathLike) -> Path:
         """Writes a folder that `load`, sentence-transformers and transformers read.
 
         It is written aside and then renamed, so that it is whole or not there. A model that was saved at the
@@ -138,7 +141,9 @@ class TextModel(Model):
     pool_prompt: bool = True  # whether its tokens are pooled
     similarity: Callable = similarity.cosine  # of vectors, that the model was trained for
 
-    def tokens(self, texts, *, prompt=None, prompt_name=None):
+    def tokens(
+        self, texts: Iterable[str], *, prompt: str | None = None, prompt_name: str | None = None
+    ) -> list[np.ndarray]:
         """Token ids without padding: a list of int32 [length].
 
         Args:
@@ -156,7 +161,14 @@ class TextModel(Model):
             )
         return self.tokenizer.tokens(texts, prompt=prompt)
 
-    def tokenize(self, texts, *, prompt=None, prompt_name=None, length=None):
+    def tokenize(
+        self,
+        texts: Iterable[str],
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        length: int | None = None,
+    ) -> dict[str, np.ndarray]:
         """What `encode` takes: {"tokens" int32 [rows, length], "where" bool [rows, length]}.
 
         Args:
@@ -204,7 +216,9 @@ class CrossEncoderModel(Model):
 
     score: Callable = None  # (params, queries, candidates, *, key=None, axis_name=None) -> [pairs]
 
-    def tokenize_pairs(self, queries, candidates, *, length=None):
+    def tokenize_pairs(
+        self, queries: Sequence[str], candidates: Sequence[str], *, length: int | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """What `score` takes, for pairs: the longer text is cut first until a pair fits.
 
         Args:
@@ -217,7 +231,14 @@ class CrossEncoderModel(Model):
         sides = self.tokenizer.pairs(queries, candidates)
         return tuple(tokenizer.padded(side, length) for side in sides)
 
-    def scorer(self, queries, candidates, *, params=None, batch=256):
+    def scorer(
+        self,
+        queries: Sequence[str],
+        candidates: Sequence[str],
+        *,
+        params: ArrayTree | None = None,
+        batch: int = 256,
+    ) -> Callable[[Array, Array], np.ndarray]:
         """A scorer of (query, candidate) pairs by number: each pair is cut as `tokenize_pairs` cuts it.
 
             score_pairs = model.scorer(queries, documents)
@@ -245,11 +266,15 @@ class CrossEncoderModel(Model):
             self.score, params, self.tokenizer, queries, candidates, batch=batch
         )
 
-    def tokenize(self, queries, *, max_length=None, length=None):
+    def tokenize(
+        self, queries: Iterable[str], *, max_length: int | None = None, length: int | None = None
+    ) -> dict[str, np.ndarray]:
         """First sides of pairs, cut by themselves, as `search.scorer` wants them: half of what fits."""
         return self._side(queries, False, max_length, length)
 
-    def tokenize_candidates(self, candidates, *, max_length=None, length=None):
+    def tokenize_candidates(
+        self, candidates: Iterable[str], *, max_length: int | None = None, length: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Second sides of pairs, cut by themselves: half of what fits."""
         return self._side(candidates, True, max_length, length)
 
@@ -262,7 +287,7 @@ class CrossEncoderModel(Model):
         return tokenizer.padded(rows, length, longest=most)
 
 
-def flat(tree, start=""):
+def flat(tree: Mapping, start: str = "") -> dict[str, Any]:
     """Nested dicts as {path with slashes: leaf}."""
     found = {}
     for name, value in tree.items():
@@ -272,7 +297,7 @@ def flat(tree, start=""):
     return found
 
 
-def nested(leaves):
+def nested(leaves: Mapping[str, Any]) -> dict:
     """The way back of `flat`."""
     tree = {}
     for path, leaf in leaves.items():
@@ -284,7 +309,7 @@ def nested(leaves):
     return tree
 
 
-def under(params, start):
+def under(params: Mapping[str, Any], start: str) -> dict[str, Any]:
     """What lies below a path in flat parameters: {path without `start`: array}."""
     return {path.removeprefix(start): a for path, a in params.items() if path.startswith(start)}
 

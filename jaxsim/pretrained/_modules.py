@@ -6,6 +6,7 @@ What a part's files say is honored, or refused with the name of the file and the
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -74,7 +75,7 @@ class Settings(NamedTuple):
     kind: str | None  # of the model
 
 
-def layout(folder):
+def layout(folder: str | os.PathLike) -> Layout | None:
     """Reads modules.json and the settings of what it names; None without a modules.json.
 
     Raises: ValueError for parts and settings that are not here, by name.
@@ -115,7 +116,7 @@ def layout(folder):
     return result
 
 
-def settings(folder):
+def settings(folder: str | os.PathLike) -> Settings:
     """Reads config_sentence_transformers.json; where it is missing, what sentence-transformers does then.
 
     Raises: ValueError naming the field.
@@ -123,7 +124,7 @@ def settings(folder):
     return _read(read_object(Path(folder) / SETTINGS, missing={}))
 
 
-def check_kind(folder, settings, kind):
+def check_kind(folder: str | os.PathLike, settings: Settings, kind: str) -> None:
     """Refuses settings of another kind of model, and prompts that a cross-encoder would leave out."""
     if settings.kind not in (None, kind):
         raise ValueError(
@@ -137,7 +138,9 @@ def check_kind(folder, settings, kind):
         )
 
 
-def with_settings(files, prompts, default_prompt, similarity):
+def with_settings(
+    files: dict[str, bytes], prompts: Mapping[str, str], default_prompt: str, similarity: Callable
+) -> dict[str, bytes]:
     """The small files of a folder with these settings in config_sentence_transformers.json.
 
     What says the same already keeps its bytes.

@@ -7,10 +7,13 @@ several of ours one above the other (ModernBERT's Wqkv) names each with its plac
 
 import dataclasses
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from jaxsim.pretrained import _weights as weights
+from jaxsim.storage._fields import Fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +147,7 @@ _FIELDS_OF_DISTILBERT = {
 _OLD = {".gamma": ".weight", ".beta": ".bias"}  # of LayerNorms in the oldest files
 
 
-def held(fields, module, tensors):
+def held(fields: Fields, module: Any, tensors: Mapping[str, Any]) -> str:
     """Holds the sizes of a config against the shapes of its tensors, before anything is built.
 
     Args:
@@ -190,7 +193,9 @@ def held(fields, module, tensors):
     return prefix
 
 
-def taken(fields, prefix, tensors, shapes):
+def taken(
+    fields: Fields, prefix: str, tensors: Mapping[str, Any], shapes: Mapping[str, tuple]
+) -> tuple:
     """A file's tensors as parameters.
 
     Args:
@@ -243,7 +248,7 @@ def taken(fields, prefix, tensors, shapes):
     return params, weights.read(rest)
 
 
-def modern(tensors):
+def modern(tensors: Mapping[str, Any]) -> dict:
     """Tensors by their names of today: LayerNorms of the oldest files have gamma and beta.
 
     Raises: ValueError for a tensor that comes under both.
@@ -257,7 +262,7 @@ def modern(tensors):
     return result
 
 
-def given(family, params, prefix):
+def given(family: str, params: Mapping[str, Any], prefix: str) -> dict:
     """Parameters as a file's tensors: the way back of `taken`.
 
     Args:

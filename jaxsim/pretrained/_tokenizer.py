@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 MULTIPLE = 16  # lengths are rounded up to it, so that few programs are compiled
 
@@ -20,7 +22,7 @@ class Tokenizer:
     cut_left: bool = False  # what is too long loses its beginning
     ended: bool = False  # whether it has tokens around texts that its file lacks
 
-    def tokens(self, texts, *, prompt=""):
+    def tokens(self, texts: Iterable[str], *, prompt: str = "") -> list[np.ndarray]:
         """Token ids with the special tokens around them, cut to max_length: a list of int32 [length].
 
         Args:
@@ -32,7 +34,7 @@ class Tokenizer:
             self._check_room(prompt)
         return [_ids(e.ids) for e in self._encoded("texts", [prompt + text for text in texts])]
 
-    def count(self, prompt):
+    def count(self, prompt: str) -> int:
         """How many tokens a prompt puts before the text's own, special tokens included: int."""
         encoding = self._encoded("prompt", [prompt])[0]
         special = bool(encoding.special_tokens_mask and encoding.special_tokens_mask[-1])
@@ -45,7 +47,9 @@ class Tokenizer:
                 f"prompt must leave room for the text in {self.max_length} tokens, got {prompt!r:.60} of {count}"
             )
 
-    def pairs(self, queries, candidates, *, max_length=None):
+    def pairs(
+        self, queries: Sequence[str], candidates: Sequence[str], *, max_length: int | None = None
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Both sides of joined texts, the longer cut first until a pair fits into max_length.
 
         Returns: two lists of int32 [length]. One behind the other they are what the model reads.
@@ -59,11 +63,13 @@ class Tokenizer:
         ids = self.bare("queries", queries), self.bare("candidates", candidates)
         return self.joined(*ids, max_length=max_length)
 
-    def bare(self, name, texts):
+    def bare(self, name: str, texts: list[str]) -> list[np.ndarray]:
         """Token ids without special tokens, not cut: a list of int32 [length]."""
         return [_ids(e.ids) for e in self._encoded(name, texts, special=False)]
 
-    def pair_lengths(self, first, second, *, max_length=None):
+    def pair_lengths(
+        self, first: Any, second: Any, *, max_length: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """How many tokens of each text a pair keeps: int [pairs] of both, for those of `bare`.
 
         The longer text is cut until both are equally long, then both: `longest_first` of tokenizers.
@@ -77,7 +83,13 @@ class Tokenizer:
         swapped = first > second
         return np.where(swapped, long, short), np.where(swapped, short, long)
 
-    def joined(self, first, second, *, max_length=None):
+    def joined(
+        self,
+        first: Sequence[np.ndarray],
+        second: Sequence[np.ndarray],
+        *,
+        max_length: int | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Pairs of texts from `bare`, cut until they fit and with special tokens: two lists of int32 [length]."""
         lengths = self.pair_lengths(
             *([len(ids) for ids in side] for side in (first, second)), max_length=max_length
@@ -92,13 +104,13 @@ class Tokenizer:
             [np.concatenate([ids, suffix]) for ids in cut[1]],
         )
 
-    def cut(self, ids, length):
+    def cut(self, ids: np.ndarray, length: int) -> np.ndarray:
         """The ids of a text that stay where it may have `length`."""
         if len(ids) <= length:
             return ids
         return ids[len(ids) - length :] if self.cut_left else ids[:length]
 
-    def sides(self, texts, *, second, max_length):
+    def sides(self, texts: Iterable[str], *, second: bool, max_length: int) -> list[np.ndarray]:
         """One side of pairs, cut by itself: a list of int32 [length], for texts that meet many others.
 
         Args:
@@ -117,7 +129,7 @@ class Tokenizer:
         return [np.concatenate([before, self.cut(ids, room), after]) for ids in rows]
 
     @functools.cached_property
-    def around(self):
+    def around(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ids before the first text of a pair, between both, and behind the second: int32 [length] each."""
         numbers, ids = self._pair.sequence_ids, _ids(self._pair.ids)
         first, second = numbers.index(0), numbers.index(1)
@@ -125,20 +137,20 @@ class Tokenizer:
         return ids[:first], ids[last[0] : second], ids[last[1] :]
 
     @functools.cached_property
-    def begins(self):
+    def begins(self) -> bool:
         """Whether a special token is put before a text."""
         self.backend.no_truncation()
         self.backend.no_padding()
         return bool(ends(self.backend)[0])
 
     @functools.cached_property
-    def types(self):
+    def types(self) -> tuple[list[int], list[int]]:
         """Token types of the first text of a pair and what is around it, and of the second: two lists."""
         cut = self._pair.sequence_ids.index(1)
         return self._pair.type_ids[:cut], self._pair.type_ids[cut:]
 
     @functools.cached_property
-    def types_of_one(self):
+    def types_of_one(self) -> list[int]:
         """Token types of a text alone, special tokens included: a list."""
         return self._encoded("texts", [_word(self.backend)])[0].type_ids
 
@@ -154,7 +166,7 @@ class Tokenizer:
         return encoding
 
     @staticmethod
-    def texts(name, texts):
+    def texts(name: str, texts: Any) -> list[str]:
         """Texts as a list, which must hold strings alone."""
         if isinstance(texts, (str, bytes, Mapping)) or not isinstance(texts, Iterable):
             got = "one string" if isinstance(texts, str) else _shown(texts)
@@ -190,7 +202,9 @@ class Tokenizer:
             raise ValueError(f"{name}: the tokenizer cannot read them: {error}") from error
 
 
-def padded(rows, length=None, *, longest=None):
+def padded(
+    rows: Sequence[Array], length: int | None = None, *, longest: int | None = None
+) -> dict[str, np.ndarray]:
     """Rows of ids as arrays: {"tokens" int32 [rows, length], "where" bool [rows, length]}.
 
     Args:
@@ -215,14 +229,14 @@ def padded(rows, length=None, *, longest=None):
     return {"tokens": tokens, "where": where}
 
 
-def ends(backend):
+def ends(backend: Any) -> tuple[list[int], list[int]]:
     """Ids of the special tokens before and behind a text: two lists."""
     encoding = backend.encode(_word(backend))
     places = [place for place, text in enumerate(encoding.sequence_ids) if text == 0]
     return encoding.ids[: places[0]], encoding.ids[places[-1] + 1 :]
 
 
-def check_encodes(backend):
+def check_encodes(backend: Any) -> None:
     """Encodes a text and a pair: what is wrong in a tokenizer's parts shows only then.
 
     Raises: ValueError for one that leaves out a text, or cannot read what it does not know; whatever

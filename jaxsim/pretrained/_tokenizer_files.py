@@ -9,6 +9,7 @@ the name of the file and the field.
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from jaxsim.numerics import checks
 from jaxsim.pretrained._tokenizer import Tokenizer, check_encodes, ends
@@ -31,7 +32,15 @@ HARMLESS = {"add_pooling_layer", "attn_implementation", "dtype", "torch_dtype", 
 SIDES = ("left", "right")
 
 
-def read(folder, *, family, vocabulary, longest, max_length=None, classifier=False):
+def read(
+    folder: str | os.PathLike,
+    *,
+    family: str,
+    vocabulary: int,
+    longest: int,
+    max_length: int | None = None,
+    classifier: bool = False,
+) -> Tokenizer:
     """The tokenizer of a folder.
 
     Args:
@@ -79,14 +88,14 @@ def read(folder, *, family, vocabulary, longest, max_length=None, classifier=Fal
     return Tokenizer(backend, most, side == "left", ended)
 
 
-def with_ends(data, backend):
+def with_ends(data: bytes, backend: Any) -> bytes:
     """The bytes of a tokenizer.json with the post-processor of a backend, which others then have too."""
     tree = parsed_json(FILE, data)
     tree["post_processor"] = json.loads(backend.to_str())["post_processor"]
     return json.dumps(tree, ensure_ascii=False).encode()
 
 
-def token_types(folder, tokenizer, *, pairs):
+def token_types(folder: str | os.PathLike, tokenizer: Tokenizer, *, pairs: bool) -> bool:
     """Whether the second text of a pair has another token type than the first.
 
     Raises: ValueError for types that are not 0 for the first text and 0 or 1 for the second.

@@ -2,15 +2,20 @@
 
 import inspect
 import numbers
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import ArrayTree, Objective
 
 
-def check_functions(objective, state, validate, best, report, spread):
+def check_functions(
+    objective: Objective, state: Any, validate: Any, best: Any, report: Any, spread: Any
+) -> None:
     """Refuses what is not a function, and an objective of other arguments than it will get."""
     checks.function("objective", objective, "(params, batch, *, key, axis_name) -> loss")
     check_signature(objective, state is not None)
@@ -26,7 +31,7 @@ def check_functions(objective, state, validate, best, report, spread):
         raise ValueError("best needs validate=, whose figures it compares, got None")
 
 
-def check_signature(objective, stateful):
+def check_signature(objective: Objective, stateful: bool) -> None:
     """Refuses an objective that does not take what it will be given."""
     try:
         signature = inspect.signature(objective)
@@ -50,7 +55,7 @@ def check_signature(objective, stateful):
         ) from None
 
 
-def checked_steps(steps, batches):
+def checked_steps(steps: int | None, batches: Any) -> int:
     """How many steps: as given, or as many as there are batches."""
     iterable = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
     if not iterable or isinstance(batches, (str, bytes, dict)):
@@ -68,7 +73,7 @@ def checked_steps(steps, batches):
     return int(steps)
 
 
-def check_average(average):
+def check_average(average: Any) -> None:
     """Refuses a decay that is not from 0 to below 1."""
     if average is None:
         return
@@ -79,7 +84,7 @@ def check_average(average):
         )
 
 
-def check_key(key):
+def check_key(key: Any) -> None:
     """Refuses what is not one key of jax.random."""
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     raw = not typed and getattr(key, "dtype", None) == np.uint32 and np.shape(key) == (2,)
@@ -88,7 +93,7 @@ def check_key(key):
         raise ValueError(f"key must be a jax.random key, such as jax.random.key(0), got {got}")
 
 
-def checked_devices(devices):
+def checked_devices(devices: Any) -> list[jax.Device]:
     """The devices as a list: local ones, each once, at least one; None takes all."""
     if devices is None:
         return jax.local_devices()
@@ -111,7 +116,7 @@ def checked_devices(devices):
     return devices
 
 
-def check_state(state):
+def check_state(state: Any) -> None:
     """Refuses a state that is not a tree of arrays or numbers."""
     for path, leaf in jax.tree.leaves_with_path(state):
         numeric = isinstance(leaf, (jax.Array, np.ndarray, np.generic, bool, int, float, complex))
@@ -121,7 +126,7 @@ def check_state(state):
             )
 
 
-def way_of(spread, devices):
+def way_of(spread: Callable[..., Any], devices: Any) -> Any:
     """How the step is spread over devices.
 
     Raises: ValueError for a function that is not one of jaxsim.training's.
@@ -137,7 +142,7 @@ def way_of(spread, devices):
     return way
 
 
-def checked_params(name, params):
+def checked_params(name: str, params: Any) -> ArrayTree:
     """Parameters as floating-point arrays; Python's floats become some.
 
     Raises: ValueError for no parameters, for what is not a float, for NaN and infinity.
@@ -169,7 +174,7 @@ def checked_params(name, params):
     return jax.tree.map_with_path(one, params)
 
 
-def checked_figures(name, figures):
+def checked_figures(name: str, figures: Any) -> dict[str, float]:
     """{name: float} of what a function of the caller's gave.
 
     Raises: ValueError for anything but a dict of numbers under strings.
@@ -189,6 +194,6 @@ def checked_figures(name, figures):
     return found
 
 
-def shown(value):
+def shown(value: Any) -> str:
     """A value for an error: one line, at most 60 characters."""
     return " ".join(repr(value).split())[:60]

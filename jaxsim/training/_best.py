@@ -1,6 +1,9 @@
 """The best checkpoint of a run: which one stays, and its parameters read back."""
 
 import math
+import os
+from collections.abc import Callable, Container, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,6 +12,7 @@ from etils import epath
 from jax.sharding import SingleDeviceSharding
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import ArrayTree
 from jaxsim.training import _manifest as manifest
 from jaxsim.training._checkpoint_files import (
     absolute,
@@ -21,7 +25,9 @@ from jaxsim.training._checkpoint_files import (
 from jaxsim.training._files import is_local
 
 
-def best_of(workdir, params, *, best):
+def best_of(
+    workdir: str | os.PathLike, params: ArrayTree, *, best: Callable[[Mapping[str, float]], float]
+) -> tuple[int, ArrayTree, dict[str, float]]:
     """The parameters of a run's best checkpoint.
 
     Args:
@@ -88,27 +94,34 @@ def _read_params(folder, step):
 class NewestAndBest:
     """Which checkpoints stay: orbax's protocol of a preservation policy."""
 
-    def __init__(self, keep):
+    def __init__(self, keep: int) -> None:
         self.keep, self.scores = keep, {}
 
-    def add(self, step, best, figures):
+    def add(
+        self,
+        step: int,
+        best: Callable[[Mapping[str, float]], float],
+        figures: Mapping[str, Any] | None,
+    ) -> None:
         """Notes the score of a checkpoint; NaN counts as none."""
         score = math.nan if figures is None else score_of(best, figures)
         if not math.isnan(score):
             self.scores[step] = score
 
-    def best_step(self, among=None):
+    def best_step(self, among: Container[int] | None = None) -> int | None:
         """The step of the best score, of equals the last; None where there is none."""
         steps = [step for step in self.scores if among is None or step in among]
         return max(steps, key=lambda step: (self.scores[step], step), default=None)
 
-    def should_preserve(self, checkpoints, *, context):
+    def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:
         steps = [info.step for info in checkpoints]
         staying = {*sorted(steps)[-self.keep :], self.best_step(steps)}
         return [step in staying for step in steps]
 
 
-def score_of(best, figures):
+def score_of(
+    best: Callable[[Mapping[str, float]], float], figures: Mapping[str, Any] | None
+) -> float:
     """What `best` makes of figures, as a float.
 
     Raises: ValueError where it fails, or gives anything but a number.

@@ -26,7 +26,7 @@ class Meta:
     figures: dict | None
     leaves: list | None  # path, dtype and shape of each array
 
-    def to_json(self):
+    def to_json(self) -> dict[str, Any]:
         """As a JSON tree: bytes in base64, figures that are not finite as words."""
         position = {"tree": self.position}
         if isinstance(self.position, bytes):
@@ -38,7 +38,7 @@ class Meta:
         return {"step": self.step, "position": position, "figures": figures, "leaves": self.leaves}
 
 
-def read_meta(folder):
+def read_meta(folder: Any) -> "Meta":
     """The `Meta` of a checkpoint.
 
     Raises: OSError, ValueError for one that is damaged.
@@ -70,12 +70,12 @@ def read_meta(folder):
     return Meta(step, position, figures, known.strings("leaves", None))
 
 
-def absolute(folder):
+def absolute(folder: Any) -> Any:
     """A folder as orbax wants it: absolute on a file system, as it is on an object store."""
     return epath.Path(folder).expanduser().absolute() if is_local(folder) else epath.Path(folder)
 
 
-def steps_of(folder):
+def steps_of(folder: Any) -> list[int]:
     """The steps of which there are checkpoints, or what may be one."""
     return [
         int(path.name)
@@ -84,21 +84,21 @@ def steps_of(folder):
     ]
 
 
-def pass_over(step, problem):
+def pass_over(step: int | str, problem: Any) -> None:
     """Says in the log which checkpoint cannot be read, and why."""
     LOG.warning(
         "passed over the checkpoint of step %s, which cannot be read: %s", step, words_of(problem)
     )
 
 
-def words_of(problem):
+def words_of(problem: Any) -> str:
     """The first line of an error."""
     words = str(problem).strip() or type(problem).__name__
     return words.splitlines()[0][:200]
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Any:
     """Without the tracebacks that orbax prints: what it raises reaches the caller."""
 
     def plain(record):

@@ -4,12 +4,15 @@ import contextlib
 import functools
 import logging
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import ArrayTree
 from jaxsim.training import _manifest as manifest
 from jaxsim.training._best import NewestAndBest
 from jaxsim.training._checkpoint_files import (
@@ -46,7 +49,13 @@ class Checkpoints:
     Raises: ValueError where `folder` is a file, or where `best` fails on figures that were saved.
     """
 
-    def __init__(self, folder, *, keep=2, best=None):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        *,
+        keep: int = 2,
+        best: Callable[[Mapping[str, float]], float] | None = None,
+    ) -> None:
         self.folder, self.best = absolute(folder), best
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"{self.folder}: must be a folder of checkpoints, got a file")
@@ -67,7 +76,9 @@ class Checkpoints:
             self.manager = ocp.CheckpointManager(self.folder, options=options)
             self.stack = stack.pop_all()  # until `close`
 
-    def save(self, step, tree, position, figures=None):
+    def save(
+        self, step: int, tree: ArrayTree, position: Any, figures: Mapping[str, Any] | None = None
+    ) -> None:
         """Saves a tree of arrays, the data's position and figures after `step` steps; once for a step.
 
         Raises: ValueError where `best` gives no number for the figures; OSError where this checkpoint or
@@ -88,7 +99,7 @@ class Checkpoints:
             self.manager.save(step, args=args)
         self.failed = False
 
-    def restore(self, like):
+    def restore(self, like: ArrayTree) -> tuple[int, ArrayTree, Any] | None:
         """The newest checkpoint that can be read: (step, tree, position), or None where there is none.
 
         Damaged ones are named in the log, passed over and moved to the folder "damaged".
@@ -107,7 +118,7 @@ class Checkpoints:
             self.manager.reload()
         return None
 
-    def close(self):
+    def close(self) -> None:
         """Waits until everything is written.
 
         Raises: OSError where it cannot be written, such as on a full disk.

@@ -8,14 +8,18 @@ in between: the gradient is exact for any loss, with dropout too, for a chunk's 
 times.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Encode, Objective
 from jaxsim.training._objective import evaluate
 
 
-def chunked(encode, chunk, *, policy=None):
+def chunked(encode: Encode, chunk: int, *, policy: Callable | None = None) -> Encode:
     """An encode function that needs the memory of one chunk.
 
     Args:
@@ -59,7 +63,7 @@ def chunked(encode, chunk, *, policy=None):
     return encode_chunks
 
 
-def accumulated(objective, parts):
+def accumulated(objective: Objective, parts: int) -> Objective:
     """An objective of a batch in parts, one after another: gradient accumulation.
 
     The loss is the mean of the parts' losses, weighted by their rows that count: what the whole batch
@@ -107,7 +111,7 @@ def accumulated(objective, parts):
     return whole
 
 
-def in_precision(encode, dtype=jnp.bfloat16):
+def in_precision(encode: Encode, dtype: Any = jnp.bfloat16) -> Encode:
     """An encode function that computes in another precision; parameters and embeddings are float32.
 
     Args:

@@ -1,9 +1,13 @@
 """A step compiled once for each shape of batch, with a line on how long that took and what it needs."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
+
+from jaxsim.numerics.types import Batch, PRNGKey
 
 
 class Compiled:
@@ -15,11 +19,11 @@ class Compiled:
       ahead: False where jax cannot (pmap over several processes): the first call then compiles.
     """
 
-    def __init__(self, function, say, ahead=True):
+    def __init__(self, function: Any, say: Callable[[str], None], ahead: bool = True) -> None:
         self.function, self.say, self.ahead = function, say, ahead
         self.known = {}  # by shapes of the batch
 
-    def __call__(self, carry, batch, key):
+    def __call__(self, carry: Any, batch: Batch, key: PRNGKey) -> Any:
         leaves, structure = jax.tree.flatten(batch)
         shapes = structure, tuple((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
         if shapes not in self.known:
@@ -37,7 +41,7 @@ class Compiled:
         return self.known[shapes](carry, batch, key)
 
 
-def memory_of(compiled):
+def memory_of(compiled: Any) -> int:
     """Bytes per device that a compiled step needs at its peak, its arguments among them.
 
     By the compiler's own analysis: arguments, results that take no argument's memory, temporaries.
@@ -49,7 +53,7 @@ def memory_of(compiled):
     return found.argument_size_in_bytes + results + found.temp_size_in_bytes
 
 
-def size(count):
+def size(count: float) -> str:
     """Bytes as a person reads them: 1.2 GB."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000 or unit == "GB":

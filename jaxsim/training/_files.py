@@ -1,16 +1,18 @@
 """Small files of a run, in a folder or on an object store."""
 
+from typing import Any
+
 from etils import epath
 
 from jaxsim import storage
 
 
-def is_local(path):
+def is_local(path: Any) -> bool:
     """Whether a path is on a file system; otherwise it has a scheme, such as gs://."""
     return "://" not in str(path)
 
 
-def write_bytes(path, data):
+def write_bytes(path: Any, data: bytes) -> None:
     """Writes a file whole: aside and renamed on a file system, in one request on an object store."""
     if is_local(path):
         storage.write_bytes(path, data)
@@ -20,6 +22,6 @@ def write_bytes(path, data):
         path.write_bytes(data)
 
 
-def write_text(path, text):
+def write_text(path: Any, text: str) -> None:
     """As `write_bytes`, for UTF-8 text."""
     write_bytes(path, text.encode())

@@ -5,10 +5,14 @@ import json
 import logging
 import signal
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+
+from jaxsim.numerics.types import Batch, PRNGKey
 
 LOG = logging.getLogger("jaxsim.training")
 
@@ -16,7 +20,7 @@ LOG = logging.getLogger("jaxsim.training")
 class Stop:
     """SIGTERM and Ctrl-C, noted while a block runs, so that a step is never torn."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked, self.before = None, {}
 
     def __enter__(self):
@@ -34,7 +38,7 @@ class Stop:
             raise KeyboardInterrupt  # a second Ctrl-C does not wait
         self.asked = which
 
-    def leave(self, label, step, saved):
+    def leave(self, label: str, step: int, saved: bool) -> None:
         """Ends the process as the signal asks; a process that was not asked ends as by SIGTERM."""
         LOG.info("%s: stopped%s at step %d", label, " and saved" if saved else "", step)
         if self.asked == signal.SIGINT:
@@ -42,12 +46,12 @@ class Stop:
         raise SystemExit(0)
 
 
-def key_name(key):
+def key_name(key: PRNGKey) -> str:
     """A key as a short string."""
     return np.asarray(jax.random.key_data(key)).tobytes().hex()
 
 
-def data_name(batch):
+def data_name(batch: Batch) -> str:
     """A batch as a short string: the same however its rows are split over processes and padded."""
     rows = np.flatnonzero(batch["where"])
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(batch)]
@@ -63,14 +67,14 @@ def data_name(batch):
     return f"{total % 2**64:016x}"
 
 
-def everywhere(sound):
+def everywhere(sound: bool) -> bool:
     """Whether every process says so."""
     if jax.process_count() == 1:
         return sound
     return bool(np.all(multihost_utils.process_allgather(np.array(sound))))
 
 
-def on_first(function, what):
+def on_first(function: Callable[[], Any], what: str) -> None:
     """Runs a function in the first process; its error ends all of them, where the others would wait.
 
     Raises: what the function raises, OSError or ValueError; in the other processes ValueError.
@@ -85,7 +89,7 @@ def on_first(function, what):
         raise problem or ValueError(f"{what} was refused in process 0, which says why")
 
 
-def check_agreement(settings):
+def check_agreement(settings: Mapping[str, Any]) -> None:
     """Refuses a run whose processes were started differently.
 
     Args:
@@ -109,7 +113,7 @@ def check_agreement(settings):
             )
 
 
-def first_batch(iterator):
+def first_batch(iterator: Any) -> Batch:
     """The batch that an iterator gives first, leaving it where it was."""
     for name in ("get_state", "set_state"):
         if not hasattr(iterator, name):
@@ -132,7 +136,7 @@ def first_batch(iterator):
     return batch
 
 
-def set_position(iterator, position, checkpoint):
+def set_position(iterator: Any, position: Any, checkpoint: Any) -> None:
     """Sets an iterator to a position that a checkpoint holds.
 
     Raises: ValueError where it does not take it.

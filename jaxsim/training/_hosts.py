@@ -7,6 +7,7 @@ docs/clusters.md has the scripts that set it.
 """
 
 import os
+from collections.abc import Mapping
 
 import jax
 
@@ -17,7 +18,7 @@ OPEN_MPI = "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"
 VISIBLE = "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"
 
 
-def connect(environment=None):
+def connect(environment: Mapping[str, str] | None = None) -> bool:
     """Joins the processes of a run as the environment says; without JAXSIM_HOSTS it does nothing.
 
     Call it first: before any array is made. Once joined, a second call does nothing.
@@ -67,7 +68,7 @@ def connect(environment=None):
     return True
 
 
-def shared_devices(environment):
+def shared_devices(environment: Mapping[str, str]) -> str | None:
     """Which GPUs this process takes: "all" that it sees, or "2,3"; None leaves it to JAX.
 
     Args:

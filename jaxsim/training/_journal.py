@@ -9,6 +9,8 @@ import io
 import json
 import logging
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 from etils import epath
@@ -33,7 +35,9 @@ class Journal:
     Raises: ValueError naming a line of metrics.jsonl that is damaged.
     """
 
-    def __init__(self, workdir, step, report):
+    def __init__(
+        self, workdir: Any, step: int, report: Callable[[int, Mapping[str, float]], Any] | None
+    ) -> None:
         self.first = jax.process_index() == 0
         self.report = report if self.first else None
         self.failed = None
@@ -45,7 +49,7 @@ class Journal:
                 self.path = path
             guards.on_first(lambda: self._begin(step), str(path))
 
-    def write(self, step, figures, *, validation=False):
+    def write(self, step: int, figures: Mapping[str, float], *, validation: bool = False) -> None:
         """A line: {"step": step, **figures}."""
         if self.path is not None:
             shown = {n: v if math.isfinite(v) else None for n, v in figures.items()}
@@ -63,12 +67,12 @@ class Journal:
             prefix = "validation/" * validation
             self._tell(step, {f"{prefix}{name}": value for name, value in figures.items()})
 
-    def flush(self):
+    def flush(self) -> None:
         """An object store cannot append: there the file is written anew with each checkpoint."""
         if self.path is not None and not is_local(self.path):
             self._rewrite()
 
-    def close(self, label):
+    def close(self, label: str) -> None:
         """The last lines, and the picture of the losses."""
         self.flush()
         if self.path is not None:
@@ -99,7 +103,7 @@ class Journal:
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
 
-def read(path):
+def read(path: Any) -> list[dict[str, Any]]:
     """The lines of a metrics.jsonl, without one that a kill cut short; none where there is no file.
 
     Raises: ValueError naming a line that is not {"step": a whole number, ...: numbers or null}.
@@ -124,7 +128,7 @@ def _line(what, text):
     return line.tree
 
 
-def draw(lines, path, label):
+def draw(lines: Sequence[Mapping[str, Any]], path: Any, label: str) -> None:
     """The picture of losses over steps, of training and of validation; without matplotlib there is none.
 
     Args:
@@ -160,6 +164,6 @@ def draw(lines, path, label):
     write_bytes(path, picture.getvalue())
 
 
-def is_validation(line):
+def is_validation(line: Mapping[str, Any]) -> bool:
     """Whether a line is what `validate` gave; earlier versions did not mark it."""
     return line.get("validation", SPEED not in line)

@@ -8,6 +8,8 @@ import collections
 import contextlib
 import dataclasses
 import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +18,7 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._device_batches import rows_of_batch
+from jaxsim.numerics.types import ArrayTree, Batch, Objective, PRNGKey
 from jaxsim.storage import bar
 from jaxsim.training import _arguments as arguments, _guards as guards, _workdir as workdirs
 from jaxsim.training._checkpoints import Checkpoints
@@ -24,7 +27,8 @@ from jaxsim.training._journal import Journal
 from jaxsim.training._objective import check_objective
 from jaxsim.training._optimizers import check_optimizer
 from jaxsim.training._parallel import ASKED, pmapped
-from jaxsim.training._row_sparse import RowOptimizer, check_lookup, rows_of
+from jaxsim.training._row_sparse import Optimizer, RowOptimizer, check_lookup, rows_of
+from jaxsim.training._step import Carry
 
 LOG = logging.getLogger("jaxsim.training")
 RUN_AHEAD = (
@@ -33,27 +37,27 @@ RUN_AHEAD = (
 
 
 def fit(
-    objective,
-    params,
-    batches,
+    objective: Objective,
+    params: ArrayTree,
+    batches: Iterable[Batch],
     *,
-    optimizer,
-    steps=None,
-    state=None,
-    key=None,
-    average=None,
-    workdir=None,
-    fingerprint="",
-    save_every=200,
-    keep=2,
-    validate=None,
-    best=None,
-    log_every=10,
-    report=None,
-    devices=None,
-    spread=pmapped,
-    label="training",
-):
+    optimizer: Optimizer,
+    steps: int | None = None,
+    state: ArrayTree | None = None,
+    key: PRNGKey | None = None,
+    average: float | None = None,
+    workdir: str | os.PathLike | None = None,
+    fingerprint: Any = "",
+    save_every: int = 200,
+    keep: int = 2,
+    validate: Callable[[ArrayTree], Mapping[str, float]] | None = None,
+    best: Callable[[Mapping[str, float]], float] | None = None,
+    log_every: int = 10,
+    report: Callable[[int, Mapping[str, float]], Any] | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    spread: Callable[..., Any] = pmapped,
+    label: str = "training",
+) -> Any:
     """Trains parameters; with a workdir, stopping at any moment loses nothing.
 
         params = fit(objective, params, batches, optimizer=optax.adamw(2e-5), workdir="runs/mine")
@@ -202,7 +206,7 @@ class Run:
     log_every: int
     label: str
 
-    def __call__(self, carry, iterator, start):
+    def __call__(self, carry: Carry, iterator: Iterator[Batch], start: int) -> Carry:
         """Steps `start` to `steps`: the carry after the last."""
         ahead = collections.deque()
         step = progress = None
@@ -236,7 +240,7 @@ class Run:
                     stop.leave(self.label, done, self.store is not None)
         return carry
 
-    def next_batch(self, iterator, number):
+    def next_batch(self, iterator: Iterator[Batch], number: int) -> Batch:
         try:
             return next(iterator)
         except StopIteration:
@@ -245,7 +249,7 @@ class Run:
                 "give more or fewer steps"
             ) from None
 
-    def check_first(self, carry, batch):
+    def check_first(self, carry: Carry, batch: Batch) -> None:
         """What can be known before anything is compiled."""
         rows = rows_of_batch(batch)
         if rows < self.way.local:
@@ -261,7 +265,7 @@ class Run:
             params = jax.eval_shape(lambda p: rows_of(p, ids), params)
         check_objective(self.objective, params, batch, key=self.key, state=carry.state, logged=True)
 
-    def fetch(self, step, carry, progress):
+    def fetch(self, step: Ahead, carry: Carry, progress: Any) -> bool:
         """Waits for a step and tells of it; whether any process was asked to stop."""
         loss = float(step.loss)
         if not step.sound:
@@ -284,7 +288,7 @@ class Run:
             self.journal.write(done, {"loss": loss} | figures | speed)
         return asked
 
-    def save(self, done, carry, iterator):
+    def save(self, done: int, carry: Carry, iterator: Iterator[Batch]) -> None:
         """A checkpoint, and the figures of what it holds."""
         figures = None
         if self.validate is not None:

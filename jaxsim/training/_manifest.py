@@ -6,19 +6,20 @@ there. Checkpoints of earlier versions have none: what orbax finds in them count
 
 import json
 import zlib
+from typing import Any
 
 from jaxsim import storage
 
 NAME = "checksums.json"
 
 
-def write_manifest(folder):
+def write_manifest(folder: Any) -> None:
     """Writes the sizes and checksums of all files in the folders of `folder`."""
     files = {name: checksum_of(path) for name, path in files_in(folder).items()}
     (folder / NAME).write_text(json.dumps({"files": files}, indent=1) + "\n")
 
 
-def problem_of(folder, within=""):
+def problem_of(folder: Any, within: str = "") -> str | None:
     """What is wrong with a checkpoint by its manifest, in a few words; None where nothing is.
 
     Args:
@@ -44,7 +45,7 @@ def problem_of(folder, within=""):
     return None
 
 
-def files_in(folder):
+def files_in(folder: Any) -> Any:
     """{name: path} of the files in the folders of a folder; orbax changes the others at the end."""
     found, waiting = {}, [p for p in folder.iterdir() if p.is_dir()]
     while waiting:
@@ -56,7 +57,7 @@ def files_in(folder):
     return dict(sorted(found.items()))
 
 
-def checksum_of(path):
+def checksum_of(path: Any) -> str:
     """[size, CRC-32] of a file."""
     size = checksum = 0
     with path.open("rb") as file:

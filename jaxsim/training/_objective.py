@@ -11,13 +11,22 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, PartitionSpec
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import ArrayTree, Batch, Objective, PRNGKey
 
 LOG = logging.getLogger("jaxsim.training")
 AXIS = "devices"
 RESERVED = "step", "loss", "examples/s", "validation"  # of lines in metrics.jsonl
 
 
-def evaluate(objective, params, state, batch, *, key, axis_name):
+def evaluate(
+    objective: Objective,
+    params: ArrayTree,
+    state: ArrayTree | None,
+    batch: Batch,
+    *,
+    key: PRNGKey,
+    axis_name: str | None,
+) -> tuple:
     """The objective's result in one form: (loss, (state, metrics)).
 
     Raises: ValueError for a result of another form.
@@ -37,7 +46,15 @@ def evaluate(objective, params, state, batch, *, key, axis_name):
     return result[0], (None, result[1])
 
 
-def check_objective(objective, params, batch, *, key, state=None, logged=False):
+def check_objective(
+    objective: Objective,
+    params: ArrayTree,
+    batch: Batch,
+    *,
+    key: PRNGKey,
+    state: ArrayTree | None = None,
+    logged: bool = False,
+) -> None:
     """Refuses a loss that is not a scalar, or that was not reduced over the devices. Compiles nothing.
 
     Metrics must be a dict, and a state must come back with the shapes that it had.

@@ -12,13 +12,17 @@ The clipping here is exact for sharded parameters too, which optax's is not.
 
 import dataclasses
 import re
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import ArrayTree
 
+Rate = float | optax.Schedule
 SCHEDULES = "constant", "linear", "cosine"
 RULES = "adamw", "sgd", "lion"
 
@@ -80,7 +84,7 @@ class Recipe:
         return optimizer
 
 
-def linear_warmup_decay(peak, *, steps, warmup=0.1):
+def linear_warmup_decay(peak: float, *, steps: int, warmup: float = 0.1) -> optax.Schedule:
     """A learning rate that rises linearly to `peak`, then falls linearly to 0.
 
         rate(t) = peak (t + 1) / rising              t < rising = round(steps warmup)
@@ -101,7 +105,7 @@ def linear_warmup_decay(peak, *, steps, warmup=0.1):
     return optax.join_schedules([_warm_up(peak, rising), falling], [rising])
 
 
-def cosine_warmup_decay(peak, *, steps, warmup=0.1):
+def cosine_warmup_decay(peak: float, *, steps: int, warmup: float = 0.1) -> optax.Schedule:
     """A learning rate that rises linearly to `peak`, then falls to 0 as a cosine.
 
     Every step has a rate above 0, as in `linear_warmup_decay`.
@@ -118,7 +122,7 @@ def cosine_warmup_decay(peak, *, steps, warmup=0.1):
     return optax.join_schedules([_warm_up(peak, rising), falling], [rising])
 
 
-def check_optimizer(optimizer):
+def check_optimizer(optimizer: Any) -> None:
     """Refuses what has no functions `init` and `update`, as optax's transformations and `RowOptimizer` have."""
     if callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None)):
         return
@@ -133,14 +137,20 @@ def check_optimizer(optimizer):
     )
 
 
-def check_rate(name, rate):
+def check_rate(name: str, rate: Rate) -> None:
     """Refuses a learning rate that is not a schedule and not a finite number above 0."""
     if not callable(rate):
         checks.positive(name, rate)
         checks.finite(name, rate)
 
 
-def adamw(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
+def adamw(
+    learning_rate: Rate,
+    *,
+    weight_decay: float = 0.01,
+    clip: float | None = 1.0,
+    decays: Callable[[ArrayTree], ArrayTree] | None = None,
+) -> optax.GradientTransformation:
     """AdamW with the gradient's norm clipped, and no decay of biases and norms.
 
     Args:
@@ -157,7 +167,13 @@ def adamw(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
     return _clipping(clip, rule)
 
 
-def lion(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
+def lion(
+    learning_rate: Rate,
+    *,
+    weight_decay: float = 0.01,
+    clip: float | None = 1.0,
+    decays: Callable[[ArrayTree], ArrayTree] | None = None,
+) -> optax.GradientTransformation:
     """Lion, the sign of a momentum; its rate is about a tenth of AdamW's, its decay ten times.
 
     Args:
@@ -171,7 +187,14 @@ def lion(learning_rate, *, weight_decay=0.01, clip=1.0, decays=None):
     return _clipping(clip, rule)
 
 
-def sgd(learning_rate, *, momentum=0.9, weight_decay=0.0, clip=None, decays=None):
+def sgd(
+    learning_rate: Rate,
+    *,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    clip: float | None = None,
+    decays: Callable[[ArrayTree], ArrayTree] | None = None,
+) -> optax.GradientTransformation:
     """Gradient descent with momentum; the decay is added to the gradient, as in the image papers.
 
     Args:
@@ -188,7 +211,7 @@ def sgd(learning_rate, *, momentum=0.9, weight_decay=0.0, clip=None, decays=None
     return _clipping(clip, *parts)
 
 
-def clipped(norm):
+def clipped(norm: float) -> optax.GradientTransformationExtraArgs:
     """Scales a gradient down to a norm where it has a larger one.
 
     The step tells the norm, so that this is exact where a device has only a part of the gradient.
@@ -209,7 +232,12 @@ def clipped(norm):
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
-def layerwise(optimizer, decay, *, layers):
+def layerwise(
+    optimizer: optax.GradientTransformation,
+    decay: float,
+    *,
+    layers: Callable[[str], tuple[int, int]],
+) -> optax.GradientTransformationExtraArgs:
     """Layer-wise rates: each layer's is `decay` to the power of its distance from the top.
 
     Args:
@@ -238,7 +266,7 @@ def layerwise(optimizer, decay, *, layers):
     return optax.GradientTransformationExtraArgs(inner.init, update)
 
 
-def layers_of(params):
+def layers_of(params: ArrayTree) -> Callable[[str], tuple[int, int]]:
     """Layers by the first number in the names of parameters; for `layerwise`.
 
     Names without a number are the lowest layer where they speak of embeddings, and the top elsewhere.
@@ -259,7 +287,9 @@ def layers_of(params):
     return layer
 
 
-def frozen(optimizer, where):
+def frozen(
+    optimizer: optax.GradientTransformation, where: Callable[[str], bool]
+) -> optax.GradientTransformation:
     """Leaves some parameters as they are: no decay, no moments, no part in the gradient's norm.
 
     Args:
@@ -281,7 +311,7 @@ def frozen(optimizer, where):
     return optax.chain(optax.masked(optax.set_to_zero(), stays), optax.masked(optimizer, moves))
 
 
-def matrices(params):
+def matrices(params: ArrayTree) -> ArrayTree:
     """True for parameters of two axes or more: kernels and tables, not biases and norms."""
     return jax.tree.map(lambda a: jnp.ndim(a) > 1, params)
 

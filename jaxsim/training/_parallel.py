@@ -8,6 +8,8 @@ carry is the same everywhere, and a checkpoint holds it once.
 """
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._device_batches import spread as split
+from jaxsim.numerics.types import ArrayTree, Batch, Objective
 from jaxsim.training import _shards as shards
 from jaxsim.training._objective import AXIS
 from jaxsim.training._row_sparse import RowOptimizer
@@ -26,7 +29,7 @@ HERE, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
 ASKED = "asked to stop"  # a column and a metric: whether any process was
 
 
-def pmapped(devices):
+def pmapped(devices: Sequence[jax.Device]) -> "Pmapped":
     """The step under `jax.pmap`, parameters the same on every device: the default.
 
     Args:
@@ -35,7 +38,7 @@ def pmapped(devices):
     return Pmapped(devices)
 
 
-def shard_mapped(devices):
+def shard_mapped(devices: Sequence[jax.Device]) -> "ShardMapped":
     """The step under `jax.shard_map` over a mesh ("devices",), parameters the same on every device.
 
     Args:
@@ -44,7 +47,7 @@ def shard_mapped(devices):
     return ShardMapped(devices, None)
 
 
-def sharded(devices, *, smallest=2**12):
+def sharded(devices: Sequence[jax.Device], *, smallest: int = 2**12) -> "ShardMapped":
     """Under `jax.shard_map`, each device with a part of the parameters, moments and averages.
 
     For encoders that outgrow a device: parameters are gathered before use and their gradients
@@ -62,34 +65,38 @@ def sharded(devices, *, smallest=2**12):
 class Pmapped:
     """A carry without a device axis, batches with one."""
 
-    def __init__(self, devices):
+    def __init__(self, devices: Sequence[jax.Device]) -> None:
         self.several = jax.process_count() > 1
         _check_devices(devices, self.several)
         self.local, self.ahead = len(devices), not self.several
         self.mesh = Mesh(np.array(devices), (AXIS,))
         self.devices = list(devices)
 
-    def start(self, params, state, optimizer, average):
+    def start(
+        self, params: ArrayTree, state: ArrayTree | None, optimizer: Any, average: float | None
+    ) -> Carry:
         """The carry of a run's start; the arrays given are copied."""
         return self.place(_started(*_copied((params, state)), optimizer, average))
 
-    def place(self, carry):
+    def place(self, carry: Carry) -> Carry:
         """A carry placed as the step returns it: elsewhere, the second step would compile anew."""
         if self.several:
             carry = jax.tree.map(lambda a: a.addressable_data(0) if _is_global(a) else a, carry)
         return jax.device_put(carry, NamedSharding(self.mesh, HERE))
 
-    def whole(self, carry):
+    def whole(self, carry: Carry) -> Carry:
         """The carry as checkpoints hold it: arrays over all processes."""
         if self.several:
             return multihost_utils.host_local_array_to_global_array(carry, self._everywhere(), HERE)
         return carry
 
-    def feed(self, batch, asked=False):
+    def feed(self, batch: Batch, asked: bool = False) -> Batch:
         """This process's rows, with a leading axis for its devices."""
         return split(_with_asked(batch, asked, self.several), self.local)
 
-    def step(self, objective, optimizer, carry, average=None):
+    def step(
+        self, objective: Objective, optimizer: Any, carry: Carry, average: float | None = None
+    ) -> Callable[..., tuple]:
         """The step as a jitted function (carry, batch, key) -> (carry, loss, metrics), carry donated."""
         return jax.pmap(
             _asking(make_step(objective, optimizer, average=average)),
@@ -108,7 +115,7 @@ class Pmapped:
 class ShardMapped:
     """A carry of arrays over the mesh, whole or split, and batches of arrays over the mesh."""
 
-    def __init__(self, devices, smallest):
+    def __init__(self, devices: Sequence[jax.Device], smallest: int | None) -> None:
         self.several = jax.process_count() > 1
         _check_devices(devices, self.several)
         self.local, self.ahead, self.smallest = len(devices), True, smallest
@@ -116,7 +123,9 @@ class ShardMapped:
         self.mesh = Mesh(everywhere, (AXIS,), axis_types=(AxisType.Auto,))
         self.count = len(everywhere)
 
-    def start(self, params, state, optimizer, average):
+    def start(
+        self, params: ArrayTree, state: ArrayTree | None, optimizer: Any, average: float | None
+    ) -> Carry:
         """The carry of a run's start; the arrays given are copied."""
         if self.smallest is None:
             return self.place(_started(*_copied((params, state)), optimizer, average))
@@ -126,15 +135,15 @@ class ShardMapped:
         placed = self._shardings(self._specs_of(shapes))
         return _copied(jax.jit(begin, out_shardings=placed)(params, state))
 
-    def place(self, carry):
+    def place(self, carry: Carry) -> Carry:
         """A carry as the step takes it, from one that is whole or that a checkpoint held."""
         return self._placed(carry, self._specs_of(carry))
 
-    def whole(self, carry):
+    def whole(self, carry: Carry) -> Carry:
         """The carry as checkpoints hold it: as it is."""
         return carry
 
-    def feed(self, batch, asked=False):
+    def feed(self, batch: Batch, asked: bool = False) -> Batch:
         """This process's rows as its part of arrays over the mesh."""
         batch = _with_asked(batch, asked, self.several)
         rows = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), split(batch, self.local))
@@ -145,7 +154,9 @@ class ShardMapped:
             )
         return jax.device_put(rows, rows_over_mesh)
 
-    def step(self, objective, optimizer, carry, average=None):
+    def step(
+        self, objective: Objective, optimizer: Any, carry: Carry, average: float | None = None
+    ) -> Callable[..., tuple]:
         """The step as a jitted function (carry, batch, key) -> (carry, loss, metrics), carry donated."""
         layout = None
         if self.smallest is not None:

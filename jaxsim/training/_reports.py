@@ -5,8 +5,12 @@
 Any function (step, {name: float}) is one.
 """
 
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
-def tensorboard(folder):
+
+def tensorboard(folder: str | os.PathLike) -> Callable[[int, Mapping[str, float]], None]:
     """Writes figures for TensorBoard, by tensorboardX.
 
     Args:
@@ -29,7 +33,7 @@ def tensorboard(folder):
     return write
 
 
-def weights_and_biases(**settings):
+def weights_and_biases(**settings: Any) -> Callable[[int, Mapping[str, float]], None]:
     """Sends figures to Weights & Biases.
 
     Args:

@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxsim.numerics import checks
-from jaxsim.training._optimizers import check_rate
+from jaxsim.numerics.types import ArrayTree, Batch, PRNGKey
+from jaxsim.training._optimizers import Rate, check_rate
 
 
 class RowOptimizer(NamedTuple):
@@ -29,6 +31,9 @@ class RowOptimizer(NamedTuple):
     update: Callable  # (ids, gradients, state, params) -> (params, state)
 
 
+Optimizer = optax.GradientTransformation | RowOptimizer
+
+
 class RowState(NamedTuple):
     """How many steps were taken, and one tree of tables per statistic."""
 
@@ -36,7 +41,7 @@ class RowState(NamedTuple):
     tables: tuple[Any, ...]
 
 
-def sgd_rows(learning_rate, lookup):
+def sgd_rows(learning_rate: Rate, lookup: Callable[[Batch, PRNGKey], ArrayTree]) -> RowOptimizer:
     """Stochastic gradient descent.
 
     Args:
@@ -53,7 +58,13 @@ def sgd_rows(learning_rate, lookup):
     return _optimizer(learning_rate, lookup, change, 0, 0.0)
 
 
-def adagrad_rows(learning_rate, lookup, *, initial=1e-6, epsilon=1e-7):
+def adagrad_rows(
+    learning_rate: Rate,
+    lookup: Callable[[Batch, PRNGKey], ArrayTree],
+    *,
+    initial: float = 1e-6,
+    epsilon: float = 1e-7,
+) -> RowOptimizer:
     """AdaGrad, an accumulator per entry.
 
     Args:
@@ -76,7 +87,14 @@ def adagrad_rows(learning_rate, lookup, *, initial=1e-6, epsilon=1e-7):
     return _optimizer(learning_rate, lookup, change, 1, initial)
 
 
-def adam_rows(learning_rate, lookup, *, b1=0.9, b2=0.999, epsilon=1e-8):
+def adam_rows(
+    learning_rate: Rate,
+    lookup: Callable[[Batch, PRNGKey], ArrayTree],
+    *,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> RowOptimizer:
     """Lazy Adam: moments move only in steps that used the row; the bias correction counts all steps.
 
     Args:
@@ -102,7 +120,7 @@ def adam_rows(learning_rate, lookup, *, b1=0.9, b2=0.999, epsilon=1e-8):
     return _optimizer(learning_rate, lookup, change, 2, 0.0)
 
 
-def check_lookup(ids, params):
+def check_lookup(ids: ArrayTree, params: ArrayTree) -> None:
     """Refuses ids that are not a tree like the tables, not integers, or beyond a table's rows.
 
     JAX itself would read the last row in place of one that is not there.
@@ -126,12 +144,12 @@ def check_lookup(ids, params):
             )
 
 
-def rows_of(params, ids):
+def rows_of(params: ArrayTree, ids: ArrayTree) -> ArrayTree:
     """The rows of tables: leaves [size, dim] and int [rows] -> [rows, dim]."""
     return jax.tree.map(lambda table, rows: table[rows], params, ids)
 
 
-def accumulated(ids, gradients, size):
+def accumulated(ids: jax.Array, gradients: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
     """Each row once, with the sum of its gradients.
 
     Args:

@@ -1,10 +1,14 @@
 """Many small runs at once: one step, vmapped over seeds and hyperparameters, scanned on the device."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import ArrayTree, Batch, Objective, PRNGKey
 from jaxsim.storage import bar
 from jaxsim.training._objective import AXIS, check_objective
 from jaxsim.training._row_sparse import RowOptimizer, rows_of
@@ -12,17 +16,17 @@ from jaxsim.training._step import Carry, make_step
 
 
 def fit_seeds(
-    objective,
-    params,
-    draw,
+    objective: Callable[[Any], Objective],
+    params: ArrayTree,
+    draw: Callable[[Any], Callable[[PRNGKey], Batch]],
     *,
-    optimizer,
-    settings,
-    keys,
-    steps,
-    snapshots=1,
-    label="training",
-):
+    optimizer: Callable[[Any], Any],
+    settings: ArrayTree,
+    keys: PRNGKey,
+    steps: int,
+    snapshots: int = 1,
+    label: str = "training",
+) -> tuple[ArrayTree, np.ndarray]:
     """Trains several small models side by side: the step of `fit`, vmapped.
 
         found = fit_seeds(objective, params, draw, optimizer=lambda s: optax.adam(s["rate"]),

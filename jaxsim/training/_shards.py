@@ -4,15 +4,19 @@ A layout says, for every parameter, which of its axes is split, or -1 for one th
 Moments and averages have the shapes of their parameters and are split in the same way.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
+
+from jaxsim.numerics.types import ArrayTree, Shape
 
 MIXING = ("reduce_", "dot_general", "cum", "sort", "argm", "conv_")  # primitives
 WHOLE = -1
 
 
-def split_axis(shape, count, smallest):
+def split_axis(shape: Shape, count: int, smallest: int) -> int:
     """Which axis of an array of this shape is split over `count` devices: the longest that divides.
 
     Args:
@@ -31,7 +35,7 @@ def split_axis(shape, count, smallest):
     return max(fitting, key=lambda axis: shape[axis])
 
 
-def gathered(params, layout, axis_name):
+def gathered(params: ArrayTree, layout: ArrayTree, axis_name: str) -> ArrayTree:
     """Every device's parts put together: leaves as the objective knows them."""
 
     def together(part, axis):
@@ -42,7 +46,7 @@ def gathered(params, layout, axis_name):
     return jax.tree.map(together, params, layout)
 
 
-def averaged(gradient, layout, axis_name):
+def averaged(gradient: ArrayTree, layout: ArrayTree | None, axis_name: str) -> ArrayTree:
     """The mean over the devices of gradients of whole parameters, of which each keeps its own part."""
     if layout is None:
         return jax.lax.pmean(gradient, axis_name)
@@ -57,7 +61,7 @@ def averaged(gradient, layout, axis_name):
     return jax.tree.map(mean, gradient, layout)
 
 
-def norm_over(layout, axis_name):
+def norm_over(layout: ArrayTree | None, axis_name: str) -> Callable[[ArrayTree], jax.Array]:
     """The norm of a tree of parts, or of some of its leaves: a function of the tree."""
     if layout is None:
         return lambda tree: jnp.sqrt(sum(map(_square, jax.tree.leaves(tree))))
@@ -75,7 +79,7 @@ def norm_over(layout, axis_name):
     return norm
 
 
-def check_elementwise(optimizer, params):
+def check_elementwise(optimizer: optax.GradientTransformation, params: ArrayTree) -> None:
     """Refuses an optimizer that mixes the elements of a parameter: a device has only a part of them.
 
     Args:

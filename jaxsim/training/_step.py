@@ -1,11 +1,13 @@
 """One training step, written per device: it knows its named axis, and not how it is spread."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxsim.numerics.types import ArrayTree, Objective
 from jaxsim.training import _shards as shards
 from jaxsim.training._objective import AXIS, evaluate
 from jaxsim.training._row_sparse import RowOptimizer, rows_of
@@ -22,7 +24,14 @@ class Carry(NamedTuple):
     average: Any = None  # of the parameters over the steps, or None
 
 
-def make_step(objective, optimizer, *, axis_name=AXIS, layout=None, average=None):
+def make_step(
+    objective: Objective,
+    optimizer: Any,
+    *,
+    axis_name: str = AXIS,
+    layout: ArrayTree | None = None,
+    average: float | None = None,
+) -> Callable[..., tuple]:
     """The step of an objective: (carry, batch, key) -> (carry, loss, metrics).
 
     The loss is differentiated inside the per-device function, and the gradient of the parameters is

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 from etils import epath
@@ -17,7 +19,7 @@ MARK = "run.json"
 OURS = "checkpoints", "damaged", "metrics.jsonl", "loss.png"
 
 
-def checked_folder(workdir):
+def checked_folder(workdir: Any) -> Any:
     """A workdir as an absolute path, or a path on an object store.
 
     Raises: ValueError for anything but a path, an empty one, a file, or one below a file.
@@ -37,7 +39,7 @@ def checked_folder(workdir):
 
 
 @contextlib.contextmanager
-def owned(workdir):
+def owned(workdir: Any) -> Any:
     """One run owns a workdir for the length of a block, for all its processes.
 
     The first process holds a lock on a file in it, which the system frees when that process dies. Object
@@ -61,7 +63,7 @@ def owned(workdir):
         yield
 
 
-def plain_fingerprint(fingerprint):
+def plain_fingerprint(fingerprint: Any) -> Any:
     """A fingerprint as run.json keeps it: a string, or a flat dict of settings."""
     if isinstance(fingerprint, str):
         return fingerprint
@@ -73,7 +75,7 @@ def plain_fingerprint(fingerprint):
     )
 
 
-def check_workdir(workdir, about):
+def check_workdir(workdir: Any, about: Mapping[str, Any]) -> None:
     """Refuses a workdir that belongs to another run; marks an empty one as this run's.
 
     Args:
