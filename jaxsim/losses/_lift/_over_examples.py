@@ -93,12 +93,12 @@ def over_examples(
         checked, in float32 at least, with zeros in padding. One that also takes `where`, as every rule
         over lists does, gets the mask of what counts. An array whose default is None may be left out.
       axes: the names of the arrays' axes, "batch, dim" say, of all or {array: axes}; a number is the
-        axis's length. Arrays of equal axes have equal shapes. None leaves an array to the rule's checks.
+        axis's length, "..." any further axes. Arrays of equal axes have equal shapes. None leaves an array to the rule's checks.
         The default is "batch", or "batch, candidates" for lists.
       lists: the loss takes `candidate_where` [batch, candidates], and the rule both masks in one as
         `where` [batch, candidates]. Rows without candidates do not count.
       limits: {array: (low, high)}; numbers beyond are refused, on a device they give NaN.
-      places: {array: another}: int [batch], places in the other array's last axis, with the same care.
+      places: {array: another}: integers, places in the other array's last axis, with the same care.
       masks: {array: another}: bool, of the other array's shape.
       constant: arrays that no gradient flows to, such as a teacher's.
       reduce_fn: the loss's default reduction.
@@ -207,19 +207,39 @@ def _checked(
     for name, array in arrays.items():
         listed = lists and of_each[name] == LISTS
         arrays[name] = zeroed(array, kept & with_weights[:, None] if listed else with_weights)
-    columns, outside = {}, jnp.zeros(batch, bool)
-    for name, other in places.items():
-        columns[name] = checks.column(name, given[name], batch)
-        last = arrays[other].shape[-1] - 1
-        outside |= checks.within(name, given[name], 0, last, where=where)
+    columns = {}
     for name, other in masks.items():
         if given[name] is not None:
-            columns[name] = checks.mask(name, given[name], arrays[other].shape, "as " + other)
-    if places:
-        arrays = {name: poisoned(a, outside & with_weights) for name, a in arrays.items()}
+            shape = arrays[other].shape if other in arrays else np.shape(given[other])
+            columns[name] = checks.mask(name, given[name], shape, f"as {other}")
+    for name, other in places.items():
+        columns[name], outside = _places(name, other, given, arrays, masks, where)
+        bad = outside & with_weights.reshape(-1, *[1] * (outside.ndim - 1))
+        for mask, of in masks.items():
+            bad = bad & columns[mask] if of == name and mask in columns else bad
+        of_rows = bad.any(axis=tuple(range(1, bad.ndim)))
+        arrays = {n: poisoned(a, bad if n == other else of_rows) for n, a in arrays.items()}
     arrays |= {name: jax.lax.stop_gradient(arrays[name]) for name in constant}
     taken = {**given, **arrays, **columns}
     return [taken[name] for name in given], kept if lists else with_weights, rows
+
+
+def _places(name, other, given, arrays, masks, where):
+    """Places in the last axis of another array as integers, and which are outside of it: refused on the host."""
+    logits = arrays[other]
+    labels = checks.numbers_of(name, given[name])
+    checks.shaped(name, labels, logits.shape[:-1], f"one per row of {other}")
+    checks.integers(name, labels)
+    there, remedy = where, ""
+    for mask, of in masks.items():
+        if of == name:
+            remedy = f"{mask}=False leaves one out"
+            if checks.host(given[mask], where):
+                there = np.ones(labels.shape, bool) if given[mask] is None else given[mask]
+                if where is not None:
+                    there = there & np.reshape(where, (-1, *[1] * (labels.ndim - 1)))
+    last = logits.shape[-1] - 1
+    return labels, checks.within(name, given[name], 0, last, where=there, remedy=remedy)
 
 
 def _numbers(arrays):
@@ -238,6 +258,9 @@ def _numbers(arrays):
             checks.shaped(name, array, result[leader].shape, f"the shape of {leader}")
         else:
             sizes = axes.split(", ")
+            if "..." in sizes:  # any number of axes
+                place = sizes.index("...")
+                sizes[place : place + 1] = [""] * max(array.ndim - len(sizes) + 1, 0)
             if array.ndim != len(sizes):
                 raise ValueError(f"{name} must be [{axes}], got shape {array.shape}")
             batch = None if first else len(next(iter(result.values())))

@@ -6,40 +6,27 @@ logits [batch, length - 1, vocabulary], tokens int [batch, length] -> loss
 import numpy as np
 
 from jaxsim.losses._lift._examples import real_numbers
-from jaxsim.losses._lift._settings import checked
+from jaxsim.losses._lift._through import through
 from jaxsim.losses.classes._cross_entropy import cross_entropy
 from jaxsim.numerics import checks
-from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array
 
 
-@checked
-def denoising(
-    logits,
-    tokens,
-    *,
-    token_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
-):
-    """A text told word for word by a decoder that saw the vector of what noise left of it, in nats.
+@through(cross_entropy)
+def denoising(logits: Array, tokens: Array, *, token_where: Array | None = None):
+    """Denoising autoencoder: the negative log-likelihood of a text given its corrupted version's embedding.
 
         mean over all tokens but the first of all rows of  -log p(token_t | tokens before t, vector)
 
-    Counts the tokens that are told. The noise is `data.deleted`: the encoder sees what it leaves, the
-    decoder the vector and the whole text.
+    In nats. Counts the tokens that are predicted. The noise is `data.deleted`: the encoder sees what it
+    leaves, the decoder the vector and the whole text.
 
     Args:
-      logits: [batch, length - 1, vocabulary], the decoder's where it was given tokens[:, :-1]: at place t
+      logits: [batch, length - 1, vocabulary], the decoder's for the input tokens[:, :-1]: at place t
         those of token t + 1.
       tokens: int [batch, length], the whole text, with its special tokens.
       token_where: bool [batch, length], False beyond the end of a text.
-      where: bool [batch], False for padding.
-      weights, axis_name, reduce_fn: as in `cross_entropy`.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `cross_entropy`.
     Source: TSDAE (Wang et al. 2021, 2104.06979), section 3.
     Data: unlabeled.
     Kind: per example; memory batch x length x vocabulary.
@@ -54,12 +41,4 @@ def denoising(
         checks.mask("token_where", token_where, tokens.shape, "one per token")
         token_where = np.asarray(token_where) if checks.host(token_where) else token_where
         label_where = token_where[:, 1:]
-    return cross_entropy(
-        logits,
-        tokens[:, 1:],
-        label_where=label_where,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        reduce_fn=reduce_fn,
-    )
+    return {"logits": logits, "labels": tokens[:, 1:], "label_where": label_where}
