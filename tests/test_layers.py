@@ -90,6 +90,13 @@ def test_no_two_test_files_share_a_name():
     assert sorted(names) == sorted(set(names))
 
 
+def test_the_formatter_lays_out_all_but_a_few_places():
+    mark = "# fmt: " + "skip"  # in two parts, so that this line is not one of them
+    folders = ("jaxsim", "experiments", "benchmarks", "tests", "docs")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert sum(path.read_text(encoding="utf-8").count(mark) for path in files) <= 10
+
+
 def loaded(statement):
     """The heavy modules that a statement loads in a fresh interpreter."""
     probe = f"import sys; {statement}; print([m for m in {HEAVY!r} if m in sys.modules])"
