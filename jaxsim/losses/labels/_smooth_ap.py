@@ -9,16 +9,15 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._labeled import labeled
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._lift._over_positives import walked
-from jaxsim.losses._lift._settings import checked
+from jaxsim.losses._lift._through import through
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather
-from jaxsim.numerics._reductions import mean
-from jaxsim.similarity import cosine
+from jaxsim.numerics.types import Array, Numeric
 
 
 @over_labels
 def smooth_ap(scores, positives, where, *, temperature=0.01):
-    """One minus average precision, with a sigmoid for each comparison of two scores.
+    """SmoothAP: one minus average precision, with a sigmoid for each comparison of two scores.
 
         value_i = 1 - mean_{j in positives_i} R(i, j; positives_i) / R(i, j; where_i)
         R(i, j; A) = 1 + sum_{k in A, k != j} sigmoid((S_ik - S_ij) / temperature)
@@ -41,46 +40,34 @@ def smooth_ap(scores, positives, where, *, temperature=0.01):
     return 1 - sums / jnp.maximum(count, 1), count > 0
 
 
-@checked
-def smooth_ap_with_self(
-    embeddings,
-    labels,
-    *,
-    temperature=0.01,
-    similarity=cosine,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """`smooth_ap` with the anchor in its own ranking, as a positive: the published code's reading.
+@through(smooth_ap)
+def smooth_ap_with_self(embeddings: Array, labels: Array, *, temperature: Numeric = 0.01, shared):
+    """SmoothAP with the anchor in its own ranking, as a positive: the published code's reading.
 
         value_i = 1 - mean_{j in positives_i or i} R(i, j; positives_i or i) / R(i, j; where_i or i)
 
-    The anchor stands first in its ranking, so that the average precision is at least one over the size
+    The anchor is first in its ranking, so that the average precision is at least one over the size
     of its class. Counts all anchors.
 
-    Args and result as in `smooth_ap`.
+    Args:
+      embeddings: [batch, dim].
+      labels: int [batch].
+      temperature: as in `smooth_ap`.
+
     Source: Brown et al. 2020 (2007.12163), the released code.
     Data: labels.
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
     """
-    batch = gather(labeled(embeddings, labels, where, axis_name), axis_name)
-    return smooth_ap(
-        embeddings,
-        labels,
-        references=batch.embeddings,
-        reference_labels=batch.keys,
-        reference_where=batch.where,
-        temperature=temperature,
-        similarity=similarity,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
-        reduce_fn=reduce_fn,
-    )
+    axis_name = shared["axis_name"]
+    batch = gather(labeled(embeddings, labels, shared["where"], axis_name), axis_name)
+    return {
+        "embeddings": embeddings,
+        "labels": labels,
+        "references": batch.embeddings,
+        "reference_labels": batch.keys,
+        "reference_where": batch.where,
+        "temperature": temperature,
+    }
 
 
 @jax.custom_jvp
