@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._topk import top_k
+from jaxsim.numerics.types import Array, Numeric
 
 
 class Separation(NamedTuple):
@@ -22,12 +23,14 @@ class Separation(NamedTuple):
     negatives: jax.Array  # [k], falling
 
     @property
-    def gap(self):
+    def gap(self) -> jax.Array:
         """How far the positive is above the closest negative, on average."""
         return self.positive - self.negatives[0]
 
 
-def gradient_ratio(scores, positives, *, temperature, where=None):
+def gradient_ratio(
+    scores: Array, positives: Array, *, temperature: Numeric, where: Array | None = None
+) -> jax.Array:
     """How a softmax loss divides its gradient among the negatives of each anchor.
 
         r_ij = |dL/ds_ij| / |dL/ds_i,positive| = exp(s_ij / temperature) / sum over negatives
@@ -49,7 +52,9 @@ def gradient_ratio(scores, positives, *, temperature, where=None):
     return masked.softmax(scores / temperature, negatives)
 
 
-def ratio_entropy(scores, positives, *, temperature, where=None):
+def ratio_entropy(
+    scores: Array, positives: Array, *, temperature: Numeric, where: Array | None = None
+) -> jax.Array:
     """The entropy of `gradient_ratio` in nats: 0 for one negative that takes it all, log(negatives) for
     an even share. It rises with the temperature unless all negatives score the same.
 
@@ -67,7 +72,9 @@ def ratio_entropy(scores, positives, *, temperature, where=None):
     return masked.log_sum_exp(scaled, negatives) - mean
 
 
-def temperature_gradient(scores, positives, *, temperature, where=None):
+def temperature_gradient(
+    scores: Array, positives: Array, *, temperature: Numeric, where: Array | None = None
+) -> jax.Array:
     """The derivative of each anchor's softmax loss by the temperature.
 
         dL_i/dtemperature = (E over positives[s] - E over all[s]) / temperature^2,   E by the softmax
@@ -87,7 +94,9 @@ def temperature_gradient(scores, positives, *, temperature, where=None):
     return jnp.where(positives.any(axis=1), (own - all_) / temperature**2, 0)
 
 
-def local_separation(scores, positives, *, k=10, where=None):
+def local_separation(
+    scores: Array, positives: Array, *, k: int = 10, where: Array | None = None
+) -> Separation:
     """Mean scores of the positives and of the k closest negatives, place by place.
 
     Counts the anchors that have a positive and a negative; a place, those with so many negatives.

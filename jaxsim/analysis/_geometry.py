@@ -17,6 +17,7 @@ from jaxsim.numerics import checks, masked
 from jaxsim.numerics._devices import gather
 from jaxsim.numerics._norms import at_least_float32, safe_norm, unit
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array
 
 
 @over_labels
@@ -25,7 +26,14 @@ def _log_potentials(scores, positives, where, *, t):
     return masked.log_sum_exp(2 * t * (scores - 1), where), where.sum(axis=1)
 
 
-def uniformity(embeddings, *, t=2.0, where=None, axis_name=None, block=None):
+def uniformity(
+    embeddings: Array,
+    *,
+    t: float = 2.0,
+    where: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
     """How evenly embeddings spread over the sphere; larger is more even.
 
         -log of the mean over pairs x != y of exp(-t |x - y|^2),   |x| = |y| = 1
@@ -69,7 +77,7 @@ def uniformity(embeddings, *, t=2.0, where=None, axis_name=None, block=None):
     return jnp.where(some, -value, 0)
 
 
-def uniformity_ceiling(dim, *, t=2.0):
+def uniformity_ceiling(dim: int, *, t: float = 2.0) -> float:
     """The uniformity of infinitely many points spread evenly over the sphere of a dimension.
 
         2 t - log 0F1(; dim / 2; t^2)     which tends to 2 t as the dimension grows
@@ -92,7 +100,14 @@ def uniformity_ceiling(dim, *, t=2.0):
     return 2 * t - math.log(total)
 
 
-def alignment(x, y, *, alpha=2.0, where=None, axis_name=None):
+def alignment(
+    x: Array,
+    y: Array,
+    *,
+    alpha: float = 2.0,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """How far apart the two views of an example are: the mean of |x_i - y_i|^alpha; smaller is closer.
 
     Args:
@@ -114,7 +129,14 @@ def alignment(x, y, *, alpha=2.0, where=None, axis_name=None):
     return mean(distances, where.astype(distances.dtype), axis_name)
 
 
-def tolerance(embeddings, labels, *, include_self=False, where=None, axis_name=None):
+def tolerance(
+    embeddings: Array,
+    labels: Array,
+    *,
+    include_self: bool = False,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """How close examples of one class are: the mean cosine over the ordered pairs of a class.
 
     All pairs of all classes are pooled, so that large classes weigh more. This is what the paper's
@@ -135,7 +157,14 @@ def tolerance(embeddings, labels, *, include_self=False, where=None, axis_name=N
     return _ratio(jnp.sum(sums), jnp.sum(counts))
 
 
-def tolerance_over_all_pairs(embeddings, labels, *, include_self=False, where=None, axis_name=None):
+def tolerance_over_all_pairs(
+    embeddings: Array,
+    labels: Array,
+    *,
+    include_self: bool = False,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """The sum of `tolerance` over the number of all pairs: equation 11 as it is printed.
 
     With ten balanced classes it is near a tenth of it. Arguments and result as in `tolerance`.
@@ -144,7 +173,14 @@ def tolerance_over_all_pairs(embeddings, labels, *, include_self=False, where=No
     return _ratio(jnp.sum(sums), rows * (rows - (0 if include_self else 1)))
 
 
-def tolerance_of_classes(embeddings, labels, *, include_self=False, where=None, axis_name=None):
+def tolerance_of_classes(
+    embeddings: Array,
+    labels: Array,
+    *,
+    include_self: bool = False,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """The mean over classes of their mean cosine, so that every class weighs the same.
 
     Counts the classes that have a pair. Arguments and result as in `tolerance`.
@@ -153,7 +189,9 @@ def tolerance_of_classes(embeddings, labels, *, include_self=False, where=None, 
     return masked.mean(sums / jnp.where(counts > 0, counts, 1), counts > 0)
 
 
-def effective_rank(embeddings, *, where=None, axis_name=None):
+def effective_rank(
+    embeddings: Array, *, where: Array | None = None, axis_name: str | None = None
+) -> jax.Array:
     """How many directions embeddings really use: exp of the entropy of their singular values.
 
     Between 1 and min(batch, dim); it is not centered: subtract the mean first where that is wanted.
@@ -174,7 +212,9 @@ def effective_rank(embeddings, *, where=None, axis_name=None):
     return jnp.where(total > 0, jnp.exp(entropy), 0 * total)  # NaN stays
 
 
-def covariance_spectrum(embeddings, *, where=None, axis_name=None):
+def covariance_spectrum(
+    embeddings: Array, *, where: Array | None = None, axis_name: str | None = None
+) -> jax.Array:
     """The variances along the principal directions of embeddings, largest first.
 
     A few large ones among zeros are a collapse of dimensions, which no mean of similarities shows.

@@ -1,15 +1,28 @@
 """Pictures of what losses do; matplotlib is loaded when one is drawn."""
 
 import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
 from jaxsim.analysis._weights import pair_weights
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Rule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def pair_weight_curves(losses, scores, positives, where=None, *, bins=20):
+def pair_weight_curves(
+    losses: Mapping[str, Rule],
+    scores: Array,
+    positives: Array,
+    where: Array | None = None,
+    *,
+    bins: int = 20,
+) -> "Figure":
     """What losses pull and push, against the score: a line per loss, positives left, negatives right.
 
     Each loss's weights are divided by their mean size over all pairs, so that 1 is its average pair
@@ -64,14 +77,14 @@ def pair_weight_curves(losses, scores, positives, where=None, *, bins=20):
     return figure
 
 
-def relative(weights, where):
+def relative(weights: Array, where: Array) -> np.ndarray:
     """Weights over their mean size among the pairs; zeros stay zeros."""
     weights = np.asarray(weights)
     size = np.abs(weights[where]).mean() if where.any() else 0.0
     return weights / size if size > 0 else weights
 
 
-def binned(scores, values, bins):
+def binned(scores: Array, values: Array, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean of values in equal bins of scores: (mean score of each bin, mean value), no empty bin."""
     if scores.size == 0:
         return np.zeros(0), np.zeros(0)

@@ -5,6 +5,7 @@ scores [rows, references], positives bool [rows, references] -> weights [rows, r
 
 import functools
 import inspect
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,18 @@ from jaxsim.losses._lift._blocks import reduced
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, Rule
 
 
-def pair_weights(rule, scores, positives, where=None, *, inputs=(), weights=None):
+def pair_weights(
+    rule: Rule | Sequence[Rule],
+    scores: Array,
+    positives: Array,
+    where: Array | None = None,
+    *,
+    inputs: Sequence[Array] = (),
+    weights: Array | None = None,
+) -> jax.Array:
     """The derivative of a loss by each of its scores, dL/dS.
 
         pair_weights(losses.multi_similarity, scores, positives, where)
@@ -72,7 +82,7 @@ def pair_weights(rule, scores, positives, where=None, *, inputs=(), weights=None
     return jnp.where(where, jax.grad(value)(scores), 0)
 
 
-def on_cosines(loss):
+def on_cosines(loss: Rule) -> Rule:
     """The rule on cosines of a loss on distances, so that both kinds are weighed by one score.
 
         s -> -D = -sqrt(2 - 2 s), the distance of rows of norm 1;   dL/ds = dL/d(-D) / D
@@ -93,7 +103,7 @@ def on_cosines(loss):
     return of_cosines
 
 
-def gpw_surrogate(weights, scores, positives):
+def gpw_surrogate(weights: Array, scores: Array, positives: Array) -> jax.Array:
     """The weighted sum of similarities whose gradient is that of the loss the weights came from.
 
         F = sum over negatives of |w| s - sum over positives of |w| s,    |w| held constant
@@ -119,7 +129,7 @@ def gpw_surrogate(weights, scores, positives):
     return jnp.sum(jnp.where(positives, -pull, pull) * scores)
 
 
-def wrong_way(weights, positives):
+def wrong_way(weights: Array, positives: Array) -> jax.Array:
     """Which pairs a loss moves the wrong way: positives that it pushes apart, negatives that it pulls.
 
     Supervised contrastive does so with an easy positive among several, tuplet margin within its

@@ -1,11 +1,21 @@
 """How sure a mean is: percentile intervals by resampling whatever was drawn at random."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 
-def interval(samples, axes, *, level=0.95, repeats=2000, seed=0):
+def interval(
+    samples: Array,
+    axes: int | Sequence[int],
+    *,
+    level: float = 0.95,
+    repeats: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
     """A percentile bootstrap interval of the mean of all samples.
 
     Each axis in `axes` is resampled as a whole, independently of the others: with samples [draws,

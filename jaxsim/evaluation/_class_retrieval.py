@@ -14,24 +14,25 @@ import numpy as np
 from jaxsim.evaluation._query_rows import by_query, closest_others_first, count
 from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, ArrayTree, ReduceFn, Similarity
 from jaxsim.similarity import cosine
 
 
 def class_recall(
-    embeddings,
-    labels,
-    k=1,
+    embeddings: ArrayTree,
+    labels: Array,
+    k: int = 1,
     *,
-    references=None,
-    reference_labels=None,
-    reference_where=None,
-    ids=None,
-    reference_ids=None,
-    where=None,
-    similarity=cosine,
-    block=None,
-    reduce_fn=mean,
-):
+    references: ArrayTree | None = None,
+    reference_labels: Array | None = None,
+    reference_where: Array | None = None,
+    ids: Array | None = None,
+    reference_ids: Array | None = None,
+    where: Array | None = None,
+    similarity: Similarity = cosine,
+    block: int | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """recall@k of metric learning: the part of queries with one of their class among the k closest.
 
     Args:
@@ -71,19 +72,19 @@ def class_recall(
 
 
 def map_at_r(
-    embeddings,
-    labels,
+    embeddings: ArrayTree,
+    labels: Array,
     *,
-    references=None,
-    reference_labels=None,
-    reference_where=None,
-    ids=None,
-    reference_ids=None,
-    where=None,
-    similarity=cosine,
-    block=None,
-    reduce_fn=mean,
-):
+    references: ArrayTree | None = None,
+    reference_labels: Array | None = None,
+    reference_where: Array | None = None,
+    ids: Array | None = None,
+    reference_ids: Array | None = None,
+    where: Array | None = None,
+    similarity: Similarity = cosine,
+    block: int | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """MAP@R: how early a query's R references of its class come among the R closest.
 
         (1/R) sum_{i <= R} [the ith is of the class] (how many of the first i are) / i
@@ -110,19 +111,19 @@ def map_at_r(
 
 
 def r_precision(
-    embeddings,
-    labels,
+    embeddings: ArrayTree,
+    labels: Array,
     *,
-    references=None,
-    reference_labels=None,
-    reference_where=None,
-    ids=None,
-    reference_ids=None,
-    where=None,
-    similarity=cosine,
-    block=None,
-    reduce_fn=mean,
-):
+    references: ArrayTree | None = None,
+    reference_labels: Array | None = None,
+    reference_where: Array | None = None,
+    ids: Array | None = None,
+    reference_ids: Array | None = None,
+    where: Array | None = None,
+    similarity: Similarity = cosine,
+    block: int | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """R-precision: the part of the R closest that is of the query's class, which has R references.
 
     Arguments and result as in `map_at_r`.

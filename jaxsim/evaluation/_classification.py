@@ -1,6 +1,7 @@
 """What a classifier on top of embeddings reaches: the neighbors' vote, and a linear probe."""
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,25 +11,26 @@ from jaxsim.evaluation._query_rows import by_query, closest_others_first, count
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, ArrayTree, Numeric, ReduceFn, Similarity
 from jaxsim.similarity import cosine
 
 
 def knn_accuracy(
-    embeddings,
-    labels,
+    embeddings: ArrayTree,
+    labels: Array,
     *,
-    references=None,
-    reference_labels=None,
-    reference_where=None,
-    ids=None,
-    reference_ids=None,
-    k=20,
-    temperature=0.07,
-    where=None,
-    similarity=cosine,
-    block=None,
-    reduce_fn=mean,
-):
+    references: ArrayTree | None = None,
+    reference_labels: Array | None = None,
+    reference_where: Array | None = None,
+    ids: Array | None = None,
+    reference_ids: Array | None = None,
+    k: int = 20,
+    temperature: Numeric = 0.07,
+    where: Array | None = None,
+    similarity: Similarity = cosine,
+    block: int | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """How often the k closest references vote for an example's class.
 
     A neighbor's vote counts exp(score / temperature); an infinite temperature counts heads. Ties are
@@ -74,16 +76,16 @@ def knn_accuracy(
 
 
 def linear_probe(
-    features,
-    labels,
-    test_features,
-    test_labels,
+    features: Array,
+    labels: Array | Sequence[str],
+    test_features: Array,
+    test_labels: Array | Sequence[str],
     *,
-    ridge=1e-3,
-    steps=500,
-    tolerance=1e-5,
-    reduce_fn=mean,
-):
+    ridge: float = 1e-3,
+    steps: int = 500,
+    tolerance: float = 1e-5,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """The test accuracy of multinomial logistic regression on frozen features.
 
         minimize  mean cross-entropy + (ridge / 2) |weights|^2,    features standardized on training

@@ -1,6 +1,7 @@
 """Do clusters of embeddings agree with classes: k-means, and normalized mutual information."""
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32, unit
+from jaxsim.numerics.types import Array, PRNGKey
 from jaxsim.similarity import squared_euclidean
 
 
@@ -20,7 +22,9 @@ class Clusters(NamedTuple):
     inertia: jax.Array  # scalar, the sum of squared distances to the centers
 
 
-def kmeans(embeddings, k, *, key, restarts=3, steps=100):
+def kmeans(
+    embeddings: Array, k: int, *, key: PRNGKey, restarts: int = 3, steps: int = 100
+) -> Clusters:
     """Lloyd's k-means from k-means++ starts; the start that ends with the least inertia is kept.
 
     A cluster that loses its last row keeps its center. Memory is O(n * k).
@@ -46,7 +50,7 @@ def kmeans(embeddings, k, *, key, restarts=3, steps=100):
     return _kmeans(embeddings, jax.random.split(key, restarts), k, steps)
 
 
-def nmi(labels, clusters):
+def nmi(labels: Array | Sequence[str], clusters: Array | Sequence[str]) -> float:
     """Normalized mutual information of two ways to group the same examples.
 
         I(labels; clusters) / ((H(labels) + H(clusters)) / 2)
@@ -78,7 +82,9 @@ def nmi(labels, clusters):
     return float(np.clip(2 * mutual / sum(entropies), 0, 1))
 
 
-def class_nmi(embeddings, labels, *, key, restarts=3):
+def class_nmi(
+    embeddings: Array, labels: Array | Sequence[str], *, key: PRNGKey, restarts: int = 3
+) -> float:
     """NMI of the classes with as many k-means clusters of the normalized embeddings.
 
     Args:

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 
-def pearson(predicted, given, *, where=None):
+def pearson(predicted: Array, given: Array, *, where: Array | None = None) -> jax.Array:
     """How well a line fits.
 
     Args:
@@ -43,7 +44,7 @@ def _pearson(predicted, given, where):
     return jnp.where(square == 0, 0, (x * y).sum() / jnp.sqrt(jnp.where(square == 0, 1, square)))
 
 
-def spearman(predicted, given, *, where=None):
+def spearman(predicted: Array, given: Array, *, where: Array | None = None) -> jax.Array:
     """`pearson` of the ranks; what ties shares the mean of its ranks.
 
     Args and result as in `pearson`.

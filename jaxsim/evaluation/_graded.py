@@ -8,6 +8,7 @@ NaN. Ties as in _ranking.py.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -15,19 +16,28 @@ import jax.numpy as jnp
 from jaxsim.evaluation._ranking import TIES, _groups, _reduced, returned_and_truth
 from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, ReduceFn
 
 
-def linear_gain(grades):
+def linear_gain(grades: jax.Array) -> jax.Array:
     """The grade itself."""
     return grades
 
 
-def exponential_gain(grades):
+def exponential_gain(grades: Array) -> jax.Array:
     """2^grade - 1, of Burges et al. 2005."""
     return jnp.exp2(grades) - 1
 
 
-def ndcg(ids, truth, k, *, grades=None, gain=linear_gain, reduce_fn=mean):
+def ndcg(
+    ids: Array,
+    truth: Array,
+    k: int,
+    *,
+    grades: Array | None = None,
+    gain: Callable[[jax.Array], jax.Array] = linear_gain,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """nDCG@k of a returned ranking.
 
     Args:
@@ -57,7 +67,15 @@ def ndcg(ids, truth, k, *, grades=None, gain=linear_gain, reduce_fn=mean):
     return _normalized(found @ _discounts(found.shape[1]), gains, k, reduce_fn)
 
 
-def score_ndcg(scores, grades, k, *, gain=linear_gain, ties="pessimistic", reduce_fn=mean):
+def score_ndcg(
+    scores: Array,
+    grades: Array,
+    k: int,
+    *,
+    gain: Callable[[jax.Array], jax.Array] = linear_gain,
+    ties: str = "pessimistic",
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """nDCG@k of scores.
 
     Args:

@@ -4,9 +4,10 @@ import jax
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 
-def together(*, nothing=False, **sides):
+def together(*, nothing: bool = False, **sides: Array | None) -> list[jax.Array]:
     """Integers that are compared with each other, as JAX arrays in which equal stays equal.
 
     JAX would cut integers beyond 32 bits, such as hashes. Numbers of their own for each side would not

@@ -1,6 +1,7 @@
 """Scores of queries against references, walked in blocks of queries: what figures of neighbors run on."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 from jaxsim.evaluation._numbering import together
 from jaxsim.numerics import block_entries, checks
 from jaxsim.numerics.masked import zeroed
+from jaxsim.numerics.types import Array, ArrayTree, Similarity
 from jaxsim.similarity._dense import OF_VECTORS
 
 BLOCK_ENTRIES = (
@@ -16,21 +18,21 @@ BLOCK_ENTRIES = (
 
 
 def by_query(
-    figure,
-    embeddings,
-    labels,
-    references,
-    reference_labels,
+    figure: Callable,
+    embeddings: ArrayTree,
+    labels: Array,
+    references: ArrayTree | None,
+    reference_labels: Array | None,
     *,
-    ids=None,
-    reference_ids=None,
-    where=None,
-    reference_where=None,
-    similarity,
-    block=None,
-    settings=(),
-    k=None,
-):
+    ids: Array | None = None,
+    reference_ids: Array | None = None,
+    where: Array | None = None,
+    reference_where: Array | None = None,
+    similarity: Similarity,
+    block: int | None = None,
+    settings: tuple = (),
+    k: int | None = None,
+) -> tuple[jax.Array, jax.Array]:
     """A figure of each query, from its scores with all references, never holding all scores at once.
 
     Args:
@@ -123,7 +125,9 @@ def _walked(queries, others, settings, figure, similarity, block, k):
     return jax.tree.map(lambda a: a.reshape(-1)[:rows], found)
 
 
-def closest_others_first(scores, same, where, k):
+def closest_others_first(
+    scores: Array, same: Array, where: Array, k: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The k closest references of each row; among equal scores those of another class come first.
 
     Args:
@@ -141,7 +145,7 @@ def closest_others_first(scores, same, where, k):
     return best, places % count, (places >= count) & (best > -jnp.inf)
 
 
-def count(embeddings, references):
+def count(embeddings: ArrayTree, references: ArrayTree | None) -> int:
     """How many rows are searched among: the references, or the embeddings where there are none."""
     name, tree = ("embeddings", embeddings) if references is None else ("references", references)
     return checks.rows_of(name, checks.vectors(name, tree, streamed=True))

@@ -20,11 +20,12 @@ from jaxsim.evaluation._numbering import together
 from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import mean
 from jaxsim.numerics._topk import top_k
+from jaxsim.numerics.types import Array, ReduceFn
 
 TIES = ("pessimistic", "trec_eval", "expected")
 
 
-def recall(ids, truth, k, *, reduce_fn=mean):
+def recall(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mean) -> jax.Array:
     """recall@k: the part of a query's relevant items that is among the first k returned.
 
     Args:
@@ -46,7 +47,7 @@ def recall(ids, truth, k, *, reduce_fn=mean):
     return _reduced(hits[:, :k].sum(axis=1) / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
 
 
-def precision(ids, truth, k, *, reduce_fn=mean):
+def precision(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mean) -> jax.Array:
     """precision@k: the part of the first k returned that is relevant; fewer returned are misses.
 
     Args:
@@ -59,7 +60,9 @@ def precision(ids, truth, k, *, reduce_fn=mean):
     return _reduced(hits[:, :k].mean(axis=1), relevant > 0, reduce_fn)
 
 
-def average_precision(ids, truth, k, *, reduce_fn=mean):
+def average_precision(
+    ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mean
+) -> jax.Array:
     """AP@k: the mean of precision@j over the places j <= k of relevant items.
 
         sum_{j <= k} relevant_j precision@j / min(k, number of relevant items)
@@ -77,7 +80,7 @@ def average_precision(ids, truth, k, *, reduce_fn=mean):
     return _reduced(value, relevant > 0, reduce_fn)
 
 
-def precision_at_r(ids, truth, *, reduce_fn=mean):
+def precision_at_r(ids: Array, truth: Array, *, reduce_fn: ReduceFn | None = mean) -> jax.Array:
     """R-precision: the part of the first R returned that is relevant, R a query's relevant items.
 
     Args:
@@ -91,7 +94,9 @@ def precision_at_r(ids, truth, *, reduce_fn=mean):
     return _reduced(found / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
 
 
-def reciprocal_rank(ids, truth, *, k=None, reduce_fn=mean):
+def reciprocal_rank(
+    ids: Array, truth: Array, *, k: int | None = None, reduce_fn: ReduceFn | None = mean
+) -> jax.Array:
     """1 / the place of the first relevant item among those returned; 0 where there is none.
 
     Args:
@@ -108,7 +113,14 @@ def reciprocal_rank(ids, truth, *, k=None, reduce_fn=mean):
     return _reduced((hits[:, :k] / places).max(axis=1), relevant > 0, reduce_fn)
 
 
-def score_recall(scores, relevant, k, *, ties="pessimistic", reduce_fn=mean):
+def score_recall(
+    scores: Array,
+    relevant: Array,
+    k: int,
+    *,
+    ties: str = "pessimistic",
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """recall@k of scores: the part of a query's relevant items that ranks among the first k.
 
     Args:
@@ -132,7 +144,9 @@ def score_recall(scores, relevant, k, *, ties="pessimistic", reduce_fn=mean):
     return _reduced(found / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
 
 
-def score_reciprocal_rank(scores, relevant, *, ties="pessimistic", reduce_fn=mean):
+def score_reciprocal_rank(
+    scores: Array, relevant: Array, *, ties: str = "pessimistic", reduce_fn: ReduceFn | None = mean
+) -> jax.Array:
     """1 / the rank of the best relevant item, by scores.
 
     Args:
@@ -156,7 +170,9 @@ def score_reciprocal_rank(scores, relevant, *, ties="pessimistic", reduce_fn=mea
     return _reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
 
 
-def top_k_recall(exact_scores, ids, k, *, reduce_fn=mean):
+def top_k_recall(
+    exact_scores: Array, ids: Array, k: int, *, reduce_fn: ReduceFn | None = mean
+) -> jax.Array:
     """Top-k-Recall@budget: the part of the exact top k that is among the best k returned.
 
     The items returned are ranked by their exact scores, as reranking does. Ties go to the lowest id.
@@ -201,7 +217,7 @@ def _hits(ids, truth):
     return _hits_of_each(*returned_and_truth(ids, truth))
 
 
-def returned_and_truth(ids, truth):
+def returned_and_truth(ids: Array, truth: Array) -> tuple[jax.Array, jax.Array]:
     """Both as JAX arrays, int [queries, ...], in numbers that are compared."""
     ids, truth = together(ids=ids, truth=truth, nothing=True)
     checks.shaped("ids", ids, (None, None), "one row per query")

@@ -1,10 +1,15 @@
 """Rows in blocks, one after another, so that what a function holds stays small."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics.types import ArrayTree
 
-def by_blocks(function, tree, size):
+
+def by_blocks(function: Callable, tree: ArrayTree, size: int) -> Any:
     """`function` of blocks of `size` rows of a pytree, and its results put together.
 
     The last block is filled up with copies of the last row; what they give is dropped.

@@ -1,9 +1,13 @@
 """Length buckets: a few lengths that all texts are padded to, so that few shapes are compiled."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from jaxsim.numerics.types import Array
 
-def bucket(length, buckets):
+
+def bucket(length: int, buckets: Sequence[int]) -> int:
     """The smallest bucket that holds a length.
 
     Args:
@@ -16,7 +20,7 @@ def bucket(length, buckets):
     return buckets[int(bucket_of(np.asarray([length]), buckets)[0])]
 
 
-def bucket_of(lengths, buckets):
+def bucket_of(lengths: Array, buckets: Sequence[int]) -> np.ndarray:
     """Which bucket holds each length.
 
     Args:

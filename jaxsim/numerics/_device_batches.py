@@ -8,7 +8,7 @@ import numpy as np
 from jaxsim.numerics import checks
 
 
-def spread(batch, count):
+def spread(batch: dict, count: int) -> dict:
     """A batch with a leading axis for the devices; rows that fill it up have `where` False.
 
     Args:
@@ -39,7 +39,7 @@ def spread(batch, count):
     }
 
 
-def rows_of_batch(batch):
+def rows_of_batch(batch: dict) -> int:
     """The rows of a batch, after the checks that `spread` names."""
     if not isinstance(batch, dict):
         raise ValueError(

@@ -5,16 +5,19 @@ The kind of device is looked up when a function is called or traced, never at im
 
 import contextlib
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import ArrayTree
 
 MEMORY_SHARE = 256  # one number of a block for so many bytes of memory: 1/64 of it, as float32
 
 
-def compute_dtype():
+def compute_dtype() -> jax.typing.DTypeLike:
     """The type that encoders compute in by default: float32 on CPU, bfloat16 on accelerators.
 
     Parameters, norms, softmax, pooling and losses are float32 on both.
@@ -22,7 +25,7 @@ def compute_dtype():
     return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
 
 
-def block_entries(least):
+def block_entries(least: int) -> int:
     """How many numbers a block of scores may hold by default: `least` on CPU, more in an accelerator's memory.
 
     On an accelerator a power of two, so that what else is in its memory does not change the blocks; `least`
@@ -40,7 +43,7 @@ def block_entries(least):
     return max(least, 2 ** (entries.bit_length() - 1)) if entries else least
 
 
-def gather(tree, axis_name=None):
+def gather(tree: ArrayTree, axis_name: str | None = None) -> Any:
     """Every device's rows of a pytree, in the order of the devices; the tree itself without an axis.
 
     leaves [rows, ...] -> leaves [devices * rows, ...]. Gather ids and labels in the same call as the
@@ -51,13 +54,13 @@ def gather(tree, axis_name=None):
     return jax.lax.all_gather(tree, axis_name, tiled=True)
 
 
-def row_ids(rows, axis_name=None):
+def row_ids(rows: int, axis_name: str | None = None) -> jax.Array:
     """The global numbers of this device's rows: int32 [rows], the same numbering as `gather` gives."""
     ids = jnp.arange(rows, dtype=jnp.int32)
     return ids if axis_name is None else ids + rows * jax.lax.axis_index(axis_name)
 
 
-def gathered(function):
+def gathered(function: Callable) -> Callable:
     """Makes any function of arrays [rows, ...] a global one: it gains `axis_name=`.
 
     Every device gathers the arrays and computes the whole; gradients of parameters stay exact after

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics.types import Array, Numeric
 
 
-def kth_largest(scores, k):
+def kth_largest(scores: Array, k: Numeric) -> jax.Array:
     """The k-th largest entry of each row; exact, in as many passes over the row as a float has bits.
 
     On CPU some ten times as fast as lax.top_k where k is in the hundreds, and k may differ by row.

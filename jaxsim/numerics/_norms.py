@@ -3,14 +3,16 @@
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics.types import Array
 
-def at_least_float32(x):
+
+def at_least_float32(x: Array) -> jax.Array:
     """x in float32, or in its own type where that is wider (float64 stays float64)."""
     x = jnp.asarray(x)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def safe_norm(x, axis=-1, *, keepdims=False):
+def safe_norm(x: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = False) -> jax.Array:
     """Euclidean norm along an axis; a zero row has norm 0 and gradient 0, a NaN stays NaN.
 
     Args:
@@ -27,7 +29,7 @@ def safe_norm(x, axis=-1, *, keepdims=False):
     return norm if keepdims else jnp.squeeze(norm, axis)
 
 
-def unit(x, axis=-1):
+def unit(x: Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
     """x divided by its Euclidean norm; a zero row stays zero, with gradient 0, a row with a NaN is NaN.
 
     Args:

@@ -6,8 +6,10 @@ These are what `reduce_fn=` of a loss takes: functions of (values, weights, axis
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics.types import Array
 
-def mean(values, weights, axis_name=None):
+
+def mean(values: Array, weights: Array, axis_name: str | None = None) -> jax.Array:
     """psum(sum(values * weights)) / psum(sum(weights)); over nothing it is 0, with gradient 0.
 
     One division of two global sums, never a mean of means: under uneven masks that has another
@@ -29,7 +31,7 @@ def mean(values, weights, axis_name=None):
     return counted / jnp.where(count <= 0, 1, count)
 
 
-def total(values, weights, axis_name=None):
+def total(values: Array, weights: Array, axis_name: str | None = None) -> jax.Array:
     """psum(sum(values * weights)).
 
     Args:

@@ -4,16 +4,19 @@ Ties always go to the lowest index, so that every way of computing it gives the 
 taken as minus infinity: it never wins a place that a number could have.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._blocks import by_blocks
+from jaxsim.numerics.types import Array, ArrayTree
 
 CHUNK = 32  # of 16 to 64 the fastest on CPU, by little
 
 
-def top_k(scores, k, *, where=None):
+def top_k(scores: Array, k: int, *, where: Array | None = None) -> tuple[jax.Array, jax.Array]:
     """The k largest of each row, largest first.
 
     In long rows only the maxima of chunks are looked at first: the k largest entries lie in the k chunks
@@ -87,7 +90,9 @@ def _kept(scores, where):
     return jnp.where(kept if where is None else kept & where, scores, -jnp.inf)
 
 
-def merged_top_k(first, second, k):
+def merged_top_k(
+    first: tuple[Array, Array], second: tuple[Array, Array], k: int
+) -> tuple[jax.Array, jax.Array]:
     """The k best of two results of a top-k, whose ids in `first` all come before those in `second`.
 
     Args:
@@ -102,16 +107,16 @@ def merged_top_k(first, second, k):
 
 
 def blocked_top_k(
-    scores_of,
-    references,
-    k,
+    scores_of: Callable,
+    references: ArrayTree,
+    k: int,
     *,
-    block,
-    where=None,
-    exclude=None,
-    queries=None,
-    query_block=None,
-):
+    block: int,
+    where: Array | None = None,
+    exclude: Array | None = None,
+    queries: ArrayTree | None = None,
+    query_block: int | None = None,
+) -> tuple[jax.Array, jax.Array]:
     """The k largest of `scores_of(references)`, never holding more than a block of columns.
 
     Args:
@@ -172,7 +177,7 @@ def blocked_top_k(
     return jax.lax.scan(lambda b, s: (merged_top_k(b, of_block(s), k), None), best, starts)[0]
 
 
-def sharded_top_k(scores, k, axis_name):
+def sharded_top_k(scores: Array, k: int, axis_name: str) -> tuple[jax.Array, jax.Array]:
     """The k largest over all devices, where each holds some columns: inside pmap or shard_map.
 
     Args:

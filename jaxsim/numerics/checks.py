@@ -6,48 +6,52 @@ are traced pass: their numbers are not known yet.
 
 import math
 import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.numerics.types import Array, ArrayTree, Shape
 
-def positive(name, value):
+
+def positive(name: str, value: Any) -> None:
     """A number above zero."""
     _holds(name, value, lambda number: number > 0, "> 0")
 
 
-def not_negative(name, value):
+def not_negative(name: str, value: Any) -> None:
     """A number of zero or more."""
     _holds(name, value, lambda number: number >= 0, ">= 0")
 
 
-def whole(name, value, minimum=1):
+def whole(name: str, value: Any, minimum: int = 1) -> None:
     """A whole number of at least `minimum`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
         raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
 
 
-def probability(name, value):
+def probability(name: str, value: Any) -> None:
     """A number from 0 to 1."""
     _holds(name, value, lambda number: (number >= 0) & (number <= 1), "between 0 and 1")
 
 
-def one_of(name, value, choices):
+def one_of(name: str, value: Any, choices: Iterable) -> None:
     """One of a few names."""
     if value not in choices:
         wanted = ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be one of {wanted}, got {value!r}")
 
 
-def at_most(name, value, limit, what):
+def at_most(name: str, value: Any, limit: int, what: str) -> None:
     """A whole number from 1 to a limit that has a name."""
     whole(name, value)
     if value > limit:
         raise ValueError(f"{name} must be at most {limit}, {what}, got {value}")
 
 
-def shaped(name, array, shape, why=""):
+def shaped(name: str, array: Any, shape: Sequence[int | None], why: str = "") -> None:
     """An array of a shape; None in `shape` stands for any length.
 
     shaped("labels", labels, (32,), "one per row of embeddings")
@@ -62,7 +66,7 @@ def shaped(name, array, shape, why=""):
         raise ValueError(f"{name} must be [{wanted}]{why} got shape {got}")
 
 
-def rows_of(name, tree):
+def rows_of(name: str, tree: ArrayTree) -> int:
     """The leading axis that all leaves of a pytree share."""
     leaves = jax.tree.leaves(tree)
     lengths = {np.shape(leaf)[:1] for leaf in leaves}
@@ -74,13 +78,13 @@ def rows_of(name, tree):
     return lengths.pop()[0]
 
 
-def integers(name, array):
+def integers(name: str, array: Array) -> None:
     """An array of integers."""
     if not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"{name} must be integers, got {array.dtype}")
 
 
-def below(name, array, limit, what):
+def below(name: str, array: Array, limit: int, what: str) -> None:
     """Integers below a limit that has a name; traced ones pass.
 
     below("positives", positives, 60, "the number of items")
@@ -89,14 +93,14 @@ def below(name, array, limit, what):
         raise ValueError(f"{name} must be below {limit}, {what}, got {highest}")
 
 
-def outside(name, array, limit):
+def outside(name: str, array: Array, limit: int) -> None:
     """Integers from 0 to limit - 1; traced ones pass, and none."""
     if _known(array) and array.size and (array.min() < 0 or array.max() >= limit):
         got = f"{array.min()} to {array.max()}"
         raise ValueError(f"{name} must be from 0 to {limit - 1}, got {got}")
 
 
-def column(name, array, rows, why="one per row"):
+def column(name: str, array: Array, rows: int, why: str = "one per row") -> jax.Array:
     """A column of ids, int [rows]: as a JAX array.
 
     Raises: ValueError for another shape, for what is not integers, and for integers that JAX would cut to
@@ -108,7 +112,7 @@ def column(name, array, rows, why="one per row"):
     return array
 
 
-def labels(name, array, rows, why="one per row"):
+def labels(name: str, array: Array, rows: int, why: str = "one per row") -> jax.Array:
     """A column of labels, [rows] or [rows, c] numbers or booleans: as a JAX array.
 
     Raises: ValueError for another shape, for what is not numbers, and for different labels that JAX would
@@ -120,12 +124,12 @@ def labels(name, array, rows, why="one per row"):
     return array
 
 
-def mask(name, where, shape, why="one per row"):
+def mask(name: str, where: Array | None, shape: Shape, why: str = "one per row") -> jax.Array:
     """A mask, bool of a shape; None keeps everything: as a JAX array."""
     return jnp.ones(shape, bool) if where is None else given_mask(name, where, shape, why)
 
 
-def given_mask(name, where, shape, why="one per row"):
+def given_mask(name: str, where: Array, shape: Shape, why: str = "one per row") -> jax.Array:
     """A mask that must be given, bool of a shape: as a JAX array."""
     where = _array(name, where)
     shaped(name, where, shape, why)
@@ -133,7 +137,7 @@ def given_mask(name, where, shape, why="one per row"):
     return jnp.asarray(where)
 
 
-def weights(name, array, rows, why="one per row"):
+def weights(name: str, array: Array, rows: int, why: str = "one per row") -> jax.Array:
     """Weights [rows], numbers or booleans, as a JAX array.
 
     Raises: ValueError for another shape, for what is not numbers, and for weights below 0, where the values
@@ -148,7 +152,15 @@ def weights(name, array, rows, why="one per row"):
     return jnp.asarray(array)
 
 
-def within(name, array, low, high, *, where=None, remedy=""):
+def within(
+    name: str,
+    array: Array,
+    low: float,
+    high: float,
+    *,
+    where: Array | None = None,
+    remedy: str = "",
+) -> jax.Array:
     """Which numbers lie outside [low, high]: bool, of the array's shape.
 
     within("labels", labels, 0, 9, remedy="leave such rows out with where=")
@@ -176,7 +188,7 @@ def within(name, array, low, high, *, where=None, remedy=""):
     return jnp.asarray(outside)
 
 
-def host(*arrays):
+def host(*arrays: Any) -> bool:
     """Whether all of them are on the host, where looking at their values costs nothing."""
     return not any(
         isinstance(leaf, jax.Array)
@@ -185,7 +197,7 @@ def host(*arrays):
     )
 
 
-def numbers_of(name, array):
+def numbers_of(name: str, array: Any) -> jax.Array:
     """An array of numbers or booleans, as a JAX array of the same values.
 
     Raises: ValueError for strings, objects and ragged lists, and for values that differ before JAX narrows
@@ -219,7 +231,7 @@ def numbers_of(name, array):
     return jnp.asarray(array)
 
 
-def reals(name, array):
+def reals(name: str, array: Any) -> jax.Array:
     """Scores or vectors, as a JAX array: measured numbers, of which narrowing may take the last digits.
 
     Unlike `numbers_of`, for labels and ids, it does not ask whether values stay different; integers beyond
@@ -240,7 +252,7 @@ def reals(name, array):
     return jnp.asarray(array)
 
 
-def host_reals(name, array):
+def host_reals(name: str, array: Any) -> np.ndarray:
     """As `reals`, as a NumPy array of its own type."""
     array = one_array(name, array)
     if array.dtype.kind in "USOMmc":
@@ -248,7 +260,7 @@ def host_reals(name, array):
     return array
 
 
-def vectors(name, tree, *, streamed=False, shared=True):
+def vectors(name: str, tree: ArrayTree, *, streamed: bool = False, shared: bool = True) -> Any:
     """Vectors [rows, dim], or a pytree whose leaves share their leading axis: leaves as JAX arrays.
 
     Nested lists of numbers, and lists of rows, are one array, not a pytree of its numbers.
@@ -274,7 +286,7 @@ def vectors(name, tree, *, streamed=False, shared=True):
     return tree
 
 
-def finite_rows(name, tree, *, squares=False):
+def finite_rows(name: str, tree: ArrayTree, *, squares: bool = False) -> None:
     """Rows [rows, ...] without NaN and infinity; a pytree's leaves and traced values pass.
 
     finite_rows("queries", queries)
@@ -306,7 +318,7 @@ def finite_rows(name, tree, *, squares=False):
             )
 
 
-def one_array(name, array):
+def one_array(name: str, array: Any) -> np.ndarray:
     """One NumPy array; ragged lists are not.
 
     Raises: ValueError for lists of different lengths.
@@ -317,7 +329,7 @@ def one_array(name, array):
         raise ValueError(f"{name} must be one array, got rows of different lengths") from error
 
 
-def names(name, array):
+def names(name: str, array: Any) -> np.ndarray:
     """Labels of any kind that is compared on the host, strings too: as a NumPy array.
 
     Raises: ValueError for ragged lists, objects, and NaN, which is not equal to itself.
@@ -330,7 +342,7 @@ def names(name, array):
     return array
 
 
-def key(name, value):
+def key(name: str, value: Any) -> None:
     """A key of jax.random, whole or traced."""
     new = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
     old = hasattr(value, "dtype") and value.dtype == np.uint32 and np.ndim(value) > 0
@@ -338,7 +350,7 @@ def key(name, value):
         raise ValueError(f"{name} must be a key, such as jax.random.key(0), got {shown(value)}")
 
 
-def function(name, value, what):
+def function(name: str, value: Any, what: str) -> None:
     """A function, such as a similarity: a name of one is not enough.
 
     function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
@@ -347,19 +359,19 @@ def function(name, value, what):
         raise ValueError(f"{name} must be a function {what}, got {shown(value)}")
 
 
-def shown(value):
+def shown(value: Any) -> str:
     """A value as an error shows it: on one line, cut."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def booleans(name, array):
+def booleans(name: str, array: Array) -> None:
     """An array of booleans: a mask of 0.0 and 1.0 would be taken for weights."""
     if array.dtype != bool:
         raise ValueError(f"{name} must be boolean, True for what counts, got {array.dtype}")
 
 
-def bound(axis_name):
+def bound(axis_name: str) -> None:
     """A named axis that is there."""
     if isinstance(axis_name, numbers.Number):
         raise ValueError(f"axis_name must be the name of an axis, got {axis_name}")
@@ -372,12 +384,12 @@ def bound(axis_name):
         ) from error
 
 
-def number(name, value):
+def number(name: str, value: Any) -> None:
     """A number, infinity included; NaN is none."""
     _holds(name, value, lambda number: ~np.isnan(number), "a number")
 
 
-def finite(name, value):
+def finite(name: str, value: Any) -> None:
     """A finite number that is known."""
     _holds(name, value, np.isfinite, "finite")
 

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics.types import Array, Numeric
 
 
-def log_sum_exp(scores, where, *, axis=-1, empty=0.0):
+def log_sum_exp(scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0) -> jax.Array:
     """log sum exp over the kept entries, in float32 at least.
 
     Examples:
@@ -30,19 +31,19 @@ def log_sum_exp(scores, where, *, axis=-1, empty=0.0):
     return jnp.where(some.squeeze(axis), value, empty)
 
 
-def log_one_plus_sum_exp(scores, where, *, axis=-1):
+def log_one_plus_sum_exp(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
     """log(1 + sum exp) over the kept entries: 0 where none is kept."""
     return jax.nn.softplus(log_sum_exp(scores, where, axis=axis, empty=-jnp.inf))
 
 
-def softmax(scores, where, *, axis=-1):
+def softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
     """exp(scores) over their sum, among the kept entries; 0 elsewhere and on rows that keep nothing."""
     scores, where = _kept(scores, where)
     some = where.any(axis=axis, keepdims=True)
     return jnp.where(where, jax.nn.softmax(scores, axis=axis, where=where | ~some), 0)
 
 
-def log_softmax(scores, where, *, axis=-1):
+def log_softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
     """scores minus log sum exp over the kept entries; 0 elsewhere and on rows that keep nothing."""
     scores, where = _kept(scores, where)
     # Shifted first: near the largest of scores of 1e4 nothing is left of the logarithm otherwise.
@@ -51,7 +52,9 @@ def log_softmax(scores, where, *, axis=-1):
     return jnp.where(where, scores - total, 0)
 
 
-def max(scores, where, *, axis=-1, empty=0.0, keepdims=False):
+def max(
+    scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0, keepdims: bool = False
+) -> jax.Array:
     """The largest kept entry."""
     scores, where = _kept(scores, where)
     some = where.any(axis=axis, keepdims=True)
@@ -60,18 +63,20 @@ def max(scores, where, *, axis=-1, empty=0.0, keepdims=False):
     return value if keepdims else value.squeeze(axis)
 
 
-def min(scores, where, *, axis=-1, empty=0.0, keepdims=False):
+def min(
+    scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0, keepdims: bool = False
+) -> jax.Array:
     """The smallest kept entry."""
     return -max(-jnp.asarray(scores), where, axis=axis, empty=-empty, keepdims=keepdims)
 
 
-def sum(scores, where, *, axis=-1):
+def sum(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
     """The sum of the kept entries."""
     scores, where = _kept(scores, where)
     return jnp.sum(scores, axis=axis)
 
 
-def mean(scores, where, *, axis=-1, empty=0.0):
+def mean(scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0) -> jax.Array:
     """The mean of the kept entries."""
     scores, where = _kept(scores, where)
     count = jnp.sum(where, axis=axis)
@@ -79,7 +84,7 @@ def mean(scores, where, *, axis=-1, empty=0.0):
     return jnp.where(count > 0, value, empty)
 
 
-def zeroed(array, where):
+def zeroed(array: Array, where: Array) -> jax.Array:
     """The array [rows, ...], of its own type, with zeros where a mask of its leading axes is False.
 
     Padding may hold NaN, which must not reach a product: 0 * NaN is NaN, in gradients too.

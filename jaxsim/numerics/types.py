@@ -1,6 +1,6 @@
 """Types of signatures: arrays as chex names them, and the functions that rooms hand to one another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -32,3 +32,7 @@ Encode = Callable[..., Any]
 Objective = Callable[..., Any]
 # (epoch or step) -> a mapping of arrays.
 Batch = Any
+# (anchor queries' scores [k_q, n]) -> what is subtracted from each item's scores, [n].
+Center = Callable[[Any], Any]
+# Where to compute: one device, several, or None for all of this process.
+Devices = jax.Device | Sequence[jax.Device] | None

@@ -7,10 +7,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxsim.numerics._blocks import by_blocks
 from jaxsim.numerics._topk import top_k
+from jaxsim.numerics.types import Array, Numeric, PRNGKey
 from jaxsim.search import _regression as regression
 
 AXIS = "devices"
@@ -20,23 +21,23 @@ AXIS = "devices"
     jax.jit, static_argnames=("new", "most", "wanted", "count", "query_block", "mesh")
 )
 def next_items(
-    vectors,
-    offsets,
-    scored,
-    factors,
-    prior,
-    key,
-    begin,
-    ridge,
-    temperature,
+    vectors: Array,
+    offsets: Array,
+    scored: tuple[Array, Array],
+    factors: regression.Factor,
+    prior: Array,
+    key: PRNGKey,
+    begin: Numeric,
+    ridge: Numeric,
+    temperature: Numeric | None,
     *,
-    new,
-    most,
-    wanted,
-    count,
-    query_block,
-    mesh,
-):
+    new: int,
+    most: int,
+    wanted: int,
+    count: int,
+    query_block: int,
+    mesh: Mesh,
+) -> tuple[jax.Array, regression.Factor]:
     """What to score next: adds what the last round scored to the regressions, and estimates all items.
 
     Places begin to begin + new of `scored` are new; `most` places are known in the end.
@@ -92,7 +93,17 @@ def next_items(
 
 
 @functools.partial(jax.jit, static_argnames="new")
-def next_weights(ids, columns, values, factors, prior, begin, ridge, *, new):
+def next_weights(
+    ids: Array,
+    columns: Array,
+    values: Array,
+    factors: regression.Factor,
+    prior: Array,
+    begin: Numeric,
+    ridge: Numeric,
+    *,
+    new: int,
+) -> tuple[jax.Array, regression.Factor]:
     """The weights [m, p] and the regressions of queries after a round, where items stay in their file.
 
     columns [m, most, p] and values [m, most] are the basis' and the offset-free scores of `ids`.
@@ -102,7 +113,7 @@ def next_weights(ids, columns, values, factors, prior, begin, ridge, *, new):
     )
 
 
-def fitted(scored, most):
+def fitted(scored: tuple[Array, Array], most: int) -> tuple[jax.Array, jax.Array]:
     """The first `most` places of what has been scored, filled up: (ids, scores) [m, most]."""
 
     def cut(a, fill):

@@ -5,12 +5,13 @@ import numpy as np
 
 from jaxsim import evaluation
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Center, PRNGKey
 from jaxsim.search._cur import global_mean
 from jaxsim.search._matrices import matrix, offsets_of
 from jaxsim.similarity import squared_euclidean
 
 
-def uniform(key, items, k):
+def uniform(key: PRNGKey, items: int, k: int) -> np.ndarray:
     """k of `items` numbers, each equally likely, without replacement; sorted.
 
     Args:
@@ -27,7 +28,7 @@ def uniform(key, items, k):
     return np.sort(np.asarray(jax.random.choice(key, items, (k,), replace=False), np.int32))
 
 
-def pivoted_qr(anchor_scores, k, *, center=global_mean):
+def pivoted_qr(anchor_scores: Array, k: int, *, center: Center | None = global_mean) -> np.ndarray:
     """The k items whose columns pivoted QR takes first: each is the farthest from those before it.
 
     Beyond the rank of the matrix (at most k_q pivots mean anything) the QR starts again on the items
@@ -53,7 +54,14 @@ def pivoted_qr(anchor_scores, k, *, center=global_mean):
     return np.asarray(chosen, np.int32)
 
 
-def leverage(key, anchor_scores, k, *, rank=None, center=global_mean):
+def leverage(
+    key: PRNGKey,
+    anchor_scores: Array,
+    k: int,
+    *,
+    rank: int | None = None,
+    center: Center | None = global_mean,
+) -> np.ndarray:
     """k items drawn without replacement, in proportion to their leverage scores.
 
     An item's leverage is its share in the leading right singular vectors: sum_r V_jr^2.
@@ -83,7 +91,7 @@ def leverage(key, anchor_scores, k, *, rank=None, center=global_mean):
     return np.sort(np.argsort(-noisy, kind="stable")[:k].astype(np.int32))
 
 
-def deim(anchor_scores, k, *, center=global_mean):
+def deim(anchor_scores: Array, k: int, *, center: Center | None = global_mean) -> np.ndarray:
     """The items where the leading right singular vectors, taken one by one, are hardest to interpolate.
 
     Beyond the numerical rank the rest is chosen by `pivoted_qr` among the items that are left.
@@ -112,7 +120,14 @@ def deim(anchor_scores, k, *, center=global_mean):
     return np.asarray(chosen, np.int32)
 
 
-def kmeans(key, anchor_scores, k, *, steps=10, center=global_mean):
+def kmeans(
+    key: PRNGKey,
+    anchor_scores: Array,
+    k: int,
+    *,
+    steps: int = 10,
+    center: Center | None = global_mean,
+) -> np.ndarray:
     """The items closest to the centers of k clusters of items, an item being its column of scores.
 
     Args:

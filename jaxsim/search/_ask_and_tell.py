@@ -6,13 +6,15 @@ a sequence of pure functions `ask(scored, state) -> (item ids, state)`, one per 
 same for all.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Scorer
 
 
 class Scored(NamedTuple):
@@ -34,12 +36,21 @@ class Found(NamedTuple):
 class ScorerError(RuntimeError):
     """A scorer failed. `scored` holds the rounds that were finished, where there are rounds."""
 
-    def __init__(self, message, scored=None):
+    def __init__(self, message: str, scored: Scored | None = None) -> None:
         super().__init__(message)
         self.scored = scored
 
 
-def ask_and_tell(asks, scorer, num_queries, *, num_items, k, budget, state=None):
+def ask_and_tell(
+    asks: Sequence[Callable],
+    scorer: Scorer,
+    num_queries: int,
+    *,
+    num_items: int,
+    k: int,
+    budget: int,
+    state: Any = None,
+) -> Found:
     """The one loop of budgeted search.
 
     Args:
@@ -116,7 +127,13 @@ def _fresh(ids, known):
     return fresh & ~repeated[:, known.shape[1] :]
 
 
-def called(scorer, rows, items, when="", scored=None):
+def called(
+    scorer: Scorer,
+    rows: np.ndarray,
+    items: np.ndarray,
+    when: str = "",
+    scored: Scored | None = None,
+) -> np.ndarray:
     """A scorer's values float [p] of pairs, or an error that names what it returned.
 
     Args:
@@ -150,7 +167,7 @@ def called(scorer, rows, items, when="", scored=None):
     return values
 
 
-def score_per_pair(values, pairs):
+def score_per_pair(values: Any, pairs: int) -> np.ndarray:
     """What a scorer returned, as a NumPy array of real numbers [pairs].
 
     Raises: ValueError for anything else.

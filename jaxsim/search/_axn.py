@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Scorer
 from jaxsim.search._ask_and_tell import called
 from jaxsim.search._matrices import matrix
 
@@ -31,22 +32,22 @@ class Factors(NamedTuple):
 
 
 def factorize(
-    rows,
-    items,
-    values,
-    query_vectors,
-    item_vectors,
+    rows: Array,
+    items: Array,
+    values: Array,
+    query_vectors: Array,
+    item_vectors: Array,
     *,
-    inductive=False,
-    epochs=50,
-    patience=5,
-    batch=4096,
-    learning_rate=3e-3,
-    weight_decay=1e-3,
-    held_out=0.05,
-    hidden=None,
-    seed=0,
-):
+    inductive: bool = False,
+    epochs: int = 50,
+    patience: int = 5,
+    batch: int = 4096,
+    learning_rate: float = 3e-3,
+    weight_decay: float = 1e-3,
+    held_out: float = 0.05,
+    hidden: int | None = None,
+    seed: int = 0,
+) -> Factors:
     """Factors of a sparse block of scores, by minibatch AdamW on the squared error of its entries.
 
     A score is modeled as scale * p . v + bias; the scale and the bias are fitted first, in closed form,
@@ -168,7 +169,7 @@ def factorize(
     )
 
 
-def factor_queries(factors, query_vectors):
+def factor_queries(factors: Factors, query_vectors: Array) -> np.ndarray:
     """What is known of new queries before a call: the prior of `adaptive`, bias included.
 
     Args:
@@ -185,7 +186,7 @@ def factor_queries(factors, query_vectors):
     return np.pad(vectors, ((0, 0), (0, 1)), constant_values=factors.bias).astype(np.float32)
 
 
-def mlp(random, dim, hidden):
+def mlp(random: np.random.Generator, dim: int, hidden: int) -> dict:
     """Parameters of `residual_mlp`, of which the last layer is zero: it starts as the identity."""
     first = random.normal(size=(dim, hidden)).astype(np.float32) / np.sqrt(dim)
     return {
@@ -196,14 +197,16 @@ def mlp(random, dim, hidden):
     }
 
 
-def residual_mlp(params, x):
+def residual_mlp(params: dict, x: Array) -> jax.Array:
     """x + W2 gelu(W1 x + b1) + b2: [rows, dim] -> [rows, dim]."""
     hidden = jnp.matmul(x, params["first"], precision=PRECISION) + params["first_bias"]
     hidden = jnp.matmul(jax.nn.gelu(hidden), params["second"], precision=PRECISION)
     return x + hidden + params["second_bias"]
 
 
-def drawn_entries(first_stage_ids, scorer):
+def drawn_entries(
+    first_stage_ids: Array, scorer: Scorer
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A sparse block of scores: every query with the items that a first stage names.
 
     Args:

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Center
 from jaxsim.search._cur import CurIndex, cur_index, global_mean
 from jaxsim.search._matrices import distinct, matrix
 
 
-def fixed_items_index(item_scores, anchor_items):
+def fixed_items_index(item_scores: Array, anchor_items: Array) -> CurIndex:
     """FIXITEM: an item is embedded by its scores with fixed anchor items, and so is a query.
 
         s_hat(q, i) = sum_a f(q, a) f(i, a)
@@ -40,7 +41,14 @@ def fixed_items_index(item_scores, anchor_items):
     )
 
 
-def item_cur_index(item_scores, anchor_items, *, rtol=None, ridge=0.0, center=global_mean):
+def item_cur_index(
+    item_scores: Array,
+    anchor_items: Array,
+    *,
+    rtol: float | None = None,
+    ridge: float = 0.0,
+    center: Center | None = global_mean,
+) -> CurIndex:
     """ITEMCUR: annCUR's index with fixed items in the place of anchor queries.
 
     Args:
@@ -55,7 +63,9 @@ def item_cur_index(item_scores, anchor_items, *, rtol=None, ridge=0.0, center=gl
     return cur_index(scores.T, anchor_items, rtol=rtol, ridge=ridge, center=center)
 
 
-def oracle_scores(scores, anchor_queries, anchor_items, *, rtol=1e-10):
+def oracle_scores(
+    scores: Array, anchor_queries: Array, anchor_items: Array, *, rtol: float = 1e-10
+) -> np.ndarray:
     """What the best matrix between these columns and rows would give: C (C^+ M R^+) R.
 
     It looks at all scores: an upper bound and a diagnosis, never a method.

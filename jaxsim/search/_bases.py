@@ -3,12 +3,14 @@
 a query's scores [n] ~ weights [p] @ basis [p, n] + offsets [n]
 """
 
+import os
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.numerics.types import Array, Center
 from jaxsim.search._cur import global_mean
 from jaxsim.search._files import load_tuple, save_tuple
 from jaxsim.search._matrices import matrix, offsets_of
@@ -32,7 +34,7 @@ class RowBasis(NamedTuple):
     largest: float  # the largest singular value of vectors
 
 
-def row_basis(anchor_scores, *, center=global_mean):
+def row_basis(anchor_scores: Array, *, center: Center | None = global_mean) -> RowBasis:
     """ADACUR's basis: the anchor queries' rows of scores, centered.
 
     Args:
@@ -52,7 +54,7 @@ def row_basis(anchor_scores, *, center=global_mean):
     return _basis(vectors, offsets.astype(dtype))
 
 
-def factor_basis(item_vectors):
+def factor_basis(item_vectors: Array) -> RowBasis:
     """AXN's basis: the items' vectors and a 1, so that scores may be shifted.
 
     Args:
@@ -67,12 +69,12 @@ def factor_basis(item_vectors):
     return _basis(vectors, np.zeros(len(vectors), dtype))
 
 
-def save_basis(path, basis):
+def save_basis(path: str | os.PathLike, basis: RowBasis) -> None:
     """Writes a basis to one checksummed file, aside and then renamed."""
     save_tuple(path, basis, RowBasis, SHAPES, kind="row basis", version=VERSION, check=_misfit)
 
 
-def load_basis(path, *, mmap=False):
+def load_basis(path: str | os.PathLike, *, mmap: bool = False) -> RowBasis:
     """Reads what `save_basis` wrote; a damaged file, or one of another kind or version, is refused by name.
 
     Args:

@@ -8,6 +8,7 @@ of items that are closer than that.
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxsim.numerics import block_entries, checks, unit
 from jaxsim.numerics._blocks import by_blocks
 from jaxsim.numerics._topk import blocked_top_k, merged_top_k, top_k
+from jaxsim.numerics.types import Array, ArrayTree, Devices, Similarity
 from jaxsim.similarity import (
     cosine,
     dot,
@@ -33,17 +35,17 @@ AXIS = "devices"
 
 
 def exact(
-    queries,
-    items,
-    k,
+    queries: ArrayTree,
+    items: ArrayTree,
+    k: int,
     *,
-    similarity=dot,
-    where=None,
-    exclude=None,
-    block=None,
-    query_block=128,
-    devices=None,
-):
+    similarity: Similarity = dot,
+    where: Array | None = None,
+    exclude: Array | None = None,
+    block: int | None = None,
+    query_block: int = 128,
+    devices: Devices = None,
+) -> tuple[jax.Array, jax.Array]:
     """The k most similar items of each query.
 
     Ties go to the lowest id. Items are split over the devices; with several processes, all of which
@@ -120,7 +122,16 @@ def exact(
     return jax.tree.map(lambda a: jnp.asarray(np.asarray(a)), best) if len(devices) > 1 else best
 
 
-def approximate(queries, items, k, *, recall_target, similarity=dot, where=None, query_block=128):
+def approximate(
+    queries: ArrayTree,
+    items: ArrayTree,
+    k: int,
+    *,
+    recall_target: float,
+    similarity: Similarity = dot,
+    where: Array | None = None,
+    query_block: int = 128,
+) -> tuple[jax.Array, jax.Array]:
     """k similar items of each query, of which about `recall_target` are among the k most similar.
 
     On TPU, and on a GPU that has the operation, faster than `exact`; on CPU it is exact and no faster.
@@ -153,7 +164,9 @@ def _block_of(items, query_block):
     return max(BLOCK_ENTRIES // query_block, larger)
 
 
-def sides(queries, items, similarity):
+def sides(
+    queries: ArrayTree, items: ArrayTree, similarity: Similarity
+) -> tuple[Any, Any, int, int]:
     """Both sides, checked, and their numbers of rows; items of a file stay there."""
     checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     queries = checks.vectors("queries", queries)
@@ -170,7 +183,7 @@ def sides(queries, items, similarity):
     return queries, items, rows, count
 
 
-def filtered(where, count):
+def filtered(where: Array | None, count: int) -> Array | None:
     """A filter of items, checked: bool [count] on the host, what is traced as it is, or None."""
     if where is None or _traced(where):
         return (
@@ -197,7 +210,7 @@ def _excluded(exclude, rows, count):
     return jnp.asarray(numpy.where(items, narrow, -1))
 
 
-def chosen(devices):
+def chosen(devices: Devices) -> tuple[jax.Device, ...]:
     """The devices to search on, checked: a tuple, of all of this process for None."""
     if devices is None:
         return tuple(jax.local_devices())

@@ -13,18 +13,27 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import block_entries, checks
+from jaxsim.numerics.types import Array, Devices, PRNGKey, Scorer
 from jaxsim.search import _regression as regression
 from jaxsim.search._adaptive_round import AXIS, fitted, next_items, next_weights
 from jaxsim.search._anchors import uniform
-from jaxsim.search._ask_and_tell import ask_and_tell
+from jaxsim.search._ask_and_tell import Found, ask_and_tell
 from jaxsim.search._bases import RowBasis, row_basis
 from jaxsim.search._brute_force import chosen, exact
-from jaxsim.search._cur import a_cur_index, offset_dot
+from jaxsim.search._cur import CurIndex, a_cur_index, offset_dot
 
 ENTRIES = 2**22  # estimates alive at once, on a device; on accelerators at least
 
 
-def anncur(index, scorer, num_queries, *, k, budget, query_block=128):
+def anncur(
+    index: CurIndex,
+    scorer: Scorer,
+    num_queries: int,
+    *,
+    k: int,
+    budget: int,
+    query_block: int = 128,
+) -> Found:
     """k-NN search by CUR: score the anchor items, estimate the rest, re-score the best by estimate.
 
     The anchor items' exact scores take part in the answer and are never paid for twice.
@@ -89,21 +98,21 @@ def anncur(index, scorer, num_queries, *, k, budget, query_block=128):
 
 
 def adaptive(
-    basis,
-    scorer,
-    num_queries,
+    basis: RowBasis | Array,
+    scorer: Scorer,
+    num_queries: int,
     *,
-    k,
-    budget,
-    rounds=5,
-    first=None,
-    key=None,
-    temperature=None,
-    rerank_share=0.0,
-    ridge=1e-2,
-    prior=None,
-    devices=None,
-):
+    k: int,
+    budget: int,
+    rounds: int = 5,
+    first: Array | None = None,
+    key: PRNGKey | None = None,
+    temperature: float | None = None,
+    rerank_share: float = 0.0,
+    ridge: float = 1e-2,
+    prior: Array | None = None,
+    devices: Devices = None,
+) -> Found:
     """k-NN search in rounds: score some items, estimate all from them, score the best of those, and so on.
 
         found = adaptive(anchor_scores, scorer, m, k=10, budget=200)                        # ADACUR

@@ -9,7 +9,9 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks, compute_dtype
 from jaxsim.numerics._buckets import bucket_of
+from jaxsim.numerics.types import ArrayTree, Encode
 from jaxsim.storage import bar, check_file, owned, read_object, write_json
 from jaxsim.storage._arrays import PIECE
 from jaxsim.storage._atomic import errors_named, reserve
@@ -25,19 +28,19 @@ from jaxsim.storage._npy import npy_header, read_npy
 
 
 def encode_corpus(
-    encode,
-    params,
-    tokenize,
-    texts,
+    encode: Encode,
+    params: ArrayTree,
+    tokenize: Callable[[list[str]], Sequence],
+    texts: Iterable,
     *,
-    path=None,
-    batch_tokens=4096,
-    lengths=None,
-    chunk=4096,
-    dtype=None,
-    fingerprint="",
-    label="encoding",
-):
+    path: str | os.PathLike | None = None,
+    batch_tokens: int = 4096,
+    lengths: Sequence[int] | None = None,
+    chunk: int = 4096,
+    dtype: jax.typing.DTypeLike | None = None,
+    fingerprint: Any = "",
+    label: str = "encoding",
+) -> np.ndarray:
     """Vectors of all texts, in their order.
 
         vectors = encode_corpus(model.encode, model.params, model.tokens, texts, path="docs.npy")
@@ -101,7 +104,7 @@ def encode_corpus(
         return fill(store)
 
 
-def length_buckets(longest):
+def length_buckets(longest: int) -> tuple[int, ...]:
     """Multiples of 16 to 128, of 32 to 256, of 64 to 512 and so on, up to the first that holds it."""
     found = [16]
     while found[-1] < longest:

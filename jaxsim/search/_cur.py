@@ -12,13 +12,15 @@ preference of the paper, a new item's scores with all queries from its scores wi
 `cur_index` of the transposed matrix.
 """
 
-from typing import NamedTuple
+import os
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Center
 from jaxsim.search._files import load_tuple, save_tuple
 from jaxsim.search._matrices import distinct, matrix, offsets_of
 from jaxsim.similarity import dot
@@ -48,17 +50,24 @@ class CurIndex(NamedTuple):
     rank: jax.Array  # int32, how many of them were kept
 
 
-def global_mean(anchor_scores):
+def global_mean(anchor_scores: Array) -> np.ndarray:
     """One offset for all items: the mean of all scores. [k_q, n] -> [n]."""
     return np.full(anchor_scores.shape[1], np.mean(anchor_scores, dtype=np.float64))
 
 
-def item_means(anchor_scores):
+def item_means(anchor_scores: Array) -> np.ndarray:
     """An item's mean score over the anchor queries, its popularity. [k_q, n] -> [n]."""
     return np.mean(anchor_scores, axis=0, dtype=np.float64)
 
 
-def cur_index(anchor_scores, anchor_items, *, rtol=None, ridge=0.0, center=global_mean):
+def cur_index(
+    anchor_scores: Array,
+    anchor_items: Array,
+    *,
+    rtol: float | None = None,
+    ridge: float = 0.0,
+    center: Center | None = global_mean,
+) -> CurIndex:
     """The index of annCUR.
 
     With singular values s of the centered R[:, I], those of s <= rtol * s_1 are dropped and the others
@@ -106,7 +115,7 @@ def cur_index(anchor_scores, anchor_items, *, rtol=None, ridge=0.0, center=globa
     )
 
 
-def add_items(index, anchor_scores, *, offsets=None):
+def add_items(index: CurIndex, anchor_scores: Array, *, offsets: Array | None = None) -> CurIndex:
     """The index with more items behind those it has, at the cost of their anchor scores alone.
 
     The anchor items stay. With the same offsets the result is that of `cur_index` on all items.
@@ -137,7 +146,7 @@ def add_items(index, anchor_scores, *, offsets=None):
     )
 
 
-def cur_scores(index, exact_scores):
+def cur_scores(index: CurIndex, exact_scores: Array) -> jax.Array:
     """Estimates of a query's scores with all items, from its exact scores with the anchor items.
 
     Args:
@@ -160,7 +169,7 @@ def cur_scores(index, exact_scores):
     return estimates.reshape(*centered.shape[:-1], len(index.offsets))
 
 
-def offset_dot(x, items):
+def offset_dot(x: Array, items: tuple[Array, Array]) -> jax.Array:
     """Inner products and an offset per item: the similarity of centered anchor scores and an index's items.
 
     Args:
@@ -174,7 +183,7 @@ def offset_dot(x, items):
     return jax.lax.optimization_barrier(dot(x, jnp.asarray(embeddings))) + offsets
 
 
-def item_matrix(index):
+def item_matrix(index: CurIndex) -> np.ndarray:
     """The items as plain vectors [n, k_i + 1] for any inner-product search, such as FAISS's flat index.
 
     A query's vector is its centered anchor scores and a 1: see `query_vectors`. float32, C order.
@@ -183,7 +192,7 @@ def item_matrix(index):
     return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
 
 
-def query_vectors(index, exact_scores):
+def query_vectors(index: CurIndex, exact_scores: Array) -> np.ndarray:
     """Queries for `item_matrix`: inner products with it are `cur_scores`.
 
     Args:
@@ -201,12 +210,12 @@ def query_vectors(index, exact_scores):
     return np.pad(centered, ((0, 0), (0, 1)), constant_values=1).astype(np.float32)
 
 
-def save_index(path, index):
+def save_index(path: str | os.PathLike, index: CurIndex) -> None:
     """Writes an index to one checksummed file, aside and then renamed."""
     save_tuple(path, index, CurIndex, SHAPES, kind="cur index", version=VERSION, check=_misfit)
 
 
-def load_index(path, *, mmap=False):
+def load_index(path: str | os.PathLike, *, mmap: bool = False) -> CurIndex:
     """Reads what `save_index` wrote; a damaged file, or one of another kind or version, is refused by name.
 
     Args:
@@ -251,7 +260,7 @@ def _embedded(inverse, scores, offsets, dtype):
     return embeddings
 
 
-def a_cur_index(name, index):
+def a_cur_index(name: str, index: Any) -> None:
     """Refuses what is not a `CurIndex`."""
     if not isinstance(index, CurIndex):
         raise ValueError(

@@ -1,5 +1,9 @@
 """An index or a basis, a named tuple of arrays, in one checksummed file."""
 
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,7 +12,16 @@ from jaxsim.storage import load_arrays, save_arrays
 KINDS = {"float": jnp.floating, "int": jnp.integer, "int8": jnp.int8, "uint32": jnp.uint32}
 
 
-def save_tuple(path, value, made, shapes, *, kind, version, check=None):
+def save_tuple(
+    path: str | os.PathLike,
+    value: Any,
+    made: type,
+    shapes: dict,
+    *,
+    kind: str,
+    version: int,
+    check: Callable | None = None,
+) -> None:
     """Writes a named tuple of arrays, aside and then renamed.
 
     Args:
@@ -29,7 +42,17 @@ def save_tuple(path, value, made, shapes, *, kind, version, check=None):
     save_arrays(path, arrays, kind=kind, version=version)
 
 
-def load_tuple(path, made, shapes, *, kind, version, check=None, mmap=False, host=()):
+def load_tuple(
+    path: str | os.PathLike,
+    made: type,
+    shapes: dict,
+    *,
+    kind: str,
+    version: int,
+    check: Callable | None = None,
+    mmap: bool = False,
+    host: Sequence[str] = (),
+) -> Any:
     """Reads what `save_tuple` wrote.
 
     Args:
@@ -45,7 +68,7 @@ def load_tuple(path, made, shapes, *, kind, version, check=None, mmap=False, hos
     return made(**{n: a if mmap or n in host else jnp.asarray(a) for n, a in arrays.items()})
 
 
-def fitting(what, arrays, shapes, check=None):
+def fitting(what: Any, arrays: dict, shapes: dict, check: Callable | None = None) -> dict[str, int]:
     """Checks that arrays are the ones of a layout; returns {letter: length}.
 
     Args:

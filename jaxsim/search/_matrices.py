@@ -1,14 +1,17 @@
 """Matrices of scores or vectors that a method is built from: checked once, on the host, without a copy."""
 
+from typing import Any
+
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Center
 
 COLUMNS = 2**16  # looked at at once
 UNUSUAL = 1e6  # times the usual size of a row: means, ranges and factors are then that row's alone
 
 
-def matrix(name, array, why="one row per query"):
+def matrix(name: str, array: Any, why: str = "one row per query") -> np.ndarray:
     """A NumPy array [rows, columns] of finite numbers of like sizes.
 
     Raises: ValueError for another shape, no rows or columns, values that are not finite, or a row or column
@@ -33,7 +36,7 @@ def matrix(name, array, why="one row per query"):
     return array
 
 
-def like_sizes(name, sizes, what="row"):
+def like_sizes(name: str, sizes: np.ndarray, what: str = "row") -> None:
     """Refuses rows, by their largest entries, of which one is a million times the median."""
     if len(sizes) and sizes.max() > UNUSUAL * np.median(sizes) > 0:
         worst = int(np.argmax(sizes))
@@ -43,7 +46,9 @@ def like_sizes(name, sizes, what="row"):
         )
 
 
-def offsets_of(center, scores, name="anchor_scores"):
+def offsets_of(
+    center: Center | None, scores: np.ndarray, name: str = "anchor_scores"
+) -> np.ndarray:
     """What `center` takes away of each column: float [columns]; zeros for None."""
     if center is None:
         return np.zeros(scores.shape[1])
@@ -55,7 +60,7 @@ def offsets_of(center, scores, name="anchor_scores"):
     return offsets
 
 
-def distinct(name, ids, count):
+def distinct(name: str, ids: Any, count: int) -> np.ndarray:
     """Distinct numbers int [k] from 0 to count - 1.
 
     Raises: ValueError for anything else.

@@ -4,12 +4,14 @@ Nothing of size [queries, items] is held. What makes a candidate a bad negative 
 `Candidates -> bool [m, r]`, True for what may stay; rules compose by being listed.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, ArrayTree, PRNGKey, Scorer, Similarity
 from jaxsim.search._ask_and_tell import called
 from jaxsim.search._brute_force import EUCLIDEAN, exact, filtered, sides
 from jaxsim.search._thresholds import ROUNDING, at_least, at_most, reaches
@@ -43,18 +45,18 @@ class Mined(NamedTuple):
 
 
 def mine_negatives(
-    queries,
-    items,
-    positives,
-    k,
+    queries: ArrayTree,
+    items: ArrayTree,
+    positives: Array,
+    k: int,
     *,
-    rules=(),
-    depth=100,
-    similarity=cosine,
-    where=None,
-    text_ids=None,
-    key=None,
-):
+    rules: Sequence[Callable[[Candidates], Array]] = (),
+    depth: int = 100,
+    similarity: Similarity = cosine,
+    where: Array | None = None,
+    text_ids: Array | Sequence[str] | None = None,
+    key: PRNGKey | None = None,
+) -> Mined:
     """k hard negatives of each query: the closest items that are no positives and that no rule removes.
 
     What is equal to a positive is not a negative, whatever the rules say: an item of the same text where
@@ -124,7 +126,7 @@ def mine_negatives(
     )
 
 
-def margin(gap):
+def margin(gap: float) -> Callable[[Candidates], Array]:
     """A rule: at least `gap` below the lowest positive. Queries without a positive keep all."""
     checks.finite("gap", gap)
 
@@ -135,7 +137,7 @@ def margin(gap):
     return below_by_a_margin
 
 
-def relative_margin(share):
+def relative_margin(share: float) -> Callable[[Candidates], Array]:
     """A rule: at most `share` of the lowest positive's score, such as 0.95.
 
     Of a negative score p the limit is as far below it as of a positive one: p - (1 - share) |p|. A share of
@@ -155,7 +157,7 @@ def relative_margin(share):
     return below_a_share
 
 
-def ranks(first, last):
+def ranks(first: int, last: int) -> Callable[[Candidates], Array]:
     """A rule: ranks from `first` to `last` among what is no positive, counted from 1."""
     checks.whole("first", first)
     checks.whole("last", last, first)
@@ -166,7 +168,7 @@ def ranks(first, last):
     return in_ranks
 
 
-def cap(highest):
+def cap(highest: float) -> Callable[[Candidates], Array]:
     """A rule: a score of at most `highest`."""
     checks.number("highest", highest)
 
@@ -176,7 +178,7 @@ def cap(highest):
     return below_the_cap
 
 
-def veto(scorer, gap=0.0):
+def veto(scorer: Scorer, gap: float = 0.0) -> Callable[[Candidates], Array]:
     """A rule: another scorer, such as a cross-encoder, also puts it at least `gap` below the positives.
 
     Args:
@@ -200,7 +202,14 @@ def veto(scorer, gap=0.0):
     return not_vetoed
 
 
-def paraphrases(vectors, count, *, neighbors=20, lowest=-np.inf, similarity=cosine):
+def paraphrases(
+    vectors: ArrayTree,
+    count: int,
+    *,
+    neighbors: int = 20,
+    lowest: float = -np.inf,
+    similarity: Similarity = cosine,
+) -> tuple[np.ndarray, np.ndarray]:
     """The `count` most similar pairs within a corpus.
 
     Args:
@@ -229,7 +238,9 @@ def paraphrases(vectors, count, *, neighbors=20, lowest=-np.inf, similarity=cosi
     return pairs[order].astype(np.int32), scores[first][order]
 
 
-def near_duplicates(vectors, threshold, *, similarity=cosine):
+def near_duplicates(
+    vectors: ArrayTree, threshold: float, *, similarity: Similarity = cosine
+) -> np.ndarray:
     """Groups of rows that a chain of similarities of at least `threshold` holds together.
 
     Every pair is compared, block by block. What equals the threshold up to rounding reaches it: copies of a
@@ -276,7 +287,9 @@ def _joined(groups, rows, close):
     return connected_components(graph, directed=False)[1][groups]
 
 
-def same_threshold(scores, same, *, precision=0.95):
+def same_threshold(
+    scores: Array, same: Array, *, precision: float = 0.95
+) -> tuple[float, float, float]:
     """The lowest threshold above which pairs are "the same" with a given precision, on labeled pairs.
 
     Args:

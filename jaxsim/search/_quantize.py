@@ -9,6 +9,7 @@ dimensions have different scales.
 """
 
 import functools
+import os
 from typing import NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ import numpy as np
 
 from jaxsim.numerics import block_entries, checks
 from jaxsim.numerics._topk import top_k
+from jaxsim.numerics.types import Array, Similarity
 from jaxsim.search._brute_force import EUCLIDEAN, exact
 from jaxsim.search._files import fitting
 from jaxsim.search._matrices import like_sizes
@@ -68,7 +70,7 @@ SHAPES = {  # of the arrays in the file: n vectors, d dimensions, w words of 32 
 }
 
 
-def fit_int8(vectors, *, fewest=100):
+def fit_int8(vectors: Array, *, fewest: int = 100) -> Int8:
     """The ranges of each dimension: min and max of the calibration vectors; what is outside is clipped.
 
     Args:
@@ -84,7 +86,9 @@ def fit_int8(vectors, *, fewest=100):
     return Int8(low, np.where(high > low, (high - low) / 255, 1).astype(np.float32))
 
 
-def fit_binary(vectors, *, threshold=None, fewest=100):
+def fit_binary(
+    vectors: Array, *, threshold: Array | float | None = None, fewest: int = 100
+) -> Binary:
     """Thresholds, and the mean of each side of them.
 
     Args:
@@ -112,7 +116,7 @@ def fit_binary(vectors, *, threshold=None, fewest=100):
     return Binary(threshold.copy(), *means)
 
 
-def encoded(quantizer, vectors):
+def encoded(quantizer: Int8 | Binary, vectors: Array) -> np.ndarray:
     """Codes of vectors: int8 [n, dim] or uint32 [n, ceil(dim / 32)]. A file's vectors are read in blocks.
 
     Raises: ValueError for another dim, or vectors that are not finite, which have no code.
@@ -131,7 +135,7 @@ def encoded(quantizer, vectors):
     return np.concatenate(codes)
 
 
-def decoded(quantizer, codes):
+def decoded(quantizer: Int8 | Binary, codes: Array) -> jax.Array:
     """Vectors float32 [n, dim] that codes stand for."""
     _known_quantizer("quantizer", quantizer)
     wanted = np.int8 if isinstance(quantizer, Int8) else np.uint32
@@ -150,12 +154,21 @@ def _decoded(quantizer, codes):
     return jnp.where(bits, quantizer.above, quantizer.below)
 
 
-def quantized(quantizer, vectors):
+def quantized(quantizer: Int8 | Binary, vectors: Array) -> Quantized:
     """`Quantized`: the codes of a corpus, vectors float [n, dim], with their quantizer."""
     return Quantized(quantizer, encoded(quantizer, vectors))
 
 
-def coarse_to_fine(queries, corpus, k, *, items=None, oversample=4, similarity=dot, where=None):
+def coarse_to_fine(
+    queries: Array,
+    corpus: Quantized,
+    k: int,
+    *,
+    items: Array | None = None,
+    oversample: int = 4,
+    similarity: Similarity = dot,
+    where: Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
     """The k best by exact similarity among the k * oversample best by codes.
 
     The first stage is under the same similarity as the second. Under the dot product int8 codes meet the
@@ -258,7 +271,7 @@ def _shifted(quantizer, middle):
     return Binary(*(part - middle for part in quantizer))
 
 
-def save_quantized(path, corpus):
+def save_quantized(path: str | os.PathLike, corpus: Quantized) -> None:
     """Writes a `Quantized` corpus to one checksummed file, aside and then renamed.
 
     Raises: ValueError for another class, arrays that do not fit each other, or a path that another process
@@ -274,7 +287,7 @@ def save_quantized(path, corpus):
     save_arrays(path, arrays, kind="quantized", version=VERSION, meta=meta)
 
 
-def load_quantized(path, *, mmap=False):
+def load_quantized(path: str | os.PathLike, *, mmap: bool = False) -> Quantized:
     """Reads what `save_quantized` wrote; with mmap=True codes stay in the file and are streamed.
 
     Raises: ValueError naming a file that is damaged, of another kind or version, or whose arrays do not fit

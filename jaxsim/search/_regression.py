@@ -18,6 +18,7 @@ from jax.scipy.linalg import cho_solve, solve_triangular
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics.types import Array, Numeric
 
 
 class Factor(NamedTuple):
@@ -31,7 +32,15 @@ class Factor(NamedTuple):
     target: jax.Array  # [S] or [p]
 
 
-def row_regression(basis, scored_ids, scored_values, where, *, ridge, prior=None):
+def row_regression(
+    basis: Array,
+    scored_ids: Array,
+    scored_values: Array,
+    where: Array,
+    *,
+    ridge: float,
+    prior: Array | None = None,
+) -> jax.Array:
     """Weights of the basis' rows that explain the known scores of each query.
 
     Args:
@@ -78,14 +87,23 @@ def row_regression(basis, scored_ids, scored_values, where, *, ridge, prior=None
     return jax.vmap(one)(*flat, jnp.reshape(prior, (-1, rows))).reshape(*lead, rows)
 
 
-def empty(most, rows, dtype):
+def empty(most: int, rows: int, dtype: jax.typing.DTypeLike) -> Factor:
     """The regression of a query that knows no score yet, and `most` in the end, on `rows` rows."""
     size = min(most, rows)
     matrix = jnp.eye(size, dtype=dtype) if most <= rows else jnp.zeros((size, size), dtype)
     return Factor(matrix, jnp.zeros(size, dtype))
 
 
-def appended(factor, columns, values, where, prior, ridge, known, begin):
+def appended(
+    factor: Factor,
+    columns: Array,
+    values: Array,
+    where: Array,
+    prior: Array,
+    ridge: Numeric,
+    known: Array | None,
+    begin: Numeric,
+) -> Factor:
     """The regression after b more scores: O(p S b + S^2 b), where anew it would be O(p S^2).
 
     Args:
@@ -119,7 +137,7 @@ def appended(factor, columns, values, where, prior, ridge, known, begin):
     return Factor(matrix, jax.lax.dynamic_update_slice(target, solved, (begin,)))
 
 
-def weights(factor, prior, ridge, known):
+def weights(factor: Factor, prior: Array, ridge: Numeric, known: Array | None) -> jax.Array:
     """The solution w [p] of a regression; `known` [S, p] of all that is known by now, or None, as before."""
     matrix, target = factor
     if known is None:

@@ -3,6 +3,10 @@
 scorer(query_rows int [p], item_ids int [p]) -> float32 [p]
 """
 
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,13 +14,23 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._buckets import bucket_of
+from jaxsim.numerics.types import Array, ArrayTree, Scorer, Similarity
 from jaxsim.search._ask_and_tell import score_per_pair
 from jaxsim.search._brute_force import sides
 from jaxsim.similarity import paired
 from jaxsim.storage import fill
 
 
-def scorer(score, params, queries, items, *, batch=1024, query_buckets=None, item_buckets=None):
+def scorer(
+    score: Callable,
+    params: ArrayTree,
+    queries: Mapping[str, Array],
+    items: Mapping[str, Array],
+    *,
+    batch: int = 1024,
+    query_buckets: Sequence[int] | None = None,
+    item_buckets: Sequence[int] | None = None,
+) -> Scorer:
     """A scorer of (query, item) pairs by number, from a function of tokenized pairs.
 
     Pairs are sorted into buckets by the lengths of both texts, so that padding is not paid for, and
@@ -97,7 +111,9 @@ def scorer(score, params, queries, items, *, batch=1024, query_buckets=None, ite
     return scored
 
 
-def similarity_scorer(similarity, queries, items, *, batch=4096):
+def similarity_scorer(
+    similarity: Similarity, queries: ArrayTree, items: ArrayTree, *, batch: int = 4096
+) -> Scorer:
     """A scorer of pairs by any similarity of embeddings, such as `max_sim` of token vectors.
 
     Args:
@@ -135,8 +151,16 @@ def similarity_scorer(similarity, queries, items, *, batch=4096):
 
 
 def anchor_scores(
-    scorer, num_queries, num_items, *, path=None, rows=8, fingerprint="", label="", mmap=False
-):
+    scorer: Scorer,
+    num_queries: int,
+    num_items: int,
+    *,
+    path: str | os.PathLike | None = None,
+    rows: int = 8,
+    fingerprint: Any = "",
+    label: str = "",
+    mmap: bool = False,
+) -> np.ndarray:
     """The scores of all pairs [m, n]: what an index is built from, and its only cost in calls.
 
     Args:

@@ -6,10 +6,11 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._topk import top_k
-from jaxsim.search._ask_and_tell import ask_and_tell
+from jaxsim.numerics.types import Array, Scorer
+from jaxsim.search._ask_and_tell import Found, ask_and_tell
 
 
-def rerank(first_scores, scorer, *, k, budget):
+def rerank(first_scores: Array, scorer: Scorer, *, k: int, budget: int) -> Found:
     """Scores the best `budget` items by a first stage, and returns the best k of them.
 
     Args:

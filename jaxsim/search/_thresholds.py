@@ -4,10 +4,14 @@ The cosine of a vector with itself is 1 up to the last digits, which depend on t
 the device. A score within the rounding of a threshold counts as equal to it.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.numerics.types import Array, Similarity
 from jaxsim.similarity import (
     cosine,
     euclidean,
@@ -21,7 +25,7 @@ ROUNDING = 16 * float(np.finfo(np.float32).eps)  # of a score, relative to its s
 UNIT = {cosine, negative_cosine_distance, negative_unit_euclidean, mean_max_sim}
 
 
-def at_most(scores, limits, sizes=None):
+def at_most(scores: Array, limits: Array | float, sizes: Array | None = None) -> np.ndarray:
     """Which scores are at most their limits, or equal to them up to rounding.
 
     Args:
@@ -35,12 +39,12 @@ def at_most(scores, limits, sizes=None):
         return ~(scores > limits + np.where(np.isfinite(sizes), ROUNDING * sizes, 0))
 
 
-def at_least(scores, lowest):
+def at_least(scores: Array, lowest: float) -> np.ndarray:
     """Which scores are at least a number, or equal to it up to rounding."""
     return scores >= lowest - (ROUNDING * abs(lowest) if np.isfinite(lowest) else 0)
 
 
-def reaches(similarity, threshold):
+def reaches(similarity: Similarity, threshold: float) -> Callable[[Any, Any], jax.Array]:
     """A jitted function (x, y) -> bool [n, m]: which pairs have at least a similarity, up to its rounding."""
 
     def reached(x, y):

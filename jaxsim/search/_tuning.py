@@ -2,12 +2,15 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from jaxsim.evaluation import top_k_recall
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Center
+from jaxsim.search._ask_and_tell import Found
 from jaxsim.search._budgeted import anncur
 from jaxsim.search._cur import cur_index, global_mean, item_means
 from jaxsim.search._matrices import matrix
@@ -25,7 +28,9 @@ class CurSettings:
     center: Callable | None
 
 
-def best_settings(candidates, find, held_out_scores, *, ks):
+def best_settings(
+    candidates: Iterable, find: Callable[[Any], Found], held_out_scores: Array, *, ks: Sequence[int]
+) -> tuple[dict[int, Any], dict[int, float]]:
     """Of some settings those that find most, for each k.
 
     Args:
@@ -53,12 +58,12 @@ def best_settings(candidates, find, held_out_scores, *, ks):
 
 
 def cur_settings(
-    budget,
+    budget: int,
     *,
-    shares=(0.3, 0.5, 0.7),
-    regularizations=REGULARIZATIONS,
-    centers=(global_mean, item_means),
-):
+    shares: Sequence[float] = (0.3, 0.5, 0.7),
+    regularizations: Sequence[tuple[float, float]] = REGULARIZATIONS,
+    centers: Sequence[Center | None] = (global_mean, item_means),
+) -> list[CurSettings]:
     """What to try for annCUR at a budget: every combination, as a list of `CurSettings`.
 
     Args:
@@ -94,16 +99,16 @@ def cur_settings(
 
 
 def tune_anncur(
-    anchor_scores,
-    held_out_scores,
-    anchor_items,
+    anchor_scores: Array,
+    held_out_scores: Array,
+    anchor_items: Callable[[int], Array],
     *,
-    ks,
-    budget,
-    shares=(0.3, 0.5, 0.7),
-    regularizations=REGULARIZATIONS,
-    centers=(global_mean, item_means),
-):
+    ks: Sequence[int],
+    budget: int,
+    shares: Sequence[float] = (0.3, 0.5, 0.7),
+    regularizations: Sequence[tuple[float, float]] = REGULARIZATIONS,
+    centers: Sequence[Center | None] = (global_mean, item_means),
+) -> tuple[dict[int, CurSettings], dict[int, float]]:
     """The best settings for each k at one budget, by top-k recall on held-out anchor queries.
 
     Args:

@@ -3,13 +3,15 @@
 x [n, dim], y [m, dim] -> [n, m], float32 at least; dim is even
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics._norms import unit
+from jaxsim.numerics.types import Array
 from jaxsim.similarity._dense import dot, of_one_dim
 
 
-def angle_score(x, y, *, precision="highest"):
+def angle_score(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
     """How far two complex vectors agree in angle, larger is closer, in [0, sqrt 2].
 
         x = a + ib, y = c + id, the halves of each row:

@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 BITS = 32
 
 
-def pack(bits):
+def pack(bits: Array) -> jax.Array:
     """Bits as words, the first bit lowest; what is left of the last word is 0.
 
     Args:
@@ -30,14 +31,14 @@ def pack(bits):
     return jnp.sum(words << jnp.arange(BITS, dtype=jnp.uint32), axis=-1, dtype=jnp.uint32)
 
 
-def unpack(words, dim):
+def unpack(words: Array, dim: int) -> jax.Array:
     """The bits of words: bool [..., dim]."""
     words = jnp.asarray(words, jnp.uint32)
     bits = (words[..., None] >> jnp.arange(BITS, dtype=jnp.uint32)) & 1
     return bits.reshape(*words.shape[:-1], -1)[..., :dim].astype(bool)
 
 
-def negative_hamming(x, y):
+def negative_hamming(x: Array, y: Array) -> jax.Array:
     """Minus the number of bits that differ: a similarity of packed bits.
 
     One word of all pairs at a time: nothing of size [n, m, words] is held.

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32, unit
+from jaxsim.numerics.types import Array, Numeric
 
 
-def dot(x, y, *, precision="highest"):
+def dot(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
     """Inner products.
 
     Args:
@@ -30,7 +31,7 @@ def dot(x, y, *, precision="highest"):
     return jnp.matmul(x, y.T, precision=precision, preferred_element_type=wide)
 
 
-def cosine(x, y, *, precision="highest"):
+def cosine(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
     """Cosine of the angle, in [-1, 1]; with a zero vector it is 0, with gradient 0.
 
     Args and result as in `dot`.
@@ -47,7 +48,9 @@ def cosine(x, y, *, precision="highest"):
     return dot(unit(x), unit(y), precision=precision)
 
 
-def negative_cosine_distance(x, y, *, precision="highest"):
+def negative_cosine_distance(
+    x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest"
+) -> jax.Array:
     """Minus the cosine distance, cosine - 1, in [-2, 0]; with a zero vector it is -1.
 
     Args and result as in `dot`.
@@ -55,7 +58,13 @@ def negative_cosine_distance(x, y, *, precision="highest"):
     return cosine(x, y, precision=precision) - 1
 
 
-def squared_euclidean(x, y, *, center=None, precision="highest"):
+def squared_euclidean(
+    x: Array,
+    y: Array,
+    *,
+    center: Numeric | None = None,
+    precision: jax.lax.PrecisionLike = "highest",
+) -> jax.Array:
     """Squared Euclidean distances, never below 0. A distance: smaller is closer.
 
     From |x|^2 - 2xy + |y|^2 after both are shifted by the mean of y, which leaves distances as they
@@ -72,7 +81,13 @@ def squared_euclidean(x, y, *, center=None, precision="highest"):
     return jnp.where(square <= 0, 0, square)  # NaN stays: 0 would be the best score of all
 
 
-def euclidean(x, y, *, center=None, precision="highest"):
+def euclidean(
+    x: Array,
+    y: Array,
+    *,
+    center: Numeric | None = None,
+    precision: jax.lax.PrecisionLike = "highest",
+) -> jax.Array:
     """Euclidean distances; where two vectors are equal the gradient is 0. A distance: smaller is closer.
 
     Vectors closer than the rounding of the product can tell (in float32 about 1e-3 of their norms)
@@ -85,7 +100,13 @@ def euclidean(x, y, *, center=None, precision="highest"):
     return jnp.where(equal, 0, jnp.sqrt(jnp.where(equal, 1, square)))
 
 
-def negative_squared_euclidean(x, y, *, center=None, precision="highest"):
+def negative_squared_euclidean(
+    x: Array,
+    y: Array,
+    *,
+    center: Numeric | None = None,
+    precision: jax.lax.PrecisionLike = "highest",
+) -> jax.Array:
     """Minus the squared Euclidean distance: a similarity.
 
     Args and result as in `squared_euclidean`.
@@ -93,7 +114,13 @@ def negative_squared_euclidean(x, y, *, center=None, precision="highest"):
     return -squared_euclidean(x, y, center=center, precision=precision)
 
 
-def negative_euclidean(x, y, *, center=None, precision="highest"):
+def negative_euclidean(
+    x: Array,
+    y: Array,
+    *,
+    center: Numeric | None = None,
+    precision: jax.lax.PrecisionLike = "highest",
+) -> jax.Array:
     """Minus the Euclidean distance: a similarity.
 
     Args and result as in `squared_euclidean`.
@@ -101,7 +128,9 @@ def negative_euclidean(x, y, *, center=None, precision="highest"):
     return -euclidean(x, y, center=center, precision=precision)
 
 
-def negative_unit_euclidean(x, y, *, precision="highest"):
+def negative_unit_euclidean(
+    x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest"
+) -> jax.Array:
     """Minus the Euclidean distance after both are scaled to norm 1: -sqrt(2 - 2 cosine), in [-2, 0].
 
     Not computed from the cosine, whose rounding near 1 is that of 1: rows in a narrow cone would lose
@@ -129,7 +158,7 @@ def _squares(x, y, precision, center):
     return square, share * jax.lax.stop_gradient(norms) + shift
 
 
-def usual_center(y):
+def usual_center(y: Array) -> jax.Array:
     """The mean of the rows, in which those that would take the digits of the others count as 0: [dim]."""
     sizes = jnp.max(jnp.abs(y), axis=1, initial=0)
     some = (sizes > 0) & jnp.isfinite(sizes)
@@ -140,7 +169,7 @@ def usual_center(y):
     return jnp.sum(jnp.where(usable[:, None], y, 0), axis=0) / max(y.shape[0], 1)
 
 
-def of_one_dim(x, y):
+def of_one_dim(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     """Both as JAX arrays, [n, dim] and [m, dim]; ValueError for anything else."""
     x, y = checks.reals("x", x), checks.reals("y", y)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:

@@ -6,15 +6,23 @@ y may be such a pair too, as when a batch is compared with itself: its gate is n
 matrix products; an array [n, m, dim] is never built.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import unit
+from jaxsim.numerics.types import Array
 from jaxsim.similarity._dense import dot
 
 
-def gated_cosine(x, y, *, precision="highest"):
+def gated_cosine(
+    x: tuple[Array, Array],
+    y: Array | tuple[Array, Any],
+    *,
+    precision: jax.lax.PrecisionLike = "highest",
+) -> jax.Array:
     """The cosine inside the subspace that the gate opens, in [-1, 1].
 
         s_ij = sum_d a_id x_id y_jd / sqrt(sum_d a_id x_id^2  sum_d a_id y_jd^2),   a = gate^2
@@ -41,7 +49,12 @@ def gated_cosine(x, y, *, precision="highest"):
     return jnp.where(none, 0, product * jax.lax.rsqrt(jnp.where(none, 1, square)))
 
 
-def gated_dot(x, y, *, precision="highest"):
+def gated_dot(
+    x: tuple[Array, Array],
+    y: Array | tuple[Array, Any],
+    *,
+    precision: jax.lax.PrecisionLike = "highest",
+) -> jax.Array:
     """The cosine's sum over the dimensions, each weighed by the gate: at most the largest gate^2.
 
         s_ij = sum_d a_id (x_i / |x_i|)_d (y_j / |y_j|)_d,   a = gate^2

@@ -5,6 +5,8 @@
 What a similarity of two pytrees is: `search.exact`, `search.scorer` and the losses take it as it is.
 """
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,9 +14,12 @@ import numpy as np
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics.masked import zeroed
+from jaxsim.numerics.types import Array
 
 
-def max_sim(x, y, *, precision="highest"):
+def max_sim(
+    x: Mapping[str, Array], y: Mapping[str, Array], *, precision: jax.lax.PrecisionLike = "highest"
+) -> jax.Array:
     """Sum over the query's tokens of the largest inner product with a token of the document.
 
         s_ij = sum_{a in i} max_{b in j} x_ia . y_jb
@@ -71,7 +76,9 @@ def max_sim(x, y, *, precision="highest"):
     return jax.lax.scan(added, none, tokens)[0]
 
 
-def mean_max_sim(x, y, *, precision="highest"):
+def mean_max_sim(
+    x: Mapping[str, Array], y: Mapping[str, Array], *, precision: jax.lax.PrecisionLike = "highest"
+) -> jax.Array:
     """`max_sim` divided by the number of the query's tokens: comparable over queries, in [-1, 1] for unit vectors.
 
     Args and result as in `max_sim`.

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics.types import Array
 from jaxsim.similarity._dense import of_one_dim
 
 
-def negative_manhattan(x, y):
+def negative_manhattan(x: Array, y: Array) -> jax.Array:
     """Minus the Manhattan distance: a similarity, in [-inf, 0].
 
         s_ij = -sum_d |x_id - y_jd|

@@ -3,13 +3,17 @@
 x [n, dim] anchors, y [m, dim] -> [n, m], float32 at least; not symmetric
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics._norms import unit
+from jaxsim.numerics.types import Array
 from jaxsim.similarity._dense import euclidean, of_one_dim
 
 
-def negative_noise_to_signal(x, y, *, precision="highest"):
+def negative_noise_to_signal(
+    x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest"
+) -> jax.Array:
     """Minus the variance of what must be added to the anchor to get the other, over the anchor's own.
 
         s_ij = -var(u_i - u_j) / var(u_i),   u = x / |x|, var over the coordinates

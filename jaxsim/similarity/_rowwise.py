@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics.types import Similarity
 
-def paired(similarity):
+
+def paired(similarity: Similarity) -> Similarity:
     """Makes (x [n, ...], y [n, ...]) -> [n] of a similarity (x [n, ...], y [m, ...]) -> [n, m].
 
         paired(cosine)(sentences, other_sentences)    # one score per pair, nothing else computed
