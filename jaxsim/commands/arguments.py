@@ -114,7 +114,7 @@ def refuse_without(options: argparse.Namespace, needed: str, **dependent: str) -
     refuse_without(options, "reranker", budget="--budget")
 
     Args:
-      options: the parsed options; None stands for what is not given.
+      options: the parsed options; None is what is not given.
       needed: the name of the field that must be given.
       dependent: {field: how it is typed}.
 
@@ -130,7 +130,7 @@ def refuse_both(options: argparse.Namespace, first: str, second: str, why: str =
     """Refuses two options of which only one can count.
 
     Args:
-      options: the parsed options; None stands for what is not given.
+      options: the parsed options; None is what is not given.
       first, second: names of fields.
       why: what to do, in a few words.
 

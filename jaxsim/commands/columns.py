@@ -49,19 +49,19 @@ def pairs_of(
     Raises: ValueError naming the columns that are there where they do not fit.
     """
     columns = names_of(rows)
-    query = _found(columns, path, "query", query, QUERIES)
-    document = _found(columns, path, "document", document, DOCUMENTS)
-    score = _found(columns, path, "score", score, SCORES, needed=False)
+    query = _column(columns, path, "query", query, QUERIES)
+    document = _column(columns, path, "document", document, DOCUMENTS)
+    score = _column(columns, path, "score", score, SCORES, needed=False)
     names = [name for name in columns if name.startswith("negative_")] if negative is None else []
-    if negative := _found(columns, path, "negative", negative, NEGATIVES, needed=False):
+    if negative := _column(columns, path, "negative", negative, NEGATIVES, needed=False):
         names = [negative, *names]
     texts = [_strings(rows, columns, path, name) for name in (query, document)]
     negatives = [_negatives(rows, place, names, path) for place in range(len(rows))]
-    for place, some in enumerate(negatives):
-        if len(some) != len(negatives[0]):
+    for place, texts_of_row in enumerate(negatives):
+        if len(texts_of_row) != len(negatives[0]):
             raise ValueError(
                 f"{path}: rows must have equally many negatives, got {len(negatives[0])} in "
-                f"{row_at(rows, 0)} and {len(some)} in {row_at(rows, place)}"
+                f"{row_at(rows, 0)} and {len(texts_of_row)} in {row_at(rows, place)}"
             )
     scores = None
     if score is not None:
@@ -76,7 +76,7 @@ def column_of(rows: Sequence[dict], path: str | os.PathLike, name: str) -> list[
     nothing but empty strings.
     """
     columns = names_of(rows)
-    return _strings(rows, columns, path, _found(columns, path, "column", name, ()))
+    return _strings(rows, columns, path, _column(columns, path, "column", name, ()))
 
 
 def ids_of(
@@ -158,7 +158,7 @@ def parts_of(name: str, columns: Mapping[str, None]) -> list[str]:
     return [name] if name in columns else name.split(",")
 
 
-def _found(columns, path, what, name, usual, needed=True):
+def _column(columns, path, what, name, usual, needed=True):
     if name is not None:
         for part in parts_of(name, columns):
             if part not in columns:

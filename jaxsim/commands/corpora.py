@@ -116,8 +116,8 @@ def nearest(
 
     Where fewer than k are left, ids are -1.
     """
-    found = search.exact(queries, vectors, k=k, similarity=similarity, exclude=exclude)
-    return tuple(np.asarray(one) for one in found)
+    hits = search.exact(queries, vectors, k=k, similarity=similarity, exclude=exclude)
+    return tuple(np.asarray(one) for one in hits)
 
 
 def _of_corpus(corpus):

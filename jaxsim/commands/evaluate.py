@@ -86,16 +86,16 @@ def run_of(
             f"{path}: {len(missing)} of {len(judged)} judged queries are missing in the run, such as "
             f"{missing[0]!r}: each counts as 0"
         )
-    own = [query for query in judged if run.get(query) and run[query][0][0] == query]
-    own = [query for query in own if query not in judgments[query]]
+    self_first = [query for query in judged if run.get(query) and run[query][0][0] == query]
+    self_first = [query for query in self_first if query not in judgments[query]]
     if options.ignore_self:
         run = {
             query: [ranked for ranked in documents if ranked[0] != query]
             for query, documents in run.items()
         }
-    elif 2 * len(own) > len(judged):
+    elif 2 * len(self_first) > len(judged):
         warn(
-            f"{path}: the first document of {len(own)} of {len(judged)} queries has the query's own id: "
+            f"{path}: the first document of {len(self_first)} of {len(judged)} queries has the query's own id: "
             "if it is the query itself, --ignore-self leaves it out"
         )
     if not any(
@@ -138,17 +138,17 @@ def relevant_of(judgments: Mapping[str, Mapping[str, int]]) -> dict[str, dict[st
     return {query: documents for query, documents in judged.items() if documents}
 
 
-def means(found: Mapping[str, np.ndarray]) -> dict[str, float]:
+def means(figures: Mapping[str, np.ndarray]) -> dict[str, float]:
     """{name: float} of {name: a value per query}."""
-    return {name: float(value.mean()) for name, value in found.items()}
+    return {name: float(value.mean()) for name, value in figures.items()}
 
 
 def differences(
-    found: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
+    figures: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, float]]:
     """{name: {difference, low, high}}: the mean over queries and its 95 % interval."""
     compared = {}
-    for name, value in found.items():
+    for name, value in figures.items():
         low, high = evaluation.interval(value - other[name], 0)
         difference = float((value - other[name]).mean())
         compared[name] = {"difference": difference, "low": low, "high": high}
@@ -187,13 +187,13 @@ def values(
         truth[row, : len(documents)] = [number(document) for document in documents]
         grades[row, : len(documents)] = list(documents.values())
     each = {"reduce_fn": None}
-    found = {
+    figures = {
         f"nDCG@{k}": evaluation.ndcg(ids, truth, places, grades=grades, **each),
         f"recall@{k}": evaluation.recall(ids, truth, places, **each),
         f"precision@{k}": evaluation.precision(ids, truth, places, **each),
         "MAP": evaluation.average_precision(ids, truth, longest, **each),
         "MRR": evaluation.reciprocal_rank(ids, truth, **each),
     }
-    found = {name: np.asarray(value, float) for name, (value, _) in found.items()}
-    found[f"precision@{k}"] *= places / k
-    return found
+    figures = {name: np.asarray(value, float) for name, (value, _) in figures.items()}
+    figures[f"precision@{k}"] *= places / k
+    return figures

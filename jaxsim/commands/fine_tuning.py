@@ -63,7 +63,7 @@ class Task:
         trained_on = set(pairs.queries)
         self.seen = sum(query in trained_on for query in held.queries)
         self.figure = "spearman" if graded else "MRR@10"  # what the best checkpoint is chosen by
-        self.of_batch = jax.jit(self._loss_and_found)  # once for all validations
+        self.of_batch = jax.jit(self._loss_and_nearest)  # once for all validations
         self.held_loss = jax.jit(loss)
         self.encode = model.encode
         if chunk is not None:
@@ -131,11 +131,11 @@ class Task:
         )
         if self.graded:
             scores = paired(self.model.similarity)(queries, documents)
-            given = np.array(self.held.scores, np.float32)
+            labels = np.array(self.held.scores, np.float32)
             return {
-                "loss": float(self.held_loss(queries, documents, given)),
-                "spearman": float(evaluation.spearman(scores, given)),
-                "pearson": float(evaluation.pearson(scores, given)),
+                "loss": float(self.held_loss(queries, documents, labels)),
+                "spearman": float(evaluation.spearman(scores, labels)),
+                "pearson": float(evaluation.pearson(scores, labels)),
             }
         return self._in_batches(queries, documents) | self._retrieval(queries, documents)
 
@@ -157,36 +157,38 @@ class Task:
             missing = self.batch_size - count
             where = np.arange(self.batch_size) < count
             part = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) for a in part]
-            value, found = self.of_batch(*part, where)
+            value, predicted = self.of_batch(*part, where)
             loss += float(value) * count
-            pairs = zip(part[2][:count].tolist(), np.asarray(found)[:count].tolist(), strict=True)
+            pairs = zip(
+                part[2][:count].tolist(), np.asarray(predicted)[:count].tolist(), strict=True
+            )
             hits += sum(pair in right for pair in pairs)
         return {"loss": loss / len(queries), "accuracy in batch": hits / len(queries)}
 
-    def _loss_and_found(self, queries, documents, query_ids, document_ids, where):
+    def _loss_and_nearest(self, queries, documents, query_ids, document_ids, where):
         """The loss of the rows that count, and the id of the document that each query finds."""
         scores = jnp.where(where, self.model.similarity(queries, documents), -jnp.inf)
-        more = {"query_ids": query_ids, "document_ids": document_ids, "where": where}
-        return self.loss(queries, documents, **more), document_ids[scores.argmax(axis=1)]
+        inputs = {"query_ids": query_ids, "document_ids": document_ids, "where": where}
+        return self.loss(queries, documents, **inputs), document_ids[scores.argmax(axis=1)]
 
     def _retrieval(self, queries, documents):
         """How well each query finds its documents among all that are held out, each text once."""
         query_ids, document_ids = self.held_ids
         places = [np.unique(ids, return_index=True)[1] for ids in self.held_ids]
         k = min(10, len(places[1]))
-        _, found = search.exact(
+        _, hits = search.exact(
             queries[places[0]], documents[places[1]], k=k, similarity=self.model.similarity
         )
         right = [set() for _ in places[0]]
         for query, document in zip(query_ids, document_ids, strict=True):
             right[query].add(document)
         truth = np.full((len(right), max(map(len, right))), -1, np.int32)
-        for row, own in enumerate(right):
-            truth[row, : len(own)] = sorted(own)
+        for row, documents_of_query in enumerate(right):
+            truth[row, : len(documents_of_query)] = sorted(documents_of_query)
         return {
-            "recall@1": float(evaluation.recall(found, truth, 1)),
-            f"recall@{k}": float(evaluation.recall(found, truth, k)),
-            "MRR@10": float(evaluation.reciprocal_rank(found, truth)),
+            "recall@1": float(evaluation.recall(hits, truth, 1)),
+            f"recall@{k}": float(evaluation.recall(hits, truth, k)),
+            "MRR@10": float(evaluation.reciprocal_rank(hits, truth)),
         }
 
     def _tokens(self, pairs):
@@ -195,8 +197,8 @@ class Task:
         if pairs.negatives is None:
             each = [[] for _ in queries]
         else:
-            flat = iter(self._ids(1, [text for some in pairs.negatives for text in some]))
-            each = [[next(flat) for _ in some] for some in pairs.negatives]
+            flat = iter(self._ids(1, [text for texts in pairs.negatives for text in texts]))
+            each = [[next(flat) for _ in texts] for texts in pairs.negatives]
         return [
             {"query": q, "documents": [d, *more]}
             for q, d, more in zip(queries, documents, each, strict=True)

@@ -71,7 +71,7 @@ def reranker(chosen: argparse.Namespace) -> pretrained.CrossEncoderModel:
     model = _loaded(folder, chosen)
     if not hasattr(model, "score"):
         raise ValueError(
-            f"--reranker must be a cross-encoder, got {folder}, which has no classification head"
+            f"--reranker must be a cross-encoder, got {folder} (no classification head)"
         )
     if (labels := getattr(model.module, "labels", 1)) > 1:
         raise ValueError(
@@ -108,7 +108,7 @@ def prompt_of(
 
     Args:
       model: the model.
-      name: of one of its prompts, as the user gave it; "" is no prompt at all; None takes the first of
+      name: of one of its prompts, as the user gave it; "" means without a prompt; None takes the first of
         `usual` that the model has.
       option: what names a prompt, for errors.
       usual: names of prompts.

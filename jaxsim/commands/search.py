@@ -64,8 +64,8 @@ def main(command_line: Sequence[str]) -> None:
             storage.save_run(chosen.run, queries.ids, corpus.ids, places, scores)
             print(f"{chosen.run}: {len(queries.texts)} rankings of {places.shape[1]}")
             return
-    for query, *found in zip(queries.texts, scores, places, strict=True):
-        show(corpus, query, *found)
+    for query, *hits in zip(queries.texts, scores, places, strict=True):
+        show(corpus, query, *hits)
 
 
 def parsed(command_line: Sequence[str]) -> argparse.Namespace:
@@ -170,8 +170,8 @@ class Answer:
         if own_ids is not None:
             exclude = np.array([[self.place_of.get(name, -1)] for name in own_ids], np.int32)
         wanted = self.k if self.reranker is None else self.budget
-        found = corpora.nearest(vectors, self.vectors, wanted, model.similarity, exclude)
-        return found if self.reranker is None else self._reranked(queries, found[1])
+        hits = corpora.nearest(vectors, self.vectors, wanted, model.similarity, exclude)
+        return hits if self.reranker is None else self._reranked(queries, hits[1])
 
     def _reranked(self, queries, places):
         """The best k of each query's places [queries, budget] by the cross-encoder."""

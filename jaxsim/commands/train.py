@@ -102,8 +102,8 @@ def train(
             label=f"training {Path(options.model).name}",
         )
     except FloatingPointError as error:
-        found = with_rows(str(error), options.rows, options.pairs)
-        raise FloatingPointError(f"{found}: lower --rate, {options.rate:g} now") from error
+        message = with_rows(str(error), options.rows, options.pairs)
+        raise FloatingPointError(f"{message}: lower --rate, {options.rate:g} now") from error
     step, params, after = training.best_of(options.workdir, model.params, best=task.best)
     show(f"best, after step {step} of {steps}", after)
     if line := worse(task.figure, before, after):
@@ -125,8 +125,8 @@ def validated(task: fine_tuning.Task) -> Callable[[ArrayTree], dict[str, float]]
         try:
             return task.validate(params)
         except ValueError as error:
-            found = str(error).removesuffix("; finished chunks are kept")
-            raise FloatingPointError(f"training has diverged: {found}") from error
+            problem = str(error).removesuffix("; finished chunks are kept")
+            raise FloatingPointError(f"training has diverged: {problem}") from error
 
     return validate
 
@@ -143,8 +143,8 @@ def with_rows(message: str, rows: Sequence[int], path: str | os.PathLike) -> str
     def named(match):
         ids = [int(word) for word in match[1].split(",") if word.strip()]
         numbers = [str(rows[one] + 1) for one in ids if one >= 0]
-        more = ", ..." if len(numbers) > SHOWN else ""
-        return f"rows {', '.join(numbers[:SHOWN])}{more} of {path}"
+        ellipsis = ", ..." if len(numbers) > SHOWN else ""
+        return f"rows {', '.join(numbers[:SHOWN])}{ellipsis} of {path}"
 
     return re.sub(r"the batch of ids \[([-\d, ]*)\]", named, message)
 
@@ -323,16 +323,16 @@ def held_out(
     order = np.random.default_rng(options.seed).permutation(count)
     is_held = np.isin(numbers, order[:held_count])
     options.rows = np.flatnonzero(~is_held).tolist()
-    kept, held = (
+    trained, held = (
         type(pairs)(*(c if c is None else [c[i] for i in np.flatnonzero(rows)] for c in pairs))
         for rows in (~is_held, is_held)
     )
     check_held(options, held)
-    return kept, held
+    return trained, held
 
 
 def check_held(options: argparse.Namespace, held: columns.Pairs) -> None:
-    """Refuses pairs to look at that cannot tell a good model from a bad one."""
+    """Refuses held-out pairs whose scores cannot distinguish a good model from a bad one."""
     if options.graded and len(set(held.scores)) < 2:
         raise ValueError(
             f"what is held out must have different scores, all {len(held.scores)} rows have "
@@ -413,9 +413,9 @@ def prompts_of(options: argparse.Namespace, model: pretrained.TextModel) -> tupl
     names = ("query", "document")
     return tuple(
         models.prompt_of(
-            model, getattr(options, f"{name}_prompt"), option=f"--{name}-prompt", usual=some
+            model, getattr(options, f"{name}_prompt"), option=f"--{name}-prompt", usual=prompts
         )
-        for name, some in zip(names, usual, strict=True)
+        for name, prompts in zip(names, usual, strict=True)
     )
 
 

@@ -49,7 +49,7 @@ def imports() -> Baskets:
             named = set(IMPORT.findall(file.read_text(encoding="utf-8", errors="replace")))
             if len(named) > 1:
                 sessions.append(sorted(named))
-    # Folders stand together in the walk; a time order would not.
+    # Files of one folder are adjacent in the walk; in order of time they would not be.
     order = np.random.default_rng(0).permutation(len(sessions))
     return _numbered(sessions[place] for place in order)
 
@@ -65,7 +65,7 @@ def _read(name, separator):
 
 
 def _numbered(sessions):
-    numbers, found = {}, []
+    numbers, baskets = {}, []
     for session in sessions:
-        found.append(np.array([numbers.setdefault(n, len(numbers)) for n in session], np.int32))
-    return Baskets(found, list(numbers))
+        baskets.append(np.array([numbers.setdefault(n, len(numbers)) for n in session], np.int32))
+    return Baskets(baskets, list(numbers))

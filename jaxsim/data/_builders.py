@@ -34,8 +34,8 @@ class JaxsimDocstrings(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        found = corpus.pairs(small=self.builder_config.name == "small")
-        return {split: self._generate_examples(rows) for split, rows in found.items()}
+        splits = corpus.pairs(small=self.builder_config.name == "small")
+        return {split: self._generate_examples(rows) for split, rows in splits.items()}
 
     def _generate_examples(self, rows):
         # Keys that sort as the rows do: tfds shuffles by a hash of them, the same everywhere.

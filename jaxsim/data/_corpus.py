@@ -84,7 +84,7 @@ def distinct(
       against: rows that are kept already, and that none may repeat.
       threshold: of the similarity, in (0, 1].
     """
-    seen_queries, holders, sizes, kept = set(), {}, [], []
+    seen_queries, holders, sizes, result = set(), {}, [], []
     for place, row in enumerate([*against, *rows]):
         words = re.findall(r"\w+", f"{row['query']} {row['document']}".lower())
         runs = {hash(tuple(words[i : i + 3])) for i in range(max(1, len(words) - 2))}
@@ -100,19 +100,19 @@ def distinct(
             )
             if close or query in seen_queries:
                 continue
-            kept.append(row)
+            result.append(row)
         seen_queries.add(query)
         for run in runs:
             holders.setdefault(run, []).append(len(sizes))
         sizes.append(len(runs))
-    return kept
+    return result
 
 
 def versions() -> dict[str, str]:
     """What the corpus depends on: {"python": ..., package: version}."""
     packages = sorted({*TRAIN, *TEST} - {"standard library"})
-    found = {p: importlib.metadata.version(DISTRIBUTIONS.get(p, p)) for p in packages}
-    return {"python": platform.python_version(), **found}
+    installed = {p: importlib.metadata.version(DISTRIBUTIONS.get(p, p)) for p in packages}
+    return {"python": platform.python_version(), **installed}
 
 
 def _documented(packages, small) -> list[dict]:
@@ -153,12 +153,12 @@ def _sources(root) -> Iterator[Path]:
 def _root(package) -> Path:
     if package == "standard library":
         return Path(sysconfig.get_paths()["stdlib"])
-    found = importlib.util.find_spec(package)
-    if found is None:
+    spec = importlib.util.find_spec(package)
+    if spec is None:
         raise ModuleNotFoundError(
             f"the docstrings corpus needs {package}: install jaxsim's extra, pip install jaxsim[data]"
         )
-    return Path(found.origin).parent
+    return Path(spec.origin).parent
 
 
 def _docstrings(node, path):
@@ -166,18 +166,18 @@ def _docstrings(node, path):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             if child.name.startswith("_"):
                 continue
-            own = f"{path}.{child.name}"
+            dotted = f"{path}.{child.name}"
             if docstring := ast.get_docstring(child):
-                yield own, child.name, docstring
+                yield dotted, child.name, docstring
             if isinstance(child, ast.ClassDef):
-                yield from _docstrings(child, own)
+                yield from _docstrings(child, dotted)
 
 
 def _pair(docstring):
     """(summary, body), or None where either says too little or the body repeats the summary."""
     summary, _, body = docstring.strip().partition("\n\n")
     summary = " ".join(summary.split())
-    # Underlines of headings and tables are no words.
+    # Underlines of headings and tables are not words.
     body = " ".join(re.sub(r"[-=~^*#+|]{3,}", " ", body).split())[:CHARACTERS]
     if len(body) == CHARACTERS:
         body = body.rpartition(" ")[0]

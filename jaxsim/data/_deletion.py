@@ -23,7 +23,7 @@ def deleted(
     """Texts with each token deleted by chance; what stays keeps its order and moves to the front.
 
     Of a text that has a token to delete one stays at least, each as likely. Runs inside jit. The loss that
-    tells the whole text from this one is `losses.denoising`.
+    reconstructs the original text from the noisy one is `losses.denoising`.
 
     Args:
       key: one key, the same on all devices.
@@ -68,7 +68,7 @@ def deleted(
     words = where & ~spared
     luckiest = jnp.argmax(jnp.where(words, noise, -1), axis=1, keepdims=True)
     stays = (noise >= ratio) | (jnp.arange(length) == luckiest)
-    kept = where & (spared | stays)
-    order = jnp.argsort(~kept, axis=1, stable=True)
-    kept = jnp.take_along_axis(kept, order, axis=1)
-    return jnp.where(kept, jnp.take_along_axis(tokens, order, axis=1), padding), kept
+    remaining = where & (spared | stays)
+    order = jnp.argsort(~remaining, axis=1, stable=True)
+    remaining = jnp.take_along_axis(remaining, order, axis=1)
+    return jnp.where(remaining, jnp.take_along_axis(tokens, order, axis=1), padding), remaining

@@ -33,7 +33,7 @@ FONTS = (
     *(f"DejaVuSerif{style}" for style in SLANTED),
     *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
 )
-LOOKS_ALIKE = 0.93  # mean cosine of two letters' pixels over the fonts
+SAME_LETTER = 0.93  # mean cosine of two letters' pixels over the fonts
 
 
 class Images(NamedTuple):
@@ -63,24 +63,24 @@ def digits(split: str = "all", *, classes: Iterable[int] = range(10)) -> Images:
     checks.one_of("split", split, ("all", "train", "test"))
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    labels = found.target.astype(np.int32)
+    dataset = load_digits()
+    labels = dataset.target.astype(np.int32)
     nth = np.zeros(len(labels), int)
     for digit in range(10):
-        own = labels == digit
-        nth[own] = np.arange(own.sum())
+        members = labels == digit
+        nth[members] = np.arange(members.sum())
     test = nth % 5 == 4
-    kept = {"all": np.ones(len(labels), bool), "test": test, "train": ~test}[split]
-    kept &= np.isin(labels, list(classes))
-    images = (found.images / 16).astype(np.float32)[..., None]
-    return Images(images, labels, labels).of(kept)
+    mask = {"all": np.ones(len(labels), bool), "test": test, "train": ~test}[split]
+    mask &= np.isin(labels, list(classes))
+    images = (dataset.images / 16).astype(np.float32)[..., None]
+    return Images(images, labels, labels).of(mask)
 
 
 def glyphs(*, size: int = 16) -> Images:
     """Printed letters, each in 16 fonts: Latin, Greek and Cyrillic from the fonts that matplotlib ships.
 
-    Some 430 letters, each drawn as large as fits. Of letters that look alike at that size (Latin A and
-    Greek Alpha, o and O) the first stays, so that no class stands twice under two names. Drawn once,
+    About 430 letters, each drawn as large as fits. Of letters that look the same at that size (Latin A and
+    Greek Alpha, o and O) only the first is used, so that no class appears under two names. Drawn once,
     then kept in the cache.
 
     Args:
@@ -92,9 +92,9 @@ def glyphs(*, size: int = 16) -> Images:
     checks.at_most("size", size, 64, "what letters are drawn at")
     import matplotlib
 
-    found = _kept(f"glyphs-{size}-{matplotlib.__version__}", lambda: _drawn_glyphs(size))
-    images = (found["ink"] / np.float32(255))[..., None]
-    return Images(images, found["labels"], found["labels"])
+    arrays = _cached(f"glyphs-{size}-{matplotlib.__version__}", lambda: _drawn_glyphs(size))
+    images = (arrays["ink"] / np.float32(255))[..., None]
+    return Images(images, arrays["labels"], arrays["labels"])
 
 
 def omniglot(split: str, *, size: int = 28) -> Images:
@@ -113,18 +113,18 @@ def omniglot(split: str, *, size: int = 28) -> Images:
     """
     checks.one_of("split", split, ("train", "test", "small1", "small2"))
     checks.at_most("size", size, 105, "the drawings' own size")
-    found = _kept(
+    arrays = _cached(
         f"omniglot-{split}-{size}",
         lambda: _decoded_omniglot(prepared_tfds("omniglot/3.0.0"), split, size),
     )
-    images = (found["ink"] / np.float32(255))[..., None]
-    return Images(images, found["labels"], found["groups"])
+    images = (arrays["ink"] / np.float32(255))[..., None]
+    return Images(images, arrays["labels"], arrays["groups"])
 
 
 def cifar10_subset(split: str) -> Images:
     """A part of CIFAR-10, recompressed as JPEG: 1,500 training and 300 test images a class, 32 x 32.
 
-    Not the data set itself: figures on it are no figures on CIFAR-10. From JAXSIM_DATA.
+    Not the data set itself: results on it are not results on CIFAR-10. From JAXSIM_DATA.
 
     Args:
       split: "train" or "test".
@@ -133,14 +133,14 @@ def cifar10_subset(split: str) -> Images:
     Raises: ValueError for an unknown split or damaged data; FileNotFoundError without the data.
     """
     checks.one_of("split", split, ("train", "test"))
-    found = _kept(
+    arrays = _cached(
         f"cifar10-subset-{split}",
         lambda: _decoded_cifar10(prepared_path("cifar10_jpeg_subset", "images.tar.xz"), split),
     )
-    return Images(found["pixels"] / np.float32(255), found["labels"], found["labels"])
+    return Images(arrays["pixels"] / np.float32(255), arrays["labels"], arrays["labels"])
 
 
-def _kept(name, decode):
+def _cached(name, decode):
     """Decoded arrays, from the cache if they are there; what is damaged there is made again."""
     path, about = cache_folder() / "images" / name, {"kind": "images", "version": 1}
     if path.exists():
@@ -175,13 +175,13 @@ def _drawn_glyphs(size):
     ink = np.array([[drawn(letter, font) for font in fonts] for letter in letters])
     flat = ink.reshape(len(letters), len(fonts), -1).astype(np.float32)
     flat /= np.linalg.norm(flat, axis=-1, keepdims=True)
-    alike = np.einsum("afp,bfp->ab", flat, flat) / len(fonts)
-    kept = []
+    cosines = np.einsum("afp,bfp->ab", flat, flat) / len(fonts)
+    distinct = []
     for place in range(len(letters)):
-        if (alike[place, kept] < LOOKS_ALIKE).all():
-            kept.append(place)
-    labels = np.repeat(np.arange(len(kept), dtype=np.int32), len(fonts))
-    return {"ink": ink[kept].reshape(-1, size, size), "labels": labels}
+        if (cosines[place, distinct] < SAME_LETTER).all():
+            distinct.append(place)
+    labels = np.repeat(np.arange(len(distinct), dtype=np.int32), len(fonts))
+    return {"ink": ink[distinct].reshape(-1, size, size), "labels": labels}
 
 
 def _decoded_cifar10(path, split):

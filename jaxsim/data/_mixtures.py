@@ -114,14 +114,14 @@ def task_batches(
     turns = np.zeros(steps, int)  # which of its task's batches each one is
     datasets = []
     for place, task in enumerate(sources):
-        own = np.flatnonzero(drawn == place)
-        turns[own] = np.arange(len(own))
-        datasets.append(sources[task](steps=max(len(own), 1)))
+        places_of_task = np.flatnonzero(drawn == place)
+        turns[places_of_task] = np.arange(len(places_of_task))
+        datasets.append(sources[task](steps=max(len(places_of_task), 1)))
 
     def batch(number):
         task = drawn[number]
-        found = datasets[task][int(turns[number])]
-        return {**found, "task": np.full(len(found["where"]), task, np.int32)}
+        columns = datasets[task][int(turns[number])]
+        return {**columns, "task": np.full(len(columns["where"]), task, np.int32)}
 
     return Planned(steps, batch)
 
@@ -190,11 +190,11 @@ def negative_batches(
     plan = as_dataset(queries, planned, length, steps, epochs, batch_size, (index, count))
 
     def with_documents(number, batch):
-        kept, ids = batch["where"], np.maximum(batch["ids"], 0)
+        where, ids = batch["where"], np.maximum(batch["ids"], 0)
         # Drawn for the whole batch's place, so that processes do not change the draws.
         random = _random(seed, number, 1)
         draws = random.random((batch_size, negatives.shape[1]))
-        draws = draws[index * len(kept) :][: len(kept)]
+        draws = draws[index * len(where) :][: len(where)]
         order = np.argsort(np.where(known[ids], draws, 2.0), axis=1)
         have = known[ids].sum(axis=1, keepdims=True)
         turn = np.arange(per_query) % np.minimum(have, negatives.shape[1])
@@ -203,8 +203,8 @@ def negative_batches(
         columns = {}
         for name, column in documents.items():
             columns[name] = column[places]
-            columns[name][~kept] = 0
-        places[~kept] = -1
+            columns[name][~where] = 0
+        places[~where] = -1
         return {**batch, "documents": columns, "document_ids": places}
 
     return Planned(len(plan), lambda number: with_documents(number, plan[number]))
@@ -212,11 +212,11 @@ def negative_batches(
 
 def _numbered(names):
     """A column's names from 0, those below 0 each a name that no other row has: they exclude nothing."""
-    given = names >= 0
-    distinct, numbers = np.unique(names[given], return_inverse=True)
+    named = names >= 0
+    distinct, numbers = np.unique(names[named], return_inverse=True)
     kinds = np.empty(len(names), int)
-    kinds[given] = numbers
-    kinds[~given] = len(distinct) + np.arange((~given).sum())
+    kinds[named] = numbers
+    kinds[~named] = len(distinct) + np.arange((~named).sum())
     return kinds
 
 
@@ -231,8 +231,8 @@ def _dealt_rows(kinds, counts, length, batch_size, random):
     starts = np.flatnonzero(np.diff(ranked, prepend=-1))
     sizes = np.diff(starts, append=len(ranked))
     turn = np.arange(len(ranked)) - np.repeat(starts, sizes)
-    kept = order[turn < left[ranked]]
-    batches = kept.reshape(batch_size, length).T.astype(np.int32)
+    rows = order[turn < left[ranked]]
+    batches = rows.reshape(batch_size, length).T.astype(np.int32)
     return random.permutation(random.permuted(batches, axis=1), axis=0)
 
 
@@ -246,13 +246,13 @@ def _fitted_rows(kinds, length, batch_size, random):
     taken = [set() for _ in range(length)]
     place = 0
     for row in order:
-        own = {(column, name) for column, name in enumerate(kinds[row].tolist())}
+        pairs = {(column, name) for column, name in enumerate(kinds[row].tolist())}
         for step in range(length):
             batch = (place + step) % length
-            if filled[batch] < batch_size and not own & taken[batch]:
+            if filled[batch] < batch_size and not pairs & taken[batch]:
                 batches[batch, filled[batch]] = row
                 filled[batch] += 1
-                taken[batch] |= own
+                taken[batch] |= pairs
                 place = batch + 1
                 break
     return random.permutation(batches, axis=0)

@@ -91,15 +91,15 @@ class Plan:
         if known != epoch:
             planned = self._planned(epoch)
             self.known = epoch, planned
-        own = self.batch_size // self.count
-        places = planned[number][self.index * own :][:own]
+        share = self.batch_size // self.count
+        places = planned[number][self.index * share :][:share]
         rows = [self.examples[place] for place in planned[number]]
         sizes = {column: self._size(column, rows) for column in self.buckets}
-        kept = np.arange(own) < len(places)
-        columns = {column: self._stacked(column, places, own, sizes[column]) for column in sizes}
-        ids = np.full(own, -1, np.int32)
-        ids[kept] = places
-        return {**columns, "where": kept, "ids": ids}
+        where = np.arange(share) < len(places)
+        columns = {column: self._stacked(column, places, share, sizes[column]) for column in sizes}
+        ids = np.full(share, -1, np.int32)
+        ids[where] = places
+        return {**columns, "where": where, "ids": ids}
 
     def _planned(self, epoch):
         random = np.random.default_rng([self.seed, epoch])
@@ -115,17 +115,17 @@ class Plan:
         longest = max(_longest(row[column]) for row in rows)
         return ends[bisect.bisect_left(ends, longest)]
 
-    def _stacked(self, column, places, own, size):
+    def _stacked(self, column, places, share, size):
         texts = [self.examples[place][column] for place in places]
         first = self.examples[0][column]
         if not isinstance(first, (list, tuple)):
-            return padded([*texts, *[[]] * (own - len(texts))], size)
+            return padded([*texts, *[[]] * (share - len(texts))], size)
         each = len(first)
         flat = [text for row in texts for text in row]
         if len(flat) != each * len(texts):
             raise ValueError(f"{column} must have {each} texts in every example, as the first has")
-        flat = padded([*flat, *[[]] * (own * each - len(flat))], size)
-        return {name: array.reshape(own, each, size) for name, array in flat.items()}
+        flat = padded([*flat, *[[]] * (share * each - len(flat))], size)
+        return {name: array.reshape(share, each, size) for name, array in flat.items()}
 
 
 def _checked_examples(examples):
@@ -164,8 +164,8 @@ def _check_buckets(buckets):
 def _column(example, column, place):
     if column not in example:
         raise ValueError(f"example {place} has no column {column!r}: it has {', '.join(example)}")
-    found = example[column]
-    for text in found if isinstance(found, (list, tuple)) else [found]:
+    value = example[column]
+    for text in value if isinstance(value, (list, tuple)) else [value]:
         if getattr(text, "ndim", None) != 1 or text.dtype.kind not in "iu":
             got = (
                 f"{text.dtype}{list(text.shape)}" if hasattr(text, "dtype") else type(text).__name__
@@ -173,10 +173,10 @@ def _column(example, column, place):
             raise ValueError(
                 f"examples[{place}][{column!r}] must be an int array of tokens, or a list of these, got "
                 f"{got} in it"
-                if text is not found
+                if text is not value
                 else f"examples[{place}][{column!r}] must be an int array of tokens, or a list of these, got {got}"
             )
-    return found
+    return value
 
 
 def _longest(texts):

@@ -93,14 +93,14 @@ def class_batches(
     members = np.split(order, starts[1:])
     if classes > len(members):
         raise ValueError(f"classes must be at most {len(members)}, as labels has, got {classes}")
-    groups = np.array([max(1, len(own) // per_class) for own in members])
+    groups = np.array([max(1, len(places) // per_class) for places in members])
     length = most_batches(groups, classes)
 
     def planned(epoch):
         random = np.random.default_rng([seed, epoch])
         dealt = _dealt(groups, classes, length, random)  # [batches, classes]
         next_group = np.zeros(len(members), int)
-        shuffled = [_repeated(random.permutation(own), per_class) for own in members]
+        shuffled = [_repeated(random.permutation(places), per_class) for places in members]
         batches = np.empty((length, classes, per_class), np.int32)
         for batch, chosen in enumerate(dealt):
             for place, number in enumerate(chosen):
@@ -128,15 +128,15 @@ class Plan:
         if known != epoch:
             plan = self.planned(epoch)
             self.known = epoch, plan
-        own = plan.shape[1] // self.count
-        ids = plan[number][self.index * own :][:own]
-        kept = ids >= 0
+        share = plan.shape[1] // self.count
+        ids = plan[number][self.index * share :][:share]
+        where = ids >= 0
         columns = {}
         for name, column in self.columns.items():
-            rows = column[np.where(kept, ids, 0)]
-            rows[~kept] = 0
+            rows = column[np.where(where, ids, 0)]
+            rows[~where] = 0
             columns[name] = rows
-        return {**columns, "where": kept, "ids": ids}
+        return {**columns, "where": where, "ids": ids}
 
 
 def as_dataset(

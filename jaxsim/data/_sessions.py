@@ -43,12 +43,12 @@ def session_pairs(sessions: Iterable[Array]) -> tuple[np.ndarray, np.ndarray]:
     for session in sessions:
         if len(session) > 1:
             by_length.setdefault(len(session), []).append(session)
-    found = [np.empty(0, np.int64)]
+    blocks = [np.empty(0, np.int64)]
     for length, members in by_length.items():
         first, second = np.triu_indices(length, 1)
         block = np.stack(members)
-        found.append((block[:, first] * size + block[:, second]).ravel())
-    codes, counts = np.unique(np.concatenate(found), return_counts=True)
+        blocks.append((block[:, first] * size + block[:, second]).ravel())
+    codes, counts = np.unique(np.concatenate(blocks), return_counts=True)
     pairs = np.stack(np.divmod(codes, max(size, 1)), axis=1).astype(np.int32)
     return pairs, counts
 
@@ -174,20 +174,20 @@ def synthetic_pairs(
     # Each end may stay (similarity none) or become any of its k neighbors.
     ends = []
     for side in (0, 1):
-        own = pairs[:, side]
-        names = np.concatenate([own[:, None], neighbors[own]], axis=1)
-        alike = np.concatenate([np.full((len(own), 1), np.nan), similarities[own]], axis=1)
-        alike[:, 1:][(alike[:, 1:] < threshold) | (neighbors[own] < 0)] = -1
-        ends.append((names, alike))
-    (left, left_alike), (right, right_alike) = ends
-    both = np.stack(np.broadcast_arrays(left_alike[:, :, None], right_alike[:, None, :]))
+        items = pairs[:, side]
+        names = np.concatenate([items[:, None], neighbors[items]], axis=1)
+        scores = np.concatenate([np.full((len(items), 1), np.nan), similarities[items]], axis=1)
+        scores[:, 1:][(scores[:, 1:] < threshold) | (neighbors[items] < 0)] = -1
+        ends.append((names, scores))
+    (left, left_scores), (right, right_scores) = ends
+    both = np.stack(np.broadcast_arrays(left_scores[:, :, None], right_scores[:, None, :]))
     replaced = ~np.isnan(both)
-    alike = np.where(replaced, both, 0).sum(axis=0) / np.maximum(replaced.sum(axis=0), 1)
-    made = np.floor(gamma * counts[:, None, None] * alike + 1e-9).astype(np.int64)
+    mean_score = np.where(replaced, both, 0).sum(axis=0) / np.maximum(replaced.sum(axis=0), 1)
+    made = np.floor(gamma * counts[:, None, None] * mean_score + 1e-9).astype(np.int64)
     names = np.stack(np.broadcast_arrays(left[:, :, None], right[:, None, :]), axis=-1)
-    kept = replaced.any(axis=0) & ~(both == -1).any(axis=0) & (made > 0)
-    kept &= names[..., 0] != names[..., 1]
-    names, made = np.sort(names[kept], axis=1), made[kept]
+    valid = replaced.any(axis=0) & ~(both == -1).any(axis=0) & (made > 0)
+    valid &= names[..., 0] != names[..., 1]
+    names, made = np.sort(names[valid], axis=1), made[valid]
     distinct, group = np.unique(names, axis=0, return_inverse=True)
     totals = np.bincount(group.ravel(), made, minlength=len(distinct)).astype(np.int64)
     fresh = ~holds_pair(distinct, pairs) & ~holds_pair(distinct, np.asarray(without))

@@ -45,8 +45,8 @@ def docstrings(split: str, *, config: str = "all") -> "grain.MapDataset":
     """
     checks.one_of("split", split, SPLITS)
     checks.one_of("config", config, ("all", "small"))
-    found = "-".join(f"{name}{version}" for name, version in corpus.versions().items())
-    folder = recovered(cache_folder() / "docstrings" / f"{config}-{found}")
+    versions = "-".join(f"{name}{version}" for name, version in corpus.versions().items())
+    folder = recovered(cache_folder() / "docstrings" / f"{config}-{versions}")
 
     def build_folder():
         from jaxsim.data._builders import build
@@ -208,7 +208,7 @@ def damage_named(path: str | os.PathLike, remedy: str = "fetch it again") -> Ite
         yield
     except (MemoryError, ModuleNotFoundError):
         raise
-    except Exception as error:  # each library has its own, and they share no class
+    except Exception as error:  # each library has its own class, without a common base
         why = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path}: cannot be read, {remedy}: {why:.200}") from error
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import tokenizers
 
 
-# [unused0] and [unused1] stand around a mention, [unused2] between a title and its text.
+# [unused0] and [unused1] enclose a mention, [unused2] is between a title and its text.
 SPECIAL = {
     "[PAD]": 0,
     "[UNK]": 1,
@@ -32,7 +32,7 @@ SPECIAL = {
 
 
 def train_wordpiece(texts: Iterable[str], *, size: int = 8000) -> "tokenizers.Tokenizer":
-    """A WordPiece tokenizer with a vocabulary of its own: lower case, BERT's splitting.
+    """Trains a WordPiece tokenizer on texts: lower case, BERT's splitting.
 
     Args:
       texts: iterable of strings.
@@ -87,7 +87,7 @@ def load_tokenizer(path: str | os.PathLike) -> "tokenizers.Tokenizer":
         raise FileNotFoundError(f"{path}: there is no such file")
     try:
         return _literal(tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8")))
-    except Exception as error:  # tokenizers raises no class of its own
+    except Exception as error:  # tokenizers raises plain Exception
         raise ValueError(f"{path}: not a tokenizer, or damaged: {error}") from error
 
 

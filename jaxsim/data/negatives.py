@@ -134,8 +134,8 @@ def _drawable(log_probabilities, without):
     if np.isnan(values).any():
         raise ValueError(f"log_probabilities must be numbers, got {np.isnan(values).sum()} NaN")
     if (values > -np.inf).sum() < (1 if without is None else 2):
-        more = "" if without is None else ", and another where one is left out"
-        raise ValueError(f"log_probabilities must have a class that can be drawn{more}")
+        hint = "" if without is None else ", and another where one is left out"
+        raise ValueError(f"log_probabilities must have a class that can be drawn{hint}")
 
 
 def _known(value):

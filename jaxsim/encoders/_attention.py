@@ -30,14 +30,14 @@ def attention(
     """softmax(query key / sqrt(dim) + bias, where the mask allows) value.
 
     Args:
-      query: float [rows, asking, heads, dim].
-      key, value: float [rows, told, shared, dim]; each of `shared` serves heads / shared of query's.
-      mask: bool, broadcast to [rows, heads, asking, told]. Who sees nothing gets the mean of all.
+      query: float [rows, queries, heads, dim].
+      key, value: float [rows, keys, shared, dim]; each of `shared` serves heads / shared of query's.
+      mask: bool, broadcast to [rows, heads, queries, keys]. A query that sees nothing gets the mean of all.
       bias: float, broadcast likewise, or None.
       cudnn: whether an NVIDIA card may run it through cuDNN, where `cudnn_takes` the shapes; it holds no
-        [asking, told] and has gradients in reverse mode alone.
+        [queries, keys] matrix and has gradients in reverse mode alone.
 
-    Returns: [rows, asking, heads, dim], in query's type; the softmax is float32 at least.
+    Returns: [rows, queries, heads, dim], in query's type; the softmax is float32 at least.
     """
     if jax.default_backend() == "cpu":
         return plain_attention(query, key, value, mask=mask, bias=bias)
@@ -133,21 +133,21 @@ def plain_attention(
     dtype = query.dtype
     exact = jnp.promote_types(dtype, jnp.float32)
     rows, asking, heads, dim = query.shape
-    told, shared = key.shape[1:3]
+    keys, shared = key.shape[1:3]
     query = query * dim**-0.5
     query, key, value = (jnp.swapaxes(a, 1, 2) for a in (query, key, value))
     # The queries of heads that share keys become those of one head.
     together = rows, shared, heads // shared * asking
     query = query.reshape(*together, dim)
     logits = jnp.einsum("bnqd,bnkd->bnqk", query, key, preferred_element_type=exact)
-    logits = logits.reshape(rows, heads, asking, told)
+    logits = logits.reshape(rows, heads, asking, keys)
     if bias is not None:
         logits = logits + bias.astype(exact)
     logits = jnp.where(mask, logits, -0.7 * jnp.finfo(exact).max)
     weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
     mixed = jnp.einsum(
         "bnqk,bnkd->bnqd",
-        weights.astype(dtype).reshape(*together, told),
+        weights.astype(dtype).reshape(*together, keys),
         value,
         preferred_element_type=exact,
     )

@@ -24,7 +24,7 @@ class ClsCrossEncoder(nn.Module):
     [rows, labels] for more labels than one.
 
     Both sides together may be padded to more than the transformer's length, as the longest texts of the
-    two may stand in different pairs. A pair with more tokens than that loses its last.
+    two may be in different pairs. A pair with more tokens than that loses its last.
     """
 
     transformer: nn.Module

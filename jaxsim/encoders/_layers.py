@@ -34,7 +34,7 @@ BERT_NORM = layer_norm()
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """What families of transformers do differently beside their sizes; BERT's by default."""
+    """What differs between families of transformers in addition to their sizes; BERT's by default."""
 
     normalize: Callable = BERT_NORM  # makes a norm, as `layer_norm` and `rms_norm` give it
     activation: Callable = gelu
@@ -87,8 +87,8 @@ class Block(nn.Module):
         x = x + dropout(self._feed_forward(x if post else self._norm("feed_forward_norm", x)))
         return self._norm("feed_forward_norm", x) if post else x
 
-    def _attention(self, asking, told, view):
-        dim, heads = told.shape[-1], self.heads
+    def _attention(self, query_states, states, view):
+        dim, heads = states.shape[-1], self.heads
         if self.head_dim is None and dim % heads:
             raise ValueError(f"heads must divide dim={dim}, got {heads}")
         each = self.head_dim or dim // heads
@@ -98,23 +98,23 @@ class Block(nn.Module):
         query, key, value = (
             self._weights(name, count * each, start)(dim)
             for name, count, start in (
-                ("query", heads, self._alike()),
-                ("key", shared, self._alike()),
+                ("query", heads, self._matching_start()),
+                ("key", shared, self._matching_start()),
                 ("value", shared, None),
             )
         )
-        if asking is told:
-            query, key, value = products(told, (query, key, value), self.dtype)
+        if query_states is states:
+            query, key, value = products(states, (query, key, value), self.dtype)
         else:
-            (query,) = products(asking, (query,), self.dtype)
-            key, value = products(told, (key, value), self.dtype)
+            (query,) = products(query_states, (query,), self.dtype)
+            key, value = products(states, (key, value), self.dtype)
         query, key, value = (
             a.reshape(*a.shape[:2], a.shape[-1] // each, each) for a in (query, key, value)
         )
         if self.style.head_norm:
             query, key = self._norm("query_norm", query), self._norm("key_norm", key)
-        if view.told is not None:
-            query, key = rotated(query, view.asking), rotated(key, view.told)
+        if view.keys is not None:
+            query, key = rotated(query, view.queries), rotated(key, view.keys)
         bias = None if view.bias is None else view.bias.astype(self.dtype)
         mixed = attention(query, key, value, mask=view.mask, bias=bias, cudnn=self.cudnn)
         return self._dense("attention_out", mixed.reshape(*mixed.shape[:2], heads * each), dim)
@@ -142,14 +142,14 @@ class Block(nn.Module):
         biased = name.replace("gate", "in") in self.style.biases
         return Weights(size, start, biased, name=name)
 
-    def _alike(self):
+    def _matching_start(self):
         """The start that queries and keys share: their product is then matching ** 2 times the identity."""
         if not self.matching:
             return None
 
         def start(_, shape, dtype=jnp.float32):
-            own = jax.random.key(self.number)  # not the parameter's: both must get the same
-            return nn.initializers.orthogonal(self.matching)(own, shape, dtype)
+            key = jax.random.key(self.number)  # not the parameter's: both must get the same
+            return nn.initializers.orthogonal(self.matching)(key, shape, dtype)
 
         return start
 

@@ -1,6 +1,6 @@
-"""Where tokens stand and which of them see each other: rotations, windows, masks, relative buckets.
+"""Positions and attention masks: rotary embeddings, windows, causal masks, relative buckets.
 
-A place is the number of real tokens before a token, so that padding changes nothing wherever it stands.
+A place is the number of real tokens before a token, so that padding changes nothing wherever it is.
 """
 
 import dataclasses
@@ -36,8 +36,8 @@ class Rotary:
         if self.low is None:
             return np.float32(plain / self.factor)
         turns = self.original * plain / (2 * math.pi)
-        kept = np.clip((turns - self.low) / (self.high - self.low), 0, 1)
-        return np.float32(kept * plain + (1 - kept) * plain / self.factor)
+        fast = np.clip((turns - self.low) / (self.high - self.low), 0, 1)
+        return np.float32(fast * plain + (1 - fast) * plain / self.factor)
 
     def angles(self, places: Array, dim: int) -> tuple[jax.Array, jax.Array]:
         """cos and sin: places int [rows, length] -> two float32 [rows, length, 1, dim / 2]."""
@@ -54,12 +54,12 @@ def rotated(x: jax.Array, angles: tuple[jax.Array, jax.Array]) -> jax.Array:
 
 
 class View(NamedTuple):
-    """What attention needs to know beside its queries, keys and values."""
+    """What attention needs in addition to its queries, keys and values."""
 
-    mask: jax.Array  # bool [rows, 1, 1 or asking, told]
-    asking: tuple | None = None  # angles of the queries
-    told: tuple | None = None  # angles of the keys
-    bias: jax.Array | None = None  # float [rows, heads, asking, told]
+    mask: jax.Array  # bool [rows, 1, 1 or queries, keys]
+    queries: tuple | None = None  # angles of the queries
+    keys: tuple | None = None  # angles of the keys
+    bias: jax.Array | None = None  # float [rows, heads, queries, keys]
 
     def at(self, positions: Array) -> "View":
         """The same for queries at some places only: positions int [rows, p]."""
@@ -72,7 +72,7 @@ class View(NamedTuple):
 
         return self._replace(
             mask=self.mask if self.mask.shape[2] == 1 else asked(self.mask),
-            asking=None if self.asking is None else tuple(map(rows, self.asking)),
+            queries=None if self.queries is None else tuple(map(rows, self.queries)),
             bias=None if self.bias is None else asked(self.bias),
         )
 

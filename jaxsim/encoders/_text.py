@@ -54,13 +54,13 @@ class TextEncoder(nn.Module):
             if self.dim is None
             else nn.Dense(self.dim, use_bias=False, name="projection")
         )
-        found = []
+        embeddings = []
         for cut in states if all_layers else [states]:
             vectors = project(self.pooling(cut, counted))
             for head in self.heads:
                 vectors = head(vectors)
-            found.append(vectors)
-        return found if all_layers else found[0]
+            embeddings.append(vectors)
+        return embeddings if all_layers else embeddings[0]
 
 
 def check_texts(name: str, texts: Any) -> None:
@@ -86,7 +86,7 @@ class DenseHead(nn.Module):
     size: int
     activation: Callable = nn.tanh
     biased: bool = True
-    residual: bool = False  # where the sizes differ x goes through a matrix of its own
+    residual: bool = False  # where the sizes differ x goes through a separate matrix
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""A transformer, bidirectional unless it is told otherwise: BERT, its kin, and decoders read as encoders."""
+"""Transformer encoders, bidirectional by default: BERT, related families, and decoders read as encoders."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ class Transformer(nn.Module):
 
     tokens int [rows, length], where bool [rows, length] -> [rows, length, dim], in `dtype`
 
-    Positions count the real tokens, so that padding changes nothing wherever it stands: behind a
+    Positions count the real tokens, so that padding changes nothing wherever it is: behind a
     text, or between two that were joined. A row without tokens gives finite values.
 
     The sizes, the places and the `style` of the layers make the family: `jaxsim.pretrained` builds BERT,
     RoBERTa, DistilBERT, MPNet, ModernBERT, Llama, Qwen2 and Qwen3 of them.
 
     A small model on little text does not find out by itself that equal words in two texts matter. With
-    `matching` of about 1, and places that start small beside the tokens, equal tokens attend to each
+    `matching` of about 1, and positions that start small compared with the tokens, equal tokens attend to each
     other from the start (Trockman and Kolter 2023, 2305.09828: mimetic initialization).
     """
 

@@ -26,14 +26,12 @@ from jaxsim.storage._targets import check_folder
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kept:
-    """What of a folder goes back into one beside the parameters."""
+    """What `save` writes in addition to the parameters."""
 
     files: dict  # {relative path: bytes} of the small files
     transformer: str  # folder of the transformer inside the model's
     prefix: str  # of the transformer's tensors
-    rest: (
-        dict  # {tensor name: array} that no parameter of ours stands for, such as an unused pooler
-    )
+    rest: dict  # {tensor name: array} without a parameter of ours, such as an unused pooler
     dense: dict  # {head's place: folder}
     shapes: dict  # {path: shape} of the parameters
 
@@ -70,8 +68,8 @@ class Model:
         check_folder("folder", folder, kind="model")
         files = self._files()
         params = self._checked_params()
-        own = {path: a for path, a in params.items() if not path.startswith("heads_")}
-        tensors = names.given(self.config["model_type"], own, self.kept.prefix)
+        body = {path: a for path, a in params.items() if not path.startswith("heads_")}
+        tensors = names.given(self.config["model_type"], body, self.kept.prefix)
         tensors |= {name: a for name, a in self.kept.rest.items() if name not in tensors}
         with write_folder(folder, kind="model") as aside:
             for path, data in files.items():
@@ -289,12 +287,12 @@ class CrossEncoderModel(Model):
 
 def flat(tree: Mapping, start: str = "") -> dict[str, Any]:
     """Nested dicts as {path with slashes: leaf}."""
-    found = {}
+    leaves = {}
     for name, value in tree.items():
-        found |= (
+        leaves |= (
             flat(value, f"{start}{name}/") if isinstance(value, dict) else {start + name: value}
         )
-    return found
+    return leaves
 
 
 def nested(leaves: Mapping[str, Any]) -> dict:

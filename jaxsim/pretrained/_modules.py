@@ -198,7 +198,9 @@ def _kind(part):
     name = part.text("type")
     kind = name.split(".")[-1]
     if not name.startswith(_OURS) or kind not in _PARTS:
-        raise part.wrong("type", "a Transformer, Pooling, Dense, Normalize or Dropout of its own")
+        raise part.wrong(
+            "type", "a Transformer, Pooling, Dense, Normalize or Dropout of sentence-transformers"
+        )
     return kind
 
 
@@ -239,11 +241,11 @@ def _pooled(layout, fields):
 
 def _modes(fields):
     old = [mode for name, mode in _OLD_MODES.items() if fields.flag(name, False)]
-    given = fields.raw("pooling_mode")
-    if given is None:
+    mode = fields.raw("pooling_mode")
+    if mode is None:
         return old or ["mean"]
     modes = (
-        [fields.text("pooling_mode")] if isinstance(given, str) else fields.strings("pooling_mode")
+        [fields.text("pooling_mode")] if isinstance(mode, str) else fields.strings("pooling_mode")
     )
     if not modes or not set(modes) <= set(POOLINGS):
         raise fields.wrong("pooling_mode", f"one of {', '.join(POOLINGS)}, or a list of them")

@@ -22,7 +22,7 @@ class Names:
 
     prefix: str  # of the transformer's tensors in a file that has heads too
     body: dict
-    pooler: object = None  # of a classification head; a leading "." stands for the prefix
+    pooler: object = None  # of a classification head; a leading "." means the prefix
     pooler_norm: object = None
     score: object = None
 

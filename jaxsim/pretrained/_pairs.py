@@ -53,10 +53,10 @@ def pair_scorer(
                 f"query_rows and item_ids must be as many, got {len(rows[0])} and {len(rows[1])}"
             )
         ids = [side.ids(numbers) for side, numbers in zip(sides, rows, strict=True)]
-        kept = tokenizer.pair_lengths(*([len(one) for one in side] for side in ids))
+        text_lengths = tokenizer.pair_lengths(*([len(one) for one in side] for side in ids))
         buckets = [
             bucket_of(lengths + special, edges)
-            for lengths, special in zip(kept, specials, strict=True)
+            for lengths, special in zip(text_lengths, specials, strict=True)
         ]
         # Pairs of equal buckets side by side: only where two buckets meet is a batch of both.
         order = np.lexsort((buckets[1], buckets[0]))

@@ -162,7 +162,9 @@ class Tokenizer:
         self.backend.no_padding()
         encoding = self.backend.encode(word, word)
         if not {0, 1} <= set(encoding.sequence_ids):
-            raise ValueError("tokenizer must give a pair's texts apart, and knows no pairs")
+            raise ValueError(
+                "tokenizer must separate the texts of a pair, and does not support pairs"
+            )
         return encoding
 
     @staticmethod

@@ -97,7 +97,7 @@ def parameters(tensors: Mapping[str, Entry]) -> Iterator[tuple[str, np.ndarray]]
 
 
 def not_finite(array: np.ndarray) -> int:
-    """How many numbers of an array are NaN or infinite; a sum tells at once where none is."""
+    """How many numbers of an array are NaN or infinite; a sum shows at once that there are none."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.sum(array, dtype=array.dtype)):
             return 0

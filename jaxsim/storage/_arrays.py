@@ -172,15 +172,15 @@ def load_arrays(
         digest, line = _opening(path, file)
         try:
             header = Fields(path, parsed_json(path, line))
-            found = header.text("kind"), header.whole("version")
+            stamp = header.text("kind"), header.whole("version")
             size, arrays = _entries(header)
         except ValueError as error:
             raise ValueError(f"{error}; the file is damaged, rebuild it") from error
-        if found[0] != kind:
-            raise ValueError(f"{path}: holds a {found[0]!r}, wanted a {kind!r}")
-        if found[1] != version:
+        if stamp[0] != kind:
+            raise ValueError(f"{path}: holds a {stamp[0]!r}, wanted a {kind!r}")
+        if stamp[1] != version:
             raise ValueError(
-                f"{path}: has version {found[1]}, this jaxsim reads {version}; rebuild it"
+                f"{path}: has version {stamp[1]}, this jaxsim reads {version}; rebuild it"
             )
         start = FIRST + len(line)
         there = os.fstat(file.fileno()).st_size - start
@@ -222,13 +222,13 @@ def _opening(path, file):
     first = file.read(FIRST)
     if first.startswith(OLD):
         raise ValueError(f"{path}: was written by an older jaxsim; rebuild it")
-    found = re.fullmatch(re.escape(MAGIC) + rb"([0-9a-f]{64})\n", first)
-    if not found:
+    match = re.fullmatch(re.escape(MAGIC) + rb"([0-9a-f]{64})\n", first)
+    if not match:
         raise ValueError(f"{path}: not an array file of jaxsim, or damaged")
     line = file.readline(LONGEST)
     if not line.endswith(b"\n") or (FIRST + len(line)) % ALIGNMENT:
         raise ValueError(f"{path}: its header is not whole; the file is damaged, rebuild it")
-    return found[1].decode(), line
+    return match[1].decode(), line
 
 
 def _entries(header):

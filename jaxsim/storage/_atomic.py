@@ -124,10 +124,10 @@ def write_folder(path: str | os.PathLike, *, kind: str) -> Iterator[Path]:
             check_folder("path", path, kind=kind)
             old = _swapped(aside, path)
         except (OSError, ValueError) as error:
-            kept = path.with_name(aside.name.removeprefix("."))
+            rescued = path.with_name(aside.name.removeprefix("."))
             with contextlib.suppress(OSError):
-                os.replace(aside, kept)
-            where = f"what was written is in {str(kept if kept.exists() else aside)!r}"
+                os.replace(aside, rescued)
+            where = f"what was written is in {str(rescued if rescued.exists() else aside)!r}"
             if isinstance(error, OSError) and error.errno is not None:
                 raise OSError(error.errno, f"{error.strerror}; {where}", str(path)) from error
             raise ValueError(f"{error}; {where}") from error
@@ -189,8 +189,8 @@ def errors_named(path: str | os.PathLike, size: int | None = None) -> Iterator[N
         ours = name is None or os.path.dirname(str(name)) == str(path.parent)
         if error.errno is None or not ours:
             raise
-        more = f": the file takes {size:,} bytes" if size and error.errno in FULL else ""
-        raise OSError(error.errno, f"{error.strerror}{more}", str(path)) from error
+        note = f": the file takes {size:,} bytes" if size and error.errno in FULL else ""
+        raise OSError(error.errno, f"{error.strerror}{note}", str(path)) from error
 
 
 def _finite(tree):

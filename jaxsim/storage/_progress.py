@@ -1,6 +1,6 @@
 """Progress of long work: a bar in a terminal, lines in a log elsewhere.
 
-Bars nest: one that is opened inside another stands below it in the same display.
+Bars nest: one that is opened inside another appears below it in the same display.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ class Bar:
     def __init__(self, label: str, total: int, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done, self.fields = 0, {}
-        self.started = self.told = time.monotonic()
-        self.first = None  # done and time at the first advance: a compilation is no speed
+        self.started = self.logged = time.monotonic()
+        self.first = None  # done and time at the first advance: compilation does not count
 
     def advance(self, count: int = 1, **fields: float) -> None:
-        """Moves on by `count`; `fields` are shown beside the bar, such as loss=0.3."""
+        """Moves on by `count`; `fields` are shown next to the bar, such as loss=0.3."""
         self.done += count
         self.fields.update(fields)
         if self.first is None:
@@ -54,7 +54,7 @@ class Bar:
         return (self.done - self.first[0]) / max(time.monotonic() - self.first[1], 1e-9)
 
     def text(self) -> str:
-        """What stands beside the bar."""
+        """The text next to the bar."""
         parts = [f"{name} {_short(value)}" for name, value in self.fields.items()]
         if self.rate() >= 1:
             parts.append(f"{self.rate():,.0f} {self.unit}/s")
@@ -62,8 +62,8 @@ class Bar:
 
     def _show(self, last=False):
         now = time.monotonic()
-        if last or now - self.told >= QUIET_SECONDS:
-            self.told = now
+        if last or now - self.logged >= QUIET_SECONDS:
+            self.logged = now
             rate = self.rate()
             left = f", {(self.total - self.done) / rate:.0f} s left" if rate and not last else ""
             LOG.info(

@@ -69,7 +69,7 @@ def check_folder(
     full = path.resolve()
     if full in (Path.cwd(), *Path.cwd().parents):
         raise ValueError(
-            f"{name} must be a folder of its own, got {str(path)!r}, which holds the current folder"
+            f"{name} must be a separate folder, got {str(path)!r}, which holds the current folder"
         )
     if os.path.ismount(path):
         raise ValueError(
@@ -111,11 +111,11 @@ def check_place(
         raise ValueError(f"{name} must be a folder, got the file {str(path)!r}")
     if path.is_dir() and not (path / mark).is_file():
         ours = LOCK, f".{mark}."  # the lock, and what a killed write of the mark left
-        found = sorted(p.name for p in path.iterdir() if not p.name.startswith(ours))
-        if found:
+        names = sorted(p.name for p in path.iterdir() if not p.name.startswith(ours))
+        if names:
             raise ValueError(
                 f"{name}={str(path)!r} is not empty and not {kind} (it lacks {mark}): it holds "
-                f"{found[0]!r}; choose another folder"
+                f"{names[0]!r}; choose another folder"
             )
     if writing:
         _check_parents(name, path, [path])

@@ -69,11 +69,11 @@ def fill(
     # As it comes back from a file: tuples are lists there.
     about = json.loads(json.dumps({"shape": [height, width], "fingerprint": fingerprint}))
     if path.exists():
-        found = _matrix(path, about, mmap)
+        matrix = _matrix(path, about, mmap)
         if folder.exists():  # killed before it could remove them, or about to
             with contextlib.suppress(OSError, ValueError), owned(path, "file"):
                 _remove(folder)
-        return found
+        return matrix
     check_file("path", path)
     with owned(path, "file"):
         if path.exists():  # finished by another process a moment ago
@@ -112,7 +112,7 @@ def fill(
 
 def _computed(compute, start, count, width, label, folder=None):
     """One tile, checked."""
-    kept = "" if folder is None else f"; finished tiles are kept in {folder}"
+    note = "" if folder is None else f"; finished tiles are kept in {folder}"
     where = f"rows {start} to {start + count - 1}"
     values = np.asarray(compute(np.arange(start, start + count), np.arange(width)))
     if values.shape != (count, width):
@@ -124,10 +124,10 @@ def _computed(compute, start, count, width, label, folder=None):
     with np.errstate(over="ignore"):
         block = values.astype(FLOAT)
     if bad := np.isnan(block).sum():
-        raise ValueError(f"{label}: {bad} of {block.size} entries are NaN in {where}{kept}")
+        raise ValueError(f"{label}: {bad} of {block.size} entries are NaN in {where}{note}")
     if bad := (np.isinf(block) & np.isfinite(values)).sum():
         raise ValueError(
-            f"{label}: {bad} of {block.size} entries are beyond float32 in {where}{kept}"
+            f"{label}: {bad} of {block.size} entries are beyond float32 in {where}{note}"
         )
     return block
 

@@ -40,7 +40,7 @@ def save_run(
     """Writes a ranking.
 
     trec_eval sorts by score and breaks ties by name: to keep the order of a ranking with ties, its equal
-    scores are written one step of float32 apart.
+    scores are written with gaps of one step of float32.
 
     Args:
       path: the file, written aside and renamed.
@@ -236,9 +236,9 @@ def _lines(path, counts, wanted):
 
 def _words(path, number, line, counts):
     """The columns of a line with tabs or letters beyond ASCII, whose white space is part of a word."""
-    if found := CONTROL.search(line):
+    if match := CONTROL.search(line):
         raise ValueError(
-            f"{path}, line {number}: holds the control character {found.group()!a}: "
+            f"{path}, line {number}: holds the control character {match.group()!a}: "
             "save the file as UTF-8 text"
         )
     words = [word.strip(" ") for word in line.split("\t")]
@@ -263,8 +263,8 @@ def _is_word(text):
 
 
 def _grade(path, number, word, first):
-    found = WHOLE.fullmatch(word)
-    value = int(found.group(1)) if found else LARGEST + 1
+    match = WHOLE.fullmatch(word)
+    value = int(match.group(1)) if match else LARGEST + 1
     if abs(value) > LARGEST:
         raise ValueError(
             f"{path}, line {number}: the relevance must be a whole number of 32 bits, got {word!r}"

@@ -37,11 +37,11 @@ def check_signature(objective: Objective, stateful: bool) -> None:
         signature = inspect.signature(objective)
     except (TypeError, ValueError):  # of some callables it is not known
         return
-    given = ("params", "state", "batch") if stateful else ("params", "batch")
+    names = ("params", "state", "batch") if stateful else ("params", "batch")
     try:
-        signature.bind(*given, key=None, axis_name=None)
+        signature.bind(*names, key=None, axis_name=None)
     except TypeError as error:
-        wanted = f"({', '.join(given)}, *, key, axis_name)"
+        wanted = f"({', '.join(names)}, *, key, axis_name)"
         remedy = ""
         other = ("params", "batch") if stateful else ("params", "state", "batch")
         try:
@@ -181,7 +181,7 @@ def checked_figures(name: str, figures: Any) -> dict[str, float]:
     """
     if not isinstance(figures, dict):
         raise ValueError(f"{name} must give {{name: number}}, got {shown(figures)}")
-    found = {}
+    floats = {}
     for key, value in figures.items():
         if not isinstance(key, str) or key == "step":
             raise ValueError(
@@ -190,8 +190,8 @@ def checked_figures(name: str, figures: Any) -> dict[str, float]:
         array = np.asarray(value)
         if array.shape != () or array.dtype.kind not in "biufV" or isinstance(value, str):
             raise ValueError(f"{name} must give numbers, got {shown(value)} for {key!r}")
-        found[key] = float(value)
-    return found
+        floats[key] = float(value)
+    return floats
 
 
 def shown(value: Any) -> str:

@@ -60,12 +60,12 @@ def best_of(
             f"{folder / str(step)}: the best checkpoint is damaged: {problem}; {remedy}"
         )
     try:
-        found = _read_params(folder, step)
+        restored = _read_params(folder, step)
     except Exception as error:  # orbax raises many kinds for a damaged folder
         raise ValueError(
             f"{folder / str(step)}: the best checkpoint cannot be read: {words_of(error)}; {remedy}"
         ) from error
-    return step, _like(params, found, folder / str(step)), figures[step]
+    return step, _like(params, restored, folder / str(step)), figures[step]
 
 
 def _read_params(folder, step):
@@ -140,13 +140,13 @@ def score_of(
     return float(score)
 
 
-def _like(params, found, folder):
+def _like(params, restored, folder):
     """What orbax read, dicts and lists by names and places, as a tree like `params`."""
     leaves, structure = jax.tree.flatten(params)
     paths = [path for path, _ in jax.tree.leaves_with_path(params)]
     values = []
     for path, leaf in zip(paths, leaves, strict=True):
-        value = found
+        value = restored
         for key in path:
             value = _child(value, key)
         if value is None or isinstance(value, (dict, list)):
@@ -159,9 +159,9 @@ def _like(params, found, folder):
                 f"{list(np.shape(leaf))}, {folder} has {list(np.shape(value))}"
             )
         values.append(value)
-    if len(jax.tree.leaves(found)) != len(values):
+    if len(jax.tree.leaves(restored)) != len(values):
         raise ValueError(
-            f"{folder} has {len(jax.tree.leaves(found))} parameters, params has {len(values)}"
+            f"{folder} has {len(jax.tree.leaves(restored))} parameters, params has {len(values)}"
         )
     return structure.unflatten(values)
 

@@ -111,9 +111,9 @@ class Checkpoints:
         Raises: ValueError where what was saved is another tree, such as that of another optimizer.
         """
         for step in sorted(steps_of(self.folder), reverse=True):
-            found = self._read(step, like)
-            if found is not None:
-                return step, *found
+            restored = self._read(step, like)
+            if restored is not None:
+                return step, *restored
             on_first(functools.partial(self._move_aside, str(step)), str(self.folder / str(step)))
             self.manager.reload()
         return None
@@ -138,7 +138,7 @@ class Checkpoints:
 
     def _read(self, step, like):
         """(tree, position), or None with a line in the log where it is damaged."""
-        folder, problem, found, meta = self.folder / str(step), None, {}, None
+        folder, problem, items, meta = self.folder / str(step), None, {}, None
         if jax.process_index() == 0 and is_local(folder):
             problem = manifest.problem_of(folder)
         if problem is None:
@@ -152,7 +152,7 @@ class Checkpoints:
         _check_leaves(folder, meta.leaves, _leaves(like))
         wanted = jax.tree.map(_abstract, like)
         try:
-            found = self.manager.restore(
+            items = self.manager.restore(
                 step, args=ocp.args.Composite(tree=ocp.args.StandardRestore(wanted))
             )
         except Exception as error:  # orbax raises many kinds for a damaged folder
@@ -160,7 +160,7 @@ class Checkpoints:
         if not everywhere(problem is None):
             pass_over(step, problem or "another process could not read it")
             return None
-        return found["tree"], meta.position
+        return items["tree"], meta.position
 
     def _sweep(self):
         """Removes what a killed process left unfinished, moves aside what is not a checkpoint."""

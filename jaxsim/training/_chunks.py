@@ -53,12 +53,14 @@ def chunked(encode: Encode, chunk: int, *, policy: Callable | None = None) -> En
 
         def one(inputs):
             number, part = inputs
-            more = () if key is None else (jax.random.fold_in(key, number),)
-            return encode(params, part, *more)
+            keys = () if key is None else (jax.random.fold_in(key, number),)
+            return encode(params, part, *keys)
 
-        kept = policy or jax.checkpoint_policies.nothing_saveable
-        found = jax.lax.map(jax.checkpoint(one, policy=kept), (first + jnp.arange(count), parts))
-        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], found)
+        saveable = policy or jax.checkpoint_policies.nothing_saveable
+        embeddings = jax.lax.map(
+            jax.checkpoint(one, policy=saveable), (first + jnp.arange(count), parts)
+        )
+        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], embeddings)
 
     return encode_chunks
 

@@ -33,11 +33,11 @@ class Compiled:
                 needs = f"; {size(memory_of(compiled))} per device"
                 self.known[shapes] = compiled
             else:
-                found = self.function(carry, batch, key)
+                result = self.function(carry, batch, key)
                 self.known[shapes], needs = self.function, ""
             self.say(f"compiled in {time.monotonic() - began:.1f} s{needs}")
             if not self.ahead:
-                return found
+                return result
         return self.known[shapes](carry, batch, key)
 
 
@@ -46,11 +46,11 @@ def memory_of(compiled: Any) -> int:
 
     By the compiler's own analysis: arguments, results that take no argument's memory, temporaries.
     """
-    found = compiled.memory_analysis()
-    if found is None:
+    analysis = compiled.memory_analysis()
+    if analysis is None:
         return 0
-    results = found.output_size_in_bytes - found.alias_size_in_bytes
-    return found.argument_size_in_bytes + results + found.temp_size_in_bytes
+    results = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    return analysis.argument_size_in_bytes + results + analysis.temp_size_in_bytes
 
 
 def size(count: float) -> str:

@@ -119,7 +119,7 @@ def first_batch(iterator: Any) -> Batch:
         if not hasattr(iterator, name):
             raise ValueError(
                 f"with workdir= the iterator of batches must have {name}, to resume where it was; "
-                f"{type(iterator).__name__} has not: use jaxsim.data.batches, or workdir=None"
+                f"{type(iterator).__name__} does not; use jaxsim.data.batches, or workdir=None"
             )
     position = iterator.get_state()
     try:

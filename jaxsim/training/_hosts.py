@@ -82,17 +82,17 @@ def shared_devices(environment: Mapping[str, str]) -> str | None:
             raise ValueError(f'{DEVICES} must be such as "0,1", got {environment[DEVICES]!r}')
         return None
     if all(name in environment for name in SLURM):
-        count, own = _slurm_tasks(environment), _whole(environment, "SLURM_LOCALID")
+        count, index = _slurm_tasks(environment), _whole(environment, "SLURM_LOCALID")
     elif all(name in environment for name in OPEN_MPI):
-        count, own = (_whole(environment, name) for name in OPEN_MPI)
+        count, index = (_whole(environment, name) for name in OPEN_MPI)
     else:
         return None
     if count == 1:
         return "all"
-    found = next((environment[name] for name in VISIBLE if environment.get(name)), None)
-    if found is None:
+    visible = next((environment[name] for name in VISIBLE if environment.get(name)), None)
+    if visible is None:
         return None
-    devices = len(found.split(","))
+    devices = len(visible.split(","))
     if devices == 1:  # the cluster gives each process its own
         return "all"
     if devices % count:
@@ -101,7 +101,7 @@ def shared_devices(environment: Mapping[str, str]) -> str | None:
             "process, or as many as there are devices"
         )
     each = devices // count
-    return ",".join(str(own * each + place) for place in range(each))
+    return ",".join(str(index * each + place) for place in range(each))
 
 
 def _slurm_tasks(environment):

@@ -139,8 +139,8 @@ def draw(lines: Sequence[Mapping[str, Any]], path: Any, label: str) -> None:
     training = [line for line in lines if not is_validation(line)]
     held = [line for line in lines if is_validation(line)]
     series = {
-        name: [(line["step"], line["loss"]) for line in own if line.get("loss") is not None]
-        for name, own in (("training", training), ("validation", held))
+        name: [(line["step"], line["loss"]) for line in group if line.get("loss") is not None]
+        for name, group in (("training", training), ("validation", held))
     }
     if len(series["training"]) < 2:
         return

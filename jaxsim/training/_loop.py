@@ -145,8 +145,8 @@ def fit(
             workdirs.check_workdir(workdir, about | {"data": guards.data_name(first)})
             store = Checkpoints(workdir / "checkpoints", keep=keep, best=best)
             stack.callback(store.close)
-            if (found := store.restore(way.whole(carry))) is not None:
-                start, carry, position = found
+            if (restored := store.restore(way.whole(carry))) is not None:
+                start, carry, position = restored
                 carry = way.place(carry)
                 if start > steps:
                     raise ValueError(
@@ -179,7 +179,7 @@ def fit(
 
 
 class Ahead(NamedTuple):
-    """A step on its way to the devices."""
+    """A dispatched step whose results have not been fetched."""
 
     number: int  # how many were taken before it
     loss: Any
@@ -266,7 +266,7 @@ class Run:
         check_objective(self.objective, params, batch, key=self.key, state=carry.state, logged=True)
 
     def fetch(self, step: Ahead, carry: Carry, progress: Any) -> bool:
-        """Waits for a step and tells of it; whether any process was asked to stop."""
+        """Waits for a step and reports it; whether any process was asked to stop."""
         loss = float(step.loss)
         if not step.sound:
             saved = ""

@@ -47,14 +47,14 @@ def problem_of(folder: Any, within: str = "") -> str | None:
 
 def files_in(folder: Any) -> Any:
     """{name: path} of the files in the folders of a folder; orbax changes the others at the end."""
-    found, waiting = {}, [p for p in folder.iterdir() if p.is_dir()]
+    files, waiting = {}, [p for p in folder.iterdir() if p.is_dir()]
     while waiting:
         for path in waiting.pop().iterdir():
             if path.is_dir():
                 waiting.append(path)
             else:
-                found[path.relative_to(folder).as_posix()] = path
-    return dict(sorted(found.items()))
+                files[path.relative_to(folder).as_posix()] = path
+    return dict(sorted(files.items()))
 
 
 def checksum_of(path: Any) -> str:

@@ -214,7 +214,7 @@ def sgd(
 def clipped(norm: float) -> optax.GradientTransformationExtraArgs:
     """Scales a gradient down to a norm where it has a larger one.
 
-    The step tells the norm, so that this is exact where a device has only a part of the gradient.
+    The step passes the norm, so that this is exact where a device has only a part of the gradient.
 
     Args:
       norm: the largest that stays, > 0.
@@ -225,8 +225,8 @@ def clipped(norm: float) -> optax.GradientTransformationExtraArgs:
     largest = norm
 
     def update(updates, state, params=None, *, norm=None, **_):
-        found = (norm or optax.tree.norm)(updates)
-        scale = jnp.where(found > largest, largest / found, 1)
+        length = (norm or optax.tree.norm)(updates)
+        scale = jnp.where(length > largest, largest / length, 1)
         return jax.tree.map(lambda u: u * scale.astype(u.dtype), updates), state
 
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)

@@ -211,9 +211,9 @@ class ShardMapped:
 
 
 def _started(params, state, optimizer, average):
-    own = optimizer.init(params)
+    moments = optimizer.init(params)
     mean = None if average is None else jax.tree.map(jnp.copy, params)
-    return Carry(params, own, state, jnp.int32(0), jnp.asarray(True), mean)
+    return Carry(params, moments, state, jnp.int32(0), jnp.asarray(True), mean)
 
 
 def _copied(tree):

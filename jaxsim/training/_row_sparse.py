@@ -186,17 +186,17 @@ def _optimizer(learning_rate, lookup, change, statistics, initial):
         rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
         leaves, structure = jax.tree.flatten(params)
         named, slopes = structure.flatten_up_to(ids), structure.flatten_up_to(gradients)
-        kept = [structure.flatten_up_to(tree) for tree in state.tables]
+        moments = [structure.flatten_up_to(tree) for tree in state.tables]
         tables, statistics = [], []
         for place, table in enumerate(leaves):
             rows, gradient = accumulated(named[place], slopes[place], table.shape[0])
-            own = [tree[place] for tree in kept]
+            stored = [tree[place] for tree in moments]
             step, fresh = change(
-                rate, state.count, gradient, *(a.at[rows].get(mode="clip") for a in own)
+                rate, state.count, gradient, *(a.at[rows].get(mode="clip") for a in stored)
             )
             tables.append(table.at[rows].add(step.astype(table.dtype), mode="drop"))
             statistics.append(
-                [a.at[rows].set(b, mode="drop") for a, b in zip(own, fresh, strict=True)]
+                [a.at[rows].set(b, mode="drop") for a, b in zip(stored, fresh, strict=True)]
             )
         trees = tuple(structure.unflatten(column) for column in zip(*statistics, strict=True))
         return structure.unflatten(tables), RowState(state.count + 1, trees)

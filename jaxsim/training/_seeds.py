@@ -29,7 +29,7 @@ def fit_seeds(
 ) -> tuple[ArrayTree, np.ndarray]:
     """Trains several small models side by side: the step of `fit`, vmapped.
 
-        found = fit_seeds(objective, params, draw, optimizer=lambda s: optax.adam(s["rate"]),
+        params, losses = fit_seeds(objective, params, draw, optimizer=lambda s: optax.adam(s["rate"]),
                           settings={"rate": rates}, keys=jax.random.split(key, len(rates)), steps=500)
 
     A run gives what it gives alone, up to the rounding of batched arithmetic. Nothing is saved: what
@@ -89,7 +89,7 @@ def fit_seeds(
     chunk = max(d for d in range(1, min(between, 200) + 1) if between % d == 0)
     several = jax.jit(jax.vmap(lambda *run: one(*run, chunk)), donate_argnums=0)
     carry = jax.jit(jax.vmap(started))(params, settings)
-    kept, losses, recent = [], [], []
+    saved, losses, recent = [], [], []
     with bar(steps * runs, label, "steps") as progress:
         for number in range(0, steps, chunk):
             carry, loss = several(carry, settings, keys)
@@ -101,10 +101,10 @@ def fit_seeds(
                     f"in the runs {np.flatnonzero(~sound).tolist()}"
                 )
             if (number + chunk) % between == 0:
-                kept.append(jax.tree.map(np.asarray, carry.params))
+                saved.append(jax.tree.map(np.asarray, carry.params))
                 losses.append(np.concatenate(recent, axis=1).mean(axis=1))
                 recent = []
-    return jax.tree.map(lambda *a: np.stack(a), *kept), np.stack(losses)
+    return jax.tree.map(lambda *a: np.stack(a), *saved), np.stack(losses)
 
 
 def _check(objective, optimizer, params, draw, settings, keys):

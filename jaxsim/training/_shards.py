@@ -89,7 +89,7 @@ def check_elementwise(optimizer: optax.GradientTransformation, params: ArrayTree
     Raises: ValueError naming the operation, such as the sum in `optax.clip_by_global_norm`.
     """
     state = jax.eval_shape(optimizer.init, params)
-    # Told the norm, jaxsim's own clipping needs no sum.
+    # Given the norm, jaxsim's clipping needs no sum.
     update = optax.with_extra_args_support(optimizer).update
     traced = jax.make_jaxpr(lambda g, s, p: update(g, s, p, norm=lambda tree: 1.0))
     for equation in _equations(traced(params, state, params).jaxpr):

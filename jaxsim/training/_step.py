@@ -82,18 +82,18 @@ def make_step(
 
         if by_rows:  # the tables themselves are never copied
             ids = jax.tree.map(lambda i, t: jnp.where(sound, i, t.shape[0]), ids, carry.params)
-            params, own = optimizer.update(ids, gradient, carry.optimizer, carry.params)
-            own = own._replace(count=unless_unsound(own.count, carry.optimizer.count))
+            params, moments = optimizer.update(ids, gradient, carry.optimizer, carry.params)
+            moments = moments._replace(count=unless_unsound(moments.count, carry.optimizer.count))
         else:
             update = optax.with_extra_args_support(optimizer).update
-            updates, own = update(gradient, carry.optimizer, carry.params, norm=norm)
+            updates, moments = update(gradient, carry.optimizer, carry.params, norm=norm)
             params = optax.apply_updates(carry.params, updates)
-            params, own = unless_unsound((params, own), (carry.params, carry.optimizer))
+            params, moments = unless_unsound((params, moments), (carry.params, carry.optimizer))
         state, number = unless_unsound((state, carry.step + 1), (carry.state, carry.step))
         mean = carry.average
         if average is not None:
             moved = jax.tree.map(lambda a, p: average * a + (1 - average) * p, mean, params)
             mean = unless_unsound(moved, mean)
-        return Carry(params, own, state, number, sound, mean), loss, metrics
+        return Carry(params, moments, state, number, sound, mean), loss, metrics
 
     return step

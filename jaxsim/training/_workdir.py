@@ -86,12 +86,12 @@ def check_workdir(workdir: Any, about: Mapping[str, Any]) -> None:
     """
     path = epath.Path(workdir) / MARK
     if not path.exists():
-        found = [name for name in OURS if (path.parent / name).exists()]
+        names = [name for name in OURS if (path.parent / name).exists()]
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("jaxsim: nobody has written run.json yet")
-        if found:
+        if names:
             raise ValueError(
-                f"workdir={str(workdir)!r} holds {found[0]} but no {MARK}: it is not the workdir of a "
+                f"workdir={str(workdir)!r} holds {names[0]} but no {MARK}: it is not the workdir of a "
                 "run; choose another, or move that away"
             )
         text = json.dumps(about, indent=1) + "\n"
