@@ -44,13 +44,13 @@ OUT_OF_MEMORY = "give a smaller --batch-size, --chunk, --batch-tokens or --max-l
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0, 2 after an error, 130 after Ctrl-C."""
+    """Runs the command line; returns the exit code: 0, 2 after an error, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     return guarded(lambda: _run(arguments), smaller=OUT_OF_MEMORY)
 
 
 def guarded(work: Callable[[], int], *, smaller: str, extra: str | None = None) -> int:
-    """Does a command's work; returns its exit code, after one sentence where it failed foreseeably.
+    """Runs a command's work; returns its exit code, after one sentence where it failed foreseeably.
 
     Foreseeable is what a user can mend: arguments, files, disks, memory, packages. A bug keeps its
     traceback.
@@ -105,7 +105,7 @@ def reason(error: OSError) -> str:
 
 
 def fail(message: object, code: int = 2) -> int:
-    """Says in one line why nothing was done."""
+    """Prints in one line why nothing was done."""
     line = re.sub(r"\s*\n\s*", " ", str(message).strip())
     try:
         print(end="", flush=True)

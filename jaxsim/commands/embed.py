@@ -15,7 +15,7 @@ from jaxsim.commands.columns import column_of
 
 
 def main(command_line: Sequence[str]) -> None:
-    """The command."""
+    """Runs the command."""
     parser = arguments.Parser("embed", __doc__)
     add = parser.add_argument
     models.options(add)

@@ -21,7 +21,7 @@ from jaxsim.commands import arguments
 
 
 def main(command_line: Sequence[str]) -> None:
-    """The command."""
+    """Runs the command."""
     parser = arguments.Parser("evaluate", __doc__)
     add = parser.add_argument
     add("--run", required=True, type=arguments.path, help="as TREC has it")

@@ -9,7 +9,7 @@ from jaxsim.commands import arguments, corpora, models
 
 
 def main(command_line: Sequence[str]) -> None:
-    """The command."""
+    """Runs the command."""
     parser = arguments.Parser("index", __doc__)
     corpora.options(parser.add_argument)
     chosen = parser.parse_args(command_line)

@@ -33,7 +33,7 @@ class Queries(NamedTuple):
 
 
 def main(command_line: Sequence[str]) -> None:
-    """The command."""
+    """Runs the command."""
     chosen = parsed(command_line)
     queries = None
     if chosen.queries:

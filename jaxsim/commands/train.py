@@ -40,7 +40,7 @@ SHOWN = 32  # rows that a message names
 
 
 def main(command_line: Sequence[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = parsed(command_line)
     check_targets(options)
     pairs, held = read(options)
@@ -310,7 +310,7 @@ def check_columns(
 def held_out(
     options: argparse.Namespace, pairs: columns.Pairs
 ) -> tuple[columns.Pairs, columns.Pairs]:
-    """(rows to train on, rows to look at): all copies of a row are on the same side."""
+    """Splits off held-out rows: (rows to train on, rows to look at); all copies of a row are on the same side."""
     part = HELD_OUT if options.held_out is None else options.held_out
     (numbers,) = fine_tuning.numbered(zip(pairs.queries, pairs.documents, strict=True))
     count = int(numbers.max()) + 1
@@ -456,7 +456,7 @@ def notes(task: fine_tuning.Task) -> list[str]:
 
 
 def worse(figure: str, before: Mapping[str, float], after: Mapping[str, float]) -> str | None:
-    """A sentence where training made the figure that counts smaller; None where it did not."""
+    """Warns where training made the figure that counts smaller; None where it did not."""
     if after[figure] >= before[figure]:
         return None
     return (
@@ -466,5 +466,5 @@ def worse(figure: str, before: Mapping[str, float], after: Mapping[str, float]) 
 
 
 def show(when: str, figures: Mapping[str, float]) -> None:
-    """A line of figures."""
+    """Prints a line of figures."""
     print(f"{when}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))

@@ -15,14 +15,14 @@ IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
 class Baskets(NamedTuple):
-    """Sessions in the order of time, and the items' names."""
+    """Market baskets: sessions in the order of time, and the items' names."""
 
     sessions: list  # int32 arrays of item numbers
     names: list  # strings, one per item
 
 
 def groceries() -> Baskets:
-    """9,835 baskets of 169 named grocery items: from JAXSIM_DATA.
+    """Groceries: 9,835 baskets of 169 named items, from JAXSIM_DATA.
 
     Raises: FileNotFoundError that says what is missing and where to put it; ValueError naming a file that
     is damaged.
@@ -31,7 +31,7 @@ def groceries() -> Baskets:
 
 
 def retail() -> Baskets:
-    """79,345 baskets of a Belgian retailer, 15,983 items without names: from JAXSIM_DATA.
+    """Retail: 79,345 baskets of a Belgian retailer, 15,983 items without names, from JAXSIM_DATA.
 
     Raises: as `groceries`.
     Source: Brijs et al. 1999.
@@ -41,7 +41,7 @@ def retail() -> Baskets:
 
 @functools.cache
 def imports() -> Baskets:
-    """The modules that each file of the standard library imports: some thousand sessions, no data needed."""
+    """Import sessions: the modules that each file of the standard library imports, some thousand, no data needed."""
     root = Path(sysconfig.get_paths()["stdlib"])
     sessions = []
     for file in sorted([*root.glob("*.py"), *root.glob("*/*.py")]):

@@ -46,7 +46,7 @@ SKIPPED = {
 
 
 def pairs(*, small: bool = False) -> dict[str, list[dict]]:
-    """All pairs of all splits, near-duplicates removed.
+    """Returns all pairs of all splits, near-duplicates removed.
 
     Test functions are never seen in training: packages are disjoint, and a training pair whose name
     or query occurs in test is dropped.
@@ -74,7 +74,7 @@ def pairs(*, small: bool = False) -> dict[str, list[dict]]:
 def distinct(
     rows: Iterable[dict], *, against: Sequence[dict] = (), threshold: float = 0.5
 ) -> list[dict]:
-    """Rows without near-duplicates: the first of each group in the order given is kept.
+    """Near-duplicate removal: keeps the first row of each group, in the order given.
 
     Two rows are near-duplicates where their queries are equal up to case and punctuation, or where
     the sets of three-word runs of their texts have a Jaccard similarity of `threshold` or more.

@@ -20,7 +20,7 @@ def deleted(
     ids: Array | None = None,
     padding: int = 0,
 ) -> tuple[jax.Array, jax.Array]:
-    """Texts with each token deleted by chance; what stays keeps its order and moves to the front.
+    """Token deletion (TSDAE's noise): deletes each token by chance; the others keep their order and move to the front.
 
     Of a text that has a token to delete one stays at least, each as likely. Runs inside jit. The loss that
     reconstructs the original text from the noisy one is `losses.denoising`.

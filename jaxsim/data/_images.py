@@ -37,7 +37,7 @@ SAME_LETTER = 0.93  # mean cosine of two letters' pixels over the fonts
 
 
 class Images(NamedTuple):
-    """Images with their classes."""
+    """Labeled images: arrays of pixels, classes and groups."""
 
     images: np.ndarray  # float32 [n, height, width, channels]
     labels: np.ndarray  # int32 [n]
@@ -46,12 +46,12 @@ class Images(NamedTuple):
     )  # int32 [n], a coarser class (Omniglot's alphabet); the label where there is none
 
     def of(self, chosen: Array) -> "Images":
-        """Those that a mask or an array of places chooses."""
+        """Selects images by a mask or an array of places."""
         return Images(*(column[chosen] for column in self))
 
 
 def digits(split: str = "all", *, classes: Iterable[int] = range(10)) -> Images:
-    """Handwritten digits, 8 x 8, from scikit-learn: 1,797 of 10 classes, no download.
+    """Digits: scikit-learn's handwritten digits, 8 x 8, 1,797 of 10 classes, no download.
 
     Args:
       split: "all"; "test", every fifth image of each class; "train", the others.
@@ -77,7 +77,7 @@ def digits(split: str = "all", *, classes: Iterable[int] = range(10)) -> Images:
 
 
 def glyphs(*, size: int = 16) -> Images:
-    """Printed letters, each in 16 fonts: Latin, Greek and Cyrillic from the fonts that matplotlib ships.
+    """Glyphs: printed letters in 16 fonts each, Latin, Greek and Cyrillic from the fonts that matplotlib ships.
 
     About 430 letters, each drawn as large as fits. Of letters that look the same at that size (Latin A and
     Greek Alpha, o and O) only the first is used, so that no class appears under two names. Drawn once,
@@ -98,7 +98,7 @@ def glyphs(*, size: int = 16) -> Images:
 
 
 def omniglot(split: str, *, size: int = 28) -> Images:
-    """Handwritten characters of many alphabets, 20 of each: from JAXSIM_DATA.
+    """Omniglot: handwritten characters of many alphabets, 20 of each, from JAXSIM_DATA.
 
     The alphabets of "train" and "test" are disjoint: 964 characters of 30 and 659 of 20. Decoded and
     made smaller once, by averaging, then kept in the cache.
@@ -122,7 +122,7 @@ def omniglot(split: str, *, size: int = 28) -> Images:
 
 
 def cifar10_subset(split: str) -> Images:
-    """A part of CIFAR-10, recompressed as JPEG: 1,500 training and 300 test images a class, 32 x 32.
+    """CIFAR-10 subset, recompressed as JPEG: 1,500 training and 300 test images a class, 32 x 32.
 
     Not the data set itself: results on it are not results on CIFAR-10. From JAXSIM_DATA.
 

@@ -11,7 +11,7 @@ from jaxsim.storage._fields import Fields
 
 
 class Collection(NamedTuple):
-    """Documents, queries, and which documents are relevant to which query."""
+    """Retrieval collection: documents, queries, and which documents are relevant to which query."""
 
     documents: list  # of strings, title first
     titles: list  # of strings, some empty
@@ -21,7 +21,7 @@ class Collection(NamedTuple):
 
 
 class GradedPairs(NamedTuple):
-    """Sentence pairs with how similar people found them."""
+    """Sentence pairs with similarity scores given by people."""
 
     first: list  # of strings
     second: list  # of strings
@@ -29,7 +29,7 @@ class GradedPairs(NamedTuple):
 
 
 def retrieval(name: str) -> Collection:
-    """A collection: "cranfield", "cacm", "cisi", "npl", "time" or "adi".
+    """Loads a retrieval collection in BEIR's layout: "cranfield", "cacm", "cisi", "npl", "time" or "adi".
 
     Judgments of 0 and below are left out, as are queries without any other.
 
@@ -69,7 +69,7 @@ def retrieval(name: str) -> Collection:
 
 
 def sts_benchmark(split: str) -> GradedPairs:
-    """STS-B, as TFDS's glue/stsb 2.0.0 leaves it on disk.
+    """STS Benchmark (STS-B), as TFDS's glue/stsb 2.0.0 leaves it on disk.
 
     Args:
       split: "train" or "validation"; the test part has no scores.

@@ -30,7 +30,7 @@ def distinct_batches(
     epochs: int = 1,
     shard: tuple[int, int] | None = None,
 ) -> Planned:
-    """Batches in which no name comes twice: no label, no text that would be a false negative.
+    """No-duplicates batches: no name comes twice in a batch, so that no text is a false negative.
 
     With one name per example batches are full, and an epoch has as many as that allows: of a name
     that is too frequent, examples at random wait for another epoch. With several names per example
@@ -81,7 +81,7 @@ def distinct_batches(
 def task_batches(
     sources: Sequence[Planned], weights: Array | Sequence[float], *, seed: int, steps: int
 ) -> Planned:
-    """Batches of one task each, the task of every batch drawn by weight.
+    """Multi-task batches: each batch has one task, drawn by weight.
 
         task_batches({"sts": functools.partial(data.array_batches, sts, batch_size=64, seed=0), ...},
                      {"sts": 1, "retrieval": 3}, seed=0, steps=1000)
@@ -139,7 +139,7 @@ def negative_batches(
     epochs: int = 1,
     shard: tuple[int, int] | None = None,
 ) -> Planned:
-    """Batches of queries, each with its document and some of its mined hard negatives.
+    """Hard-negative batches: queries, each with its document and some of its mined negatives.
 
     Args:
       queries: {name: array [n, ...]}.

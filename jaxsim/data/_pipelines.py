@@ -23,7 +23,7 @@ def batches(
     epochs: int = 1,
     shard: tuple[int, int] | None = None,
 ) -> Planned:
-    """A dataset of batches, whose order is planned from the seed and whose length is known.
+    """Bucketed batches of token ids, shuffled and padded, in an order planned from the seed, with a known length.
 
     Each epoch shuffles the examples, groups them by the buckets of their columns, cuts the groups
     into batches and shuffles those. An epoch sees every example once; a group's last batch is padded.

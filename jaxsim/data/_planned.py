@@ -12,7 +12,7 @@ AHEAD = 2  # batches that are made while the devices work
 
 
 class Planned:
-    """A dataset whose i-th batch is `batch(i)`: `len`, `[i]`, and iterators that resume.
+    """Random-access dataset: its i-th batch is `batch(i)`; `len`, `[i]`, and iterators that resume.
 
         batches = Planned(1000, lambda i: {"x": x[order[i]], ...})
 
@@ -37,7 +37,7 @@ class Planned:
         return self.batch(place)
 
     def map(self, function: Callable[[Batch], Batch]) -> "Planned":
-        """The same dataset with a function applied to each batch."""
+        """Applies a function to each batch."""
         return Planned(self.length, lambda number: function(self.batch(number)))
 
     def __iter__(self) -> "Position":
@@ -67,11 +67,11 @@ class Position:
         return self.coming.popleft().result()
 
     def get_state(self) -> dict[str, int]:
-        """Where it is: how many batches were given."""
+        """The position: how many batches were returned."""
         return {"next_index": self.number}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Continues behind as many batches as the state says."""
+        """Resumes after as many batches as the state says."""
         if not isinstance(state, dict) or "next_index" not in state:
             raise ValueError(
                 f'a position must be {{"next_index": batches given}}, got {state!r:.60}'

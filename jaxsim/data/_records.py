@@ -14,20 +14,20 @@ KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
 class Records(list[dict]):
-    """The rows of a table, dicts; `lines` has the line of the file at which each begins, or is None."""
+    """The rows of a table, a list of dicts; `lines` has the line of the file at which each begins, or is None."""
 
     def __init__(self, rows: Iterable[dict] = (), lines: Sequence[int] | None = None) -> None:
         super().__init__(rows)
         self.lines = lines
 
     def at(self, place: int) -> str:
-        """A row for errors, counted from 1: "row 3", with its line where that is another number."""
+        """Names a row in errors, counted from 1: "row 3", with its line where that is another number."""
         line = place + 1 if self.lines is None else self.lines[place]
         return f"row {place + 1}" + f" (line {line})" * (line != place + 1)
 
 
 def read_records(path: str | os.PathLike) -> Records:
-    """The rows of a table.
+    """Reads a table of JSON lines, JSON, CSV, TSV or parquet.
 
     Args:
       path: .jsonl (an object in each line), .json (the same, or one array of objects), .csv or .tsv (the

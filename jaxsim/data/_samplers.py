@@ -63,7 +63,7 @@ def class_batches(
     epochs: int = 1,
     shard: tuple[int, int] | None = None,
 ) -> Planned:
-    """Batches of `classes` classes with `per_class` examples of each: what pairwise losses train on.
+    """PK sampling: batches of `classes` classes with `per_class` examples each, for pairwise losses.
 
     Every epoch shuffles each class and cuts it into groups of `per_class`; what is left over waits
     for another epoch, and a class with fewer examples repeats some. The groups are then dealt to

@@ -13,7 +13,7 @@ from jaxsim.numerics.types import Array
 
 
 def without_outliers(sessions: Iterable[Array], *, quantile: float = 0.999) -> list[np.ndarray]:
-    """The sessions of distinct items, without the few longest: those above a quantile of the lengths.
+    """Removes the longest sessions, those above a quantile of the lengths; the others keep their distinct items.
 
     Args:
       sessions: int arrays.
@@ -30,7 +30,7 @@ def without_outliers(sessions: Iterable[Array], *, quantile: float = 0.999) -> l
 
 
 def session_pairs(sessions: Iterable[Array]) -> tuple[np.ndarray, np.ndarray]:
-    """All unordered pairs of distinct items of a session, and how many sessions have each.
+    """Co-occurrence counts: all unordered pairs of distinct items of a session, and how many sessions have each.
 
     Args:
       sessions: int arrays; an item that occurs twice in one counts once.
@@ -54,7 +54,7 @@ def session_pairs(sessions: Iterable[Array]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def item_counts(sessions: Iterable[Array], items: int) -> np.ndarray:
-    """How many sessions have each item: int64 [items].
+    """Item frequencies: how many sessions have each item, int64 [items].
 
     Raises: ValueError for an item number of `items` or above.
     """
@@ -102,7 +102,7 @@ def pmi_filter(
     min_count: int = 3,
     min_pmi: float = 0.0,
 ) -> np.ndarray:
-    """Which pairs stay: seen often enough, and more often than chance.
+    """PMI filter: keeps pairs that occur often enough, and more often than chance.
 
     Args:
       pairs, counts, item_counts, num_sessions: as in `pmi`.
@@ -119,7 +119,7 @@ def pmi_filter(
 
 
 def holds_pair(pairs: Array, others: Array) -> np.ndarray:
-    """Which unordered pairs are among others: bool [pairs]."""
+    """Membership test of unordered pairs: which are among others, bool [pairs]."""
     pairs, others = _pairs("pairs", pairs), _pairs("others", others)
     if len(others) == 0 or len(pairs) == 0:
         return np.zeros(len(pairs), bool)
@@ -138,7 +138,7 @@ def synthetic_pairs(
     threshold: float = 0.0,
     without: Array | Sequence = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs for items that were seldom or never bought: similar items in the place of bought ones.
+    """Synthetic pairs for cold items (rarely or never bought): similar items in the place of bought ones.
 
         one item replaced    floor(gamma * n_ab * s(a, a'))
         both replaced        floor(gamma * n_ab * (s(a, a') + s(b, b')) / 2)

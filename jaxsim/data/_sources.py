@@ -32,7 +32,7 @@ PATIENCE = 3600.0  # seconds to wait for another process that builds the same
 
 
 def docstrings(split: str, *, config: str = "all") -> "grain.MapDataset":
-    """The docstrings corpus: built on first use in some seconds, then read from the cache.
+    """Docstrings corpus of installed packages: built on first use in some seconds, then read from the cache.
 
     Args:
       split: "train" or "validation" (jax, numpy, the standard library) or "test" (scipy, scikit-learn:
@@ -61,7 +61,7 @@ def docstrings(split: str, *, config: str = "all") -> "grain.MapDataset":
 
 
 def entity_mentions(split: str) -> list[dict[str, str]]:
-    """Words in context, each linked to its WordNet gloss (SemCor 3.0): from JAXSIM_DATA.
+    """SemCor 3.0 entity mentions: words in context, each linked to its WordNet gloss, from JAXSIM_DATA.
 
     Args:
       split: "train", "validation" or "test"; genres are disjoint.
@@ -96,7 +96,7 @@ def entity_mentions(split: str) -> list[dict[str, str]]:
 
 
 def glosses() -> list[dict[str, str]]:
-    """The 117,659 synsets of WordNet 3.0 with their definitions: from JAXSIM_DATA.
+    """WordNet 3.0 glosses: 117,659 synsets with their definitions, from JAXSIM_DATA.
 
     Returns: a list of {"id", "title": the words, "document": the definition}, strings.
     Raises: FileNotFoundError without the data; ValueError for damaged data.
@@ -112,7 +112,7 @@ def glosses() -> list[dict[str, str]]:
 
 
 def fingerprint(source: Any) -> str:
-    """A hash of everything in a source, in its order: what results record of their data.
+    """Fingerprint of a source: a hash of all its rows in order, which results record.
 
     Args:
       source: a sequence of JSON-like dicts.

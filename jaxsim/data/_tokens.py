@@ -71,7 +71,7 @@ def train_wordpiece(texts: Iterable[str], *, size: int = 8000) -> "tokenizers.To
 
 
 def save_tokenizer(path: str | os.PathLike, tokenizer: "tokenizers.Tokenizer") -> None:
-    """Writes tokenizer.json, aside and then renamed."""
+    """Writes tokenizer.json atomically."""
     write_text(path, tokenizer.to_str(pretty=True))
 
 
@@ -94,7 +94,7 @@ def load_tokenizer(path: str | os.PathLike) -> "tokenizers.Tokenizer":
 def text_tokens(
     tokenizer: "tokenizers.Tokenizer", texts: Iterable[str], *, max_length: int
 ) -> list[np.ndarray]:
-    """[CLS] text [SEP], cut to max_length.
+    """Tokenizes texts as [CLS] text [SEP], cut to max_length.
 
     Args:
       tokenizer: as `train_wordpiece` gives it.
@@ -116,7 +116,7 @@ def mention_tokens(
     *,
     max_length: int,
 ) -> list[np.ndarray]:
-    """[CLS] left [unused0] mention [unused1] right [SEP]: a mention in its context.
+    """Tokenizes mentions in context as [CLS] left [unused0] mention [unused1] right [SEP].
 
     Where it is too long, the context is cut at its far ends, evenly, and only then the mention.
 
@@ -158,7 +158,7 @@ def entity_tokens(
     *,
     max_length: int,
 ) -> list[np.ndarray]:
-    """title [unused2] text [SEP]: an item, as it follows a query in a cross-encoder.
+    """Tokenizes entities as title [unused2] text [SEP], as one follows a query in a cross-encoder.
 
     Args:
       tokenizer: as `train_wordpiece` gives it.
@@ -177,7 +177,7 @@ def entity_tokens(
 
 
 def padded(rows: Sequence[Array], length: int | None = None) -> dict[str, np.ndarray]:
-    """Rows of ids as one array with its mask.
+    """Pads rows of ids into one array with its mask.
 
     Args:
       rows: int arrays [length] of any lengths.

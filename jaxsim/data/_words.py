@@ -7,7 +7,7 @@ from jaxsim.numerics.types import Array
 
 
 def keep_probability(frequencies: Array, threshold: float) -> np.ndarray:
-    """How likely an occurrence is kept, as the paper has it: sqrt(threshold / frequency), at most 1.
+    """Subsampling of frequent words, the paper's formula: sqrt(threshold / frequency), at most 1.
 
     Args:
       frequencies: [words], each word's part of all occurrences.
@@ -21,7 +21,7 @@ def keep_probability(frequencies: Array, threshold: float) -> np.ndarray:
 
 
 def word2vec_keep_probability(frequencies: Array, threshold: float) -> np.ndarray:
-    """How likely an occurrence is kept, as the word2vec program has it.
+    """Subsampling of frequent words, the formula of the word2vec program.
 
         (sqrt(f / threshold) + 1) * threshold / f, at most 1
 

@@ -24,7 +24,7 @@ Augmentation = Callable[[PRNGKey, jax.Array], jax.Array]
 
 
 def views(augmentation: Augmentation) -> Callable[[PRNGKey, Array, Array], jax.Array]:
-    """A function of a batch: (key, images [n, ...], ids int [n]) -> images.
+    """Maps an augmentation over a batch: (key, images [n, ...], ids int [n]) -> images.
 
     An image's view depends on the key and its id alone: not on its place in the batch, nor on how
     many devices the batch is split over.
@@ -48,7 +48,7 @@ def views(augmentation: Augmentation) -> Callable[[PRNGKey, Array, Array], jax.A
 
 
 def chain(*augmentations: Augmentation) -> Augmentation:
-    """One after the other, each with its own key."""
+    """Applies augmentations one after the other, each with its own key."""
     for augmentation in augmentations:
         checks.function("augmentations", augmentation, "such as augment.flip()")
 
@@ -61,7 +61,7 @@ def chain(*augmentations: Augmentation) -> Augmentation:
 
 
 def sometimes(augmentation: Augmentation, *, chance: float) -> Augmentation:
-    """The augmentation with a probability, the image as it is otherwise."""
+    """Applies an augmentation with a probability; otherwise the image stays as it is."""
     checks.function("augmentation", augmentation, "(key, image) -> image, such as augment.flip()")
     checks.probability("chance", chance)
 
@@ -73,7 +73,7 @@ def sometimes(augmentation: Augmentation, *, chance: float) -> Augmentation:
 
 
 def shift(*, most: int) -> Augmentation:
-    """Moves an image by up to `most` whole pixels along each side; what comes in is background."""
+    """Random translation by up to `most` whole pixels along each side; what comes in is background."""
     checks.whole("most", most)
 
     def shifted(key, image):
@@ -85,7 +85,7 @@ def shift(*, most: int) -> Augmentation:
 
 
 def rotate(*, degrees: float) -> Augmentation:
-    """Turns an image around its middle by up to so many degrees either way, interpolating."""
+    """Random rotation around the center by up to `degrees` either way, interpolating."""
     checks.not_negative("degrees", degrees)
     checks.finite("degrees", degrees)
 
@@ -105,7 +105,7 @@ def rotate(*, degrees: float) -> Augmentation:
 
 
 def crop(*, area: tuple[float, float] = (0.2, 1.0), stretch: float = 4 / 3) -> Augmentation:
-    """A part of an image, of random area and shape, resized to the whole: inception's crop.
+    """Random resized crop (Inception's): a part of random area and shape, resized to the whole.
 
     Args:
       area: the least and largest part of the image's area.
@@ -140,7 +140,7 @@ def crop(*, area: tuple[float, float] = (0.2, 1.0), stretch: float = 4 / 3) -> A
 
 
 def erase(*, area: float = 0.15) -> Augmentation:
-    """A rectangle of background, of up to a part of the image's area, at a random place.
+    """Random erasing: a rectangle of background, of up to a part of the image's area, at a random place.
 
     Args:
       area: the largest part of the image.
@@ -163,7 +163,7 @@ def erase(*, area: float = 0.15) -> Augmentation:
 
 
 def flip() -> Augmentation:
-    """Mirrors an image left to right, every second time."""
+    """Horizontal flip with probability 1/2."""
 
     def flipped(key, image):
         return jnp.where(jax.random.bernoulli(key), image[:, ::-1], image)
@@ -174,7 +174,7 @@ def flip() -> Augmentation:
 def colors(
     *, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4
 ) -> Augmentation:
-    """Brightness, contrast and saturation, each scaled by up to so much, in this order; cut to [0, 1].
+    """Color jitter: brightness, contrast and saturation, each scaled by up to so much, in this order; cut to [0, 1].
 
     Args:
       brightness, contrast, saturation: a factor is drawn from 1 - this to 1 + this.
@@ -195,7 +195,7 @@ def colors(
 
 
 def grayscale(*, chance: float = 0.2) -> Augmentation:
-    """Takes the colors away with a probability."""
+    """Converts to grayscale with probability `chance`."""
     return sometimes(lambda key, image: jnp.broadcast_to(_gray(image), image.shape), chance=chance)
 
 

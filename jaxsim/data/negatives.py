@@ -12,7 +12,7 @@ from jaxsim.numerics.types import Array, Numeric, PRNGKey, Shape
 
 
 def count_power(counts: Array, exponent: Numeric) -> jax.Array:
-    """Each class with a probability proportional to count ** exponent.
+    """Unigram distribution to a power: each class with a probability proportional to count ** exponent.
 
     0.75 is word2vec's; 0 is uniform over what occurs; below 0 rare classes are drawn more often.
 
@@ -36,13 +36,13 @@ def count_power(counts: Array, exponent: Numeric) -> jax.Array:
 
 
 def uniform(classes: int) -> jax.Array:
-    """Each of the classes equally likely: float32 [classes], log-probabilities."""
+    """Uniform distribution over the classes: float32 [classes], log-probabilities."""
     checks.whole("classes", classes)
     return jnp.full(classes, -jnp.log(classes))
 
 
 def log_uniform(classes: int) -> jax.Array:
-    """Zipf's law over classes sorted by falling frequency.
+    """Log-uniform distribution: Zipf's law over classes sorted by falling frequency.
 
         P(i) = log((i + 2) / (i + 1)) / log(classes + 1)
 
@@ -60,7 +60,7 @@ def log_uniform(classes: int) -> jax.Array:
 def draw(
     key: PRNGKey, log_probabilities: Array, shape: Shape, *, without: Array | None = None
 ) -> jax.Array:
-    """Draws classes with replacement, by the inverse of the cumulative distribution.
+    """Samples classes with replacement, by the inverse of the cumulative distribution.
 
     Args:
       key: a jax.random key.
@@ -103,7 +103,7 @@ def draw(
 def log_expected_counts(
     log_probabilities: Array, draws: Numeric, *, distinct: bool = False
 ) -> jax.Array:
-    """The log of how often each class is expected among the draws: what sampled softmax subtracts.
+    """Log-Q correction: the log of how often each class is expected among the draws, which sampled softmax subtracts.
 
     Args:
       log_probabilities: [...].

@@ -27,7 +27,7 @@ def attention(
     bias: Array | None = None,
     cudnn: bool = True,
 ) -> jax.Array:
-    """softmax(query key / sqrt(dim) + bias, where the mask allows) value.
+    """Scaled dot-product attention: softmax(query key / sqrt(dim) + bias, where the mask allows) value.
 
     Args:
       query: float [rows, queries, heads, dim].
@@ -91,7 +91,7 @@ def cudnn_works(dtype: str, dim: int) -> bool:
 
 
 def cudnn_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: Array) -> jax.Array:
-    """As `attention`, by cuDNN: reverse mode alone; of who sees nothing queries and keys get a gradient too."""
+    """`attention` by cuDNN: reverse mode only; a query that sees nothing still has gradients."""
     shape = (
         query.shape[0],
         1 if mask.shape[1] == 1 else query.shape[2],
@@ -103,7 +103,7 @@ def cudnn_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: Ar
 
 
 def xla_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: Array) -> jax.Array:
-    """As `attention`, by XLA."""
+    """`attention` by XLA."""
     return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="xla")
 
 
@@ -129,7 +129,7 @@ def _difference(dtype, dim):
 def plain_attention(
     query: jax.Array, key: jax.Array, value: jax.Array, *, mask: Array, bias: Array | None = None
 ) -> jax.Array:
-    """As `attention`, by two products per head; what is divided by the sum is the result, not the weights."""
+    """`attention` by two products per head; the result is divided by the sum, not the weights."""
     dtype = query.dtype
     exact = jnp.promote_types(dtype, jnp.float32)
     rows, asking, heads, dim = query.shape

@@ -12,17 +12,17 @@ from jaxsim.numerics.types import Array
 
 
 def mean_of_places(states: Array) -> jax.Array:
-    """The mean over height and width: [rows, height, width, dim] -> [rows, dim]."""
+    """Global average pooling: the mean over height and width, [rows, height, width, dim] -> [rows, dim]."""
     return states.mean(axis=(1, 2), dtype=jnp.float32)
 
 
 def all_places(states: Array) -> jax.Array:
-    """Every place of a small map side by side: [rows, height, width, dim] -> [rows, height * width * dim]."""
+    """Flattens a small feature map: [rows, height, width, dim] -> [rows, height * width * dim]."""
     return states.reshape(states.shape[0], -1).astype(jnp.float32)
 
 
 class ConvNet(nn.Module):
-    """Blocks of 3 x 3 convolution, group norm, ReLU and halving of both sides; then a linear head.
+    """Small convolutional network: blocks of 3 x 3 convolution, group norm, ReLU and 2 x 2 pooling; a linear head.
 
     images float [rows, height, width, channels] -> float32 [rows, dim], not normalized
 

@@ -18,7 +18,7 @@ from jaxsim.numerics import checks
 
 
 class ClsCrossEncoder(nn.Module):
-    """[CLS]-CE: the pooled state of the first token, a dropout, one linear output.
+    """[CLS] cross-encoder: the pooled state of the first token, a dropout, one linear output.
 
     The other settings make the classification heads of the families of `jaxsim.pretrained`, which give
     [rows, labels] for more labels than one.
@@ -71,7 +71,7 @@ class ClsCrossEncoder(nn.Module):
 
 
 class EmbCrossEncoder(nn.Module):
-    """[EMB]-CE: the dot product of the query's contextual state with the candidate's.
+    """[EMB] cross-encoder: the dot product of the query's contextual state with the candidate's.
 
     The query's state is the mean of those at its two markers, the candidate's is the one at its own.
     No linear layer, no scale, no normalization. A text without its marker counts its first token.
@@ -106,7 +106,7 @@ class EmbCrossEncoder(nn.Module):
 
 
 def join(queries: Texts, candidates: Texts) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """One sequence of both texts: tokens, where, and segments 0 for the query, 1 for the candidate.
+    """Concatenates both texts: tokens, where, and segments 0 for the query, 1 for the candidate.
 
     Args:
       queries, candidates: {"tokens", "where"} of [rows, length] each, with equal rows.
@@ -134,7 +134,7 @@ def _closed_up(tokens, where, segments, length):
 
 
 def score_lists(score: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """Makes a scorer of lists of a scorer of pairs.
+    """Turns a scorer of pairs into a scorer of lists of candidates.
 
     Args:
       score: (params, queries, candidates, **settings) -> [rows].

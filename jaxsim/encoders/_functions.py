@@ -8,7 +8,7 @@ import jax
 
 
 def as_function(module: nn.Module, *, all_layers: bool = False) -> Callable[..., Any]:
-    """module.apply as a function of parameters and inputs.
+    """Turns a Linen module into a plain function of parameters and inputs.
 
         encode = as_function(TextEncoder(...))       # encode(params, texts) -> [rows, dim]
         score = as_function(EmbCrossEncoder(...))    # score(params, queries, candidates) -> [rows]

@@ -17,14 +17,14 @@ DENSE = ("query", "key", "value", "attention_out", "feed_forward_in", "feed_forw
 
 
 def layer_norm(epsilon: float = 1e-12, *, biased: bool = True) -> Callable[..., nn.Module]:
-    """A maker of LayerNorms: (dtype=, name=) -> module."""
+    """LayerNorm factory: returns a function (dtype=, name=) -> module."""
     return functools.partial(
         nn.LayerNorm, epsilon=epsilon, use_bias=biased, use_fast_variance=False
     )
 
 
 def rms_norm(epsilon: float = 1e-6) -> Callable[..., nn.Module]:
-    """A maker of RMSNorms, which do not center and have no bias: (dtype=, name=) -> module."""
+    """RMSNorm factory (no centering, no bias): returns a function (dtype=, name=) -> module."""
     return functools.partial(nn.RMSNorm, epsilon=epsilon)
 
 
@@ -44,7 +44,7 @@ class Style:
 
 
 class Block(nn.Module):
-    """Self-attention and a feed-forward part, each with its norm and residual.
+    """Transformer block: self-attention and a feed-forward part, each with its norm and residual.
 
     x [rows, length, dim], view -> [rows, length or positions, dim]
     """

@@ -14,17 +14,17 @@ from jaxsim.numerics.types import Array
 
 
 def cls(states: Array, where: Array) -> jax.Array:
-    """The state of a text's first real token. [rows, length, dim] -> [rows, dim]"""
+    """CLS pooling: the state of a text's first real token. [rows, length, dim] -> [rows, dim]"""
     return _at(states, first_place(where))
 
 
 def last(states: Array, where: Array) -> jax.Array:
-    """The state of a text's last real token. [rows, length, dim] -> [rows, dim]"""
+    """Last-token pooling: the state of a text's last real token. [rows, length, dim] -> [rows, dim]"""
     return _at(states, last_place(where))
 
 
 def mean(states: Array, where: Array) -> jax.Array:
-    """The mean of the states of real tokens; zeros for a text without any. [rows, length, dim] -> [rows, dim]
+    """Mean pooling over real tokens; zeros for a text without any. [rows, length, dim] -> [rows, dim]
 
     Examples:
       >>> import numpy as np
@@ -37,18 +37,18 @@ def mean(states: Array, where: Array) -> jax.Array:
 
 
 def mean_by_root(states: Array, where: Array) -> jax.Array:
-    """The sum of the states of real tokens over the root of their count. [rows, length, dim] -> [rows, dim]"""
+    """Mean-sqrt-length pooling: the sum over real tokens divided by the root of their count. [rows, length, dim] -> [rows, dim]"""
     count = jnp.maximum(where.sum(axis=1, keepdims=True), 1)
     return masked.sum(states, where[..., None], axis=1) / jnp.sqrt(count.astype(jnp.float32))
 
 
 def largest(states: Array, where: Array) -> jax.Array:
-    """The largest value of each dimension among real tokens. [rows, length, dim] -> [rows, dim]"""
+    """Max pooling: the largest value of each dimension among real tokens. [rows, length, dim] -> [rows, dim]"""
     return masked.max(states, where[..., None], axis=1)
 
 
 def weighted_mean(states: Array, where: Array) -> jax.Array:
-    """The mean with weight 1 for the first real token, 2 for the second and so on. [rows, length, dim] -> [rows, dim]
+    """Weighted mean pooling: weight 1 for the first real token, 2 for the second and so on. [rows, length, dim] -> [rows, dim]
 
     Source: Muennighoff 2022 (2202.08904), for decoders.
     """
@@ -59,7 +59,7 @@ def weighted_mean(states: Array, where: Array) -> jax.Array:
 
 
 def weighted_mean_by_place(states: Array, where: Array) -> jax.Array:
-    """As `weighted_mean`, with the weight of a token's place in the array: 1 for the first, counted or not.
+    """Weighted mean pooling by a token's place in the array: weight 1 for the first, whether pooled or not.
 
     [rows, length, dim] -> [rows, dim]. What sentence-transformers does where a prompt is not pooled.
     """
@@ -71,7 +71,7 @@ def weighted_mean_by_place(states: Array, where: Array) -> jax.Array:
 def side_by_side(
     *poolings: Callable[[Array, Array], jax.Array],
 ) -> Callable[[Array, Array], jax.Array]:
-    """Several poolings, their vectors joined: -> [rows, dim of all]."""
+    """Concatenates the vectors of several poolings: -> [rows, dim of all]."""
 
     def pooled(states, where):
         return jnp.concatenate([pooling(states, where) for pooling in poolings], axis=-1)
@@ -80,7 +80,7 @@ def side_by_side(
 
 
 class AttentionPooling(nn.Module):
-    """The mean with learned weights: the softmax of one learned product per token. [rows, length, dim] -> [rows, dim]"""
+    """Attention pooling: a mean with learned weights, the softmax of one learned product per token. [rows, length, dim] -> [rows, dim]"""
 
     @nn.compact
     def __call__(self, states: Array, where: Array) -> jax.Array:
@@ -90,12 +90,12 @@ class AttentionPooling(nn.Module):
 
 
 def first_place(where: Array) -> jax.Array:
-    """The place of a text's first real token: bool [rows, length] -> int [rows]."""
+    """Index of a text's first real token: bool [rows, length] -> int [rows]."""
     return jnp.argmax(where, axis=1)
 
 
 def last_place(where: Array) -> jax.Array:
-    """The place of a text's last real token: bool [rows, length] -> int [rows]."""
+    """Index of a text's last real token: bool [rows, length] -> int [rows]."""
     return where.shape[1] - 1 - jnp.argmax(where[:, ::-1], axis=1)
 
 

@@ -16,7 +16,7 @@ from jaxsim.numerics.types import Array
 
 @dataclasses.dataclass(frozen=True)
 class Rotary:
-    """Rotary embeddings of places: how fast each pair of a head's dimensions turns.
+    """Rotary position embeddings (RoPE): how fast each pair of a head's dimensions turns.
 
     With `low` and `high` slow pairs are slowed by `factor` and fast ones are left, as Llama 3 does;
     without them all are slowed.
@@ -46,7 +46,7 @@ class Rotary:
 
 
 def rotated(x: jax.Array, angles: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """x [rows, length, heads, dim], each pair (i, i + dim / 2) turned by its angle."""
+    """Applies rotary embeddings: x [rows, length, heads, dim], each pair (i, i + dim / 2) turned by its angle."""
     cos, sin = angles
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
@@ -80,7 +80,7 @@ class View(NamedTuple):
 def visible(
     places: Array, where: Array, *, window: int | None = None, causal: bool = False
 ) -> jax.Array:
-    """Which tokens each token sees: bool [rows, 1, 1 or length, length].
+    """Attention mask: which tokens each token sees, bool [rows, 1, 1 or length, length].
 
     Args:
       places: int [rows, length].

@@ -8,7 +8,7 @@ from jaxsim.numerics.types import PRNGKey
 
 
 def in_out_tables(key: PRNGKey, items: int, dim: int) -> dict[str, jax.Array]:
-    """word2vec's two separate tables: what an item predicts with, and what it is predicted by.
+    """word2vec's input and output tables: what an item predicts with, and what it is predicted by.
 
     Args:
       key: a jax.random key.

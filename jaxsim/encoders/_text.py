@@ -19,7 +19,7 @@ Texts = Mapping[str, Array]
 
 
 class TextEncoder(nn.Module):
-    """A text's embedding: not normalized, which is the similarity's business, unless a head does it.
+    """Text encoder: a transformer, a pooling and heads; embeddings are not normalized unless a head does it.
 
     Texts may say under "pooled", bool [rows, length], which tokens the pooling counts; without it all
     that are real. (Instructions that are read but not pooled.)
@@ -78,7 +78,7 @@ def check_texts(name: str, texts: Any) -> None:
 
 
 class DenseHead(nn.Module):
-    """A dense layer behind the pooling, in float32: activation(x W + b), plus x where `residual`.
+    """Dense head after the pooling, in float32: activation(x W + b), plus x where `residual`.
 
     [rows, inputs] -> float32 [rows, size]
     """

@@ -12,7 +12,7 @@ from jaxsim.numerics.types import Array
 
 
 class Transformer(nn.Module):
-    """Tokens to hidden states.
+    """Transformer encoder: tokens to hidden states.
 
     tokens int [rows, length], where bool [rows, length] -> [rows, length, dim], in `dtype`
 

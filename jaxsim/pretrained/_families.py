@@ -49,7 +49,7 @@ ROBERTAS = ("roberta", "xlm-roberta", "camembert")  # one model under three name
 def transformer(
     config: dict | Fields, *, causal: bool | None = None, dtype: Any = None, cudnn: bool = True
 ) -> encoders.Transformer:
-    """The Linen transformer of a config.
+    """Builds the Linen transformer of a config.
 
     Args:
       config: config.json, as a dict or as `storage.read_object` gives it.
@@ -82,7 +82,7 @@ def _dtype(dtype):
 
 
 def fields_of(config: dict | Fields) -> Fields:
-    """A config as `Fields`."""
+    """Wraps a config as `Fields`."""
     return config if isinstance(config, Fields) else Fields("config.json", config)
 
 
@@ -112,7 +112,7 @@ def architecture_of(config: dict | Fields) -> str:
 
 
 def activation(fields: Fields, name: str, default: str) -> Callable:
-    """The function that a field names."""
+    """Activation function that a field names."""
     return ACTIVATIONS[fields.text(name, default, choices=ACTIVATIONS)]
 
 

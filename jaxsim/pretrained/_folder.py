@@ -37,7 +37,7 @@ def load(
     causal: bool | None = None,
     cudnn: bool = True,
 ) -> Any:
-    """A pretrained model.
+    """Loads a pretrained model from a folder or the Hugging Face hub.
 
         model = pretrained.load("path/to/all-MiniLM-L6-v2")
         vectors = model.encode(model.params, model.tokenize(["a sentence", "another"]))  # [2, 384]

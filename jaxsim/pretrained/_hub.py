@@ -8,7 +8,7 @@ UNWANTED = ("onnx/*", "openvino/*", "*.onnx")
 
 
 def fetched(path_or_name: str | os.PathLike, download: bool) -> Path:
-    """The folder of a model.
+    """Downloads a model where asked, and returns its folder.
 
     Args:
       path_or_name: a folder, or a name such as "sentence-transformers/all-MiniLM-L6-v2".

@@ -38,7 +38,7 @@ class Kept:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
-    """What embedding models and cross-encoders have in common. `load` makes them."""
+    """Base class of embedding models and cross-encoders. `load` makes them."""
 
     params: dict  # {"params": nested dict of float32 arrays}
     config: dict  # config.json
@@ -130,7 +130,7 @@ class Model:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TextModel(Model):
-    """An embedding model."""
+    """Embedding model: parameters, an encode function, a tokenizer, prompts and a similarity."""
 
     encode: Callable = None  # (params, texts, *, key=None, axis_name=None) -> float32 [rows, dim]
     encode_layers: Callable = None  # the same, a list: what each cut of the transformer gives
@@ -142,7 +142,7 @@ class TextModel(Model):
     def tokens(
         self, texts: Iterable[str], *, prompt: str | None = None, prompt_name: str | None = None
     ) -> list[np.ndarray]:
-        """Token ids without padding: a list of int32 [length].
+        """Tokenizes texts without padding: a list of int32 [length].
 
         Args:
           texts: a list of strings.
@@ -167,7 +167,7 @@ class TextModel(Model):
         prompt_name: str | None = None,
         length: int | None = None,
     ) -> dict[str, np.ndarray]:
-        """What `encode` takes: {"tokens" int32 [rows, length], "where" bool [rows, length]}.
+        """Tokenizes texts for `encode`: {"tokens" int32 [rows, length], "where" bool [rows, length]}.
 
         Args:
           texts, prompt, prompt_name: as for `tokens`.
@@ -206,7 +206,7 @@ class TextModel(Model):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CrossEncoderModel(Model):
-    """A cross-encoder: a transformer with a classification head over two texts.
+    """Cross-encoder: a transformer with a classification head over two texts.
 
     `score` gives logits: sentence-transformers' `predict` puts them through a sigmoid where there is one
     label, which changes no ranking.
@@ -217,7 +217,7 @@ class CrossEncoderModel(Model):
     def tokenize_pairs(
         self, queries: Sequence[str], candidates: Sequence[str], *, length: int | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """What `score` takes, for pairs: the longer text is cut first until a pair fits.
+        """Tokenizes pairs for `score`: the longer text is cut first until a pair fits.
 
         Args:
           queries, candidates: lists of strings of the same length.
@@ -237,7 +237,7 @@ class CrossEncoderModel(Model):
         params: ArrayTree | None = None,
         batch: int = 256,
     ) -> Callable[[Array, Array], np.ndarray]:
-        """A scorer of (query, candidate) pairs by number: each pair is cut as `tokenize_pairs` cuts it.
+        """Returns a scorer of (query, candidate) pairs by number; each pair is cut as `tokenize_pairs` cuts it.
 
             score_pairs = model.scorer(queries, documents)
             search.rerank(first_stage, score_pairs, k=10, budget=50)
@@ -267,13 +267,13 @@ class CrossEncoderModel(Model):
     def tokenize(
         self, queries: Iterable[str], *, max_length: int | None = None, length: int | None = None
     ) -> dict[str, np.ndarray]:
-        """First sides of pairs, cut by themselves, as `search.scorer` wants them: half of what fits."""
+        """Tokenizes queries by themselves, as `search.scorer` wants them: half of what fits."""
         return self._side(queries, False, max_length, length)
 
     def tokenize_candidates(
         self, candidates: Iterable[str], *, max_length: int | None = None, length: int | None = None
     ) -> dict[str, np.ndarray]:
-        """Second sides of pairs, cut by themselves: half of what fits."""
+        """Tokenizes candidates by themselves: half of what fits."""
         return self._side(candidates, True, max_length, length)
 
     def _side(self, texts, second, max_length, length):
@@ -296,7 +296,7 @@ def flat(tree: Mapping, start: str = "") -> dict[str, Any]:
 
 
 def nested(leaves: Mapping[str, Any]) -> dict:
-    """The way back of `flat`."""
+    """The inverse of `flat`."""
     tree = {}
     for path, leaf in leaves.items():
         *folders, name = path.split("/")

@@ -41,7 +41,7 @@ def read(
     max_length: int | None = None,
     classifier: bool = False,
 ) -> Tokenizer:
-    """The tokenizer of a folder.
+    """Reads the tokenizer of a folder.
 
     Args:
       folder: of the transformer.

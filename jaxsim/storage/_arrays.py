@@ -91,7 +91,7 @@ def write_arrays(
     version: int,
     meta: Any = None,
 ) -> None:
-    """As `save_arrays`, by the owner of the target."""
+    """Writes arrays as `save_arrays` does, for a caller that owns the target."""
     arrays = {name: _numbers(name, array) for name, array in arrays.items()}
     shapes = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     blocks = {name: [array] for name, array in arrays.items()}
@@ -107,7 +107,7 @@ def write_blocks(
     version: int,
     meta: Any = None,
 ) -> None:
-    """As `write_arrays`, for arrays that memory need not hold as a whole.
+    """Writes arrays block by block, for arrays that do not fit in memory.
 
     Args:
       shapes: {name: (dtype, shape)}.
@@ -155,7 +155,7 @@ def write_blocks(
 def load_arrays(
     path: str | os.PathLike, *, kind: str, version: int, mmap: bool = False
 ) -> tuple[dict[str, np.ndarray], Any]:
-    """Reads what `save_arrays` wrote.
+    """Reads what `save_arrays` wrote, and verifies its checksum.
 
     Args:
       path: the file.
@@ -205,7 +205,7 @@ def load_arrays(
 
 
 def regular(path: str | os.PathLike) -> Path:
-    """The path of a file that is there.
+    """Returns the path of an existing file.
 
     Raises: FileNotFoundError; ValueError for a folder or a device.
     """
@@ -271,7 +271,7 @@ def _mapped(file, start, dtype, shape, offset):
 
 
 def byte_pieces(array: np.ndarray) -> Iterator[memoryview]:
-    """The bytes of an array in C order, some rows at a time, so that nothing large is copied."""
+    """Yields the bytes of an array in C order, some rows at a time, so that nothing large is copied."""
     array = array.reshape(-1) if array.ndim == 0 else array
     rows = max(1, PIECE // max(1, array.nbytes // max(1, len(array))))
     for start in range(0, len(array), rows):

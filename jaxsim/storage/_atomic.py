@@ -26,13 +26,13 @@ EXCHANGE, HERE = 2, -100  # of Linux: RENAME_EXCHANGE, AT_FDCWD
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Writes a file aside and renames it: a reader sees the old one or the whole new one."""
+    """Writes a file atomically: a reader sees the old one or the whole new one."""
     with write_aside(path, len(data)) as file:
         file.write(data)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """As `write_bytes`, for UTF-8 text."""
+    """Writes UTF-8 text atomically, as `write_bytes`."""
     try:
         data = text.encode()
     except UnicodeEncodeError as error:
@@ -44,13 +44,13 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, tree: Any) -> None:
-    """As `write_bytes`, for a JSON tree; tuples become lists, NaN and infinity, which JSON lacks, null."""
+    """Writes a JSON tree atomically; tuples become lists, NaN and infinity, which JSON lacks, null."""
     write_text(path, json.dumps(_finite(tree), indent=1, allow_nan=False) + "\n")
 
 
 @contextlib.contextmanager
 def write_aside(path: str | os.PathLike, size: int | None = None) -> Iterator[BinaryIO]:
-    """A binary file to fill, which takes its name only when the block ends well.
+    """Opens a binary file to fill, which takes its name only when the block ends well.
 
     The file gets the permissions that the umask gives. A link stays a link: what it names is written.
 
@@ -86,7 +86,7 @@ def write_aside(path: str | os.PathLike, size: int | None = None) -> Iterator[Bi
 
 @contextlib.contextmanager
 def write_folder(path: str | os.PathLike, *, kind: str) -> Iterator[Path]:
-    """A folder to fill, which takes its name only when the block ends well.
+    """Makes a folder to fill, which takes its name only when the block ends well.
 
         with write_folder("cache/corpus", kind="corpus") as folder:
             (folder / "a.txt").write_text("...")
@@ -137,7 +137,7 @@ def write_folder(path: str | os.PathLike, *, kind: str) -> Iterator[Path]:
 
 
 def recovered(path: str | os.PathLike) -> Path:
-    """The path of a folder to read, which is brought back where a kill hid it.
+    """Returns the path of a folder to read, which is brought back where a kill hid it.
 
     Where folders cannot change places in one step, a write that is killed between its two renames leaves
     the old one under a hidden name; a reader that arrives between them waits. A folder that is there
@@ -168,7 +168,7 @@ def sweep(path: str | os.PathLike) -> None:
 
 
 def reserve(handle: int, size: int) -> None:
-    """Allocates an open file's bytes: a full disk is an OSError now, and no SIGBUS or half a file later."""
+    """Allocates an open file's bytes: a full disk is then an OSError now, not a SIGBUS or half a file later."""
     try:
         if size:
             os.posix_fallocate(handle, 0, size)

@@ -9,7 +9,7 @@ from jaxsim.numerics.types import ArrayTree
 
 
 def checksum(tree: ArrayTree) -> str:
-    """A hash of a pytree of arrays: the same for equal arrays of the same types under the same names.
+    """Checksum of a pytree of arrays: the same for equal arrays of the same types under the same names.
 
     Args:
       tree: parameters, or any pytree of arrays on host or device.

@@ -137,7 +137,7 @@ class Fields:
 
 
 def read_object(path: str | os.PathLike, *, missing: Any = _REQUIRED) -> Any:
-    """The object in a JSON file, as `Fields`.
+    """Reads the object in a JSON file, as `Fields`.
 
     Args:
       path: the file.
@@ -150,7 +150,7 @@ def read_object(path: str | os.PathLike, *, missing: Any = _REQUIRED) -> Any:
 
 
 def read_json(path: str | os.PathLike, *, missing: Any = _REQUIRED) -> Any:
-    """A JSON file's tree; NaN and Infinity, which are not JSON, are refused.
+    """Reads a JSON file; NaN and Infinity, which are not JSON, are refused.
 
     Args:
       path: the file.
@@ -171,7 +171,7 @@ def read_json(path: str | os.PathLike, *, missing: Any = _REQUIRED) -> Any:
 
 
 def parsed_json(what: object, data: bytes | str, *, constants: bool = False) -> Any:
-    """JSON of bytes or a string; `what` names it in errors, such as a file and a line.
+    """Parses JSON from bytes or a string; `what` names it in errors, such as a file and a line.
 
     Args:
       what: the name, for errors.

@@ -14,7 +14,7 @@ KINDS = "biuf"  # of dtypes: booleans, integers and floats
 
 
 def npy_header(shape: tuple[int, ...], dtype: Any = np.float32) -> bytes:
-    """The bytes before the values of an array in C order."""
+    """The .npy header: the bytes before the values of an array in C order."""
     file = io.BytesIO()
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     about = {"descr": descr, "fortran_order": False, "shape": tuple(shape)}
@@ -25,7 +25,7 @@ def npy_header(shape: tuple[int, ...], dtype: Any = np.float32) -> bytes:
 def read_npy(
     path: str | os.PathLike, *, mmap: bool = False, sha256: str | None = None
 ) -> np.ndarray:
-    """The matrix in a .npy file.
+    """Reads the matrix in a .npy file.
 
     Args:
       path: the file.

@@ -39,12 +39,12 @@ class Bar:
         self._show()
 
     def note(self, text: str) -> None:
-        """Says what is going on now."""
+        """Sets the label: what is being done now."""
         self.label = text
         self._show()
 
     def say(self, text: str) -> None:
-        """A line that stays, above the bar or in the log."""
+        """Logs a line that stays, above the bar or in the log."""
         LOG.info("%s: %s", self.label, text)
 
     def rate(self) -> float:
@@ -78,7 +78,7 @@ class Bar:
             )
 
     def close(self) -> None:
-        """The last word."""
+        """Logs the last line."""
         self._show(last=True)
 
 
@@ -105,7 +105,7 @@ class LiveBar(Bar):
 
 @contextlib.contextmanager
 def bar(total: int, label: str, unit: str = "steps") -> Iterator[Bar]:
-    """A bar for the length of a block.
+    """Progress bar for the length of a block: a bar in a terminal, lines in a log elsewhere.
 
         with bar(1000, "training", "examples") as progress:
             progress.advance(32, loss=0.7)

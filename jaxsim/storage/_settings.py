@@ -13,7 +13,7 @@ UNSET = "not set"
 
 
 def plain_settings(name: str, settings: Any) -> dict[str, Any]:
-    """Settings as {name: plain value}: what a JSON file holds, and what it gives back unchanged.
+    """Flattens settings to {name: plain value}: what a JSON file holds, and reads back unchanged.
 
         plain_settings("fingerprint", {"model": "a", "optimizer": {"rate": 0.1}})
         # {"model": "a", "optimizer.rate": 0.1}
@@ -42,7 +42,7 @@ def plain_settings(name: str, settings: Any) -> dict[str, Any]:
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs between two flat dicts of settings, in words; "" where nothing does.
+    """Describes what differs between two flat dicts of settings; "" where nothing does.
 
     Examples:
       >>> from jaxsim import storage

@@ -142,7 +142,7 @@ def marked(folder: str | os.PathLike, kind: str) -> None:
 
 @contextlib.contextmanager
 def owned(path: str | os.PathLike, what: str = "folder", *, wait: float = 0.0) -> Iterator[None]:
-    """One process owns a target for the length of a block; the system frees it when the owner dies.
+    """Lock of a target for the length of a block: one process owns it; the system frees it when the owner dies.
 
         with owned("runs/mine"):
             ...

@@ -28,7 +28,7 @@ LINE_END = re.compile("\r\n|\r|\n")
 
 @contextlib.contextmanager
 def opened_text(path: str | os.PathLike) -> Iterator[TextIO]:
-    """A text file to read, gzipped if its name ends in .gz: lines end as they do in the file.
+    """Opens a text file to read, gzipped if its name ends in .gz: lines end as they do in the file.
 
         with opened_text("docs.jsonl.gz") as file:
             ...
@@ -62,7 +62,7 @@ def opened_text(path: str | os.PathLike) -> Iterator[TextIO]:
 
 
 def json_lines(path: str | os.PathLike, file: Iterable[str]) -> Iterator[tuple[int, Any]]:
-    """The JSON of each line that is not blank: pairs of its number and its tree.
+    """Yields the JSON of each line that is not blank: pairs of its number and its tree.
 
     Args:
       path: of the file, for errors.

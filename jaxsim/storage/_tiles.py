@@ -32,7 +32,7 @@ def fill(
     unit: str = "entries",
     mmap: bool = False,
 ) -> np.ndarray:
-    """The float32 matrix [m, n] that `compute` gives, from a file, its tiles, or anew.
+    """Computes a float32 matrix [m, n] tile by tile and resumes where it stopped; a finished file is read.
 
     Args:
       path: the finished file; its tiles are in the folder `path + ".tiles"` until it is whole.

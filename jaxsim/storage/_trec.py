@@ -37,7 +37,7 @@ def save_run(
     *,
     tag: str = "jaxsim",
 ) -> None:
-    """Writes a ranking.
+    """Writes a TREC run file: a ranking per query.
 
     trec_eval sorts by score and breaks ties by name: to keep the order of a ranking with ties, its equal
     scores are written with gaps of one step of float32.
@@ -94,7 +94,7 @@ def save_run(
 
 
 def load_run(path: str | os.PathLike) -> dict[str, list[tuple[str, float]]]:
-    """Reads a ranking.
+    """Reads a TREC run file.
 
     Returns: {query: [(document, score)]}, by score from the highest, equal ones in the order of the file.
     Raises: FileNotFoundError; ValueError naming the file and the line of another number of columns, a rank
@@ -129,7 +129,7 @@ def load_run(path: str | os.PathLike) -> dict[str, list[tuple[str, float]]]:
 
 
 def save_qrels(path: str | os.PathLike, judgments: Mapping[str, Mapping[str, int]]) -> None:
-    """Writes judgments {query: {document: relevance}} in TREC's four columns.
+    """Writes a qrels file: judgments {query: {document: relevance}} in TREC's four columns.
 
     Raises: ValueError for ids with white space and relevances that are not whole numbers of 32 bits.
     """
@@ -149,7 +149,7 @@ def save_qrels(path: str | os.PathLike, judgments: Mapping[str, Mapping[str, int
 
 
 def load_qrels(path: str | os.PathLike) -> dict[str, dict[str, int]]:
-    """Reads judgments: TREC's four columns, or BEIR's three with a header.
+    """Reads a qrels file: TREC's four columns, or BEIR's three with a header.
 
     Returns: {query: {document: relevance}}, whole numbers; those below 1 are not relevant.
     Raises: FileNotFoundError; ValueError naming the file and the line of another number of columns, a grade
@@ -183,7 +183,7 @@ def ranking_arrays(
     judgments: Mapping[str, Mapping[str, int]],
     k: int | None = None,
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """A run and its judgments as arrays for `jaxsim.evaluation`.
+    """Converts a run and its qrels to arrays for `jaxsim.evaluation`.
 
     Args:
       run: as `load_run` gives it.

@@ -24,7 +24,7 @@ ROWS = 2**14  # rows of parquet written or read at once
 
 
 def save_vectors(path: str | os.PathLike, vectors: Array, ids: Any = None) -> None:
-    """Writes vectors aside and renames the file.
+    """Writes vectors to .npy or parquet, atomically.
 
     Args:
       path: ending in .npy or .parquet.
@@ -72,7 +72,7 @@ def save_vectors(path: str | os.PathLike, vectors: Array, ids: Any = None) -> No
 def load_vectors(
     path: str | os.PathLike, *, mmap: bool = False
 ) -> tuple[np.ndarray | None, np.ndarray]:
-    """Reads what `save_vectors` or `encode_corpus` wrote, or another tool.
+    """Reads vectors from .npy or parquet, as `save_vectors`, `encode_corpus` or another tool wrote them.
 
     Where a .npy file comes with PATH.json, as `encode_corpus` writes it, its checksum is verified.
 

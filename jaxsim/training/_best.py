@@ -28,7 +28,7 @@ from jaxsim.training._files import is_local
 def best_of(
     workdir: str | os.PathLike, params: ArrayTree, *, best: Callable[[Mapping[str, float]], float]
 ) -> tuple[int, ArrayTree, dict[str, float]]:
-    """The parameters of a run's best checkpoint.
+    """Loads the parameters of a run's best checkpoint.
 
     Args:
       workdir: that `fit` was given, with `validate` and `best`.

@@ -32,7 +32,7 @@ UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being wr
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder or on an object store: `save`, `restore`, `close`.
+    """Checkpoints of one run, in a folder or on an object store: `save`, `restore`, `close`.
 
     Saving returns when the arrays are copied; writing continues during the training. Several processes
     save and restore together. The last `keep` stay, and with `best` the best one too.
@@ -100,7 +100,7 @@ class Checkpoints:
         self.failed = False
 
     def restore(self, like: ArrayTree) -> tuple[int, ArrayTree, Any] | None:
-        """The newest checkpoint that can be read: (step, tree, position), or None where there is none.
+        """Restores the newest checkpoint that can be read: (step, tree, position), or None where there is none.
 
         Damaged ones are named in the log, passed over and moved to the folder "damaged".
 

@@ -20,7 +20,7 @@ from jaxsim.training._objective import evaluate
 
 
 def chunked(encode: Encode, chunk: int, *, policy: Callable | None = None) -> Encode:
-    """An encode function that needs the memory of one chunk.
+    """Gradient caching (GradCache): an encode function that needs the memory of one chunk.
 
     Args:
       encode: (params, batch) -> embeddings, leaves [rows, ...]; or (params, batch, key) with dropout.
@@ -66,7 +66,7 @@ def chunked(encode: Encode, chunk: int, *, policy: Callable | None = None) -> En
 
 
 def accumulated(objective: Objective, parts: int) -> Objective:
-    """An objective of a batch in parts, one after another: gradient accumulation.
+    """Gradient accumulation: an objective of a batch in parts, one after another.
 
     The loss is the mean of the parts' losses, weighted by their rows that count: what the whole batch
     gives for losses that are means over rows. A loss that compares rows then compares those of a part
@@ -114,7 +114,7 @@ def accumulated(objective: Objective, parts: int) -> Objective:
 
 
 def in_precision(encode: Encode, dtype: Any = jnp.bfloat16) -> Encode:
-    """An encode function that computes in another precision; parameters and embeddings are float32.
+    """Mixed precision: an encode function that computes in another type; parameters and embeddings are float32.
 
     Args:
       encode: (params, batch, ...) -> embeddings.

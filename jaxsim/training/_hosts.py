@@ -19,7 +19,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"
 
 
 def connect(environment: Mapping[str, str] | None = None) -> bool:
-    """Joins the processes of a run as the environment says; without JAXSIM_HOSTS it does nothing.
+    """Initializes jax.distributed as the environment says; without JAXSIM_HOSTS it does nothing.
 
     Call it first: before any array is made. Once joined, a second call does nothing.
 

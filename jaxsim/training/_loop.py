@@ -191,7 +191,7 @@ class Ahead(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """The settings of `fit`, and from step to step."""
+    """The training loop with the settings of `fit`."""
 
     objective: Any
     optimizer: Any
@@ -250,7 +250,7 @@ class Run:
             ) from None
 
     def check_first(self, carry: Carry, batch: Batch) -> None:
-        """What can be known before anything is compiled."""
+        """Checks what can be known before anything is compiled."""
         rows = rows_of_batch(batch)
         if rows < self.way.local:
             raise ValueError(
@@ -289,7 +289,7 @@ class Run:
         return asked
 
     def save(self, done: int, carry: Carry, iterator: Iterator[Batch]) -> None:
-        """A checkpoint, and the figures of what it holds."""
+        """Saves a checkpoint, and the figures of what it holds."""
         figures = None
         if self.validate is not None:
             params = carry.params if self.average is None else carry.average

@@ -85,7 +85,7 @@ class Recipe:
 
 
 def linear_warmup_decay(peak: float, *, steps: int, warmup: float = 0.1) -> optax.Schedule:
-    """A learning rate that rises linearly to `peak`, then falls linearly to 0.
+    """Linear warm-up, then linear decay to 0: a learning-rate schedule.
 
         rate(t) = peak (t + 1) / rising              t < rising = round(steps warmup)
         rate(t) = peak (steps - t) / (steps - rising)       after
@@ -106,7 +106,7 @@ def linear_warmup_decay(peak: float, *, steps: int, warmup: float = 0.1) -> opta
 
 
 def cosine_warmup_decay(peak: float, *, steps: int, warmup: float = 0.1) -> optax.Schedule:
-    """A learning rate that rises linearly to `peak`, then falls to 0 as a cosine.
+    """Linear warm-up, then cosine decay to 0: a learning-rate schedule.
 
     Every step has a rate above 0, as in `linear_warmup_decay`.
 
@@ -195,7 +195,7 @@ def sgd(
     clip: float | None = None,
     decays: Callable[[ArrayTree], ArrayTree] | None = None,
 ) -> optax.GradientTransformation:
-    """Gradient descent with momentum; the decay is added to the gradient, as in the image papers.
+    """SGD with momentum; weight decay is added to the gradient, as in the image papers.
 
     Args:
       learning_rate, weight_decay, clip, decays: as in `adamw`.
@@ -212,7 +212,7 @@ def sgd(
 
 
 def clipped(norm: float) -> optax.GradientTransformationExtraArgs:
-    """Scales a gradient down to a norm where it has a larger one.
+    """Gradient clipping by global norm.
 
     The step passes the norm, so that this is exact where a device has only a part of the gradient.
 
@@ -238,7 +238,7 @@ def layerwise(
     *,
     layers: Callable[[str], tuple[int, int]],
 ) -> optax.GradientTransformationExtraArgs:
-    """Layer-wise rates: each layer's is `decay` to the power of its distance from the top.
+    """Layer-wise learning-rate decay: each layer's rate is `decay` to the power of its distance from the top.
 
     Args:
       optimizer: an optax transformation.
@@ -267,7 +267,7 @@ def layerwise(
 
 
 def layers_of(params: ArrayTree) -> Callable[[str], tuple[int, int]]:
-    """Layers by the first number in the names of parameters; for `layerwise`.
+    """Layer numbers by the first number in the names of parameters; for `layerwise`.
 
     Names without a number are the lowest layer where they speak of embeddings, and the top elsewhere.
 
@@ -290,7 +290,7 @@ def layers_of(params: ArrayTree) -> Callable[[str], tuple[int, int]]:
 def frozen(
     optimizer: optax.GradientTransformation, where: Callable[[str], bool]
 ) -> optax.GradientTransformation:
-    """Leaves some parameters as they are: no decay, no moments, no part in the gradient's norm.
+    """Freezes some parameters: no decay, no moments, no part in the gradient's norm.
 
     Args:
       optimizer: an optax transformation.
@@ -312,7 +312,7 @@ def frozen(
 
 
 def matrices(params: ArrayTree) -> ArrayTree:
-    """True for parameters of two axes or more: kernels and tables, not biases and norms."""
+    """Weight-decay mask: True for parameters of two axes or more, kernels and tables, not biases and norms."""
     return jax.tree.map(lambda a: jnp.ndim(a) > 1, params)
 
 

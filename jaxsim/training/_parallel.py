@@ -30,7 +30,7 @@ ASKED = "asked to stop"  # a column and a metric: whether any process was
 
 
 def pmapped(devices: Sequence[jax.Device]) -> "Pmapped":
-    """The step under `jax.pmap`, parameters the same on every device: the default.
+    """Data parallelism by `jax.pmap`, parameters the same on every device: the default.
 
     Args:
       devices: local devices; with several processes all of them.
@@ -39,7 +39,7 @@ def pmapped(devices: Sequence[jax.Device]) -> "Pmapped":
 
 
 def shard_mapped(devices: Sequence[jax.Device]) -> "ShardMapped":
-    """The step under `jax.shard_map` over a mesh ("devices",), parameters the same on every device.
+    """Data parallelism by `jax.shard_map` over a mesh ("devices",), parameters the same on every device.
 
     Args:
       devices: as in `pmapped`.
@@ -48,7 +48,7 @@ def shard_mapped(devices: Sequence[jax.Device]) -> "ShardMapped":
 
 
 def sharded(devices: Sequence[jax.Device], *, smallest: int = 2**12) -> "ShardMapped":
-    """Under `jax.shard_map`, each device with a part of the parameters, moments and averages.
+    """Fully sharded data parallelism (FSDP) by `jax.shard_map`: a part of parameters, moments and averages per device.
 
     For encoders that outgrow a device: parameters are gathered before use and their gradients
     scattered inside the step. The optimizer must be one that treats all elements equally (`clipped` does).

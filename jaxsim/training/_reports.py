@@ -11,7 +11,7 @@ from typing import Any
 
 
 def tensorboard(folder: str | os.PathLike) -> Callable[[int, Mapping[str, float]], None]:
-    """Writes figures for TensorBoard, by tensorboardX.
+    """TensorBoard writer for `fit(..., report=)`, by tensorboardX.
 
     Args:
       folder: of the event files.
@@ -34,7 +34,7 @@ def tensorboard(folder: str | os.PathLike) -> Callable[[int, Mapping[str, float]
 
 
 def weights_and_biases(**settings: Any) -> Callable[[int, Mapping[str, float]], None]:
-    """Sends figures to Weights & Biases.
+    """Weights & Biases writer for `fit(..., report=)`.
 
     Args:
       settings: of `wandb.init`, such as project= and mode="offline".

@@ -42,7 +42,7 @@ class RowState(NamedTuple):
 
 
 def sgd_rows(learning_rate: Rate, lookup: Callable[[Batch, PRNGKey], ArrayTree]) -> RowOptimizer:
-    """Stochastic gradient descent.
+    """Row-sparse SGD for lookup tables.
 
     Args:
       learning_rate: a number, or a schedule of the step.
@@ -65,7 +65,7 @@ def adagrad_rows(
     initial: float = 1e-6,
     epsilon: float = 1e-7,
 ) -> RowOptimizer:
-    """AdaGrad, an accumulator per entry.
+    """Row-sparse AdaGrad for lookup tables, an accumulator per entry.
 
     Args:
       learning_rate, lookup: as in `sgd_rows`.
@@ -95,7 +95,7 @@ def adam_rows(
     b2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> RowOptimizer:
-    """Lazy Adam: moments move only in steps that used the row; the bias correction counts all steps.
+    """Lazy Adam for lookup tables: moments move only in steps that used the row; the bias correction counts all steps.
 
     Args:
       learning_rate, lookup: as in `sgd_rows`.

@@ -27,7 +27,7 @@ def fit_seeds(
     snapshots: int = 1,
     label: str = "training",
 ) -> tuple[ArrayTree, np.ndarray]:
-    """Trains several small models side by side: the step of `fit`, vmapped.
+    """Trains several small models at once: the step of `fit`, vmapped over seeds and hyperparameters.
 
         params, losses = fit_seeds(objective, params, draw, optimizer=lambda s: optax.adam(s["rate"]),
                           settings={"rate": rates}, keys=jax.random.split(key, len(rates)), steps=500)

@@ -14,7 +14,7 @@ from jaxsim.training._row_sparse import RowOptimizer, rows_of
 
 
 class Carry(NamedTuple):
-    """What goes from step to step: all of it is in a checkpoint."""
+    """Training state that goes from step to step: all of it is in a checkpoint."""
 
     params: Any
     optimizer: Any  # optax's state
@@ -32,7 +32,7 @@ def make_step(
     layout: ArrayTree | None = None,
     average: float | None = None,
 ) -> Callable[..., tuple]:
-    """The step of an objective: (carry, batch, key) -> (carry, loss, metrics).
+    """Training step of an objective: (carry, batch, key) -> (carry, loss, metrics).
 
     The loss is differentiated inside the per-device function, and the gradient of the parameters is
     averaged over the axis: exact under pmap, shard_map (either check_vma) and vmap. Metrics are

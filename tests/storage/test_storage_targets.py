@@ -50,7 +50,7 @@ def test_a_folder_of_another_kind_is_refused(tmp_path):
 def test_no_name_current_and_parent_folders_are_refused(tmp_path, monkeypatch, name):
     (tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a" / "b")
-    with pytest.raises(ValueError, match=r"^out must (be a folder of its own|name a path)"):
+    with pytest.raises(ValueError, match=r"^out must (be a separate folder|name a path)"):
         storage.check_folder("out", name, kind="model")
 
 
