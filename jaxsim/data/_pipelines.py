@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsim.data._planned import Planned
+from jaxsim.data._planned import Epochs, Planned
 from jaxsim.data._samplers import check_batch_size, checked_shard, checked_steps
 from jaxsim.data._tokens import padded
 from jaxsim.numerics import checks
@@ -53,16 +53,17 @@ def batches(
     examples = _checked_examples(examples)
     check_batch_size(batch_size, len(examples))
     _check_buckets(buckets)
-    plan = Plan(examples, batch_size, buckets, seed, index, count)
-    return Planned(checked_steps(plan.per_epoch, steps, epochs), plan.batch)
+    token_batches = TokenBatches(examples, batch_size, buckets, seed, index, count)
+    length = checked_steps(token_batches.epochs.length, steps, epochs)
+    return Planned(length, token_batches.batch)
 
 
-class Plan:
-    """Which examples are in which batch: `per_epoch` batches, `batch(i)` for any i."""
+class TokenBatches:
+    """Batches of examples of similar lengths: `batch(i)` for any i."""
 
     def __init__(self, examples, batch_size, buckets, seed, index, count):
         self.examples, self.batch_size, self.buckets = examples, batch_size, buckets
-        self.seed, self.index, self.count = seed, index, count
+        self.seed = seed
         kinds = np.zeros(len(examples), int)
         for column, ends in buckets.items():
             lengths = [_longest(_column(e, column, i)) for i, e in enumerate(examples)]
@@ -78,36 +79,28 @@ class Plan:
                     f"buckets has no column {sorted(extra)[0]!r}, example {place} does"
                 )
         self.groups = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
-        self.per_epoch = sum(-(-len(group) // batch_size) for group in self.groups)
-        self.known = (
-            None,
-            None,
-        )  # the epoch planned last, and its plan: one tuple, as threads read it
+        length = sum(-(-len(group) // batch_size) for group in self.groups)
+        self.epochs = Epochs(self._planned, length, index, count)
 
-    def batch(self, number):
+    def batch(self, number: int) -> dict:
         """Batch `number`, counted over the epochs."""
-        epoch, number = divmod(int(number), self.per_epoch)
-        known, planned = self.known
-        if known != epoch:
-            planned = self._planned(epoch)
-            self.known = epoch, planned
-        share = self.batch_size // self.count
-        places = planned[number][self.index * share :][:share]
-        rows = [self.examples[place] for place in planned[number]]
+        whole, ids = self.epochs.ids(number)
+        rows = [self.examples[place] for place in whole[whole >= 0]]
         sizes = {column: self._size(column, rows) for column in self.buckets}
-        where = np.arange(share) < len(places)
-        columns = {column: self._stacked(column, places, share, sizes[column]) for column in sizes}
-        ids = np.full(share, -1, np.int32)
-        ids[where] = places
+        where = ids >= 0
+        columns = {
+            column: self._stacked(column, ids[where], len(ids), sizes[column]) for column in sizes
+        }
         return {**columns, "where": where, "ids": ids}
 
     def _planned(self, epoch):
         random = np.random.default_rng([self.seed, epoch])
         cut = []
         for group in self.groups:
-            order = random.permutation(group)
-            cut += [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        return [cut[place] for place in random.permutation(len(cut))]
+            order = random.permutation(group).astype(np.int32)
+            order = np.pad(order, (0, -len(order) % self.batch_size), constant_values=-1)
+            cut += [*order.reshape(-1, self.batch_size)]
+        return np.stack([cut[place] for place in random.permutation(len(cut))])
 
     def _size(self, column, rows):
         """The bucket of a whole batch: every process pads to the same."""

@@ -5,6 +5,8 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Batch
 
@@ -42,6 +44,33 @@ class Planned:
 
     def __iter__(self) -> "Position":
         return Position(self)
+
+
+class Epochs:
+    """Ids of the batches of endless epochs, each epoch planned when it is first asked for.
+
+    Args:
+      planned: int -> int [length, batch_size], the ids of an epoch's batches, -1 for padding; pure.
+      length: batches of an epoch.
+      index, count: this process is the `index`-th of `count`.
+    """
+
+    def __init__(
+        self, planned: Callable[[int], np.ndarray], length: int, index: int, count: int
+    ) -> None:
+        self.planned, self.length, self.index, self.count = planned, length, index, count
+        # The epoch planned last, and its plan: one tuple, as threads read it.
+        self.known = None, None
+
+    def ids(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of batch `number`, counted over the epochs: of all processes, and of this one."""
+        epoch, number = divmod(int(number), self.length)
+        known, plan = self.known
+        if known != epoch:
+            plan = self.planned(epoch)
+            self.known = epoch, plan
+        share = plan.shape[1] // self.count
+        return plan[number], plan[number][self.index * share :][:share]
 
 
 class Position:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import jax
 import numpy as np
 
-from jaxsim.data._planned import Planned
+from jaxsim.data._planned import Epochs, Planned
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
@@ -113,23 +113,15 @@ def class_batches(
     return as_dataset(columns, planned, length, steps, epochs, classes * per_class, shard)
 
 
-class Plan:
-    """Batch `number` of an endless row of epochs, each planned when it is first asked for."""
+class ArrayBatches:
+    """Batches of the columns' rows: `batch(i)` for any i."""
 
-    def __init__(self, columns, planned, length, index, count):
-        self.columns, self.planned, self.length = columns, planned, length
-        self.index, self.count = index, count
-        self.known = None, None  # the epoch planned last, and its plan
+    def __init__(self, columns: Mapping[str, np.ndarray], epochs: Epochs) -> None:
+        self.columns, self.epochs = columns, epochs
 
-    def batch(self, number):
+    def batch(self, number: int) -> dict[str, np.ndarray]:
         """The part of this process, as a dict of arrays."""
-        epoch, number = divmod(int(number), self.length)
-        known, plan = self.known
-        if known != epoch:
-            plan = self.planned(epoch)
-            self.known = epoch, plan
-        share = plan.shape[1] // self.count
-        ids = plan[number][self.index * share :][:share]
+        _, ids = self.epochs.ids(number)
         where = ids >= 0
         columns = {}
         for name, column in self.columns.items():
@@ -152,7 +144,7 @@ def as_dataset(
     index, count = checked_shard(shard, batch_size)
     steps = checked_steps(length, steps, epochs)
     columns = {name: np.asarray(column) for name, column in columns.items()}
-    return Planned(steps, Plan(columns, planned, length, index, count).batch)
+    return Planned(steps, ArrayBatches(columns, Epochs(planned, length, index, count)).batch)
 
 
 def checked_shard(shard: tuple[int, int] | None, batch_size: int) -> tuple[int, int]:

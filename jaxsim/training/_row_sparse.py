@@ -149,8 +149,8 @@ def rows_of(params: ArrayTree, ids: ArrayTree) -> ArrayTree:
     return jax.tree.map(lambda table, rows: table[rows], params, ids)
 
 
-def accumulated(ids: jax.Array, gradients: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
-    """Each row once, with the sum of its gradients.
+def unique_rows(ids: jax.Array, gradients: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
+    """Merges rows that were named several times: each once, with the sum of its gradients.
 
     Args:
       ids: int [rows].
@@ -189,7 +189,7 @@ def _optimizer(learning_rate, lookup, change, statistics, initial):
         moments = [structure.flatten_up_to(tree) for tree in state.tables]
         tables, statistics = [], []
         for place, table in enumerate(leaves):
-            rows, gradient = accumulated(named[place], slopes[place], table.shape[0])
+            rows, gradient = unique_rows(named[place], slopes[place], table.shape[0])
             stored = [tree[place] for tree in moments]
             step, fresh = change(
                 rate, state.count, gradient, *(a.at[rows].get(mode="clip") for a in stored)

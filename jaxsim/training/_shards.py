@@ -35,8 +35,8 @@ def split_axis(shape: Shape, count: int, smallest: int) -> int:
     return max(fitting, key=lambda axis: shape[axis])
 
 
-def gathered(params: ArrayTree, layout: ArrayTree, axis_name: str) -> ArrayTree:
-    """Every device's parts put together: leaves as the objective knows them."""
+def whole_params(params: ArrayTree, layout: ArrayTree, axis_name: str) -> ArrayTree:
+    """Gathers the parts of all devices: whole parameters, as the objective knows them."""
 
     def together(part, axis):
         if axis == WHOLE:

@@ -64,7 +64,7 @@ def make_step(
         if by_rows:
             read = rows_of(carry.params, ids)
         elif layout is not None:
-            read = shards.gathered(carry.params, layout, axis_name)
+            read = shards.whole_params(carry.params, layout, axis_name)
         else:
             read = carry.params
         (loss, (state, metrics)), gradient = jax.value_and_grad(loss_of, has_aux=True)(read)

@@ -112,7 +112,7 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_the_corpus(tmp_path):
     script = f"""
 import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
-from jaxsim.data import builders, corpus, sources
+from jaxsim.data import _builders as builders, _corpus as corpus, _sources as sources
 whole = corpus.pairs
 def killed(*, small):
     found = whole(small=small)

@@ -89,11 +89,11 @@ def test_damaged_images_are_named(tmp_path, monkeypatch):
 
 def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("JAXSIM_CACHE", str(tmp_path))
-    images._kept("one", lambda: {"ink": np.zeros(3)})
+    images._cached("one", lambda: {"ink": np.zeros(3)})
     (tmp_path / "images" / "one").write_bytes(b"something else")
-    found = images._kept("one", lambda: {"ink": np.ones(3)})
+    found = images._cached("one", lambda: {"ink": np.ones(3)})
     np.testing.assert_array_equal(found["ink"], np.ones(3))
     assert "images/one: " in caplog.text
     assert "made again" in caplog.text
-    found = images._kept("one", lambda: pytest.fail("it is in the cache"))
+    found = images._cached("one", lambda: pytest.fail("it is in the cache"))
     np.testing.assert_array_equal(found["ink"], np.ones(3))

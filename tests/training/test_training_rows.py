@@ -11,7 +11,7 @@ import pytest
 
 from jaxsim import training
 from jaxsim.numerics import mean
-from jaxsim.training._row_sparse import accumulated
+from jaxsim.training._row_sparse import unique_rows
 
 TABLE = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 IDS = np.array([4, 1, 4, 0])
@@ -39,7 +39,7 @@ def steps(optimizer, gradients):
 
 
 def test_repeated_rows_come_once_with_their_sum():
-    ids, sums = jax.jit(functools.partial(accumulated, size=6))(IDS, SLOPES)
+    ids, sums = jax.jit(functools.partial(unique_rows, size=6))(IDS, SLOPES)
     assert ids.tolist() == [0, 1, 4, 6]
     np.testing.assert_allclose(sums[:3], summed()[[0, 1, 4]], rtol=1e-6)
     assert not np.asarray(sums[3]).any()
