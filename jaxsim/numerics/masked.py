@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics.types import Array, Numeric
 
+NOTHING = -1e30  # the log of an empty sum; -inf would give a NaN slope where two of them meet
+
 
 def log_sum_exp(scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0) -> jax.Array:
     """log sum exp over the kept entries, in float32 at least.

@@ -6,7 +6,7 @@ import pytest
 from at_once import at_once
 
 from jaxsim import losses
-from jaxsim.losses.lists import _list_net as lists
+from jaxsim.losses.lists import _each_list as lists
 
 S, Y = np.array([[0.3, 1.0, -0.5]]), np.array([[2, 0, 1]])
 

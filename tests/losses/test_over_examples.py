@@ -69,6 +69,18 @@ def test_lists_have_candidates_and_their_own_reduction():
     np.testing.assert_array_equal(top(scores, positives, candidate_where=there), focal)
 
 
+def test_a_list_without_candidates_does_not_count():
+    @losses.over_examples(lists=True)
+    def entropy(scores, where):
+        return -masked.sum(masked.softmax(scores, where) * masked.log_softmax(scores, where), where)
+
+    there = np.ones_like(X, bool)
+    there[3] = False
+    values, weights = entropy(X, candidate_where=there, reduce_fn=None)
+    np.testing.assert_array_equal(weights, np.arange(8) != 3)
+    np.testing.assert_allclose(entropy(X, candidate_where=there), values.sum() / 7, rtol=1e-6)
+
+
 def test_the_signature_is_that_of_the_arrays_the_rule_and_the_lifter():
     assert list(inspect.signature(error).parameters) == [
         *("student", "teacher", "power", "where", "weights", "axis_name", "reduce_fn")

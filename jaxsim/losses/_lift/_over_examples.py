@@ -221,7 +221,11 @@ def _checked(
         arrays = {n: poisoned(a, bad if n == other else of_rows) for n, a in arrays.items()}
     arrays |= {name: jax.lax.stop_gradient(arrays[name]) for name in constant}
     taken = {**given, **arrays, **columns}
-    return [taken[name] for name in given], kept if lists else with_weights, rows
+    return (
+        [taken[name] for name in given],
+        kept if lists else with_weights,
+        kept.any(axis=1) if lists else rows,
+    )
 
 
 def _places(name, other, given, arrays, masks, where):

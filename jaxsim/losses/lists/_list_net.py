@@ -1,8 +1,8 @@
-"""Lists: the scores of a query's candidates against graded labels, as a cross-encoder is trained.
+"""Listwise losses: the scores of a query's candidates against graded labels, as cross-encoders are trained.
 
     scores [batch, candidates], labels [batch, candidates] -> loss
 
-Each row is a list of its own; larger labels belong further up. With one positive per row and nothing
+Each row is a separate list; larger labels belong further up. With one positive per row and nothing
 else, `list_softmax` is the loss.
 """
 
@@ -11,34 +11,24 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import BLOCK_ENTRIES
-from jaxsim.losses._lift._examples import (
-    of_lists,
-    of_rows,
-    poisoned,
-    reduced,
-    spoilt_by,
-    with_weight,
+from jaxsim.losses._lift._examples import spoilt_by
+from jaxsim.losses._lift._over_examples import over_examples
+from jaxsim.losses.lists._each_list import above, each_list, mean_over
+from jaxsim.losses.lists._lambda_weights import (
+    PairWeights,
+    gains_of,
+    in_sight,
+    ndcg_loss_2pp_weights,
+    ranks_of,
 )
-from jaxsim.losses._lift._settings import checked
-from jaxsim.losses.lists._lambda_weights import gains_of, in_sight, ndcg_loss_2pp_weights, ranks_of
 from jaxsim.losses.pairs._info_nce import info_nce
-from jaxsim.numerics import block_entries, checks, masked
-from jaxsim.numerics._reductions import mean
+from jaxsim.numerics import checks, masked
+from jaxsim.numerics.types import Array, Numeric
 
 
-@checked
-def list_net(
-    scores,
-    labels,
-    *,
-    candidate_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
-):
-    """Cross-entropy between the chances, by labels and by scores, of a candidate to come first, in nats.
+@over_examples(lists=True)
+def list_net(scores: Array, labels: Array, where: Array):
+    """ListNet: cross-entropy of the probabilities of being ranked first, by labels and by scores, in nats.
 
         value_i = -sum_j p_ij log q_ij,    p = softmax_j(y_ij),  q = softmax_j(s_ij)
 
@@ -46,171 +36,109 @@ def list_net(
 
     Args:
       scores, labels: s, y [batch, candidates].
-      candidate_where: bool [batch, candidates], False where a row has fewer candidates.
-      where: bool [batch], False for padding. What stands there has no influence, NaN included.
-      weights: [batch].
-      axis_name: the named axis over which the batch is split.
-      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Cao et al. 2007, the cross-entropy of top-one probabilities.
     Data: lists.
     Kind: per example; memory batch x candidates.
     """
-    scores, labels, kept = of_lists(
-        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
-    )
-    values = -masked.sum(masked.softmax(labels, kept) * masked.log_softmax(scores, kept), kept)
-    return reduced(values, kept.any(axis=1), weights, axis_name, reduce_fn)
+    return -masked.sum(masked.softmax(labels, where) * masked.log_softmax(scores, where), where)
 
 
-@checked
-def list_mle(
-    scores,
-    labels,
-    *,
-    candidate_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
-):
-    """Minus the log-probability of the labels' order, drawing candidates by score one after another.
+@over_examples(lists=True)
+def list_mle(scores: Array, labels: Array, where: Array):
+    """ListMLE: minus the log-probability of the labels' order, drawing candidates one by one by score.
 
         value_i = sum_k ( log sum_{l >= k} exp(s_(l)) - s_(k) ),    s_(1), s_(2), ... in order of labels
 
     Equal labels are taken in the order of the candidates. Counts the rows that have a candidate. Also
-    known as ListMLELoss.
+    known as ListMLELoss. Time O(candidates log candidates) per row.
 
-    Args, result, kind and errors as `list_net`. Time O(candidates log candidates) per row.
+    Args:
+      scores, labels: s, y [batch, candidates].
+
     Source: Xia et al. 2008, the likelihood loss.
     Data: lists.
     Kind: per example; memory batch x candidates.
     """
-    scores, labels, kept = of_lists(
-        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
-    )
-    costs, kept = costs_in_order(scores, labels, kept)
-    return reduced(masked.sum(costs, kept), kept.any(axis=1), weights, axis_name, reduce_fn)
+    return masked.sum(*costs_in_order(scores, labels, where))
 
 
-@checked
+@over_examples(lists=True)
+@each_list
 def rank_net(
-    scores,
-    labels,
+    scores: Array,
+    labels: Array,
+    where: Array,
     *,
-    k=None,
-    temperature=1.0,
-    candidate_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
+    k: int | None = None,
+    temperature: Numeric = 1.0,
 ):
-    """The logistic loss of every two candidates that the labels tell apart, in nats.
+    """RankNet: the logistic loss of every two candidates with different labels, in nats.
 
         mean over all pairs y_ij > y_il of all rows of  log(1 + exp(-(s_ij - s_il) / temperature))
 
     Counts the pairs; reduce_fn=total is the paper's sum. Also known as RankNetLoss, there in bits
-    (sigma = 1 / temperature).
+    (sigma = 1 / temperature). A few lists are computed at a time.
 
     Args:
-      k: look only at pairs of which one is among the k candidates that now score best; None takes all.
+      scores, labels: s, y [batch, candidates].
+      k: use only pairs of which one is among the k candidates that now score best; None takes all.
       temperature: divides the scores, > 0; may be traced.
-      scores, labels and the others, result, kind and errors: as in `list_net`. Lists are taken a few
-        at a time: memory is O(candidates^2), not O(batch candidates^2).
 
     Source: Burges et al. 2005, the cross-entropy cost with known order.
     Data: lists.
     Kind: per example; memory candidates^2, a few lists at a time.
     """
-    checks.positive("temperature", temperature)
-    if k is not None:
-        checks.whole("k", k)
-    scores, labels, kept = of_lists(
-        candidate_where, where, axis_name, weights=weights, scores=scores, labels=labels
-    )
-
-    def of_list(scores, labels, kept):
-        pairs = above(labels, kept) & in_sight(ranks_of(scores, kept), k)
-        return mean_cost(scores / temperature, pairs, 1.0)
-
-    values, counts = each_list(of_list, scores, labels, kept)
-    return reduced(values, counts, weights, axis_name, reduce_fn)
+    _check(temperature, k)
+    pairs = above(labels, where) & in_sight(ranks_of(scores, where), k)
+    return mean_over(pairs, logistic(scores, temperature))
 
 
-@checked
+@over_examples(lists=True, limits={"labels": (0, math.inf)})
+@each_list
 def lambda_loss(
-    scores,
-    labels,
+    scores: Array,
+    labels: Array,
+    where: Array,
     *,
-    pair_weights=ndcg_loss_2pp_weights,
-    k=None,
-    temperature=1.0,
-    candidate_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
+    pair_weights: PairWeights = ndcg_loss_2pp_weights,
+    k: int | None = None,
+    temperature: Numeric = 1.0,
 ):
-    """`rank_net` with every pair weighed by what its order is worth to nDCG, in bits.
+    """LambdaLoss: `rank_net` with each pair weighted by what its order is worth to nDCG, in bits.
 
         mean over all pairs y_j > y_l of all rows of  w_jl log2(1 + exp(-(s_j - s_l) / temperature))
 
-    w are the `pair_weights` of the gains G_j = (2^y_j - 1) / max DCG and the ranks by scores; unless
-    told NDCG-Loss2++. Neither carries gradient; equal scores rank in the order of the candidates. Counts
-    the pairs; reduce_fn=total is the paper's sum. Also known as LambdaLoss.
+    w are the `pair_weights` of the gains G_j = (2^y_j - 1) / max DCG and the ranks by scores, by default
+    NDCG-Loss2++. Neither carries gradient; equal scores rank in the order of the candidates. Counts
+    the pairs; reduce_fn=total is the paper's sum. A few lists are computed at a time.
 
     Args:
+      scores, labels: s, y [batch, candidates]; labels >= 0.
       pair_weights: (gains [candidates], ranks [candidates] from 1) -> [candidates, candidates]:
         `ndcg_loss_2pp_weights`, `ndcg_loss_2_weights`, `lambda_rank_weights`, or your own.
-      k: look only at pairs of which one is among the k candidates that now score best, as the others'
+      k: use only pairs of which one is among the k candidates that now score best, as the others'
         order is worth nothing to nDCG@k, and divide gains by the max DCG@k; None takes all.
       temperature: divides the scores, > 0; may be traced. sigma = 1 / temperature.
-      scores, labels and the others, result, kind and errors: as in `list_net`; labels >= 0. Lists are
-        taken a few at a time: memory is O(candidates^2), not O(batch candidates^2).
 
-    Source: Wang et al. 2018 (CIKM), NDCG-Loss2++ and its kin.
+    Source: Wang et al. 2018 (CIKM), NDCG-Loss2++ and related losses.
     Data: lists.
     Kind: per example; memory candidates^2, a few lists at a time.
     """
-    checks.positive("temperature", temperature)
-    if k is not None:
-        checks.whole("k", k)
-    scores, labels, kept = of_lists(
-        candidate_where,
-        where,
-        axis_name,
-        weights=weights,
-        limits={"labels": (0, math.inf)},
-        scores=scores,
-        labels=labels,
-    )
-
-    def of_list(scores, labels, kept):
-        ranks = ranks_of(scores, kept)
-        worth = jax.lax.stop_gradient(pair_weights(gains_of(labels, kept, k), ranks)) / math.log(2)
-        pairs = above(labels, kept) & in_sight(ranks, k)
-        return mean_cost(scores / temperature, pairs, worth)
-
-    values, counts = each_list(of_list, scores, labels, kept)
-    return reduced(values, counts, weights, axis_name, reduce_fn)
+    _check(temperature, k)
+    ranks = ranks_of(scores, where)
+    worth = jax.lax.stop_gradient(pair_weights(gains_of(labels, where, k), ranks)) / math.log(2)
+    pairs = above(labels, where) & in_sight(ranks, k)
+    return mean_over(pairs, worth * logistic(scores, temperature))
 
 
-@checked
-def unime_v2_rerank(
-    pair_scores,
-    list_scores,
-    positive_index,
-    *,
-    candidate_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
-):
-    """A reranker trained on single judgments and on whole lists at once, in nats.
+@over_examples(
+    lists=True,
+    axes={"pair_scores": "batch, 2", "list_scores": "batch, candidates"},
+    places={"positive_index": "list_scores"},
+)
+def unime_v2_rerank(pair_scores: Array, list_scores: Array, positive_index: Array, where: Array):
+    """UniME-V2 reranker loss: single judgments and whole lists at once, in nats.
 
         value_i = ( -log sigmoid(a_i) - log sigmoid(-b_i) ) / 2  +  log sum_j exp(s_ij) - s_{i p_i}
 
@@ -222,73 +150,35 @@ def unime_v2_rerank(
       list_scores: s [batch, candidates].
       positive_index: p int [batch], where in the list the positive is, from 0. Draw it anew for each row,
         or the place is learned. One beyond the list is refused; on a device it gives NaN.
-      candidate_where: bool [batch, candidates], False where a list is shorter.
-      where, weights, axis_name, reduce_fn, result, kind and errors: as in `list_net`.
 
     Source: UniME-V2 (2510.13515), the reranker's pairwise and listwise objective with equal weights, on
-    a model that scores; the paper's writes its answers, and weighs them by their tokens.
+    a model that scores; the paper's writes its answers, and weights them by their tokens.
     Data: lists, pairs with negatives.
     Kind: per example; memory batch x candidates.
     """
-    list_scores, kept = of_lists(
-        candidate_where, where, axis_name, weights=weights, list_scores=list_scores
-    )
-    batch, candidates = list_scores.shape
-    pair_scores, rows = of_rows(
-        where, axis_name, "batch, 2", weights=weights, pair_scores=pair_scores
-    )
-    checks.shaped("pair_scores", pair_scores, (batch, 2), "one row per list")
-    as_given = positive_index
-    positive_index = checks.column("positive_index", positive_index, batch, "one per list")
-    outside = checks.within("positive_index", as_given, 0, candidates - 1, where=where)
-    pair_scores = poisoned(pair_scores, outside & with_weight(rows, weights))
     pair = jax.nn.softplus(pair_scores * jnp.array([-1, 1], pair_scores.dtype)).mean(axis=1)
-    positives = (positive_index[:, None] == jnp.arange(candidates)) & kept
-    values, counts = info_nce.rule(list_scores, positives, kept, temperature=1.0)
-    counts = counts | jnp.isnan(pair)
-    return reduced(pair + values, counts, weights, axis_name, reduce_fn)
+    positives = where & (positive_index[:, None] == jnp.arange(list_scores.shape[1]))
+    values, counts = info_nce.rule(list_scores, positives, where, temperature=1.0)
+    return pair + values, counts | jnp.isnan(pair)
 
 
-def costs_in_order(scores, labels, kept):
+def costs_in_order(scores, labels, where):
     """What each place costs `list_mle`, from the largest label on: [batch, candidates], and which exist."""
     scores = spoilt_by(scores, labels)  # NaN has no place in the order
-    scores = scores - jax.lax.stop_gradient(masked.max(scores, kept, keepdims=True))
-    order = jnp.argsort(jnp.where(kept, -labels, jnp.inf), axis=1)
-    scores, kept = (jnp.take_along_axis(a, order, axis=1) for a in (scores, kept))
-    # Finite, for what is missing: the gradient of -inf against -inf is NaN.
-    rest = jax.lax.cumlogsumexp(jnp.where(kept, scores, -1e30), axis=1, reverse=True)
-    return rest - scores, kept
+    scores = scores - jax.lax.stop_gradient(masked.max(scores, where, keepdims=True))
+    order = jnp.argsort(jnp.where(where, -labels, jnp.inf), axis=1)
+    scores, where = (jnp.take_along_axis(a, order, axis=1) for a in (scores, where))
+    logits = jnp.where(where, scores, masked.NOTHING)
+    return jax.lax.cumlogsumexp(logits, axis=1, reverse=True) - scores, where
 
 
-def each_list(function, scores, labels, kept):
-    """A function of one list's (scores, labels, kept), over all lists, a few at a time.
-
-    It returns the list's value, or that and how much the list counts. With NaN in a list that is NaN, and 1:
-    what compares labels does not see it.
-    """
-
-    def of_list(scores, labels, kept):
-        result = function(scores, labels, kept)
-        if not isinstance(result, tuple):
-            return spoilt_by(result, scores, labels)
-        value, count = result
-        bad = jnp.isnan(scores).any() | jnp.isnan(labels).any()
-        return spoilt_by(value, scores, labels), jnp.where(bad, 1, count)
-
-    lists = scores, labels, kept
-    at_once = max(1, block_entries(BLOCK_ENTRIES) // max(scores.shape[1], 1) ** 2)
-    if at_once >= scores.shape[0]:
-        return jax.vmap(of_list)(*lists)
-    checkpointed = jax.checkpoint(of_list)
-    return jax.lax.map(lambda one: checkpointed(*one), lists, batch_size=at_once)
+def logistic(scores, temperature):
+    """log(1 + exp(-(s_j - s_l) / temperature)) of every two candidates [candidates, candidates]."""
+    scores = scores / temperature
+    return jax.nn.softplus(scores[None, :] - scores[:, None])
 
 
-def above(labels, kept):
-    """Which candidate has a larger label than which: bool [candidates, candidates]."""
-    return (labels[:, None] > labels) & kept[:, None] & kept
-
-
-def mean_cost(scores, above, worth):
-    """The mean logistic cost of a list's pairs, and their number."""
-    costs = worth * jax.nn.softplus(scores[None, :] - scores[:, None])
-    return masked.mean(costs, above, axis=(0, 1)), above.sum()
+def _check(temperature, k):
+    checks.positive("temperature", temperature)
+    if k is not None:
+        checks.whole("k", k)
