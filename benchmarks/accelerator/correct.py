@@ -51,7 +51,7 @@ def of_losses(setting):
                 errors = {n: e[place] for n, e in found.items() if isinstance(e, tuple)}
                 beyond = [f"{n} {e:.2g}" for n, e in errors.items() if not e <= bound]
                 missing = [f"{n}: {e}" for n, e in found.items() if not isinstance(e, tuple)]
-                note = f"{len(errors)} losses"
+                note = f"{len(errors)} loss{'es' * (len(errors) != 1)}"
                 note += f"; beyond: {', '.join(beyond)}" if beyond else ""
                 note += f"; not compared: {', '.join(missing[:3])}" if missing else ""
                 worst = max(errors.values(), default=None)

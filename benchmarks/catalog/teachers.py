@@ -29,11 +29,17 @@ def ranked(z, **more):
     return losses.info_nce(z[0], z[1], **more)
 
 
-def composed(make, *drawn, **settings):
-    """A composition of `info_nce` at layers or sizes, or at what a key draws."""
+def sizes_of(x):
+    """The sizes for vectors of at least 128 dimensions, in proportion for shorter ones."""
+    return tuple(size * min(x.shape[-1], SIZES[0]) // SIZES[0] for size in SIZES)
+
+
+def composed(make, *drawn, sized=False):
+    """A composition of `info_nce` at layers, at sizes where it is `sized`, or at what a key draws."""
 
     def called(x, y):
         given = map(jnp.asarray, drawn) if drawn else [jax.random.key(0)]
+        settings = {"dims": sizes_of(x)} if sized else {}
         return make(ranked, **settings)((x, y), *given)
 
     return called
@@ -41,7 +47,7 @@ def composed(make, *drawn, **settings):
 
 def of_sizes(x, y):
     """Ours at several sizes of a vector."""
-    return losses.matryoshka(ranked, dims=SIZES)((x, y))
+    return losses.matryoshka(ranked, dims=sizes_of(x))((x, y))
 
 
 def their_sizes(s, model):
@@ -117,13 +123,13 @@ TEACHERS = {
 }
 LAYERS_AND_SIZES = {
     "adaptive_layers": Layers(composed(losses.adaptive_layers, (0, 1, 2))),
-    "adaptive_matryoshka": Layers(composed(losses.adaptive_matryoshka, dims=SIZES)),
+    "adaptive_matryoshka": Layers(composed(losses.adaptive_matryoshka, sized=True)),
     "matryoshka": Entry(batches.pairs, of_sizes, sentence(their_sizes), moved=(0, 1)),
     "matryoshka_2d": Layers(composed(losses.matryoshka_2d, 1, 64)),
     "matryoshka_2d_a1": Layers(composed(losses.matryoshka_2d_a1, 1, 64)),
     "matryoshka_2d_a2": Layers(composed(losses.matryoshka_2d_a2, 1, 64)),
     "matryoshka_drawn": Entry(
-        batches.pairs, composed(losses.matryoshka_drawn, dims=SIZES), moved=(0, 1)
+        batches.pairs, composed(losses.matryoshka_drawn, sized=True), moved=(0, 1)
     ),
 }
 SPARSE_AND_WORDS = {
