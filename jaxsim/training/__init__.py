@@ -11,7 +11,6 @@ from jaxsim.training._hosts import connect as connect
 from jaxsim.training._loop import fit as fit
 from jaxsim.training._objective import check_objective as check_objective
 from jaxsim.training._optimizers import (
-    Recipe as Recipe,
     adamw as adamw,
     clipped as clipped,
     cosine_warmup_decay as cosine_warmup_decay,

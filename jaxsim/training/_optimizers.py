@@ -1,16 +1,12 @@
 """Optimizers and schedules as the papers of this field use them, made of optax's parts.
 
-    optimizer = Recipe(learning_rate=2e-5, schedule="cosine", layer_decay=0.9).build(params, steps=1000)
-
-or by hand, each part a function:
-
     optimizer = adamw(linear_warmup_decay(2e-5, steps=1000), weight_decay=0.01, clip=1.0)
+    optimizer = layerwise(optimizer, 0.9, layers=layers_of(params))
     optimizer = frozen(optimizer, lambda name: "embeddings" in name)
 
 The clipping here is exact for sharded parameters too, which optax's is not.
 """
 
-import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -23,65 +19,6 @@ from jaxsim.numerics import checks
 from jaxsim.numerics.types import ArrayTree
 
 Rate = float | optax.Schedule
-SCHEDULES = "constant", "linear", "cosine"
-RULES = "adamw", "sgd", "lion"
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """An optimizer as plain settings, for command lines and configs."""
-
-    rule: str = "adamw"  # or "sgd", "lion"
-    learning_rate: float = 2e-5  # the peak
-    schedule: str = "linear"  # to 0 after the warm-up; or "cosine", "constant"
-    warmup: float = 0.1  # the part of the steps that rises to the peak; 0 starts at it
-    weight_decay: float = 0.01  # of kernels and tables; biases and norms have none
-    momentum: float = 0.9  # of sgd
-    clip: float | None = 1.0  # the largest norm of the gradient
-    layer_decay: float = 1.0  # a layer's rate is the next one's times this
-    freeze: tuple[str, ...] = ()  # parts of the names of parameters that stay as they are
-
-    def build(self, params, *, steps):
-        """The optax transformation for these parameters.
-
-        Args:
-          params: pytree of arrays; only names matter.
-          steps: of the run.
-
-        Raises: ValueError for a name that is unknown, or a part to freeze that no parameter has.
-        """
-        checks.one_of("schedule", self.schedule, SCHEDULES)
-        checks.one_of("rule", self.rule, RULES)
-        check_rate("learning_rate", self.learning_rate)
-        if self.schedule == "linear":
-            rate = linear_warmup_decay(self.learning_rate, steps=steps, warmup=self.warmup)
-        elif self.schedule == "cosine":
-            rate = cosine_warmup_decay(self.learning_rate, steps=steps, warmup=self.warmup)
-        else:
-            rate = self.learning_rate
-        if isinstance(self.freeze, str):
-            raise ValueError(
-                f"freeze must be a tuple of names, such as ({self.freeze!r},), got a string"
-            )
-        if self.rule == "adamw":
-            optimizer = adamw(rate, weight_decay=self.weight_decay, clip=self.clip)
-        elif self.rule == "lion":
-            optimizer = lion(rate, weight_decay=self.weight_decay, clip=self.clip)
-        else:
-            optimizer = sgd(
-                rate, momentum=self.momentum, weight_decay=self.weight_decay, clip=self.clip
-            )
-        if self.layer_decay != 1:
-            optimizer = layerwise(optimizer, self.layer_decay, layers=layers_of(params))
-        names = [_name(path) for path, _ in jax.tree.leaves_with_path(params)]
-        for part in self.freeze:
-            if not any(part in name for name in names):
-                raise ValueError(
-                    f"freeze has {part!r}, which no parameter's name contains: {names}"
-                )
-        if self.freeze:
-            optimizer = frozen(optimizer, lambda name: any(part in name for part in self.freeze))
-        return optimizer
 
 
 def linear_warmup_decay(peak: float, *, steps: int, warmup: float = 0.1) -> optax.Schedule:
@@ -127,9 +64,7 @@ def check_optimizer(optimizer: Any) -> None:
     if callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None)):
         return
     got = f"{optimizer!r:.60}"
-    if isinstance(optimizer, Recipe):
-        got = "a Recipe: call its build(params, steps=)"
-    elif callable(optimizer):
+    if callable(optimizer):
         name = getattr(optimizer, "__name__", type(optimizer).__name__)
         got = f"the function {name}: call it with a learning rate"
     raise ValueError(

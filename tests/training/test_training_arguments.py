@@ -53,7 +53,6 @@ def fit(**settings):
 REFUSED = {
     "optimizer: a name": ({"optimizer": "adam"}, r"optimizer must be an optax tran.*got 'adam'"),
     "optimizer: not called": ({"optimizer": optax.adam}, "got the function adam: call it with a l"),
-    "optimizer: a recipe": ({"optimizer": training.Recipe()}, r"got a Recipe: call its build\("),
     "batches: a string": ({"batches": "abc"}, "batches must be an iterable of batches.*got 'abc'"),
     "batches: tuples": ({"batches": [(X, X)]}, "a batch must be a dict of arrays, .*got tuple"),
     "batches: none": ({"batches": []}, "batches must give at least one batch, got none"),

@@ -1,4 +1,4 @@
-"""Optimizers: what is clipped, decayed, scaled by layer, left alone; schedules; a recipe of settings."""
+"""Optimizers: what is clipped, decayed, scaled by layer, left alone; schedules."""
 
 import jax
 import jax.numpy as jnp
@@ -114,57 +114,60 @@ def test_what_is_frozen_stays_has_no_moments_and_no_part_in_the_norm():
     np.testing.assert_allclose(moved(plain)["head"]["kernel"], 1 - 0.5 * limit / norm, rtol=1e-6)
 
 
-def test_a_recipe_is_its_parts():
-    recipe = training.Recipe(
-        rule="lion",
-        learning_rate=0.1,
-        schedule="constant",
-        weight_decay=0.2,
-        clip=None,
-        layer_decay=0.5,
-        freeze=("layers/0",),
+def test_parts_compose():
+    optimizer = training.lion(0.1, weight_decay=0.2, clip=None)
+    optimizer = training.layerwise(optimizer, 0.5, layers=training.layers_of(PARAMS))
+    params = moved(training.frozen(optimizer, lambda name: "layers/0" in name))
+    np.testing.assert_allclose(params["head"]["kernel"], 1 - 0.12, rtol=1e-6)
+    np.testing.assert_allclose(params["layers"][1]["kernel"], 1 - 0.06, rtol=1e-6)
+    np.testing.assert_array_equal(params["layers"][0]["kernel"], 1)
+    rate = training.cosine_warmup_decay(1e-2, steps=10)
+    by_optax = optax.chain(
+        training.clipped(0.5), optax.adamw(rate, weight_decay=0.1, mask=training.matrices)
     )
-    found = moved(recipe.build(PARAMS, steps=10))
-    np.testing.assert_allclose(found["head"]["kernel"], 1 - 0.12, rtol=1e-6)
-    np.testing.assert_allclose(found["layers"][1]["kernel"], 1 - 0.06, rtol=1e-6)
-    np.testing.assert_array_equal(found["layers"][0]["kernel"], 1)
-    by_hand = training.adamw(
-        training.cosine_warmup_decay(1e-2, steps=10), weight_decay=0.1, clip=0.5
-    )
-    recipe = training.Recipe(learning_rate=1e-2, schedule="cosine", weight_decay=0.1, clip=0.5)
     np.testing.assert_array_equal(
-        moved(recipe.build(PARAMS, steps=10), 3)["embeddings"], moved(by_hand, 3)["embeddings"]
+        moved(training.adamw(rate, weight_decay=0.1, clip=0.5), 3)["embeddings"],
+        moved(by_optax, 3)["embeddings"],
     )
+
+
+LAYERS = training.layers_of(PARAMS)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("make", "message"),
     [
-        ({"rule": "adma"}, "rule must be one of 'adamw', 'sgd', 'lion', got 'adma'"),
         (
-            {"schedule": "step"},
-            "schedule must be one of 'constant', 'linear', 'cosine', got 'step'",
+            lambda: training.linear_warmup_decay(1e-3, steps=10, warmup=2.0),
+            "warmup must be between 0 and 1, got 2.0",
         ),
-        ({"freeze": ("encoder",)}, "freeze has 'encoder', which no parameter's name contains"),
-        ({"warmup": 2.0}, "warmup must be between 0 and 1, got 2.0"),
-        ({"warmup": float("nan")}, "warmup must be between 0 and 1, got nan"),
-        ({"learning_rate": -1.0}, "learning_rate must be > 0, got -1.0"),
         (
-            {"learning_rate": float("nan"), "schedule": "cosine"},
-            "learning_rate must be > 0, got nan",
+            lambda: training.linear_warmup_decay(1e-3, steps=10, warmup=float("nan")),
+            "warmup must be between 0 and 1, got nan",
         ),
-        ({"learning_rate": 0, "schedule": "constant"}, "learning_rate must be > 0, got 0"),
-        ({"learning_rate": float("inf"), "schedule": "constant"}, "learning_rate must be finite"),
+        (lambda: training.adamw(-1.0), "learning_rate must be > 0, got -1.0"),
         (
-            {"learning_rate": "2e-5", "schedule": "constant"},
-            "learning_rate must be > 0, got '2e-5'",
+            lambda: training.cosine_warmup_decay(float("nan"), steps=10),
+            "peak must be > 0, got nan",
         ),
-        ({"weight_decay": -0.1}, "weight_decay must be >= 0, got -0.1"),
-        ({"rule": "sgd", "momentum": 1.5}, "momentum must be between 0 and 1, got 1.5"),
-        ({"layer_decay": 2}, "layer_decay must be between 0 and 1, got 2"),
-        ({"freeze": "head"}, r"freeze must be a tuple of names, such as \('head',\), got a string"),
+        (lambda: training.adamw(0), "learning_rate must be > 0, got 0"),
+        (lambda: training.lion(float("inf")), "learning_rate must be finite"),
+        (lambda: training.sgd("2e-5"), "learning_rate must be > 0, got '2e-5'"),
+        (lambda: training.adamw(0.1, weight_decay=-0.1), "weight_decay must be >= 0, got -0.1"),
+        (
+            lambda: training.sgd(0.1, momentum=1.5),
+            "momentum must be between 0 and 1, got 1.5",
+        ),
+        (
+            lambda: training.layerwise(training.sgd(0.1), 2, layers=LAYERS),
+            "layer_decay must be between 0 and 1, got 2",
+        ),
+        (
+            lambda: training.frozen(training.sgd(0.1), "head"),
+            "where must be a function of a parameter's name",
+        ),
     ],
 )
-def test_settings_that_are_unknown_are_named(change, message):
+def test_settings_out_of_range_are_named(make, message):
     with pytest.raises(ValueError, match=message):
-        training.Recipe(**change).build(PARAMS, steps=10)
+        make()
