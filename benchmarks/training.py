@@ -86,7 +86,7 @@ def prepared(batch, chunk, devices, spread):
     )
     key = jax.random.key(0)
     began = time.perf_counter()
-    compiled = way.step(objective, optimizer, carry).lower(carry, rows, key).compile()
+    compiled = way.step(objective, optimizer, carry).lower(carry, rows, key, None).compile()
     return compiled, carry, rows, key, time.perf_counter() - began
 
 
@@ -114,7 +114,7 @@ def measured(batch, chunk, devices, spread, timed):
         times = []
         for _ in range(timed + 1):
             began = time.perf_counter()
-            carry, loss, _ = compiled(carry, rows, key)
+            carry, loss, _, _ = compiled(carry, rows, key, None)
             row["loss"] = float(loss)
             times.append(time.perf_counter() - began)
         row["step_ms"] = round(1e3 * float(np.median(times[1:])), 2)

@@ -69,7 +69,7 @@ def prepared(folder, pairs, batch, length):
     held = {"carry": carry, "rows": way.feed(rows)}
 
     def step():
-        held["carry"], loss, _ = compiled(held["carry"], held["rows"], jax.random.key(0))
+        held["carry"], loss, _, _ = compiled(held["carry"], held["rows"], jax.random.key(0), None)
         return loss
 
     return step, dtype

@@ -142,7 +142,7 @@ def of_encoder(toy):
         carry = way.start(params, None, optimizer, None)
         some = way.feed({"query": texts, "document": texts, "where": ids >= 0, "ids": ids})
         step = way.step(functools.partial(objective, part), optimizer, carry)
-        text = lowered(step, carry, some, jax.random.key(0))
+        text = lowered(step, carry, some, jax.random.key(0), None)
         yield {"program": name} | figures(text, len(jax.tree.leaves(carry)))
 
 

@@ -136,7 +136,7 @@ def way_of(spread: Callable[..., Any], devices: Any) -> Any:
         way = spread(devices)
     except TypeError as error:
         raise ValueError(f"{wanted}, got {shown(spread)}: {error}") from error
-    for name in ("start", "place", "whole", "feed", "step", "local"):
+    for name in ("start", "place", "whole", "feed", "stop", "step", "local"):
         if not hasattr(way, name):
             raise ValueError(f"{wanted}, got {shown(spread)}, which gives {shown(way)}")
     return way

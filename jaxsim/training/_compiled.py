@@ -14,7 +14,7 @@ class Compiled:
     """A jitted step, compiled ahead: memory is known before it runs, and no shape compiles unseen.
 
     Args:
-      function: (carry, batch, key) -> anything, jitted.
+      function: (carry, batch, key, stop) -> anything, jitted.
       say: function of a line of text.
       ahead: False where jax cannot (pmap over several processes): the first call then compiles.
     """
@@ -23,22 +23,22 @@ class Compiled:
         self.function, self.say, self.ahead = function, say, ahead
         self.known = {}  # by shapes of the batch
 
-    def __call__(self, carry: Any, batch: Batch, key: PRNGKey) -> Any:
+    def __call__(self, carry: Any, batch: Batch, key: PRNGKey, stop: Any) -> Any:
         leaves, structure = jax.tree.flatten(batch)
         shapes = structure, tuple((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
         if shapes not in self.known:
             began = time.monotonic()
             if self.ahead:
-                compiled = self.function.lower(carry, batch, key).compile()
+                compiled = self.function.lower(carry, batch, key, stop).compile()
                 needs = f"; {size(memory_of(compiled))} per device"
                 self.known[shapes] = compiled
             else:
-                result = self.function(carry, batch, key)
+                result = self.function(carry, batch, key, stop)
                 self.known[shapes], needs = self.function, ""
             self.say(f"compiled in {time.monotonic() - began:.1f} s{needs}")
             if not self.ahead:
                 return result
-        return self.known[shapes](carry, batch, key)
+        return self.known[shapes](carry, batch, key, stop)
 
 
 def memory_of(compiled: Any) -> int:

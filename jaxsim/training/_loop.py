@@ -26,7 +26,7 @@ from jaxsim.training._compiled import Compiled
 from jaxsim.training._journal import Journal
 from jaxsim.training._objective import check_objective
 from jaxsim.training._optimizers import check_optimizer
-from jaxsim.training._parallel import ASKED, pmapped
+from jaxsim.training._parallel import pmapped
 from jaxsim.training._row_sparse import Optimizer, RowOptimizer, check_lookup, rows_of
 from jaxsim.training._step import Carry
 
@@ -184,6 +184,7 @@ class Ahead(NamedTuple):
     number: int  # how many were taken before it
     loss: Any
     metrics: Any
+    stop: Any  # whether any process was asked to; None with one process
     sound: Any
     batch: Any
     position: Any  # of the data before it
@@ -221,11 +222,11 @@ class Run:
                     progress.skip(start * rows)
                     step = self.way.step(self.objective, self.optimizer, carry, self.average)
                     step = Compiled(step, progress.say, self.way.ahead)
-                rows = self.way.feed(batch, asked=stop.asked is not None)
-                carry, loss, metrics = step(carry, rows, self.key)
+                rows, asked = self.way.feed(batch), self.way.stop(stop.asked is not None)
+                carry, loss, metrics, stopping = step(carry, rows, self.key, asked)
                 # The flag by itself: the carry's own memory goes to the next step.
                 sound = jnp.copy(carry.sound)
-                ahead.append(Ahead(number, loss, metrics, sound, batch, position))
+                ahead.append(Ahead(number, loss, metrics, stopping, sound, batch, position))
                 done = number + 1
                 leaving = stop.asked is not None and jax.process_count() == 1
                 while len(ahead) >= RUN_AHEAD:
@@ -280,13 +281,12 @@ class Run:
                 f"for the batch of ids {ids}{saved}"
             )
         figures = {name: float(value) for name, value in step.metrics.items()}
-        asked = figures.pop(ASKED, 0) > 0
         progress.advance(len(step.batch["where"]) * jax.process_count(), loss=loss, **figures)
         done = step.number + 1
         if done % self.log_every == 0 or done == self.steps:
             speed = {"examples/s": round(progress.rate(), 1)}
             self.journal.write(done, {"loss": loss} | figures | speed)
-        return asked
+        return step.stop is not None and bool(step.stop)
 
     def save(self, done: int, carry: Carry, iterator: Iterator[Batch]) -> None:
         """Saves a checkpoint, and the figures of what it holds."""

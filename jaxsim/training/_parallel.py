@@ -26,7 +26,6 @@ from jaxsim.training._row_sparse import RowOptimizer
 from jaxsim.training._step import Carry, make_step
 
 HERE, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
-ASKED = "asked to stop"  # a column and a metric: whether any process was
 
 
 def pmapped(devices: Sequence[jax.Device]) -> "Pmapped":
@@ -90,18 +89,22 @@ class Pmapped:
             return multihost_utils.host_local_array_to_global_array(carry, self._everywhere(), HERE)
         return carry
 
-    def feed(self, batch: Batch, asked: bool = False) -> Batch:
+    def feed(self, batch: Batch) -> Batch:
         """This process's rows, with a leading axis for its devices."""
-        return split(_with_asked(batch, asked, self.several), self.local)
+        return split(batch, self.local)
+
+    def stop(self, asked: bool) -> np.ndarray | None:
+        """Whether this process was asked to stop, for the step; None where it is the only one."""
+        return _per_device(asked, self.local) if self.several else None
 
     def step(
         self, objective: Objective, optimizer: Any, carry: Carry, average: float | None = None
     ) -> Callable[..., tuple]:
-        """The step as a jitted function (carry, batch, key) -> (carry, loss, metrics), carry donated."""
+        """The jitted step (carry, batch, key, stop) -> (carry, loss, metrics, stop), carry donated."""
         return jax.pmap(
-            _asking(make_step(objective, optimizer, average=average)),
+            _agreeing(make_step(objective, optimizer, average=average)),
             AXIS,
-            in_axes=(None, 0, None),
+            in_axes=(None, 0, None, 0),
             out_axes=None,
             devices=None if self.several else self.devices,
             donate_argnums=0,
@@ -143,9 +146,8 @@ class ShardMapped:
         """The carry as checkpoints hold it: as it is."""
         return carry
 
-    def feed(self, batch: Batch, asked: bool = False) -> Batch:
+    def feed(self, batch: Batch) -> Batch:
         """This process's rows as its part of arrays over the mesh."""
-        batch = _with_asked(batch, asked, self.several)
         rows = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), split(batch, self.local))
         rows_over_mesh = NamedSharding(self.mesh, SPLIT)
         if self.several:
@@ -154,10 +156,18 @@ class ShardMapped:
             )
         return jax.device_put(rows, rows_over_mesh)
 
+    def stop(self, asked: bool) -> jax.Array | None:
+        """Whether this process was asked to stop, for the step; None where it is the only one."""
+        if not self.several:
+            return None
+        return jax.make_array_from_process_local_data(
+            NamedSharding(self.mesh, SPLIT), _per_device(asked, self.local)
+        )
+
     def step(
         self, objective: Objective, optimizer: Any, carry: Carry, average: float | None = None
     ) -> Callable[..., tuple]:
-        """The step as a jitted function (carry, batch, key) -> (carry, loss, metrics), carry donated."""
+        """The jitted step (carry, batch, key, stop) -> (carry, loss, metrics, stop), carry donated."""
         layout = None
         if self.smallest is not None:
             if isinstance(optimizer, RowOptimizer):
@@ -170,10 +180,10 @@ class ShardMapped:
         specs = self._specs_of(carry)
         # Unchecked: a scan that starts from constants is then no error, and gradients come as under pmap.
         mapped = jax.shard_map(
-            _asking(local),
+            _agreeing(local),
             mesh=self.mesh,
-            in_specs=(specs, SPLIT, HERE),
-            out_specs=(specs, HERE, HERE),
+            in_specs=(specs, SPLIT, HERE, SPLIT),
+            out_specs=(specs, HERE, HERE, HERE),
             check_vma=False,
         )
         return jax.jit(mapped, donate_argnums=0)
@@ -221,19 +231,19 @@ def _copied(tree):
     return jax.tree.map(jnp.array, tree)
 
 
-def _with_asked(batch, asked, several):
-    """Processes agree on a stop within the step: a separate program could overtake it."""
-    return {**batch, ASKED: np.full(len(batch["where"]), asked)} if several else batch
+def _per_device(asked, devices):
+    return np.full(devices, asked, np.int32)
 
 
-def _asking(step):
-    def local(carry, batch, key):
-        asked = batch.get(ASKED)
-        batch = {name: column for name, column in batch.items() if name != ASKED}
+def _agreeing(step):
+    """The step, which also returns whether any process was asked to stop.
+
+    Processes agree on it within the step: a separate program could overtake it.
+    """
+
+    def local(carry, batch, key, stop):
         carry, loss, metrics = step(carry, batch, key)
-        if asked is not None:
-            metrics = {**metrics, ASKED: jax.lax.pmax(asked.astype(jnp.int32).max(), AXIS)}
-        return carry, loss, metrics
+        return carry, loss, metrics, None if stop is None else jax.lax.pmax(stop.max(), AXIS)
 
     return local
 

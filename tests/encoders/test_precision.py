@@ -100,7 +100,7 @@ def step_of(kind, loss):
     ids = np.arange(6, dtype=np.int32)
     rows = way.feed({"query": TEXTS, "document": TEXTS, "where": ids >= 0, "ids": ids})
     step = way.step(objective, optimizer, carry)
-    return jax.make_jaxpr(step)(carry, rows, jax.random.key(0)), jax.make_jaxpr(encode)(
+    return jax.make_jaxpr(step)(carry, rows, jax.random.key(0), None), jax.make_jaxpr(encode)(
         params, TEXTS
     )
 

@@ -154,7 +154,7 @@ def memory(batch, chunk):
     carry = way.start(start, None, optimizer, None)
     tokens = np.zeros((1, batch, 32), np.int32)
     rows = {"queries": tokens, "documents": tokens}
-    return memory_of(way.step(objective, optimizer, carry).lower(carry, rows, KEY).compile())
+    return memory_of(way.step(objective, optimizer, carry).lower(carry, rows, KEY, None).compile())
 
 
 @pytest.mark.thorough
