@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsim import losses
+from jaxsim.losses.numbers._supremix import Block
 from jaxsim.similarity import dot
 
 ANGLES = np.deg2rad([0, 10, 40, 50, 90, 80])
@@ -109,7 +110,7 @@ def test_without_a_window_only_negatives_are_mixed():
 
 def test_share_of_the_neighbors():
     """Labels 1, 3, 4: the neighbor below has a third, the one above two."""
-    block = losses.ordinal_mixtures.Block(
+    block = Block(
         held=jnp.array([[3.0, 0.0, 6.0]]),
         own=jnp.zeros((1, 1)),
         gaps=jnp.array([[-2.0, 0.0, 1.0]]),
