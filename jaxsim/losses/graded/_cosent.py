@@ -1,32 +1,32 @@
-"""Pairs of texts with a number for how alike they are: cosines regressed, orders and correlations.
+"""Graded pairs, with a number for how similar they are: cosine regression, rank losses, correlation.
 
     queries, documents [pairs, dim], labels [pairs] -> loss    (cosine_regression, cosent, angle)
     scores [pairs], labels [pairs] -> loss                     (the others)
 
-Larger labels are more alike. All but the regression look at the whole batch at once, on all devices:
-scores and labels are gathered, a few bytes per pair, and memory stays linear in the pairs. Scores of
+Larger labels are more similar. All but the regression stay outside the lifter: they compare the pairs of all devices,
+whose scores and labels are gathered, a few bytes per pair; memory is linear in the pairs. Scores of
 pairs are `similarity.paired(cosine)(queries, documents)`, or a cross-encoder's.
 """
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import Rows, keyed, lift, reduced as reduced_over_devices
-from jaxsim.losses._lift._examples import of_rows, reduced, spoilt_by
+from jaxsim.losses._lift._blocks import Rows, keyed, lift, reduced
+from jaxsim.losses._lift._examples import of_rows, spoilt_by
+from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.losses._lift._settings import checked
 from jaxsim.losses.teachers._divergences import kl_of_softmaxes
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._devices import gather, gathered
 from jaxsim.numerics._norms import unit
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, Numeric, ReduceFn
 from jaxsim.similarity import angle_score, cosine, paired
 
 
-@checked
-def cosine_regression(
-    queries, documents, labels, *, where=None, weights=None, axis_name=None, reduce_fn=mean
-):
-    """The squared error of each pair's cosine against its label.
+@over_examples(axes={"queries": "pairs, dim", "documents": "pairs, dim", "labels": "pairs"})
+def cosine_regression(queries: Array, documents: Array, labels: Array):
+    """Cosine similarity regression: the squared error of each pair's cosine against its label.
 
         value_i = (cos(q_i, d_i) - y_i)^2
 
@@ -35,27 +35,25 @@ def cosine_regression(
     Args:
       queries, documents: [pairs, dim].
       labels: y [pairs], on the cosine's scale.
-      where: bool [pairs], False for padding. What stands there has no influence, NaN included.
-      weights: [pairs].
-      axis_name: the named axis over which the pairs are split.
-      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its regression objective.
     Data: graded pairs.
     Kind: per example; memory batch x dim.
     """
-    scores, where = _scores(cosine, queries, documents, where, axis_name, weights)
-    scores, labels, _ = of_rows(
-        where, axis_name, "pairs", weights=weights, scores=scores, labels=labels
-    )
-    return reduced(jnp.square(scores - labels), where, weights, axis_name, reduce_fn)
+    return jnp.square(paired(cosine)(queries, documents) - labels)
 
 
 @checked
-def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_name=None):
-    """`pair_rank` of the pairs' cosines: pairs with larger labels are to have larger cosines.
+def cosent(
+    queries: Array,
+    documents: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = 0.05,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """CoSENT: `pair_rank` of the pairs' cosines, so that pairs with larger labels get larger cosines.
 
         log( 1 + sum_{i, j: y_i < y_j} exp((S_i - S_j) / temperature) ),   S_i = cos(q_i, d_i)
 
@@ -74,12 +72,20 @@ def cosent(queries, documents, labels, *, temperature=0.05, where=None, axis_nam
 
 
 @checked
-def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name=None):
-    """`pair_rank` of the pairs' complex angles (`similarity.angle_score`), which do not saturate.
+def angle(
+    queries: Array,
+    documents: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = 0.05,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """AnglE: `pair_rank` of the pairs' complex angles (`similarity.angle_score`), which do not saturate.
 
         log( 1 + sum_{i, j: y_i < y_j} exp((a_i - a_j) / temperature) ),   a_i = angle_score(q_i, d_i)
 
-    Also known as AnglELoss (scale = 1 / temperature). 2DMSE takes temperature=1. Used beside `cosent`.
+    Also known as AnglELoss (scale = 1 / temperature). 2DMSE takes temperature=1. Used together with `cosent`.
 
     Args:
       queries, documents: [pairs, dim], dim even.
@@ -94,8 +100,15 @@ def angle(queries, documents, labels, *, temperature=0.05, where=None, axis_name
 
 
 @checked
-def pair_rank(scores, labels, *, temperature=0.05, where=None, axis_name=None):
-    """How far pairs of smaller labels come up to those of larger ones, in nats.
+def pair_rank(
+    scores: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = 0.05,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Pairwise rank loss: penalizes pairs that score above a pair with a larger label, in nats.
 
         log( 1 + sum_{i, j: y_i < y_j} exp((s_i - s_j) / temperature) )
 
@@ -117,8 +130,10 @@ def pair_rank(scores, labels, *, temperature=0.05, where=None, axis_name=None):
     return _of_all(_pair_rank, scores, labels, where, axis_name, temperature=temperature)
 
 
-def pearson(scores, labels, *, where=None, axis_name=None):
-    """One minus the correlation of scores and labels, from 0 to 2.
+def pearson(
+    scores: Array, labels: Array, *, where: Array | None = None, axis_name: str | None = None
+) -> jax.Array:
+    """Pearson loss: one minus the correlation of scores and labels, from 0 to 2.
 
         1 - cov(s, y) / (std(s) std(y))
 
@@ -138,8 +153,15 @@ def pearson(scores, labels, *, where=None, axis_name=None):
 
 
 @checked
-def rank_kl(scores, labels, *, temperature=0.05, where=None, axis_name=None):
-    """`rank_kl_total` divided by the number of pairs: what CoDiEmb weighs with 5.
+def rank_kl(
+    scores: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = 0.05,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """RankKL of CoDiEmb: `rank_kl_total` divided by the number of pairs. CoDiEmb weights it with 5.
 
         KL( softmax(g / temperature) || softmax(s / temperature) ) / n,   g_i = (n - 1 - r_i) / (n - 1)
 
@@ -153,8 +175,15 @@ def rank_kl(scores, labels, *, temperature=0.05, where=None, axis_name=None):
 
 
 @checked
-def rank_kl_total(scores, labels, *, temperature=0.05, where=None, axis_name=None):
-    """How far the scores' softmax over all pairs is from that of the labels' ranks, in nats.
+def rank_kl_total(
+    scores: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = 0.05,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """RankKL: the KL divergence from the softmax of the labels' ranks over all pairs to that of scores, in nats.
 
         KL( softmax(g / temperature) || softmax(s / temperature) ),   g_i = (n - 1 - r_i) / (n - 1),
 
@@ -178,17 +207,17 @@ def rank_kl_total(scores, labels, *, temperature=0.05, where=None, axis_name=Non
 
 @checked
 def pro(
-    scores,
-    labels,
+    scores: Array,
+    labels: Array,
     *,
-    temperature=0.05,
-    eps=1e-8,
-    where=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """Each pair against all those of smaller labels, pushed harder the wider their labels' gap, in nats.
+    temperature: Numeric = 0.05,
+    eps: Numeric = 1e-8,
+    where: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
+    """PRO: each pair against all those of smaller labels, pushed harder the wider the gap of labels, in nats.
 
         value_k = -log( e_kk / (e_kk + sum_{i in D_k} e_ki) ),    D_k = {i: y_k - y_i > eps},
         e_ki = exp((y_k - y_i) s_i / temperature),
@@ -201,7 +230,7 @@ def pro(
     Args:
       scores, labels: s, y [pairs].
       temperature: divides the scores, > 0; may be traced.
-      eps: labels that are not further apart count as equal.
+      eps: labels within eps of each other count as equal.
       where, axis_name: as in `pair_rank`.
       block: pairs k per block; None chooses it. Memory is O(pairs * block).
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
@@ -226,17 +255,17 @@ def pro(
         block=block,
         axis_name=axis_name,
     )
-    return reduced_over_devices(parts, None, axis_name, reduce_fn)
+    return reduced(parts, None, axis_name, reduce_fn)
 
 
-def average_ranks(values, where=None):
-    """The place of each value from the largest, counted from 0; equal values share their mean place.
+def average_ranks(values: Array, where: Array | None = None) -> jax.Array:
+    """Average ranks: the place of each value from the largest, from 0; equal values share their mean place.
 
     average_ranks([1, 0, 0.5, 0.5]) is [0, 3, 1.5, 1.5].
 
     Args:
       values: [n], finite.
-      where: bool [n]; what is False takes no place, and gets 0.
+      where: bool [n]; False for what has no rank, and gets 0.
 
     Returns: float32 at least, [n].
     Raises: ValueError for shapes that do not fit.
@@ -247,13 +276,13 @@ def average_ranks(values, where=None):
     ordered = jnp.sort(jnp.where(where, values, -jnp.inf))
     upto, below = (jnp.searchsorted(ordered, values, side=side) for side in ("right", "left"))
     ranks = values.shape[0] - upto + (upto - below - 1).astype(values.dtype) / 2
-    return spoilt_by(jnp.where(where, ranks, 0), values[None])  # one NaN leaves no place to anybody
+    return spoilt_by(jnp.where(where, ranks, 0), values[None])  # one NaN leaves no rank to any
 
 
-def _scores(similarity, queries, documents, where, axis_name, weights=None):
+def _scores(similarity, queries, documents, where, axis_name):
     """One score per pair, and `where`, never None."""
     queries, documents, where = of_rows(
-        where, axis_name, "pairs, dim", weights=weights, queries=queries, documents=documents
+        where, axis_name, "pairs, dim", queries=queries, documents=documents
     )
     return paired(similarity)(queries, documents), where
 
@@ -301,6 +330,6 @@ def _rank_kl_total(scores, labels, where, *, temperature):
 
 
 def _pro(gaps, lower, where, mine, theirs, *, temperature):
-    own = masked.max(gaps, lower) * mine[:, 0] / temperature
+    highest = masked.max(gaps, lower) * mine[:, 0] / temperature
     others = masked.log_sum_exp(gaps * theirs / temperature, lower)
-    return jax.nn.softplus(others - own), lower.any(axis=1)
+    return jax.nn.softplus(others - highest), lower.any(axis=1)
