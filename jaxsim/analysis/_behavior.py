@@ -87,11 +87,11 @@ def temperature_gradient(
     Returns: [rows]; 0 for a row without a positive.
     """
     scores, positives, negatives = _pairs(scores, positives, where, temperature)
-    own, all_ = (
-        masked.sum(masked.softmax(scores / temperature, kept) * scores, kept)
-        for kept in (positives, positives | negatives)
+    positive_mean, mean = (
+        masked.sum(masked.softmax(scores / temperature, mask) * scores, mask)
+        for mask in (positives, positives | negatives)
     )
-    return jnp.where(positives.any(axis=1), (own - all_) / temperature**2, 0)
+    return jnp.where(positives.any(axis=1), (positive_mean - mean) / temperature**2, 0)
 
 
 def local_separation(
@@ -114,12 +114,12 @@ def local_separation(
     scores, positives, negatives = _pairs(scores, positives, where, 1.0)
     checks.at_most("k", k, scores.shape[1], "the number of references")
     anchors = positives.any(axis=1) & negatives.any(axis=1)
-    own = masked.mean(masked.mean(scores, positives), anchors)
+    positive = masked.mean(masked.mean(scores, positives), anchors)
     closest, _ = top_k(jnp.where(negatives, scores, -jnp.inf), k)
     spoiled = (jnp.isnan(scores) & negatives).any(axis=1, keepdims=True)
     closest = jnp.where(spoiled, jnp.nan, closest)  # of NaN no place in the order is known
     there = anchors[:, None] & (jnp.arange(k) < negatives.sum(axis=1, keepdims=True))
-    return Separation(own, masked.mean(closest, there, axis=0))
+    return Separation(positive, masked.mean(closest, there, axis=0))
 
 
 def _pairs(scores, positives, where, temperature):

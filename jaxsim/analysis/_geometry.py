@@ -72,9 +72,13 @@ def uniformity(
     largest = jnp.where(jnp.isfinite(largest), largest, 0)
     sums = jnp.sum(jnp.where(counted, jnp.exp(values - largest), 0)), jnp.sum(pairs)
     potential, count = sums if axis_name is None else jax.lax.psum(sums, axis_name)
-    some = count > 0
-    value = jnp.log(jnp.where(some, potential, 1)) + largest - jnp.log(jnp.where(some, count, 1))
-    return jnp.where(some, -value, 0)
+    nonempty = count > 0
+    value = (
+        jnp.log(jnp.where(nonempty, potential, 1))
+        + largest
+        - jnp.log(jnp.where(nonempty, count, 1))
+    )
+    return jnp.where(nonempty, -value, 0)
 
 
 def uniformity_ceiling(dim: int, *, t: float = 2.0) -> float:
@@ -230,8 +234,8 @@ def covariance_spectrum(
     count = _over_devices(jnp.sum(where).astype(rows.dtype), axis_name)
     count = jnp.where(count > 0, count, 1)
     center = _over_devices(jnp.sum(rows, axis=0), axis_name) / count
-    apart = jnp.where(where[:, None], rows - center, 0)
-    moment = jnp.matmul(apart.T, apart, precision="highest")
+    centered = jnp.where(where[:, None], rows - center, 0)
+    moment = jnp.matmul(centered.T, centered, precision="highest")
     return jnp.linalg.eigvalsh(_over_devices(moment, axis_name) / count)[::-1]
 
 
@@ -250,8 +254,8 @@ def _within_classes(embeddings, labels, include_self, where, axis_name):
         return _over_devices(jax.ops.segment_sum(values, place, every.shape[0]), axis_name)
 
     vectors, count = by_class(rows), by_class(where.astype(rows.dtype))
-    own = by_class(jnp.sum(rows * rows, axis=1))
-    sums = jnp.sum(vectors * vectors, axis=1) - (0 if include_self else own)
+    diagonal = by_class(jnp.sum(rows * rows, axis=1))
+    sums = jnp.sum(vectors * vectors, axis=1) - (0 if include_self else diagonal)
     return sums, count * (count - (0 if include_self else 1)), jnp.sum(count)
 
 

@@ -91,6 +91,6 @@ def binned(scores: Array, values: Array, bins: int) -> tuple[np.ndarray, np.ndar
     edges = np.linspace(scores.min(), scores.max(), bins + 1)
     place = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, bins - 1)
     count = np.bincount(place, minlength=bins)
-    kept = count > 0
-    sums = [np.bincount(place, weights=a, minlength=bins)[kept] for a in (scores, values)]
-    return sums[0] / count[kept], sums[1] / count[kept]
+    occupied = count > 0
+    sums = [np.bincount(place, weights=a, minlength=bins)[occupied] for a in (scores, values)]
+    return sums[0] / count[occupied], sums[1] / count[occupied]

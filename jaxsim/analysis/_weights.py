@@ -74,8 +74,8 @@ def pair_weights(
     def value(scores):
         parts = []
         for one in rules:
-            found = one(scores, positives, where, *inputs)
-            parts += found if isinstance(found, list) else [found]
+            result = one(scores, positives, where, *inputs)
+            parts += result if isinstance(result, list) else [result]
         parts = [(values, counts.astype(values.dtype)) for values, counts in parts]
         return reduced(parts, weights, None, mean)
 
@@ -97,8 +97,8 @@ def on_cosines(loss: Rule) -> Rule:
 
     def of_cosines(scores, positives, where, *inputs):
         square = 2 - 2 * scores
-        apart = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
-        return rule(-apart, positives, where, *inputs)
+        distances = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+        return rule(-distances, positives, where, *inputs)
 
     return of_cosines
 

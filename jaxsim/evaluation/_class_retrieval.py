@@ -54,8 +54,8 @@ def class_recall(
     Source: Musgrave et al. 2020 (2003.08505), section 4; ties as in this library.
     """
     checks.at_most("k", k, count(embeddings, references), "the number of references")
-    found = by_query(
-        _found,
+    result = by_query(
+        _any_match,
         embeddings,
         labels,
         references,
@@ -68,7 +68,7 @@ def class_recall(
         block=block,
         settings=(jnp.int32(k),),
     )
-    return _reduced(found, reduce_fn)
+    return _reduced(result, reduce_fn)
 
 
 def map_at_r(
@@ -93,7 +93,7 @@ def map_at_r(
 
     Source: Musgrave et al. 2020 (2003.08505), section 4.
     """
-    found = by_query(
+    result = by_query(
         _average_precision,
         embeddings,
         labels,
@@ -107,7 +107,7 @@ def map_at_r(
         block=block,
         k=_largest_class(embeddings, labels, references, reference_labels),
     )
-    return _reduced(found, reduce_fn)
+    return _reduced(result, reduce_fn)
 
 
 def r_precision(
@@ -128,7 +128,7 @@ def r_precision(
 
     Arguments and result as in `map_at_r`.
     """
-    found = by_query(
+    result = by_query(
         _precision,
         embeddings,
         labels,
@@ -142,15 +142,15 @@ def r_precision(
         block=block,
         k=_largest_class(embeddings, labels, references, reference_labels),
     )
-    return _reduced(found, reduce_fn)
+    return _reduced(result, reduce_fn)
 
 
-def _found(scores, labels, their_labels, where, k, _):
+def _any_match(scores, labels, their_labels, where, k, _):
     same = labels[:, None] == their_labels
-    own = where & same
-    best = jnp.where(own, scores, -jnp.inf).max(axis=1, keepdims=True)
+    matches = where & same
+    best = jnp.where(matches, scores, -jnp.inf).max(axis=1, keepdims=True)
     before = (where & ~same & (scores >= best)).sum(axis=1)
-    return (before < k).astype(jnp.float32), own.any(axis=1)
+    return (before < k).astype(jnp.float32), matches.any(axis=1)
 
 
 def _average_precision(scores, labels, their_labels, where, k):
@@ -174,17 +174,17 @@ def _hits_within_r(scores, labels, their_labels, where, k):
 def _largest_class(embeddings, labels, references, reference_labels):
     """The most references that a query can have, as a constant: how far a ranking is looked at."""
     rows = count(embeddings, references)
-    name, found = "labels", labels
+    name, classes = "labels", labels
     if references is not None:
-        name, found = "reference_labels", reference_labels
-    if rows == 0 or found is None or isinstance(found, jax.core.Tracer):
+        name, classes = "reference_labels", reference_labels
+    if rows == 0 or classes is None or isinstance(classes, jax.core.Tracer):
         return max(rows, 1)
-    found = found if isinstance(found, jax.Array) else checks.one_array(name, found)
-    if found.shape != (rows,) or not np.issubdtype(found.dtype, np.integer):
+    classes = classes if isinstance(classes, jax.Array) else checks.one_array(name, classes)
+    if classes.shape != (rows,) or not np.issubdtype(classes.dtype, np.integer):
         return rows  # refused by name, further on
-    return int(np.unique(np.asarray(found), return_counts=True)[1].max(initial=1))
+    return int(np.unique(np.asarray(classes), return_counts=True)[1].max(initial=1))
 
 
-def _reduced(found, reduce_fn):
-    values, counts = found[0], found[1].astype(jnp.float32)
+def _reduced(result, reduce_fn):
+    values, counts = result[0], result[1].astype(jnp.float32)
     return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)

@@ -147,9 +147,9 @@ def _voted(scores, labels, their_labels, where, temperature, k):
     theirs = their_labels[ids]
     # Votes for the class of each neighbor, without a table of all classes.
     for_each = jnp.sum(jnp.where(theirs[:, :, None] == theirs[:, None], votes[:, None], 0), axis=2)
-    own = jnp.sum(jnp.where(hits, votes, 0), axis=1)
+    support = jnp.sum(jnp.where(hits, votes, 0), axis=1)
     rival = jnp.max(jnp.where(there & ~hits, for_each, 0), axis=1)
-    return (own > rival).astype(jnp.float32), jnp.ones(labels.shape, bool)
+    return (support > rival).astype(jnp.float32), jnp.ones(labels.shape, bool)
 
 
 @functools.partial(jax.jit, static_argnames=("classes", "steps"))

@@ -77,8 +77,8 @@ def nmi(labels: Array | Sequence[str], clusters: Array | Sequence[str]) -> float
     joint = joint.reshape(len(names), len(groups)) / labels.size
     sides = joint.sum(axis=1), joint.sum(axis=0)
     entropies = [-np.sum(p * np.log(p)) for p in sides]
-    some = joint > 0
-    mutual = np.sum(joint[some] * np.log(joint[some] / np.outer(*sides)[some]))
+    occupied = joint > 0
+    mutual = np.sum(joint[occupied] * np.log(joint[occupied] / np.outer(*sides)[occupied]))
     return float(np.clip(2 * mutual / sum(entropies), 0, 1))
 
 
@@ -98,14 +98,14 @@ def class_nmi(
     embeddings, labels = checks.vectors("embeddings", embeddings), checks.names("labels", labels)
     checks.shaped("labels", labels, (len(embeddings),), "one per row of embeddings")
     checks.finite_rows("embeddings", embeddings)
-    found = kmeans(unit(embeddings), len(np.unique(labels)), key=key, restarts=restarts)
-    return nmi(labels, found.labels)
+    clusters = kmeans(unit(embeddings), len(np.unique(labels)), key=key, restarts=restarts)
+    return nmi(labels, clusters.labels)
 
 
 @functools.partial(jax.jit, static_argnames=("k", "steps"))
 def _kmeans(x, keys, k, steps):
-    found = jax.lax.map(lambda key: _lloyd(x, _spread_out(x, key, k), steps), keys)
-    return jax.tree.map(lambda a: a[jnp.argmin(found.inertia)], found)
+    runs = jax.lax.map(lambda key: _lloyd(x, _spread_out(x, key, k), steps), keys)
+    return jax.tree.map(lambda a: a[jnp.argmin(runs.inertia)], runs)
 
 
 def _spread_out(x, key, k):
@@ -127,8 +127,8 @@ def _spread_out(x, key, k):
 
 def _lloyd(x, centers, steps):
     def assigned(centers):
-        apart = squared_euclidean(x, centers)
-        return jnp.argmin(apart, axis=1).astype(jnp.int32), jnp.sum(jnp.min(apart, axis=1))
+        distances = squared_euclidean(x, centers)
+        return jnp.argmin(distances, axis=1).astype(jnp.int32), jnp.sum(jnp.min(distances, axis=1))
 
     def step(carry):
         number, centers, labels, _, _ = carry

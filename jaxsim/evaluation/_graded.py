@@ -63,8 +63,8 @@ def ndcg(
     grades = jnp.ones(truth.shape) if grades is None else checks.reals("grades", grades)
     checks.shaped("grades", grades, truth.shape, "one per item of truth")
     gains = _gains(jnp.where((truth >= 0) & ~_again(truth), grades, 0), gain)
-    found = _gains_of_returned(ids, truth, gains)[:, :k]
-    return _normalized(found @ _discounts(found.shape[1]), gains, k, reduce_fn)
+    returned = _gains_of_returned(ids, truth, gains)[:, :k]
+    return _normalized(returned @ _discounts(returned.shape[1]), gains, k, reduce_fn)
 
 
 def score_ndcg(
@@ -153,5 +153,5 @@ def _shares(value, gains, k):
     """(each query's part of the best DCG that there is, whether there is any)."""
     best = -jnp.sort(-gains, axis=1)[:, :k]
     most = best @ _discounts(best.shape[1])
-    some = (most > 0) | jnp.isnan(gains).any(axis=1)
-    return value / jnp.where(some, most, 1), some
+    relevant = (most > 0) | jnp.isnan(gains).any(axis=1)
+    return value / jnp.where(relevant, most, 1), relevant

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxsim.evaluation._numbering import together
 from jaxsim.numerics import block_entries, checks
+from jaxsim.numerics._blocks import by_blocks
 from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.types import Array, ArrayTree, Similarity
 from jaxsim.similarity._dense import OF_VECTORS
@@ -59,12 +60,12 @@ def by_query(
     if similarity in OF_VECTORS:
         checks.shaped("embeddings", embeddings, (None, None), "one row per vector")
     if references is None:
-        for name, given in {
+        for name, column in {
             "reference_labels": reference_labels,
             "reference_ids": reference_ids,
             "reference_where": reference_where,
         }.items():
-            if given is not None:
+            if column is not None:
                 raise ValueError(f"{name} need references, got None")
         (labels,) = together(labels=labels)
         ids = jnp.arange(rows) if ids is None else together(ids=ids)[0]
@@ -102,27 +103,18 @@ def by_query(
 
 @functools.partial(jax.jit, static_argnames=("figure", "similarity", "block", "k"))
 def _walked(queries, others, settings, figure, similarity, block, k):
-    rows = queries[1].shape[0]
     references, their_labels, their_ids, their_where = others
 
-    def of_some(some):
-        embeddings, labels, ids, where = some
+    def of_block(rows):
+        embeddings, labels, ids, where = rows
         scores = similarity(embeddings, references)
-        kept = where[:, None] & their_where & (ids[:, None] != their_ids)
+        mask = where[:, None] & their_where & (ids[:, None] != their_ids)
         spoiled = jnp.isnan(scores)
         scores = jnp.where(spoiled, -jnp.inf, scores)
-        values, counted = figure(scores, labels, their_labels, kept, *settings, k)
-        return jnp.where((spoiled & kept).any(axis=1), jnp.nan, values), counted & where
+        values, counted = figure(scores, labels, their_labels, mask, *settings, k)
+        return jnp.where((spoiled & mask).any(axis=1), jnp.nan, values), counted & where
 
-    padding = -rows % block
-    blocks = jax.tree.map(
-        lambda a: jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)).reshape(
-            -1, block, *a.shape[1:]
-        ),
-        queries,
-    )
-    found = jax.lax.map(of_some, blocks)
-    return jax.tree.map(lambda a: a.reshape(-1)[:rows], found)
+    return by_blocks(of_block, queries, block)
 
 
 def closest_others_first(
@@ -140,7 +132,7 @@ def closest_others_first(
     """
     count = scores.shape[1]
     # top_k takes the lowest index among ties: two copies of the columns, the other classes' in front.
-    sides = [jnp.where(where & kept, scores, -jnp.inf) for kept in (~same, same)]
+    sides = [jnp.where(where & side, scores, -jnp.inf) for side in (~same, same)]
     best, places = jax.lax.top_k(jnp.concatenate(sides, axis=1), k)
     return best, places % count, (places >= count) & (best > -jnp.inf)
 

@@ -90,8 +90,8 @@ def precision_at_r(ids: Array, truth: Array, *, reduce_fn: ReduceFn | None = mea
     """
     hits, relevant = _hits(ids, truth)
     first = jnp.arange(hits.shape[1]) < relevant[:, None]
-    found = (hits & first).sum(axis=1)
-    return _reduced(found / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
+    count = (hits & first).sum(axis=1)
+    return _reduced(count / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
 
 
 def reciprocal_rank(
@@ -138,10 +138,10 @@ def score_recall(
     if ties == "expected":
         better, tied = _groups(scores)
         inside = jnp.clip(k - better, 0, tied) / tied
-        found = jnp.where(relevant, inside, 0).sum(axis=1)
+        hits = jnp.where(relevant, inside, 0).sum(axis=1)
     else:
-        found = _ordered(scores, relevant, ties)[:, :k].sum(axis=1)
-    return _reduced(found / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
+        hits = _ordered(scores, relevant, ties)[:, :k].sum(axis=1)
+    return _reduced(hits / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
 
 
 def score_reciprocal_rank(
@@ -208,8 +208,8 @@ def _of_top_k(exact_scores, ids, k):
     returned = jnp.zeros(exact_scores.shape, bool)
     returned = returned.at[rows, jnp.where(ids < 0, count, ids)].set(True, mode="drop")
     # The exact top k that were returned are also the best k of those returned.
-    found = jnp.take_along_axis(returned, top_k(exact_scores, k)[1], axis=1)
-    return found.mean(axis=1), jnp.ones(len(ids), bool)
+    hits = jnp.take_along_axis(returned, top_k(exact_scores, k)[1], axis=1)
+    return hits.mean(axis=1), jnp.ones(len(ids), bool)
 
 
 def _hits(ids, truth):

@@ -31,5 +31,5 @@ def by_blocks(function: Callable, tree: ArrayTree, size: int) -> Any:
         ),
         tree,
     )
-    found = jax.lax.map(function, blocks)
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], found)
+    results = jax.lax.map(function, blocks)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], results)

@@ -28,14 +28,14 @@ def kth_largest(scores: Array, k: Numeric) -> jax.Array:
     # The largest value that at least k entries reach, bit by bit; the sign comes first.
     start = jnp.full_like(ordered[..., :1], jnp.iinfo(kind).min)
 
-    def settle(step, found):
-        bit = jax.lax.shift_left(jnp.ones_like(found), jnp.asarray(bits - 1 - step, kind))
-        tried = found ^ bit  # of the sign bit this clears it, of every other it sets it
+    def settle(step, value):
+        bit = jax.lax.shift_left(jnp.ones_like(value), jnp.asarray(bits - 1 - step, kind))
+        tried = value ^ bit  # of the sign bit this clears it, of every other it sets it
         reached = (ordered >= tried).sum(axis=-1, keepdims=True)
-        return jnp.where(reached >= k, tried, found)
+        return jnp.where(reached >= k, tried, value)
 
-    found = jax.lax.fori_loop(0, bits, settle, start)
-    return jax.lax.bitcast_convert_type(_in_order(found), scores.dtype)
+    value = jax.lax.fori_loop(0, bits, settle, start)
+    return jax.lax.bitcast_convert_type(_in_order(value), scores.dtype)
 
 
 def _in_order(raw):

@@ -45,8 +45,8 @@ def top_k(scores: Array, k: int, *, where: Array | None = None) -> tuple[jax.Arr
 def _chunked(scores, k, where):
     lead, count = scores.shape[:-1], scores.shape[-1]
     whole = count // CHUNK * CHUNK
-    kept = scores if where is None else jnp.where(where, scores, -jnp.inf)
-    maxima = _maxima(kept[..., :whole].reshape(*lead, -1, CHUNK))
+    masked = scores if where is None else jnp.where(where, scores, -jnp.inf)
+    maxima = _maxima(masked[..., :whole].reshape(*lead, -1, CHUNK))
     # In the order of their places, so that the lowest of equal entries still comes first.
     chunks = jnp.sort(top_k(maxima, k)[1], axis=-1)
 
@@ -63,8 +63,8 @@ def _chunked(scores, k, where):
     # Masked again after the gather: the masked matrix itself is then never written down.
     left = _kept(candidates(scores), None if where is None else candidates(where))
     best, places = jax.lax.top_k(left, k)
-    own = jnp.take_along_axis(chunks, jnp.minimum(places // CHUNK, k - 1), axis=-1)
-    ids = jnp.where(places < k * CHUNK, own * CHUNK + places % CHUNK, whole - k * CHUNK + places)
+    chunk = jnp.take_along_axis(chunks, jnp.minimum(places // CHUNK, k - 1), axis=-1)
+    ids = jnp.where(places < k * CHUNK, chunk * CHUNK + places % CHUNK, whole - k * CHUNK + places)
     return best, ids
 
 
@@ -79,15 +79,15 @@ def _maxima(scores):
         return jnp.where((b > a) | jnp.isnan(a), b, a)
 
     scores = jax.lax.stop_gradient(scores)
-    found = jax.lax.reduce(scores, jnp.asarray(-jnp.inf, scores.dtype), larger, (scores.ndim - 1,))
-    return jnp.where(jnp.isnan(found), -jnp.inf, found)
+    maxima = jax.lax.reduce(scores, jnp.asarray(-jnp.inf, scores.dtype), larger, (scores.ndim - 1,))
+    return jnp.where(jnp.isnan(maxima), -jnp.inf, maxima)
 
 
 def _kept(scores, where):
     """Scores with -inf for NaN and for what is masked, and one zero: `lax.top_k` puts -0.0 below 0.0."""
-    kept = ~jnp.isnan(scores)
+    valid = ~jnp.isnan(scores)
     scores = jnp.where(scores == 0, 0, scores)
-    return jnp.where(kept if where is None else kept & where, scores, -jnp.inf)
+    return jnp.where(valid if where is None else valid & where, scores, -jnp.inf)
 
 
 def merged_top_k(
@@ -147,22 +147,22 @@ def blocked_top_k(
         # The last block starts early instead of being padded; what it repeats is masked.
         first = jnp.minimum(start, count - block)
         columns = jax.tree.map(lambda a: cut(a, first), references)
-        kept = None
+        mask = None
         if blocks * block > count:
-            kept = jnp.arange(block, dtype=jnp.int32) >= start - first
+            mask = jnp.arange(block, dtype=jnp.int32) >= start - first
         if where is not None:
             inside = cut(jnp.asarray(where), first)
-            kept = inside if kept is None else kept & inside
+            mask = inside if mask is None else mask & inside
 
-        def of_rows(some):
-            some, exclude = some
-            scores = scores_of(columns) if queries is None else scores_of(some, columns)
+        def of_rows(batch):
+            batch, exclude = batch
+            scores = scores_of(columns) if queries is None else scores_of(batch, columns)
             if exclude is not None:
                 places = exclude - first
                 places = jnp.where((places < 0) | (places >= block), block, places)
                 rows = jnp.arange(scores.shape[0])[:, None]
                 scores = scores.at[rows, places].set(-jnp.inf, mode="drop")
-            best, ids = top_k(scores, k, where=kept)
+            best, ids = top_k(scores, k, where=mask)
             return best, jnp.where(best == -jnp.inf, -1, ids + first)
 
         if queries is None:

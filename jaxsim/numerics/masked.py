@@ -28,9 +28,9 @@ def log_sum_exp(scores: Array, where: Array, *, axis: int = -1, empty: Numeric =
       [0.]
     """
     scores, where = _kept(scores, where)
-    some = where.any(axis=axis, keepdims=True)
-    value = jax.nn.logsumexp(scores, axis=axis, where=where | ~some)
-    return jnp.where(some.squeeze(axis), value, empty)
+    nonempty = where.any(axis=axis, keepdims=True)
+    value = jax.nn.logsumexp(scores, axis=axis, where=where | ~nonempty)
+    return jnp.where(nonempty.squeeze(axis), value, empty)
 
 
 def log_one_plus_sum_exp(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
@@ -41,8 +41,8 @@ def log_one_plus_sum_exp(scores: Array, where: Array, *, axis: int = -1) -> jax.
 def softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
     """exp(scores) over their sum, among the kept entries; 0 elsewhere and on rows that keep nothing."""
     scores, where = _kept(scores, where)
-    some = where.any(axis=axis, keepdims=True)
-    return jnp.where(where, jax.nn.softmax(scores, axis=axis, where=where | ~some), 0)
+    nonempty = where.any(axis=axis, keepdims=True)
+    return jnp.where(where, jax.nn.softmax(scores, axis=axis, where=where | ~nonempty), 0)
 
 
 def log_softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
@@ -59,9 +59,9 @@ def max(
 ) -> jax.Array:
     """The largest kept entry."""
     scores, where = _kept(scores, where)
-    some = where.any(axis=axis, keepdims=True)
-    value = jnp.max(scores, axis=axis, where=where | ~some, initial=-jnp.inf, keepdims=True)
-    value = jnp.where(some, value, empty)
+    nonempty = where.any(axis=axis, keepdims=True)
+    value = jnp.max(scores, axis=axis, where=where | ~nonempty, initial=-jnp.inf, keepdims=True)
+    value = jnp.where(nonempty, value, empty)
     return value if keepdims else value.squeeze(axis)
 
 

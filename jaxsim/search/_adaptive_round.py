@@ -49,9 +49,9 @@ def next_items(
 
         def of_items(array, ids):
             """Rows of an array that is split over the devices, zeros for the id -1."""
-            own = (ids >= base) & (ids < base + local)
-            some = array[jnp.clip(ids - base, 0, local - 1)]
-            return jax.lax.psum(jnp.where(own.reshape(-1, *[1] * (some.ndim - 1)), some, 0), AXIS)
+            here = (ids >= base) & (ids < base + local)
+            rows = array[jnp.clip(ids - base, 0, local - 1)]
+            return jax.lax.psum(jnp.where(here.reshape(-1, *[1] * (rows.ndim - 1)), rows, 0), AXIS)
 
         def one(ids, values, factor, prior, number):
             columns, values = of_items(vectors, ids), values - of_items(offsets, ids)
@@ -82,14 +82,16 @@ def next_items(
             return scaled / temperature + jax.lax.dynamic_slice_in_dim(noise, base, local)
 
         numbers = jnp.arange(prior.shape[0])
-        given = (*scored, factors, prior, numbers)
-        return by_blocks(lambda some: jax.vmap(one)(*some), given, query_block)
+        queries = (*scored, factors, prior, numbers)
+        return by_blocks(lambda block: jax.vmap(one)(*block), queries, query_block)
 
     scored = fitted(scored, most)
-    given = (vectors, offsets, scored, factors, prior, key, begin, ridge, temperature)
+    arguments = (vectors, offsets, scored, factors, prior, key, begin, ridge, temperature)
     split, whole = PartitionSpec(AXIS), PartitionSpec()
     specs = (split, split, *[whole] * 7)
-    return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False)(*given)
+    return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False)(
+        *arguments
+    )
 
 
 @functools.partial(jax.jit, static_argnames="new")

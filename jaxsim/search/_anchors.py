@@ -165,5 +165,5 @@ def _right_singular(scores):
         return values, right.T
     left, values, _ = np.linalg.svd(scores @ scores.T)
     values = np.sqrt(values)
-    kept = values > values[0] * 1e-7
-    return values[kept], scores.T @ (left[:, kept] / values[kept])
+    retained = values > values[0] * 1e-7
+    return values[retained], scores.T @ (left[:, retained] / values[retained])

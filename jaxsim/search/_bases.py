@@ -49,8 +49,8 @@ def row_basis(anchor_scores: Array, *, center: Center | None = global_mean) -> R
     dtype = jax.dtypes.canonicalize_dtype(np.promote_types(scores.dtype, np.float32))
     vectors = np.empty(scores.T.shape, dtype)
     for start in range(0, len(vectors), COLUMNS):
-        some = slice(start, start + COLUMNS)
-        vectors[some] = (scores[:, some] - offsets[some]).T  # in float64 where offsets are
+        block = slice(start, start + COLUMNS)
+        vectors[block] = (scores[:, block] - offsets[block]).T  # in float64 where offsets are
     return _basis(vectors, offsets.astype(dtype))
 
 

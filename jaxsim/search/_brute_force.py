@@ -109,13 +109,13 @@ def exact(
     step = min(len(devices) * block, last - first) if streamed else last - first
     best = None
     for start in range(first, last, max(step, 1)):
-        some = slice(start, min(start + step, last))
-        part, kept = _placed(items, where, some, step, mesh)
-        found = run(queries, part, kept, exclude, center, start)
+        chunk = slice(start, min(start + step, last))
+        part, mask = _placed(items, where, chunk, step, mesh)
+        result = run(queries, part, mask, exclude, center, start)
         if best is not None:
             jax.block_until_ready(best)  # reading runs one block ahead of the devices, no more
-            found = _merged(best, found, k)
-        best = found
+            result = _merged(best, result, k)
+        best = result
     if jax.process_count() > 1:
         return _of_all_processes(best, rows, k)
     # Through the host, so that the answer is bound to no set of devices.
@@ -224,10 +224,10 @@ def chosen(devices: Devices) -> tuple[jax.Device, ...]:
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5, 6))
 def _approximate(queries, items, where, k, similarity, recall_target, query_block):
-    def closest(some):
-        scores = similarity(some, items)
-        kept = ~jnp.isnan(scores) if where is None else ~jnp.isnan(scores) & where
-        scores = jnp.where(kept, scores, -jnp.inf)
+    def closest(block):
+        scores = similarity(block, items)
+        mask = ~jnp.isnan(scores) if where is None else ~jnp.isnan(scores) & where
+        scores = jnp.where(mask, scores, -jnp.inf)
         best, ids = jax.lax.approx_max_k(scores, k, recall_target=recall_target)
         return best, jnp.where(best == -jnp.inf, -1, ids)
 
@@ -286,19 +286,19 @@ def _merged(first, second, k):
     return merged_top_k(first, second, k)
 
 
-def _placed(items, where, some, size, mesh):
+def _placed(items, where, chunk, size, mesh):
     """A run of items on the devices, filled up to `size` and to a multiple of them; and its mask."""
-    count = some.stop - some.start
+    count = chunk.stop - chunk.start
     padding = max(size, count) - count
     padding += -(count + padding) % mesh.size
-    kept = None if where is None else where[some]
+    mask = None if where is None else where[chunk]
     if padding:
-        kept = np.pad(np.ones(count, bool) if kept is None else kept, (0, padding))
+        mask = np.pad(np.ones(count, bool) if mask is None else mask, (0, padding))
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
 
     def put(leaf):
         whole = len(leaf) == count
-        leaf = leaf if whole else leaf[some]
+        leaf = leaf if whole else leaf[chunk]
         if padding:
             numpy = np if isinstance(leaf, np.ndarray) else jnp
             leaf = numpy.pad(leaf, [(0, padding)] + [(0, 0)] * (leaf.ndim - 1))
@@ -310,7 +310,7 @@ def _placed(items, where, some, size, mesh):
             return leaf  # to give it another sharding would be a copy
         return jax.device_put(np.asarray(leaf) if _on_file(leaf) else leaf, sharding)
 
-    return jax.tree.map(put, items), None if kept is None else jax.device_put(kept, sharding)
+    return jax.tree.map(put, items), None if mask is None else jax.device_put(mask, sharding)
 
 
 def _share(count):

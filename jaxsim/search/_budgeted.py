@@ -161,11 +161,11 @@ def adaptive(
     if temperature is not None:
         checks.positive("temperature", temperature)
     budget = min(budget, count)
-    kept = min(round(rerank_share * budget), budget - 1)
-    checks.at_most("rounds", rounds, budget - kept, "the calls of the rounds")
-    quotas = [(budget - kept) // rounds] * rounds
-    quotas[-1] += (budget - kept) % rounds
-    quotas += [kept] if kept else []
+    reranked = min(round(rerank_share * budget), budget - 1)
+    checks.at_most("rounds", rounds, budget - reranked, "the calls of the rounds")
+    quotas = [(budget - reranked) // rounds] * rounds
+    quotas[-1] += (budget - reranked) % rounds
+    quotas += [reranked] if reranked else []
 
     key = jax.random.key(0) if key is None else key
     checks.key("key", key)
@@ -180,7 +180,7 @@ def adaptive(
             num_queries,
             key,
             temperature,
-            bool(kept),
+            bool(reranked),
             ridge,
             prior,
             chosen(devices)[:count],
@@ -210,7 +210,7 @@ def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge
         if temperature is not None:
             raise ValueError("temperature needs a basis in memory: load it without mmap")
 
-        def found(scored, state, number):
+        def estimated(scored, state, number):
             return _streamed(
                 basis,
                 fitted(scored, most),
@@ -235,7 +235,7 @@ def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge
         )
         query_block = max(min(block_entries(ENTRIES) // (count // mesh.size + 1), num_queries), 1)
 
-        def found(scored, state, number):
+        def estimated(scored, state, number):
             last = rerank and number == len(quotas) - 1
             return next_items(
                 vectors,
@@ -256,7 +256,7 @@ def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge
             )
 
     def ask(scored, state, *, number):
-        ids, state = found(scored, state, number)
+        ids, state = estimated(scored, state, number)
         ids = np.asarray(ids)[:, : quotas[number]]
         if (ids < 0).any():
             raise FloatingPointError(
@@ -276,13 +276,13 @@ def _streamed(basis, scored, factors, prior, begin, ridge, *, new, wanted, devic
     size = max(block_entries(ENTRIES) // (ids.shape[1] * prior.shape[1]), 1)
     parts = []
     for start in range(0, len(ids), size):
-        some = slice(start, start + size)
-        given = ids[some], basis.vectors[places[some]], values[some]
+        block = slice(start, start + size)
+        arguments = ids[block], basis.vectors[places[block]], values[block]
         parts.append(
             next_weights(
-                *given,
-                jax.tree.map(lambda a, s=some: a[s], factors),
-                prior[some],
+                *arguments,
+                jax.tree.map(lambda a, s=block: a[s], factors),
+                prior[block],
                 begin,
                 ridge,
                 new=new,

@@ -106,10 +106,10 @@ def encode_corpus(
 
 def length_buckets(longest: int) -> tuple[int, ...]:
     """Multiples of 16 to 128, of 32 to 256, of 64 to 512 and so on, up to the first that holds it."""
-    found = [16]
-    while found[-1] < longest:
-        found.append(found[-1] + max(16, 2 ** (found[-1].bit_length() - 1) // 4))
-    return tuple(found)
+    buckets = [16]
+    while buckets[-1] < longest:
+        buckets.append(buckets[-1] + max(16, 2 ** (buckets[-1].bit_length() - 1) // 4))
+    return tuple(buckets)
 
 
 def _encoder(encode, params, dtype):
@@ -170,17 +170,17 @@ def _chunk(run, rows, batch_tokens, buckets, progress):
     ends = np.asarray(buckets)[bucket_of(sizes, buckets)]
     # From the longest down: a batch takes what follows, whatever its bucket, and only the last is short.
     order = np.argsort(-sizes, kind="stable")
-    running, found, start = [], None, 0
+    running, vectors, start = [], None, 0
 
     def fetch():
-        nonlocal found
+        nonlocal vectors
         members, values = running.pop(0)
         values = np.asarray(values)
         if values.ndim != 2 or len(values) < len(members):
             raise ValueError(f"encode must return [b, dim], a row per text, got {values.shape}")
-        if found is None:
-            found = np.empty((len(rows), values.shape[1]), np.float32)
-        found[members] = values[: len(members)]
+        if vectors is None:
+            vectors = np.empty((len(rows), values.shape[1]), np.float32)
+        vectors[members] = values[: len(members)]
         progress.advance(len(members))
 
     while start < len(order):
@@ -190,14 +190,14 @@ def _chunk(run, rows, batch_tokens, buckets, progress):
         tokens = np.zeros((batch, length), np.int32)
         for place, member in enumerate(members):
             tokens[place, : sizes[member]] = rows[member]
-        kept = np.pad(sizes[members], (0, batch - len(members)), constant_values=1)
-        running.append((members, run(tokens, kept.astype(np.int32))))
+        true_lengths = np.pad(sizes[members], (0, batch - len(members)), constant_values=1)
+        running.append((members, run(tokens, true_lengths.astype(np.int32))))
         start += batch
         if len(running) > 2:  # a bounded run-ahead: devices stay busy, memory stays flat
             fetch()
     while running:
         fetch()
-    return found
+    return vectors
 
 
 class _Memory:

@@ -102,8 +102,8 @@ def cur_index(
     left, s, right = np.linalg.svd(
         scores[:, items].astype(np.float64) - offsets[items], full_matrices=False
     )
-    kept = (s > rtol * s[0]) & (s > 0)
-    filtered = np.where(kept, s / np.where(kept, s**2 + (ridge * s[0]) ** 2, 1), 0)
+    retained = (s > rtol * s[0]) & (s > 0)
+    filtered = np.where(retained, s / np.where(retained, s**2 + (ridge * s[0]) ** 2, 1), 0)
     inverse = (right.T * filtered) @ left.T
     return CurIndex(
         jnp.asarray(_embedded(inverse, scores, offsets, dtype)),
@@ -111,7 +111,7 @@ def cur_index(
         jnp.asarray(offsets, dtype),
         inverse,
         jnp.asarray(s, dtype),
-        jnp.asarray(kept.sum(), jnp.int32),
+        jnp.asarray(retained.sum(), jnp.int32),
     )
 
 
@@ -254,9 +254,9 @@ def _embedded(inverse, scores, offsets, dtype):
     """The items' embeddings [n, k_i] from their anchor scores [k_q, n], in float64 a block at a time."""
     embeddings = np.empty((scores.shape[1], len(inverse)), dtype)
     for start in range(0, len(embeddings), EMBEDDED):
-        some = slice(start, start + EMBEDDED)
+        block = slice(start, start + EMBEDDED)
         # The product stands as it is stored: to transpose it takes a third of the time (measured).
-        embeddings[some] = (scores[:, some] - offsets[some].astype(np.float64)).T @ inverse.T
+        embeddings[block] = (scores[:, block] - offsets[block].astype(np.float64)).T @ inverse.T
     return embeddings
 
 

@@ -23,10 +23,10 @@ def matrix(name: str, array: Any, why: str = "one row per query") -> np.ndarray:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
     bad, rows, columns = 0, np.zeros(array.shape[0]), np.zeros(array.shape[1])
     for start in range(0, array.shape[1], COLUMNS):
-        some = array[:, start : start + COLUMNS]
-        bad += int((~np.isfinite(some)).sum())
+        block = array[:, start : start + COLUMNS]
+        bad += int((~np.isfinite(block)).sum())
         if not bad:
-            sizes = np.abs(some)
+            sizes = np.abs(block)
             rows = np.maximum(rows, sizes.max(axis=1))
             columns[start : start + COLUMNS] = sizes.max(axis=0)
     if bad:

@@ -97,31 +97,31 @@ def mine_negatives(
         where, excluded = _one_of_each_text(text_ids, positives, where, count)
     scores, ids = exact(queries, items, depth, similarity=similarity, where=where, exclude=excluded)
     scores, ids = np.asarray(scores), np.asarray(ids)
-    own = _own_scores(queries, held, positives, similarity)
-    copies = _copies(held, ids, scores, positives, own)
+    own_scores = _own_scores(queries, held, positives, similarity)
+    copies = _copies(held, ids, scores, positives, own_scores)
     ids, scores = np.where(copies, -1, ids), np.where(copies, -np.inf, scores)
     order = np.argsort(copies, axis=1, kind="stable")
     ids, scores = (np.take_along_axis(a, order, axis=1) for a in (ids, scores))
     ranks = np.broadcast_to(np.arange(1, depth + 1), ids.shape)
-    found = Candidates(ids, scores, ranks, positives, _lowest(positives, own))
-    kept = ids >= 0
-    table = {"copies of a positive": int(copies.sum()), "candidates": int(kept.sum())}
+    candidates = Candidates(ids, scores, ranks, positives, _lowest(positives, own_scores))
+    mask = ids >= 0
+    table = {"copies of a positive": int(copies.sum()), "candidates": int(mask.sum())}
     for number, rule in enumerate(rules):
-        verdict = checks.one_array(f"the mask of rule {number}", rule(found))
+        verdict = checks.one_array(f"the mask of rule {number}", rule(candidates))
         checks.shaped(f"the mask of rule {number}", verdict, ids.shape)
         checks.booleans(f"the mask of rule {number}", verdict)
         name = f"removed by {getattr(rule, '__name__', f'rule {number}')}"
-        table[name] = table.get(name, 0) + int((kept & ~verdict).sum())
-        kept &= verdict
-    table["kept"] = int(kept.sum())
-    table["queries that are short"] = int((kept.sum(axis=1) < k).sum())
+        table[name] = table.get(name, 0) + int((mask & ~verdict).sum())
+        mask &= verdict
+    table["kept"] = int(mask.sum())
+    table["queries that are short"] = int((mask.sum(axis=1) < k).sum())
     order = np.arange(depth) if key is None else np.asarray(jax.random.uniform(key, ids.shape))
-    places = np.argsort(np.where(kept, order, np.inf), axis=1, kind="stable")[:, :k]
-    left = np.take_along_axis(kept, places, axis=1)
+    places = np.argsort(np.where(mask, order, np.inf), axis=1, kind="stable")[:, :k]
+    left = np.take_along_axis(mask, places, axis=1)
     return Mined(
         np.where(left, np.take_along_axis(ids, places, axis=1), -1).astype(np.int32),
         np.where(left, np.take_along_axis(scores, places, axis=1), -np.inf).astype(np.float32),
-        found.positive_scores,
+        candidates.positive_scores,
         table,
     )
 
@@ -130,9 +130,9 @@ def margin(gap: float) -> Callable[[Candidates], Array]:
     """A rule: at least `gap` below the lowest positive. Queries without a positive keep all."""
     checks.finite("gap", gap)
 
-    def below_by_a_margin(found):
-        lowest = found.positive_scores[:, None].astype(np.float64)
-        return at_most(found.scores, lowest - gap, np.abs(lowest) + abs(gap))
+    def below_by_a_margin(candidates):
+        lowest = candidates.positive_scores[:, None].astype(np.float64)
+        return at_most(candidates.scores, lowest - gap, np.abs(lowest) + abs(gap))
 
     return below_by_a_margin
 
@@ -150,9 +150,11 @@ def relative_margin(share: float) -> Callable[[Candidates], Array]:
     """
     checks.probability("share", share)
 
-    def below_a_share(found):
-        lowest = found.positive_scores[:, None].astype(np.float64)
-        return at_most(found.scores, np.where(lowest < 0, (2 - share) * lowest, share * lowest))
+    def below_a_share(candidates):
+        lowest = candidates.positive_scores[:, None].astype(np.float64)
+        return at_most(
+            candidates.scores, np.where(lowest < 0, (2 - share) * lowest, share * lowest)
+        )
 
     return below_a_share
 
@@ -162,8 +164,8 @@ def ranks(first: int, last: int) -> Callable[[Candidates], Array]:
     checks.whole("first", first)
     checks.whole("last", last, first)
 
-    def in_ranks(found):
-        return (found.ranks >= first) & (found.ranks <= last)
+    def in_ranks(candidates):
+        return (candidates.ranks >= first) & (candidates.ranks <= last)
 
     return in_ranks
 
@@ -172,8 +174,8 @@ def cap(highest: float) -> Callable[[Candidates], Array]:
     """A rule: a score of at most `highest`."""
     checks.number("highest", highest)
 
-    def below_the_cap(found):
-        return at_most(found.scores, highest)
+    def below_the_cap(candidates):
+        return at_most(candidates.scores, highest)
 
     return below_the_cap
 
@@ -188,14 +190,14 @@ def veto(scorer: Scorer, gap: float = 0.0) -> Callable[[Candidates], Array]:
     checks.function("scorer", scorer, "(query_rows int [p], item_ids int [p]) -> float [p]")
     checks.finite("gap", gap)
 
-    def not_vetoed(found):
-        rows, places = np.nonzero(found.ids >= 0)
-        values = np.full(found.ids.shape, -np.inf, np.float32)
-        values[rows, places] = called(scorer, rows, found.ids[rows, places], " in veto")
-        own, columns = np.nonzero(found.positives >= 0)
-        lowest = np.full(len(found.ids), np.inf, np.float32)
-        positives = called(scorer, own, found.positives[own, columns], " in veto")
-        np.minimum.at(lowest, own, positives.astype(np.float32))
+    def not_vetoed(candidates):
+        rows, places = np.nonzero(candidates.ids >= 0)
+        values = np.full(candidates.ids.shape, -np.inf, np.float32)
+        values[rows, places] = called(scorer, rows, candidates.ids[rows, places], " in veto")
+        queries, columns = np.nonzero(candidates.positives >= 0)
+        lowest = np.full(len(candidates.ids), np.inf, np.float32)
+        positives = called(scorer, queries, candidates.positives[queries, columns], " in veto")
+        np.minimum.at(lowest, queries, positives.astype(np.float32))
         lowest = lowest[:, None].astype(np.float64)
         return at_most(values, lowest - gap, np.abs(lowest) + abs(gap))
 
@@ -227,12 +229,14 @@ def paraphrases(
     checks.whole("neighbors", neighbors)
     checks.number("lowest", lowest)
     vectors, rows = _vectors(vectors, similarity)
-    own = np.arange(rows)[:, None]
-    scores, ids = exact(vectors, vectors, min(neighbors, rows), similarity=similarity, exclude=own)
+    numbers = np.arange(rows)[:, None]
+    scores, ids = exact(
+        vectors, vectors, min(neighbors, rows), similarity=similarity, exclude=numbers
+    )
     scores, ids = np.asarray(scores).ravel(), np.asarray(ids)
-    pairs = np.stack([np.broadcast_to(own, ids.shape).ravel(), ids.ravel()], axis=1)
-    kept = (pairs[:, 1] >= 0) & at_least(scores, lowest)
-    pairs, scores = np.sort(pairs[kept], axis=1), scores[kept]
+    pairs = np.stack([np.broadcast_to(numbers, ids.shape).ravel(), ids.ravel()], axis=1)
+    mask = (pairs[:, 1] >= 0) & at_least(scores, lowest)
+    pairs, scores = np.sort(pairs[mask], axis=1), scores[mask]
     pairs, first = np.unique(pairs, axis=0, return_index=True)
     order = np.argsort(-scores[first], kind="stable")[:count]
     return pairs[order].astype(np.int32), scores[first][order]
@@ -261,14 +265,14 @@ def near_duplicates(
     groups = np.arange(rows)
     for start in range(0, rows, ROWS):
         first = min(start, max(rows - ROWS, 0))  # the last block starts early: one compilation
-        some = jax.tree.map(lambda a, f=first: a[f : f + ROWS], vectors)
-        close = np.asarray(compare(some, vectors))
-        more = np.flatnonzero(close.sum(axis=1) > 1)
+        block = jax.tree.map(lambda a, f=first: a[f : f + ROWS], vectors)
+        close = np.asarray(compare(block, vectors))
+        members = np.flatnonzero(close.sum(axis=1) > 1)
         step = max(PAIRS // rows, 1)
-        for part in (more[i : i + step] for i in range(0, len(more), step)):
+        for part in (members[i : i + step] for i in range(0, len(members), step)):
             # Of rows that are together already no pair is held.
-            apart = close[part] & (groups[part + first][:, None] != groups)
-            groups = _joined(groups, part + first, apart)
+            edges = close[part] & (groups[part + first][:, None] != groups)
+            groups = _joined(groups, part + first, edges)
     lowest = np.full(rows, rows)
     np.minimum.at(lowest, groups, np.arange(rows))
     return lowest[groups].astype(np.int32)
@@ -313,14 +317,14 @@ def same_threshold(
         raise ValueError("same must hold a pair that is the same, got none")
     order = np.argsort(-scores, kind="stable")
     scores, right = scores[order], np.cumsum(same[order])
-    found = right / np.arange(1, len(scores) + 1)
+    precisions = right / np.arange(1, len(scores) + 1)
     # Equal scores fall on one side together.
     last = np.append(scores[:-1] - scores[1:] > ROUNDING * np.abs(scores[:-1]), True)
-    good = np.flatnonzero(last & (found >= precision))
+    good = np.flatnonzero(last & (precisions >= precision))
     if len(good) == 0:
         return float("inf"), 1.0, 0.0
     place = good[-1]
-    return float(scores[place]), float(found[place]), float(right[place] / right[-1])
+    return float(scores[place]), float(precisions[place]), float(right[place] / right[-1])
 
 
 def _vectors(vectors, similarity):
@@ -353,9 +357,11 @@ def _one_of_each_text(text_ids, positives, where, count):
     text_ids = checks.names("text_ids", text_ids)
     checks.shaped("text_ids", text_ids, (count,), "one per item")
     text = np.unique(text_ids, return_inverse=True)[1]
-    kept = np.arange(count) if where is None else np.flatnonzero(where)
+    candidates = np.arange(count) if where is None else np.flatnonzero(where)
     first = np.full(count, -1)
-    first[text[kept[::-1]]] = kept[::-1]  # of several the last to be written is the first
+    first[text[candidates[::-1]]] = candidates[
+        ::-1
+    ]  # of several the last to be written is the first
     where = np.zeros(count, bool)
     where[first[first >= 0]] = True
     return where, np.where(positives < 0, -1, first[text[positives]]).astype(np.int32)
@@ -364,43 +370,45 @@ def _one_of_each_text(text_ids, positives, where, count):
 def _own_scores(queries, items, positives, similarity):
     """The similarity of each query with its positives: float32 [m, p], NaN for padding."""
     rows, places = np.nonzero(positives >= 0)
-    own = np.full(positives.shape, np.nan, np.float32)
+    scores = np.full(positives.shape, np.nan, np.float32)
     of_pairs = jax.jit(paired(similarity))
     for start in range(0, len(rows), TAKEN):
-        some = slice(start, start + TAKEN)
-        pairs = _taken(queries, rows[some]), _taken(items, positives[rows[some], places[some]])
-        own[rows[some], places[some]] = np.asarray(of_pairs(*pairs), np.float32)[: len(rows[some])]
-    bad = np.isnan(own[rows, places])
+        chunk = slice(start, start + TAKEN)
+        pairs = _taken(queries, rows[chunk]), _taken(items, positives[rows[chunk], places[chunk]])
+        scores[rows[chunk], places[chunk]] = np.asarray(of_pairs(*pairs), np.float32)[
+            : len(rows[chunk])
+        ]
+    bad = np.isnan(scores[rows, places])
     if bad.any():
         query, place = rows[np.argmax(bad)], places[np.argmax(bad)]
         raise ValueError(
             f"items must be finite: item {positives[query, place]}, a positive of query {query}, has "
             "the similarity NaN"
         )
-    return own
+    return scores
 
 
-def _lowest(positives, own):
+def _lowest(positives, scores):
     """The lowest of a query's own scores, NaN without a positive: float32 [m]."""
     known = positives >= 0
-    lowest = np.where(known, own, np.inf).min(axis=1, initial=np.inf)
+    lowest = np.where(known, scores, np.inf).min(axis=1, initial=np.inf)
     return np.where(known.any(axis=1), lowest, np.nan).astype(np.float32)
 
 
-def _copies(items, ids, scores, positives, own):
+def _copies(items, ids, scores, positives, own_scores):
     """Which candidates are copies of a positive of their query: bool [m, r].
 
     Only of those that score as the positive does up to rounding the vectors are looked at.
     """
     copies = np.zeros(ids.shape, bool)
-    for mine, values in zip(positives.T, own.T, strict=True):
+    for mine, values in zip(positives.T, own_scores.T, strict=True):
         with np.errstate(invalid="ignore"):
             near = np.abs(scores - values[:, None]) <= COPY * np.maximum(np.abs(values), 1)[:, None]
         rows, places = np.nonzero(near & (ids >= 0) & ~copies & (mine >= 0)[:, None])
         for start in range(0, len(rows), TAKEN):
-            some = slice(start, start + TAKEN)
-            sides = _taken(items, ids[rows[some], places[some]]), _taken(items, mine[rows[some]])
-            copies[rows[some], places[some]] = _equal(*sides)[: len(rows[some])]
+            chunk = slice(start, start + TAKEN)
+            sides = _taken(items, ids[rows[chunk], places[chunk]]), _taken(items, mine[rows[chunk]])
+            copies[rows[chunk], places[chunk]] = _equal(*sides)[: len(rows[chunk])]
     return copies
 
 

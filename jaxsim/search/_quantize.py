@@ -129,9 +129,9 @@ def encoded(quantizer: Int8 | Binary, vectors: Array) -> np.ndarray:
     encode = _INT8 if isinstance(quantizer, Int8) else _BINARY
     codes = []
     for start in range(0, len(vectors), ROWS):
-        some = checks.reals("vectors", np.asarray(vectors[start : start + ROWS]))
-        checks.finite_rows(f"vectors (from row {start} on)" if start else "vectors", some)
-        codes.append(np.asarray(encode(quantizer, some)))
+        block = checks.reals("vectors", np.asarray(vectors[start : start + ROWS]))
+        checks.finite_rows(f"vectors (from row {start} on)" if start else "vectors", block)
+        codes.append(np.asarray(encode(quantizer, block)))
     return np.concatenate(codes)
 
 

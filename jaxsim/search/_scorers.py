@@ -52,10 +52,10 @@ def scorer(
     checks.whole("batch", batch)
     checks.function("score", score, "(params, queries, candidates) -> [pairs]")
     texts, lengths, buckets = [], [], []
-    for name, side, given in (("queries", queries, query_buckets), ("items", items, item_buckets)):
+    for name, side, chosen in (("queries", queries, query_buckets), ("items", items, item_buckets)):
         side, where = _texts(name, side)
         size = where.shape[1]
-        buckets.append(tuple(given or sorted({-(-size * part // 4) for part in (1, 2, 3, 4)})))
+        buckets.append(tuple(chosen or sorted({-(-size * part // 4) for part in (1, 2, 3, 4)})))
         lengths.append(bucket_of(_last(where), buckets[-1]))
         texts.append(side)
 
@@ -95,17 +95,19 @@ def scorer(
             query_bucket, item_bucket = divmod(int(kind), len(buckets[1]))
             members = np.flatnonzero(kinds == kind)
             for start in range(0, len(members), batch):
-                some = members[start : start + batch]
+                members_of_batch = members[start : start + batch]
                 padded = [
-                    jax.device_put(np.pad(side[some], (0, batch - len(some))), spread)
+                    jax.device_put(
+                        np.pad(side[members_of_batch], (0, batch - len(members_of_batch))), spread
+                    )
                     for side in pairs
                 ]
                 values = scores_of(params, cut[0][query_bucket], cut[1][item_bucket], *padded)
-                running.append((some, values))
+                running.append((members_of_batch, values))
                 if len(running) > 2:  # a bounded run-ahead: devices stay busy, memory stays flat
                     _fetch(result, *running.pop(0))
-        for some, values in running:
-            _fetch(result, some, values)
+        for members_of_batch, values in running:
+            _fetch(result, members_of_batch, values)
         return result
 
     return scored
@@ -141,10 +143,10 @@ def similarity_scorer(
         pairs = _pairs(query_rows, item_ids, sizes)
         result = np.empty(len(pairs[0]), np.float32)
         for start in range(0, len(result), batch):
-            some = slice(start, start + batch)
-            own = [side[some] for side in pairs]
-            filled = [np.pad(side, (0, batch - len(side))) for side in own]
-            result[some] = np.asarray(scores_of(queries, items, *filled))[: len(own[0])]
+            chunk = slice(start, start + batch)
+            chunk_pairs = [side[chunk] for side in pairs]
+            filled = [np.pad(side, (0, batch - len(side))) for side in chunk_pairs]
+            result[chunk] = np.asarray(scores_of(queries, items, *filled))[: len(chunk_pairs[0])]
         return result
 
     return scored
@@ -245,5 +247,5 @@ def _last(where):
     return np.maximum((where * positions).max(axis=1), 1)
 
 
-def _fetch(result, some, values):
-    result[some] = np.asarray(jnp.ravel(values))[: len(some)]
+def _fetch(result, members, values):
+    result[members] = np.asarray(jnp.ravel(values))[: len(members)]

@@ -49,9 +49,9 @@ def best_settings(
     ks = _ks(ks, held_out_scores.shape[1])
     best = {k: (None, -1.0) for k in ks}
     for candidate in candidates:
-        found = find(candidate)
+        result = find(candidate)
         for k in ks:
-            recall = float(top_k_recall(held_out_scores, found.ids, k))
+            recall = float(top_k_recall(held_out_scores, result.ids, k))
             if recall > best[k][1]:
                 best[k] = candidate, recall
     return {k: v[0] for k, v in best.items()}, {k: v[1] for k, v in best.items()}

@@ -161,10 +161,10 @@ def _squares(x, y, precision, center):
 def usual_center(y: Array) -> jax.Array:
     """The mean of the rows, in which those that would take the digits of the others count as 0: [dim]."""
     sizes = jnp.max(jnp.abs(y), axis=1, initial=0)
-    some = (sizes > 0) & jnp.isfinite(sizes)
+    measured = (sizes > 0) & jnp.isfinite(sizes)
     # Their geometric mean: a few rows of 1e20 do not lift it to where they are.
-    logs = jnp.where(some, jnp.log(jnp.where(some, sizes, 1)), 0)
-    usual = jnp.exp(jnp.sum(logs) / jnp.maximum(jnp.sum(some), 1))
+    logs = jnp.where(measured, jnp.log(jnp.where(measured, sizes, 1)), 0)
+    usual = jnp.exp(jnp.sum(logs) / jnp.maximum(jnp.sum(measured), 1))
     usable = sizes <= 1e4 * usual
     return jnp.sum(jnp.where(usable[:, None], y, 0), axis=0) / max(y.shape[0], 1)
 

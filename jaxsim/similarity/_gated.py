@@ -43,8 +43,8 @@ def gated_cosine(
     vectors, others = unit(vectors), unit(others)
     opened = jnp.square(unit(gate))
     product = dot(opened * vectors, others, precision=precision)
-    own = jnp.sum(opened * jnp.square(vectors), axis=1, keepdims=True)
-    square = own * dot(opened, jnp.square(others), precision=precision)
+    norms = jnp.sum(opened * jnp.square(vectors), axis=1, keepdims=True)
+    square = norms * dot(opened, jnp.square(others), precision=precision)
     none = square <= 0  # NaN is not: it stays
     return jnp.where(none, 0, product * jax.lax.rsqrt(jnp.where(none, 1, square)))
 
