@@ -17,7 +17,7 @@ ANCHORS = {
     "anncur_qr": lambda key, scores, count: search.anchors.pivoted_qr(scores, count),
     "anncur_leverage": search.anchors.leverage,
     "anncur_deim": lambda key, scores, count: search.anchors.deim(scores, count),
-    "anncur_kmeans": search.anchors.kmeans,
+    "anncur_kmeans": search.anchors.kmeans_items,
 }
 # Settings of the arms in rounds; "dual" starts from the dual encoder's best.
 ROUNDS = {

@@ -1,4 +1,4 @@
-"""Looking inside: pair weights of any loss, behavior of contrastive losses, geometry of embeddings."""
+"""Analysis: pair weights of any loss, behavior of contrastive losses, geometry of embeddings."""
 
 from jaxsim.analysis._behavior import (
     Separation as Separation,

@@ -1,4 +1,4 @@
-"""How a softmax contrastive loss behaves: where its gradient goes, and how far the positive stands out.
+"""Behavior of softmax contrastive losses: how the gradient is shared, and how far positives are separated.
 
 scores [rows, references], positives bool [rows, references] -> figures per pair, row or place
 
@@ -17,21 +17,21 @@ from jaxsim.numerics.types import Array, Numeric
 
 
 class Separation(NamedTuple):
-    """Mean scores around an anchor: of its positives, and of its closest, second closest ... negative."""
+    """Local separation: mean scores of an anchor's positives and of its closest negatives, by rank."""
 
     positive: jax.Array  # scalar
     negatives: jax.Array  # [k], falling
 
     @property
     def gap(self) -> jax.Array:
-        """How far the positive is above the closest negative, on average."""
+        """Mean score of the positives minus that of the closest negative."""
         return self.positive - self.negatives[0]
 
 
 def gradient_ratio(
     scores: Array, positives: Array, *, temperature: Numeric, where: Array | None = None
 ) -> jax.Array:
-    """How a softmax loss divides its gradient among the negatives of each anchor.
+    """Relative gradient of a softmax contrastive loss: each negative's share, per anchor.
 
         r_ij = |dL/ds_ij| / |dL/ds_i,positive| = exp(s_ij / temperature) / sum over negatives
 
@@ -75,7 +75,7 @@ def ratio_entropy(
 def temperature_gradient(
     scores: Array, positives: Array, *, temperature: Numeric, where: Array | None = None
 ) -> jax.Array:
-    """The derivative of each anchor's softmax loss by the temperature.
+    """Gradient of each anchor's softmax loss by the temperature.
 
         dL_i/dtemperature = (E over positives[s] - E over all[s]) / temperature^2,   E by the softmax
 
@@ -97,7 +97,7 @@ def temperature_gradient(
 def local_separation(
     scores: Array, positives: Array, *, k: int = 10, where: Array | None = None
 ) -> Separation:
-    """Mean scores of the positives and of the k closest negatives, place by place.
+    """Local separation: mean scores of the positives and of the k closest negatives, by rank.
 
     Counts the anchors that have a positive and a negative; a place, those with so many negatives.
 

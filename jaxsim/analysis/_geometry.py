@@ -1,4 +1,4 @@
-"""How embeddings lie on the sphere: spread, closeness of pairs and of classes, and how many directions.
+"""Geometry of embeddings on the sphere: uniformity, alignment, tolerance, effective rank and spectrum.
 
     embeddings [batch, dim] (with labels [batch], or other embeddings) -> a figure
 
@@ -34,7 +34,7 @@ def uniformity(
     axis_name: str | None = None,
     block: int | None = None,
 ) -> jax.Array:
-    """How evenly embeddings spread over the sphere; larger is more even.
+    """Uniformity: how evenly embeddings spread over the sphere; larger is more even.
 
         -log of the mean over pairs x != y of exp(-t |x - y|^2),   |x| = |y| = 1
 
@@ -82,7 +82,7 @@ def uniformity(
 
 
 def uniformity_ceiling(dim: int, *, t: float = 2.0) -> float:
-    """The uniformity of infinitely many points spread evenly over the sphere of a dimension.
+    """Largest uniformity in a dimension: that of infinitely many points spread evenly over the sphere.
 
         2 t - log 0F1(; dim / 2; t^2)     which tends to 2 t as the dimension grows
 
@@ -112,7 +112,7 @@ def alignment(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """How far apart the two views of an example are: the mean of |x_i - y_i|^alpha; smaller is closer.
+    """Alignment: the mean of |x_i - y_i|^alpha over pairs of views; smaller is closer.
 
     Args:
       x, y: [batch, dim], row i of one belongs to row i of the other; rows are normalized.
@@ -141,7 +141,7 @@ def tolerance(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """How close examples of one class are: the mean cosine over the ordered pairs of a class.
+    """Tolerance: the mean cosine over the ordered pairs of a class; larger is closer.
 
     All pairs of all classes are pooled, so that large classes weigh more. This is what the paper's
     tables can only be; its equation divides by all pairs (`tolerance_over_all_pairs`).
@@ -169,7 +169,7 @@ def tolerance_over_all_pairs(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """The sum of `tolerance` over the number of all pairs: equation 11 as it is printed.
+    """Tolerance over the number of all pairs: equation 11 of the paper as printed.
 
     With ten balanced classes it is near a tenth of it. Arguments and result as in `tolerance`.
     """
@@ -185,7 +185,7 @@ def tolerance_of_classes(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """The mean over classes of their mean cosine, so that every class weighs the same.
+    """Tolerance averaged over classes: every class has the same weight.
 
     Counts the classes that have a pair. Arguments and result as in `tolerance`.
     """
@@ -196,7 +196,7 @@ def tolerance_of_classes(
 def effective_rank(
     embeddings: Array, *, where: Array | None = None, axis_name: str | None = None
 ) -> jax.Array:
-    """How many directions embeddings really use: exp of the entropy of their singular values.
+    """Effective rank (RankMe): exp of the entropy of the singular values.
 
     Between 1 and min(batch, dim); it is not centered: subtract the mean first where that is wanted.
 
@@ -219,7 +219,7 @@ def effective_rank(
 def covariance_spectrum(
     embeddings: Array, *, where: Array | None = None, axis_name: str | None = None
 ) -> jax.Array:
-    """The variances along the principal directions of embeddings, largest first.
+    """Covariance spectrum: the variances along the principal directions, largest first.
 
     A few large ones among zeros are a collapse of dimensions, which no mean of similarities shows.
 

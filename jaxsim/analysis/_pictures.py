@@ -1,4 +1,4 @@
-"""Pictures of what losses do; matplotlib is loaded when one is drawn."""
+"""Plots of what losses do; matplotlib is loaded only for drawing."""
 
 import functools
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def pair_weight_curves(
     *,
     bins: int = 20,
 ) -> "Figure":
-    """What losses pull and push, against the score: a line per loss, positives left, negatives right.
+    """Plots pair weights against the score: a line per loss, positives left, negatives right.
 
     Each loss's weights are divided by their mean size over all pairs, so that 1 is its average pair
     and losses of any scale can be compared. A line is the mean over the pairs of each bin of scores;
@@ -78,14 +78,14 @@ def pair_weight_curves(
 
 
 def relative(weights: Array, where: Array) -> np.ndarray:
-    """Weights over their mean size among the pairs; zeros stay zeros."""
+    """Divides weights by their mean size among the pairs; zeros stay zeros."""
     weights = np.asarray(weights)
     size = np.abs(weights[where]).mean() if where.any() else 0.0
     return weights / size if size > 0 else weights
 
 
 def binned(scores: Array, values: Array, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of values in equal bins of scores: (mean score of each bin, mean value), no empty bin."""
+    """Bins values by score: (mean score, mean value) of each bin that is not empty."""
     if scores.size == 0:
         return np.zeros(0), np.zeros(0)
     edges = np.linspace(scores.min(), scores.max(), bins + 1)

@@ -1,4 +1,4 @@
-"""What a loss pulls and pushes: its gradient by the score of every pair (general pair weighting).
+"""Pair weights of a loss: its gradient by the score of every pair (general pair weighting).
 
 scores [rows, references], positives bool [rows, references] -> weights [rows, references]
 """
@@ -26,7 +26,7 @@ def pair_weights(
     inputs: Sequence[Array] = (),
     weights: Array | None = None,
 ) -> jax.Array:
-    """The derivative of a loss by each of its scores, dL/dS.
+    """Pair weights: the derivative of a loss by each of its scores, dL/dS.
 
         pair_weights(losses.multi_similarity, scores, positives, where)
         pair_weights(functools.partial(losses.info_nce, temperature=0.1), scores, positives)
@@ -83,7 +83,7 @@ def pair_weights(
 
 
 def on_cosines(loss: Rule) -> Rule:
-    """The rule on cosines of a loss on distances, so that both kinds are weighed by one score.
+    """Turns a loss on distances into a rule on cosines, so that pair weights of both kinds compare.
 
         s -> -D = -sqrt(2 - 2 s), the distance of rows of norm 1;   dL/ds = dL/d(-D) / D
 
@@ -104,7 +104,7 @@ def on_cosines(loss: Rule) -> Rule:
 
 
 def gpw_surrogate(weights: Array, scores: Array, positives: Array) -> jax.Array:
-    """The weighted sum of similarities whose gradient is that of the loss the weights came from.
+    """General pair weighting (GPW): a weighted sum of similarities with the gradient of the original loss.
 
         F = sum over negatives of |w| s - sum over positives of |w| s,    |w| held constant
 
@@ -130,7 +130,7 @@ def gpw_surrogate(weights: Array, scores: Array, positives: Array) -> jax.Array:
 
 
 def wrong_way(weights: Array, positives: Array) -> jax.Array:
-    """Which pairs a loss moves the wrong way: positives that it pushes apart, negatives that it pulls.
+    """Finds pairs that a loss moves the wrong way: pushed positives and pulled negatives.
 
     Supervised contrastive does so with an easy positive among several, tuplet margin within its
     angle, intra-pair variance by design; the others of the family never.

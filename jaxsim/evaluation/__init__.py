@@ -1,4 +1,4 @@
-"""Figures from rankings and scores: arrays in, numbers out."""
+"""Evaluation metrics of rankings, scores and embeddings: arrays in, numbers out."""
 
 from jaxsim.evaluation._bootstrap import interval as interval
 from jaxsim.evaluation._class_retrieval import (

@@ -1,4 +1,4 @@
-"""How sure a mean is: percentile intervals by resampling whatever was drawn at random."""
+"""Bootstrap confidence intervals: resampling along every axis that was drawn at random."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def interval(
     repeats: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """A percentile bootstrap interval of the mean of all samples.
+    """Percentile bootstrap confidence interval of the mean of all samples.
 
     Each axis in `axes` is resampled as a whole, independently of the others: with samples [draws,
     queries] and axes=(0, 1), a repeat takes draws with replacement and queries with replacement, and

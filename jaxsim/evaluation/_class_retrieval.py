@@ -1,4 +1,4 @@
-"""Do embeddings of one class find each other: recall@k, MAP@R, R-precision for class labels.
+"""Retrieval metrics for class labels: recall@k, MAP@R and R-precision of embeddings.
 
     embeddings [n, dim], labels [n] -> a figure
 
@@ -33,7 +33,7 @@ def class_recall(
     block: int | None = None,
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """recall@k of metric learning: the part of queries with one of their class among the k closest.
+    """Recall@k of metric learning: the share of queries with a match of their class among the k closest.
 
     Args:
       embeddings: [n, dim], or a pytree that `similarity` takes.
@@ -85,7 +85,7 @@ def map_at_r(
     block: int | None = None,
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """MAP@R: how early a query's R references of its class come among the R closest.
+    """MAP@R: mean average precision over the R closest, R the number of a query's matches.
 
         (1/R) sum_{i <= R} [the ith is of the class] (how many of the first i are) / i
 
@@ -124,7 +124,7 @@ def r_precision(
     block: int | None = None,
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """R-precision: the part of the R closest that is of the query's class, which has R references.
+    """R-precision: the share of matches among the R closest, R the number of a query's matches.
 
     Arguments and result as in `map_at_r`.
     """

@@ -1,4 +1,4 @@
-"""What a classifier on top of embeddings reaches: the neighbors' vote, and a linear probe."""
+"""Classification on top of embeddings: k-NN accuracy, and a linear probe."""
 
 import functools
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def knn_accuracy(
     block: int | None = None,
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """How often the k closest references vote for an example's class.
+    """k-NN accuracy: how often the weighted vote of the k closest references is right.
 
     A neighbor's vote counts exp(score / temperature); an infinite temperature counts heads. Ties are
     pessimistic: among equal scores neighbors of another class come first, and classes with equal
@@ -86,7 +86,7 @@ def linear_probe(
     tolerance: float = 1e-5,
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """The test accuracy of multinomial logistic regression on frozen features.
+    """Linear probe: the test accuracy of multinomial logistic regression on frozen features.
 
         minimize  mean cross-entropy + (ridge / 2) |weights|^2,    features standardized on training
 

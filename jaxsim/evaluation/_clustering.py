@@ -1,4 +1,4 @@
-"""Do clusters of embeddings agree with classes: k-means, and normalized mutual information."""
+"""Clustering metrics: k-means, and normalized mutual information with classes."""
 
 import functools
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from jaxsim.similarity import squared_euclidean
 
 
 class Clusters(NamedTuple):
-    """The clusters of k-means."""
+    """Result of k-means."""
 
     labels: jax.Array  # int32 [n], the cluster of each row
     centers: jax.Array  # [k, dim]
@@ -25,7 +25,7 @@ class Clusters(NamedTuple):
 def kmeans(
     embeddings: Array, k: int, *, key: PRNGKey, restarts: int = 3, steps: int = 100
 ) -> Clusters:
-    """Lloyd's k-means from k-means++ starts; the start that ends with the least inertia is kept.
+    """k-means (Lloyd's algorithm from k-means++ starts); the start with the least inertia is returned.
 
     A cluster that loses its last row keeps its center. Memory is O(n * k).
 
@@ -51,7 +51,7 @@ def kmeans(
 
 
 def nmi(labels: Array | Sequence[str], clusters: Array | Sequence[str]) -> float:
-    """Normalized mutual information of two ways to group the same examples.
+    """NMI: normalized mutual information of two ways to group the same examples.
 
         I(labels; clusters) / ((H(labels) + H(clusters)) / 2)
 
@@ -85,7 +85,7 @@ def nmi(labels: Array | Sequence[str], clusters: Array | Sequence[str]) -> float
 def class_nmi(
     embeddings: Array, labels: Array | Sequence[str], *, key: PRNGKey, restarts: int = 3
 ) -> float:
-    """NMI of the classes with as many k-means clusters of the normalized embeddings.
+    """NMI of classes with k-means clusters of the normalized embeddings, one cluster per class.
 
     Args:
       embeddings: [n, dim]; rows are normalized.

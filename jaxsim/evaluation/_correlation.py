@@ -1,4 +1,4 @@
-"""Correlations of predicted and given scores: what sentence similarity tasks are measured by.
+"""Pearson and Spearman correlation of predicted and gold scores, the measures of sentence similarity tasks.
 
     predicted [n], given [n] -> one number from -1 to 1
 
@@ -14,7 +14,7 @@ from jaxsim.numerics.types import Array
 
 
 def pearson(predicted: Array, given: Array, *, where: Array | None = None) -> jax.Array:
-    """How well a line fits.
+    """Pearson correlation of predicted and gold scores.
 
     Args:
       predicted, given: [n].
@@ -45,7 +45,7 @@ def _pearson(predicted, given, where):
 
 
 def spearman(predicted: Array, given: Array, *, where: Array | None = None) -> jax.Array:
-    """`pearson` of the ranks; what ties shares the mean of its ranks.
+    """Spearman rank correlation: `pearson` of the ranks; ties get the mean of their ranks.
 
     Args and result as in `pearson`.
     """

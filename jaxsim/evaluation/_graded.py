@@ -1,4 +1,4 @@
-"""nDCG: of a returned ranking, whose order is kept, or of scores, with ties; relevance has grades.
+"""nDCG with graded relevance: of a returned ranking, or of scores with ties.
 
     DCG@k = sum_{places j <= k} gain(grade_j) / log2(1 + j),   nDCG@k = DCG@k / that of the best order
 
@@ -20,12 +20,12 @@ from jaxsim.numerics.types import Array, ReduceFn
 
 
 def linear_gain(grades: jax.Array) -> jax.Array:
-    """The grade itself."""
+    """Linear gain of nDCG: the grade itself."""
     return grades
 
 
 def exponential_gain(grades: Array) -> jax.Array:
-    """2^grade - 1, of Burges et al. 2005."""
+    """Exponential gain of nDCG: 2^grade - 1 (Burges et al. 2005)."""
     return jnp.exp2(grades) - 1
 
 
@@ -38,7 +38,7 @@ def ndcg(
     gain: Callable[[jax.Array], jax.Array] = linear_gain,
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """nDCG@k of a returned ranking.
+    """nDCG@k of a returned ranking, whose order is kept.
 
     Args:
       ids: int [queries, returned], best first; -1 is nothing, a repeated item counts once.
@@ -76,7 +76,7 @@ def score_ndcg(
     ties: str = "pessimistic",
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """nDCG@k of scores.
+    """nDCG@k of scores, with a policy for ties.
 
     Args:
       scores: [queries, items], larger is better.

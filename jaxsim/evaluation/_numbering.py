@@ -1,4 +1,4 @@
-"""Ids and labels of two sides that are compared: numbered together where they need more than 32 bits."""
+"""Renumbering of ids and labels that need more than 32 bits."""
 
 import jax
 import numpy as np
@@ -8,7 +8,7 @@ from jaxsim.numerics.types import Array
 
 
 def together(*, nothing: bool = False, **sides: Array | None) -> list[jax.Array]:
-    """Integers that are compared with each other, as JAX arrays in which equal stays equal.
+    """Renumbers integers that are compared with each other, so that equal stays equal in 32 bits.
 
     JAX would cut integers beyond 32 bits, such as hashes. Numbers of their own for each side would not
     meet, so both get theirs at once, on the host.

@@ -1,4 +1,4 @@
-"""Scores of queries against references, walked in blocks of queries: what figures of neighbors run on."""
+"""Scores of queries against references in blocks of queries, shared by the metrics of neighbors."""
 
 import functools
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def by_query(
     settings: tuple = (),
     k: int | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """A figure of each query, from its scores with all references, never holding all scores at once.
+    """Computes a metric per query from its scores with all references, one block of scores at a time.
 
     Args:
       figure: (scores [rows, m], labels of rows, labels of references, where [rows, m], *settings, k)
@@ -120,7 +120,7 @@ def _walked(queries, others, settings, figure, similarity, block, k):
 def closest_others_first(
     scores: Array, same: Array, where: Array, k: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The k closest references of each row; among equal scores those of another class come first.
+    """Top-k references of each row, with pessimistic ties: other classes come first.
 
     Args:
       scores: [rows, m].
@@ -138,7 +138,7 @@ def closest_others_first(
 
 
 def count(embeddings: ArrayTree, references: ArrayTree | None) -> int:
-    """How many rows are searched among: the references, or the embeddings where there are none."""
+    """Returns the number of references, or of embeddings where there are no references."""
     name, tree = ("embeddings", embeddings) if references is None else ("references", references)
     return checks.rows_of(name, checks.vectors(name, tree, streamed=True))
 

@@ -1,4 +1,4 @@
-"""Recall, precision, average precision and reciprocal rank: of a returned ranking, whose order is kept, or of scores, with ties.
+"""Ranking metrics: recall, precision, average precision and reciprocal rank, of ids or of scores with ties.
 
 Scores that tie have no order, so that a policy has to choose one:
 
@@ -26,7 +26,7 @@ TIES = ("pessimistic", "trec_eval", "expected")
 
 
 def recall(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mean) -> jax.Array:
-    """recall@k: the part of a query's relevant items that is among the first k returned.
+    """Recall@k: the share of a query's relevant items among the first k returned.
 
     Args:
       ids: int [queries, returned], best first; -1 is nothing, a repeated item counts once.
@@ -48,7 +48,7 @@ def recall(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mea
 
 
 def precision(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mean) -> jax.Array:
-    """precision@k: the part of the first k returned that is relevant; fewer returned are misses.
+    """Precision@k: the share of relevant items among the first k returned; missing ones are misses.
 
     Args:
       ids, truth, k, reduce_fn: as in `recall`.
@@ -63,7 +63,7 @@ def precision(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = 
 def average_precision(
     ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mean
 ) -> jax.Array:
-    """AP@k: the mean of precision@j over the places j <= k of relevant items.
+    """Average precision@k (MAP@k): the mean of precision@j over the ranks j <= k of relevant items.
 
         sum_{j <= k} relevant_j precision@j / min(k, number of relevant items)
 
@@ -81,7 +81,7 @@ def average_precision(
 
 
 def precision_at_r(ids: Array, truth: Array, *, reduce_fn: ReduceFn | None = mean) -> jax.Array:
-    """R-precision: the part of the first R returned that is relevant, R a query's relevant items.
+    """R-precision: the share of relevant items among the first R returned, R a query's relevant items.
 
     Args:
       ids, truth, reduce_fn: as in `recall`; where fewer than R are returned, the rest are misses.
@@ -97,7 +97,7 @@ def precision_at_r(ids: Array, truth: Array, *, reduce_fn: ReduceFn | None = mea
 def reciprocal_rank(
     ids: Array, truth: Array, *, k: int | None = None, reduce_fn: ReduceFn | None = mean
 ) -> jax.Array:
-    """1 / the place of the first relevant item among those returned; 0 where there is none.
+    """MRR: 1 / the rank of the first relevant item returned; 0 where there is none.
 
     Args:
       ids, truth: as in `recall`.
@@ -121,7 +121,7 @@ def score_recall(
     ties: str = "pessimistic",
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """recall@k of scores: the part of a query's relevant items that ranks among the first k.
+    """Recall@k of scores: the share of a query's relevant items among the k best, with a policy for ties.
 
     Args:
       scores: [queries, items], larger is better.
@@ -147,7 +147,7 @@ def score_recall(
 def score_reciprocal_rank(
     scores: Array, relevant: Array, *, ties: str = "pessimistic", reduce_fn: ReduceFn | None = mean
 ) -> jax.Array:
-    """1 / the rank of the best relevant item, by scores.
+    """MRR of scores: 1 / the rank of the best relevant item, with a policy for ties.
 
     Args:
       scores, relevant, ties, reduce_fn: as in `score_recall`.
@@ -173,7 +173,7 @@ def score_reciprocal_rank(
 def top_k_recall(
     exact_scores: Array, ids: Array, k: int, *, reduce_fn: ReduceFn | None = mean
 ) -> jax.Array:
-    """Top-k-Recall@budget: the part of the exact top k that is among the best k returned.
+    """Top-k recall: the share of the exact top k among the best k returned.
 
     The items returned are ranked by their exact scores, as reranking does. Ties go to the lowest id.
 
@@ -218,7 +218,7 @@ def _hits(ids, truth):
 
 
 def returned_and_truth(ids: Array, truth: Array) -> tuple[jax.Array, jax.Array]:
-    """Both as JAX arrays, int [queries, ...], in numbers that are compared."""
+    """Checks ids and truth, and returns both as JAX arrays, int [queries, ...], renumbered together."""
     ids, truth = together(ids=ids, truth=truth, nothing=True)
     checks.shaped("ids", ids, (None, None), "one row per query")
     checks.shaped("truth", truth, (ids.shape[0], None), "one row per row of ids")

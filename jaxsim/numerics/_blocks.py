@@ -1,4 +1,4 @@
-"""Rows in blocks, one after another, so that what a function holds stays small."""
+"""Blocks of rows: applies a function to one block after another, which bounds its memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from jaxsim.numerics.types import ArrayTree
 
 
 def by_blocks(function: Callable, tree: ArrayTree, size: int) -> Any:
-    """`function` of blocks of `size` rows of a pytree, and its results put together.
+    """Applies `function` to blocks of `size` rows of a pytree and concatenates the results.
 
     The last block is filled up with copies of the last row; what they give is dropped.
 

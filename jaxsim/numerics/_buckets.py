@@ -1,4 +1,4 @@
-"""Length buckets: a few lengths that all texts are padded to, so that few shapes are compiled."""
+"""Length buckets: the few lengths that texts are padded to, so that few shapes are compiled."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from jaxsim.numerics.types import Array
 
 
 def bucket(length: int, buckets: Sequence[int]) -> int:
-    """The smallest bucket that holds a length.
+    """Returns the smallest length bucket that holds a length.
 
     Args:
       length: an int.
@@ -21,7 +21,7 @@ def bucket(length: int, buckets: Sequence[int]) -> int:
 
 
 def bucket_of(lengths: Array, buckets: Sequence[int]) -> np.ndarray:
-    """Which bucket holds each length.
+    """Returns the index of each length's bucket, the smallest that holds it.
 
     Args:
       lengths: int [n].

@@ -1,4 +1,4 @@
-"""Splitting a batch over devices: padding to their count, and the checks that every batch passes."""
+"""Splitting a batch over devices: padding to their number, and the checks of every batch."""
 
 import warnings
 
@@ -9,7 +9,7 @@ from jaxsim.numerics import checks
 
 
 def spread(batch: dict, count: int) -> dict:
-    """A batch with a leading axis for the devices; rows that fill it up have `where` False.
+    """Splits a batch over devices: adds a leading axis; rows that fill it up have `where` False.
 
     Args:
       batch: dict of arrays (or of dicts of them) that share their leading axis, among them `where`,
@@ -40,7 +40,7 @@ def spread(batch: dict, count: int) -> dict:
 
 
 def rows_of_batch(batch: dict) -> int:
-    """The rows of a batch, after the checks that `spread` names."""
+    """Returns a batch's number of rows, after the checks that `spread` lists."""
     if not isinstance(batch, dict):
         raise ValueError(
             "a batch must be a dict of arrays, among them 'where' and 'ids', got "

@@ -1,4 +1,4 @@
-"""Devices: what to compute in and how much to hold on them, and rows that are split over a named axis.
+"""Devices: compute dtype, block sizes by memory, and rows that are split over a named axis.
 
 The kind of device is looked up when a function is called or traced, never at import.
 """
@@ -26,7 +26,7 @@ def compute_dtype() -> jax.typing.DTypeLike:
 
 
 def block_entries(least: int) -> int:
-    """How many numbers a block of scores may hold by default: `least` on CPU, more in an accelerator's memory.
+    """Default number of scores per block: `least` on CPU, more with an accelerator's memory.
 
     On an accelerator a power of two, so that what else is in its memory does not change the blocks; `least`
     where the device does not report its memory.
@@ -44,7 +44,7 @@ def block_entries(least: int) -> int:
 
 
 def gather(tree: ArrayTree, axis_name: str | None = None) -> Any:
-    """Every device's rows of a pytree, in the order of the devices; the tree itself without an axis.
+    """All-gather: every device's rows of a pytree, in device order; the tree itself without an axis.
 
     leaves [rows, ...] -> leaves [devices * rows, ...]. Gather ids and labels in the same call as the
     embeddings: labels that are rebuilt from offsets come out wrong sooner or later.
@@ -55,13 +55,13 @@ def gather(tree: ArrayTree, axis_name: str | None = None) -> Any:
 
 
 def row_ids(rows: int, axis_name: str | None = None) -> jax.Array:
-    """The global numbers of this device's rows: int32 [rows], the same numbering as `gather` gives."""
+    """Global row ids of this device's rows: int32 [rows], numbered as `gather` orders them."""
     ids = jnp.arange(rows, dtype=jnp.int32)
     return ids if axis_name is None else ids + rows * jax.lax.axis_index(axis_name)
 
 
 def gathered(function: Callable) -> Callable:
-    """Makes any function of arrays [rows, ...] a global one: it gains `axis_name=`.
+    """Decorator: makes a function of arrays [rows, ...] global over devices; it gains `axis_name=`.
 
     Every device gathers the arrays and computes the whole; gradients of parameters stay exact after
     the training step's pmean. For small functions, and for a newcomer's own.

@@ -1,4 +1,4 @@
-"""The k-th largest of each row without sorting: by its bits, from the highest down."""
+"""k-th largest entry per row by radix selection, without sorting."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from jaxsim.numerics.types import Array, Numeric
 
 
 def kth_largest(scores: Array, k: Numeric) -> jax.Array:
-    """The k-th largest entry of each row; exact, in as many passes over the row as a float has bits.
+    """k-th largest entry of each row, exact, by radix selection: one pass per bit of the float.
 
     On CPU some ten times as fast as lax.top_k where k is in the hundreds, and k may differ by row.
 

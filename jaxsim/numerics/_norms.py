@@ -7,7 +7,7 @@ from jaxsim.numerics.types import Array
 
 
 def at_least_float32(x: Array) -> jax.Array:
-    """x in float32, or in its own type where that is wider (float64 stays float64)."""
+    """Casts to float32, unless the type is wider (float64 stays float64)."""
     x = jnp.asarray(x)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
@@ -30,7 +30,7 @@ def safe_norm(x: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = Fa
 
 
 def unit(x: Array, axis: int | tuple[int, ...] = -1) -> jax.Array:
-    """x divided by its Euclidean norm; a zero row stays zero, with gradient 0, a row with a NaN is NaN.
+    """L2 normalization: x over its Euclidean norm; a zero row stays zero, with gradient 0, NaN stays NaN.
 
     Args:
       x: float [...]. Narrower types are computed in float32.

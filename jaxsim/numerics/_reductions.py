@@ -1,4 +1,4 @@
-"""From values and weights to one number, over all rows of all devices.
+"""Reductions: values and weights of all rows of all devices to one number.
 
 These are what `reduce_fn=` of a loss takes: functions of (values, weights, axis_name).
 """
@@ -10,7 +10,7 @@ from jaxsim.numerics.types import Array
 
 
 def mean(values: Array, weights: Array, axis_name: str | None = None) -> jax.Array:
-    """psum(sum(values * weights)) / psum(sum(weights)); over nothing it is 0, with gradient 0.
+    """Weighted mean over all devices: psum(sum(values * weights)) / psum(sum(weights)).
 
     One division of two global sums, never a mean of means: under uneven masks that has another
     value and another gradient.
@@ -32,7 +32,7 @@ def mean(values: Array, weights: Array, axis_name: str | None = None) -> jax.Arr
 
 
 def total(values: Array, weights: Array, axis_name: str | None = None) -> jax.Array:
-    """psum(sum(values * weights)).
+    """Weighted sum over all devices: psum(sum(values * weights)).
 
     Args:
       values, weights: [rows].

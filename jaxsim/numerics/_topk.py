@@ -1,4 +1,4 @@
-"""The largest k: in a row, in a row too long to hold, in a row split over devices.
+"""Top-k: within a row, over a row in blocks, over a row split across devices.
 
 Ties always go to the lowest index, so that every way of computing it gives the same ids. NaN is
 taken as minus infinity: it never wins a place that a number could have.
@@ -17,7 +17,7 @@ CHUNK = 32  # of 16 to 64 the fastest on CPU, by little
 
 
 def top_k(scores: Array, k: int, *, where: Array | None = None) -> tuple[jax.Array, jax.Array]:
-    """The k largest of each row, largest first.
+    """Top-k of each row: the k largest scores and their ids, largest first.
 
     In long rows only the maxima of chunks are looked at first: the k largest entries lie in the k chunks
     with the largest maxima, also under the rule for ties. That is one cheap pass where `jax.lax.top_k`
@@ -93,7 +93,7 @@ def _kept(scores, where):
 def merged_top_k(
     first: tuple[Array, Array], second: tuple[Array, Array], k: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The k best of two results of a top-k, whose ids in `first` all come before those in `second`.
+    """Merges two top-k results into one; ids in `first` all come before those in `second`.
 
     Args:
       first, second: (scores [..., a], ids int32 [..., a]), each largest first; a and b together at least k.
@@ -117,7 +117,7 @@ def blocked_top_k(
     queries: ArrayTree | None = None,
     query_block: int | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """The k largest of `scores_of(references)`, never holding more than a block of columns.
+    """Top-k of `scores_of(references)`, with one block of columns in memory at a time.
 
     Args:
       scores_of: function from a block of references (leaves [block, ...]) to scores [rows, block].
@@ -178,7 +178,7 @@ def blocked_top_k(
 
 
 def sharded_top_k(scores: Array, k: int, axis_name: str) -> tuple[jax.Array, jax.Array]:
-    """The k largest over all devices, where each holds some columns: inside pmap or shard_map.
+    """Top-k over all devices, each of which holds some columns: inside pmap or shard_map.
 
     Args:
       scores: [rows, n_local], the columns of this device; devices hold equal, consecutive shares.

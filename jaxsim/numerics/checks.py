@@ -17,42 +17,42 @@ from jaxsim.numerics.types import Array, ArrayTree, Shape
 
 
 def positive(name: str, value: Any) -> None:
-    """A number above zero."""
+    """Checks for a number above zero."""
     _holds(name, value, lambda number: number > 0, "> 0")
 
 
 def not_negative(name: str, value: Any) -> None:
-    """A number of zero or more."""
+    """Checks for a number of zero or more."""
     _holds(name, value, lambda number: number >= 0, ">= 0")
 
 
 def whole(name: str, value: Any, minimum: int = 1) -> None:
-    """A whole number of at least `minimum`."""
+    """Checks for a whole number of at least `minimum`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
         raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
 
 
 def probability(name: str, value: Any) -> None:
-    """A number from 0 to 1."""
+    """Checks for a number from 0 to 1."""
     _holds(name, value, lambda number: (number >= 0) & (number <= 1), "between 0 and 1")
 
 
 def one_of(name: str, value: Any, choices: Iterable) -> None:
-    """One of a few names."""
+    """Checks for one of a few names."""
     if value not in choices:
         wanted = ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be one of {wanted}, got {value!r}")
 
 
 def at_most(name: str, value: Any, limit: int, what: str) -> None:
-    """A whole number from 1 to a limit that has a name."""
+    """Checks for a whole number from 1 to a limit, which the message describes by `what`."""
     whole(name, value)
     if value > limit:
         raise ValueError(f"{name} must be at most {limit}, {what}, got {value}")
 
 
 def shaped(name: str, array: Any, shape: Sequence[int | None], why: str = "") -> None:
-    """An array of a shape; None in `shape` stands for any length.
+    """Checks an array's shape; None in `shape` is any length.
 
     shaped("labels", labels, (32,), "one per row of embeddings")
     """
@@ -67,7 +67,7 @@ def shaped(name: str, array: Any, shape: Sequence[int | None], why: str = "") ->
 
 
 def rows_of(name: str, tree: ArrayTree) -> int:
-    """The leading axis that all leaves of a pytree share."""
+    """Returns the leading axis that all leaves of a pytree share, or refuses the tree."""
     leaves = jax.tree.leaves(tree)
     lengths = {np.shape(leaf)[:1] for leaf in leaves}
     if not leaves or lengths & {()} or len(lengths) != 1:
@@ -79,13 +79,13 @@ def rows_of(name: str, tree: ArrayTree) -> int:
 
 
 def integers(name: str, array: Array) -> None:
-    """An array of integers."""
+    """Checks for an array of integers."""
     if not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"{name} must be integers, got {array.dtype}")
 
 
 def below(name: str, array: Array, limit: int, what: str) -> None:
-    """Integers below a limit that has a name; traced ones pass.
+    """Checks that integers are below a limit; traced ones pass.
 
     below("positives", positives, 60, "the number of items")
     """
@@ -94,14 +94,14 @@ def below(name: str, array: Array, limit: int, what: str) -> None:
 
 
 def outside(name: str, array: Array, limit: int) -> None:
-    """Integers from 0 to limit - 1; traced ones pass, and none."""
+    """Checks that integers are from 0 to limit - 1; traced ones pass, and empty arrays."""
     if _known(array) and array.size and (array.min() < 0 or array.max() >= limit):
         got = f"{array.min()} to {array.max()}"
         raise ValueError(f"{name} must be from 0 to {limit - 1}, got {got}")
 
 
 def column(name: str, array: Array, rows: int, why: str = "one per row") -> jax.Array:
-    """A column of ids, int [rows]: as a JAX array.
+    """Checks a column of ids, int [rows], and returns it as a JAX array.
 
     Raises: ValueError for another shape, for what is not integers, and for integers that JAX would cut to
     32 bits.
@@ -113,7 +113,7 @@ def column(name: str, array: Array, rows: int, why: str = "one per row") -> jax.
 
 
 def labels(name: str, array: Array, rows: int, why: str = "one per row") -> jax.Array:
-    """A column of labels, [rows] or [rows, c] numbers or booleans: as a JAX array.
+    """Checks a column of labels, [rows] or [rows, c] numbers or booleans; returns a JAX array.
 
     Raises: ValueError for another shape, for what is not numbers, and for different labels that JAX would
     make equal (integers beyond 32 bits, float64 beyond float32).
@@ -125,12 +125,12 @@ def labels(name: str, array: Array, rows: int, why: str = "one per row") -> jax.
 
 
 def mask(name: str, where: Array | None, shape: Shape, why: str = "one per row") -> jax.Array:
-    """A mask, bool of a shape; None keeps everything: as a JAX array."""
+    """Checks a mask, bool of a shape, and returns it as a JAX array; None keeps everything."""
     return jnp.ones(shape, bool) if where is None else given_mask(name, where, shape, why)
 
 
 def given_mask(name: str, where: Array, shape: Shape, why: str = "one per row") -> jax.Array:
-    """A mask that must be given, bool of a shape: as a JAX array."""
+    """Checks a required mask, bool of a shape, and returns it as a JAX array."""
     where = _array(name, where)
     shaped(name, where, shape, why)
     booleans(name, where)
@@ -138,7 +138,7 @@ def given_mask(name: str, where: Array, shape: Shape, why: str = "one per row") 
 
 
 def weights(name: str, array: Array, rows: int, why: str = "one per row") -> jax.Array:
-    """Weights [rows], numbers or booleans, as a JAX array.
+    """Checks weights [rows], numbers or booleans, and returns a JAX array.
 
     Raises: ValueError for another shape, for what is not numbers, and for weights below 0, where the values
     are on the host: on a device, or traced, they are not looked at.
@@ -161,7 +161,7 @@ def within(
     where: Array | None = None,
     remedy: str = "",
 ) -> jax.Array:
-    """Which numbers lie outside [low, high]: bool, of the array's shape.
+    """Returns which numbers lie outside [low, high]: bool, of the array's shape.
 
     within("labels", labels, 0, 9, remedy="leave such rows out with where=")
 
@@ -189,7 +189,7 @@ def within(
 
 
 def host(*arrays: Any) -> bool:
-    """Whether all of them are on the host, where looking at their values costs nothing."""
+    """Returns whether all arrays are on the host, where reading their values is cheap."""
     return not any(
         isinstance(leaf, jax.Array)
         for array in arrays
@@ -198,7 +198,7 @@ def host(*arrays: Any) -> bool:
 
 
 def numbers_of(name: str, array: Any) -> jax.Array:
-    """An array of numbers or booleans, as a JAX array of the same values.
+    """Checks an array of numbers or booleans, and returns the same values as a JAX array.
 
     Raises: ValueError for strings, objects and ragged lists, and for values that differ before JAX narrows
     them to 32 bits and not after (with jax_enable_x64 nothing is narrowed).
@@ -232,7 +232,7 @@ def numbers_of(name: str, array: Any) -> jax.Array:
 
 
 def reals(name: str, array: Any) -> jax.Array:
-    """Scores or vectors, as a JAX array: measured numbers, of which narrowing may take the last digits.
+    """Checks scores or vectors, and returns a JAX array; narrowing may drop their last digits.
 
     Unlike `numbers_of`, for labels and ids, it does not ask whether values stay different; integers beyond
     32 bits become floats.
@@ -253,7 +253,7 @@ def reals(name: str, array: Any) -> jax.Array:
 
 
 def host_reals(name: str, array: Any) -> np.ndarray:
-    """As `reals`, as a NumPy array of its own type."""
+    """Checks real numbers as `reals` does, and returns a NumPy array of the same type."""
     array = one_array(name, array)
     if array.dtype.kind in "USOMmc":
         raise ValueError(f"{name} must be real numbers, got {array.dtype}")
@@ -261,7 +261,7 @@ def host_reals(name: str, array: Any) -> np.ndarray:
 
 
 def vectors(name: str, tree: ArrayTree, *, streamed: bool = False, shared: bool = True) -> Any:
-    """Vectors [rows, dim], or a pytree whose leaves share their leading axis: leaves as JAX arrays.
+    """Checks vectors [rows, dim], or a pytree with a shared leading axis; returns JAX arrays.
 
     Nested lists of numbers, and lists of rows, are one array, not a pytree of its numbers.
 
@@ -287,7 +287,7 @@ def vectors(name: str, tree: ArrayTree, *, streamed: bool = False, shared: bool 
 
 
 def finite_rows(name: str, tree: ArrayTree, *, squares: bool = False) -> None:
-    """Rows [rows, ...] without NaN and infinity; a pytree's leaves and traced values pass.
+    """Checks rows [rows, ...] for NaN and infinity; a pytree's leaves and traced values pass.
 
     finite_rows("queries", queries)
 
@@ -319,7 +319,7 @@ def finite_rows(name: str, tree: ArrayTree, *, squares: bool = False) -> None:
 
 
 def one_array(name: str, array: Any) -> np.ndarray:
-    """One NumPy array; ragged lists are not.
+    """Returns one NumPy array; refuses ragged lists.
 
     Raises: ValueError for lists of different lengths.
     """
@@ -330,7 +330,7 @@ def one_array(name: str, array: Any) -> np.ndarray:
 
 
 def names(name: str, array: Any) -> np.ndarray:
-    """Labels of any kind that is compared on the host, strings too: as a NumPy array.
+    """Checks labels that are compared on the host, strings too; returns a NumPy array.
 
     Raises: ValueError for ragged lists, objects, and NaN, which is not equal to itself.
     """
@@ -343,7 +343,7 @@ def names(name: str, array: Any) -> np.ndarray:
 
 
 def key(name: str, value: Any) -> None:
-    """A key of jax.random, whole or traced."""
+    """Checks for a key of jax.random, concrete or traced."""
     new = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
     old = hasattr(value, "dtype") and value.dtype == np.uint32 and np.ndim(value) > 0
     if not (new or old):
@@ -351,7 +351,7 @@ def key(name: str, value: Any) -> None:
 
 
 def function(name: str, value: Any, what: str) -> None:
-    """A function, such as a similarity: a name of one is not enough.
+    """Checks for a function, such as a similarity: the name of one is not enough.
 
     function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     """
@@ -360,19 +360,19 @@ def function(name: str, value: Any, what: str) -> None:
 
 
 def shown(value: Any) -> str:
-    """A value as an error shows it: on one line, cut."""
+    """Formats a value for an error message: on one line, shortened."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def booleans(name: str, array: Array) -> None:
-    """An array of booleans: a mask of 0.0 and 1.0 would be taken for weights."""
+    """Checks for an array of booleans: a mask of 0.0 and 1.0 could be mistaken for weights."""
     if array.dtype != bool:
         raise ValueError(f"{name} must be boolean, True for what counts, got {array.dtype}")
 
 
 def bound(axis_name: str) -> None:
-    """A named axis that is there."""
+    """Checks that a named axis is bound."""
     if isinstance(axis_name, numbers.Number):
         raise ValueError(f"axis_name must be the name of an axis, got {axis_name}")
     try:
@@ -385,12 +385,12 @@ def bound(axis_name: str) -> None:
 
 
 def number(name: str, value: Any) -> None:
-    """A number, infinity included; NaN is none."""
+    """Checks for a number, infinity included; NaN is refused."""
     _holds(name, value, lambda number: ~np.isnan(number), "a number")
 
 
 def finite(name: str, value: Any) -> None:
-    """A finite number that is known."""
+    """Checks for a finite number; traced ones pass."""
     _holds(name, value, np.isfinite, "finite")
 
 

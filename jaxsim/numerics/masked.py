@@ -1,4 +1,4 @@
-"""Reductions along an axis over the entries that a mask keeps.
+"""Masked reductions along an axis: sum, mean, max, softmax and log-sum-exp.
 
 Every function takes `scores` and a boolean `where` that broadcasts with it, and is finite, in value
 and gradient, on a row that keeps nothing: such a row gives `empty` (0 unless told). What a mask
@@ -17,7 +17,7 @@ NOTHING = -1e30  # the log of an empty sum; -inf would give a NaN slope where tw
 
 
 def log_sum_exp(scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0) -> jax.Array:
-    """log sum exp over the kept entries, in float32 at least.
+    """Masked log-sum-exp, in float32 at least.
 
     Examples:
       >>> import numpy as np
@@ -34,19 +34,19 @@ def log_sum_exp(scores: Array, where: Array, *, axis: int = -1, empty: Numeric =
 
 
 def log_one_plus_sum_exp(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
-    """log(1 + sum exp) over the kept entries: 0 where none is kept."""
+    """Masked log(1 + sum exp); 0 where the mask keeps nothing."""
     return jax.nn.softplus(log_sum_exp(scores, where, axis=axis, empty=-jnp.inf))
 
 
 def softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
-    """exp(scores) over their sum, among the kept entries; 0 elsewhere and on rows that keep nothing."""
+    """Masked softmax; 0 at masked entries and on rows that keep nothing."""
     scores, where = _kept(scores, where)
     nonempty = where.any(axis=axis, keepdims=True)
     return jnp.where(where, jax.nn.softmax(scores, axis=axis, where=where | ~nonempty), 0)
 
 
 def log_softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
-    """scores minus log sum exp over the kept entries; 0 elsewhere and on rows that keep nothing."""
+    """Masked log-softmax; 0 at masked entries and on rows that keep nothing."""
     scores, where = _kept(scores, where)
     # Shifted first: near the largest of scores of 1e4 nothing is left of the logarithm otherwise.
     scores = scores - jax.lax.stop_gradient(max(scores, where, axis=axis, keepdims=True))
@@ -57,7 +57,7 @@ def log_softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
 def max(
     scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0, keepdims: bool = False
 ) -> jax.Array:
-    """The largest kept entry."""
+    """Masked maximum."""
     scores, where = _kept(scores, where)
     nonempty = where.any(axis=axis, keepdims=True)
     value = jnp.max(scores, axis=axis, where=where | ~nonempty, initial=-jnp.inf, keepdims=True)
@@ -68,18 +68,18 @@ def max(
 def min(
     scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0, keepdims: bool = False
 ) -> jax.Array:
-    """The smallest kept entry."""
+    """Masked minimum."""
     return -max(-jnp.asarray(scores), where, axis=axis, empty=-empty, keepdims=keepdims)
 
 
 def sum(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
-    """The sum of the kept entries."""
+    """Masked sum."""
     scores, where = _kept(scores, where)
     return jnp.sum(scores, axis=axis)
 
 
 def mean(scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0) -> jax.Array:
-    """The mean of the kept entries."""
+    """Masked mean."""
     scores, where = _kept(scores, where)
     count = jnp.sum(where, axis=axis)
     value = jnp.sum(scores, axis=axis) / jnp.where(count > 0, count, 1)
@@ -87,7 +87,7 @@ def mean(scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0) -
 
 
 def zeroed(array: Array, where: Array) -> jax.Array:
-    """The array [rows, ...], of its own type, with zeros where a mask of its leading axes is False.
+    """Sets rows to zero where a mask of the leading axes is False; the dtype stays.
 
     Padding may hold NaN, which must not reach a product: 0 * NaN is NaN, in gradients too.
     """

@@ -1,4 +1,4 @@
-"""One round of an adaptive search, on the devices: add what was scored, estimate all items, take the best.
+"""One round of adaptive search, on the devices: add the new scores, estimate all items, take the best.
 
 Items are split over the devices; a query's small system is solved on each of them.
 """
@@ -38,7 +38,7 @@ def next_items(
     query_block: int,
     mesh: Mesh,
 ) -> tuple[jax.Array, regression.Factor]:
-    """What to score next: adds what the last round scored to the regressions, and estimates all items.
+    """Chooses the items to score next: adds the last round's scores to the regressions, estimates all items.
 
     Places begin to begin + new of `scored` are new; `most` places are known in the end.
     """
@@ -53,7 +53,7 @@ def next_items(
             rows = array[jnp.clip(ids - base, 0, local - 1)]
             return jax.lax.psum(jnp.where(here.reshape(-1, *[1] * (rows.ndim - 1)), rows, 0), AXIS)
 
-        def one(ids, values, factor, prior, number):
+        def one(values, ids, factor, prior, number):
             columns, values = of_items(vectors, ids), values - of_items(offsets, ids)
             w, factor = _regressed(ids, columns, values, factor, prior, begin, ridge, new)
             estimates = jnp.matmul(w, vectors.T, precision="highest")
@@ -106,7 +106,7 @@ def next_weights(
     *,
     new: int,
 ) -> tuple[jax.Array, regression.Factor]:
-    """The weights [m, p] and the regressions of queries after a round, where items stay in their file.
+    """Updates the regressions of queries and returns their weights [m, p], for items that stay in a file.
 
     columns [m, most, p] and values [m, most] are the basis' and the offset-free scores of `ids`.
     """
@@ -116,13 +116,13 @@ def next_weights(
 
 
 def fitted(scored: tuple[Array, Array], most: int) -> tuple[jax.Array, jax.Array]:
-    """The first `most` places of what has been scored, filled up: (ids, scores) [m, most]."""
+    """Pads or cuts the scores so far to `most` places: (scores, ids) [m, most]."""
 
     def cut(a, fill):
         short = max(most - a.shape[1], 0)
         return jnp.pad(a[:, :most], ((0, 0), (0, short)), constant_values=fill)
 
-    return cut(scored[0], -1), cut(scored[1], -jnp.inf)
+    return cut(scored[0], -jnp.inf), cut(scored[1], -1)
 
 
 def _regressed(ids, columns, values, factor, prior, begin, ridge, new):

@@ -1,4 +1,4 @@
-"""Choosing anchor items for CUR: from scores that are paid for already, at no cost in calls."""
+"""Anchor items for CUR, chosen from scores that exist already: no further calls."""
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ from jaxsim.similarity import squared_euclidean
 
 
 def uniform(key: PRNGKey, items: int, k: int) -> np.ndarray:
-    """k of `items` numbers, each equally likely, without replacement; sorted.
+    """Uniform sampling: k of `items` numbers without replacement, sorted.
 
     Args:
       key: a jax.random key.
@@ -29,7 +29,7 @@ def uniform(key: PRNGKey, items: int, k: int) -> np.ndarray:
 
 
 def pivoted_qr(anchor_scores: Array, k: int, *, center: Center | None = global_mean) -> np.ndarray:
-    """The k items whose columns pivoted QR takes first: each is the farthest from those before it.
+    """Pivoted QR: the k items whose columns are taken first, each the farthest from those before it.
 
     Beyond the rank of the matrix (at most k_q pivots mean anything) the QR starts again on the items
     that are left.
@@ -62,7 +62,7 @@ def leverage(
     rank: int | None = None,
     center: Center | None = global_mean,
 ) -> np.ndarray:
-    """k items drawn without replacement, in proportion to their leverage scores.
+    """Leverage-score sampling: k items drawn without replacement, in proportion to their leverage.
 
     An item's leverage is its share in the leading right singular vectors: sum_r V_jr^2.
 
@@ -92,7 +92,7 @@ def leverage(
 
 
 def deim(anchor_scores: Array, k: int, *, center: Center | None = global_mean) -> np.ndarray:
-    """The items where the leading right singular vectors, taken one by one, are hardest to interpolate.
+    """DEIM: the items where the leading right singular vectors are hardest to interpolate.
 
     Beyond the numerical rank the rest is chosen by `pivoted_qr` among the items that are left.
 
@@ -120,7 +120,7 @@ def deim(anchor_scores: Array, k: int, *, center: Center | None = global_mean) -
     return np.asarray(chosen, np.int32)
 
 
-def kmeans(
+def kmeans_items(
     key: PRNGKey,
     anchor_scores: Array,
     k: int,
@@ -128,7 +128,7 @@ def kmeans(
     steps: int = 10,
     center: Center | None = global_mean,
 ) -> np.ndarray:
-    """The items closest to the centers of k clusters of items, an item being its column of scores.
+    """k-means landmarks: the items closest to the centers of k clusters of columns of scores.
 
     Args:
       key: a jax.random key: of the items that the centers start from.

@@ -1,4 +1,4 @@
-"""Search under a budget of calls: ask which pairs to score, score them, tell, and ask again.
+"""Search under a budget of calls: a round asks for pairs, the scorer answers, the next round sees the scores.
 
 One host loop, `ask_and_tell`, runs every budgeted search, so that all are charged equally: a call is a
 distinct (query, item) pair that the scorer was asked for, and nothing else is counted. A search is
@@ -18,23 +18,23 @@ from jaxsim.numerics.types import Scorer
 
 
 class Scored(NamedTuple):
-    """What has been paid for: each query's scored items, in the order of asking. A pytree."""
+    """Scores paid for so far: each query's items, in the order of asking. A pytree."""
 
-    ids: jax.Array  # int32 [m, budget], -1 where nothing is yet
-    scores: jax.Array  # float32 [m, budget], -inf there
+    scores: jax.Array  # float32 [m, budget], -inf where nothing is yet
+    ids: jax.Array  # int32 [m, budget], -1 there
 
 
 class Found(NamedTuple):
-    """The answer of a budgeted search."""
+    """Result of a budgeted search."""
 
-    ids: np.ndarray  # int32 [m, k], best exact score first; -1 where fewer than k were scored
-    scores: np.ndarray  # float32 [m, k], exact; -inf there
+    scores: np.ndarray  # float32 [m, k], exact, best first; -inf where fewer than k were scored
+    ids: np.ndarray  # int32 [m, k]; -1 there
     calls: np.ndarray  # int [m], distinct items of each query that the scorer was asked for
     scored: Scored  # everything that was paid for
 
 
 class ScorerError(RuntimeError):
-    """A scorer failed. `scored` holds the rounds that were finished, where there are rounds."""
+    """Error of a scorer. `scored` holds the finished rounds, where there are rounds."""
 
     def __init__(self, message: str, scored: Scored | None = None) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ def ask_and_tell(
     budget: int,
     state: Any = None,
 ) -> Found:
-    """The one loop of budgeted search.
+    """Budgeted search loop: each round asks for items, which are scored and passed to the next round.
 
     Args:
       asks: one function per round, (Scored, state) -> (ids int [m, quota], state); the id -1 asks for
@@ -77,8 +77,8 @@ def ask_and_tell(
             f"asks must be a list of functions, one per round, got {checks.shown(asks)}"
         )
     scored = Scored(
-        np.full((num_queries, budget), -1, np.int32),
         np.full((num_queries, budget), -np.inf, np.float32),
+        np.full((num_queries, budget), -1, np.int32),
     )
     calls = np.zeros(num_queries, int)
     for number, ask in enumerate(asks):
@@ -108,7 +108,7 @@ def ask_and_tell(
         values = called(scorer, rows, asked, f" in round {number}", scored)
         # A query's new pairs go behind those it has: rows are sorted, so its own stand together.
         order = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        scored = Scored(scored.ids.copy(), scored.scores.copy())
+        scored = Scored(scored.scores.copy(), scored.ids.copy())
         scored.ids[rows, calls[rows] + order] = asked
         scored.scores[rows, calls[rows] + order] = values
         calls += counts
@@ -134,7 +134,7 @@ def called(
     when: str = "",
     scored: Scored | None = None,
 ) -> np.ndarray:
-    """A scorer's values float [p] of pairs, or an error that names what it returned.
+    """Calls a scorer: its values float [p] of pairs, or an error that names what it returned.
 
     Args:
       scorer: (query_rows int [p], item_ids int [p]) -> float [p].
@@ -168,7 +168,7 @@ def called(
 
 
 def score_per_pair(values: Any, pairs: int) -> np.ndarray:
-    """What a scorer returned, as a NumPy array of real numbers [pairs].
+    """Checks a scorer's result, and returns real numbers [pairs] as a NumPy array.
 
     Raises: ValueError for anything else.
     """
@@ -182,9 +182,9 @@ def score_per_pair(values: Any, pairs: int) -> np.ndarray:
 
 def _answer(scored, calls, k):
     order = np.lexsort((scored.ids, -scored.scores, scored.ids < 0), axis=1)[:, :k]
-    ids, scores = (np.take_along_axis(a, order, axis=1) for a in scored)
+    scores, ids = (np.take_along_axis(a, order, axis=1) for a in scored)
     short = k - ids.shape[1]
     if short > 0:
         ids = np.pad(ids, ((0, 0), (0, short)), constant_values=-1)
         scores = np.pad(scores, ((0, 0), (0, short)), constant_values=-np.inf)
-    return Found(ids, scores, calls, scored)
+    return Found(scores, ids, calls, scored)

@@ -1,4 +1,4 @@
-"""AXN's index: a sparse block of scores, factorized, at a fraction of the calls of a dense one.
+"""AXN's index: matrix factorization of a sparse block of scores, at a fraction of the calls of a dense one.
 
     G [queries, n], a few scores per training query;   G ~ P V^T,   V [n, d] is the index
 
@@ -21,7 +21,7 @@ PRECISION = "highest"
 
 
 class Factors(NamedTuple):
-    """A factorized score matrix."""
+    """Result of `factorize`: a factorized score matrix."""
 
     queries: np.ndarray  # [queries, d], P
     items: np.ndarray  # [n, d], V
@@ -48,7 +48,7 @@ def factorize(
     hidden: int | None = None,
     seed: int = 0,
 ) -> Factors:
-    """Factors of a sparse block of scores, by minibatch AdamW on the squared error of its entries.
+    """Matrix factorization of a sparse block of scores (AXN), by minibatch AdamW on the squared error.
 
     A score is modeled as scale * p . v + bias; the scale and the bias are fitted first, in closed form,
     so that factors which start as a dual encoder's vectors start as the best line through its scores.
@@ -82,11 +82,11 @@ def factorize(
     checks.whole("seed", seed, 0)
     if hidden is not None:
         checks.whole("hidden", hidden)
-    given = [
+    vectors = [
         matrix(name, side, "one row per vector").astype(np.float32)
         for name, side in (("query_vectors", query_vectors), ("item_vectors", item_vectors))
     ]
-    checks.shaped("query_vectors", given[0], (None, given[1].shape[1]), "of the items' dim")
+    checks.shaped("query_vectors", vectors[0], (None, vectors[1].shape[1]), "of the items' dim")
     rows, items = checks.one_array("rows", rows), checks.one_array("items", items)
     values = checks.host_reals("values", values).astype(np.float32)
     checks.shaped("rows", rows, (None,), "one per entry")
@@ -94,7 +94,7 @@ def factorize(
         checks.shaped(name, array, rows.shape, "one per entry")
     if len(rows) == 0:
         raise ValueError("rows must not be empty: there is no entry to fit")
-    for name, ids, side in (("rows", rows, given[0]), ("items", items, given[1])):
+    for name, ids, side in (("rows", rows, vectors[0]), ("items", items, vectors[1])):
         checks.integers(name, ids)
         checks.outside(name, ids, len(side))
     checks.finite_rows("values", values)
@@ -102,60 +102,21 @@ def factorize(
 
     random = np.random.default_rng(seed)
     order = random.permutation(len(values))
-    kept = max(len(order) - max(int(held_out * len(order)), 1), 1)
-    train, test = order[:kept], order[kept:] if kept < len(order) else order
-    dots = np.einsum("ed,ed->e", given[0][rows], given[1][items])
-    design = np.stack([dots[train], np.ones(kept, np.float32)], axis=1)
-    scale, bias = np.linalg.lstsq(design, values[train], rcond=None)[0]
-    given[0] = given[0] * scale
-    targets = values - bias
-
-    params = {"queries": given[0], "items": given[1]}
-    frozen = None
+    count = max(len(order) - max(int(held_out * len(order)), 1), 1)
+    train, test = order[:count], order[count:] if count < len(order) else order
+    scale, bias = _standardized(vectors, rows[train], items[train], values[train])
+    start = {"queries": vectors[0] * scale, "items": vectors[1]}
+    params, frozen = start, None
     if inductive:
-        frozen = jax.tree.map(jnp.asarray, params)
-        width = hidden or 2 * given[1].shape[1]
-        params = {name: mlp(random, side.shape[1], width) for name, side in params.items()}
+        frozen = jax.tree.map(jnp.asarray, start)
+        width = hidden or 2 * vectors[1].shape[1]
+        params = {name: mlp(random, side.shape[1], width) for name, side in start.items()}
     optimizer = optax.adamw(learning_rate, weight_decay=weight_decay if inductive else 0.0)
-    params = jax.tree.map(jnp.asarray, params)
-    state = optimizer.init(params)
-    batch = min(batch, kept)
-
-    def sides(params, rows, items):
-        pairs = (("queries", rows), ("items", items))
-        if frozen is None:
-            return [params[name][ids] for name, ids in pairs]
-        return [residual_mlp(params[name], frozen[name][ids]) for name, ids in pairs]
-
-    def loss(params, rows, items, targets):
-        query, item = sides(params, rows, items)
-        return jnp.mean(jnp.square(jnp.sum(query * item, axis=1) - targets))
-
-    @jax.jit
-    def epoch(params, state, rows, items, targets):
-        def step(carry, some):
-            params, state = carry
-            updates, state = optimizer.update(jax.grad(loss)(params, *some), state, params)
-            return (optax.apply_updates(params, updates), state), None
-
-        return jax.lax.scan(step, (params, state), (rows, items, targets))[0]
-
-    error = jax.jit(loss)
-    held = [jnp.asarray(a[test]) for a in (rows, items, targets)]
-    best, errors = (float(error(params, *held)), params), []
-    since = 0
-    for _ in range(epochs):
-        some = random.permutation(train)[: kept // batch * batch].reshape(-1, batch)
-        params, state = epoch(
-            params, state, *(jnp.asarray(a[some]) for a in (rows, items, targets))
-        )
-        errors.append(float(error(params, *held)))
-        since = 0 if errors[-1] < best[0] else since + 1
-        if since == 0:
-            best = errors[-1], params
-        if since >= patience:
-            break
-    params, network = best[1], None
+    entries = rows, items, values - bias
+    params, errors = _fit(
+        optimizer, params, frozen, entries, train, test, random, epochs, patience, min(batch, count)
+    )
+    network = None
     if frozen is not None:
         network = params["queries"]
         params = {name: residual_mlp(params[name], frozen[name]) for name in params}
@@ -169,8 +130,57 @@ def factorize(
     )
 
 
+def _standardized(vectors, rows, items, values):
+    """The scale and bias of the best line through scores, from the start's inner products."""
+    dots = np.einsum("ed,ed->e", vectors[0][rows], vectors[1][items])
+    design = np.stack([dots, np.ones(len(dots), np.float32)], axis=1)
+    return np.linalg.lstsq(design, values, rcond=None)[0]
+
+
+def _sides(params, frozen, rows, items):
+    """The factors [entries, d] of the entries' queries and items: rows of tables, or networks of frozen rows."""
+    pairs = (("queries", rows), ("items", items))
+    if frozen is None:
+        return [params[name][ids] for name, ids in pairs]
+    return [residual_mlp(params[name], frozen[name][ids]) for name, ids in pairs]
+
+
+def _fit(optimizer, params, frozen, entries, train, test, random, epochs, patience, batch):
+    """The parameters with the lowest held-out error, and that error after each epoch."""
+    import optax
+
+    def loss(params, rows, items, targets):
+        query, item = _sides(params, frozen, rows, items)
+        return jnp.mean(jnp.square(jnp.sum(query * item, axis=1) - targets))
+
+    def step(carry, batch):
+        params, state = carry
+        updates, state = optimizer.update(jax.grad(loss)(params, *batch), state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    @jax.jit
+    def epoch(params, state, *batches):
+        return jax.lax.scan(step, (params, state), batches)[0]
+
+    error = jax.jit(loss)
+    params = jax.tree.map(jnp.asarray, params)
+    state = optimizer.init(params)
+    held_out = [jnp.asarray(a[test]) for a in entries]
+    best, errors, since = (float(error(params, *held_out)), params), [], 0
+    for _ in range(epochs):
+        drawn = random.permutation(train)[: len(train) // batch * batch].reshape(-1, batch)
+        params, state = epoch(params, state, *(jnp.asarray(a[drawn]) for a in entries))
+        errors.append(float(error(params, *held_out)))
+        since = 0 if errors[-1] < best[0] else since + 1
+        if since == 0:
+            best = errors[-1], params
+        if since >= patience:
+            break
+    return best[1], errors
+
+
 def factor_queries(factors: Factors, query_vectors: Array) -> np.ndarray:
-    """What is known of new queries before a call: the prior of `adaptive`, bias included.
+    """Factors of new queries before any call: the prior of `adaptive`, bias included.
 
     Args:
       factors: `Factors`.
@@ -187,7 +197,7 @@ def factor_queries(factors: Factors, query_vectors: Array) -> np.ndarray:
 
 
 def mlp(random: np.random.Generator, dim: int, hidden: int) -> dict:
-    """Parameters of `residual_mlp`, of which the last layer is zero: it starts as the identity."""
+    """Initializes `residual_mlp`; its last layer is zero, so that it starts as the identity."""
     first = random.normal(size=(dim, hidden)).astype(np.float32) / np.sqrt(dim)
     return {
         "first": first,
@@ -198,7 +208,7 @@ def mlp(random: np.random.Generator, dim: int, hidden: int) -> dict:
 
 
 def residual_mlp(params: dict, x: Array) -> jax.Array:
-    """x + W2 gelu(W1 x + b1) + b2: [rows, dim] -> [rows, dim]."""
+    """Residual MLP: x + W2 gelu(W1 x + b1) + b2, [rows, dim] -> [rows, dim]."""
     hidden = jnp.matmul(x, params["first"], precision=PRECISION) + params["first_bias"]
     hidden = jnp.matmul(jax.nn.gelu(hidden), params["second"], precision=PRECISION)
     return x + hidden + params["second_bias"]
@@ -207,7 +217,7 @@ def residual_mlp(params: dict, x: Array) -> jax.Array:
 def drawn_entries(
     first_stage_ids: Array, scorer: Scorer
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A sparse block of scores: every query with the items that a first stage names.
+    """Scores a sparse block: every query with the items that a first stage returned.
 
     Args:
       first_stage_ids: int [queries, k_d], of a dual encoder or TF-IDF; -1 names nothing.

@@ -1,4 +1,4 @@
-"""What annCUR is compared with: items by their scores with fixed anchor items, and the oracle.
+"""Baselines of annCUR: fixed anchor items, item CUR, and the oracle.
 
 Both baselines need scores of items with items: a cross-encoder that takes an item as a query. They are
 indices like annCUR's, so that `anncur` searches them and charges them equally, anchors included.
@@ -15,7 +15,7 @@ from jaxsim.search._matrices import distinct, matrix
 
 
 def fixed_items_index(item_scores: Array, anchor_items: Array) -> CurIndex:
-    """FIXITEM: an item is embedded by its scores with fixed anchor items, and so is a query.
+    """FIXITEM baseline: items and queries are embedded by their scores with fixed anchor items.
 
         s_hat(q, i) = sum_a f(q, a) f(i, a)
 
@@ -49,7 +49,7 @@ def item_cur_index(
     ridge: float = 0.0,
     center: Center | None = global_mean,
 ) -> CurIndex:
-    """ITEMCUR: annCUR's index with fixed items in the place of anchor queries.
+    """ITEMCUR baseline: annCUR's index with fixed items in place of anchor queries.
 
     Args:
       item_scores: G, [n, k_f], scores of every item with the fixed items.
@@ -66,7 +66,7 @@ def item_cur_index(
 def oracle_scores(
     scores: Array, anchor_queries: Array, anchor_items: Array, *, rtol: float = 1e-10
 ) -> np.ndarray:
-    """What the best matrix between these columns and rows would give: C (C^+ M R^+) R.
+    """CUR oracle: the best approximation from these columns and rows, C (C^+ M R^+) R.
 
     It looks at all scores: an upper bound and a diagnosis, never a method.
 

@@ -1,4 +1,4 @@
-"""What explains a row of scores: anchor queries' rows (ADACUR) or items' factors (AXN).
+"""Bases of a row of scores: anchor queries' rows (ADACUR) or items' factors (AXN).
 
 a query's scores [n] ~ weights [p] @ basis [p, n] + offsets [n]
 """
@@ -27,7 +27,7 @@ SHAPES = {  # of the arrays in the file: n items, p directions
 
 
 class RowBasis(NamedTuple):
-    """What explains a row of scores: a pytree, from `row_basis` or `factor_basis`."""
+    """Basis of a row of scores, from `row_basis` or `factor_basis`: a pytree."""
 
     vectors: jax.Array  # float32 [n, p], an item's column of the centered basis
     offsets: jax.Array  # float32 [n], what was taken away
@@ -70,12 +70,12 @@ def factor_basis(item_vectors: Array) -> RowBasis:
 
 
 def save_basis(path: str | os.PathLike, basis: RowBasis) -> None:
-    """Writes a basis to one checksummed file, aside and then renamed."""
+    """Saves a basis to one checksummed file, written atomically."""
     save_tuple(path, basis, RowBasis, SHAPES, kind="row basis", version=VERSION, check=_misfit)
 
 
 def load_basis(path: str | os.PathLike, *, mmap: bool = False) -> RowBasis:
-    """Reads what `save_basis` wrote; a damaged file, or one of another kind or version, is refused by name.
+    """Loads what `save_basis` wrote; refuses by name a file that is damaged, of another kind or version.
 
     Args:
       path: the file.

@@ -46,7 +46,7 @@ def exact(
     query_block: int = 128,
     devices: Devices = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """The k most similar items of each query.
+    """Exact k-nearest-neighbor search by brute force: the k most similar items of each query.
 
     Ties go to the lowest id. Items are split over the devices; with several processes, all of which
     must call this with the same arguments, each searches a share of them and all get the answer.
@@ -132,7 +132,7 @@ def approximate(
     where: Array | None = None,
     query_block: int = 128,
 ) -> tuple[jax.Array, jax.Array]:
-    """k similar items of each query, of which about `recall_target` are among the k most similar.
+    """Approximate k-nearest-neighbor search: about `recall_target` of the results are in the true top k.
 
     On TPU, and on a GPU that has the operation, faster than `exact`; on CPU it is exact and no faster.
     Scores of [query_block, n] are held. Ties and order are those of `exact` among what is found.
@@ -167,7 +167,7 @@ def _block_of(items, query_block):
 def sides(
     queries: ArrayTree, items: ArrayTree, similarity: Similarity
 ) -> tuple[Any, Any, int, int]:
-    """Both sides, checked, and their numbers of rows; items of a file stay there."""
+    """Checks both sides, and returns them with their numbers of rows; items of a file stay there."""
     checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     queries = checks.vectors("queries", queries)
     streamed = any(map(_on_file, jax.tree.leaves(items)))
@@ -184,7 +184,7 @@ def sides(
 
 
 def filtered(where: Array | None, count: int) -> Array | None:
-    """A filter of items, checked: bool [count] on the host, what is traced as it is, or None."""
+    """Checks a filter of items: bool [count] on the host, traced as it is, or None."""
     if where is None or _traced(where):
         return (
             None if where is None else checks.given_mask("where", where, (count,), "one per item")
@@ -211,7 +211,7 @@ def _excluded(exclude, rows, count):
 
 
 def chosen(devices: Devices) -> tuple[jax.Device, ...]:
-    """The devices to search on, checked: a tuple, of all of this process for None."""
+    """Checks the devices to search on, and returns a tuple; None is all of this process."""
     if devices is None:
         return tuple(jax.local_devices())
     devices = tuple(devices) if isinstance(devices, (list, tuple)) else (devices,)

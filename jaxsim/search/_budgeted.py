@@ -34,7 +34,7 @@ def anncur(
     budget: int,
     query_block: int = 128,
 ) -> Found:
-    """k-NN search by CUR: score the anchor items, estimate the rest, re-score the best by estimate.
+    """annCUR: k-NN search by CUR; scores the anchor items, estimates the rest, rescores the best.
 
     The anchor items' exact scores take part in the answer and are never paid for twice.
 
@@ -113,7 +113,7 @@ def adaptive(
     prior: Array | None = None,
     devices: Devices = None,
 ) -> Found:
-    """k-NN search in rounds: score some items, estimate all from them, score the best of those, and so on.
+    """ADACUR and AXN: k-NN search in rounds that score items, estimate all, and score the best of those.
 
         found = adaptive(anchor_scores, scorer, m, k=10, budget=200)                        # ADACUR
         found = adaptive(factor_basis(item_vectors), scorer, m, k=10, budget=200,           # AXN
@@ -270,7 +270,7 @@ def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge
 
 def _streamed(basis, scored, factors, prior, begin, ridge, *, new, wanted, devices):
     """What `next_items` gives, from a basis in a file: only what is scored of it is held, and a block."""
-    ids, values = (np.asarray(a) for a in scored)
+    values, ids = (np.asarray(a) for a in scored)
     places = np.maximum(ids, 0)
     values = values - np.asarray(basis.offsets)[places]
     size = max(block_entries(ENTRIES) // (ids.shape[1] * prior.shape[1]), 1)

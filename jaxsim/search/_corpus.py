@@ -1,4 +1,4 @@
-"""A corpus as vectors: sorted by length so that padding is not paid for, and resumable.
+"""Corpus encoding: sorted by length to avoid padding, batched over devices, and resumable.
 
 texts -> tokenize -> batches of nearly equal lengths -> encode -> float32 [n, dim], in the texts' order
 """
@@ -41,7 +41,7 @@ def encode_corpus(
     fingerprint: Any = "",
     label: str = "encoding",
 ) -> np.ndarray:
-    """Vectors of all texts, in their order.
+    """Encodes a corpus: the vectors of all texts, in their order.
 
         vectors = encode_corpus(model.encode, model.params, model.tokens, texts, path="docs.npy")
 
@@ -105,7 +105,7 @@ def encode_corpus(
 
 
 def length_buckets(longest: int) -> tuple[int, ...]:
-    """Multiples of 16 to 128, of 32 to 256, of 64 to 512 and so on, up to the first that holds it."""
+    """Default length buckets: multiples of 16 to 128, of 32 to 256, and so on, up to `longest`."""
     buckets = [16]
     while buckets[-1] < longest:
         buckets.append(buckets[-1] + max(16, 2 ** (buckets[-1].bit_length() - 1) // 4))

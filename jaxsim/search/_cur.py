@@ -40,7 +40,7 @@ SHAPES = {  # of the arrays in the file: n items, k anchor items, q anchor queri
 
 
 class CurIndex(NamedTuple):
-    """What annCUR needs to answer queries: an immutable pytree."""
+    """Index of annCUR: an immutable pytree."""
 
     item_embeddings: jax.Array  # [n, k_i]
     anchor_items: jax.Array  # int32 [k_i]
@@ -51,12 +51,12 @@ class CurIndex(NamedTuple):
 
 
 def global_mean(anchor_scores: Array) -> np.ndarray:
-    """One offset for all items: the mean of all scores. [k_q, n] -> [n]."""
+    """Global mean as the offset of all items. [k_q, n] -> [n]."""
     return np.full(anchor_scores.shape[1], np.mean(anchor_scores, dtype=np.float64))
 
 
 def item_means(anchor_scores: Array) -> np.ndarray:
-    """An item's mean score over the anchor queries, its popularity. [k_q, n] -> [n]."""
+    """Item means as offsets: each item's mean score over the anchor queries. [k_q, n] -> [n]."""
     return np.mean(anchor_scores, axis=0, dtype=np.float64)
 
 
@@ -68,7 +68,7 @@ def cur_index(
     ridge: float = 0.0,
     center: Center | None = global_mean,
 ) -> CurIndex:
-    """The index of annCUR.
+    """Builds the index of annCUR from scores of anchor queries with all items.
 
     With singular values s of the centered R[:, I], those of s <= rtol * s_1 are dropped and the others
     inverted as s / (s^2 + (ridge * s_1)^2). Where k_i is close to k_q, and nowhere else so much, the
@@ -116,7 +116,7 @@ def cur_index(
 
 
 def add_items(index: CurIndex, anchor_scores: Array, *, offsets: Array | None = None) -> CurIndex:
-    """The index with more items behind those it has, at the cost of their anchor scores alone.
+    """Adds items to an index of annCUR, for their anchor scores alone.
 
     The anchor items stay. With the same offsets the result is that of `cur_index` on all items.
 
@@ -147,7 +147,7 @@ def add_items(index: CurIndex, anchor_scores: Array, *, offsets: Array | None = 
 
 
 def cur_scores(index: CurIndex, exact_scores: Array) -> jax.Array:
-    """Estimates of a query's scores with all items, from its exact scores with the anchor items.
+    """CUR estimates of a query's scores with all items, from its exact scores with the anchor items.
 
     Args:
       index: `CurIndex`.
@@ -170,7 +170,7 @@ def cur_scores(index: CurIndex, exact_scores: Array) -> jax.Array:
 
 
 def offset_dot(x: Array, items: tuple[Array, Array]) -> jax.Array:
-    """Inner products and an offset per item: the similarity of centered anchor scores and an index's items.
+    """Dot product plus an offset per item: the similarity of centered anchor scores and an index's items.
 
     Args:
       x: [m, k_i].
@@ -184,7 +184,7 @@ def offset_dot(x: Array, items: tuple[Array, Array]) -> jax.Array:
 
 
 def item_matrix(index: CurIndex) -> np.ndarray:
-    """The items as plain vectors [n, k_i + 1] for any inner-product search, such as FAISS's flat index.
+    """Item vectors [n, k_i + 1] for any inner-product search, such as FAISS's flat index.
 
     A query's vector is its centered anchor scores and a 1: see `query_vectors`. float32, C order.
     """
@@ -193,7 +193,7 @@ def item_matrix(index: CurIndex) -> np.ndarray:
 
 
 def query_vectors(index: CurIndex, exact_scores: Array) -> np.ndarray:
-    """Queries for `item_matrix`: inner products with it are `cur_scores`.
+    """Query vectors for `item_matrix`: the inner products of both are `cur_scores`.
 
     Args:
       index: `CurIndex`.
@@ -211,12 +211,12 @@ def query_vectors(index: CurIndex, exact_scores: Array) -> np.ndarray:
 
 
 def save_index(path: str | os.PathLike, index: CurIndex) -> None:
-    """Writes an index to one checksummed file, aside and then renamed."""
+    """Saves an index to one checksummed file, written atomically."""
     save_tuple(path, index, CurIndex, SHAPES, kind="cur index", version=VERSION, check=_misfit)
 
 
 def load_index(path: str | os.PathLike, *, mmap: bool = False) -> CurIndex:
-    """Reads what `save_index` wrote; a damaged file, or one of another kind or version, is refused by name.
+    """Loads what `save_index` wrote; refuses by name a file that is damaged, of another kind or version.
 
     Args:
       path: the file.
@@ -261,7 +261,7 @@ def _embedded(inverse, scores, offsets, dtype):
 
 
 def a_cur_index(name: str, index: Any) -> None:
-    """Refuses what is not a `CurIndex`."""
+    """Checks for a `CurIndex`."""
     if not isinstance(index, CurIndex):
         raise ValueError(
             f"{name} must be a `CurIndex`, as search.cur_index gives it, got {checks.shown(index)}"

@@ -1,4 +1,4 @@
-"""An index or a basis, a named tuple of arrays, in one checksummed file."""
+"""Files of an index or a basis: a named tuple of arrays in one checksummed file."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ def save_tuple(
     version: int,
     check: Callable | None = None,
 ) -> None:
-    """Writes a named tuple of arrays, aside and then renamed.
+    """Saves a named tuple of arrays atomically.
 
     Args:
       path: the file.
@@ -53,7 +53,7 @@ def load_tuple(
     mmap: bool = False,
     host: Sequence[str] = (),
 ) -> Any:
-    """Reads what `save_tuple` wrote.
+    """Loads what `save_tuple` wrote.
 
     Args:
       path, made, shapes, kind, version, check: as there.
@@ -69,7 +69,7 @@ def load_tuple(
 
 
 def fitting(what: Any, arrays: dict, shapes: dict, check: Callable | None = None) -> dict[str, int]:
-    """Checks that arrays are the ones of a layout; returns {letter: length}.
+    """Checks arrays against a layout, and returns {letter: length}.
 
     Args:
       what: they come from, for the error.

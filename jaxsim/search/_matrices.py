@@ -1,4 +1,4 @@
-"""Matrices of scores or vectors that a method is built from: checked once, on the host, without a copy."""
+"""Checks of score and vector matrices: once, on the host, without a copy."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ UNUSUAL = 1e6  # times the usual size of a row: means, ranges and factors are th
 
 
 def matrix(name: str, array: Any, why: str = "one row per query") -> np.ndarray:
-    """A NumPy array [rows, columns] of finite numbers of like sizes.
+    """Checks a matrix [rows, columns] of finite numbers of like sizes, and returns it as a NumPy array.
 
     Raises: ValueError for another shape, no rows or columns, values that are not finite, or a row or column
     a million times as large as the others: in float32 their digits would be lost in the mean of all.
@@ -49,7 +49,7 @@ def like_sizes(name: str, sizes: np.ndarray, what: str = "row") -> None:
 def offsets_of(
     center: Center | None, scores: np.ndarray, name: str = "anchor_scores"
 ) -> np.ndarray:
-    """What `center` takes away of each column: float [columns]; zeros for None."""
+    """Computes the offset of each column by `center`: float [columns]; zeros for None."""
     if center is None:
         return np.zeros(scores.shape[1])
     checks.function("center", center, "[k_q, n] -> [n], such as search.global_mean, or None")
@@ -61,7 +61,7 @@ def offsets_of(
 
 
 def distinct(name: str, ids: Any, count: int) -> np.ndarray:
-    """Distinct numbers int [k] from 0 to count - 1.
+    """Checks distinct numbers int [k] from 0 to count - 1.
 
     Raises: ValueError for anything else.
     """

@@ -24,10 +24,10 @@ COPY = 1e-5  # copies of a vector differ by less, relative to its largest entry
 
 
 class Candidates(NamedTuple):
-    """What rules look at: the items closest to each query, positives and their copies taken out."""
+    """Candidates that mining rules look at: each query's closest items, without positives and their copies."""
 
-    ids: np.ndarray  # int32 [m, r], closest first, -1 where there are none
-    scores: np.ndarray  # float32 [m, r]
+    scores: np.ndarray  # float32 [m, r], closest first, -inf where there are none
+    ids: np.ndarray  # int32 [m, r], -1 there
     ranks: np.ndarray  # int [m, r], from 1, among what is no positive
     positives: np.ndarray  # int32 [m, p], -1 for padding
     positive_scores: (
@@ -36,10 +36,10 @@ class Candidates(NamedTuple):
 
 
 class Mined(NamedTuple):
-    """Hard negatives, and what became of the candidates."""
+    """Result of hard negative mining, with counts of what became of the candidates."""
 
-    ids: np.ndarray  # int32 [m, k], -1 where fewer are left
-    scores: np.ndarray  # float32 [m, k]; -inf there
+    scores: np.ndarray  # float32 [m, k], -inf where fewer are left
+    ids: np.ndarray  # int32 [m, k]; -1 there
     positive_scores: np.ndarray  # float32 [m]
     table: dict  # {what: count} candidates, removed by each rule (by the first that objects), kept, short
 
@@ -57,7 +57,7 @@ def mine_negatives(
     text_ids: Array | Sequence[str] | None = None,
     key: PRNGKey | None = None,
 ) -> Mined:
-    """k hard negatives of each query: the closest items that are no positives and that no rule removes.
+    """Hard negative mining: each query's k closest items that are not positives and that no rule removes.
 
     What is equal to a positive is not a negative, whatever the rules say: an item of the same text where
     `text_ids` says so, and an item whose vector is the positive's up to rounding.
@@ -103,7 +103,7 @@ def mine_negatives(
     order = np.argsort(copies, axis=1, kind="stable")
     ids, scores = (np.take_along_axis(a, order, axis=1) for a in (ids, scores))
     ranks = np.broadcast_to(np.arange(1, depth + 1), ids.shape)
-    candidates = Candidates(ids, scores, ranks, positives, _lowest(positives, own_scores))
+    candidates = Candidates(scores, ids, ranks, positives, _lowest(positives, own_scores))
     mask = ids >= 0
     table = {"copies of a positive": int(copies.sum()), "candidates": int(mask.sum())}
     for number, rule in enumerate(rules):
@@ -119,15 +119,15 @@ def mine_negatives(
     places = np.argsort(np.where(mask, order, np.inf), axis=1, kind="stable")[:, :k]
     left = np.take_along_axis(mask, places, axis=1)
     return Mined(
-        np.where(left, np.take_along_axis(ids, places, axis=1), -1).astype(np.int32),
         np.where(left, np.take_along_axis(scores, places, axis=1), -np.inf).astype(np.float32),
+        np.where(left, np.take_along_axis(ids, places, axis=1), -1).astype(np.int32),
         candidates.positive_scores,
         table,
     )
 
 
 def margin(gap: float) -> Callable[[Candidates], Array]:
-    """A rule: at least `gap` below the lowest positive. Queries without a positive keep all."""
+    """Margin rule: keeps candidates at least `gap` below the lowest positive; all without a positive."""
     checks.finite("gap", gap)
 
     def below_by_a_margin(candidates):
@@ -138,7 +138,7 @@ def margin(gap: float) -> Callable[[Candidates], Array]:
 
 
 def relative_margin(share: float) -> Callable[[Candidates], Array]:
-    """A rule: at most `share` of the lowest positive's score, such as 0.95.
+    """Relative margin rule: keeps scores of at most `share`, such as 0.95, of the lowest positive's score.
 
     Of a negative score p the limit is as far below it as of a positive one: p - (1 - share) |p|. A share of
     it would be above it.
@@ -160,7 +160,7 @@ def relative_margin(share: float) -> Callable[[Candidates], Array]:
 
 
 def ranks(first: int, last: int) -> Callable[[Candidates], Array]:
-    """A rule: ranks from `first` to `last` among what is no positive, counted from 1."""
+    """Rank rule: keeps ranks from `first` to `last` among non-positives, counted from 1."""
     checks.whole("first", first)
     checks.whole("last", last, first)
 
@@ -171,7 +171,7 @@ def ranks(first: int, last: int) -> Callable[[Candidates], Array]:
 
 
 def cap(highest: float) -> Callable[[Candidates], Array]:
-    """A rule: a score of at most `highest`."""
+    """Cap rule: keeps scores of at most `highest`."""
     checks.number("highest", highest)
 
     def below_the_cap(candidates):
@@ -181,7 +181,7 @@ def cap(highest: float) -> Callable[[Candidates], Array]:
 
 
 def veto(scorer: Scorer, gap: float = 0.0) -> Callable[[Candidates], Array]:
-    """A rule: another scorer, such as a cross-encoder, also puts it at least `gap` below the positives.
+    """Veto rule: another scorer, such as a cross-encoder, must put it at least `gap` below the positives too.
 
     Args:
       scorer: (query_rows int [p], item_ids int [p]) -> float [p]; it is asked for all candidates.
@@ -212,7 +212,7 @@ def paraphrases(
     lowest: float = -np.inf,
     similarity: Similarity = cosine,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` most similar pairs within a corpus.
+    """Paraphrase mining: the `count` most similar pairs within a corpus.
 
     Args:
       vectors: [n, dim], or a pytree that `similarity` takes.
@@ -222,7 +222,7 @@ def paraphrases(
       lowest: the score that a pair needs.
       similarity: symmetric.
 
-    Returns: (pairs int32 [p, 2], the lower id first, scores float32 [p]), most similar first.
+    Returns: (scores float32 [p], pairs int32 [p, 2], the lower id first), most similar first.
     Raises: ValueError for vectors that are not finite.
     """
     checks.whole("count", count)
@@ -239,13 +239,13 @@ def paraphrases(
     pairs, scores = np.sort(pairs[mask], axis=1), scores[mask]
     pairs, first = np.unique(pairs, axis=0, return_index=True)
     order = np.argsort(-scores[first], kind="stable")[:count]
-    return pairs[order].astype(np.int32), scores[first][order]
+    return scores[first][order], pairs[order].astype(np.int32)
 
 
 def near_duplicates(
     vectors: ArrayTree, threshold: float, *, similarity: Similarity = cosine
 ) -> np.ndarray:
-    """Groups of rows that a chain of similarities of at least `threshold` holds together.
+    """Near-duplicate detection: groups of rows connected by similarities of at least `threshold`.
 
     Every pair is compared, block by block. What equals the threshold up to rounding reaches it: copies of a
     row are one group at every threshold that their similarity has, 1 for cosines. Memory is O(n), however
@@ -294,7 +294,7 @@ def _joined(groups, rows, close):
 def same_threshold(
     scores: Array, same: Array, *, precision: float = 0.95
 ) -> tuple[float, float, float]:
-    """The lowest threshold above which pairs are "the same" with a given precision, on labeled pairs.
+    """Chooses the lowest similarity threshold with a given precision, on labeled pairs.
 
     Args:
       scores: [pairs].

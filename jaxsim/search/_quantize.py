@@ -1,4 +1,4 @@
-"""Small codes of vectors for a first stage, and the exact rescoring behind it.
+"""Quantization: small codes of vectors for a first stage, and exact rescoring of its candidates.
 
     int8     one byte per dimension, 4 times smaller; queries stay float
     binary   one bit per dimension, 32 times smaller; compared by how many bits differ
@@ -38,14 +38,14 @@ QUERIES = 128  # that a block of decoded items meets at once
 
 
 class Int8(NamedTuple):
-    """Codes c of vectors: low + (c + 128) * step."""
+    """Int8 scalar quantizer: a code c is low + (c + 128) * step."""
 
     low: np.ndarray  # float32 [dim]
     step: np.ndarray  # float32 [dim]
 
 
 class Binary(NamedTuple):
-    """Bits of vectors: above the threshold or not. Decoded, a bit is the mean of its side."""
+    """Binary quantizer: bits above a threshold. Decoded, a bit is the mean of its side."""
 
     threshold: np.ndarray  # float32 [dim]
     below: np.ndarray  # float32 [dim], mean of what is not above
@@ -53,7 +53,7 @@ class Binary(NamedTuple):
 
 
 class Quantized(NamedTuple):
-    """A quantizer and the codes of a corpus."""
+    """Quantized corpus: a quantizer and the codes."""
 
     quantizer: Int8 | Binary
     codes: np.ndarray  # int8 [n, dim], or uint32 [n, ceil(dim / 32)]
@@ -71,7 +71,7 @@ SHAPES = {  # of the arrays in the file: n vectors, d dimensions, w words of 32 
 
 
 def fit_int8(vectors: Array, *, fewest: int = 100) -> Int8:
-    """The ranges of each dimension: min and max of the calibration vectors; what is outside is clipped.
+    """Fits an int8 quantizer: the min and max of each dimension; values outside are clipped.
 
     Args:
       vectors: [rows, dim], of the corpus.
@@ -89,7 +89,7 @@ def fit_int8(vectors: Array, *, fewest: int = 100) -> Int8:
 def fit_binary(
     vectors: Array, *, threshold: Array | float | None = None, fewest: int = 100
 ) -> Binary:
-    """Thresholds, and the mean of each side of them.
+    """Fits a binary quantizer: a threshold per dimension, and the mean of each side.
 
     Args:
       vectors: [rows, dim], of the corpus.
@@ -117,7 +117,7 @@ def fit_binary(
 
 
 def encoded(quantizer: Int8 | Binary, vectors: Array) -> np.ndarray:
-    """Codes of vectors: int8 [n, dim] or uint32 [n, ceil(dim / 32)]. A file's vectors are read in blocks.
+    """Encodes vectors: int8 [n, dim] or uint32 [n, ceil(dim / 32)]. A file's vectors are read in blocks.
 
     Raises: ValueError for another dim, or vectors that are not finite, which have no code.
     """
@@ -136,7 +136,7 @@ def encoded(quantizer: Int8 | Binary, vectors: Array) -> np.ndarray:
 
 
 def decoded(quantizer: Int8 | Binary, codes: Array) -> jax.Array:
-    """Vectors float32 [n, dim] that codes stand for."""
+    """Decodes codes to vectors float32 [n, dim]."""
     _known_quantizer("quantizer", quantizer)
     wanted = np.int8 if isinstance(quantizer, Int8) else np.uint32
     if not hasattr(codes, "dtype") or codes.dtype != wanted:
@@ -155,7 +155,7 @@ def _decoded(quantizer, codes):
 
 
 def quantized(quantizer: Int8 | Binary, vectors: Array) -> Quantized:
-    """`Quantized`: the codes of a corpus, vectors float [n, dim], with their quantizer."""
+    """Quantizes a corpus, vectors float [n, dim]: the codes with their quantizer."""
     return Quantized(quantizer, encoded(quantizer, vectors))
 
 
@@ -169,7 +169,7 @@ def coarse_to_fine(
     similarity: Similarity = dot,
     where: Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """The k best by exact similarity among the k * oversample best by codes.
+    """Search with rescoring: the k best by exact similarity among the k * oversample best by codes.
 
     The first stage is under the same similarity as the second. Under the dot product int8 codes meet the
     float query as they are, and bits its bits, by Hamming distance; for any other, codes are decoded block
@@ -272,7 +272,7 @@ def _shifted(quantizer, middle):
 
 
 def save_quantized(path: str | os.PathLike, corpus: Quantized) -> None:
-    """Writes a `Quantized` corpus to one checksummed file, aside and then renamed.
+    """Saves a `Quantized` corpus to one checksummed file, written atomically.
 
     Raises: ValueError for another class, arrays that do not fit each other, or a path that another process
     writes; OSError naming the file.
@@ -288,7 +288,7 @@ def save_quantized(path: str | os.PathLike, corpus: Quantized) -> None:
 
 
 def load_quantized(path: str | os.PathLike, *, mmap: bool = False) -> Quantized:
-    """Reads what `save_quantized` wrote; with mmap=True codes stay in the file and are streamed.
+    """Loads what `save_quantized` wrote; with mmap=True codes stay in the file and are streamed.
 
     Raises: ValueError naming a file that is damaged, of another kind or version, or whose arrays do not fit
     each other.

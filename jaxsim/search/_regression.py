@@ -1,4 +1,4 @@
-"""A query's row from a few of its entries: ridge regression on a basis, one query at a time or by rounds.
+"""Ridge regression of a query's row of scores on a basis, from a few entries, at once or by rounds.
 
     basis [p, n]      rows that explain a row of scores: anchor queries' scores (CUR), item factors (AXN)
     scored S, c [S]   the items whose exact scores are known
@@ -22,7 +22,7 @@ from jaxsim.numerics.types import Array, Numeric
 
 
 class Factor(NamedTuple):
-    """The regression of one query so far; rounds append to it. A pytree.
+    """State of one query's regression, to which rounds append. A pytree.
 
     Where at most p scores will be known: L with L L^T = V V^T + ridge, V [S, p] the known items'
     columns, and z = L^-1 c. Otherwise V^T V [p, p] and V^T c.
@@ -41,7 +41,7 @@ def row_regression(
     ridge: float,
     prior: Array | None = None,
 ) -> jax.Array:
-    """Weights of the basis' rows that explain the known scores of each query.
+    """Ridge regression of each query's known scores on the rows of a basis: the weights.
 
     Args:
       basis: [p, n].
@@ -88,7 +88,7 @@ def row_regression(
 
 
 def empty(most: int, rows: int, dtype: jax.typing.DTypeLike) -> Factor:
-    """The regression of a query that knows no score yet, and `most` in the end, on `rows` rows."""
+    """Initial regression of a query without scores, for `most` scores in the end, on `rows` rows."""
     size = min(most, rows)
     matrix = jnp.eye(size, dtype=dtype) if most <= rows else jnp.zeros((size, size), dtype)
     return Factor(matrix, jnp.zeros(size, dtype))
@@ -104,7 +104,7 @@ def appended(
     known: Array | None,
     begin: Numeric,
 ) -> Factor:
-    """The regression after b more scores: O(p S b + S^2 b), where anew it would be O(p S^2).
+    """Appends b scores to a regression: O(p S b + S^2 b), where from scratch it would be O(p S^2).
 
     Args:
       factor: `Factor` before.
@@ -138,7 +138,7 @@ def appended(
 
 
 def weights(factor: Factor, prior: Array, ridge: Numeric, known: Array | None) -> jax.Array:
-    """The solution w [p] of a regression; `known` [S, p] of all that is known by now, or None, as before."""
+    """Solves a regression: w [p]; `known` [S, p] of all that is known by now, or None, as before."""
     matrix, target = factor
     if known is None:
         ridge = jnp.maximum(ridge, _rounding(matrix, len(matrix)))

@@ -1,4 +1,4 @@
-"""A jitted cross-encoder as a host scorer of flat pairs, and the block of scores of an index.
+"""Scorers of (query, item) pairs from a jitted cross-encoder, and the score matrix of an index.
 
 scorer(query_rows int [p], item_ids int [p]) -> float32 [p]
 """
@@ -31,7 +31,7 @@ def scorer(
     query_buckets: Sequence[int] | None = None,
     item_buckets: Sequence[int] | None = None,
 ) -> Scorer:
-    """A scorer of (query, item) pairs by number, from a function of tokenized pairs.
+    """Cross-encoder scorer: scores (query, item) pairs by number, from a function of tokenized pairs.
 
     Pairs are sorted into buckets by the lengths of both texts, so that padding is not paid for, and
     each batch is spread over the local devices. Texts stay on the devices; a call sends numbers.
@@ -116,7 +116,7 @@ def scorer(
 def similarity_scorer(
     similarity: Similarity, queries: ArrayTree, items: ArrayTree, *, batch: int = 4096
 ) -> Scorer:
-    """A scorer of pairs by any similarity of embeddings, such as `max_sim` of token vectors.
+    """Scorer of pairs by any similarity of embeddings, such as `max_sim` of token vectors.
 
     Args:
       similarity: (x [m, ...], y [n, ...]) -> [m, n].
@@ -163,7 +163,7 @@ def anchor_scores(
     label: str = "",
     mmap: bool = False,
 ) -> np.ndarray:
-    """The scores of all pairs [m, n]: what an index is built from, and its only cost in calls.
+    """Scores all pairs [m, n]: what an index is built from, and its only cost in calls.
 
     Args:
       scorer: (query_rows int [p], item_ids int [p]) -> float [p].

@@ -11,7 +11,7 @@ from jaxsim.search._ask_and_tell import Found, ask_and_tell
 
 
 def rerank(first_scores: Array, scorer: Scorer, *, k: int, budget: int) -> Found:
-    """Scores the best `budget` items by a first stage, and returns the best k of them.
+    """Retrieve and rerank: scores the best `budget` items of a first stage, and returns the best k of them.
 
     Args:
       first_scores: [m, n] of any first stage (dual encoder, TF-IDF, item means); larger is closer,

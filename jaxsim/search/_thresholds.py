@@ -1,4 +1,4 @@
-"""Similarities that equal a threshold: which side they fall on must not be decided by rounding.
+"""Thresholds of similarities, robust to rounding.
 
 The cosine of a vector with itself is 1 up to the last digits, which depend on the dimension, the block and
 the device. A score within the rounding of a threshold counts as equal to it.
@@ -26,7 +26,7 @@ UNIT = {cosine, negative_cosine_distance, negative_unit_euclidean, mean_max_sim}
 
 
 def at_most(scores: Array, limits: Array | float, sizes: Array | None = None) -> np.ndarray:
-    """Which scores are at most their limits, or equal to them up to rounding.
+    """Returns which scores are at most their limits, or equal to them up to rounding.
 
     Args:
       scores: float [...].
@@ -40,12 +40,12 @@ def at_most(scores: Array, limits: Array | float, sizes: Array | None = None) ->
 
 
 def at_least(scores: Array, lowest: float) -> np.ndarray:
-    """Which scores are at least a number, or equal to it up to rounding."""
+    """Returns which scores are at least a number, or equal to it up to rounding."""
     return scores >= lowest - (ROUNDING * abs(lowest) if np.isfinite(lowest) else 0)
 
 
 def reaches(similarity: Similarity, threshold: float) -> Callable[[Any, Any], jax.Array]:
-    """A jitted function (x, y) -> bool [n, m]: which pairs have at least a similarity, up to its rounding."""
+    """Makes a jitted function (x, y) -> bool [n, m]: which pairs reach a similarity, up to its rounding."""
 
     def reached(x, y):
         if similarity is negative_squared_euclidean:

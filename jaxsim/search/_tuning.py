@@ -1,4 +1,4 @@
-"""Choosing a search's settings on held-out anchor queries, whose rows are complete: no call is paid."""
+"""Tuning of a search on held-out anchor queries, whose scores are complete: no calls are paid."""
 
 import dataclasses
 import itertools
@@ -20,7 +20,7 @@ REGULARIZATIONS = ((1e-2, 0.0), (5e-2, 0.0), (0.0, 1e-2), (0.0, 5e-2))  # (rtol,
 
 @dataclasses.dataclass(frozen=True)
 class CurSettings:
-    """How to build an annCUR index for one budget and k."""
+    """Settings of an annCUR index for one budget and k."""
 
     anchors: int  # anchor items, k_i: what is left of the budget re-scores
     rtol: float
@@ -31,7 +31,7 @@ class CurSettings:
 def best_settings(
     candidates: Iterable, find: Callable[[Any], Found], held_out_scores: Array, *, ks: Sequence[int]
 ) -> tuple[dict[int, Any], dict[int, float]]:
-    """Of some settings those that find most, for each k.
+    """Returns the settings with the highest recall for each k.
 
     Args:
       candidates: settings, of any kind.
@@ -64,7 +64,7 @@ def cur_settings(
     regularizations: Sequence[tuple[float, float]] = REGULARIZATIONS,
     centers: Sequence[Center | None] = (global_mean, item_means),
 ) -> list[CurSettings]:
-    """What to try for annCUR at a budget: every combination, as a list of `CurSettings`.
+    """Grid of annCUR settings at a budget: every combination, as a list of `CurSettings`.
 
     Args:
       budget: calls per query, at least 2.
@@ -109,7 +109,7 @@ def tune_anncur(
     regularizations: Sequence[tuple[float, float]] = REGULARIZATIONS,
     centers: Sequence[Center | None] = (global_mean, item_means),
 ) -> tuple[dict[int, CurSettings], dict[int, float]]:
-    """The best settings for each k at one budget, by top-k recall on held-out anchor queries.
+    """Tunes annCUR: the best settings for each k at one budget, by top-k recall on held-out queries.
 
     Args:
       anchor_scores: R, [k_q, n], what the index is built from.

@@ -1,8 +1,8 @@
-"""Choices of anchor queries and items for CUR: uniform, k-means, leverage scores, pivoted QR, DEIM."""
+"""Anchor queries and items for CUR: uniform, k-means, leverage scores, pivoted QR, DEIM."""
 
 from jaxsim.search._anchors import (
     deim as deim,
-    kmeans as kmeans,
+    kmeans_items as kmeans_items,
     leverage as leverage,
     pivoted_qr as pivoted_qr,
     uniform as uniform,

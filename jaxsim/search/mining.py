@@ -1,4 +1,4 @@
-"""Rules of `search.mine_negatives`: which candidates are too good, too far or too many."""
+"""Rules of `search.mine_negatives`: which candidates are too similar, too far or too many."""
 
 from jaxsim.search._mining import (
     cap as cap,

@@ -1,4 +1,4 @@
-"""The angle between vectors read as complex ones: what AnglE optimizes where the cosine saturates.
+"""AnglE similarity: the angle between vectors read as complex numbers, for where the cosine saturates.
 
 x [n, dim], y [m, dim] -> [n, m], float32 at least; dim is even
 """
@@ -12,7 +12,7 @@ from jaxsim.similarity._dense import dot, of_one_dim
 
 
 def angle_score(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
-    """How far two complex vectors agree in angle, larger is closer, in [0, sqrt 2].
+    """AnglE score: how far two complex vectors agree in angle, larger is closer, in [0, sqrt 2].
 
         x = a + ib, y = c + id, the halves of each row:
         s = | sum_k (a_k c_k + b_k d_k + b_k c_k - a_k d_k) | / (|x| |y|)

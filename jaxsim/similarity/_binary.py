@@ -1,4 +1,4 @@
-"""Bits: vectors as signs, 32 to a word, compared by how many differ.
+"""Binary vectors: signs packed 32 to a word, compared by Hamming distance.
 
     pack(bits bool [n, dim]) -> words uint32 [n, ceil(dim / 32)]
     negative_hamming(words [n, w], words [m, w]) -> [n, m]
@@ -16,7 +16,7 @@ BITS = 32
 
 
 def pack(bits: Array) -> jax.Array:
-    """Bits as words, the first bit lowest; what is left of the last word is 0.
+    """Packs bits into 32-bit words, the first bit lowest; unused bits of the last word are 0.
 
     Args:
       bits: bool [..., dim].
@@ -32,14 +32,14 @@ def pack(bits: Array) -> jax.Array:
 
 
 def unpack(words: Array, dim: int) -> jax.Array:
-    """The bits of words: bool [..., dim]."""
+    """Unpacks the bits of 32-bit words: bool [..., dim]."""
     words = jnp.asarray(words, jnp.uint32)
     bits = (words[..., None] >> jnp.arange(BITS, dtype=jnp.uint32)) & 1
     return bits.reshape(*words.shape[:-1], -1)[..., :dim].astype(bool)
 
 
 def negative_hamming(x: Array, y: Array) -> jax.Array:
-    """Minus the number of bits that differ: a similarity of packed bits.
+    """Negative Hamming distance: minus the number of differing bits of packed vectors.
 
     One word of all pairs at a time: nothing of size [n, m, words] is held.
 

@@ -17,7 +17,7 @@ from jaxsim.numerics.types import Array, Numeric
 
 
 def dot(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
-    """Inner products.
+    """Dot product: the inner products of all pairs of rows.
 
     Args:
       x: [n, dim].
@@ -32,7 +32,7 @@ def dot(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest") -> 
 
 
 def cosine(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
-    """Cosine of the angle, in [-1, 1]; with a zero vector it is 0, with gradient 0.
+    """Cosine similarity, in [-1, 1]; with a zero vector it is 0, with gradient 0.
 
     Args and result as in `dot`.
 
@@ -51,7 +51,7 @@ def cosine(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest") 
 def negative_cosine_distance(
     x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest"
 ) -> jax.Array:
-    """Minus the cosine distance, cosine - 1, in [-2, 0]; with a zero vector it is -1.
+    """Negative cosine distance: cosine - 1, in [-2, 0]; with a zero vector it is -1.
 
     Args and result as in `dot`.
     """
@@ -107,7 +107,7 @@ def negative_squared_euclidean(
     center: Numeric | None = None,
     precision: jax.lax.PrecisionLike = "highest",
 ) -> jax.Array:
-    """Minus the squared Euclidean distance: a similarity.
+    """Negative squared Euclidean distance, a similarity.
 
     Args and result as in `squared_euclidean`.
     """
@@ -121,7 +121,7 @@ def negative_euclidean(
     center: Numeric | None = None,
     precision: jax.lax.PrecisionLike = "highest",
 ) -> jax.Array:
-    """Minus the Euclidean distance: a similarity.
+    """Negative Euclidean distance, a similarity.
 
     Args and result as in `squared_euclidean`.
     """
@@ -131,7 +131,7 @@ def negative_euclidean(
 def negative_unit_euclidean(
     x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest"
 ) -> jax.Array:
-    """Minus the Euclidean distance after both are scaled to norm 1: -sqrt(2 - 2 cosine), in [-2, 0].
+    """Negative Euclidean distance of L2-normalized rows: -sqrt(2 - 2 cosine), in [-2, 0].
 
     Not computed from the cosine, whose rounding near 1 is that of 1: rows in a narrow cone would lose
     the digits that tell them apart. A zero vector stays zero, at distance 1 from all others.
@@ -159,7 +159,7 @@ def _squares(x, y, precision, center):
 
 
 def usual_center(y: Array) -> jax.Array:
-    """The mean of the rows, in which those that would take the digits of the others count as 0: [dim]."""
+    """Mean of the rows, with outliers that would cost the others their digits counted as 0: [dim]."""
     sizes = jnp.max(jnp.abs(y), axis=1, initial=0)
     measured = (sizes > 0) & jnp.isfinite(sizes)
     # Their geometric mean: a few rows of 1e20 do not lift it to where they are.
@@ -170,7 +170,7 @@ def usual_center(y: Array) -> jax.Array:
 
 
 def of_one_dim(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
-    """Both as JAX arrays, [n, dim] and [m, dim]; ValueError for anything else."""
+    """Checks two sides, [n, dim] and [m, dim], and returns them as JAX arrays."""
     x, y = checks.reals("x", x), checks.reals("y", y)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"x and y must be [n, dim] and [m, dim], got shapes {x.shape}, {y.shape}")

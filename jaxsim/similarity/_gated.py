@@ -23,7 +23,7 @@ def gated_cosine(
     *,
     precision: jax.lax.PrecisionLike = "highest",
 ) -> jax.Array:
-    """The cosine inside the subspace that the gate opens, in [-1, 1].
+    """Gated cosine similarity: the cosine inside the subspace that the gate opens, in [-1, 1].
 
         s_ij = sum_d a_id x_id y_jd / sqrt(sum_d a_id x_id^2  sum_d a_id y_jd^2),   a = gate^2
 
@@ -55,7 +55,7 @@ def gated_dot(
     *,
     precision: jax.lax.PrecisionLike = "highest",
 ) -> jax.Array:
-    """The cosine's sum over the dimensions, each weighed by the gate: at most the largest gate^2.
+    """Gated dot product: the terms of the cosine, weighted by the gate; at most the largest gate^2.
 
         s_ij = sum_d a_id (x_i / |x_i|)_d (y_j / |y_j|)_d,   a = gate^2
 

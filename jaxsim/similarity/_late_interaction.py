@@ -1,4 +1,4 @@
-"""Late interaction: texts as sets of token vectors, each query token matched with its closest document token.
+"""Late interaction (ColBERT): texts as sets of token vectors, matched token by token.
 
     x, y {"vectors" [n, length, dim], "where" bool [n, length]} -> [n, m], float32 at least
 
@@ -20,7 +20,7 @@ from jaxsim.numerics.types import Array
 def max_sim(
     x: Mapping[str, Array], y: Mapping[str, Array], *, precision: jax.lax.PrecisionLike = "highest"
 ) -> jax.Array:
-    """Sum over the query's tokens of the largest inner product with a token of the document.
+    """MaxSim of ColBERT: for each query token the largest inner product with a document token, summed.
 
         s_ij = sum_{a in i} max_{b in j} x_ia . y_jb
 
@@ -79,7 +79,7 @@ def max_sim(
 def mean_max_sim(
     x: Mapping[str, Array], y: Mapping[str, Array], *, precision: jax.lax.PrecisionLike = "highest"
 ) -> jax.Array:
-    """`max_sim` divided by the number of the query's tokens: comparable over queries, in [-1, 1] for unit vectors.
+    """Mean MaxSim: `max_sim` over the number of query tokens; in [-1, 1] for unit vectors.
 
     Args and result as in `max_sim`.
     """

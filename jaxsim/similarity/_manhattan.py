@@ -12,7 +12,7 @@ from jaxsim.similarity._dense import of_one_dim
 
 
 def negative_manhattan(x: Array, y: Array) -> jax.Array:
-    """Minus the Manhattan distance: a similarity, in [-inf, 0].
+    """Negative Manhattan (L1) distance, a similarity in [-inf, 0].
 
         s_ij = -sum_d |x_id - y_jd|
 

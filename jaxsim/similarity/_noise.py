@@ -1,4 +1,4 @@
-"""The signal-to-noise distance: how much of an anchor another vector is, coordinate by coordinate.
+"""Signal-to-noise distance: the variance of the difference over that of the anchor.
 
 x [n, dim] anchors, y [m, dim] -> [n, m], float32 at least; not symmetric
 """
@@ -14,7 +14,7 @@ from jaxsim.similarity._dense import euclidean, of_one_dim
 def negative_noise_to_signal(
     x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highest"
 ) -> jax.Array:
-    """Minus the variance of what must be added to the anchor to get the other, over the anchor's own.
+    """Negative signal-to-noise distance: minus the variance of the difference over the anchor's variance.
 
         s_ij = -var(u_i - u_j) / var(u_i),   u = x / |x|, var over the coordinates
 

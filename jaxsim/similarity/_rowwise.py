@@ -1,4 +1,4 @@
-"""A similarity of row i with row i, from one of every row with every row."""
+"""Rowwise similarities: row i with row i, from a similarity of all pairs of rows."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from jaxsim.numerics.types import Similarity
 
 
 def paired(similarity: Similarity) -> Similarity:
-    """Makes (x [n, ...], y [n, ...]) -> [n] of a similarity (x [n, ...], y [m, ...]) -> [n, m].
+    """Rowwise version of a similarity: (x [n, ...], y [n, ...]) -> [n] instead of [n, m].
 
         paired(cosine)(sentences, other_sentences)    # one score per pair, nothing else computed
 

@@ -42,7 +42,7 @@ def test_pivoted_qr_goes_on_beyond_the_rank():
 WAYS = {
     "leverage": lambda scores, k: search.anchors.leverage(jax.random.key(0), scores, k),
     "deim": search.anchors.deim,
-    "kmeans": lambda scores, k: search.anchors.kmeans(jax.random.key(0), scores, k),
+    "kmeans": lambda scores, k: search.anchors.kmeans_items(jax.random.key(0), scores, k),
 }
 
 
@@ -77,7 +77,7 @@ def test_leverage_draws_what_the_leading_vectors_stand_on():
 def test_clusters_are_each_represented():
     middle = 10 * np.random.default_rng(1).normal(size=(6, 4))
     scores = np.repeat(middle, 10, axis=1) + 0.1 * SCORES
-    chosen = search.anchors.kmeans(jax.random.key(2), scores, 12, center=None)
+    chosen = search.anchors.kmeans_items(jax.random.key(2), scores, 12, center=None)
     assert set((chosen // 10).tolist()) == {0, 1, 2, 3}
 
 
@@ -94,6 +94,6 @@ def test_too_many_are_refused():
         search.anchors.pivoted_qr(equal, 4),
         search.anchors.deim(equal, 4),
         search.anchors.leverage(jax.random.key(0), equal, 4),
-        search.anchors.kmeans(jax.random.key(0), equal, 4),
+        search.anchors.kmeans_items(jax.random.key(0), equal, 4),
     ):
         assert len(set(chosen.tolist())) == 4

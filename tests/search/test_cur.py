@@ -325,7 +325,7 @@ BUILT_FROM_SCORES = {
     "pivoted_qr": lambda scores: search.anchors.pivoted_qr(scores, 2),
     "deim": lambda scores: search.anchors.deim(scores, 2),
     "leverage": lambda scores: search.anchors.leverage(jax.random.key(0), scores, 2),
-    "kmeans": lambda scores: search.anchors.kmeans(jax.random.key(0), scores, 2),
+    "kmeans": lambda scores: search.anchors.kmeans_items(jax.random.key(0), scores, 2),
     "fixed_items_index": lambda scores: search.fixed_items_index(scores[:, :2], [0, 1]),
     "item_cur_index": lambda scores: search.item_cur_index(scores, [0, 1]),
     "oracle_scores": lambda scores: search.oracle_scores(scores, [0, 1], [0, 1]),

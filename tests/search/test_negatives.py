@@ -183,7 +183,7 @@ def test_a_negative_of_nan_is_never_mined_and_a_positive_of_nan_is_named():
 
 
 def test_paraphrases_are_the_closest_pairs_once():
-    pairs, scores = search.paraphrases(ITEMS, 15)
+    scores, pairs = search.paraphrases(ITEMS, 15)
     cosines = ITEMS @ ITEMS.T
     left, right = np.triu_indices(60, 1)
     order = np.argsort(-cosines[left, right])[:15]
