@@ -42,7 +42,7 @@ def gradient_ratio(
       scores: [rows, references].
       positives: bool [rows, references].
       temperature: divides the scores, > 0; may be traced.
-      where: bool [rows, references], False for what is no pair; None keeps all.
+      where: bool [rows, references], False for what is not a pair; None keeps all.
 
     Returns: [rows, references], 0 outside the negatives; a row with negatives sums to 1.
     Raises: ValueError for shapes that do not fit or a temperature of 0 or less.
@@ -55,8 +55,10 @@ def gradient_ratio(
 def ratio_entropy(
     scores: Array, positives: Array, *, temperature: Numeric, where: Array | None = None
 ) -> jax.Array:
-    """The entropy of `gradient_ratio` in nats: 0 for one negative that takes it all, log(negatives) for
-    an even share. It rises with the temperature unless all negatives score the same.
+    """Entropy of `gradient_ratio`, in nats: how evenly negatives share the gradient.
+
+    0 for one negative that takes it all, log(negatives) for an even share. It rises with the temperature
+    unless all negatives score the same.
 
     Args:
       scores, positives, temperature, where: as in `gradient_ratio`.
@@ -105,7 +107,7 @@ def local_separation(
       scores: [rows, references].
       positives: bool [rows, references].
       k: how many of the closest negatives, at most the number of references.
-      where: bool [rows, references], False for what is no pair; None keeps all.
+      where: bool [rows, references], False for what is not a pair; None keeps all.
 
     Returns: `Separation`, with `.gap`; 0 where nothing counts.
     Raises: ValueError for shapes that do not fit.
@@ -123,7 +125,7 @@ def local_separation(
 
 
 def _pairs(scores, positives, where, temperature):
-    """Scores, positives and negatives, checked; what is no pair scores 0."""
+    """Scores, positives and negatives, checked; what is not a pair scores 0."""
     checks.positive("temperature", temperature)
     scores = at_least_float32(checks.reals("scores", scores))
     checks.shaped("scores", scores, (None, None), "one row per anchor")

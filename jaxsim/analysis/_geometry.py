@@ -48,7 +48,7 @@ def uniformity(
       axis_name: the named axis over which the batch is split.
       block: rows per block of pairs; None chooses it.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 where there is no pair.
+    Returns: a float32 scalar (float64 for float64 input); 0 without any pair.
     Raises: ValueError for shapes that do not fit.
     Source: Wang and Isola 2020 (2005.10242), equation 2 with t = 2; Wang and Liu 2021 (2012.09740),
     equation 10, which plots it with this sign.
@@ -143,7 +143,7 @@ def tolerance(
 ) -> jax.Array:
     """Tolerance: the mean cosine over the ordered pairs of a class; larger is closer.
 
-    All pairs of all classes are pooled, so that large classes weigh more. This is what the paper's
+    All pairs of all classes are pooled, so that large classes have more weight. This is what the paper's
     tables can only be; its equation divides by all pairs (`tolerance_over_all_pairs`).
 
     Args:
@@ -153,7 +153,7 @@ def tolerance(
       where: bool [batch], False for padding.
       axis_name: the named axis over which the batch is split.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 where there is no pair.
+    Returns: a float32 scalar (float64 for float64 input); 0 without any pair.
     Raises: ValueError for shapes that do not fit.
     Source: Wang and Liu 2021 (2012.09740), equation 11 and table 1.
     """

@@ -33,7 +33,7 @@ def pair_weight_curves(
       losses: {name: rule, lifted loss, partial of one, or tuple of them}, as `pair_weights` takes.
       scores: [rows, references].
       positives: bool [rows, references].
-      where: bool [rows, references], False for what is no pair; None keeps all.
+      where: bool [rows, references], False for what is not a pair; None keeps all.
       bins: of the scores, for positives and for negatives; those without a pair are left out.
 
     Returns: a matplotlib figure.

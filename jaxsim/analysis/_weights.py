@@ -40,7 +40,7 @@ def pair_weights(
         them in functools.partial with hyperparameters, or a tuple or list of them, which are added.
       scores: [rows, references].
       positives: bool [rows, references].
-      where: bool [rows, references], False for what is no pair: padding, and each anchor with itself
+      where: bool [rows, references], False for what is not a pair: padding, and each anchor with itself
         where a batch meets itself (`~jnp.eye(n, dtype=bool)`). None keeps all.
       inputs: what the rule takes after `where`, arrays [rows, references].
       weights: [rows], how much each anchor counts, 0 for padding; None counts every one.
@@ -109,11 +109,11 @@ def gpw_surrogate(weights: Array, scores: Array, positives: Array) -> jax.Array:
         F = sum over negatives of |w| s - sum over positives of |w| s,    |w| held constant
 
     Its gradient is the loss's wherever the loss pulls every positive and pushes every negative, which
-    `wrong_way` tells. When the scores are of one batch with itself, pass them as the function of the
+    `wrong_way` checks. When the scores are of one batch with itself, pass them as the function of the
     embeddings that they are: a pair then moves by both of its places.
 
     Args:
-      weights: [rows, references], as `pair_weights` gives them; 0 for what is no pair.
+      weights: [rows, references], as `pair_weights` gives them; 0 for what is not a pair.
       scores: [rows, references].
       positives: bool [rows, references].
 
@@ -162,7 +162,7 @@ def _with_first_pass(rule):
     first = functools.partial(first, **{n: v for n, v in settings.items() if n in named})
 
     def with_statistics(scores, positives, where, *inputs):
-        # Square scores are of a batch with itself: a reference's statistic is that of its own row.
+        # Square scores are of a batch with itself: a reference's statistic is that of the same row.
         mine, _ = first(scores, positives, where)
         square = scores.shape[0] == scores.shape[1]
         theirs = mine if square else first(scores.T, positives.T, where.T)[0]

@@ -50,7 +50,7 @@ def interval(
     others = tuple(axis for axis in range(samples.ndim) if axis not in axes)
     means = np.moveaxis(samples.mean(axis=others, keepdims=True), axes, range(len(axes)))
     means = means.reshape(1, *(samples.shape[axis] for axis in axes))
-    for axis in axes:  # takes one axis away, each repeat with counts of its own
+    for axis in axes:  # takes one axis away, each repeat with its own counts
         size = samples.shape[axis]
         counts = random.multinomial(size, np.full(size, 1 / size), repeats) / size
         means = np.einsum(

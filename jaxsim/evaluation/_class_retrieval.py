@@ -42,7 +42,7 @@ def class_recall(
       references: [m, dim] to search among in place of the embeddings themselves.
       reference_labels: int [m].
       reference_where: bool [m], False for padding.
-      ids, reference_ids: int [n], int [m]; a query never finds the reference of its own id. Without
+      ids, reference_ids: int [n], int [m]; a query never finds the reference with its id. Without
         references each row is its own example.
       where: bool [n], False for padding.
       similarity: (x, y) -> scores [n, m], larger is closer.

@@ -42,7 +42,7 @@ def knn_accuracy(
       references: [m, dim], the training set; None takes the embeddings, each without itself.
       reference_labels: int [m].
       reference_where: bool [m], False for padding.
-      ids, reference_ids: int; a query never meets the reference of its own id.
+      ids, reference_ids: int; a query never meets the reference with its id.
       k: how many vote, at most the number of references.
       temperature: of the votes, > 0.
       where: bool [n], False for padding.

@@ -100,7 +100,7 @@ def score_ndcg(
     gains, size = _gains(grades, gain), scores.shape[1]
     discounts = jnp.where(jnp.arange(size) < k, _discounts(size), 0)
     if ties == "expected":
-        # Each of what ties stands at each of their places equally often.
+        # Each of the tied items is at each of their ranks equally often.
         before = jnp.concatenate([jnp.zeros(1), jnp.cumsum(discounts)])
         better, tied = _groups(scores)
         value = (gains * (before[better + tied] - before[better]) / tied).sum(axis=1)

@@ -10,8 +10,8 @@ from jaxsim.numerics.types import Array
 def together(*, nothing: bool = False, **sides: Array | None) -> list[jax.Array]:
     """Renumbers integers that are compared with each other, so that equal stays equal in 32 bits.
 
-    JAX would cut integers beyond 32 bits, such as hashes. Numbers of their own for each side would not
-    meet, so both get theirs at once, on the host.
+    JAX would cut integers beyond 32 bits, such as hashes. If each side were numbered separately,
+    equal ids would get different numbers: all sides are numbered at once, on the host.
 
     Args:
       nothing: values below 0 mean nothing, and become -1 where numbers are new.

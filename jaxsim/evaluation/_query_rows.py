@@ -41,7 +41,7 @@ def by_query(
         -> (values [rows], counted bool [rows]); a module-level function, so that it is compiled once.
       embeddings: [n, dim], the queries; labels: int [n].
       references: [m, dim], or None for the queries themselves; reference_labels: int [m].
-      ids, reference_ids: int; a query never meets the reference of its own id. Without references
+      ids, reference_ids: int; a query never meets the reference with its id. Without references
         the rows are numbered; with them nothing is left out unless both are given.
       where, reference_where: bool, False for padding.
       similarity: (x, y) -> scores [n, m], larger is closer. A query with a NaN among the scores that

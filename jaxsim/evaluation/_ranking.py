@@ -163,7 +163,7 @@ def score_reciprocal_rank(
     better = (scores > best).sum(axis=1, keepdims=True)
     tied = (scores == best).sum(axis=1, keepdims=True)
     good = ((scores == best) & relevant).sum(axis=1, keepdims=True)
-    # The first of `good` among `tied` in random order stands at j with C(tied - j, good - 1) / C(tied, good).
+    # The first of `good` among `tied` in random order is at rank j with probability C(tied - j, good - 1) / C(tied, good).
     chance = jnp.exp(_log_choose(tied - places, good - 1) - _log_choose(tied, good))
     chance = jnp.where(places <= tied - good + 1, chance, 0)
     values = jnp.where(good[:, 0] > 0, (chance / (better + places)).sum(axis=1), 0)

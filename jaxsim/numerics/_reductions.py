@@ -12,7 +12,7 @@ from jaxsim.numerics.types import Array
 def mean(values: Array, weights: Array, axis_name: str | None = None) -> jax.Array:
     """Weighted mean over all devices: psum(sum(values * weights)) / psum(sum(weights)).
 
-    One division of two global sums, never a mean of means: under uneven masks that has another
+    Over nothing it is 0, with gradient 0. One division of two global sums, never a mean of means: under uneven masks that has another
     value and another gradient.
 
     Args:

@@ -20,8 +20,8 @@ def top_k(scores: Array, k: int, *, where: Array | None = None) -> tuple[jax.Arr
     """Top-k of each row: the k largest scores and their ids, largest first.
 
     In long rows only the maxima of chunks are looked at first: the k largest entries lie in the k chunks
-    with the largest maxima, also under the rule for ties. That is one cheap pass where `jax.lax.top_k`
-    makes a dear one.
+    with the largest maxima, also under the rule for ties. One cheap pass replaces the expensive
+    `jax.lax.top_k`.
 
     Args:
       scores: float [..., n].
@@ -69,9 +69,9 @@ def _chunked(scores, k, where):
 
 
 def _maxima(scores):
-    """The largest of each row that is no NaN, -inf without one: [..., n] -> [...].
+    """The largest of each row, NaN aside, -inf without any: [..., n] -> [...].
 
-    A reduction of its own: XLA on CPU writes down a masked copy of the scores before a maximum, which
+    A separate reduction: XLA on CPU writes down a masked copy of the scores before a maximum, which
     takes half as long as the matrix product that they come from (measured), but not before this.
     """
 
@@ -169,7 +169,7 @@ def blocked_top_k(
             return of_rows((None, exclude))
         return by_blocks(of_rows, (queries, exclude), query_block)
 
-    # The first block stands outside, so that the carry comes from the inputs (shard_map checks it).
+    # The first block is outside of the scan, so that the carry comes from the inputs (shard_map checks it).
     best = of_block(jnp.int32(0))
     if blocks == 1:
         return best

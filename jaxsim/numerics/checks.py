@@ -414,7 +414,7 @@ def _array(name, array):
 def _merged(array, narrow):
     """Whether narrowing makes labels equal that are meant to differ.
 
-    Whole numbers are; of others those that are further apart than a rounding of their range: measured labels
+    Whole numbers are; of others those that differ by more than a rounding of their range: measured labels
     are often equal in their last digits by chance.
     """
     values = np.unique(array[np.isfinite(array)])

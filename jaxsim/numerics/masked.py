@@ -1,7 +1,7 @@
 """Masked reductions along an axis: sum, mean, max, softmax and log-sum-exp.
 
 Every function takes `scores` and a boolean `where` that broadcasts with it, and is finite, in value
-and gradient, on a row that keeps nothing: such a row gives `empty` (0 unless told). What a mask
+and gradient, on a row that keeps nothing: such a row gives `empty` (0 by default). What a mask
 leaves out may be anything, NaN and infinity included.
 
 The names shadow builtins on purpose: call them as `masked.max(scores, where)`.
@@ -91,7 +91,7 @@ def zeroed(array: Array, where: Array) -> jax.Array:
 
     Padding may hold NaN, which must not reach a product: 0 * NaN is NaN, in gradients too.
     """
-    zero = jnp.zeros((), array.dtype)  # of its own type: a mask stays one
+    zero = jnp.zeros((), array.dtype)  # of the same type: a mask stays one
     return jnp.where(where.reshape(where.shape + (1,) * (array.ndim - where.ndim)), array, zero)
 
 

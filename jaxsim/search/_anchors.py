@@ -82,7 +82,7 @@ def leverage(
         checks.whole("rank", rank)
     scores = _centered(anchor_scores, k, center)
     values, vectors = _right_singular(scores)
-    if rank is None:  # of scores that are all equal there are no values
+    if rank is None:  # scores that are all equal have none
         squares = np.cumsum(values**2)
         rank = int(np.searchsorted(squares, 0.99 * squares[-1]) + 1) if len(squares) else 1
     shares = np.square(vectors[:, :rank]).sum(axis=1)

@@ -2,8 +2,8 @@
 
 One host loop, `ask_and_tell`, runs every budgeted search, so that all are charged equally: a call is a
 distinct (query, item) pair that the scorer was asked for, and nothing else is counted. A search is
-a sequence of pure functions `ask(scored, state) -> (item ids, state)`, one per round; telling is the
-same for all.
+a sequence of pure functions `ask(scored, state) -> (item ids, state)`, one per round; what
+happens with the scores is the same for all.
 """
 
 from collections.abc import Callable, Sequence
@@ -106,7 +106,7 @@ def ask_and_tell(
                 f"round {number} asked for {counts.max()} items, which exceeds budget={budget}"
             )
         values = called(scorer, rows, asked, f" in round {number}", scored)
-        # A query's new pairs go behind those it has: rows are sorted, so its own stand together.
+        # A query's new pairs go behind those it has: rows are sorted, so they are adjacent.
         order = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         scored = Scored(scored.scores.copy(), scored.ids.copy())
         scored.ids[rows, calls[rows] + order] = asked

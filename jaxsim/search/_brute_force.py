@@ -102,7 +102,7 @@ def exact(
     devices = chosen(devices)[: max(last - first, 1)]
     mesh = Mesh(np.array(devices), (AXIS,))
     run = functools.partial(_search, mesh=mesh, **settings)
-    # Wherever the caller left them, maybe on devices for which there are no items.
+    # Wherever the caller left them, maybe on devices without any items.
     queries, exclude, center = jax.device_put(
         (queries, exclude, _center(prepare, items)), NamedSharding(mesh, PartitionSpec())
     )

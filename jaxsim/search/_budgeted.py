@@ -55,9 +55,9 @@ def anncur(
       >>> from jaxsim import search
       >>> anchor_scores = np.outer([1.0, 2.0, 3.0], np.arange(10.0))  # 3 anchor queries, 10 items
       >>> index = search.cur_index(anchor_scores, np.array([3, 7]))
-      >>> dear = np.outer([1.0, -1.0], np.arange(10.0))
-      >>> found = search.anncur(index, lambda rows, ids: dear[rows, ids], 2, k=2, budget=4)
-      >>> print(found.ids.tolist(), found.calls.tolist())
+      >>> expensive = np.outer([1.0, -1.0], np.arange(10.0))
+      >>> result = search.anncur(index, lambda rows, ids: expensive[rows, ids], 2, k=2, budget=4)
+      >>> print(result.ids.tolist(), result.calls.tolist())
       [[9, 8], [0, 1]] [4, 4]
 
     Source: Yadav et al. 2022 (2210.12579), section 3.
@@ -115,9 +115,9 @@ def adaptive(
 ) -> Found:
     """ADACUR and AXN: k-NN search in rounds that score items, estimate all, and score the best of those.
 
-        found = adaptive(anchor_scores, scorer, m, k=10, budget=200)                        # ADACUR
-        found = adaptive(factor_basis(item_vectors), scorer, m, k=10, budget=200,           # AXN
-                         prior=query_vectors, first=dual_encoder_ids)
+        result = adaptive(anchor_scores, scorer, m, k=10, budget=200)                       # ADACUR
+        result = adaptive(factor_basis(item_vectors), scorer, m, k=10, budget=200,          # AXN
+                          prior=query_vectors, first=dual_encoder_ids)
 
     A round gets budget / rounds calls, the last also what is left over. Factors of all queries are kept
     between rounds, m * min(budget, p)^2 numbers: split the queries where that is too much.

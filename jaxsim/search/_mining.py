@@ -28,7 +28,7 @@ class Candidates(NamedTuple):
 
     scores: np.ndarray  # float32 [m, r], closest first, -inf where there are none
     ids: np.ndarray  # int32 [m, r], -1 there
-    ranks: np.ndarray  # int [m, r], from 1, among what is no positive
+    ranks: np.ndarray  # int [m, r], from 1, among non-positives
     positives: np.ndarray  # int32 [m, p], -1 for padding
     positive_scores: (
         np.ndarray
@@ -71,7 +71,7 @@ def mine_negatives(
         or your own.
       depth: how many of the closest items are candidates, at least k; what exceeds n is not used.
       similarity: (x [m, ...], y [n, ...]) -> [m, n].
-      where: bool [n], False for items that are no candidates.
+      where: bool [n], False for items that are not candidates.
       text_ids: [n], equal for items of equal text: numbers, or the texts themselves. Of each text the
         first item that `where` keeps is a candidate, for queries about other texts.
       key: draws k of those that are left uniformly, in place of the closest.

@@ -40,7 +40,7 @@ def best_settings(
       ks: the k to choose for.
 
     Returns: ({k: setting}, {k: its recall on the held-out queries}). Of equal recalls the first wins.
-    Raises: ValueError for no candidates, scores that are not finite, k that is no number of items.
+    Raises: ValueError for no candidates, scores that are not finite, k that is not a number of items.
     """
     candidates, held_out_scores = list(candidates), matrix("held_out_scores", held_out_scores)
     if not candidates:

@@ -90,7 +90,7 @@ def euclidean(
 ) -> jax.Array:
     """Euclidean distances; where two vectors are equal the gradient is 0. A distance: smaller is closer.
 
-    Vectors closer than the rounding of the product can tell (in float32 about 1e-3 of their norms)
+    Vectors closer than the rounding of the product (in float32 about 1e-3 of their norms)
     count as equal: the root would make a distance, and a direction, of that rounding.
 
     Args and result as in `squared_euclidean`.
@@ -134,7 +134,7 @@ def negative_unit_euclidean(
     """Negative Euclidean distance of L2-normalized rows: -sqrt(2 - 2 cosine), in [-2, 0].
 
     Not computed from the cosine, whose rounding near 1 is that of 1: rows in a narrow cone would lose
-    the digits that tell them apart. A zero vector stays zero, at distance 1 from all others.
+    the digits in which they differ. A zero vector stays zero, at distance 1 from all others.
 
     Args and result as in `dot`.
     """

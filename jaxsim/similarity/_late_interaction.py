@@ -50,7 +50,7 @@ def max_sim(
                 f"got shapes {np.shape(vectors)}, {np.shape(where)}"
             )
         checks.booleans(f'{name}["where"]', jnp.asarray(where))
-    # What stands in padding, NaN too, must not reach a product: its slope there would be 0 * NaN.
+    # Values in padding, NaN too, must not reach a product: its slope there would be 0 * NaN.
     queries, documents = (
         zeroed(at_least_float32(side["vectors"]), jnp.asarray(side["where"])) for side in (x, y)
     )
