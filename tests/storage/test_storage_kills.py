@@ -16,7 +16,7 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from jaxsim import storage
-from jaxsim.storage import atomic
+from jaxsim.storage import _atomic as atomic
 
 exchanged = atomic._exchanged
 
@@ -195,7 +195,7 @@ def test_what_killed_writes_left_is_swept_and_what_is_being_written_is_not(tmp_p
     other.write_text("half of a.b")
     with (
         caplog.at_level("INFO", logger="jaxsim"),
-        storage.atomic.write_aside(tmp_path / "a") as one,
+        storage._atomic.write_aside(tmp_path / "a") as one,
     ):
         one.write(b"one")
         assert not stale.exists()
