@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.evaluation._query_rows import by_query, closest_others_first, count
+from jaxsim.evaluation._reduced import reduced
 from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.types import Array, ArrayTree, ReduceFn, Similarity
@@ -68,7 +69,7 @@ def class_recall(
         block=block,
         settings=(jnp.int32(k),),
     )
-    return _reduced(result, reduce_fn)
+    return reduced(*result, reduce_fn)
 
 
 def map_at_r(
@@ -107,7 +108,7 @@ def map_at_r(
         block=block,
         k=_largest_class(embeddings, labels, references, reference_labels),
     )
-    return _reduced(result, reduce_fn)
+    return reduced(*result, reduce_fn)
 
 
 def r_precision(
@@ -142,7 +143,7 @@ def r_precision(
         block=block,
         k=_largest_class(embeddings, labels, references, reference_labels),
     )
-    return _reduced(result, reduce_fn)
+    return reduced(*result, reduce_fn)
 
 
 def _any_match(scores, labels, their_labels, where, k, _):
@@ -183,8 +184,3 @@ def _largest_class(embeddings, labels, references, reference_labels):
     if classes.shape != (rows,) or not np.issubdtype(classes.dtype, np.integer):
         return rows  # refused by name, further on
     return int(np.unique(np.asarray(classes), return_counts=True)[1].max(initial=1))
-
-
-def _reduced(result, reduce_fn):
-    values, counts = result[0], result[1].astype(jnp.float32)
-    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)

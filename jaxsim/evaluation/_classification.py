@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.evaluation._query_rows import by_query, closest_others_first, count
+from jaxsim.evaluation._reduced import reduced
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
@@ -71,8 +72,7 @@ def knn_accuracy(
         settings=(jnp.float32(temperature),),
         k=k,
     )
-    counts = counted.astype(jnp.float32)
-    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)
+    return reduced(values, counted, reduce_fn)
 
 
 def linear_probe(
@@ -135,8 +135,7 @@ def linear_probe(
     penalty[-1] = 0
     weights = _logistic(train, target, penalty, len(classes), steps, tolerance)
     chosen = classes[np.argmax(test @ np.asarray(weights), axis=1)]
-    values, counts = jnp.float32(chosen == test_labels), jnp.ones(len(test), jnp.float32)
-    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)
+    return reduced(jnp.float32(chosen == test_labels), jnp.ones(len(test), bool), reduce_fn)
 
 
 def _voted(scores, labels, their_labels, where, temperature, k):

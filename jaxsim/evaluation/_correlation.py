@@ -1,6 +1,6 @@
 """Pearson and Spearman correlation of predicted and gold scores, the measures of sentence similarity tasks.
 
-    predicted [n], given [n] -> one number from -1 to 1
+    predicted [n], gold [n] -> one number from -1 to 1
 
 A side that is constant has no correlation: 0. A NaN among the pairs that count makes it NaN.
 """
@@ -13,24 +13,24 @@ from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
 
-def pearson(predicted: Array, given: Array, *, where: Array | None = None) -> jax.Array:
+def pearson(predicted: Array, gold: Array, *, where: Array | None = None) -> jax.Array:
     """Pearson correlation of predicted and gold scores.
 
     Args:
-      predicted, given: [n].
+      predicted, gold: [n].
       where: bool [n], False for pairs that do not count.
 
     Returns: float32 at least; 0 where a side is constant.
     Raises: ValueError for shapes that do not fit.
     """
     sides = (
-        _centered_where_wide(name, x) for name, x in (("predicted", predicted), ("given", given))
+        _centered_where_wide(name, x) for name, x in (("predicted", predicted), ("gold", gold))
     )
     return _pearson(*_sides(*sides, where))
 
 
 @jax.jit
-def _pearson(predicted, given, where):
+def _pearson(predicted, gold, where):
     count = jnp.maximum(where.sum(), 1)
 
     def centered(x):
@@ -39,19 +39,19 @@ def _pearson(predicted, given, where):
         largest = jnp.abs(x).max()
         return x / jnp.where(largest == 0, 1, largest)
 
-    x, y = centered(predicted), centered(given)
+    x, y = centered(predicted), centered(gold)
     square = (x * x).sum() * (y * y).sum()
     return jnp.where(square == 0, 0, (x * y).sum() / jnp.sqrt(jnp.where(square == 0, 1, square)))
 
 
-def spearman(predicted: Array, given: Array, *, where: Array | None = None) -> jax.Array:
+def spearman(predicted: Array, gold: Array, *, where: Array | None = None) -> jax.Array:
     """Spearman rank correlation: `pearson` of the ranks; ties get the mean of their ranks.
 
     Args and result as in `pearson`.
     """
-    sides = (_numbered_where_wide(n, x) for n, x in (("predicted", predicted), ("given", given)))
-    predicted, given, where = _sides(*sides, where)
-    return _pearson(_ranks(predicted, where), _ranks(given, where), where)
+    sides = (_numbered_where_wide(n, x) for n, x in (("predicted", predicted), ("gold", gold)))
+    predicted, gold, where = _sides(*sides, where)
+    return _pearson(_ranks(predicted, where), _ranks(gold, where), where)
 
 
 @jax.jit
@@ -65,13 +65,13 @@ def _ranks(x, where):
     return jnp.where(jnp.isnan(x), jnp.nan, ranks)
 
 
-def _sides(predicted, given, where):
-    predicted, given = checks.reals("predicted", predicted), checks.reals("given", given)
+def _sides(predicted, gold, where):
+    predicted, gold = checks.reals("predicted", predicted), checks.reals("gold", gold)
     checks.shaped("predicted", predicted, (None,), "one per pair")
-    checks.shaped("given", given, predicted.shape, "one per predicted score")
+    checks.shaped("gold", gold, predicted.shape, "one per predicted score")
     where = checks.mask("where", where, predicted.shape, "one per pair")
-    wide = jnp.promote_types(jnp.result_type(predicted, given), jnp.float32)
-    return predicted.astype(wide), given.astype(wide), where
+    wide = jnp.promote_types(jnp.result_type(predicted, gold), jnp.float32)
+    return predicted.astype(wide), gold.astype(wide), where
 
 
 def _centered_where_wide(name, x):

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxsim.evaluation._ranking import TIES, _groups, _reduced, returned_and_truth
+from jaxsim.evaluation._ranking import TIES, _groups, returned_and_truth
+from jaxsim.evaluation._reduced import reduced
 from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.types import Array, ReduceFn
@@ -145,7 +146,7 @@ def _discounts(size):
 
 
 def _normalized(value, gains, k, reduce_fn, spoiled=False):
-    return _reduced(*_shares(value, gains, k), reduce_fn, spoiled | jnp.isnan(gains).any(axis=1))
+    return reduced(*_shares(value, gains, k), reduce_fn, spoiled | jnp.isnan(gains).any(axis=1))
 
 
 @functools.partial(jax.jit, static_argnames="k")

@@ -138,7 +138,7 @@ def closest_others_first(
 
 
 def count(embeddings: ArrayTree, references: ArrayTree | None) -> int:
-    """Returns the number of references, or of embeddings where there are no references."""
+    """Returns the number of references, or of embeddings without references."""
     name, tree = ("embeddings", embeddings) if references is None else ("references", references)
     return checks.rows_of(name, checks.vectors(name, tree, streamed=True))
 

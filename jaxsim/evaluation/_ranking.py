@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.evaluation._numbering import together
+from jaxsim.evaluation._reduced import reduced
 from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import mean
 from jaxsim.numerics._topk import top_k
@@ -44,7 +45,7 @@ def recall(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mea
     """
     hits, relevant = _hits(ids, truth)
     checks.at_most("k", k, hits.shape[1], "the number of items returned")
-    return _reduced(hits[:, :k].sum(axis=1) / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
+    return reduced(hits[:, :k].sum(axis=1) / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
 
 
 def precision(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = mean) -> jax.Array:
@@ -57,7 +58,7 @@ def precision(ids: Array, truth: Array, k: int, *, reduce_fn: ReduceFn | None = 
     """
     hits, relevant = _hits(ids, truth)
     checks.at_most("k", k, hits.shape[1], "the number of items returned")
-    return _reduced(hits[:, :k].mean(axis=1), relevant > 0, reduce_fn)
+    return reduced(hits[:, :k].mean(axis=1), relevant > 0, reduce_fn)
 
 
 def average_precision(
@@ -77,7 +78,7 @@ def average_precision(
     hits = hits[:, :k]
     precisions = jnp.cumsum(hits, axis=1) / jnp.arange(1, k + 1)
     value = (hits * precisions).sum(axis=1) / jnp.clip(relevant, 1, k)
-    return _reduced(value, relevant > 0, reduce_fn)
+    return reduced(value, relevant > 0, reduce_fn)
 
 
 def precision_at_r(ids: Array, truth: Array, *, reduce_fn: ReduceFn | None = mean) -> jax.Array:
@@ -91,7 +92,7 @@ def precision_at_r(ids: Array, truth: Array, *, reduce_fn: ReduceFn | None = mea
     hits, relevant = _hits(ids, truth)
     first = jnp.arange(hits.shape[1]) < relevant[:, None]
     count = (hits & first).sum(axis=1)
-    return _reduced(count / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
+    return reduced(count / jnp.maximum(relevant, 1), relevant > 0, reduce_fn)
 
 
 def reciprocal_rank(
@@ -110,7 +111,7 @@ def reciprocal_rank(
     k = hits.shape[1] if k is None else k
     checks.at_most("k", k, hits.shape[1], "the number of items returned")
     places = jnp.arange(1, k + 1)
-    return _reduced((hits[:, :k] / places).max(axis=1), relevant > 0, reduce_fn)
+    return reduced((hits[:, :k] / places).max(axis=1), relevant > 0, reduce_fn)
 
 
 def score_recall(
@@ -141,7 +142,7 @@ def score_recall(
         hits = jnp.where(relevant, inside, 0).sum(axis=1)
     else:
         hits = _ordered(scores, relevant, ties)[:, :k].sum(axis=1)
-    return _reduced(hits / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
+    return reduced(hits / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
 
 
 def score_reciprocal_rank(
@@ -158,7 +159,7 @@ def score_reciprocal_rank(
     places = jnp.arange(1, scores.shape[1] + 1)
     if ties != "expected":
         values = (_ordered(scores, relevant, ties) / places).max(axis=1)
-        return _reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
+        return reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
     best = jnp.where(relevant, scores, -jnp.inf).max(axis=1, keepdims=True)
     better = (scores > best).sum(axis=1, keepdims=True)
     tied = (scores == best).sum(axis=1, keepdims=True)
@@ -167,7 +168,7 @@ def score_reciprocal_rank(
     chance = jnp.exp(_log_choose(tied - places, good - 1) - _log_choose(tied, good))
     chance = jnp.where(places <= tied - good + 1, chance, 0)
     values = jnp.where(good[:, 0] > 0, (chance / (better + places)).sum(axis=1), 0)
-    return _reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
+    return reduced(values, relevant.any(axis=1), reduce_fn, spoiled)
 
 
 def top_k_recall(
@@ -192,9 +193,7 @@ def top_k_recall(
     checks.integers("ids", ids)
     checks.at_most("k", k, exact_scores.shape[1], "the number of items")
     checks.below("ids", ids, exact_scores.shape[1], "the number of items")
-    return _reduced(
-        *_of_top_k(exact_scores, ids, k), reduce_fn, jnp.isnan(exact_scores).any(axis=1)
-    )
+    return reduced(*_of_top_k(exact_scores, ids, k), reduce_fn, jnp.isnan(exact_scores).any(axis=1))
 
 
 # The helpers below are jitted as whole functions: by itself each operation would be compiled.
@@ -274,11 +273,3 @@ def _log_choose(n, k):
     n, k = n.astype(jnp.float32), k.astype(jnp.float32)
     log_factorial = jax.scipy.special.gammaln
     return log_factorial(n + 1) - log_factorial(k + 1) - log_factorial(jnp.maximum(n - k, 0) + 1)
-
-
-def _reduced(values, counted, reduce_fn, spoiled=None):
-    """The figure of all queries; of those that a NaN spoiled it is NaN."""
-    if spoiled is not None:
-        values = jnp.where(spoiled, jnp.nan, values)
-    counts = counted.astype(values.dtype)
-    return (values, counts) if reduce_fn is None else reduce_fn(values, counts, None)
