@@ -12,11 +12,12 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, Numeric
 
 
 @checked
-def focal_weights(values, *, gamma=0.5):
-    """(1 - p)^gamma, where values = -log p.
+def focal_weights(values: Array, *, gamma: Numeric = 0.5) -> jax.Array:
+    """Focal weights: (1 - p)^gamma, where values = -log p.
 
     Args:
       values: minus log-probabilities, >= 0.
@@ -31,13 +32,15 @@ def focal_weights(values, *, gamma=0.5):
     """
     checks.not_negative("gamma", gamma)
     missed = -jnp.expm1(-values)  # 1 - exp(-values) would lose its digits where p is near 1
-    none = missed <= 1e-30
-    return jnp.where(none, 1e-30**gamma, jnp.where(none, 1e-30, missed) ** gamma)
+    least = missed <= 1e-30
+    return jnp.where(least, 1e-30**gamma, jnp.where(least, 1e-30, missed) ** gamma)
 
 
 @checked
-def focal_mean(values, weights, axis_name=None, *, gamma=0.5):
-    """A `reduce_fn`: the mean of (1 - p)^gamma * value, where the focal weight carries no gradient.
+def focal_mean(
+    values: Array, weights: Array, axis_name: str | None = None, *, gamma: Numeric = 0.5
+) -> jax.Array:
+    """Focal reweighting, a `reduce_fn`: the mean of (1 - p)^gamma * value, no gradient through the weight.
 
     Divided by the number that counts, not by the sum of the focal weights: it shrinks the loss, so
     that part of what it does is a lower learning rate. To divide by their sum instead:
@@ -60,8 +63,10 @@ def focal_mean(values, weights, axis_name=None, *, gamma=0.5):
 
 
 @checked
-def full_focal_mean(values, weights, axis_name=None, *, gamma=0.5):
-    """`focal_mean` with the gradient of the weight too: the focal loss as it was first published.
+def full_focal_mean(
+    values: Array, weights: Array, axis_name: str | None = None, *, gamma: Numeric = 0.5
+) -> jax.Array:
+    """Focal loss as first published, a `reduce_fn`: `focal_mean` with the gradient of the weight too.
 
     The slope is larger by 1 + gamma * value / (exp(value) - 1): by 1 on hard rows, by 1 + gamma on
     easy ones.
@@ -75,10 +80,12 @@ def full_focal_mean(values, weights, axis_name=None, *, gamma=0.5):
 
 
 @checked
-def poly1_mean(values, weights, axis_name=None, *, epsilon=1.0):
-    """A `reduce_fn`: the mean of value + epsilon (1 - p), where value = -log p.
+def poly1_mean(
+    values: Array, weights: Array, axis_name: str | None = None, *, epsilon: Numeric = 1.0
+) -> jax.Array:
+    """Poly-1 loss, a `reduce_fn`: the mean of value + epsilon (1 - p), where value = -log p.
 
-    The first term of cross-entropy's series in 1 - p, weighed anew: with epsilon > 0 examples that are
+    The first term of cross-entropy's series in 1 - p, reweighted: with epsilon > 0 examples that are
     nearly solved pull harder.
 
     Args:

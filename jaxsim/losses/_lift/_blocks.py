@@ -4,13 +4,12 @@ Blocks of anchors are walked with `lax.map` over a checkpointed body: memory is 
 never [batch, references], forward and backward.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._examples import weighted
+from jaxsim.losses._lift._examples import reduced_parts, weighted
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import block_entries, row_ids
 from jaxsim.numerics.masked import zeroed
@@ -180,10 +179,7 @@ def reduced(parts, weights, axis_name, reduce_fn):
     if weights is not None:
         weights = checks.weights("weights", weights, len(parts[0][1]), "one per anchor")
         parts = [(values, weighted(counts, weights)) for values, counts in parts]
-    if reduce_fn is None:
-        return parts[0] if len(parts) == 1 else parts
-    checks.function("reduce_fn", reduce_fn, "of (values, weights, axis_name), or None")
-    return functools.reduce(jnp.add, [reduce_fn(*part, axis_name) for part in parts])
+    return reduced_parts(parts, axis_name, reduce_fn)
 
 
 def without_padding(rows):

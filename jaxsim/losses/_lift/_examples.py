@@ -4,6 +4,7 @@ The value of an example depends on nothing but the example, so that masks, weigh
 reduction at the end. Padding is zeroed first: NaN in it must not reach a gradient.
 """
 
+import functools
 import types
 
 import jax.numpy as jnp
@@ -108,11 +109,15 @@ def reduced(values, counts, weights, axis_name, reduce_fn):
     counts = counts.astype(values.dtype)
     if weights is not None:
         counts = weighted(counts, checks.weights("weights", weights, len(values)))
-    values = jnp.where(counts <= 0, 0, values)
+    return reduced_parts([(jnp.where(counts <= 0, 0, values), counts)], axis_name, reduce_fn)
+
+
+def reduced_parts(parts, axis_name, reduce_fn):
+    """The sum of the reductions of each (values, weights); without `reduce_fn` the parts, or the only one."""
     if reduce_fn is None:
-        return values, counts
+        return parts[0] if len(parts) == 1 else parts
     checks.function("reduce_fn", reduce_fn, "of (values, weights, axis_name), or None")
-    return reduce_fn(values, counts, axis_name)
+    return functools.reduce(jnp.add, [reduce_fn(*part, axis_name) for part in parts])
 
 
 def weighted(counts, weights):

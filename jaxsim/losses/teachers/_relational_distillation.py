@@ -1,8 +1,9 @@
-"""Relational distillation: a student copies how its teacher's vectors lie to each other, not where.
+"""Relational distillation: a student copies the distances and angles between its teacher's vectors.
 
     student [batch, dim], teacher [batch, any dim] -> loss
 
-The teacher is constant. Dimension, scale and rotation of the student are free.
+The teacher is constant. Dimension, scale and rotation of the student are free. Outside the lifters: the
+mean distance is one of the whole batch, and an angle has three rows.
 """
 
 import jax
@@ -18,11 +19,19 @@ from jaxsim.numerics._devices import gather, row_ids
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.masked import zeroed
+from jaxsim.numerics.types import Array, ReduceFn
 from jaxsim.similarity import euclidean
 
 
-def relational_distances(student, teacher, *, where=None, axis_name=None, block=None):
-    """The distances of a batch, over their mean, as the teacher's are over theirs.
+def relational_distances(
+    student: Array,
+    teacher: Array,
+    *,
+    where: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
+    """RKD distance loss: pairwise distances, over their mean, match the teacher's, over theirs.
 
         mean over i != j of h( |s_i - s_j| / m_s - |t_i - t_j| / m_t ),
         h(x) = x^2 / 2 where |x| <= 1, else |x| - 1/2,    m the mean distance over i != j
@@ -54,14 +63,20 @@ def relational_distances(student, teacher, *, where=None, axis_name=None, block=
     parts = _mean_distances(student, teacher, reduce_fn=None, **shared)
     scales = [mean(*part, axis_name) for part in parts]
     scales = [jnp.where(scale > 0, scale, 1) for scale in scales]
-    return _distances_apart(student, teacher, scales=scales, **shared)
+    return _distance_errors(student, teacher, scales=scales, **shared)
 
 
 @checked
 def relational_angles(
-    student, teacher, *, where=None, weights=None, axis_name=None, reduce_fn=mean
-):
-    """The angles of all triangles of a batch, as the teacher's.
+    student: Array,
+    teacher: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
+    """RKD angle loss: the angles of all triangles of a batch match the teacher's.
 
         mean over i, j, k, all different, of h( cos_s(i, j, k) - cos_t(i, j, k) ),
         cos_x(i, j, k) = cosine of x_i - x_j and x_k - x_j,    h as in `relational_distances`
@@ -91,17 +106,17 @@ def relational_angles(
     where = checks.mask("where", where, student.shape[:1])
     rows = zeroed(student, where), jax.lax.stop_gradient(zeroed(teacher, where))
     numbers = row_ids(len(where), axis_name)
-    *every, kept, others = gather((*rows, where, numbers), axis_name)
+    *every, where_of_all, others = gather((*rows, where, numbers), axis_name)
     squares = [_squares(x) for x in every]
 
     @jax.checkpoint
     def at_vertex(vertex):
         number, *sides = vertex
         cosines = (_cosines(*both) for both in zip(sides, squares, strict=True))
-        ends = kept & (others != number)
+        ends = where_of_all & (others != number)
         ends = ends[:, None] & ends & (others[:, None] != others)
-        apart = _huber(jnp.subtract(*cosines))
-        return masked.mean(apart, ends, axis=(0, 1)), ends.sum(dtype=apart.dtype)
+        errors = _huber(jnp.subtract(*cosines))
+        return masked.mean(errors, ends, axis=(0, 1)), ends.sum(dtype=errors.dtype)
 
     each = numbers, *(square[numbers] for square in squares)
     values, counts = jax.lax.map(at_vertex, each)
@@ -130,9 +145,9 @@ def _mean_distances(scores, positives, where, teacher):
 
 
 @over_labels(similarity=euclidean, inputs={"teacher": euclidean})
-def _distances_apart(scores, positives, where, teacher, *, scales):
-    apart = scores / scales[0] - jax.lax.stop_gradient(teacher / scales[1])
-    return masked.mean(_huber(apart), where), where.sum(axis=1)
+def _distance_errors(scores, positives, where, teacher, *, scales):
+    errors = scores / scales[0] - jax.lax.stop_gradient(teacher / scales[1])
+    return masked.mean(_huber(errors), where), where.sum(axis=1)
 
 
 def _huber(x):
