@@ -103,7 +103,7 @@ def tensors(config):
         path: 0.5 * random.normal(size=leaf.shape) + path.endswith("scale")
         for path, leaf in shapes.items()
     }
-    return names.given(config["model_type"], params, "")
+    return names.tensors_of(config["model_type"], params, "")
 
 
 def write(path, tree):

@@ -29,7 +29,12 @@ class Corpus(NamedTuple):
 def options(add: Callable[..., Any]) -> None:
     """The options of both commands."""
     models.options(add)
-    add("--corpus", required=True, type=arguments.path, help=".jsonl, .csv, .tsv or .parquet")
+    add(
+        "--corpus",
+        required=True,
+        type=arguments.path,
+        help="file of the texts: .jsonl, .csv, .tsv or .parquet",
+    )
     add(
         "--column",
         default="text",
@@ -37,7 +42,7 @@ def options(add: Callable[..., Any]) -> None:
     )
     add(
         "--id",
-        help=f"column of the ids; default: {', '.join(IDS)} or the row's number, which '' takes",
+        help=f"column of the ids; default: {', '.join(IDS)} or the row's number, which '' selects",
     )
     add("--index", type=arguments.path, help="folder of the index; default: CORPUS.index")
     add(
@@ -94,7 +99,7 @@ def vectors_of(
     }
     _check_settings(folder, about)
     with contextlib.ExitStack() as stack:
-        if not (folder / "vectors.npy").exists():  # a finished one is read by as many as like
+        if not (folder / "vectors.npy").exists():  # a finished index needs no lock
             stack.enter_context(storage.owned(folder))
             _check_settings(folder, about)
             storage.write_json(folder / MARK, about)

@@ -2,7 +2,7 @@
 
     python -m jaxsim embed --model out/ --corpus docs.jsonl --column text --out docs.npy
 
-Killed and started again it resumes.
+A killed run resumes when started again.
 """
 
 import hashlib
@@ -19,13 +19,18 @@ def main(command_line: Sequence[str]) -> None:
     parser = arguments.Parser("embed", __doc__)
     add = parser.add_argument
     models.options(add)
-    add("--corpus", required=True, type=arguments.path, help=".jsonl, .csv, .tsv or .parquet")
+    add(
+        "--corpus",
+        required=True,
+        type=arguments.path,
+        help="file of the texts: .jsonl, .csv, .tsv or .parquet",
+    )
     add(
         "--column",
         default="text",
         help="column of the texts, or several to join: title,text (text)",
     )
-    add("--out", required=True, type=arguments.path, help="the .npy file")
+    add("--out", required=True, type=arguments.path, help="the .npy file to write")
     add(
         "--prompt", help="name of one of the model's prompts, '' for none; default: the model's own"
     )

@@ -24,19 +24,19 @@ def main(command_line: Sequence[str]) -> None:
     """Runs the command."""
     parser = arguments.Parser("evaluate", __doc__)
     add = parser.add_argument
-    add("--run", required=True, type=arguments.path, help="as TREC has it")
+    add("--run", required=True, type=arguments.path, help="the run, in TREC's format")
     add(
         "--qrels",
         required=True,
         type=arguments.path,
-        help="TREC's four columns or BEIR's three",
+        help="the judgments: TREC's four columns or BEIR's three",
     )
-    add("--k", type=arguments.whole(), default=10, help="how many of a ranking count (10)")
-    add("--against", type=arguments.path, help="another run, to compare with")
+    add("--k", type=arguments.whole(), default=10, help="cutoff of the rankings (10)")
+    add("--against", type=arguments.path, help="another run to compare with")
     add(
         "--ignore-self",
         action="store_true",
-        help="leave out of each ranking the document whose id is the query's own",
+        help="leaves out of each ranking the document whose id is the query's own",
     )
     add("--out", type=arguments.path, help="a JSON file for the figures")
     options = parser.parse_args(command_line)
@@ -177,7 +177,7 @@ def values(
 
     most = max(map(len, judged.values()))
     longest = max(most, *(len(run.get(query, ())) for query in judged))
-    places = min(k, longest)  # behind them there is nothing to find
+    places = min(k, longest)  # beyond them there is nothing to find
     ids = np.full((len(judged), longest), -1, np.int32)
     truth = np.full((len(judged), most), -1, np.int32)
     grades = np.zeros((len(judged), most), np.float32)

@@ -1,4 +1,4 @@
-"""What fine-tuning is made of: an objective over pairs, and figures on pairs that are held out."""
+"""Fine-tuning on pairs: the objective, and figures on held-out pairs."""
 
 import functools
 import inspect
@@ -24,7 +24,7 @@ def check_settings(name: str, loss: Loss, settings: Iterable[str]) -> None:
 
 
 class Task:
-    """A model, a loss, and the pairs to learn from and to look at.
+    """A fine-tuning task: a model, a loss, and the pairs to train and to validate on.
 
     Texts are compared by the model's own similarity. Equal texts have equal ids, negatives too, so that no
     text is the negative of its own query; a negative that is the row's query or one of the query's
@@ -34,7 +34,7 @@ class Task:
       model: of `pretrained.load`.
       loss: (queries, documents, *, query_ids, document_ids, where, axis_name) -> loss; of graded pairs
         (queries, documents, scores, *, where, axis_name) -> loss.
-      pairs, held: `Pairs`, to learn from and to look at.
+      pairs, held: `Pairs`, to train and to validate on.
       batch_size: rows.
       graded: which of the two kinds of loss it is.
       prompts: what goes before queries and before documents; None is the model's default.
@@ -58,7 +58,7 @@ class Task:
         self.examples = self._tokens(pairs)
         self.scores = None if pairs.scores is None else np.array(pairs.scores, np.float32)
         self.ids = ids_of(pairs)
-        self.kept = None if pairs.negatives is None else usable(pairs)
+        self.document_where = None if pairs.negatives is None else usable(pairs)
         self.held_ids = numbered(held.queries)[0], numbered(held.documents)[0]
         trained_on = set(pairs.queries)
         self.seen = sum(query in trained_on for query in held.queries)
@@ -74,7 +74,7 @@ class Task:
     @property
     def left_out(self) -> int:
         """How many negatives are left out."""
-        return 0 if self.kept is None else int((~self.kept).sum())
+        return 0 if self.document_where is None else int((~self.document_where).sum())
 
     def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
         """Batches of token ids; lengths are cut in two, so that few shapes are compiled."""
@@ -110,7 +110,7 @@ class Task:
             if each > 1:
                 documents = documents.reshape(rows, each, -1)
             if self.left_out:
-                where["document_where"] = jnp.asarray(self.kept)[batch["ids"]]
+                where["document_where"] = jnp.asarray(self.document_where)[batch["ids"]]
             return self.loss(
                 queries, documents, query_ids=query_ids, document_ids=document_ids, **where
             )

@@ -1,4 +1,4 @@
-"""Encodes a corpus into an index, which `search` then reads. Killed and started again it resumes.
+"""Encodes a corpus into an index, which `search` then reads. A killed run resumes when started again.
 
 python -m jaxsim index --model out/ --corpus docs.jsonl
 """

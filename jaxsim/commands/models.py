@@ -30,13 +30,17 @@ def options(add: Callable[..., Any]) -> None:
     add(
         "--max-length",
         type=arguments.whole(),
-        help="tokens of a text at most; default: the model's own",
+        help="maximum tokens per text; default: the model's maximum",
     )
-    add("--download", action="store_true", help="may fetch the model from the hub")
+    add(
+        "--download",
+        action="store_true",
+        help="allows downloading the model from the Hugging Face hub",
+    )
     add(
         "--dtype",
         type=arguments.one_of("float32", "bfloat16"),
-        help="of the arithmetic, parameters and vectors are float32; default: bfloat16 on accelerators, "
+        help="type of the arithmetic; parameters and vectors are float32; default: bfloat16 on accelerators, "
         "float32 on CPU",
     )
 

@@ -1,4 +1,4 @@
-"""The nearest texts of a corpus: of a query on the command line, of a file of queries, or at a prompt.
+"""Finds the nearest texts of a corpus: for a query on the command line, for a file of queries, or at a prompt.
 
     python -m jaxsim search --model out/ --corpus docs.jsonl "how do I sort by two keys"
     python -m jaxsim search --model out/ --corpus docs.jsonl --queries q.jsonl --run found.trec
@@ -83,7 +83,7 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     add("--query-column", help="column of the queries (query)")
     add(
         "--query-id",
-        help=f"column of their ids; default: {', '.join(QUERY_IDS)} or the row's number, which '' takes",
+        help=f"column of their ids; default: {', '.join(QUERY_IDS)} or the row's number, which '' selects",
     )
     add(
         "--query-prompt",
@@ -101,7 +101,7 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     add(
         "--run",
         type=arguments.path,
-        help="file for the rankings, as TREC has them; needs --queries",
+        help="file for the rankings, in TREC's format; needs --queries",
     )
     add("--reranker", type=arguments.path, help="folder of a cross-encoder")
     add(

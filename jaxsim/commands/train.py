@@ -1,12 +1,12 @@
-"""Fine-tunes a model on your own pairs, triplets or graded pairs; the best of its checkpoints is kept.
+"""Fine-tunes a model on your own pairs, triplets or graded pairs, and keeps the best checkpoint.
 
     python -m jaxsim train --model all-MiniLM-L6-v2/ --pairs pairs.jsonl --loss info_nce --out out/
 
 Columns are found by their usual names (query, anchor, question, sentence1; document, positive, answer,
 passage, sentence2; negative, negatives, negative_1, ...; score) or named. Without --validation a part of
-the rows is held out: the run shows the loss, the accuracy in a batch and how well documents are found
-on it, or the rank correlation of graded pairs. The result loads in sentence-transformers. Killed and
-started again, the same command resumes; with more --epochs or --steps a run is lengthened.
+the rows is held out: the run shows the loss, the accuracy in a batch and how well documents are retrieved
+on it, or the rank correlation of graded pairs. The result loads in sentence-transformers. A killed run
+resumes when the same command is started again; more --epochs or --steps lengthen it.
 """
 
 import argparse
@@ -154,17 +154,22 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     parser = arguments.Parser("train", __doc__)
     add = parser.add_argument
     models.options(add)
-    add("--pairs", required=True, type=arguments.path, help=".jsonl, .csv, .tsv or .parquet")
+    add(
+        "--pairs",
+        required=True,
+        type=arguments.path,
+        help="training file: .jsonl, .csv, .tsv or .parquet",
+    )
     add("--out", required=True, type=arguments.path, help="folder for the trained model")
     add(
         "--loss",
-        help=f"of pairs: {', '.join(OF_PAIRS)}; of graded pairs: {', '.join(OF_GRADES)}; "
+        help=f"for pairs: {', '.join(OF_PAIRS)}; for graded pairs: {', '.join(OF_GRADES)}; "
         "default: info_nce, or cosent where there is a score",
     )
     add(
         "--temperature",
         type=arguments.number(above=0),
-        help="of the loss; default: the loss's own, or 1 where the model does not compare by cosine",
+        help="temperature of the loss; default: the loss's default, or 1 where the model does not compare by cosine",
     )
     add(
         "--validation",
@@ -174,15 +179,19 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     add(
         "--held-out",
         type=arguments.number(above=0, below=1),
-        help=f"part of the rows, at most {MOST_HELD_OUT} of them ({HELD_OUT})",
+        help=f"fraction of the rows to hold out, at most {MOST_HELD_OUT} rows ({HELD_OUT})",
     )
-    add("--epochs", type=arguments.whole(), help="how often each row is seen (1)")
-    add("--steps", type=arguments.whole(), help="how many batches, in place of --epochs")
-    add("--batch-size", type=arguments.whole(), help=f"over all devices ({BATCH_SIZE})")
+    add("--epochs", type=arguments.whole(), help="passes over the rows (1)")
+    add("--steps", type=arguments.whole(), help="number of batches, in place of --epochs")
+    add(
+        "--batch-size",
+        type=arguments.whole(),
+        help=f"rows per batch, over all devices ({BATCH_SIZE})",
+    )
     add(
         "--chunk",
         type=arguments.whole(),
-        help="rows encoded at once: large batches in the memory of small ones",
+        help="rows encoded at once, so that large batches fit in memory",
     )
     add(
         "--rate",
@@ -194,19 +203,33 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
         "--warmup",
         type=arguments.number(least=0, most=1),
         default=0.1,
-        help="part of the steps; linear decay follows (0.1)",
+        help="fraction of the steps for warm-up; linear decay follows (0.1)",
     )
-    add("--weight-decay", type=arguments.number(least=0), default=0.01, help="of AdamW (0.01)")
-    add("--validate-every", type=arguments.whole(), help="steps; default: a fifth of the run")
-    add("--seed", type=arguments.whole(0), default=0, help="of the order and the dropout (0)")
-    add("--workdir", type=arguments.path, help="for checkpoints; default: OUT.run")
+    add(
+        "--weight-decay",
+        type=arguments.number(least=0),
+        default=0.01,
+        help="weight decay of AdamW (0.01)",
+    )
+    add(
+        "--validate-every",
+        type=arguments.whole(),
+        help="steps between validations; default: a fifth of the run",
+    )
+    add(
+        "--seed",
+        type=arguments.whole(0),
+        default=0,
+        help="random seed of the order and the dropout (0)",
+    )
+    add("--workdir", type=arguments.path, help="folder for checkpoints; default: OUT.run")
     for name in ("query", "document", "negative", "score"):
         add(f"--{name}", help=f"column of the {name}")
     add(
         "--no-score",
         action="store_true",
         default=None,
-        help="takes every row as a positive pair, although there is a column that looks like a score",
+        help="takes every row as a positive pair, even if a column looks like a score",
     )
     for name, usual in (("query", models.QUERY_PROMPTS), ("document", models.DOCUMENT_PROMPTS)):
         add(
@@ -245,7 +268,7 @@ def check_targets(options: argparse.Namespace) -> None:
 
 
 def read(options: argparse.Namespace) -> tuple[columns.Pairs, columns.Pairs]:
-    """(pairs to train on, pairs to look at); decides which kind of loss it is.
+    """Reads (pairs to train on, pairs to validate on); decides which kind of loss it is.
 
     Raises: ValueError for columns that do not fit the loss.
     """
@@ -310,7 +333,7 @@ def check_columns(
 def held_out(
     options: argparse.Namespace, pairs: columns.Pairs
 ) -> tuple[columns.Pairs, columns.Pairs]:
-    """Splits off held-out rows: (rows to train on, rows to look at); all copies of a row are on the same side."""
+    """Splits off held-out rows: (rows to train on, rows to validate on); all copies of a row are on the same side."""
     part = HELD_OUT if options.held_out is None else options.held_out
     (numbers,) = fine_tuning.numbered(zip(pairs.queries, pairs.documents, strict=True))
     count = int(numbers.max()) + 1

@@ -19,12 +19,8 @@ from pathlib import Path
 TRAIN = ("jax", "numpy", "standard library")
 TEST = ("scipy", "sklearn")
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where a package's name is not its distribution's
-SMALL_FOLDERS = (
-    "asyncio",
-    "email",
-    "linalg",
-    "cluster",
-)  # the small corpus: folders of these names
+# The small corpus: folders of these names.
+SMALL_FOLDERS = ("asyncio", "email", "linalg", "cluster")
 LIMIT = 8000  # pairs in all
 VALIDATION = 300  # of the training packages
 CHARACTERS = 600  # of a document

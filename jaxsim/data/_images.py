@@ -41,9 +41,8 @@ class Images(NamedTuple):
 
     images: np.ndarray  # float32 [n, height, width, channels]
     labels: np.ndarray  # int32 [n]
-    groups: (
-        np.ndarray
-    )  # int32 [n], a coarser class (Omniglot's alphabet); the label where there is none
+    # int32 [n], a coarser class (Omniglot's alphabet); the label where there is none.
+    groups: np.ndarray
 
     def of(self, chosen: Array) -> "Images":
         """Selects images by a mask or an array of places."""

@@ -147,7 +147,7 @@ def negative_batches(
       positives: int [n], each query's place in the documents.
       negatives: int [n, mined], a mined table of places, -1 where there are fewer.
       batch_size: queries per batch, of all processes together.
-      per_query: negatives of each, drawn anew in every epoch; a query with fewer repeats its own.
+      per_query: negatives of each, drawn again in every epoch; a query with fewer repeats its own.
       seed, steps, epochs, shard: as in `array_batches`.
 
     Returns: as `array_batches`. A batch is {queries' columns [rows, ...], "documents": {documents'

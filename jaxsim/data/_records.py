@@ -31,7 +31,7 @@ def read_records(path: str | os.PathLike) -> Records:
 
     Args:
       path: .jsonl (an object in each line), .json (the same, or one array of objects), .csv or .tsv (the
-        first line names the columns), each also with .gz behind; .parquet needs pyarrow. Text is UTF-8, or
+        first line names the columns), each also with .gz appended; .parquet needs pyarrow. Text is UTF-8, or
         begins with the byte order mark of UTF-16 or UTF-32.
 
     Returns: `Records`, a list of dicts. In CSV and TSV all values are strings, and blank lines are left

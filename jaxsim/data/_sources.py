@@ -1,4 +1,4 @@
-"""Where data comes from: what is found on disk first, never a download that nobody asked for.
+"""Data sources: what is on disk is used first, and nothing is downloaded without being asked for.
 
 A source is a grain MapDataset of dicts: `len(source)`, `source[i]`, `.map`, `.shuffle`.
 

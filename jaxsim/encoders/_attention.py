@@ -77,9 +77,8 @@ def cudnn_works(dtype: str, dim: int) -> bool:
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         try:
             difference = thread.submit(_difference, dtype, dim).result()
-        except (
-            Exception
-        ) as error:  # no cuDNN, an old one, an old card: the error is whatever they raise
+        except Exception as error:
+            # Without cuDNN, with an old one or an old card the error is whatever they raise.
             LOG.info("attention runs through XLA, not cuDNN: %s", f"{error!s:.200}")
             return False
     agrees = difference < 2.0**-4

@@ -31,11 +31,10 @@ class ClsCrossEncoder(nn.Module):
     dropout: float = 0.1
     initial: float = 0.02
     labels: int = 1
-    place: Callable | None = (
-        first_place  # where [rows, length] -> int [rows]; None: the mean of states
-    )
+    # where [rows, length] -> int [rows]; None: the mean of states.
+    place: Callable | None = first_place
     activation: Callable | None = jnp.tanh  # of the pooler; None: no pooler
-    norm: Callable | None = None  # behind the pooler: a maker of norms, as `layer_norm` gives one
+    norm: Callable | None = None  # after the pooler: a norm factory, as `layer_norm` gives one
     biases: tuple[str, ...] = ("pooler", "score")  # the dense layers that have one
     typed: bool = True  # whether the candidate has another token type than the query
 

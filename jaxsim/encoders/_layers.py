@@ -57,9 +57,8 @@ class Block(nn.Module):
     dtype: jnp.dtype = jnp.float32
     matching: float = 0.0
     number: int = 0  # of the layer: each has its own orthogonal matrix
-    key_heads: int | None = (
-        None  # heads of keys and values, each for several of queries; None is `heads`
-    )
+    # Heads of keys and values, each for several of queries; None is `heads`.
+    key_heads: int | None = None
     head_dim: int | None = None  # None is dim / heads
     style: Style = Style()
     cudnn: bool = True  # attention through cuDNN where it can

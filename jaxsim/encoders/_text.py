@@ -28,9 +28,8 @@ class TextEncoder(nn.Module):
     transformer: nn.Module
     pooling: Callable = mean  # (states, where) -> [rows, dim]; encoders/_pooling.py has some
     dim: int | None = None  # of a projection without bias; None leaves the transformer's width
-    heads: tuple[
-        Callable, ...
-    ] = ()  # [rows, dim] -> [rows, dim], one after the other: Linen or plain
+    # [rows, dim] -> [rows, dim], one after the other: Linen modules or plain functions.
+    heads: tuple[Callable, ...] = ()
 
     @nn.compact
     def __call__(

@@ -16,7 +16,7 @@ class Transformer(nn.Module):
 
     tokens int [rows, length], where bool [rows, length] -> [rows, length, dim], in `dtype`
 
-    Positions count the real tokens, so that padding changes nothing wherever it is: behind a
+    Positions count the real tokens, so that padding changes nothing wherever it is: after a
     text, or between two that were joined. A row without tokens gives finite values.
 
     The sizes, the places and the `style` of the layers make the family: `jaxsim.pretrained` builds BERT,
@@ -34,23 +34,21 @@ class Transformer(nn.Module):
     hidden: int = 3072  # width of the feed-forward part
     max_length: int = 512
     segments: int = 2  # token types: which text of a pair a token belongs to; 0: no such table
-    norm: str = (
-        "post"  # "post": after each part, as BERT; "pre": before it, which trains without warm-up
-    )
+    # "post": after each part, as BERT; "pre": before it, which trains without warm-up.
+    norm: str = "post"
     dropout: float = 0.1
     initial: float = 0.02  # standard deviation of the weights at the start
-    place_initial: float | None = (
-        None  # of the positions' and segments' embeddings; None is `initial`
-    )
-    matching: float = 0.0  # above 0 the same orthogonal matrix, times this, starts queries and keys
+    # Of the positions' and segments' embeddings; None is `initial`.
+    place_initial: float | None = None
+    # Above 0 the same orthogonal matrix, times this, starts queries and keys.
+    matching: float = 0.0
     # Of the arithmetic, None is `numerics.compute_dtype()`; parameters, norms and softmax are float32.
     dtype: jnp.dtype | None = None
     key_heads: int | None = None  # heads of keys and values (grouped queries); None is `heads`
     head_dim: int | None = None  # None is dim / heads
     style: Style = Style()
-    start_norm: bool = (
-        False  # "pre" only: embeddings are normalized, in place of the first layer's norm
-    )
+    # "pre" only: embeddings are normalized, in place of the first layer's norm.
+    start_norm: bool = False
     first_place: int = 0  # rows of the position table before the first token's (RoBERTa's 2)
     rotary: Rotary | None = None  # in place of a table of positions
     buckets: int = 0  # of relative positions, whose bias all layers share (MPNet's 32)
@@ -105,17 +103,17 @@ class Transformer(nn.Module):
         for number in range(self.layers):
             last = number == self.layers - 1
             x = Block(
-                self.heads,
-                self.hidden,
-                self.norm,
-                self.dropout,
-                self.initial,
-                dtype,
-                self.matching,
-                number,
-                self.key_heads,
-                self.head_dim,
-                self.style,
+                heads=self.heads,
+                hidden=self.hidden,
+                norm=self.norm,
+                dropout=self.dropout,
+                initial=self.initial,
+                dtype=dtype,
+                matching=self.matching,
+                number=number,
+                key_heads=self.key_heads,
+                head_dim=self.head_dim,
+                style=self.style,
                 cudnn=self.cudnn,
                 bare=self.start_norm and number == 0,
                 name=f"layer_{number}",

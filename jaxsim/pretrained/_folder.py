@@ -69,7 +69,7 @@ def load(
     family = families.family_of(fields)
     transformer = families.transformer(fields, causal=causal, dtype=dtype, cudnn=cudnn)
     tensors = names.modern(weights.entries(inner))
-    prefix = names.held(fields, transformer, tensors)
+    prefix = names.check_sizes(fields, transformer, tensors)
     classifier = families.architecture_of(fields).endswith(CLASSIFIER)
     classifier = classifier and (layout is None or layout.pooling is None)
     layout = modules.Layout(pooling=_pooling(fields)) if layout is None else layout
@@ -98,7 +98,7 @@ def load(
     modules.check_kind(folder, settings, "CrossEncoder" if classifier else "SentenceTransformer")
     size, shapes = _shapes(module, classifier)
     body = {path: shape for path, shape in shapes.items() if not path.startswith("heads_")}
-    params, rest = names.taken(fields, prefix, tensors, body)
+    params, rest = names.params_of(fields, prefix, tensors, body)
     for place, path in layout.dense.items():
         params |= _dense(place, folder / path, shapes)
     common = {
@@ -151,7 +151,7 @@ def _config(fields, family, transformer):
 
 def _text_encoder(folder, fields, transformer, layout):
     if layout.pooling is None:
-        raise ValueError(f"{folder / 'modules.json'}: lacks a Pooling behind the Transformer")
+        raise ValueError(f"{folder / 'modules.json'}: lacks a Pooling after the Transformer")
     if layout.width not in (None, transformer.dim):
         raise ValueError(
             f"{folder / 'modules.json'}: its Pooling is for vectors of {layout.width}, and the model of "
@@ -161,7 +161,7 @@ def _text_encoder(folder, fields, transformer, layout):
 
 
 def _truncated(folder, module, truncate_dim, size):
-    """Vectors cut to their first dimensions behind all heads, as sentence-transformers cuts them."""
+    """Vectors cut to their first dimensions after all heads, as sentence-transformers cuts them."""
     if truncate_dim is None:
         return module
     if truncate_dim > size:

@@ -42,7 +42,7 @@ class Model:
 
     params: dict  # {"params": nested dict of float32 arrays}
     config: dict  # config.json
-    module: object  # the Linen module
+    module: Any  # the Linen module
     tokenizer: tokenizer.Tokenizer
     kept: Kept
 
@@ -69,7 +69,7 @@ class Model:
         files = self._files()
         params = self._checked_params()
         body = {path: a for path, a in params.items() if not path.startswith("heads_")}
-        tensors = names.given(self.config["model_type"], body, self.kept.prefix)
+        tensors = names.tensors_of(self.config["model_type"], body, self.kept.prefix)
         tensors |= {name: a for name, a in self.kept.rest.items() if name not in tensors}
         with write_folder(folder, kind="model") as aside:
             for path, data in files.items():

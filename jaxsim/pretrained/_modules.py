@@ -94,7 +94,7 @@ def layout(folder: str | os.PathLike) -> Layout | None:
         if (kind == "Transformer") != (number == 0):
             raise part.wrong("type", "a Transformer first and nowhere else")
         if kind in ("Dense", "Normalize") and result.pooling is None:
-            raise part.wrong("type", "a Pooling behind the Transformer, before all others")
+            raise part.wrong("type", "a Pooling after the Transformer, before all others")
         part.whole("idx", None)
         if part.text("name", str(number)) in [other.raw("name") for other in parts[:number]]:
             raise part.wrong("name", "another than those before it")
@@ -227,7 +227,7 @@ def _pooled(layout, fields):
     pooled = fields.flag("include_prompt", True)
     poolings = []
     for mode in _modes(fields):
-        # Tokens behind a prompt that is not pooled keep the weights of their places.
+        # Tokens after a prompt that is not pooled keep the weights of their places.
         late = mode == "weightedmean" and not pooled
         poolings.append(encoders.weighted_mean_by_place if late else POOLINGS[mode])
     name = "embedding_dimension" if "embedding_dimension" in fields else "word_embedding_dimension"

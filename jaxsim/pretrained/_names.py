@@ -147,8 +147,8 @@ _FIELDS_OF_DISTILBERT = {
 _OLD = {".gamma": ".weight", ".beta": ".bias"}  # of LayerNorms in the oldest files
 
 
-def held(fields: Fields, module: Any, tensors: Mapping[str, Any]) -> str:
-    """Holds the sizes of a config against the shapes of its tensors, before anything is built.
+def check_sizes(fields: Fields, module: Any, tensors: Mapping[str, Any]) -> str:
+    """Checks the sizes of a config against the shapes of its tensors, before anything is built.
 
     Args:
       fields: config.json.
@@ -193,14 +193,14 @@ def held(fields: Fields, module: Any, tensors: Mapping[str, Any]) -> str:
     return prefix
 
 
-def taken(
+def params_of(
     fields: Fields, prefix: str, tensors: Mapping[str, Any], shapes: Mapping[str, tuple]
 ) -> tuple:
-    """A file's tensors as parameters.
+    """Converts a file's tensors to parameters.
 
     Args:
       fields: config.json.
-      prefix: as `held` gave it.
+      prefix: as `check_sizes` gave it.
       tensors: {their name: `weights.Entry`}, by modern names.
       shapes: the parameters wanted, {our path: shape}; a path starts with "transformer/", or is of
         the classification head.
@@ -262,13 +262,13 @@ def modern(tensors: Mapping[str, Any]) -> dict:
     return result
 
 
-def given(family: str, params: Mapping[str, Any], prefix: str) -> dict:
-    """Parameters as a file's tensors: the way back of `taken`.
+def tensors_of(family: str, params: Mapping[str, Any], prefix: str) -> dict:
+    """Converts parameters to a file's tensors: the inverse of `params_of`.
 
     Args:
       family: a config's model_type.
       params: {our path: array}.
-      prefix: as `taken` returned it.
+      prefix: as `params_of` returned it.
     """
     names, pieces = NAMES[family], {}
     for path, array in params.items():

@@ -129,7 +129,7 @@ def _size(count, batch, devices):
 
 
 def _filled(texts, size):
-    """Texts with rows of padding behind, up to `size` rows."""
+    """Texts followed by rows of padding, up to `size` rows."""
     return {name: np.pad(array, ((0, size - len(array)), (0, 0))) for name, array in texts.items()}
 
 

@@ -52,7 +52,7 @@ class Tokenizer:
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Both sides of joined texts, the longer cut first until a pair fits into max_length.
 
-        Returns: two lists of int32 [length]. One behind the other they are what the model reads.
+        Returns: two lists of int32 [length]. One after the other they are what the model reads.
         """
         queries = self.texts("queries", queries)
         candidates = self.texts("candidates", candidates)
@@ -95,8 +95,8 @@ class Tokenizer:
             *([len(ids) for ids in side] for side in (first, second)), max_length=max_length
         )
         cut = [
-            [self.cut(ids, length) for ids, length in zip(side, kept, strict=True)]
-            for side, kept in zip((first, second), lengths, strict=True)
+            [self.cut(ids, length) for ids, length in zip(side, text_lengths, strict=True)]
+            for side, text_lengths in zip((first, second), lengths, strict=True)
         ]
         prefix, middle, suffix = self.around
         return (
@@ -115,7 +115,7 @@ class Tokenizer:
 
         Args:
           texts: strings.
-          second: whether they come behind.
+          second: whether they are second.
           max_length: of this side, its special tokens included.
         """
         prefix, middle, suffix = self.around
@@ -130,7 +130,7 @@ class Tokenizer:
 
     @functools.cached_property
     def around(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids before the first text of a pair, between both, and behind the second: int32 [length] each."""
+        """Ids before the first text of a pair, between both, and after the second: int32 [length] each."""
         numbers, ids = self._pair.sequence_ids, _ids(self._pair.ids)
         first, second = numbers.index(0), numbers.index(1)
         last = [len(numbers) - numbers[::-1].index(number) for number in (0, 1)]
@@ -232,7 +232,7 @@ def padded(
 
 
 def ends(backend: Any) -> tuple[list[int], list[int]]:
-    """Ids of the special tokens before and behind a text: two lists."""
+    """Ids of the special tokens before and after a text: two lists."""
     encoding = backend.encode(_word(backend))
     places = [place for place, text in enumerate(encoding.sequence_ids) if text == 0]
     return encoding.ids[: places[0]], encoding.ids[places[-1] + 1 :]

@@ -222,7 +222,7 @@ def _as_bert(backend, settings, tokens, kind):
 
 
 def _with_ends(backend, settings, tokens):
-    """Adds the token before and the one behind a text that tokenizer_config.json asks for; whether it did.
+    """Adds the token before and the one after a text that tokenizer_config.json asks for; whether it did.
 
     transformers 4 does so, and transformers 5 goes by tokenizer.json alone: the two must agree, or be made to.
     """
@@ -235,8 +235,8 @@ def _with_ends(backend, settings, tokens):
         None if token is None else backend.token_to_id(token)
         for token in (_token(settings, tokens, f"{end}_token") for end in ("bos", "eos"))
     ]
-    before, behind = ends(backend)
-    present = [ids[0] in before[:1], ids[1] in behind[-1:]]
+    before, after = ends(backend)
+    present = [ids[0] in before[:1], ids[1] in after[-1:]]
     for end, wanted, number, there in zip(("bos", "eos"), asked, ids, present, strict=True):
         if wanted and number is None:
             raise settings.wrong(f"add_{end}_token", f"false, as there is no {end}_token in {FILE}")
@@ -245,7 +245,7 @@ def _with_ends(backend, settings, tokens):
     new = [bool(wanted) and not there for wanted, there in zip(asked, present, strict=True)]
     if not any(new):
         return False
-    if {*before, *behind} - set(ids):
+    if {*before, *after} - set(ids):
         raise settings.wrong(
             f"add_{'bos' if new[0] else 'eos'}_token", f"false: {FILE} adds other special tokens"
         )

@@ -14,12 +14,13 @@ from jaxsim.storage._fields import read_object
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth")
+# What parameters may be: others are quantized, or not weights.
 FLOATS = (
     "F64",
     "F32",
     "F16",
     "BF16",
-)  # what parameters may be: others are quantized, or not weights
+)
 
 
 class Entry(NamedTuple):
@@ -168,11 +169,8 @@ def _array(file, entry: Entry) -> np.ndarray:
 
     try:
         return file.get_tensor(entry.name)
-    except (
-        SafetensorError,
-        AttributeError,
-        TypeError,
-    ) as error:  # a type that NumPy lacks is the second
+    except (SafetensorError, AttributeError, TypeError) as error:
+        # AttributeError: a type that NumPy lacks.
         raise ValueError(
             f"{entry.path}: {entry.name} of type {entry.dtype} cannot be read: {error}"
         ) from error

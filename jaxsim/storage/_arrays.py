@@ -232,7 +232,7 @@ def _opening(path, file):
 
 
 def _entries(header):
-    """(bytes, {name: (dtype, shape, offset)}) that a header describes, one array behind the other."""
+    """(bytes, {name: (dtype, shape, offset)}) that a header describes, one array after the other."""
     arrays, size = {}, 0
     about = header.object("arrays")
     for name in about:
@@ -244,7 +244,7 @@ def _entries(header):
         if len(shape) > 32 or not most:
             raise entry.wrong("shape", "of an array")
         if entry.whole("offset", most=2**62) != size:
-            raise entry.wrong("offset", f"{size}, behind the arrays before")
+            raise entry.wrong("offset", f"{size}, after the arrays before")
         arrays[name] = dtype, shape, size
         size += _aligned(math.prod(shape) * dtype.itemsize)
     if header.whole("bytes", most=2**62) != size:

@@ -115,9 +115,8 @@ def write_folder(path: str | os.PathLike, *, kind: str) -> Iterator[Path]:
             _settle(aside)
         except BaseException as error:
             shutil.rmtree(aside, ignore_errors=True)
-            if (
-                isinstance(error, OSError) and error.errno in FULL
-            ):  # named by nothing, or by the one aside
+            if isinstance(error, OSError) and error.errno in FULL:
+                # It names no file, or the one aside.
                 raise OSError(error.errno, error.strerror, str(path)) from error
             raise
         try:

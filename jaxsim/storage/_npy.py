@@ -85,9 +85,8 @@ def _header(path, file):
             (2, 0): np.lib.format.read_array_header_2_0,
         }
         shape, by_columns, dtype = readers[version](file)
-    except (
-        Exception
-    ) as error:  # its parser raises what Python's does: SyntaxError, TokenError and more
+    except Exception as error:
+        # NumPy's parser raises what Python's does: SyntaxError, TokenError and more.
         why = " ".join(str(error).split())
         raise ValueError(f"{path}: not an array of numbers, or damaged: {why:.200}") from error
     if len(shape) != 2:

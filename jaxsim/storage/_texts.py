@@ -76,7 +76,7 @@ def json_lines(path: str | os.PathLike, file: Iterable[str]) -> Iterator[tuple[i
             tree, end = DECODER.raw_decode(line)
         except (ValueError, RecursionError):
             end = 0
-        if line[end:].strip(" \t\r\n"):  # white space before it, something behind it, or not JSON
+        if line[end:].strip(" \t\r\n"):  # white space before it, something after it, or not JSON
             try:
                 tree = DECODER.decode(line.rstrip(" \t\r\n"))
             except (ValueError, RecursionError) as error:

@@ -172,7 +172,7 @@ def load_qrels(path: str | os.PathLike) -> dict[str, dict[str, int]]:
         grade = grades[grade]
         if judgments.setdefault(query, {}).setdefault(document, grade) != grade:
             raise ValueError(
-                f"{path}, line {number}: {query} and {document} are judged twice, unlike: "
+                f"{path}, line {number}: {query} and {document} are judged twice, with different grades: "
                 f"{judgments[query][document]} before, now {grade}"
             )
     return judgments

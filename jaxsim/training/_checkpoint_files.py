@@ -109,10 +109,10 @@ def quiet() -> Any:
             return not ("never retrieved" in text and ("orbax" in text or "tensorstore" in text))
         return "orbax" not in record.pathname
 
-    def unraisable(found):
+    def unraisable(event):
         # tensorstore answers an event loop that orbax closed after another file had failed.
-        if not (found.exc_type is RuntimeError and "loop is closed" in str(found.exc_value)):
-            before(found)
+        if not (event.exc_type is RuntimeError and "loop is closed" in str(event.exc_value)):
+            before(event)
 
     before, loggers = sys.unraisablehook, [logging.getLogger(name) for name in ("absl", "asyncio")]
     for logger in loggers:

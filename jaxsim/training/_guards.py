@@ -68,7 +68,7 @@ def data_name(batch: Batch) -> str:
 
 
 def everywhere(sound: bool) -> bool:
-    """Whether every process says so."""
+    """Whether the value is true in every process."""
     if jax.process_count() == 1:
         return sound
     return bool(np.all(multihost_utils.process_allgather(np.array(sound))))

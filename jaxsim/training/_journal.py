@@ -68,7 +68,7 @@ class Journal:
             self._tell(step, {f"{prefix}{name}": value for name, value in figures.items()})
 
     def flush(self) -> None:
-        """An object store cannot append: there the file is written anew with each checkpoint."""
+        """An object store cannot append: there the file is rewritten with each checkpoint."""
         if self.path is not None and not is_local(self.path):
             self._rewrite()
 

@@ -31,9 +31,8 @@ from jaxsim.training._row_sparse import Optimizer, RowOptimizer, check_lookup, r
 from jaxsim.training._step import Carry
 
 LOG = logging.getLogger("jaxsim.training")
-RUN_AHEAD = (
-    8  # steps on their way at most: memory stays flat, Ctrl-C prompt, simulated devices alive
-)
+# Dispatched steps at most: memory stays flat, Ctrl-C prompt, simulated devices alive.
+RUN_AHEAD = 8
 
 
 def fit(

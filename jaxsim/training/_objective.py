@@ -59,7 +59,7 @@ def check_objective(
 
     Metrics must be a dict, and a state must come back with the shapes that it had.
 
-    A loss of the local rows trains on local negatives in silence, with gradients that are far off.
+    A loss of the local rows silently trains on local negatives, with gradients that are far off.
     It cannot distinguish a mean of local losses from a global loss: both are the same on every device.
 
     Args:

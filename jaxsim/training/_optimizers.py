@@ -215,8 +215,8 @@ def layers_of(params: ArrayTree) -> Callable[[str], tuple[int, int]]:
     count = max((int(n) for name in names for n in re.findall(r"\d+", name)[:1]), default=-1) + 2
 
     def layer(name):
-        if found := re.search(r"\d+", name):
-            return int(found[0]) + 1, count
+        if number := re.search(r"\d+", name):
+            return int(number[0]) + 1, count
         return (0 if "embed" in name.lower() else count), count
 
     return layer

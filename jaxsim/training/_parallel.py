@@ -78,7 +78,7 @@ class Pmapped:
         return self.place(_started(*_copied((params, state)), optimizer, average))
 
     def place(self, carry: Carry) -> Carry:
-        """A carry placed as the step returns it: elsewhere, the second step would compile anew."""
+        """A carry placed as the step returns it: elsewhere, the second step would compile again."""
         if self.several:
             carry = jax.tree.map(lambda a: a.addressable_data(0) if _is_global(a) else a, carry)
         return jax.device_put(carry, NamedSharding(self.mesh, HERE))

@@ -249,12 +249,12 @@ def test_shards_hold_each_tensor_once_and_where_the_index_says(folder):
         ("modules.json", PARTS * 10**5, "must name from 1 to 100 parts, got 200000"),
         ("modules.json", {"a": 1}, "must be a list of objects"),
         ("modules.json", PARTS[1:], "type must be a Transformer first and nowhere else"),
-        ("modules.json", PARTS[:1], "lacks a Pooling behind the Transformer"),
+        ("modules.json", PARTS[:1], "lacks a Pooling after the Transformer"),
         ("modules.json", PARTS + PARTS[1:], "type must be one Pooling"),
         (
             "modules.json",
             [PARTS[0], {"path": "2_N", "type": "sentence_transformers.models.Normalize"}],
-            "type must be a Pooling behind the Transformer",
+            "type must be a Pooling after the Transformer",
         ),
         (
             "modules.json",

@@ -131,7 +131,7 @@ def test_a_crafted_file_of_a_right_header_is_read(tmp_path, mmap):
         (entry(shape=[9]), "bytes must be 128"),
         (entry(shape=8), "arrays.a.shape must be a list"),
         (entry(offset=-64), "arrays.a.offset must be a whole number"),
-        (entry(offset=64), "arrays.a.offset must be 0, behind the arrays before"),
+        (entry(offset=64), "arrays.a.offset must be 0, after the arrays before"),
         (entry(offset=True), "arrays.a.offset must be a whole number"),
         (
             HEADER | {"arrays": HEADER["arrays"] | {"b": HEADER["arrays"]["a"]}},

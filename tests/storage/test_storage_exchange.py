@@ -363,7 +363,10 @@ def test_bad_lines_of_a_run_are_named(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("q 0 d 1\nq 0 d 2\n", "line 2: q and d are judged twice, unlike: 1 before, now 2"),
+        (
+            "q 0 d 1\nq 0 d 2\n",
+            "line 2: q and d are judged twice, with different grades: 1 before, now 2",
+        ),
         (
             "q 0 d 1.5\n",
             "line 1: the relevance must be a whole number of 32 bits, got '1.5' .a header",
