@@ -27,7 +27,7 @@ from jaxsim.training._files import is_local
 
 def best_of(
     workdir: str | os.PathLike, params: ArrayTree, *, best: Callable[[Mapping[str, float]], float]
-) -> tuple[int, ArrayTree, dict[str, float]]:
+) -> tuple[int, Any, dict[str, float]]:
     """Loads the parameters of a run's best checkpoint.
 
     Args:

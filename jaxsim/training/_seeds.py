@@ -26,7 +26,7 @@ def fit_seeds(
     steps: int,
     snapshots: int = 1,
     label: str = "training",
-) -> tuple[ArrayTree, np.ndarray]:
+) -> tuple[Any, np.ndarray]:
     """Trains several small models at once: the step of `fit`, vmapped over seeds and hyperparameters.
 
         params, losses = fit_seeds(objective, params, draw, optimizer=lambda s: optax.adam(s["rate"]),

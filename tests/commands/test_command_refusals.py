@@ -70,9 +70,9 @@ CASES = [
     # Targets.
     (
         f"{TRAIN} --out .",
-        "--out must be a folder of its own, got '.', which holds the current folder",
+        "--out must be a separate folder, got '.', which holds the current folder",
     ),
-    (f"{TRAIN} --out ..", "--out must be a folder of its own, got '..'"),
+    (f"{TRAIN} --out ..", "--out must be a separate folder, got '..'"),
     (f"{TRAIN} --out=", "--out must be the name of a file or folder, got ''"),
     (f"{TRAIN} --out mine", "--out='mine' is not empty and not a model that jaxsim wrote"),
     (f"{TRAIN} --out mine/", "holds 'notes.txt'; choose another folder"),

@@ -53,7 +53,11 @@ def test_negatives_that_are_right_are_left_out(model):
     """Row 0: its own document; row 1: the query itself; row 2: a document that row 0 gives the query."""
     queries, documents = [A, B, A], [C, D, E]
     task = task_of(model, Pairs(queries, documents, [[C, D], [D, B], [C, D]], None))
-    assert task.kept.tolist() == [[True, False, True], [True, False, False], [True, False, True]]
+    assert task.document_where.tolist() == [
+        [True, False, True],
+        [True, False, False],
+        [True, False, True],
+    ]
     assert task.left_out == 4
     # What is left: C and D of row 0, D of row 1, E and D of row 2.
     texts = [C, D, D, E, D]
