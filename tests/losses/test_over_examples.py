@@ -118,7 +118,7 @@ def test_arrays_of_other_axes_and_places():
     np.testing.assert_allclose(loss(X[:, :2], Y, labels), expected.mean(), rtol=1e-6)
     with pytest.raises(ValueError, match="labels must be from 0 to 2, got 3"):
         loss(X[:, :2], Y, labels + 1)
-    with pytest.raises(ValueError, match=r"pairs must be \[any, 2\]"):
+    with pytest.raises(ValueError, match=r"pairs must be \[8, 2\]"):
         loss(X, Y, labels)
     with pytest.raises(ValueError, match=r"logits must be \[8, any\], one row per row of pairs"):
         loss(X[:, :2], Y[:4], labels)

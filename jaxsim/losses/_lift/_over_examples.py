@@ -93,8 +93,8 @@ def over_examples(
         checked, in float32 at least, with zeros in padding. One that also takes `where`, as every rule
         over lists does, gets the mask of what counts. An array whose default is None may be left out.
       axes: the names of the arrays' axes, "batch, dim" say, of all or {array: axes}; a number is the
-        axis's length, "..." any further axes. Arrays of equal axes have equal shapes. None leaves an array to the rule's checks.
-        The default is "batch", or "batch, candidates" for lists.
+        axis's length, "..." any further axes. Arrays of equal axes have equal shapes. None leaves an
+        array to the rule's checks. The default is "batch", or "batch, candidates" for lists.
       lists: the loss takes `candidate_where` [batch, candidates], and the rule both masks in one as
         `where` [batch, candidates]. Rows without candidates do not count.
       limits: {array: (low, high)}; numbers beyond are refused, on a device they give NaN.
@@ -175,10 +175,20 @@ def _signature(rule, lists, reduce_fn):
 
 
 def _checked(
-    given, candidate_where, where, weights, axis_name,
-    *, axes, lists, limits, places, masks, constant,
-):  # fmt: skip
-    """The arrays as the rule takes them, its `where`, and which rows count if it does not say."""
+    given,
+    candidate_where,
+    where,
+    weights,
+    axis_name,
+    *,
+    axes,
+    lists,
+    limits,
+    places,
+    masks,
+    constant,
+):
+    """The arrays as the rule takes them, its `where`, and which rows count by default."""
     of_each = {
         name: axes[name] if isinstance(axes, Mapping) else axes or (LISTS if lists else "batch")
         for name, array in given.items()
@@ -188,19 +198,14 @@ def _checked(
     batch = len(next(iter(arrays.values())))
     if axis_name is not None:
         checks.bound(axis_name)
-    rows = checks.mask("where", where, (batch,))
-    kept = there = rows
+    rows = kept = checks.mask("where", where, (batch,))
     if lists:
         shape = next(arrays[name].shape for name, form in of_each.items() if form == LISTS)
-        kept = there = mask_of_lists(shape, "candidate_where", candidate_where, where)
-        if limits and checks.host(candidate_where, where):
-            there = np.ones(batch, bool) if where is None else np.asarray(where)
-            there = there[:, None] & (
-                True if candidate_where is None else np.asarray(candidate_where)
-            )
+        kept = mask_of_lists(shape, "candidate_where", candidate_where, where)
     for name, (low, high) in limits.items():
         if name in arrays:
-            limited = there if of_each[name] == LISTS and lists else where
+            listed = lists and of_each[name] == LISTS
+            limited = _candidates(candidate_where, where, kept) if listed else where
             beyond = checks.within(name, given[name], low, high, where=limited)
             arrays[name] = poisoned(arrays[name], beyond)
     with_weights = with_weight(rows, weights)
@@ -228,8 +233,16 @@ def _checked(
     )
 
 
+def _candidates(candidate_where, where, kept):
+    """`kept` [batch, candidates], on the host if both of its masks are there."""
+    if not checks.host(candidate_where, where):
+        return kept
+    rows = np.ones(len(kept), bool) if where is None else np.asarray(where)
+    return rows[:, None] & (True if candidate_where is None else np.asarray(candidate_where))
+
+
 def _places(name, other, given, arrays, masks, where):
-    """Places in the last axis of another array as integers, and which are outside of it: refused on the host."""
+    """Places in another array's last axis, and which are outside of it: refused on the host."""
     logits = arrays[other]
     labels = checks.numbers_of(name, given[name])
     checks.shaped(name, labels, logits.shape[:-1], f"one per row of {other}")
@@ -248,32 +261,34 @@ def _places(name, other, given, arrays, masks, where):
 
 def _numbers(arrays):
     """Arrays {name: (array, axes)} in float32 at least, those of equal axes of equal shape."""
-    leaders, result, dtype = {}, {}, None
+    leaders, result = {}, {}
     for name, (array, axes) in arrays.items():
-        first = dtype is None
-        array = (
-            at_least_float32(real_numbers(name, array))
-            if first
-            else numbers_like(dtype, name, array)
-        )
-        dtype = array.dtype if first else dtype
+        if result:
+            leader, first = next(iter(result.items()))
+            array, batch = numbers_like(first.dtype, name, array), len(first)
+            why = f"one row per row of {leader}"
+        else:
+            array, why = at_least_float32(real_numbers(name, array)), ""
+            batch = len(array) if array.ndim else None
         if axes in leaders:
             leader = leaders[axes]
             checks.shaped(name, array, result[leader].shape, f"the shape of {leader}")
         else:
-            sizes = axes.split(", ")
-            if "..." in sizes:  # any number of axes
-                place = sizes.index("...")
-                sizes[place : place + 1] = [""] * max(array.ndim - len(sizes) + 1, 0)
-            if array.ndim != len(sizes):
-                raise ValueError(f"{name} must be [{axes}], got shape {array.shape}")
-            batch = None if first else len(next(iter(result.values())))
-            lengths = [int(size) if size.isdigit() else None for size in sizes[1:]]
-            leader = next(iter(result), name)
-            checks.shaped(name, array, (batch, *lengths), f"one row per row of {leader}")
+            checks.shaped(name, array, (batch, *_lengths(name, array, axes)), why)
             leaders[axes] = name
         result[name] = array
     return result
+
+
+def _lengths(name, array, axes):
+    """The lengths of the axes after the first, None where any will do."""
+    sizes = axes.split(", ")
+    if "..." in sizes:  # any number of axes
+        place = sizes.index("...")
+        sizes[place : place + 1] = [""] * max(array.ndim - len(sizes) + 1, 0)
+    if array.ndim != len(sizes):
+        raise ValueError(f"{name} must be [{axes}], got shape {array.shape}")
+    return [int(size) if size.isdigit() else None for size in sizes[1:]]
 
 
 _OVER_EXAMPLES = """
