@@ -15,7 +15,7 @@ from jaxsim.losses.lists._lambda_weights import (
     ndcg_loss_2pp_weights as ndcg_loss_2pp_weights,
 )
 from jaxsim.losses.lists._list_ranks import halving_places as halving_places
-from jaxsim.losses.numbers._rank_n_contrast import (
+from jaxsim.losses.numbers._regression_supervised_contrastive import (
     linear_weight as linear_weight,
     quadratic_weight as quadratic_weight,
 )

@@ -62,15 +62,15 @@ def over_classes(
 
 
 def over_classes(
-    rule=None,
+    rule: Rule | None = None,
     *,
-    classes="class_weights",
-    centers=False,
-    sides=("embeddings",),
-    similarity=cosine,
-    of_similarity=(),
-    inputs=None,
-):
+    classes: str = "class_weights",
+    centers: bool = False,
+    sides: tuple[str, ...] = ("embeddings",),
+    similarity: Similarity = cosine,
+    of_similarity: tuple[str, ...] = (),
+    inputs: dict[str, Callable[[Any, Any], Any]] | None = None,
+) -> Any:
     """Makes `loss(embeddings, labels, class_weights, *, ...)` of a rule: a label is the place of its class.
 
         @over_classes
@@ -118,9 +118,11 @@ def over_classes(
     hyperparameters = _keyword_only(rule)
     of_default = {name: _keyword_only(default)[name] for name in of_similarity}
     shared = _keyword_only(_shared) | {"similarity": _shared_parameter("similarity", default)}
-    arrays = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    arrays = [inspect.Parameter(name, kind, annotation=Array) for name in names]
     signature = inspect.Signature(
-        [*arrays, *(hyperparameters | of_default).values(), *shared.values()]
+        [*arrays, *(hyperparameters | of_default).values(), *shared.values()],
+        return_annotation=jax.Array,
     )
 
     def loss(*arrays, **settings):

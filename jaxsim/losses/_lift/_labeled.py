@@ -18,7 +18,7 @@ def labeled(embeddings, labels, where, axis_name, inputs=lambda embeddings: ()):
       inputs: embeddings, padding zeroed -> a tuple of arrays [batch, ...], what further inputs of the
         rule are built from.
 
-    Returns: `Rows` with the labels as keys, every row an example of its own.
+    Returns: `Rows` with the labels as keys, every row its own example.
     Raises: ValueError for shapes that do not fit, an axis that is not bound.
     """
     embeddings = matrix("embeddings", embeddings, "one row per example")

@@ -1,7 +1,7 @@
 """Walks over the positives of a block of anchors: each positive against its anchor's whole row.
 
 One positive of every row a step, O(rows * references) each, in as many steps as the anchor with the most
-positives has. Slopes are gathered on the way, so that nothing is kept for a backward pass.
+positives has. Slopes are gathered on the way, so that nothing is stored for a backward pass.
 """
 
 import jax
@@ -13,8 +13,8 @@ def walked(visit, scores, positives, numbers=1):
 
     Args:
       visit: (column int [rows], level [rows, 1], live bool [rows, 1]) -> (slope [rows, references], pull
-        [rows], and `numbers` arrays [rows]), of one positive of each row: where it stands, its score, and
-        False for rows that are through, of which all that is given must be 0. The slope is along the
+        [rows], and `numbers` arrays [rows]), of one positive of each row: its place, its score, and
+        False for exhausted rows, for which every output must be 0. The slope is along the
         other scores, the pull along the positive's own, downwards.
       scores: [rows, references].
       positives: bool [rows, references].
@@ -23,7 +23,7 @@ def walked(visit, scores, positives, numbers=1):
     Returns: (slopes [rows, references], and the sums [rows]).
     """
     size = scores.shape[1]
-    # From the arguments, not fresh zeros: shard_map checks that a carry varies over devices alike.
+    # From the arguments, not fresh zeros: shard_map checks that a carry varies over the same devices.
     none = 0 * jnp.sum(positives, axis=1, dtype=scores.dtype)
     start = jnp.zeros_like(scores), *[none] * numbers
     if size == 0:

@@ -1,7 +1,7 @@
 """Sums over all triplets of a block of anchors, without ever holding them.
 
-The positives of the anchors are walked one by one (_over_positives.py), so that the backward pass is a product and
-memory that of the scores.
+The positives of the anchors are walked one by one (_over_positives.py), so that the backward pass is a
+product and memory that of the scores.
 """
 
 import functools
@@ -83,7 +83,7 @@ def _walked(penalty, scores, positives, negatives, margin):
     """Slopes along the scores [rows, references], sums [rows] and their slopes along the margin [rows]."""
 
     def visit(column, level, live):
-        # Infinite in rows that are through, where nothing comes near it.
+        # Infinite in exhausted rows, where nothing comes near it.
         cost, slope = penalty(scores, jnp.where(live, level, jnp.inf), negatives, margin)
         total = jnp.sum(slope, axis=1)
         return slope, total, jnp.sum(cost, axis=1), total

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Callable, Collection
 from typing import Any
 
+import jax
+
 from jaxsim.losses._lift._settings import check_settings
 from jaxsim.numerics.types import Loss
 
@@ -33,7 +35,8 @@ def through(loss: Loss, *, without: Collection[str] = ()) -> Callable[[Callable[
         passed_on = [p for p in inspect.signature(loss).parameters.values() if p.name in SHARED]
         passed_on = {p.name: p for p in passed_on if p.name not in (*own, *without)}
         signature = inspect.Signature(
-            [*(p for p in own.values() if p.name != "shared"), *passed_on.values()]
+            [*(p for p in own.values() if p.name != "shared"), *passed_on.values()],
+            return_annotation=jax.Array,
         )
 
         def composed(*arrays, **settings):

@@ -9,10 +9,18 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._classes import over_classes
 from jaxsim.losses.classes._normalized_softmax import eased_softmax
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_classes
-def cosface(scores, positives, where, *, margin=0.35, temperature=1 / 64):
+def cosface(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    margin: Numeric = 0.35,
+    temperature: Numeric = 1 / 64,
+) -> RuleResult:
     """CosFace: `normalized_softmax` with a margin on the cosine of the right class.
 
         value_i: cos(x_i, w_{y_i}) - margin in place of cos(x_i, w_{y_i}), in both terms
@@ -31,7 +39,14 @@ def cosface(scores, positives, where, *, margin=0.35, temperature=1 / 64):
 
 
 @over_classes
-def arcface(scores, positives, where, *, margin=0.5, temperature=1 / 64):
+def arcface(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    margin: Numeric = 0.5,
+    temperature: Numeric = 1 / 64,
+) -> RuleResult:
     """ArcFace: `normalized_softmax` with a margin on the angle to the right class.
 
         value_i: cos(angle_i + margin) in place of cos(angle_i), in both terms, angle_i to w_{y_i}

@@ -10,7 +10,9 @@ from jaxsim.numerics.types import Array, Numeric
 
 
 @over_examples(limits={"labels": (0, 1)})
-def binary_cross_entropy(logits: Array, labels: Array, *, positive_weight: Numeric = 1.0):
+def binary_cross_entropy(
+    logits: Array, labels: Array, *, positive_weight: Numeric = 1.0
+) -> jax.Array:
     """Binary cross-entropy: minus the log-probability of a yes or a no, in nats.
 
         value_i = -positive_weight y_i log sigmoid(s_i) - (1 - y_i) log sigmoid(-s_i)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.numerics import masked
 from jaxsim.numerics.masked import zeroed
-from jaxsim.numerics.types import Array
+from jaxsim.numerics.types import Array, RuleResult
 
 
 @over_examples(
@@ -18,7 +18,7 @@ from jaxsim.numerics.types import Array
 )
 def cross_entropy(
     logits: Array, labels: Array, label_where: Array | None = None, where: Array | None = None
-):
+) -> RuleResult:
     """Cross-entropy: minus the log-probability of each label, in nats.
 
         mean over all labels of all rows of  log sum_c exp(s_c) - s_label

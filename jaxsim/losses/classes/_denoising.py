@@ -13,7 +13,7 @@ from jaxsim.numerics.types import Array
 
 
 @through(cross_entropy)
-def denoising(logits: Array, tokens: Array, *, token_where: Array | None = None):
+def denoising(logits: Array, tokens: Array, *, token_where: Array | None = None) -> dict:
     """Denoising autoencoder: the negative log-likelihood of a text given its corrupted version's embedding.
 
         mean over all tokens but the first of all rows of  -log p(token_t | tokens before t, vector)

@@ -5,11 +5,12 @@ images [batch, dim], texts [batch, dim], labels [batch], class_weights [classes,
 
 from jaxsim.losses._lift._classes import over_classes
 from jaxsim.losses.classes._normalized_softmax import eased_softmax
+from jaxsim.numerics.types import Array, RuleResult
 from jaxsim.similarity import dot
 
 
 @over_classes(sides=("images", "texts"), similarity=dot)
-def instance(scores, positives, where):
+def instance(scores: Array, positives: Array, where: Array) -> RuleResult:
     """Instance loss: one softmax classifier shared by both encoders, in nats.
 
         value_i = log sum_c exp(w_c x_i) - w_{y_i} x_i  +  log sum_c exp(w_c t_i) - w_{y_i} t_i

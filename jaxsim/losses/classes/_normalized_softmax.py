@@ -7,10 +7,13 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._classes import over_classes
 from jaxsim.numerics import checks, masked
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_classes
-def normalized_softmax(scores, positives, where, *, temperature=0.05):
+def normalized_softmax(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.05
+) -> RuleResult:
     """Normalized softmax: softmax classification on cosines, in nats.
 
         value_i = log sum_c exp(cos(x_i, w_c) / temperature) - cos(x_i, w_{y_i}) / temperature

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._classes import over_classes
 from jaxsim.numerics import masked
+from jaxsim.numerics.types import Array, RuleResult
 
 
 @over_classes
-def p2s_grad(scores, positives, where):
+def p2s_grad(scores: Array, positives: Array, where: Array) -> RuleResult:
     """P2SGrad: the squared error of the cosines, 1 for the right class and 0 for all others.
 
         value_i = 1/2 sum_c (cos(x_i, w_c) - [c = y_i])^2

@@ -40,7 +40,7 @@ def pair_classification(
     *,
     features: Callable[..., jax.Array] = pair_features,
     shared,
-):
+) -> dict:
     """Pair classification: softmax over classes of a pair, entailment say, by a linear classifier, in nats.
 
         value_i = cross-entropy of label i at  features(u_i, v_i) kernel + bias

@@ -32,7 +32,7 @@ def proxy_anchor(
     margin: Numeric = 0.1,
     temperature: Numeric = 1 / 32,
     shared,
-):
+) -> dict:
     """Proxy-Anchor: each proxy pulls its own examples and pushes the others, hardest first.
 
         1 / (classes in the batch) sum_c log(1 + sum_{i in c} exp(-(S_ic - margin) / temperature))

@@ -6,6 +6,7 @@ embeddings [batch, dim], labels [batch], proxies [classes, dim] -> loss
 from jaxsim.losses._lift._classes import over_classes
 from jaxsim.losses.labels._nca import nca
 from jaxsim.numerics._norms import unit
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import negative_squared_euclidean
 
 
@@ -15,7 +16,9 @@ def negative_squared_chord(x, y):
 
 
 @over_classes(classes="proxies", similarity=negative_squared_chord)
-def proxy_nca(scores, positives, where, *, temperature=1.0):
+def proxy_nca(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 1.0
+) -> RuleResult:
     """Proxy-NCA: each example picks the proxy of its class, softly the nearest, in nats.
 
         value_i = log sum_c exp(-|u_i - w_c|^2 / temperature) + |u_i - w_{y_i}|^2 / temperature

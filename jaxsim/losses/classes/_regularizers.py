@@ -1,4 +1,4 @@
-"""Penalties on the vectors of classes alone: how long they are, and how far from each other.
+"""Regularizers of class vectors: of their norms and of the distances between them.
 
     class_weights [classes, dim] or centers [classes, centers, dim] -> loss
 
@@ -14,11 +14,12 @@ from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics._norms import at_least_float32, unit
+from jaxsim.numerics.types import Array, Similarity
 from jaxsim.similarity import cosine, euclidean
 
 
-def center_invariant(class_weights):
-    """All class vectors of one length, so that rare classes are not the short ones.
+def center_invariant(class_weights: Array) -> jax.Array:
+    """Center-invariant regularizer: one norm for all class vectors, also of rare classes.
 
         mean over c of  (|w_c|^2 - mean over c' of |w_c'|^2)^2 / 4
 
@@ -39,8 +40,10 @@ def center_invariant(class_weights):
 
 
 @checked
-def regular_face(class_weights, *, similarity=cosine, block=None):
-    """Every class vector away from the one that is nearest to it.
+def regular_face(
+    class_weights: Array, *, similarity: Similarity = cosine, block: int | None = None
+) -> jax.Array:
+    """RegularFace: pushes every class vector away from the one that is nearest to it.
 
         mean over c of  max_{c' != c} cos(w_c, w_c')
 
@@ -67,8 +70,8 @@ def _to_nearest(scores, positives, where):
     return masked.max(scores, where), where.any(axis=1)
 
 
-def sparse_centers(centers):
-    """The centers of a class together, so that those it does not need fall into one.
+def sparse_centers(centers: Array) -> jax.Array:
+    """SoftTriple's regularizer: pulls the centers of a class together, so that unneeded ones merge.
 
         mean over classes and pairs of their centers of  |u_k - u_l| / 2,   u scaled to norm 1
 

@@ -10,10 +10,11 @@ from jaxsim.losses._lift._classes import over_classes
 from jaxsim.losses.classes._arcface import at_wider_angle
 from jaxsim.losses.classes._normalized_softmax import eased_softmax
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import cosine
 
 
-def nearest_center(x, centers):
+def nearest_center(x: Array, centers: Array) -> jax.Array:
     """The cosine with a class's nearest center.
 
     x [n, dim], centers [m, centers, dim] -> [n, m]
@@ -21,7 +22,9 @@ def nearest_center(x, centers):
     return jnp.max(_to_centers(x, centers), axis=1)
 
 
-def soft_nearest_center(x, centers, *, center_temperature=0.1):
+def soft_nearest_center(
+    x: Array, centers: Array, *, center_temperature: Numeric = 0.1
+) -> jax.Array:
     """The mean cosine with a class's centers, weighted by a softmax of the cosines.
 
     x [n, dim], centers [m, centers, dim] -> [n, m]
@@ -39,7 +42,14 @@ def _to_centers(x, centers):
 
 
 @over_classes(classes="centers", centers=True, similarity=nearest_center)
-def sub_center_arcface(scores, positives, where, *, margin=0.5, temperature=1 / 64):
+def sub_center_arcface(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    margin: Numeric = 0.5,
+    temperature: Numeric = 1 / 64,
+) -> RuleResult:
     """Sub-center ArcFace: `arcface` with several centers per class, of which the nearest counts.
 
         S_ic = max_k cos(x_i, w_ck) in place of cos(x_i, w_c)
@@ -67,7 +77,14 @@ def sub_center_arcface(scores, positives, where, *, margin=0.5, temperature=1 / 
     similarity=soft_nearest_center,
     of_similarity=("center_temperature",),
 )
-def soft_triple(scores, positives, where, *, margin=0.01, temperature=1 / 20):
+def soft_triple(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    margin: Numeric = 0.01,
+    temperature: Numeric = 1 / 20,
+) -> RuleResult:
     """SoftTriple: `cosface` with several centers per class, of which the near ones count, softly.
 
         S_ic = sum_k q_k cos(x_i, w_ck),   q = softmax over k of cos(x_i, w_ck) / center_temperature

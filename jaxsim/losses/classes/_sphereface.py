@@ -13,10 +13,19 @@ from jaxsim.losses._lift._classes import over_classes
 from jaxsim.losses.classes._normalized_softmax import eased_softmax
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import safe_norm
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_classes(inputs={"norms": lambda rows, classes: safe_norm(rows)[:, None]})
-def sphereface(scores, positives, where, norms, *, margin=4, temperature=1.0):
+def sphereface(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    norms: Array,
+    *,
+    margin: int = 4,
+    temperature: Numeric = 1.0,
+) -> RuleResult:
     """SphereFace: `large_margin_softmax` with the class weights scaled to norm 1.
 
         logits |x_i| cos(x_i, w_c) / temperature, and for the right class |x_i| psi(angle_i) / temperature
@@ -38,7 +47,15 @@ def sphereface(scores, positives, where, norms, *, margin=4, temperature=1.0):
 
 
 @over_classes(inputs={"norms": lambda rows, classes: safe_norm(rows)[:, None] * safe_norm(classes)})
-def large_margin_softmax(scores, positives, where, norms, *, margin=4, temperature=1.0):
+def large_margin_softmax(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    norms: Array,
+    *,
+    margin: int = 4,
+    temperature: Numeric = 1.0,
+) -> RuleResult:
     """Large-margin softmax: softmax classification with the angle to the right class multiplied, in nats.
 
         logits |x_i| |w_c| cos(x_i, w_c) / temperature,

@@ -1,4 +1,4 @@
-"""The angular loss: the angle at the negative of a triplet, whatever the size of the triangle.
+"""Angular loss: the angle at the negative of a triplet, whatever the size of the triangle.
 
     embeddings [batch, dim], labels [batch] -> loss
 
@@ -17,31 +17,32 @@ from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics._devices import gather
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, Numeric, Similarity
 from jaxsim.similarity import cosine
 
 
 @checked
 def angular(
-    embeddings,
-    labels,
+    embeddings: Array,
+    labels: Array,
     *,
-    alpha=40.0,
-    similarity=cosine,
-    where=None,
-    axis_name=None,
-    block=None,
-):
-    """Each positive pair against all negatives, by the angle under which a negative sees the pair.
+    alpha: Numeric = 40.0,
+    similarity: Similarity = cosine,
+    where: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
+    """Angular loss: each positive pair against all negatives, by the angle at which a negative sees the pair.
 
         mean over positive pairs (i, p) of  log(1 + sum_{n in negatives_i} exp(f_ipn))
         f_ipn = 4 t (S_in + S_pn) - 2 (1 + t) S_ip,   t = tan(alpha)^2
 
     f > 0 where the angle at the negative is wider than alpha, on vectors of norm 1. Counts the positive
-    pairs, both ways round. Every positive's row of scores is computed once more for each of its anchors:
+    pairs, in both directions. Every positive's row of scores is computed once more for each of its anchors:
     as many times the work of a pairwise loss as classes have rows.
 
     The slope of S_pn is booked with p's own pair (p, i), which has the same value, so that single
-    anchors have no weights and no values of their own.
+    anchors have no weights and no separate values.
 
     Args:
       embeddings: [batch, dim].
@@ -88,10 +89,10 @@ def angular(
 
 
 def _walked(scores, positives, negatives, tangent, rows_of):
-    """Of each row the slopes along scores [rows, references], the sum over its positives and its slope along t.
+    """Of each row the slopes along scores [rows, references], the sum over positives, its slope along t.
 
-    The slopes along a pair's negatives are twice its own: the other half is that of the pair the other way
-    round.
+    The slopes along a pair's negatives are twice its own: the other half is that of the pair in the other
+    direction.
     """
 
     def visit(column, own, live):

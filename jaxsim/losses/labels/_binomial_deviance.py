@@ -8,11 +8,20 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import masked
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_labels
-def binomial_deviance(scores, positives, where, *, alpha=2.0, beta=40.0, base=0.5):
-    """Logistic regression of "same class" on the cosine, each side with its own steepness.
+def binomial_deviance(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    alpha: Numeric = 2.0,
+    beta: Numeric = 40.0,
+    base: Numeric = 0.5,
+) -> RuleResult:
+    """Binomial deviance: logistic regression of "same class" on the cosine, each side with its own steepness.
 
         value_i = mean_{positives_i} log(1 + exp(alpha (base - S_ij)))
                 + mean_{negatives_i} log(1 + exp(beta (S_ij - base)))

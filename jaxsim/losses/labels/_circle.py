@@ -9,11 +9,14 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import checks
 from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_labels
-def circle(scores, positives, where, *, margin=0.4, gamma=80.0):
-    """Each pair at the pace of its distance from where it should be.
+def circle(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.4, gamma: Numeric = 80.0
+) -> RuleResult:
+    """Circle loss: each pair is weighted by how far its similarity is from its optimum.
 
         value_i = log(1 + sum_{positives_i} exp(-gamma a_ij (S_ij - 1 + margin))
                         * sum_{negatives_i} exp( gamma b_ij (S_ij - margin)))
@@ -31,8 +34,8 @@ def circle(scores, positives, where, *, margin=0.4, gamma=80.0):
     Kind: pairwise; memory block x references.
     """
     checks.positive("gamma", gamma)
-    here, negatives = jax.lax.stop_gradient(scores), where & ~positives
-    pulls = -gamma * jnp.maximum(1 + margin - here, 0) * (scores - 1 + margin)
-    pushes = gamma * jnp.maximum(here + margin, 0) * (scores - margin)
+    fixed, negatives = jax.lax.stop_gradient(scores), where & ~positives
+    pulls = -gamma * jnp.maximum(1 + margin - fixed, 0) * (scores - 1 + margin)
+    pushes = gamma * jnp.maximum(fixed + margin, 0) * (scores - margin)
     values = jax.nn.softplus(log_sum_exp(pulls, positives) + log_sum_exp(pushes, negatives))
     return values, positives.any(axis=1) & negatives.any(axis=1)

@@ -10,20 +10,28 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import masked
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import negative_noise_to_signal, negative_unit_euclidean
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def contrastive(scores, positives, where, *, positive_margin=0.0, negative_margin=1.0):
-    """Pulls positives nearer than one distance and pushes negatives beyond another, not squared.
+def contrastive(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    positive_margin: Numeric = 0.0,
+    negative_margin: Numeric = 1.0,
+) -> RuleResult:
+    """Contrastive loss: pulls positives within one distance, pushes negatives beyond another, not squared.
 
         mean of [D_ij - positive_margin]+ over the positive pairs where it is > 0
         + mean of [negative_margin - D_ij]+ over the negative pairs where it is > 0
 
-    Counts the pairs that still violate their margin, on each side apart: the loss need not fall as
+    Counts the pairs that still violate their margin, on each side separately: the loss need not fall as
     pairs become satisfied. `contrastive_mean` counts all pairs. On a similarity S instead of -D, the
     margins change sign: similarity=cosine, positive_margin=-1, negative_margin=-0.5. With -0.9 and -0.5
-    that is the threshold-consistent margin, meant beside another loss.
+    that is the threshold-consistent margin, meant to be added to another loss.
 
     Args:
       positive_margin: the distance within which a positive costs nothing.
@@ -39,8 +47,15 @@ def contrastive(scores, positives, where, *, positive_margin=0.0, negative_margi
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def contrastive_mean(scores, positives, where, *, positive_margin=0.0, negative_margin=1.0):
-    """`contrastive` with every pair counted: a satisfied pair is a 0 in the mean.
+def contrastive_mean(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    positive_margin: Numeric = 0.0,
+    negative_margin: Numeric = 1.0,
+) -> RuleResult:
+    """Mean contrastive loss: `contrastive` with every pair counted, a satisfied one as a 0 in the mean.
 
         mean over positive pairs of [D_ij - positive_margin]+
         + mean over negative pairs of [negative_margin - D_ij]+
@@ -63,8 +78,10 @@ def contrastive_mean(scores, positives, where, *, positive_margin=0.0, negative_
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def contrastive_squared(scores, positives, where, *, margin=1.0):
-    """The classic contrastive loss: half the square of the distance, or of what it lacks to the margin.
+def contrastive_squared(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 1.0
+) -> RuleResult:
+    """Squared contrastive loss, the classic: half the squared distance, or what it lacks to the margin.
 
         mean over all pairs of  D_ij^2 / 2             for positives
                                 [margin - D_ij]+^2 / 2 for negatives
@@ -84,8 +101,10 @@ def contrastive_squared(scores, positives, where, *, margin=1.0):
 
 
 @over_labels
-def cosine_contrastive(scores, positives, where, *, threshold=0.5):
-    """Contrastive on cosines: pulls every positive, pushes the negatives above a threshold, all alike.
+def cosine_contrastive(
+    scores: Array, positives: Array, where: Array, *, threshold: Numeric = 0.5
+) -> RuleResult:
+    """Contrastive loss on cosines: pulls every positive, pushes negatives above a threshold, all equally.
 
         value_i = sum_{positives_i} (1 - S_ij) + sum_{negatives_i, S_ij > threshold} S_ij
 
@@ -106,12 +125,19 @@ def cosine_contrastive(scores, positives, where, *, threshold=0.5):
 
 
 @over_labels(similarity=negative_noise_to_signal)
-def snr_contrastive(scores, positives, where, *, positive_margin=0.0, negative_margin=1.0):
-    """`contrastive` on the noise-to-signal distance, which is not symmetric.
+def snr_contrastive(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    positive_margin: Numeric = 0.0,
+    negative_margin: Numeric = 1.0,
+) -> RuleResult:
+    """SNR contrastive loss: `contrastive` on the noise-to-signal distance, which is not symmetric.
 
         D_ij = var(u_i - u_j) / var(u_i)
 
-    Counts the pairs that still violate their margin, on each side apart.
+    Counts the pairs that still violate their margin, on each side separately.
 
     Args:
       positive_margin: the distance within which a positive costs nothing.

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, RuleResult
 
 
 @over_labels
-def fast_ap(scores, positives, where, *, bins=10):
-    """One minus average precision, with ranks read off a histogram of squared distances.
+def fast_ap(scores: Array, positives: Array, where: Array, *, bins: int = 10) -> RuleResult:
+    """FastAP: one minus average precision, with ranks from a histogram of squared distances.
 
         value_i = 1 - 1 / |positives_i| sum_r h^+_r H^+_r / H_r
         h_r = sum over the anchor's pairs of max(0, 1 - |D^2 - t_r| / step),   t_r = r step, r = 0 .. bins
@@ -32,12 +33,11 @@ def fast_ap(scores, positives, where, *, bins=10):
     checks.whole("bins", bins)
     places = (2 - 2 * scores) * (bins / 4)
     counts = counts_of_sides(places, positives, where, bins)
-    own = counts[:, 1]
-    own_so_far, so_far = (jnp.cumsum(h, axis=1) for h in (own, counts.sum(axis=1)))
-    some = so_far > 0
-    precisions = jnp.where(some, own_so_far / jnp.where(some, so_far, 1), 0)
+    of_positives, of_all = counts[:, 1], counts.sum(axis=1)
+    hits, ranks = jnp.cumsum(of_positives, axis=1), jnp.cumsum(of_all, axis=1)
+    precisions = jnp.where(ranks > 0, hits / jnp.where(ranks > 0, ranks, 1), 0)
     count = positives.sum(axis=1)
-    return 1 - jnp.sum(own * precisions, axis=1) / jnp.maximum(count, 1), count > 0
+    return 1 - jnp.sum(of_positives * precisions, axis=1) / jnp.maximum(count, 1), count > 0
 
 
 def soft_counts(places, where, bins):
@@ -59,7 +59,7 @@ def counts_of_sides(places, positives, where, bins):
     left = jnp.clip(jax.lax.stop_gradient(jnp.floor(places)), 0, bins - 1).astype(jnp.int32)
     share = jnp.where(where, places - left, 0)
     rows, side = jnp.arange(len(places))[:, None], positives.astype(jnp.int32)
-    # From the places, not fresh zeros: shard_map checks that it varies over devices alike.
+    # From the places, not fresh zeros: shard_map checks that both vary over the same devices.
     counts = jnp.zeros_like(places, shape=(len(places), 2, bins + 1))
     counts = counts.at[rows, side, left].add(where - share)
     return counts.at[rows, side, left + 1].add(share)

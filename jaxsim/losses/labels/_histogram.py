@@ -12,21 +12,22 @@ from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._lift._settings import checked
 from jaxsim.losses.labels._fast_ap import counts_of_sides
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Similarity
 from jaxsim.similarity import cosine
 
 
 @checked
 def histogram(
-    embeddings,
-    labels,
+    embeddings: Array,
+    labels: Array,
     *,
-    bins=100,
-    similarity=cosine,
-    where=None,
-    axis_name=None,
-    block=None,
-):
-    """How likely a random negative pair is to score above a random positive pair.
+    bins: int = 100,
+    similarity: Similarity = cosine,
+    where: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
+    """Histogram loss: the probability that a random negative pair scores above a random positive pair.
 
         sum_r h^-_r sum_{q <= r} h^+_q
         h_r = mean over pairs of max(0, 1 - |S - t_r| / step),   t_r = -1 + r step, r = 0 .. bins
@@ -38,7 +39,8 @@ def histogram(
       embeddings: [batch, dim].
       labels: int [batch].
       bins: R, how many steps of 2 / R; 100 is the paper.
-      similarity, where, axis_name, block: as in `fast_ap`.
+      similarity, where, axis_name, block: as in `fast_ap`. Histograms are of the whole batch: rows have no
+        weights or values.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where there is no positive
     or no negative pair.
@@ -48,7 +50,7 @@ def histogram(
     Kind: batch statistics; memory block x references, and batch x bins.
     """
 
-    own, other = _histograms(
+    of_positives, of_negatives = _histograms(
         embeddings,
         labels,
         bins=bins,
@@ -58,7 +60,8 @@ def histogram(
         block=block,
         reduce_fn=None,
     )
-    return jnp.sum(_shares(*other, axis_name) * jnp.cumsum(_shares(*own, axis_name)))
+    ahead = jnp.cumsum(_shares(*of_positives, axis_name))
+    return jnp.sum(_shares(*of_negatives, axis_name) * ahead)
 
 
 @over_labels

@@ -36,7 +36,7 @@ def hydra(
     temperature: Numeric = 0.1,
     rule: Rule = nt_xent.rule,
     shared,
-):
+) -> dict:
     """Hydra loss: any two classes are positives, compared in the dimensions that their gate opens.
 
         value_ij = log( exp(s_ij / T) + sum_{n: label_n not in {label_i, partner_i}} exp(s_in / T) )

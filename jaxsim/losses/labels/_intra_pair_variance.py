@@ -3,36 +3,38 @@
 embeddings [batch, dim], labels [batch] -> loss
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, Numeric, Similarity
 from jaxsim.similarity import cosine
 
 
 @checked
 def intra_pair_variance(
-    embeddings,
-    labels,
+    embeddings: Array,
+    labels: Array,
     *,
-    positive_slack=0.01,
-    negative_slack=0.01,
-    similarity=cosine,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-):
-    """How far positives fall below their mean cosine, and negatives rise above theirs, squared.
+    positive_slack: Numeric = 0.01,
+    negative_slack: Numeric = 0.01,
+    similarity: Similarity = cosine,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
+    """Intra-pair variance: how far positives fall below their mean cosine, and negatives rise above theirs.
 
         mean over positive pairs of [(1 - positive_slack) m_P - S_ij]+^2
         + mean over negative pairs of [S_ij - (1 + negative_slack) m_N]+^2
 
     m_P and m_N are the means of S over the positive and the negative pairs of the whole batch, and
-    carry gradient. Where a mean is negative its slack moves the threshold the other way. Meant beside
-    another loss (`tuplet_margin` in the paper).
+    carry gradient. Where a mean is negative its slack moves the threshold the other way. Meant to be
+    added to another loss (`tuplet_margin` in the paper).
 
     Args:
       embeddings: [batch, dim].
@@ -43,7 +45,7 @@ def intra_pair_variance(
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError as `contrastive`.
-    Source: Yu and Tao 2019, the intra-pair variance loss beside their tuplet margin loss.
+    Source: Yu and Tao 2019, the intra-pair variance loss next to their tuplet margin loss.
     Data: labels.
     Kind: pairwise; memory block x references, walked twice.
     """

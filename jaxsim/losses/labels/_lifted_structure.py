@@ -1,4 +1,4 @@
-"""Lifted structure: a positive pair against all the negatives of both its ends.
+"""Lifted structure losses: a positive pair against all the negatives of both its ends.
 
     embeddings [batch, dim], labels [batch] -> loss
 
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import negative_unit_euclidean
 
 
@@ -23,9 +24,16 @@ def _negatives_of_a_row(scores, positives, where, *, negative_margin=1.0):
 
 @over_labels(similarity=negative_unit_euclidean, first=_negatives_of_a_row)
 def lifted_structure(
-    scores, positives, where, mine, theirs, *, positive_margin=0.0, negative_margin=1.0
-):
-    """Each positive pair against the negatives of both its ends, softly the nearest, squared.
+    scores: Array,
+    positives: Array,
+    where: Array,
+    mine: Array,
+    theirs: Array,
+    *,
+    positive_margin: Numeric = 0.0,
+    negative_margin: Numeric = 1.0,
+) -> RuleResult:
+    """Lifted structure loss: each positive pair against the negatives of both its ends, squared.
 
         J_ij = D_ij - positive_margin + log(sum_{k in negatives_i} exp(negative_margin - D_ik)
                                           + sum_{k in negatives_j} exp(negative_margin - D_jk))
@@ -48,9 +56,14 @@ def lifted_structure(
 
 @over_labels(similarity=negative_unit_euclidean)
 def generalized_lifted_structure(
-    scores, positives, where, *, positive_margin=0.0, negative_margin=1.0
-):
-    """An anchor's positives, softly the farthest, against its negatives, softly the nearest.
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    positive_margin: Numeric = 0.0,
+    negative_margin: Numeric = 1.0,
+) -> RuleResult:
+    """Generalized lifted structure: an anchor's farthest positives against its nearest negatives, softly.
 
         value_i = [log sum_{positives_i} exp(D_ij - positive_margin)
                    + log sum_{negatives_i} exp(negative_margin - D_ij)]+
@@ -73,8 +86,10 @@ def generalized_lifted_structure(
 
 
 @over_labels
-def cosine_lifted_structure(scores, positives, where, *, alpha=40.0, beta=2.0):
-    """The generalized form on cosines without a hinge: weights by relative standing alone.
+def cosine_lifted_structure(
+    scores: Array, positives: Array, where: Array, *, alpha: Numeric = 40.0, beta: Numeric = 2.0
+) -> RuleResult:
+    """Lifted structure on cosines: the generalized form without a hinge, weighted by relative similarity.
 
         value_i = 2 / beta  log sum_{positives_i} exp(-beta S_ij)
                 + 2 / alpha log sum_{negatives_i} exp(alpha S_ij)

@@ -1,8 +1,9 @@
-"""Similarity along the data: where random walks from an example and from proxies lead.
+"""Manifold loss: similarity along random walks through the batch.
 
 embeddings [batch, dim], labels [batch], proxies [classes, dim] -> loss
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._labeled import labeled, matrix, of_classes
@@ -10,23 +11,24 @@ from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._devices import gathered
 from jaxsim.numerics._norms import at_least_float32, unit
+from jaxsim.numerics.types import Array, Numeric
 from jaxsim.similarity import cosine
 
 
 @checked
 def manifold(
-    embeddings,
-    labels,
-    proxies,
+    embeddings: Array,
+    labels: Array,
+    proxies: Array,
     *,
-    alpha=0.8,
-    margin=5e-4,
-    context_weight=1.0,
-    temperature=0.5,
-    where=None,
-    axis_name=None,
-):
-    """Each example nearer to its class's proxy than to others, along walks through the whole batch.
+    alpha: Numeric = 0.8,
+    margin: Numeric = 5e-4,
+    context_weight: Numeric = 1.0,
+    temperature: Numeric = 0.5,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Manifold loss: each example nearer to its class's proxy than to others, along walks through the batch.
 
         F = (1 - alpha) (I - alpha D^-1/2 S D^-1/2)^-1,   over examples and proxies together
         S_ab = exp([cos(a, b)]+ / temperature) off the diagonal, D its row sums
@@ -35,7 +37,7 @@ def manifold(
                   over the proxies p other than y, i's own, with A_ip >= A_iy - margin
 
     F_ip is how much of a walk that starts anew with probability 1 - alpha joins i with p; two rows of F
-    are alike where two points are seen alike by all others. A proxy drops out of the sum where it is
+    are equal where two points are seen equally by all others. A proxy drops out of the sum where it is
     passed by the margin, and the value jumps there. Counts all examples.
 
     All rows are gathered, and every device inverts one matrix of (batch + classes)^2 entries: for
@@ -53,7 +55,7 @@ def manifold(
       axis_name: the named axis over which the batch is split.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError for shapes that do not fit, labels that are no integers, an unbound axis.
+    Raises: ValueError for shapes that do not fit, labels that are not integers, an unbound axis.
     Source: Aziere and Todorovic 2019, "Ensemble Deep Manifold Similarity Learning using Hard Proxies",
     as ManifoldLoss of pytorch-metric-learning reads it.
     Data: labels, unlabeled.
@@ -75,8 +77,8 @@ def manifold(
         of_examples, of_proxies = walks[: len(x)], walks[len(x) :]
         reached = of_examples[:, len(x) :]
         value = _hard(reached, own, margin)
-        seen_alike = cosine(of_examples, of_proxies)
-        return value + context_weight * _hard(seen_alike, own, margin)
+        contexts = cosine(of_examples, of_proxies)
+        return value + context_weight * _hard(contexts, own, margin)
 
     return gathered(whole)(batch.embeddings, batch.keys, batch.where, axis_name=axis_name)
 
@@ -87,8 +89,8 @@ def _walks(rows, kept, alpha, temperature):
     closeness = jnp.exp(jnp.maximum(cosine(rows, rows), 0) / temperature)
     closeness = jnp.where(edges, closeness, 0)
     degrees = jnp.sum(closeness, axis=1)
-    some = degrees > 0
-    scales = jnp.where(some, 1 / jnp.sqrt(jnp.where(some, degrees, 1)), 0)
+    joined = degrees > 0
+    scales = jnp.where(joined, 1 / jnp.sqrt(jnp.where(joined, degrees, 1)), 0)
     steps = scales[:, None] * closeness * scales
     same = jnp.eye(len(rows), dtype=steps.dtype)
     return (1 - alpha) * jnp.linalg.inv(same - alpha * steps)

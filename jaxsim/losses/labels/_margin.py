@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses.labels._contrastive import of_active
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import negative_unit_euclidean
 
 
@@ -15,13 +16,21 @@ from jaxsim.similarity import negative_unit_euclidean
     similarity=negative_unit_euclidean,
     inputs={"anchor_labels": lambda mine, theirs: mine[:, None]},
 )
-def margin(scores, positives, where, anchor_labels=None, *, beta=1.2, margin=0.2):
-    """Positives within beta - margin, negatives beyond beta + margin, over all triplets.
+def margin(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    anchor_labels: Array | None = None,
+    *,
+    beta: Numeric = 1.2,
+    margin: Numeric = 0.2,
+) -> RuleResult:
+    """Margin loss: positives within beta - margin, negatives beyond beta + margin, over all triplets.
 
         sum over (i, p, n) of [D_ip - beta + margin]+ + [beta - D_in + margin]+
         / how many of these terms are > 0
 
-    A positive pair stands in as many triplets as its anchor has negatives, and the other way round:
+    A positive pair counts in as many triplets as its anchor has negatives, and the other way round:
     no triplet is built. With `mined(margin, distance_weighted_negatives)` it is the paper's. A learned
     beta wants a penalty: add nu * beta yourself.
 

@@ -9,23 +9,33 @@ from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._miners import multi_similarity_pairs
 from jaxsim.numerics import checks
 from jaxsim.numerics.masked import log_one_plus_sum_exp
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_labels
-def multi_similarity(scores, positives, where, *, alpha=2.0, beta=50.0, base=0.5, margin=0.1):
-    """Pairs mined against the anchor's other side, then weighed by themselves and among each other.
+def multi_similarity(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    alpha: Numeric = 2.0,
+    beta: Numeric = 50.0,
+    base: Numeric = 0.5,
+    margin: Numeric = 0.1,
+) -> RuleResult:
+    """Multi-similarity loss: mined pairs, each weighted by its own similarity and by those of other pairs.
 
         value_i = log(1 + sum_{j in P_i} exp(-alpha (S_ij - base))) / alpha
                 + log(1 + sum_{j in N_i} exp(beta (S_ij - base))) / beta
 
     P_i and N_i are what `multi_similarity_pairs` keeps: positives that are hardly nearer than the
     nearest negative, negatives that are hardly farther than the farthest positive. Counts all anchors;
-    one that keeps nothing, for want of a positive or a negative too, is a 0 in the mean.
+    one that keeps nothing, also for want of a positive or a negative, is a 0 in the mean.
 
     Args:
       alpha: sharpness among positives, > 0; 2 is the paper.
       beta: sharpness among negatives, > 0; 50 is the paper, 40 the released configuration.
-      base: the cosine that single pairs are held against; 0.5 is the released code (its text has 1).
+      base: the cosine that single pairs are compared with; 0.5 is the released code (its text has 1).
       margin: of the mining, in cosine; 0.1 is the paper.
 
     Examples:
@@ -36,7 +46,7 @@ def multi_similarity(scores, positives, where, *, alpha=2.0, beta=50.0, base=0.5
       1.1566
 
     Source: Wang et al. 2019 (1904.06627), the multi-similarity loss. The released code takes the
-    anchor out by its value, S < 1 - 1e-5, and duplicates with it; here it goes by its place.
+    anchor out by its value, S < 1 - 1e-5, and duplicates with it; here it is left out by its place.
     Data: labels.
     Kind: pairwise; memory block x references.
     """
@@ -47,8 +57,16 @@ def multi_similarity(scores, positives, where, *, alpha=2.0, beta=50.0, base=0.5
 
 
 @over_labels
-def multi_similarity_unmined(scores, positives, where, *, alpha=2.0, beta=50.0, base=0.5):
-    """`multi_similarity` on all pairs, without the mining.
+def multi_similarity_unmined(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    alpha: Numeric = 2.0,
+    beta: Numeric = 50.0,
+    base: Numeric = 0.5,
+) -> RuleResult:
+    """Multi-similarity loss on all pairs, without the mining.
 
         value_i = log(1 + sum_{positives_i} exp(-alpha (S_ij - base))) / alpha
                 + log(1 + sum_{negatives_i} exp(beta (S_ij - base))) / beta
@@ -58,7 +76,7 @@ def multi_similarity_unmined(scores, positives, where, *, alpha=2.0, beta=50.0, 
     Args:
       alpha: sharpness among positives, > 0.
       beta: sharpness among negatives, > 0.
-      base: the cosine that single pairs are held against.
+      base: the cosine that single pairs are compared with.
 
     Source: Wang et al. 2019 (1904.06627), the weighting step; MultiSimilarityLoss of
     pytorch-metric-learning without its miner.

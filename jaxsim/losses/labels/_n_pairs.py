@@ -18,7 +18,7 @@ _of_products = over_pairs(info_nce.rule, similarity=dot)
 
 
 @through(_of_products)
-def n_pairs(embeddings: Array, labels: Array, *, shared):
+def n_pairs(embeddings: Array, labels: Array, *, shared) -> dict:
     """N-pair loss: the first example of each class picks its second among the seconds of all classes.
 
         value_c = log sum_{c'} exp(a_c . b_c') - a_c . b_c
@@ -56,7 +56,7 @@ def n_pairs(embeddings: Array, labels: Array, *, shared):
 
 
 def _pairs_of_classes(rows, numbers):
-    """The first two rows of classes, by these numbers of the classes that have two; and which of these exist."""
+    """The first two rows of the classes with these numbers, of those that have two; and which exist."""
     order = jnp.lexsort((rows.keys, ~rows.where))  # stable: within a class in their order
     labels, where = rows.keys[order], rows.where[order]
     equal = (labels[:-1] == labels[1:]) & where[1:]

@@ -1,4 +1,4 @@
-"""Neighborhood losses: how likely an example is to pick one of its own class.
+"""Neighborhood components analysis: how likely an example is to pick one of its class.
 
 embeddings [batch, dim], labels [batch] -> loss
 """
@@ -6,12 +6,13 @@ embeddings [batch, dim], labels [batch] -> loss
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import checks
 from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import negative_squared_euclidean
 
 
 @over_labels(similarity=negative_squared_euclidean)
-def nca(scores, positives, where, *, temperature=1.0):
-    """Minus the log-probability that an anchor picks a neighbor of its class, in nats.
+def nca(scores: Array, positives: Array, where: Array, *, temperature: Numeric = 1.0) -> RuleResult:
+    """NCA: minus the log-probability that an anchor picks a neighbor of its class, in nats.
 
         value_i = log sum_{j in where_i} exp(s_ij / temperature)
                 - log sum_{j in positives_i} exp(s_ij / temperature)

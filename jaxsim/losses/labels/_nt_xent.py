@@ -8,11 +8,14 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import checks, masked
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_labels
-def nt_xent(scores, positives, where, *, temperature=0.07):
-    """Every positive pair against the negatives of its anchor; other positives are left out.
+def nt_xent(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.07
+) -> RuleResult:
+    """NT-Xent: every positive pair against the negatives of its anchor, without its other positives.
 
         value_ip = log( exp(s_ip / temperature) + sum_{negatives_i} exp(s_in / temperature) )
                  - s_ip / temperature
@@ -33,7 +36,7 @@ def nt_xent(scores, positives, where, *, temperature=0.07):
 
 
 def _against_negatives(scores, positives, negatives, temperature):
-    """What each positive pays for standing against the negatives: [rows, references], 0 elsewhere."""
+    """The cost of each positive against the negatives: [rows, references], 0 elsewhere."""
     checks.positive("temperature", temperature)
     scores = scores / temperature
     others = masked.log_sum_exp(scores, negatives, empty=-jnp.inf)

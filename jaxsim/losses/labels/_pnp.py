@@ -1,4 +1,4 @@
-"""Penalties for negatives ahead of positives: the part of average precision that has to shrink.
+"""PNP losses: penalties for the negatives that are ranked ahead of positives.
 
     embeddings [batch, dim], labels [batch] -> loss
 
@@ -19,11 +19,14 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._lift._over_positives import walked
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_labels
-def pnp(scores, positives, where, *, temperature=0.01):
-    """The negatives ahead of a positive, counted softly, each alike: PNP-O.
+def pnp(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.01
+) -> RuleResult:
+    """PNP-O: the number of negatives ahead of a positive, counted softly, each equally.
 
         value_i = mean_{j in positives_i} R_ij
         R_ij = sum_{n in negatives_i} sigmoid((S_in - S_ij) / temperature)
@@ -43,8 +46,10 @@ def pnp(scores, positives, where, *, temperature=0.01):
 
 
 @over_labels
-def pnp_iu(scores, positives, where, *, temperature=0.01):
-    """`pnp` whose slope grows with the negatives ahead, without bound: PNP-Iu.
+def pnp_iu(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.01
+) -> RuleResult:
+    """PNP-Iu: `pnp` whose slope grows with the negatives ahead, without bound.
 
         value_i = mean_{j in positives_i} (1 + R_ij) log(1 + R_ij)
 
@@ -61,8 +66,10 @@ def pnp_iu(scores, positives, where, *, temperature=0.01):
 
 
 @over_labels
-def pnp_ib(scores, positives, where, *, b=2.0, temperature=0.01):
-    """`pnp` whose slope grows with the negatives ahead up to a bound: PNP-Ib.
+def pnp_ib(
+    scores: Array, positives: Array, where: Array, *, b: Numeric = 2.0, temperature: Numeric = 0.01
+) -> RuleResult:
+    """PNP-Ib: `pnp` whose slope grows with the negatives ahead up to a bound.
 
         value_i = mean_{j in positives_i} (b R_ij - log(1 + b R_ij)) / b^2
 
@@ -82,8 +89,10 @@ def pnp_ib(scores, positives, where, *, b=2.0, temperature=0.01):
 
 
 @over_labels
-def pnp_ds(scores, positives, where, *, temperature=0.01):
-    """`pnp` whose slope shrinks with the negatives ahead, slowly: PNP-Ds.
+def pnp_ds(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.01
+) -> RuleResult:
+    """PNP-Ds: `pnp` whose slope shrinks with the negatives ahead, slowly.
 
         value_i = mean_{j in positives_i} log(1 + R_ij)
 
@@ -100,8 +109,15 @@ def pnp_ds(scores, positives, where, *, temperature=0.01):
 
 
 @over_labels
-def pnp_dq(scores, positives, where, *, alpha=1.0, temperature=0.01):
-    """`pnp` whose slope shrinks with the negatives ahead, quickly: PNP-Dq.
+def pnp_dq(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    alpha: Numeric = 1.0,
+    temperature: Numeric = 0.01,
+) -> RuleResult:
+    """PNP-Dq: `pnp` whose slope shrinks with the negatives ahead, quickly.
 
         value_i = mean_{j in positives_i} 1 - (1 + R_ij)^-alpha
 
@@ -119,7 +135,7 @@ def pnp_dq(scores, positives, where, *, alpha=1.0, temperature=0.01):
     return _means(_quick, scores, positives, where, temperature, alpha)
 
 
-# A cost: (R, its own number) -> what a positive with R negatives ahead costs; 0 at R = 0.
+# A cost: (R, its hyperparameter) -> what a positive with R negatives ahead costs; 0 at R = 0.
 
 
 def _as_it_is(ahead, _):

@@ -9,22 +9,23 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import masked
 from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import negative_unit_euclidean
 
 
 @over_labels(similarity=negative_unit_euclidean)
 def ranked_list(
-    scores,
-    positives,
-    where,
+    scores: Array,
+    positives: Array,
+    where: Array,
     *,
-    margin,
-    negative_sharpness,
-    positive_sharpness=0.0,
-    imbalance=0.5,
-    epsilon=1e-5,
-):
-    """All positives into one ball, all negatives out of a larger one, the worst violations first.
+    margin: Numeric,
+    negative_sharpness: Numeric,
+    positive_sharpness: Numeric = 0.0,
+    imbalance: Numeric = 0.5,
+    epsilon: Numeric = 1e-5,
+) -> RuleResult:
+    """Ranked list loss: positives into one ball, negatives out of a larger one, the worst violations first.
 
         A = 1 + margin / 2
         value_i = (1 - imbalance) sum w_ij (D_ij - A + margin) / sum w_ij
@@ -33,13 +34,13 @@ def ranked_list(
                         over negatives with D_ij < A,          w_ij = exp(Tn (A - D_ij))
 
     Each sum of weights has n * epsilon added, n the examples that take part. The weights carry
-    gradient, so that a pair may be weighed against the direction that it is pulled in. Counts all
+    gradient, so that a pair may be weighted against the direction that it is pulled in. Counts all
     anchors. A negative at distance 0 counts, though pytorch-metric-learning leaves it out.
 
     Args:
       margin: between the two balls, m in the paper; 0.4 there.
       negative_sharpness: Tn in the paper, which calls it a temperature; it multiplies. 10 there.
-      positive_sharpness: Tp, the same for positives; 0 weighs them alike.
+      positive_sharpness: Tp, the same for positives; 0 weights them equally.
       imbalance: the share of the negatives' side, 0 to 1.
       epsilon: pytorch-metric-learning's guard; 0 is the paper.
 
@@ -52,12 +53,12 @@ def ranked_list(
     floor = jnp.log(epsilon * (1 + where.sum(axis=1, keepdims=True, dtype=scores.dtype)))
     far = positives & ~(too_far <= 0)
     near = where & ~positives & ~(too_near <= 0)
-    values = (1 - imbalance) * _weighed_mean(too_far, far, positive_sharpness, floor)
-    values += imbalance * _weighed_mean(too_near, near, negative_sharpness, floor)
+    values = (1 - imbalance) * _weighted_mean(too_far, far, positive_sharpness, floor)
+    values += imbalance * _weighted_mean(too_near, near, negative_sharpness, floor)
     return values, jnp.ones_like(values)
 
 
-def _weighed_mean(terms, where, sharpness, floor):
+def _weighted_mean(terms, where, sharpness, floor):
     """sum exp(sharpness * terms) terms / (sum exp(sharpness * terms) + exp(floor)), safely."""
     top = masked.max(jax.lax.stop_gradient(terms), where, keepdims=True)
     logits = sharpness * (terms - top)  # first the difference: large products lose its digits

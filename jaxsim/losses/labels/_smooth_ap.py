@@ -12,11 +12,13 @@ from jaxsim.losses._lift._over_positives import walked
 from jaxsim.losses._lift._through import through
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather
-from jaxsim.numerics.types import Array, Numeric
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_labels
-def smooth_ap(scores, positives, where, *, temperature=0.01):
+def smooth_ap(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.01
+) -> RuleResult:
     """SmoothAP: one minus average precision, with a sigmoid for each comparison of two scores.
 
         value_i = 1 - mean_{j in positives_i} R(i, j; positives_i) / R(i, j; where_i)
@@ -41,7 +43,9 @@ def smooth_ap(scores, positives, where, *, temperature=0.01):
 
 
 @through(smooth_ap)
-def smooth_ap_with_self(embeddings: Array, labels: Array, *, temperature: Numeric = 0.01, shared):
+def smooth_ap_with_self(
+    embeddings: Array, labels: Array, *, temperature: Numeric = 0.01, shared
+) -> dict:
     """SmoothAP with the anchor in its own ranking, as a positive: the published code's reading.
 
         value_i = 1 - mean_{j in positives_i or i} R(i, j; positives_i or i) / R(i, j; where_i or i)

@@ -5,11 +5,14 @@ embeddings [batch, dim], labels [batch] -> loss
 
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses.pairs._info_nce import multi_positive_info_nce
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_labels
-def supervised_contrastive(scores, positives, where, *, temperature=0.1):
-    """Every positive must win the softmax over all pairs of its anchor.
+def supervised_contrastive(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.1
+) -> RuleResult:
+    """Supervised contrastive loss (SupCon): every positive in a softmax over all pairs of its anchor.
 
         value_i = log sum_{j in where_i} exp(s_ij / temperature) - mean_{j in positives_i} s_ij / temperature
         the mean over the anchors whose value is > 0

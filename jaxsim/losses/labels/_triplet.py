@@ -1,4 +1,4 @@
-"""Triplet losses: an anchor nearer to a positive than to a negative, by a margin.
+"""Triplet losses: an anchor is to be nearer to a positive than to a negative, by a margin.
 
     embeddings [batch, dim], labels [batch] -> loss
 
@@ -26,12 +26,13 @@ from jaxsim.numerics import masked
 from jaxsim.numerics._devices import gather
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, Numeric, RuleResult, Similarity
 from jaxsim.similarity import negative_unit_euclidean
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def triplet(scores, positives, where, *, margin=0.05):
-    """All triplets of the batch, averaged over those that still violate the margin.
+def triplet(scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.05) -> RuleResult:
+    """Triplet loss: all triplets of the batch, averaged over those that still violate the margin.
 
         mean of [D_ip - D_in + margin]+ over the triplets (i, p, n) where it is > 0
 
@@ -53,8 +54,10 @@ def triplet(scores, positives, where, *, margin=0.05):
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def triplet_mean(scores, positives, where, *, margin=0.05):
-    """All triplets of the batch, satisfied ones as 0.
+def triplet_mean(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.05
+) -> RuleResult:
+    """Mean triplet loss: all triplets of the batch, satisfied ones as 0.
 
         mean over triplets (i, p, n) of [D_ip - D_in + margin]+
 
@@ -73,12 +76,14 @@ def triplet_mean(scores, positives, where, *, margin=0.05):
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def smooth_triplet(scores, positives, where, *, margin=0.0):
-    """All triplets of the batch, with a softplus for the hinge: satisfied ones still pull a little.
+def smooth_triplet(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.0
+) -> RuleResult:
+    """Smooth triplet loss: all triplets of the batch, with a softplus for the hinge.
 
         mean over triplets (i, p, n) of log(1 + exp(D_ip - D_in + margin))
 
-    Counts triplets.
+    Satisfied triplets still pull a little. Counts triplets.
 
     Args:
       margin: by how much the negative should be farther.
@@ -93,8 +98,10 @@ def smooth_triplet(scores, positives, where, *, margin=0.0):
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def semi_hard_triplet(scores, positives, where, *, margin=0.2):
-    """The triplets whose negative is farther than the positive, but by less than the margin.
+def semi_hard_triplet(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.2
+) -> RuleResult:
+    """Semi-hard triplet loss: triplets whose negative is farther than the positive, by less than the margin.
 
         mean of D_ip - D_in + margin over the triplets with 0 < D_in - D_ip < margin
 
@@ -112,8 +119,10 @@ def semi_hard_triplet(scores, positives, where, *, margin=0.2):
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def hard_triplet(scores, positives, where, *, margin=0.2):
-    """The triplets whose negative is no farther than the positive.
+def hard_triplet(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.2
+) -> RuleResult:
+    """Hard triplet loss: the triplets whose negative is no farther than the positive.
 
         mean of D_ip - D_in + margin over the triplets with D_in <= D_ip
 
@@ -130,8 +139,10 @@ def hard_triplet(scores, positives, where, *, margin=0.2):
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def batch_semi_hard_triplet(scores, positives, where, *, margin=0.2):
-    """For each positive the nearest negative beyond it, or where none is, the farthest negative.
+def batch_semi_hard_triplet(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.2
+) -> RuleResult:
+    """Batch semi-hard triplet loss: for each positive the nearest negative beyond it, else the farthest.
 
         mean over positive pairs of [D_ip - D_in + margin]+
         n: argmin of D_in over D_in > D_ip, else argmax of D_in
@@ -152,8 +163,10 @@ def batch_semi_hard_triplet(scores, positives, where, *, margin=0.2):
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def batch_hard_triplet(scores, positives, where, *, margin=0.2):
-    """Each anchor with its farthest positive and its nearest negative.
+def batch_hard_triplet(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.2
+) -> RuleResult:
+    """Batch-hard triplet loss: each anchor with its farthest positive and its nearest negative.
 
         value_i = [max_{positives_i} D_ip - min_{negatives_i} D_in + margin]+
 
@@ -172,8 +185,8 @@ def batch_hard_triplet(scores, positives, where, *, margin=0.2):
 
 
 @over_labels(similarity=negative_unit_euclidean)
-def batch_hard_soft_margin_triplet(scores, positives, where):
-    """`batch_hard_triplet` with a softplus in place of hinge and margin.
+def batch_hard_soft_margin_triplet(scores: Array, positives: Array, where: Array) -> RuleResult:
+    """Batch-hard triplet loss with a softplus in place of hinge and margin.
 
         value_i = log(1 + exp(max_{positives_i} D_ip - min_{negatives_i} D_in))
 
@@ -190,24 +203,24 @@ def batch_hard_soft_margin_triplet(scores, positives, where):
 
 @checked
 def swapped_triplet(
-    embeddings,
-    labels,
+    embeddings: Array,
+    labels: Array,
     *,
-    margin=0.05,
-    similarity=negative_unit_euclidean,
-    where=None,
-    axis_name=None,
-    block=None,
-):
-    """`triplet` where the negative is held against the nearer of anchor and positive.
+    margin: Numeric = 0.05,
+    similarity: Similarity = negative_unit_euclidean,
+    where: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
+    """Triplet loss with anchor swap: the negative is compared with the nearer of anchor and positive.
 
         mean of [D_ip - min(D_in, D_pn) + margin]+ over the triplets (i, p, n) where it is > 0
 
     Every positive's row of distances is computed once more for each of its anchors: as many times the
     work of `triplet` as classes have rows.
 
-    A triplet's slope is booked with the row that stands nearer to its negative, so that single anchors
-    have no weights and no values of their own.
+    A triplet's slope is booked with the row that is nearer to its negative, so that single anchors
+    have no weights and no separate values.
 
     Args:
       embeddings: [batch, dim].

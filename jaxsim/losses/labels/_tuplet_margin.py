@@ -9,11 +9,19 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
 @over_labels
-def tuplet_margin(scores, positives, where, *, margin=5.73, temperature=1 / 64):
-    """Each positive against all negatives in a softmax, given a few degrees of slack.
+def tuplet_margin(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    margin: Numeric = 5.73,
+    temperature: Numeric = 1 / 64,
+) -> RuleResult:
+    """Tuplet margin loss: each positive against all negatives in a softmax, with a few degrees of slack.
 
         value_ip = log(1 + sum_{negatives_i} exp((S_in - cos(angle_ip - margin)) / temperature))
 

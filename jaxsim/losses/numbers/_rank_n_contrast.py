@@ -1,4 +1,4 @@
-"""Contrast for labels that have an order: regression targets, ages, scores.
+"""Rank-N-Contrast: contrast in the order of label distances.
 
     embeddings [batch, dim], labels float [batch] -> loss
 
@@ -9,75 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_labels
-from jaxsim.numerics import checks, masked
-from jaxsim.numerics.masked import log_sum_exp
+from jaxsim.losses.numbers._regression_supervised_contrastive import NOTHING, label_distances
+from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import negative_euclidean
-
-NOTHING = -1e30  # the log of an empty sum; -inf would give a NaN slope where two of them meet
-
-
-def label_distances(mine, theirs):
-    """sum_c |y_ic - y_jc|, [rows, references], of labels [rows] and [references] or with a last axis c."""
-    apart = jnp.abs(mine[:, None] - theirs[None])
-    return apart.sum(axis=tuple(range(2, apart.ndim)))
-
-
-def linear_weight(distances):
-    """1 + d: what is farther in its label pushes more.
-
-    Data: numbers.
-    Kind: part; memory that of its argument.
-    """
-    return 1 + distances
-
-
-def quadratic_weight(distances):
-    """1 + d^2.
-
-    Data: numbers.
-    Kind: part; memory that of its argument.
-    """
-    return 1 + jnp.square(distances)
-
-
-@over_labels(inputs={"distances": label_distances})
-def regression_supervised_contrastive(
-    scores,
-    positives,
-    where,
-    distances,
-    *,
-    temperature=0.5,
-    distance_weight=None,
-    label_scale=1.0,
-):
-    """`supervised_contrastive` on labels of a regression: equal labels are positives.
-
-        value_i = log sum_{j in where_i} w(d_ij) exp(s_ij / temperature)
-                - mean_{j in positives_i} s_ij / temperature,   d_ij = |y_i - y_j| / label_scale
-
-    Equality is exact: round the labels to bins, or give `same`, such as
-    `lambda a, b: abs(a[:, None] - b) <= 0.5`. Counts the anchors that have a positive.
-
-    Args:
-      temperature: divides the scores, > 0.
-      distance_weight: w, a function of label distances; None is 1 everywhere, the published baseline,
-        `linear_weight` its distance-magnifying form.
-      label_scale: the width of a bin, > 0: labels are divided by it.
-
-    Source: the supervised contrastive loss of Khosla et al. 2020 (2004.11362) on regression labels, as
-    the baseline of Wu et al. 2023 (2309.16633).
-    Data: numbers.
-    Kind: pairwise; memory block x references.
-    """
-    checks.positive("temperature", temperature)
-    checks.positive("label_scale", label_scale)
-    logits = scores / temperature
-    weighed = logits
-    if distance_weight is not None:
-        weighed = logits + jnp.log(distance_weight(distances / label_scale))
-    values = log_sum_exp(weighed, where) - masked.mean(logits, positives)
-    return values, positives.any(axis=1)
 
 
 def label_order(mine, theirs):
@@ -88,13 +23,21 @@ def label_order(mine, theirs):
 @over_labels(
     similarity=negative_euclidean, inputs={"distances": label_distances, "order": label_order}
 )
-def rank_n_contrast(scores, positives, where, distances, order=None, *, temperature=2.0):
-    """Each other example against all that are at least as far in their labels.
+def rank_n_contrast(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    distances: Array,
+    order: Array | None = None,
+    *,
+    temperature: Numeric = 2.0,
+) -> RuleResult:
+    """Rank-N-Contrast: each other example against all that are at least as far in their labels.
 
         value_ij = log sum_{k: d_ik >= d_ij} exp(s_ik / temperature) - s_ij / temperature
 
     over all pairs, d the distance of labels, s minus the Euclidean distance of embeddings that are not
-    normalized. Only the order of the label distances matters. A tie stands in the sum of its twin. In
+    normalized. Only the order of the label distances matters. Of a tie each is in the sum of the other. In
     O(n log n) for each anchor: labels of one number are sorted once and each anchor's two sides merged,
     labels of several are sorted for each anchor. Counts all pairs.
 
@@ -107,7 +50,7 @@ def rank_n_contrast(scores, positives, where, distances, order=None, *, temperat
     """
     checks.positive("temperature", temperature)
     count = where.sum(axis=1)
-    # Farthest labels first: a prefix of this order is a sum's set. What takes no part adds nothing to it.
+    # Farthest labels first: a prefix of this order is a sum's set. What takes no part adds nothing.
     logits = jnp.where(where, scores / temperature, NOTHING)
     nearness = -distances.astype(logits.dtype)
     if order is None:

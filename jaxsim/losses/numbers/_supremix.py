@@ -1,4 +1,4 @@
-"""Mixtures of embeddings as harder pairs for labels that have an order (SupReMix).
+"""SupReMix: mixtures of embeddings as harder pairs for labels that have an order.
 
     embeddings [batch, dim], labels float [batch] -> loss
 
@@ -7,6 +7,7 @@ one anchor are [batch, batch], and are walked by blocks of anchors.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,11 +17,12 @@ from jaxsim.losses._lift._blocks import BLOCK_ENTRIES, lift, reduced, without_we
 from jaxsim.losses._lift._labeled import labeled
 from jaxsim.losses._lift._lifters import equal_labels
 from jaxsim.losses._lift._settings import checked
-from jaxsim.losses.numbers._rank_n_contrast import NOTHING, linear_weight
+from jaxsim.losses.numbers._regression_supervised_contrastive import NOTHING, linear_weight
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._devices import block_entries, gather
 from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.masked import log_sum_exp, zeroed
+from jaxsim.numerics.types import Array, Numeric, PRNGKey, ReduceFn, Similarity
 from jaxsim.similarity import cosine, paired
 
 
@@ -40,8 +42,8 @@ class Block(NamedTuple):
 # [rows], how many positives it adds [rows]).
 
 
-def mixed_negatives(block):
-    """Anchor-inclusive: share * z_i + (1 - share) * z_k with every z_k of another label, a negative.
+def mixed_negatives(block: Block) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Mixed negatives, anchor-inclusive: share * z_i + (1 - share) * z_k with every z_k of another label.
 
     Its label lies between the two, at (1 - share) of their distance.
 
@@ -54,8 +56,8 @@ def mixed_negatives(block):
     return log_sum_exp(logits, block.unlike, empty=NOTHING), none, none
 
 
-def mixed_positives(block):
-    """Anchor-exclusive: c z_j + (1 - c) z_k with labels y_j < y_i < y_k that average to y_i, a positive.
+def mixed_positives(block: Block) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Mixed positives, anchor-exclusive: c z_j + (1 - c) z_k whose labels y_j < y_i < y_k average to y_i.
 
     Both labels lie within the window: y_i - y_j and y_k - y_i are below it, strictly.
 
@@ -77,24 +79,24 @@ def mixed_positives(block):
 
 @checked
 def supremix(
-    embeddings,
-    labels,
+    embeddings: Array,
+    labels: Array,
     *,
-    key=None,
-    shares=None,
-    mixtures=(mixed_negatives, mixed_positives),
-    temperature=0.5,
-    window=5.0,
-    distance_weight=linear_weight,
-    label_scale=1.0,
-    similarity=cosine,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """`regression_supervised_contrastive` with mixtures as harder negatives and harder positives.
+    key: PRNGKey | None = None,
+    shares: Numeric | None = None,
+    mixtures: tuple[Callable[[Block], Any], ...] = (mixed_negatives, mixed_positives),
+    temperature: Numeric = 0.5,
+    window: Numeric = 5.0,
+    distance_weight: Callable[[jax.Array], jax.Array] | None = linear_weight,
+    label_scale: Numeric = 1.0,
+    similarity: Similarity = cosine,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
+    """SupReMix: `regression_supervised_contrastive` with mixtures as harder negatives and positives.
 
         value_i = log Z_i - mean over all positives of i, real and mixed, of their logits
         Z_i = sum over the other examples, mixed negatives and mixed positives of w exp(logit)
@@ -104,7 +106,7 @@ def supremix(
         a mixed positive j, k  logit (c s_ij + (1 - c) s_ik) / T                 w(0)
 
     T is the temperature, d label distances. A mixed negative takes the share a of the anchor; a mixed
-    positive weighs two neighbors on either side so that their labels average to the anchor's,
+    positive weights two neighbors on either side so that their labels average to the anchor's,
     c = (y_k - y_i) / (y_k - y_j). Mixtures carry no gradient of what is mixed, only the anchor's; they
     are not scaled to norm 1 again. Counts the anchors that have a positive, real or mixed.
 
@@ -130,10 +132,11 @@ def supremix(
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
     Raises: ValueError for shapes that do not fit, or for mixed negatives without key or shares.
     Source: Wu et al. 2023 (2309.16633), with one shift for all terms of the log-sum-exp; the released
-    code shifts real and mixed terms apart.
+    code shifts real and mixed terms separately.
     Data: numbers.
     Kind: pairwise; memory block x batch^2.
     """
+    # Not under `over_labels`: its inputs are built of scores without their gradient, and of drawn shares.
     checks.positive("temperature", temperature)
     checks.positive("label_scale", label_scale)
     if mixed_negatives in mixtures and key is None and shares is None:
@@ -210,7 +213,7 @@ def _rule(
     total = log_sum_exp(logits + log_weight(jnp.abs(gaps)), where, empty=NOTHING)
     pulled, count = masked.sum(logits, positives), positives.sum(axis=1)
     for mixture in mixtures:
-        more, their_logits, their_count = mixture(block)
-        total = jnp.logaddexp(total, more)
-        pulled, count = pulled + their_logits, count + their_count
+        of_mixtures, logits_of_positives, positives_added = mixture(block)
+        total = jnp.logaddexp(total, of_mixtures)
+        pulled, count = pulled + logits_of_positives, count + positives_added
     return total - pulled / jnp.maximum(count, 1), count > 0

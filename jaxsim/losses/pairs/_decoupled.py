@@ -9,7 +9,7 @@ from jaxsim.losses.labels._nt_xent import nt_xent
 
 @over_pairs
 def pair_info_nce(scores, positives, where, *, temperature=0.1):
-    """`info_nce` with each positive of a query against the negatives alone, averaged over the pairs.
+    """Decoupled InfoNCE: each positive of a query against the negatives alone, averaged over the pairs.
 
         value_ip = log( exp(s_ip / temperature) + sum_{negatives_i} exp(s_in / temperature) )
                  - s_ip / temperature
@@ -19,7 +19,7 @@ def pair_info_nce(scores, positives, where, *, temperature=0.1):
     Args:
       temperature: divides the scores, > 0; may be traced.
 
-    Source: Hydra (2410.18200), the decoupled loss of its released code, on pairs that are given.
+    Source: Hydra (2410.18200), the decoupled loss of its released code, on explicit pairs.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
     """
@@ -28,7 +28,7 @@ def pair_info_nce(scores, positives, where, *, temperature=0.1):
 
 @over_pairs
 def anchor_info_nce(scores, positives, where, *, temperature=0.1):
-    """`pair_info_nce` averaged over each query's positives first: every query weighs the same.
+    """Decoupled InfoNCE averaged over each query's positives first: every query has the same weight.
 
         value_i = mean_{p in positives_i} of log( exp(s_ip / temperature)
                     + sum_{negatives_i} exp(s_in / temperature) ) - s_ip / temperature

@@ -1,8 +1,9 @@
-"""Vectors spread as random ones are: a regularizer beside a loss on pairs or triplets.
+"""Global orthogonal regularization, to be added to a loss on pairs or triplets.
 
 embeddings [batch, dim] -> loss
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._labeled import matrix
@@ -10,23 +11,24 @@ from jaxsim.losses._lift._lifters import equal_labels, over_labels
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, Numeric, Similarity
 from jaxsim.similarity import cosine
 
 
 @checked
 def global_orthogonal(
-    embeddings,
-    labels=None,
+    embeddings: Array,
+    labels: Array | None = None,
     *,
-    mean_weight=1.0,
-    second_moment_weight=1.0,
-    similarity=cosine,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-):
-    """Cosines of rows that do not match with the mean, and no more spread, than those of random directions.
+    mean_weight: Numeric = 1.0,
+    second_moment_weight: Numeric = 1.0,
+    similarity: Similarity = cosine,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
+    """Global orthogonal regularizer: pushes non-matching pairs towards the similarities of random vectors.
 
         mean_weight m_1^2 + second_moment_weight [m_2 - 1 / dim]+
 
@@ -46,12 +48,12 @@ def global_orthogonal(
     Kind: regularizer; memory block x references.
     """
     embeddings = matrix("embeddings", embeddings, "one row per example")
-    free = labels is None
-    labels = jnp.zeros(embeddings.shape[:1], jnp.int32) if free else labels
+    unlabeled = labels is None
+    labels = jnp.zeros(embeddings.shape[:1], jnp.int32) if unlabeled else labels
     parts = _moments(
         embeddings,
         labels,
-        same=none_alike if free else equal_labels,
+        same=none_alike if unlabeled else equal_labels,
         similarity=similarity,
         where=where,
         weights=weights,
@@ -66,9 +68,9 @@ def global_orthogonal(
 
 @over_labels
 def _moments(scores, positives, where):
-    apart = where & ~positives
-    count = apart.sum(axis=1)
-    return [(masked.mean(a, apart), count) for a in (scores, jnp.square(scores))]
+    negatives = where & ~positives
+    count = negatives.sum(axis=1)
+    return [(masked.mean(a, negatives), count) for a in (scores, jnp.square(scores))]
 
 
 def none_alike(mine, theirs):

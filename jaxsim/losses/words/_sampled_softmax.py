@@ -3,6 +3,7 @@
 queries [batch, dim], targets [batch, dim], negatives [k, dim] or [batch, k, dim] -> loss
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._examples import real_numbers
@@ -24,7 +25,7 @@ def sampled_softmax(
     target_bias: Array | None = None,
     negative_bias: Array | None = None,
     negative_where: Array | None = None,
-):
+) -> jax.Array:
     """Sampled softmax: cross-entropy over all classes, estimated from a few drawn ones, in nats.
 
         value_i = log( e^{t_i} + sum_k e^{n_ik} ) - t_i,

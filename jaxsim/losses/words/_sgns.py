@@ -3,7 +3,7 @@
     targets [batch, dim], contexts [batch, dim], negatives [k, dim] or [batch, k, dim] -> loss
 
 The rows come from two separate tables: what one predicts with, and what is predicted. Rows are
-looked up by the caller, so that an optimizer can update just these (jaxsim.training.sparse_rows).
+looked up by the caller, so that an optimizer can update just these (`RowOptimizer` of jaxsim.training).
 """
 
 import jax
@@ -25,7 +25,7 @@ def sgns(
     where: Array,
     *,
     negative_where: Array | None = None,
-):
+) -> jax.Array:
     """Skip-gram with negative sampling (SGNS): a pair that was seen against pairs that were drawn, in nats.
 
         value_i = -log sigmoid(v_i . u_i) - sum_k log sigmoid(-v_i . n_ik)
@@ -67,11 +67,11 @@ def scores_of_drawn(rows, negatives, negative_where, there):
     return jnp.einsum("bd,bkd->bk", rows, negatives, precision="highest"), kept
 
 
-def not_hits(target_ids, negative_ids):
-    """Which draws are not the row's own class: accidental hits are no negatives.
+def not_hits(target_ids: Array, negative_ids: Array) -> jax.Array:
+    """Which draws are not the row's own class: accidental hits are not negatives.
 
     Args:
-      target_ids: int [batch], or [batch, c] where a row has several classes of its own.
+      target_ids: int [batch], or [batch, c] where a row has several classes.
       negative_ids: int [k], shared by the batch, or [batch, k].
 
     Returns: bool [batch, k].
@@ -86,6 +86,6 @@ def not_hits(target_ids, negative_ids):
             raise ValueError(f"{name} must have one or two axes, got shape {ids.shape}")
     if negative_ids.ndim == 2:
         checks.shaped("negative_ids", negative_ids, (len(target_ids), None), "some per row")
-    own = target_ids.reshape(target_ids.shape[0], -1)
+    targets = target_ids.reshape(target_ids.shape[0], -1)
     drawn = negative_ids if negative_ids.ndim == 2 else negative_ids[None]
-    return (own[:, :, None] != drawn[:, None, :]).all(axis=1)
+    return (targets[:, :, None] != drawn[:, None, :]).all(axis=1)

@@ -1,22 +1,11 @@
-"""Contrast over labels with an order: losses/numbers/_rank_n_contrast.py."""
+"""Rank-N-Contrast: losses/numbers/_rank_n_contrast.py."""
 
 import numpy as np
+from entries.labels.multi_similarity import call
 from entry import Entry
-from loops import cosines, log_sum_exp, mean, sides
+from loops import log_sum_exp, mean, sides
 
 from jaxsim import losses
-
-
-def regression(x, labels, where, large):
-    s, values = cosines(x, large) / 0.5, []
-    for i, positives, negatives in sides(labels, where):
-        if positives:
-            every = [
-                s[i, j] + np.log(1 + abs(int(labels[j]) - int(labels[i])) / 2)
-                for j in positives + negatives
-            ]
-            values.append(log_sum_exp(every) - np.mean(s[i, positives]))
-    return mean(values)
 
 
 def rank_n_contrast(x, labels, where, large):
@@ -30,18 +19,6 @@ def rank_n_contrast(x, labels, where, large):
     return mean(values)
 
 
-def call(loss, **own):
-    return lambda x, labels, where, **settings: loss(x, labels, where=where, **own, **settings)
-
-
 LOSSES = {
-    "regression_supervised_contrastive": Entry(
-        call(
-            losses.regression_supervised_contrastive,
-            distance_weight=losses.parts.linear_weight,
-            label_scale=2.0,
-        ),
-        regression,
-    ),
     "rank_n_contrast": Entry(call(losses.rank_n_contrast), rank_n_contrast, unit=False),
 }
