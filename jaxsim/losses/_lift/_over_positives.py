@@ -4,8 +4,44 @@ One positive of every row a step, O(rows * references) each, in as many steps as
 positives has. Slopes are gathered on the way, so that nothing is stored for a backward pass.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
+
+from jaxsim.losses._lift._blocks import lift, reduced
+from jaxsim.losses._lift._labeled import labeled
+from jaxsim.losses._lift._lifters import equal_labels
+from jaxsim.numerics._devices import gather
+from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics._reductions import mean
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def sums_of(visit, scores, positives, masks, number):
+    """Sums over each row's positives, differentiable along the scores and along a number.
+
+    Args:
+      visit: (scores, masks, number, column, level, live) -> (slope, pull, value [rows], its slope along the
+        number [rows]): the last three arguments and the first two results are as `walked` has them.
+      scores: [rows, references].
+      positives: bool [rows, references].
+      masks: what `visit` takes further, without gradient: bool [rows, references], or a tuple of such.
+      number: a scalar of the type of the scores, such as a margin.
+
+    Returns: (the sums [rows], their slopes along the number [rows], which carry no gradient).
+    """
+    visit = functools.partial(visit, scores, masks, number)
+    return walked(visit, scores, positives, numbers=2)[1:]
+
+
+@sums_of.defjvp
+def _sums_of_jvp(visit, primals, tangents):
+    scores, positives, masks, number = primals
+    visit = functools.partial(visit, scores, masks, number)
+    slopes, sums, along = walked(visit, scores, positives, numbers=2)
+    tangent = jnp.sum(slopes * tangents[0], axis=1) + along * tangents[3]
+    return (sums, along), (tangent, jnp.zeros_like(along))
 
 
 def walked(visit, scores, positives, numbers=1):
@@ -48,3 +84,35 @@ def _following_column(positives, column):
     columns = jnp.arange(positives.shape[1])
     later = positives & (columns > column[:, None])
     return jnp.min(jnp.where(later, columns, positives.shape[1]), axis=1)
+
+
+def over_positive_pairs(rule, embeddings, labels, *, similarity, where, axis_name, block):
+    """The mean over positive pairs of a rule that compares both ends with all negatives.
+
+    Args:
+      rule: (scores, positives, negatives, rows_of) -> (values [rows], counts [rows]), `rows_of` being
+        int [rows] -> the scores of these references with all, [rows, references], without gradient.
+      similarity: symmetric.
+      embeddings, labels, where, axis_name, block: as in `over_labels`.
+    """
+    anchors = labeled(embeddings, labels, where, axis_name, lambda x: (x,))
+    if len(anchors.where) == 0:
+        return jnp.zeros((), at_least_float32(anchors.embeddings).dtype)
+
+    def with_rows(scores, positives, where, references, keys):
+        def rows_of(columns):
+            return jax.lax.stop_gradient(similarity(references[columns], references))
+
+        return rule(scores, positives, where & ~positives, rows_of)
+
+    parts = lift(
+        with_rows,
+        anchors,
+        gather(anchors, axis_name),
+        similarity=similarity,
+        same=equal_labels,
+        builders=(lambda mine, theirs: theirs,),
+        block=block,
+        axis_name=axis_name,
+    )
+    return reduced(parts, None, axis_name, mean)

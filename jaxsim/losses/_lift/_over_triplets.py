@@ -9,7 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._over_positives import walked
+from jaxsim.losses._lift._over_positives import sums_of, walked
 from jaxsim.numerics import masked
 
 # A penalty: (scores, level, negatives, margin) -> what each negative of a row costs next to a positive
@@ -64,31 +64,16 @@ def over_triplets(penalty, scores, positives, negatives, margin):
     Returns: (sums [rows], their slopes along the margin [rows], which for a hinge is how many of the
     costs are > 0); the sums are differentiable along scores and margin, once in reverse mode.
     """
-    return _sums(penalty, scores, positives, negatives, jnp.asarray(margin, scores.dtype))
+    visit = functools.partial(_cost_of_positive, penalty)
+    return sums_of(visit, scores, positives, negatives, jnp.asarray(margin, scores.dtype))
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _sums(penalty, scores, positives, negatives, margin):
-    return _walked(penalty, scores, positives, negatives, margin)[1:]
-
-
-@_sums.defjvp
-def _sums_jvp(penalty, primals, tangents):
-    slopes, sums, along_margin = _walked(penalty, *primals)
-    tangent = jnp.sum(slopes * tangents[0], axis=1) + along_margin * tangents[3]
-    return (sums, along_margin), (tangent, jnp.zeros_like(along_margin))
-
-
-def _walked(penalty, scores, positives, negatives, margin):
-    """Slopes along the scores [rows, references], sums [rows] and their slopes along the margin [rows]."""
-
-    def visit(column, level, live):
-        # Infinite in exhausted rows, where nothing comes near it.
-        cost, slope = penalty(scores, jnp.where(live, level, jnp.inf), negatives, margin)
-        total = jnp.sum(slope, axis=1)
-        return slope, total, jnp.sum(cost, axis=1), total
-
-    return walked(visit, scores, positives, numbers=2)
+def _cost_of_positive(penalty, scores, negatives, margin, column, level, live):
+    """What all negatives of every row cost next to one of its positives."""
+    # Infinite in exhausted rows, where nothing comes near it.
+    cost, slope = penalty(scores, jnp.where(live, level, jnp.inf), negatives, margin)
+    total = jnp.sum(slope, axis=1)
+    return slope, total, jnp.sum(cost, axis=1), total
 
 
 def swapped_slopes(scores, positives, negatives, margin, rows_of):

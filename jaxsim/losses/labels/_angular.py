@@ -9,14 +9,9 @@ anchor against all negatives, O(rows * references * dim) a step.
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import lift, reduced
-from jaxsim.losses._lift._labeled import labeled
-from jaxsim.losses._lift._lifters import equal_labels
-from jaxsim.losses._lift._over_positives import walked
+from jaxsim.losses._lift._over_positives import over_positive_pairs, walked
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
-from jaxsim.numerics._devices import gather
-from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.types import Array, Numeric, Similarity
 from jaxsim.similarity import cosine
 
@@ -63,29 +58,24 @@ def angular(
     """
     tangent = jnp.square(jnp.tan(jnp.deg2rad(alpha)))
 
-    def rule(scores, positives, where, others, keys):
-        def rows_of(columns):
-            return jax.lax.stop_gradient(similarity(others[columns], others))
-
-        held = jax.lax.stop_gradient((scores, tangent.astype(scores.dtype)))
-        slopes, sums, along = _walked(held[0], positives, where & ~positives, held[1], rows_of)
-        # The value of the walk with its slopes: what is held is subtracted from itself.
-        sums += jnp.sum(slopes * (scores - held[0]), axis=1) + along * (tangent - held[1])
+    def rule(scores, positives, negatives, rows_of):
+        fixed = jax.lax.stop_gradient((scores, tangent.astype(scores.dtype)))
+        slopes, sums, along = _walked(fixed[0], positives, negatives, fixed[1], rows_of)
+        # The value of the walk with its slopes: what is fixed is subtracted from itself. No rule of
+        # derivatives (`sums_of`), which could not close over a similarity that is traced.
+        sums += jnp.sum(slopes * (scores - fixed[0]), axis=1) + along * (tangent - fixed[1])
         count = positives.sum(axis=1)
         return sums / jnp.maximum(count, 1), count
 
-    anchors = labeled(embeddings, labels, where, axis_name, lambda x: (x,))
-    parts = lift(
+    return over_positive_pairs(
         rule,
-        anchors,
-        gather(anchors, axis_name),
+        embeddings,
+        labels,
         similarity=similarity,
-        same=equal_labels,
-        builders=(lambda mine, theirs: theirs,),
-        block=block,
+        where=where,
         axis_name=axis_name,
+        block=block,
     )
-    return reduced(parts, None, axis_name, mean)
 
 
 def _walked(scores, positives, negatives, tangent, rows_of):
@@ -95,17 +85,17 @@ def _walked(scores, positives, negatives, tangent, rows_of):
     direction.
     """
 
-    def visit(column, own, live):
+    def visit(column, level, live):
         both = scores + rows_of(jnp.minimum(column, scores.shape[1] - 1))
         others = negatives & live
         top = masked.max(both, others, keepdims=True)
         # First the difference: large products lose its digits.
         logits = 4 * tangent * (both - top)
-        widest = 4 * tangent * top - 2 * (1 + tangent) * own
+        widest = 4 * tangent * top - 2 * (1 + tangent) * level
         sharpest = masked.log_sum_exp(logits, others, empty=-jnp.inf) + widest[:, 0]
         total = jax.nn.sigmoid(sharpest)
         share = total[:, None] * masked.softmax(logits, others)
-        along = jnp.sum(share * (4 * both - 2 * own), axis=1)
+        along = jnp.sum(share * (4 * both - 2 * level), axis=1)
         pull = 2 * (1 + tangent) * total
         return 8 * tangent * share, pull, jax.nn.softplus(sharpest), along
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_labels
-from jaxsim.losses._lift._over_positives import walked
+from jaxsim.losses._lift._over_positives import sums_of
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array, Numeric, RuleResult
 
@@ -161,32 +161,17 @@ def _quick(ahead, alpha):
 def _means(cost, scores, positives, where, temperature, number):
     checks.positive("temperature", temperature)
     number = jnp.asarray(number, scores.dtype)
-    sums = _sums(cost, scores / temperature, positives, where & ~positives, number)
+    visit = functools.partial(_cost_of_positive, cost)
+    sums, _ = sums_of(visit, scores / temperature, positives, where & ~positives, number)
     count = positives.sum(axis=1)
     return sums / jnp.maximum(count, 1), count > 0
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _sums(cost, scores, positives, negatives, number):
-    """The cost of all positives of every row: [rows], of scores in units of 1."""
-    return _walked(cost, scores, positives, negatives, number)[1]
-
-
-@_sums.defjvp
-def _sums_jvp(cost, primals, tangents):
-    slopes, sums, along = _walked(cost, *primals)
-    return sums, jnp.sum(slopes * tangents[0], axis=1) + along * tangents[3]
-
-
-def _walked(cost, scores, positives, negatives, number):
-    """Slopes along the scores [rows, references], the sums [rows] and their slopes along the number."""
-
-    def visit(column, level, live):
-        above = jnp.where(negatives & live, jax.nn.sigmoid(scores - level), 0)
-        ahead = jnp.sum(above, axis=1)
-        value, per_negative = jax.jvp(lambda r: cost(r, number), (ahead,), (jnp.ones_like(ahead),))
-        _, along = jax.jvp(lambda a: cost(ahead, a), (number,), (jnp.ones_like(number),))
-        slope = per_negative[:, None] * above * (1 - above)
-        return slope, jnp.sum(slope, axis=1), value, along
-
-    return walked(visit, scores, positives, numbers=2)
+def _cost_of_positive(cost, scores, negatives, number, column, level, live):
+    """The cost of one positive of every row, of scores in units of 1, and its slope along the number."""
+    above = jnp.where(negatives & live, jax.nn.sigmoid(scores - level), 0)
+    ahead = jnp.sum(above, axis=1)
+    value, per_negative = jax.jvp(lambda r: cost(r, number), (ahead,), (jnp.ones_like(ahead),))
+    _, along = jax.jvp(lambda a: cost(ahead, a), (number,), (jnp.ones_like(number),))
+    slope = per_negative[:, None] * above * (1 - above)
+    return slope, jnp.sum(slope, axis=1), value, along

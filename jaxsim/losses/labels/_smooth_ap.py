@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._labeled import labeled
 from jaxsim.losses._lift._lifters import over_labels
-from jaxsim.losses._lift._over_positives import walked
+from jaxsim.losses._lift._over_positives import sums_of
 from jaxsim.losses._lift._through import through
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather
@@ -37,7 +37,9 @@ def smooth_ap(
     Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
     """
     checks.positive("temperature", temperature)
-    sums = _precisions(scores / temperature, positives, where)
+    logits = scores / temperature
+    none = jnp.zeros((), logits.dtype)
+    sums, _ = sums_of(_precision, logits, positives, (positives, where), none)
     count = positives.sum(axis=1)
     return 1 - sums / jnp.maximum(count, 1), count > 0
 
@@ -74,27 +76,13 @@ def smooth_ap_with_self(
     }
 
 
-@jax.custom_jvp
-def _precisions(scores, positives, where):
-    """sum_{j in positives_i} R(i, j; positives_i) / R(i, j; where_i) of every row, in units of 1."""
-    return _walked(scores, positives, where)[1]
-
-
-@_precisions.defjvp
-def _precisions_jvp(primals, tangents):
-    slopes, sums = _walked(*primals)
-    return sums, jnp.sum(slopes * tangents[0], axis=1)
-
-
-def _walked(scores, positives, where):
-    """Slopes along the scores [rows, references], and the sums [rows]."""
-
-    def visit(column, level, live):
-        # The positive itself is among them, at 1/2, and takes the slope back that it gets here.
-        above = jnp.where(where & live, jax.nn.sigmoid(scores - level), 0)
-        own = 0.5 + jnp.sum(above, axis=1, where=positives, keepdims=True)
-        every = 0.5 + jnp.sum(above, axis=1, keepdims=True)
-        slope = above * (1 - above) * (every * positives - own) / jnp.square(every)
-        return slope, jnp.sum(slope, axis=1), jnp.where(live, own / every, 0)[:, 0]
-
-    return walked(visit, scores, positives)
+def _precision(scores, masks, number, column, level, live):
+    """R(i, j; positives_i) / R(i, j; where_i) of one positive j of every row, of scores in units of 1."""
+    positives, where = masks
+    # The positive itself is among them, at 1/2, and takes the slope back that it gets here.
+    above = jnp.where(where & live, jax.nn.sigmoid(scores - level), 0)
+    hits = 0.5 + jnp.sum(above, axis=1, where=positives, keepdims=True)
+    rank = 0.5 + jnp.sum(above, axis=1, keepdims=True)
+    slope = above * (1 - above) * (rank * positives - hits) / jnp.square(rank)
+    value = jnp.where(live, hits / rank, 0)[:, 0]
+    return slope, jnp.sum(slope, axis=1), value, jnp.zeros_like(value)

@@ -9,9 +9,8 @@ otherwise. No array of triplets is ever built: _lift/_over_triplets.py.
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import lift, reduced
-from jaxsim.losses._lift._labeled import labeled
-from jaxsim.losses._lift._lifters import equal_labels, over_labels
+from jaxsim.losses._lift._lifters import over_labels
+from jaxsim.losses._lift._over_positives import over_positive_pairs
 from jaxsim.losses._lift._over_triplets import (
     hard,
     hinge,
@@ -23,9 +22,6 @@ from jaxsim.losses._lift._over_triplets import (
 )
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
-from jaxsim.numerics._devices import gather
-from jaxsim.numerics._norms import at_least_float32
-from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.types import Array, Numeric, RuleResult, Similarity
 from jaxsim.similarity import negative_unit_euclidean
 
@@ -237,34 +233,21 @@ def swapped_triplet(
     Data: labels.
     Kind: batch statistics; memory block x references, in as many steps as an anchor has positives.
     """
-    anchors = labeled(embeddings, labels, where, axis_name, lambda x: (x,))
-    if len(anchors.where) == 0:
-        return jnp.zeros((), at_least_float32(anchors.embeddings).dtype)
 
-    def rule(scores, positives, where, others, keys):
-        def rows_of(columns):
-            return jax.lax.stop_gradient(similarity(others[columns], others))
-
-        slopes, active = swapped_slopes(
-            jax.lax.stop_gradient(scores),
-            positives,
-            where & ~positives,
-            jax.lax.stop_gradient(margin),
-            rows_of,
-        )
+    def rule(scores, positives, negatives, rows_of):
+        fixed = jax.lax.stop_gradient((scores, margin))
+        slopes, active = swapped_slopes(fixed[0], positives, negatives, fixed[1], rows_of)
         return _mean_and_count(jnp.sum(slopes * scores, axis=1) + margin * active, active)
 
-    parts = lift(
+    return over_positive_pairs(
         rule,
-        anchors,
-        gather(anchors, axis_name),
+        embeddings,
+        labels,
         similarity=similarity,
-        same=equal_labels,
-        builders=(lambda mine, theirs: theirs,),
-        block=block,
+        where=where,
         axis_name=axis_name,
+        block=block,
     )
-    return reduced(parts, None, axis_name, mean)
 
 
 def _hardest_gap(scores, positives, where):
