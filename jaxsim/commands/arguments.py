@@ -1,4 +1,4 @@
-"""Options of commands: one parser, whose values are checked as they are read and refused in one sentence.
+"""Command-line options: one parser, whose values are checked as they are read.
 
 parser = Parser("train", __doc__)
 parser.add("--rate", type=number(above=0), default=2e-5, help="highest learning rate (2e-5)")

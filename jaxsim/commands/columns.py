@@ -1,4 +1,4 @@
-"""Which columns of a table hold what: found by the names that people give them, or named."""
+"""Columns of a table: found by their usual names, or named."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""A corpus of a user's file with its vectors in a folder: what `index` builds and `search` reads."""
+"""A corpus with its vectors in a folder: what `index` builds and `search` reads."""
 
 import argparse
 import contextlib

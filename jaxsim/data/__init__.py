@@ -1,5 +1,5 @@
-"""Text and images for training and search: sources, tokens, views, batches. Loads tfds, grain and
-tokenizers when asked.
+"""Data for training and search: sources, tokens, augmentation, batches. Loads tfds, grain and
+tokenizers only when needed.
 """
 
 from jaxsim.data import augment as augment, negatives as negatives

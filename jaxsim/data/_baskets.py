@@ -1,4 +1,4 @@
-"""Market baskets from JAXSIM_DATA, and sessions that every machine has: modules imported together."""
+"""Market baskets from JAXSIM_DATA, and import sessions of the standard library, which need no data."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""tfds builders: the sets that the catalog lacks, in array_record form, built without TensorFlow.
+"""tfds builders: data sets that the catalog lacks, in array_record form, built without TensorFlow.
 
 Imports tensorflow-datasets; reached through jaxsim.data._sources, which does so when asked.
 """

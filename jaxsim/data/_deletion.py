@@ -1,4 +1,4 @@
-"""Noise on texts for an autoencoder: words taken out.
+"""Token deletion: the noise of a denoising autoencoder.
 
 tokens int [batch, length], where bool [batch, length] -> tokens, where, what is left in front
 """

@@ -1,4 +1,4 @@
-"""Batches that are composed: without duplicates, of one task at a time, with mined hard negatives.
+"""Composed batches: without duplicates, of one task at a time, with mined hard negatives.
 
 As in _samplers.py all are planned from a seed: lengths are known, processes share a plan, a run resumes
 at any batch.

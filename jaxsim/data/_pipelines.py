@@ -1,4 +1,4 @@
-"""Batches of token ids: shuffled, bucketed by length, padded, the same on every host and every resume."""
+"""Bucketed batches of token ids: shuffled, padded, the same on every host and after every resume."""
 
 import bisect
 from collections.abc import Mapping, Sequence

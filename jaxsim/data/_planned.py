@@ -1,4 +1,4 @@
-"""A dataset that is a function of the number of a batch: nothing else has to be stored to resume it."""
+"""Random-access datasets: a function of a batch's number, so that resuming needs nothing else."""
 
 import collections
 import concurrent.futures

@@ -1,4 +1,4 @@
-"""Tables of a user's own texts: JSON lines, CSV, TSV or parquet, as a list of dicts."""
+"""Reads tables of texts: JSON lines, CSV, TSV or parquet, as a list of dicts."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Batches of arrays: shuffled, or of some classes with some examples each, planned from a seed.
+"""Batch samplers of arrays: shuffled, or some classes with some examples each, planned from a seed.
 
 The order of an epoch is planned at once, so that its length is known, every process sees the same
 plan, and a run resumes at any batch: both give a `Planned` dataset, as jaxsim.data.batches does.

@@ -1,4 +1,4 @@
-"""Items bought (or used) together: pairs of sessions, their filters, and pairs made up for cold items.
+"""Co-occurrence of items in sessions: pairs, their filters, and synthetic pairs for cold items.
 
 A session is an int array of item numbers. Pairs are unordered, int32 [pairs, 2] with the smaller
 number first, with their counts int64 [pairs].

@@ -1,4 +1,4 @@
-"""Word pieces: a vocabulary trained on one's own texts, and token ids of texts, mentions and entities.
+"""WordPiece: trains a vocabulary, and tokenizes texts, mentions and entities.
 
 Special tokens enter as ids, from here; a text that contains "[SEP]" is text.
 """

@@ -1,4 +1,4 @@
-"""Frequent words (or items) seen less often: subsampling for skip-grams."""
+"""Subsampling of frequent words (or items) for skip-grams."""
 
 import numpy as np
 

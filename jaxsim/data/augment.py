@@ -1,4 +1,4 @@
-"""Views of images that keep what they show: shifts, rotations, crops, holes, flips, colors.
+"""Image augmentation: shifts, rotations, crops, erasing, flips, color jitter.
 
     augmentation(key, image [height, width, channels]) -> image of the same shape
 

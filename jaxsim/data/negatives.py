@@ -1,4 +1,4 @@
-"""Which classes to draw as negatives: uniform, log-uniform, powers of counts; inside a jitted step.
+"""Negative sampling distributions: uniform, log-uniform, powers of counts; inside a jitted step.
 
 A sampler is its log-probabilities, float32 [classes], normalized.
 """

@@ -1,4 +1,4 @@
-"""Flax Linen modules, and the plain functions of them that the rest of the library sees."""
+"""Encoders: Flax Linen modules, and plain functions of them for the rest of the library."""
 
 from jaxsim.encoders._convolutional import (
     ConvNet as ConvNet,

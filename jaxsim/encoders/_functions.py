@@ -1,4 +1,4 @@
-"""From a Linen module to the plain function that the rest of the library works with."""
+"""Plain functions of Linen modules, which the rest of the library works with."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""From the states of a text's tokens to one vector: (states [rows, length, dim], where) -> float32 [rows, dim].
+"""Pooling of a text's token states to one vector: (states [rows, length, dim], where) -> float32 [rows, dim].
 
 A text without tokens gives zeros, or for `cls` and `last` the state of some padding.
 """

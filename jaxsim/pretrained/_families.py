@@ -1,4 +1,4 @@
-"""From a model's config.json to the transformer that it describes.
+"""Model families: builds the transformer that a config.json describes.
 
 Families: bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, llama, mistral, qwen2, qwen3.
 """

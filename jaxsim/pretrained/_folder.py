@@ -1,4 +1,4 @@
-"""From a folder to a model: sentence-transformers' layout, or a plain one of transformers."""
+"""Loads a model from a folder: sentence-transformers' layout, or a plain one of transformers."""
 
 import functools
 import json

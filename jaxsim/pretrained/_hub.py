@@ -1,4 +1,4 @@
-"""A folder for a path or, when asked, for a name on the Hugging Face hub."""
+"""Downloads from the Hugging Face hub, where asked."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A loaded model: parameters, plain functions of them, a tokenizer, and the way back to a folder."""
+"""Loaded models: parameters, plain functions of them, a tokenizer, and how they are saved."""
 
 import dataclasses
 import json

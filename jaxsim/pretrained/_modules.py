@@ -1,4 +1,4 @@
-"""The parts of a folder in sentence-transformers' layout: transformer, pooling, heads, prompts, similarity.
+"""sentence-transformers' layout of a folder: transformer, pooling, heads, prompts, similarity.
 
 modules.json names the parts in their order, each with its folder. Without it the states of a text's tokens
 are averaged, or the last one is taken where a causal language model is named: sentence-transformers does so.

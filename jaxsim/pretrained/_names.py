@@ -1,4 +1,4 @@
-"""The names of parameters: ours, which are the same for all families, and those of each family's files.
+"""Parameter names: ours, which are the same for all families, and those of each family's files.
 
 Ours are paths in the parameters, such as "layer_0/query/kernel"; theirs are tensors, such as
 "encoder.layer.0.attention.self.query.weight". Kernels are transposed on the way. A tensor that holds

@@ -1,4 +1,4 @@
-"""Scores of pairs by their numbers, where the length is the pair's: what fits together is not cut.
+"""Scores of pairs by number, each pair padded to its own length: what fits together is not cut.
 
 score_pairs(query_rows int [p], item_ids int [p]) -> float32 [p]
 """

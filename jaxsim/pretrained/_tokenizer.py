@@ -1,4 +1,4 @@
-"""Texts to token ids, and ids to arrays. Padding is the caller's; what is too long is cut."""
+"""Tokenizers: texts to token ids, and ids to arrays; what is too long is cut."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""The tokenizer of a folder: tokenizer.json, and what the files of settings next to it say.
+"""Reads a folder's tokenizer: tokenizer.json, and the settings next to it.
 
 The truncation and padding of tokenizer.json are relics of whoever saved it (128 tokens in
 all-MiniLM-L6-v2, which reads 256): the model's maximum decides. What tokenizer_config.json and

@@ -1,4 +1,4 @@
-"""Tensors in and out of safetensors files, in one piece or sharded. No pickle.
+"""safetensors files: tensors in and out, in one file or sharded. No pickle.
 
 Files are first read for what they hold (`entries`): shapes are checked before any tensor is.
 """

@@ -1,4 +1,4 @@
-"""Files on the host: written aside and renamed, checksummed, resumable; and progress."""
+"""Files on the host: written atomically, checksummed, resumable; and progress bars."""
 
 from jaxsim.storage._arrays import load_arrays as load_arrays, save_arrays as save_arrays
 from jaxsim.storage._atomic import (

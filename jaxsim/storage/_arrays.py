@@ -1,4 +1,4 @@
-"""Named arrays in one file with a checksum of everything in it. No pickle.
+"""Files of named arrays with a checksum of everything in them. No pickle.
 
     jaxsim arrays 2 <sha256 of all that follows>
     {"kind", "version", "bytes", "arrays": {name: {"dtype", "shape", "offset"}}, "meta"}, and spaces

@@ -1,4 +1,4 @@
-"""What arrays are, in a few characters."""
+"""Checksums of arrays."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""JSON files read with checks: each error names the file, the field, what came and what was wanted.
+"""Checked reading of JSON files: each error names the file, the field, what came and what was wanted.
 
 about = read_object("model/config.json")
 layers = about.whole("num_hidden_layers", least=1)

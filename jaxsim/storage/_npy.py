@@ -1,4 +1,4 @@
-"""Matrices in .npy files, read with checks: what a header says is held against the bytes that are there."""
+"""Checked reading of .npy files: the header is compared with the bytes that are there."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a terminal, lines in a log elsewhere.
+"""Progress bars: a bar in a terminal, lines in a log elsewhere.
 
 Bars nest: one that is opened inside another appears below it in the same display.
 """

@@ -1,4 +1,4 @@
-"""Settings of a run as a flat dict of plain values: what a file keeps, so that a changed one is named."""
+"""Settings of a run as a flat dict of plain values, so that a changed one can be named."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Text files of others, read line by line: UTF-8, UTF-16 or gzip, with errors that name the file and line."""
+"""Reads text files line by line: UTF-8, UTF-16 or gzip, with errors that name the file and line."""
 
 import codecs
 import contextlib

@@ -1,4 +1,4 @@
-"""A matrix computed tile by tile, each tile on disk as soon as it is finished, so that a killed job resumes."""
+"""Resumable matrices, computed tile by tile: each tile is on disk as soon as it is finished."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Rankings and judgments as TREC has them: what trec_eval, ranx and others read.
+"""TREC runs and qrels: what trec_eval, ranx and others read.
 
 run     query Q0 document rank score tag
 qrels   query 0 document relevance      (or the three tab-separated columns of BEIR, with a header)

@@ -1,4 +1,4 @@
-"""Training loops that lose nothing: functions in, parameters out, on however many devices there are."""
+"""Training: `fit` and its parts, with resumable checkpoints, on any number of devices."""
 
 from jaxsim.training._best import best_of as best_of
 from jaxsim.training._checkpoints import Checkpoints as Checkpoints

@@ -1,4 +1,4 @@
-"""The arguments of `fit`, refused by name before any step: what was wanted, what came."""
+"""Checks of `fit`'s arguments, before any step: each error says what was wanted and what came."""
 
 import inspect
 import numbers

@@ -1,4 +1,4 @@
-"""The best checkpoint of a run: which one stays, and its parameters read back."""
+"""The best checkpoint of a run: which one is preserved, and its parameters read back."""
 
 import math
 import os

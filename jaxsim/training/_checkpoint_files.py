@@ -1,4 +1,4 @@
-"""What a checkpoint holds next to its arrays, and how its folder is read."""
+"""Files of a checkpoint next to its arrays, and how its folder is read."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""Checkpoints by orbax: everything that a run needs to resume as if it had never stopped."""
+"""Orbax checkpoints: everything that a run needs to resume as if it had never stopped."""
 
 import contextlib
 import functools

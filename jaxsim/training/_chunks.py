@@ -1,4 +1,4 @@
-"""Big batches on small devices: encode in chunks, differentiate chunk by chunk, compute as bfloat16.
+"""Large batches on small devices: gradient caching, gradient accumulation, mixed precision.
 
     encode = training.chunked(model.encode, 128)           # memory of 128 rows, a loss of all of them
     loss = info_nce(encode(params, batch["q"]), encode(params, batch["d"]), axis_name=axis_name)

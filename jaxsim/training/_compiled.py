@@ -1,4 +1,4 @@
-"""A step compiled once for each shape of batch, with a line on how long that took and what it needs."""
+"""Ahead-of-time compilation of the step, once for each shape of batch, with its time and memory."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What stops a run before it does harm: signals, other data, processes that differ."""
+"""Guards of a run: signals, changed data, processes that were started differently."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Several processes as one run: joining them, before anything else touches JAX.
+"""Multi-host training: joins several processes into one run, before anything else touches JAX.
 
     JAXSIM_HOSTS=auto     SLURM, Open MPI, a TPU pod slice: jax.distributed finds the processes
     JAXSIM_HOSTS=2/5      the third of five processes; JAX_COORDINATOR_ADDRESS=host:port is the first's

@@ -1,4 +1,4 @@
-"""Checksums of a checkpoint's files: orbax itself reads an array of which a bit has flipped.
+"""Checksums of a checkpoint's files: orbax does not notice a flipped bit in an array.
 
 The manifest is written into the folder before it gets its name, so that a checkpoint has one or is not
 there. Checkpoints of earlier versions have none: what orbax finds in them counts.

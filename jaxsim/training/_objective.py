@@ -1,4 +1,4 @@
-"""The objective contract, and the check that a loss is that of the whole batch.
+"""The contract of objectives, and the check that a loss is that of the whole batch.
 
 objective(params, batch, *, key, axis_name) -> loss, or (loss, metrics)
 objective(params, state, batch, *, key, axis_name) -> (loss, (state, metrics))      with a state

@@ -1,4 +1,4 @@
-"""Optimizers and schedules as the papers of this field use them, made of optax's parts.
+"""Optimizers and learning-rate schedules of this field's papers, composed from optax.
 
     optimizer = adamw(linear_warmup_decay(2e-5, steps=1000), weight_decay=0.01, clip=1.0)
     optimizer = layerwise(optimizer, 0.9, layers=layers_of(params))

@@ -1,4 +1,4 @@
-"""How the one step is spread over devices: by pmap, by shard_map, and with sharded parameters.
+"""Data parallelism: the step under pmap, under shard_map, and with sharded parameters.
 
     params = training.fit(..., spread=training.shard_mapped)
 

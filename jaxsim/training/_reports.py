@@ -1,4 +1,4 @@
-"""Writers of figures: what `fit(..., report=)` takes. Each loads its library when it is made.
+"""Writers of metrics for `fit(..., report=)`. Each loads its library when it is made.
 
     training.fit(..., report=training.tensorboard("runs/mine/board"))
 

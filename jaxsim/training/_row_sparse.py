@@ -1,4 +1,4 @@
-"""Optimizers of lookup tables that touch only the rows which a step used.
+"""Row-sparse optimizers of lookup tables: they touch only the rows that a step used.
 
 A table of a million rows is updated where it was read, in time and memory of the rows. That is also
 another algorithm than the dense one: dense Adam moves rare rows by old momentum in every step.

@@ -1,4 +1,4 @@
-"""Parameters that are split over the devices: gathered before use, their gradients scattered after it.
+"""Sharded parameters: gathered before use, their gradients scattered afterwards.
 
 A layout says, for every parameter, which of its axes is split, or -1 for one that is whole everywhere.
 Moments and averages have the shapes of their parameters and are split in the same way.

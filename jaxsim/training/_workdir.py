@@ -1,4 +1,4 @@
-"""The folder of a run: owned by one run at a time, and never another run's."""
+"""The workdir of a run: owned by one run at a time, and never reused by another."""
 
 import contextlib
 import dataclasses
