@@ -16,7 +16,9 @@ from jaxsim.numerics.types import Array, Numeric
 NOTHING = -1e30  # the log of an empty sum; -inf would give a NaN slope where two of them meet
 
 
-def log_sum_exp(scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0) -> jax.Array:
+def log_sum_exp(
+    scores: Array, where: Array, *, axis: int | tuple[int, ...] = -1, empty: Numeric = 0.0
+) -> jax.Array:
     """Masked log-sum-exp, in float32 at least.
 
     Examples:
@@ -33,19 +35,21 @@ def log_sum_exp(scores: Array, where: Array, *, axis: int = -1, empty: Numeric =
     return jnp.where(nonempty.squeeze(axis), value, empty)
 
 
-def log_one_plus_sum_exp(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
+def log_one_plus_sum_exp(
+    scores: Array, where: Array, *, axis: int | tuple[int, ...] = -1
+) -> jax.Array:
     """Masked log(1 + sum exp); 0 where the mask keeps nothing."""
     return jax.nn.softplus(log_sum_exp(scores, where, axis=axis, empty=-jnp.inf))
 
 
-def softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
+def softmax(scores: Array, where: Array, *, axis: int | tuple[int, ...] = -1) -> jax.Array:
     """Masked softmax; 0 at masked entries and on rows that keep nothing."""
     scores, where = _kept(scores, where)
     nonempty = where.any(axis=axis, keepdims=True)
     return jnp.where(where, jax.nn.softmax(scores, axis=axis, where=where | ~nonempty), 0)
 
 
-def log_softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
+def log_softmax(scores: Array, where: Array, *, axis: int | tuple[int, ...] = -1) -> jax.Array:
     """Masked log-softmax; 0 at masked entries and on rows that keep nothing."""
     scores, where = _kept(scores, where)
     # Shifted first: near the largest of scores of 1e4 nothing is left of the logarithm otherwise.
@@ -55,7 +59,12 @@ def log_softmax(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
 
 
 def max(
-    scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0, keepdims: bool = False
+    scores: Array,
+    where: Array,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    empty: Numeric = 0.0,
+    keepdims: bool = False,
 ) -> jax.Array:
     """Masked maximum."""
     scores, where = _kept(scores, where)
@@ -66,19 +75,26 @@ def max(
 
 
 def min(
-    scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0, keepdims: bool = False
+    scores: Array,
+    where: Array,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    empty: Numeric = 0.0,
+    keepdims: bool = False,
 ) -> jax.Array:
     """Masked minimum."""
     return -max(-jnp.asarray(scores), where, axis=axis, empty=-empty, keepdims=keepdims)
 
 
-def sum(scores: Array, where: Array, *, axis: int = -1) -> jax.Array:
+def sum(scores: Array, where: Array, *, axis: int | tuple[int, ...] = -1) -> jax.Array:
     """Masked sum."""
     scores, where = _kept(scores, where)
     return jnp.sum(scores, axis=axis)
 
 
-def mean(scores: Array, where: Array, *, axis: int = -1, empty: Numeric = 0.0) -> jax.Array:
+def mean(
+    scores: Array, where: Array, *, axis: int | tuple[int, ...] = -1, empty: Numeric = 0.0
+) -> jax.Array:
     """Masked mean."""
     scores, where = _kept(scores, where)
     count = jnp.sum(where, axis=axis)

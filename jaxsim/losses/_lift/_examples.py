@@ -6,6 +6,8 @@ reduction at the end. Padding is zeroed first: NaN in it must not reach a gradie
 
 import functools
 import types
+from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,10 +16,10 @@ from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics.masked import zeroed
 
-NONE = types.MappingProxyType({})
+NONE: Mapping[str, Any] = types.MappingProxyType({})
 
 
-def of_rows(where, axis_name, axes, *, weights=None, limits=NONE, **arrays):
+def of_rows(where, axis_name, axes, *, weights=None, limits: Mapping[str, Any] = NONE, **arrays):
     """Arrays of one shape, checked, in float32 at least, zero in padding; and `where`, never None.
 
         student, teacher, where = of_rows(where, axis_name, "batch, dim", student=s, teacher=t)

@@ -27,7 +27,7 @@ from jaxsim.numerics.types import Array, Numeric
 
 
 @over_examples(lists=True)
-def list_net(scores: Array, labels: Array, where: Array):
+def list_net(scores: Array, labels: Array, where: jax.Array):
     """ListNet: cross-entropy of the probabilities of being ranked first, by labels and by scores, in nats.
 
         value_i = -sum_j p_ij log q_ij,    p = softmax_j(y_ij),  q = softmax_j(s_ij)
@@ -45,7 +45,7 @@ def list_net(scores: Array, labels: Array, where: Array):
 
 
 @over_examples(lists=True)
-def list_mle(scores: Array, labels: Array, where: Array):
+def list_mle(scores: Array, labels: Array, where: jax.Array):
     """ListMLE: minus the log-probability of the labels' order, drawing candidates one by one by score.
 
         value_i = sum_k ( log sum_{l >= k} exp(s_(l)) - s_(k) ),    s_(1), s_(2), ... in order of labels
@@ -68,7 +68,7 @@ def list_mle(scores: Array, labels: Array, where: Array):
 def rank_net(
     scores: Array,
     labels: Array,
-    where: Array,
+    where: jax.Array,
     *,
     k: int | None = None,
     temperature: Numeric = 1.0,
@@ -99,7 +99,7 @@ def rank_net(
 def lambda_loss(
     scores: Array,
     labels: Array,
-    where: Array,
+    where: jax.Array,
     *,
     pair_weights: PairWeights = ndcg_loss_2pp_weights,
     k: int | None = None,
@@ -137,7 +137,9 @@ def lambda_loss(
     axes={"pair_scores": "batch, 2", "list_scores": "batch, candidates"},
     places={"positive_index": "list_scores"},
 )
-def unime_v2_rerank(pair_scores: Array, list_scores: Array, positive_index: Array, where: Array):
+def unime_v2_rerank(
+    pair_scores: Array, list_scores: Array, positive_index: Array, where: jax.Array
+):
     """UniME-V2 reranker loss: single judgments and whole lists at once, in nats.
 
         value_i = ( -log sigmoid(a_i) - log sigmoid(-b_i) ) / 2  +  log sum_j exp(s_ij) - s_{i p_i}

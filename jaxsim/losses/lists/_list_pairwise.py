@@ -17,7 +17,7 @@ from jaxsim.numerics.types import Array, Numeric
 
 @over_examples(lists=True)
 @each_list
-def pairwise_hinge(scores: Array, labels: Array, where: Array, *, margin: Numeric = 1.0):
+def pairwise_hinge(scores: Array, labels: Array, where: jax.Array, *, margin: Numeric = 1.0):
     """Pairwise hinge loss: of two candidates with different labels, the better one ahead by a margin.
 
         mean over all pairs y_ij > y_il of all rows of  [margin - (s_ij - s_il)]+
@@ -38,7 +38,7 @@ def pairwise_hinge(scores: Array, labels: Array, where: Array, *, margin: Numeri
 @over_examples(lists=True)
 @each_list
 def pairwise_soft_zero_one(
-    scores: Array, labels: Array, where: Array, *, temperature: Numeric = 1.0
+    scores: Array, labels: Array, where: jax.Array, *, temperature: Numeric = 1.0
 ):
     """Soft zero-one loss: the smoothed share of pairs in the wrong order; hopeless pairs stop pulling.
 
@@ -60,7 +60,7 @@ def pairwise_soft_zero_one(
 
 
 @over_examples(lists=True, constant=["labels"])
-def pairwise_mse(scores: Array, labels: Array, where: Array):
+def pairwise_mse(scores: Array, labels: Array, where: jax.Array):
     """Pairwise MSE: the squared error of the differences within a row; `score_mse` with free row offsets.
 
         mean over all j, l of all rows of ((s_ij - s_il) - (y_ij - y_il))^2
@@ -86,7 +86,7 @@ def pairwise_mse(scores: Array, labels: Array, where: Array):
 def ndcg_loss_1(
     scores: Array,
     labels: Array,
-    where: Array,
+    where: jax.Array,
     *,
     k: int | None = None,
     temperature: Numeric = 1.0,
@@ -120,7 +120,7 @@ def ndcg_loss_1(
 
 @over_examples(lists=True, limits={"labels": (0, math.inf)})
 @each_list
-def unique_softmax(scores: Array, labels: Array, where: Array):
+def unique_softmax(scores: Array, labels: Array, where: jax.Array):
     """Unique softmax: a softmax for each candidate, against those of smaller labels alone, in nats.
 
         value_i = sum_j (2^y_j - 1) ( log( exp(s_j) + sum_{l: y_l < y_j} exp(s_l) ) - s_j )

@@ -34,7 +34,7 @@ def halving_places(places: Array, count: Numeric) -> jax.Array:
 def p_list_mle(
     scores: Array,
     labels: Array,
-    where: Array,
+    where: jax.Array,
     *,
     place_weights: Callable[[Array, Array], jax.Array] = halving_places,
 ):
@@ -64,7 +64,7 @@ def p_list_mle(
 
 @over_examples(lists=True)
 @each_list
-def adr_mse(scores: Array, labels: Array, where: Array, *, temperature: Numeric = 1.0):
+def adr_mse(scores: Array, labels: Array, where: jax.Array, *, temperature: Numeric = 1.0):
     """ADR-MSE: the discounted squared error of a candidate's soft rank by scores, against that by labels.
 
         mean over all candidates of all rows of (r_j - p_j)^2 / log2(1 + r_j),

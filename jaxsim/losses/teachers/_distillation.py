@@ -97,7 +97,7 @@ def embedding_distillation_cosine(student: Array, teacher: Array):
 def score_distillation(
     student: Array,
     teacher: Array,
-    where: Array,
+    where: jax.Array,
     *,
     student_temperature: Numeric = 1.0,
     teacher_temperature: Numeric = 1.0,
@@ -134,7 +134,7 @@ def score_distillation(
 def similarity_distillation(
     scores: Array,
     positives: Array | None,
-    where: Array,
+    where: jax.Array,
     teacher: Array,
     *,
     student_temperature: Numeric = 0.05,

@@ -17,7 +17,7 @@ from jaxsim.numerics.types import Array, Numeric
 
 
 @over_examples(lists=True, constant=["teacher"])
-def score_mse(student: Array, teacher: Array, where: Array):
+def score_mse(student: Array, teacher: Array, where: jax.Array):
     """Score MSE: the mean squared error of a student's scores against its teacher's.
 
         mean over all candidates of all rows of (s_ij - t_ij)^2
@@ -36,7 +36,7 @@ def score_mse(student: Array, teacher: Array, where: Array):
 
 
 @over_examples(lists=True, constant=["teacher"])
-def margin_mse(student: Array, teacher: Array, where: Array):
+def margin_mse(student: Array, teacher: Array, where: jax.Array):
     """Margin-MSE: the mean squared error of a student's margins between the positive and each negative.
 
         mean over all negatives j of all rows of ((s_i0 - s_ij) - (t_i0 - t_ij))^2

@@ -5,6 +5,7 @@ scores [batch, candidates], judge [batch, candidates] -> loss
 No document of another row is a candidate. The judge is constant: no gradient flows to it.
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._over_examples import over_examples
@@ -17,7 +18,7 @@ from jaxsim.numerics.types import Array, Numeric
 def symmetric_kl(
     scores: Array,
     judge: Array,
-    where: Array,
+    where: jax.Array,
     *,
     temperature: Numeric = 0.02,
     judge_temperature: Numeric = 0.02,
@@ -48,7 +49,7 @@ def symmetric_kl(
 def symmetric_kl_released(
     scores: Array,
     judge: Array,
-    where: Array,
+    where: jax.Array,
     *,
     temperature: Numeric = 0.02,
     judge_temperature: Numeric = 0.02,
@@ -80,7 +81,7 @@ def symmetric_kl_released(
 def jensen_shannon(
     scores: Array,
     judge: Array,
-    where: Array,
+    where: jax.Array,
     *,
     temperature: Numeric = 0.02,
     judge_temperature: Numeric = 0.02,
