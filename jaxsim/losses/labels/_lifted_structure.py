@@ -18,7 +18,7 @@ from jaxsim.similarity import negative_unit_euclidean
 def _negatives_of_a_row(scores, positives, where, *, negative_margin=1.0):
     """log sum_{k in negatives_i} exp(negative_margin - D_ik), of every row: the first pass."""
     # Not -inf for a row without negatives: two of them in one log-add give a NaN slope.
-    values = log_sum_exp(negative_margin + scores, where & ~positives, empty=-1e30)
+    values = log_sum_exp(negative_margin + scores, where & ~positives, empty=masked.NOTHING)
     return values, jnp.ones_like(values)
 
 

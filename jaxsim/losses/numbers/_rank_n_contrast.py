@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_labels
-from jaxsim.losses.numbers._regression_supervised_contrastive import NOTHING, label_distances
+from jaxsim.losses.numbers._regression_supervised_contrastive import label_distances
 from jaxsim.numerics import checks
+from jaxsim.numerics.masked import NOTHING
 from jaxsim.numerics.types import Array, Numeric, RuleResult
 from jaxsim.similarity import negative_euclidean
 

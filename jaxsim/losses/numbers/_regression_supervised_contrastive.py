@@ -15,8 +15,6 @@ from jaxsim.numerics import checks, masked
 from jaxsim.numerics.masked import log_sum_exp
 from jaxsim.numerics.types import Array, Numeric, RuleResult
 
-NOTHING = -1e30  # the log of an empty sum; -inf would give a NaN slope where two of them meet
-
 
 def label_distances(mine, theirs):
     """sum_c |y_ic - y_jc|, [rows, references], of labels [rows] and [references] or with a last axis c."""

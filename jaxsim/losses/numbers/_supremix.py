@@ -17,11 +17,11 @@ from jaxsim.losses._lift._blocks import BLOCK_ENTRIES, lift, reduced, without_we
 from jaxsim.losses._lift._labeled import labeled
 from jaxsim.losses._lift._lifters import equal_labels
 from jaxsim.losses._lift._settings import checked
-from jaxsim.losses.numbers._regression_supervised_contrastive import NOTHING, linear_weight
+from jaxsim.losses.numbers._regression_supervised_contrastive import linear_weight
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._devices import block_entries, gather
 from jaxsim.numerics._reductions import mean
-from jaxsim.numerics.masked import log_sum_exp, zeroed
+from jaxsim.numerics.masked import NOTHING, log_sum_exp, zeroed
 from jaxsim.numerics.types import Array, Numeric, PRNGKey, ReduceFn, Similarity
 from jaxsim.similarity import cosine, paired
 
