@@ -4,7 +4,7 @@ As in _samplers.py all are planned from a seed: lengths are known, processes sha
 at any batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -79,7 +79,11 @@ def distinct_batches(
 
 
 def task_batches(
-    sources: Sequence[Planned], weights: Array | Sequence[float], *, seed: int, steps: int
+    sources: Mapping[str, Callable[..., Planned]],
+    weights: Mapping[str, float],
+    *,
+    seed: int,
+    steps: int,
 ) -> Planned:
     """Multi-task batches: each batch has one task, drawn by weight.
 
