@@ -36,8 +36,8 @@ def test_ratio_entropy_and_temperature_gradient_are_their_equations(temperature,
         np.testing.assert_allclose(entropy[i], -np.sum(shares * np.log(shares)), atol=1e-12)
 
         def loss(t, i=i):
-            own, every = SCORES[i][OWN[i]] / t, SCORES[i][WHERE[i]] / t
-            return np.logaddexp.reduce(every) - np.logaddexp.reduce(own) if OWN[i].any() else 0
+            mine, every = SCORES[i][OWN[i]] / t, SCORES[i][WHERE[i]] / t
+            return np.logaddexp.reduce(every) - np.logaddexp.reduce(mine) if OWN[i].any() else 0
 
         expected = (loss(temperature + 1e-6) - loss(temperature - 1e-6)) / 2e-6
         np.testing.assert_allclose(slope[i], expected, rtol=1e-6, atol=1e-7)
@@ -53,16 +53,16 @@ def test_temperature_gradient_is_what_autodiff_gives_the_loss(float64):
 
 
 def test_local_separation_is_the_mean_of_places():
-    found = jax.jit(functools.partial(analysis.local_separation, k=4))(
+    result = jax.jit(functools.partial(analysis.local_separation, k=4))(
         np.float32(SCORES), POSITIVES, where=WHERE
     )
     anchors = [i for i in range(6) if OWN[i].any() and RIVALS[i].any()]
-    own = np.mean([SCORES[i][OWN[i]].mean() for i in anchors])
+    positive = np.mean([SCORES[i][OWN[i]].mean() for i in anchors])
     closest = [np.sort(SCORES[i][RIVALS[i]])[::-1] for i in anchors]
     places = [np.mean([c[p] for c in closest if len(c) > p]) for p in range(4)]
-    np.testing.assert_allclose(found.positive, own, rtol=1e-6)
-    np.testing.assert_allclose(found.negatives, places, rtol=1e-6)
-    np.testing.assert_allclose(found.gap, own - places[0], rtol=1e-5)
+    np.testing.assert_allclose(result.positive, positive, rtol=1e-6)
+    np.testing.assert_allclose(result.negatives, places, rtol=1e-6)
+    np.testing.assert_allclose(result.gap, positive - places[0], rtol=1e-5)
 
 
 def test_bad_arguments_are_named():
@@ -83,10 +83,10 @@ def test_a_nan_that_counts_makes_its_row_nan_and_no_other(name):
     positives[:, 0] = True
     whole, spoiled = figure(scores, positives), scores.copy()
     spoiled[2, 3] = np.nan
-    found = figure(spoiled, positives)
+    result = figure(spoiled, positives)
     others = np.arange(4) != 2
-    assert np.isnan(found[2]).any()
-    np.testing.assert_array_equal(found[others], whole[others])
+    assert np.isnan(result[2]).any()
+    np.testing.assert_array_equal(result[others], whole[others])
     assert np.isfinite(figure(spoiled, positives, where=~np.isnan(spoiled))).all()
 
 
@@ -95,8 +95,8 @@ def test_a_nan_among_the_negatives_makes_their_order_nan():
     positives = np.zeros((4, 6), bool)
     positives[:, 0] = True
     scores[2, 3] = np.nan
-    found = analysis.local_separation(scores, positives, k=3)
-    assert np.isnan(found.negatives).all()
-    assert np.isfinite(found.positive)
+    result = analysis.local_separation(scores, positives, k=3)
+    assert np.isnan(result.negatives).all()
+    assert np.isfinite(result.positive)
     masked = analysis.local_separation(scores, positives, k=3, where=~np.isnan(scores))
     assert np.isfinite(masked.negatives).all()

@@ -56,8 +56,8 @@ def tolerance_over_all_pairs(x, labels):
 
 
 def tolerance_of_classes(x, labels):
-    found = pairs(x, labels)
-    classes = [[v for (i, _), v in found.items() if labels[i] == c] for c in np.unique(labels)]
+    result = pairs(x, labels)
+    classes = [[v for (i, _), v in result.items() if labels[i] == c] for c in np.unique(labels)]
     return np.mean([np.mean(values) for values in classes if values])
 
 
@@ -129,10 +129,10 @@ def test_eight_devices_have_the_figure_of_the_whole_batch(name, float64):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_nothing_and_one_point_are_finite(name, float64):
-    figure, some = jitted(name), np.ones(ROWS, bool)
-    assert np.isfinite(figure(np.ones_like(X), LABELS, where=some)).all()
-    assert np.isfinite(figure(0 * X, LABELS, where=some)).all()
-    assert not np.any(figure(X, LABELS, where=~some))
+    figure, everything = jitted(name), np.ones(ROWS, bool)
+    assert np.isfinite(figure(np.ones_like(X), LABELS, where=everything)).all()
+    assert np.isfinite(figure(0 * X, LABELS, where=everything)).all()
+    assert not np.any(figure(X, LABELS, where=~everything))
 
 
 def test_uniformity_can_be_trained_in_blocks(float64):

@@ -61,9 +61,9 @@ def scores_of(x, kind):
     return -jnp.sqrt(jnp.where(OTHERS, 2 - 2 * cosines, 1))
 
 
-def test_multi_similarity_is_weighed_by_itself_its_rivals_and_its_class(float64):
+def test_multi_similarity_is_weighted_by_itself_its_rivals_and_its_class(float64):
     scores = np.asarray(scores_of(jnp.asarray(X), "cosine"))
-    found = weights_of(losses.multi_similarity, scores, POSITIVES, OTHERS)
+    result = weights_of(losses.multi_similarity, scores, POSITIVES, OTHERS)
     expected = np.zeros((ROWS, ROWS))
     for i in range(ROWS):
         positives, negatives = np.flatnonzero(POSITIVES[i]), np.flatnonzero(NEGATIVES[i])
@@ -80,9 +80,9 @@ def test_multi_similarity_is_weighed_by_itself_its_rivals_and_its_class(float64)
             expected[i, j] = push[j] / (1 + sum(push.values())) / ROWS
     assert (expected > 0).any()
     assert (expected < 0).any()
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
-    assert (np.where(found < 0, -found, 0).sum(axis=1) < 1 / ROWS).all()
-    assert (np.where(found > 0, found, 0).sum(axis=1) < 1 / ROWS).all()
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-15)
+    assert (np.where(result < 0, -result, 0).sum(axis=1) < 1 / ROWS).all()
+    assert (np.where(result > 0, result, 0).sum(axis=1) < 1 / ROWS).all()
 
 
 def test_each_divisor_of_a_loss_is_its_own(float64):
@@ -93,8 +93,8 @@ def test_each_divisor_of_a_loss_is_its_own(float64):
     expected = np.where(active[0], -1 / active[0].sum(), 0)
     expected += np.where(active[1], 1 / active[1].sum(), 0)
     loss = functools.partial(losses.contrastive, positive_margin=0.3, negative_margin=1.2)
-    found = weights_of(loss, scores, POSITIVES, OTHERS)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    result = weights_of(loss, scores, POSITIVES, OTHERS)
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
 
     def pull(scores, positives, where):
         return masked.mean(-scores, positives), positives.sum(axis=1)
@@ -110,15 +110,15 @@ def test_each_divisor_of_a_loss_is_its_own(float64):
 def test_info_nce_divides_its_gradient_as_a_softmax(float64):
     scores = np.random.default_rng(1).normal(size=(5, 7))
     positives = np.eye(5, 7, dtype=bool)
-    found = weights_of(functools.partial(losses.info_nce, temperature=0.5), scores, positives)
+    result = weights_of(functools.partial(losses.info_nce, temperature=0.5), scores, positives)
     share = np.exp(scores / 0.5) / np.exp(scores / 0.5).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(found, (share - positives) / 0.5 / 5, rtol=1e-12)
+    np.testing.assert_allclose(result, (share - positives) / 0.5 / 5, rtol=1e-12)
     # One anchor out of five that counts twice, one that does not count.
     weights = np.array([1.0, 2, 0, 1, 1])
-    weighed = weights_of(
+    weighted = weights_of(
         functools.partial(losses.info_nce.rule, temperature=0.5), scores, positives, weights=weights
     )
-    np.testing.assert_allclose(weighed, found * weights[:, None], rtol=1e-12)
+    np.testing.assert_allclose(weighted, result * weights[:, None], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", PULLS_AND_PUSHES)
@@ -145,7 +145,7 @@ def test_the_surrogate_has_the_gradient_of_the_loss(name, float64):
 
 
 def test_a_loss_that_pushes_a_positive_is_told_and_has_another_surrogate(float64):
-    # Within the angle that it asks for, tuplet margin pushes positives apart.
+    # Within the angle that it asks for, tuplet margin pushes positives away.
     x = jnp.asarray([[1.0, 0], [1, 0.05], [1, 0.2], [-1, 0.1]])
     labels = np.array([0, 0, 1, 1])
     others = ~np.eye(4, dtype=bool)
@@ -185,10 +185,10 @@ def test_rectangular_scores_of_a_loss_with_a_first_pass(float64):
 def test_what_is_no_pair_has_no_weight_and_may_hold_anything():
     scores = np.float32(scores_of(jnp.asarray(X), "cosine"))
     spoiled = np.where(OTHERS, scores, np.nan)
-    found = weights_of(losses.multi_similarity, spoiled, POSITIVES, OTHERS)
+    result = weights_of(losses.multi_similarity, spoiled, POSITIVES, OTHERS)
     clean = weights_of(losses.multi_similarity, scores, POSITIVES, OTHERS)
-    np.testing.assert_array_equal(found, clean)
-    assert not np.asarray(found)[~OTHERS].any()
+    np.testing.assert_array_equal(result, clean)
+    assert not np.asarray(result)[~OTHERS].any()
 
 
 def test_bad_arguments_are_named():

@@ -22,9 +22,9 @@ def ranking(i, scores, labels, kept):
 
 
 def reference(figure, scores, labels, where):
-    kept, values = np.flatnonzero(where), []
-    for i in kept:
-        hits = [labels[j] == labels[i] for j in ranking(i, scores, labels, kept)]
+    counted, values = np.flatnonzero(where), []
+    for i in counted:
+        hits = [labels[j] == labels[i] for j in ranking(i, scores, labels, counted)]
         relevant = sum(hits)
         if relevant:
             values.append(figure(hits, relevant))
@@ -32,8 +32,8 @@ def reference(figure, scores, labels, where):
 
 
 def average_precision(hits, relevant):
-    found = [sum(hits[: place + 1]) / (place + 1) for place in range(relevant) if hits[place]]
-    return sum(found) / relevant
+    result = [sum(hits[: place + 1]) / (place + 1) for place in range(relevant) if hits[place]]
+    return sum(result) / relevant
 
 
 FIGURES = {
@@ -89,11 +89,11 @@ def test_a_row_with_a_nan_makes_the_figure_nan_and_padding_does_not(name, kernel
 @pytest.mark.parametrize("name", FIGURES)
 def test_labels_and_ids_beyond_32_bits_are_kept_apart(name):
     wide = LABELS.astype(np.int64) + 2**32 * (LABELS % 2)  # in 32 bits as before
-    wide[:2] = 2**32 + 2  # the class 2 of its own, in 32 bits the class 2
-    apart = np.where(np.arange(23) < 2, 9, LABELS)
+    wide[:2] = 2**32 + 2  # a separate class, in 32 bits the class 2
+    separate = np.where(np.arange(23) < 2, 9, LABELS)
     ids = np.arange(23) * 2**33
     figure = FIGURES[name][0]
-    assert figure(X, wide) == figure(X, apart)
+    assert figure(X, wide) == figure(X, separate)
     assert figure(
         X, LABELS, references=X, reference_labels=LABELS, ids=ids, reference_ids=ids
     ) == figure(X, LABELS)

@@ -23,10 +23,10 @@ def test_neighbors_vote_for_a_class(temperature):
         right.append(votes[LABELS[i]] > np.delete(votes, LABELS[i]).max())
     assert 0 < np.mean(right) < 1
     for block in (None, 7):
-        found = evaluation.knn_accuracy(
+        result = evaluation.knn_accuracy(
             X, LABELS, k=5, temperature=temperature, block=block, reduce_fn=None
         )[0]
-        np.testing.assert_array_equal(found, right)
+        np.testing.assert_array_equal(result, right)
 
 
 def test_a_constant_embedding_is_never_right():
@@ -41,7 +41,7 @@ def test_the_training_set_votes_for_the_test_set():
 @pytest.fixture(scope="module")
 def digits():
     return [
-        (some.images.reshape(-1, 64), some.labels) for some in map(data.digits, ("train", "test"))
+        (part.images.reshape(-1, 64), part.labels) for part in map(data.digits, ("train", "test"))
     ]
 
 
@@ -54,10 +54,10 @@ def test_the_probe_is_logistic_regression(digits):
     peer = LogisticRegression(C=1 / (0.01 * len(x)), max_iter=2000, tol=1e-7)
     peer.fit((x - center) / spread, y)
     expected = peer.predict((test - center) / spread) == wanted
-    found, counts = evaluation.linear_probe(x, y, test, wanted, ridge=0.01, reduce_fn=None)
-    np.testing.assert_array_equal(found, expected)
+    result, counts = evaluation.linear_probe(x, y, test, wanted, ridge=0.01, reduce_fn=None)
+    np.testing.assert_array_equal(result, expected)
     assert counts.all()
-    assert 0.9 < found.mean() < 1
+    assert 0.9 < result.mean() < 1
 
 
 def test_a_class_that_training_lacks_is_never_right():

@@ -25,14 +25,14 @@ def test_k_means_of_digits_is_as_good_as_scikit_learns():
     from sklearn.cluster import KMeans
 
     x = data.digits().images.reshape(-1, 64)
-    found = evaluation.kmeans(x, 10, key=jax.random.key(0))
+    result = evaluation.kmeans(x, 10, key=jax.random.key(0))
     peer = KMeans(10, n_init=3, random_state=0).fit(x)
-    np.testing.assert_allclose(found.inertia, peer.inertia_, rtol=0.01)
+    np.testing.assert_allclose(result.inertia, peer.inertia_, rtol=0.01)
     # A fixed point: every row is with its nearest center, every center is the mean of its rows.
-    centers = np.stack([x[found.labels == c].mean(axis=0) for c in range(10)])
-    np.testing.assert_allclose(found.centers, centers, atol=1e-4)
-    apart = ((x[:, None] - centers) ** 2).sum(axis=2)
-    assert (apart.argmin(axis=1) == found.labels).mean() > 0.999
+    centers = np.stack([x[result.labels == c].mean(axis=0) for c in range(10)])
+    np.testing.assert_allclose(result.centers, centers, atol=1e-4)
+    distances = ((x[:, None] - centers) ** 2).sum(axis=2)
+    assert (distances.argmin(axis=1) == result.labels).mean() > 0.999
 
 
 def test_clusters_that_are_apart_are_found_and_names_do_not_matter():
@@ -42,9 +42,9 @@ def test_clusters_that_are_apart_are_found_and_names_do_not_matter():
 
 
 def test_fewer_distinct_rows_than_clusters():
-    found = evaluation.kmeans(np.ones((7, 2)), 3, key=jax.random.key(0))
-    assert found.inertia == 0
-    assert np.isfinite(found.centers).all()
+    result = evaluation.kmeans(np.ones((7, 2)), 3, key=jax.random.key(0))
+    assert result.inertia == 0
+    assert np.isfinite(result.centers).all()
     with pytest.raises(ValueError, match="k must be at most 7, the number of rows, got 8"):
         evaluation.kmeans(np.ones((7, 2)), 8, key=jax.random.key(0))
 
@@ -76,7 +76,7 @@ def test_labels_of_nmi_may_be_strings_or_hashes_and_never_nan():
 def test_inside_a_compiled_function_a_nan_row_makes_the_inertia_nan():
     x = np.random.default_rng(1).normal(size=(7, 2)).astype(np.float32)
     x[4, 1] = np.nan
-    found = jax.jit(lambda x, key: evaluation.kmeans(x, 2, key=key, restarts=2, steps=3))(
+    result = jax.jit(lambda x, key: evaluation.kmeans(x, 2, key=key, restarts=2, steps=3))(
         x, jax.random.key(0)
     )
-    assert np.isnan(found.inertia)
+    assert np.isnan(result.inertia)

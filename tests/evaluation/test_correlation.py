@@ -45,9 +45,9 @@ def test_float64(float64):
 def test_padding_may_hold_anything():
     where = ALL & (np.arange(12) % 3 > 0)
     spoiled = np.float32(np.where(where, X, np.nan))
-    found = BOTH(spoiled, np.float32(X + NOISE), where)
+    result = BOTH(spoiled, np.float32(X + NOISE), where)
     expected = [f(X[where], (X + NOISE)[where])[0] for f in (stats.pearsonr, stats.spearmanr)]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -61,14 +61,14 @@ def test_scores_and_their_ties(ties, gain):
     values, counts = jitted(ties, gain)(scores, grades)
     gained = (lambda g: 2.0**g - 1) if gain is evaluation.exponential_gain else (lambda g: g)
     for row, value, count in zip(range(8), values, counts, strict=True):
-        own = scores[row]
-        orders = [o for o in itertools.permutations(range(5)) if all(np.diff(own[list(o)]) <= 0)]
+        mine = scores[row]
+        orders = [o for o in itertools.permutations(range(5)) if all(np.diff(mine[list(o)]) <= 0)]
         each = [by_hand(order, grades[row], K, gained) for order in orders]
         if each[0] is None:
             assert count == 0
             continue
         if ties == "trec_eval":
-            order = sorted(range(5), key=lambda i: (-own[i], -i))
+            order = sorted(range(5), key=lambda i: (-mine[i], -i))
             each = [by_hand(order, grades[row], K, gained)]
         expected = np.min(each) if ties == "pessimistic" else np.mean(each)
         np.testing.assert_allclose(value, expected, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Figures of rankings beside trec_eval's own (pytrec-eval-terrier), ties included; skipped without it."""
+"""Figures of rankings compared with trec_eval's own (pytrec-eval-terrier), ties included; skipped without it."""
 
 import numpy as np
 import pytest
@@ -21,19 +21,19 @@ def both():
     rows = range(QUERIES)
     judged = {f"q{q}": dict(zip(names, grades[q].tolist(), strict=True)) for q in rows}
     run = {f"q{q}": dict(zip(names, scores[q].astype(float).tolist(), strict=True)) for q in rows}
-    found = trec.RelevanceEvaluator(judged, MEASURES).evaluate(run)
-    return scores, grades, {m: [found[f"q{q}"][m] for q in rows] for m in MEASURES}
+    result = trec.RelevanceEvaluator(judged, MEASURES).evaluate(run)
+    return scores, grades, {m: [result[f"q{q}"][m] for q in rows] for m in MEASURES}
 
 
 def test_scores_with_ties(both):
     scores, grades, theirs = both
     ties = {"ties": "trec_eval", "reduce_fn": None}
-    found = {
+    result = {
         "ndcg_cut_10": evaluation.score_ndcg(scores, grades, K, **ties),
         "recall_10": evaluation.score_recall(scores, grades > 0, K, **ties),
         "recip_rank": evaluation.score_reciprocal_rank(scores, grades > 0, **ties),
     }
-    for name, (values, _) in found.items():
+    for name, (values, _) in result.items():
         np.testing.assert_allclose(values, theirs[name], atol=1e-6, err_msg=name)
 
 
@@ -41,14 +41,14 @@ def test_returned_rankings(both):
     scores, grades, theirs = both
     ids = np.stack([np.lexsort((-np.arange(ITEMS), -row)) for row in scores])
     truth = np.where(grades > 0, np.arange(ITEMS), -1)
-    found = {
+    result = {
         "ndcg_cut_10": evaluation.ndcg(ids, truth, K, grades=grades, reduce_fn=None),
         "P_10": evaluation.precision(ids, truth, K, reduce_fn=None),
         "recall_10": evaluation.recall(ids, truth, K, reduce_fn=None),
         "Rprec": evaluation.precision_at_r(ids, truth, reduce_fn=None),
         "recip_rank": evaluation.reciprocal_rank(ids, truth, reduce_fn=None),
     }
-    for name, (values, _) in found.items():
+    for name, (values, _) in result.items():
         np.testing.assert_allclose(values, theirs[name], atol=1e-6, err_msg=name)
     # trec_eval divides by all relevant items where our AP@k divides by those that k has room for.
     relevant = (grades > 0).sum(axis=1)

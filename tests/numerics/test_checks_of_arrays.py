@@ -131,8 +131,8 @@ def test_within_refuses_on_the_host_and_says_which_on_a_device():
     with pytest.raises(ValueError, match=r"^labels must be from 0 to 3, got 9: renumber$"):
         checks.within("labels", labels, 0, 3, where=where, remedy="renumber")
     assert not checks.within("labels", labels, 0, 9, where=where).any()
-    found = jax.jit(lambda a: checks.within("labels", a, 0, 3))(labels)
-    np.testing.assert_array_equal(found, [False, True, True])
+    result = jax.jit(lambda a: checks.within("labels", a, 0, 3))(labels)
+    np.testing.assert_array_equal(result, [False, True, True])
 
 
 def test_lists_of_traced_numbers_are_arrays():

@@ -52,9 +52,9 @@ def test_softmax_sums_to_one_where_something_is_kept():
 
 def test_log_softmax_keeps_its_digits_among_large_scores():
     large = np.float32([[1e6, 1e6 - 0.5, 0]])
-    found = masked.log_softmax(large, np.array([[True, True, False]]))
+    result = masked.log_softmax(large, np.array([[True, True, False]]))
     first = -np.log1p(np.exp(-0.5))
-    np.testing.assert_allclose(found, [[first, first - 0.5, 0]], rtol=1e-6)
+    np.testing.assert_allclose(result, [[first, first - 0.5, 0]], rtol=1e-6)
 
 
 def test_empty_is_what_is_asked_for():

@@ -29,9 +29,9 @@ def test_it_is_what_a_sort_gives(dtype, request):
     rows = cases().astype(dtype)
     ranked = -np.sort(-np.where(np.isnan(rows), -np.inf, rows), axis=1)
     for k in (1, 3, 12):
-        found = KTH(rows, k)
-        assert found.dtype == dtype
-        np.testing.assert_array_equal(found, ranked[:, [k - 1]])
+        result = KTH(rows, k)
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result, ranked[:, [k - 1]])
     each = np.array([[1], [2], [3], [4], [12], [0], [99]])
     places = np.clip(each, 1, 12) - 1
     np.testing.assert_array_equal(KTH(rows, each), np.take_along_axis(ranked, places, axis=1))

@@ -1,4 +1,4 @@
-"""Batches come apart in order, filled up with rows that do not count."""
+"""Batches are split in order, filled up with rows that do not count."""
 
 import numpy as np
 import pytest

@@ -20,14 +20,14 @@ def reference(scores, k):
 
 
 def test_ties_go_to_the_lowest_index():
-    for found, expected in zip(top_k(SCORES, 11), reference(SCORES, 11), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for result, expected in zip(top_k(SCORES, 11), reference(SCORES, 11), strict=True):
+        np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("block", [1, 7, 11, 40, 100])
 def test_blocks_change_nothing(block):
-    found = blocked_top_k(lambda columns: columns.T, jnp.asarray(SCORES.T), 11, block=block)
-    for mine, expected in zip(found, reference(SCORES, 11), strict=True):
+    result = blocked_top_k(lambda columns: columns.T, jnp.asarray(SCORES.T), 11, block=block)
+    for mine, expected in zip(result, reference(SCORES, 11), strict=True):
         np.testing.assert_array_equal(mine, expected)
 
 
@@ -46,10 +46,10 @@ def test_filtered_columns_are_never_found():
 @pytest.mark.parametrize("k", [3, 5, 11, 40])
 def test_shards_change_nothing(shards, k):
     columns = np.moveaxis(SCORES.reshape(6, shards, -1), 1, 0)
-    found = jax.pmap(
+    result = jax.pmap(
         functools.partial(sharded_top_k, k=k, axis_name="devices"), "devices", out_axes=None
     )(columns)
-    for mine, expected in zip(found, reference(SCORES, k), strict=True):
+    for mine, expected in zip(result, reference(SCORES, k), strict=True):
         np.testing.assert_array_equal(mine, expected)
 
 
@@ -72,8 +72,8 @@ def test_blocks_work_under_checked_shard_map():
 def test_nan_never_wins():
     scores = np.float32([[np.nan, 1, np.nan, 2]])
     np.testing.assert_array_equal(top_k(scores, 2)[1], [[3, 1]])
-    found = blocked_top_k(lambda columns: columns.T, jnp.asarray(scores.T), 2, block=3)
-    np.testing.assert_array_equal(found[1], [[3, 1]])
+    result = blocked_top_k(lambda columns: columns.T, jnp.asarray(scores.T), 2, block=3)
+    np.testing.assert_array_equal(result[1], [[3, 1]])
 
 
 @pytest.mark.parametrize("count", [640, 1001, 5000])
@@ -82,12 +82,12 @@ def test_long_rows_are_searched_by_chunks(count):
     scores = random.integers(0, 40, size=(2, 3, count)).astype(np.float32)
     scores[0, 0, ::3], scores[0, 1, 5:600], scores[1, 0] = np.nan, -0.0, -np.inf
     where = random.random((3, count)) < 0.3
-    for kept in (None, where):
-        masked = np.where(np.isnan(scores) | (False if kept is None else ~where), -np.inf, scores)
-        best, ids = jax.jit(functools.partial(top_k, k=5))(scores, where=kept)
+    for mask in (None, where):
+        masked = np.where(np.isnan(scores) | (False if mask is None else ~where), -np.inf, scores)
+        best, ids = jax.jit(functools.partial(top_k, k=5))(scores, where=mask)
         expected = reference(masked.reshape(6, -1), 5)
         np.testing.assert_array_equal(best.reshape(6, -1), expected[0])
-        if kept is not None:
+        if mask is not None:
             expected[1][np.isneginf(expected[0])] = -1
         np.testing.assert_array_equal(ids.reshape(6, -1), expected[1])
 
@@ -98,8 +98,8 @@ def test_rows_may_exclude_what_they_know():
     for row, ids in enumerate(exclude):
         scores[row, [i for i in ids if 0 <= i < 40]] = -np.inf
     transposed, expected = jnp.asarray(SCORES.T), reference(scores, 11)
-    found = blocked_top_k(lambda c: c.T, transposed, 11, block=12, exclude=jnp.asarray(exclude))
-    np.testing.assert_array_equal(found[1], expected[1])
+    result = blocked_top_k(lambda c: c.T, transposed, 11, block=12, exclude=jnp.asarray(exclude))
+    np.testing.assert_array_equal(result[1], expected[1])
 
 
 def test_k_above_the_candidates_is_refused():

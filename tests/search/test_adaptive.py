@@ -42,7 +42,7 @@ def by_hand(basis, offsets, first, quotas, ridge, prior=None):
 )
 def test_rounds_are_their_definition(budget, rounds, share, quotas, devices):
     first = np.arange(0, 90, 4)
-    found = search.adaptive(
+    result = search.adaptive(
         BASIS,
         scorer,
         10,
@@ -56,8 +56,8 @@ def test_rounds_are_their_definition(budget, rounds, share, quotas, devices):
     )
     expected = by_hand(ANCHORS - ANCHORS.mean(), np.full(90, ANCHORS.mean()), first, quotas, 0.1)
     # Power iteration and float32 move the ridge and the estimates a little.
-    assert (np.sort(found.scored.ids) == np.sort(expected)).mean() > 0.99
-    assert (found.calls == budget).all()
+    assert (np.sort(result.scored.ids) == np.sort(expected)).mean() > 0.99
+    assert (result.calls == budget).all()
 
 
 def test_more_rounds_find_more():
@@ -76,13 +76,13 @@ def test_factors_with_a_prior_are_axn():
     prior = np.float32(TESTS - ANCHORS.mean()) @ np.float32(right[:6].T / values[:6])
     first = np.argsort(-prior @ items.T, axis=1)[:, :30]
     settings = {"k": 5, "budget": 15, "rounds": 3, "ridge": 0.3, "first": first, "prior": prior}
-    found = search.adaptive(search.factor_basis(items), scorer, 10, **settings)
+    result = search.adaptive(search.factor_basis(items), scorer, 10, **settings)
     basis = np.concatenate([items.T, np.ones((1, 90))])
     for query in range(10):
         expected = by_hand(
             basis, np.zeros(90), first[query], [5, 5, 5], 0.3, np.pad(prior, ((0, 0), (0, 1)))
         )
-        assert len(set(found.scored.ids[query]) & set(expected[query].tolist())) >= 14
+        assert len(set(result.scored.ids[query]) & set(expected[query].tolist())) >= 14
 
 
 @pytest.mark.parametrize("devices", [ONE, None])
@@ -112,10 +112,10 @@ def test_a_basis_in_its_file_is_streamed_and_answers_alike(tmp_path, budget):
     for mmap in (False, True):
         basis = search.load_basis(tmp_path / "basis", mmap=mmap)
         assert isinstance(basis.vectors, np.memmap) == mmap
-        found = search.adaptive(basis, scorer, 10, devices=ONE, **settings)
-        same = np.sort(found.scored.ids) == np.sort(expected.scored.ids)
+        result = search.adaptive(basis, scorer, 10, devices=ONE, **settings)
+        same = np.sort(result.scored.ids) == np.sort(expected.scored.ids)
         assert same.mean() > 0.99  # the last digit of an estimate may differ
-        assert (found.calls == budget).all()
+        assert (result.calls == budget).all()
     with pytest.raises(ValueError, match="temperature needs a basis in memory"):
         search.adaptive(basis, scorer, 10, temperature=1.0, **settings)
     with pytest.raises(ValueError, match="basis"):
@@ -123,10 +123,10 @@ def test_a_basis_in_its_file_is_streamed_and_answers_alike(tmp_path, budget):
 
 
 def test_scores_may_be_given_for_the_basis_and_a_draw_is_the_default():
-    found = search.adaptive(ANCHORS, scorer, 10, k=5, budget=12, rounds=2)
+    result = search.adaptive(ANCHORS, scorer, 10, k=5, budget=12, rounds=2)
     again = search.adaptive(BASIS, scorer, 10, k=5, budget=12, rounds=2)
-    np.testing.assert_array_equal(found.scored.ids, again.scored.ids)
-    assert len(set(found.scored.ids[0, :6])) == 6
+    np.testing.assert_array_equal(result.scored.ids, again.scored.ids)
+    assert len(set(result.scored.ids[0, :6])) == 6
 
 
 @pytest.mark.parametrize(

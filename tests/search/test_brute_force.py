@@ -34,8 +34,8 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("k", [1, 9, 50])
 def test_dot_with_ties_to_the_lowest_id(way, k):
-    found = search.exact(QUERIES, ITEMS, k=k, **WAYS[way])
-    for mine, expected in zip(found, reference(QUERIES @ ITEMS.T, k), strict=True):
+    result = search.exact(QUERIES, ITEMS, k=k, **WAYS[way])
+    for mine, expected in zip(result, reference(QUERIES @ ITEMS.T, k), strict=True):
         np.testing.assert_array_equal(mine, expected)
 
 
@@ -43,9 +43,9 @@ def test_dot_with_ties_to_the_lowest_id(way, k):
 def test_a_file_is_streamed(tmp_path, devices):
     items = saved(tmp_path, ITEMS)
     where = np.arange(50) % 3 > 0
-    found = search.exact(QUERIES, items, k=9, block=4, where=where, devices=devices)
+    result = search.exact(QUERIES, items, k=9, block=4, where=where, devices=devices)
     expected = reference(np.where(where, QUERIES @ ITEMS.T, -np.inf), 9)
-    for mine, theirs in zip(found, expected, strict=True):
+    for mine, theirs in zip(result, expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
@@ -59,15 +59,15 @@ class Counted:
         return len(self.array)
 
     def __getitem__(self, some):
-        found = self.array[some]
-        self.read.append(len(found))
-        return found
+        rows = self.array[some]
+        self.read.append(len(rows))
+        return rows
 
 
 def test_a_file_is_never_read_whole():
     items = Counted(ITEMS)
-    found = search.exact(QUERIES, items, k=3, block=6, devices=ONE)
-    for mine, expected in zip(found, reference(QUERIES @ ITEMS.T, 3), strict=True):
+    result = search.exact(QUERIES, items, k=3, block=6, devices=ONE)
+    for mine, expected in zip(result, reference(QUERIES @ ITEMS.T, 3), strict=True):
         np.testing.assert_array_equal(mine, expected)
     assert max(items.read) <= 6
     assert sum(items.read) == 50
@@ -112,12 +112,12 @@ def test_copies_are_found_in_order_on_any_number_of_devices(kernel):
     with jax.enable_x64(True):
         scores = np.asarray(jax.jit(kernel)(np.float64(queries), np.float64(items)))
     best = np.sort(-scores, axis=1)[:, :20]
-    found = [
+    result = [
         search.exact(queries, items, 20, similarity=kernel, **settings)
         for settings in ({"devices": ONE}, {}, {"query_block": 8, "block": 25})
     ]
-    for values, ids in found:
-        np.testing.assert_allclose(values, found[0][0], rtol=1e-5, atol=1e-5)
+    for values, ids in result:
+        np.testing.assert_allclose(values, result[0][0], rtol=1e-5, atol=1e-5)
         # No item that was left out is closer than one that was found, but by rounding.
         np.testing.assert_allclose(-np.take_along_axis(scores, ids, axis=1), best, atol=1e-4)
         ids = np.asarray(ids)
@@ -125,15 +125,15 @@ def test_copies_are_found_in_order_on_any_number_of_devices(kernel):
             (3, 7),
             (101, 201),
             (149, 249),
-        ):  # of two copies the first stands first
+        ):  # of two copies the first comes first
             both = (ids == first).any(axis=1) & (ids == second).any(axis=1)
             places = [(ids[both] == item).argmax(axis=1) for item in (first, second)]
             assert (places[0] < places[1]).all()
-        # Other ways of computing it change places only among what rounding can't tell apart.
-        moved = np.asarray(found[0][1]) != ids
+        # Other ways of computing it change places only among scores that differ by rounding.
+        moved = np.asarray(result[0][1]) != ids
         gap = np.abs(
             np.take_along_axis(scores, ids, axis=1)
-            - np.take_along_axis(scores, found[0][1], axis=1)
+            - np.take_along_axis(scores, result[0][1], axis=1)
         )
         assert (gap[moved] < 1e-5).all()
         assert moved.mean() < 0.02
@@ -143,10 +143,10 @@ def test_long_rows_are_searched_by_chunks():
     scores = RNG.integers(0, 300, size=(3, 1001)).astype(np.float32)
     scores[0, ::5], scores[1, 3:900] = np.nan, -0.0
     items = np.eye(3, dtype=np.float32)
-    found = search.exact(items, scores.T.copy(), k=4, devices=ONE)
+    result = search.exact(items, scores.T.copy(), k=4, devices=ONE)
     expected = reference(np.where(np.isnan(scores), -np.inf, scores), 4)
     # Row 0 holds NaN, and 0 * NaN is NaN in the others' products.
-    np.testing.assert_array_equal(found[1][0], expected[1][0])
+    np.testing.assert_array_equal(result[1][0], expected[1][0])
 
 
 def test_filtered_and_excluded_items_are_not_found():
@@ -249,8 +249,8 @@ def test_blocks_of_an_accelerator_s_memory_find_the_same(monkeypatch):
 
 
 def test_search_works_inside_a_compiled_function():
-    found = jax.jit(lambda q, i: search.exact(q, i, k=5))(QUERIES, ITEMS)
-    np.testing.assert_array_equal(found[1], reference(QUERIES @ ITEMS.T, 5)[1])
+    result = jax.jit(lambda q, i: search.exact(q, i, k=5))(QUERIES, ITEMS)
+    np.testing.assert_array_equal(result[1], reference(QUERIES @ ITEMS.T, 5)[1])
 
 
 def test_an_approximate_search_keeps_its_recall():

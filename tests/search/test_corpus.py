@@ -39,8 +39,8 @@ def test_batches_give_what_one_by_one_gives():
         shapes.append(batch["tokens"].shape)
         return encode(params, batch)
 
-    found = encode_corpus(watched, PARAMS, tokenize, TEXTS, batch_tokens=256, chunk=32)
-    np.testing.assert_allclose(found, one_by_one(), atol=1e-6)
+    result = encode_corpus(watched, PARAMS, tokenize, TEXTS, batch_tokens=256, chunk=32)
+    np.testing.assert_allclose(result, one_by_one(), atol=1e-6)
     assert sorted(length for _, length in shapes) == [16, 32, 48], "one compilation per length"
     np.testing.assert_allclose(run(batch_tokens=1, lengths=(40,)), one_by_one(), atol=1e-6)
 
@@ -283,10 +283,10 @@ def test_somebody_elses_part_is_not_overwritten(tmp_path):
     ],
 )
 def test_what_does_not_fit_the_texts_is_named(tmp_path, changes, message):
-    given = {"encode": encode, "tokenize": tokenize, "texts": TEXTS} | changes
-    path = given.pop("path", None)
+    inputs = {"encode": encode, "tokenize": tokenize, "texts": TEXTS} | changes
+    path = inputs.pop("path", None)
     with pytest.raises(ValueError, match=message):
-        encode_corpus(params=PARAMS, path=path, chunk=32, **given)
+        encode_corpus(params=PARAMS, path=path, chunk=32, **inputs)
 
 
 def test_what_is_not_finite_is_refused():

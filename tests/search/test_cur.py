@@ -38,11 +38,11 @@ def test_one_anchor_item_by_hand(float64):
 
 def test_one_anchor_query_by_hand(float64):
     row = np.array([2.0, 0, 5, 0])
-    found = estimates(R[:1], [0, 2], row, center=None)
-    np.testing.assert_allclose(found, [2.4, 0, 4.8, 2.4], atol=1e-12)
+    result = estimates(R[:1], [0, 2], row, center=None)
+    np.testing.assert_allclose(result, [2.4, 0, 4.8, 2.4], atol=1e-12)
     # An absolute ridge of 1 is one of 1 / sigma_1 here, relative to sigma_1 = sqrt(5).
-    found = estimates(R[:1], [0, 2], row, center=None, ridge=1 / np.sqrt(5))
-    np.testing.assert_allclose(found, [2, 0, 4, 2], atol=1e-12)
+    result = estimates(R[:1], [0, 2], row, center=None, ridge=1 / np.sqrt(5))
+    np.testing.assert_allclose(result, [2, 0, 4, 2], atol=1e-12)
 
 
 def low_rank(rank, rows, columns, seed=0):
@@ -54,8 +54,8 @@ def low_rank(rank, rows, columns, seed=0):
 def test_low_rank_rows_are_rebuilt_exactly(shape, float64):
     k_q, k_i = shape
     matrix = low_rank(3, k_q + 4, 20)
-    found = estimates(matrix[:k_q], np.arange(k_i), matrix[k_q:], center=None, rtol=1e-10)
-    np.testing.assert_allclose(found, matrix[k_q:], atol=1e-10)
+    result = estimates(matrix[:k_q], np.arange(k_i), matrix[k_q:], center=None, rtol=1e-10)
+    np.testing.assert_allclose(result, matrix[k_q:], atol=1e-10)
 
 
 @pytest.mark.parametrize("k_i", [3, 6, 9])
@@ -151,14 +151,14 @@ def test_float32_agrees_with_float64(name, center):
     matrix, k_q, k_i, settings = HARD[name]
     matrix = matrix.astype(np.float32)
     items = np.random.default_rng(0).permutation(matrix.shape[1])[:k_i]
-    found = estimates(matrix[:k_q], items, matrix[k_q:], center=center, **settings)
-    assert found.dtype == np.float32
+    result = estimates(matrix[:k_q], items, matrix[k_q:], center=center, **settings)
+    assert result.dtype == np.float32
     offsets = center(matrix[:k_q].astype(float))
     expected = reference(matrix[:k_q], items, matrix[k_q:], offsets=offsets, **settings)
     spread = (expected - offsets).std()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * max(spread, 0.1))
+    np.testing.assert_allclose(result, expected, rtol=0, atol=2e-5 * max(spread, 0.1))
     # And so the ranking is that of float64, but for what differs by less than the bound.
-    top, exact = np.argsort(-found, axis=1)[:, :10], np.sort(-expected, axis=1)[:, :10]
+    top, exact = np.argsort(-result, axis=1)[:, :10], np.sort(-expected, axis=1)[:, :10]
     got = -np.take_along_axis(expected, top, axis=1)
     np.testing.assert_allclose(got, exact, atol=4e-5 * max(spread, 0.1))
 
@@ -222,10 +222,12 @@ def test_a_mapped_index_answers_alike(tmp_path, mmap):
 @pytest.mark.parametrize("offsets", [None, "own"])
 def test_added_items_are_those_of_an_index_of_all(offsets, float64):
     matrix, items = np.random.default_rng(0).normal(size=(9, 40)) + 3, np.array([2, 7, 11, 29])
-    own = np.linspace(-1, 1, 40) if offsets else np.full(40, 0.5)
-    whole = search.cur_index(matrix, items, rtol=0.1, center=lambda scores: own)
-    part = search.cur_index(matrix[:, :30], items, rtol=0.1, center=lambda scores: own[:30])
-    grown = search.add_items(part, matrix[:, 30:], offsets=own[30:] if offsets else None)
+    item_offsets = np.linspace(-1, 1, 40) if offsets else np.full(40, 0.5)
+    whole = search.cur_index(matrix, items, rtol=0.1, center=lambda scores: item_offsets)
+    part = search.cur_index(
+        matrix[:, :30], items, rtol=0.1, center=lambda scores: item_offsets[:30]
+    )
+    grown = search.add_items(part, matrix[:, 30:], offsets=item_offsets[30:] if offsets else None)
     for mine, theirs in zip(grown, whole, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-12)
 
@@ -237,8 +239,8 @@ def test_an_index_is_inner_products_for_other_tools():
     vectors = search.item_matrix(index)
     assert vectors.dtype == np.float32
     assert vectors.flags.c_contiguous
-    found = search.query_vectors(index, exact_scores) @ vectors.T
-    np.testing.assert_allclose(found, search.cur_scores(index, exact_scores), atol=1e-4)
+    result = search.query_vectors(index, exact_scores) @ vectors.T
+    np.testing.assert_allclose(result, search.cur_scores(index, exact_scores), atol=1e-4)
 
 
 def test_faiss_finds_in_an_indexs_items_what_we_find():
@@ -261,8 +263,8 @@ def test_columns_preference_is_the_index_of_the_transpose(float64):
     middle = np.linalg.pinv(matrix[np.ix_(queries, items)], rcond=1e-10)
     expected = matrix[:, items] @ middle  # C U, [m, k_q]
     np.testing.assert_allclose(index.item_embeddings, expected, atol=1e-10)
-    found = search.cur_scores(index, matrix[queries, 18])  # a new item, from the anchor queries
-    np.testing.assert_allclose(found, matrix[:, 18], atol=1e-10)
+    result = search.cur_scores(index, matrix[queries, 18])  # a new item, from the anchor queries
+    np.testing.assert_allclose(result, matrix[:, 18], atol=1e-10)
 
 
 @pytest.mark.parametrize(

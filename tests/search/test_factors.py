@@ -66,6 +66,6 @@ def test_bad_input_is_named():
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"rows": [], "items": [], "values": []}, "rows must not be empty"),
     ):
-        given = {"rows": [0, 1], "items": [0, 1], "values": [1.0, 2.0]} | settings
+        inputs = {"rows": [0, 1], "items": [0, 1], "values": [1.0, 2.0]} | settings
         with pytest.raises(ValueError, match=message):
-            search.factorize(query_vectors=QUERIES, item_vectors=ITEMS, **given)
+            search.factorize(query_vectors=QUERIES, item_vectors=ITEMS, **inputs)

@@ -48,10 +48,10 @@ def arrays_of(value):
 def test_all_come_back(tmp_path, kind, mmap):
     value, save, load, *_ = KINDS[kind]
     save(tmp_path / "x", value)
-    found = load(tmp_path / "x", mmap=mmap)
-    assert type(found) is type(value)
+    result = load(tmp_path / "x", mmap=mmap)
+    assert type(result) is type(value)
     expected = arrays_of(value)
-    for name, array in arrays_of(found).items():
+    for name, array in arrays_of(result).items():
         assert array.dtype == expected[name].dtype
         np.testing.assert_array_equal(array, expected[name])
 
@@ -67,8 +67,8 @@ def test_a_missing_a_further_and_a_misnamed_array_are_named(tmp_path, kind):
         {("x" if n == last else n): a for n, a in arrays.items()},
         {},
     )
-    for some in wrong:
-        storage.save_arrays(tmp_path / "x", some, kind=name, version=version, meta=meta)
+    for part in wrong:
+        storage.save_arrays(tmp_path / "x", part, kind=name, version=version, meta=meta)
         with pytest.raises(ValueError, match=rf"x: must hold the arrays .*{last}, got "):
             load(tmp_path / "x")
 

@@ -44,7 +44,7 @@ def tiles(folder):
 @pytest.mark.thorough
 def test_killed_at_random_moments_a_build_gives_the_same_bytes(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    unbroken = started(whole)  # beside the others: nothing is shared
+    unbroken = started(whole)  # next to the others: nothing is shared
     moments, seen = random.Random(0), []
     for _ in range(2):
         process, known = started(broken), tiles(broken)

@@ -19,13 +19,13 @@ def positives_of(row):
 
 
 def by_hand(k, keep):
-    found = []
+    result = []
     for row in range(8):
         order = [i for i in np.argsort(-COSINES[row]) if i not in positives_of(row)][:40]
         lowest = min(COSINES[row, i] for i in positives_of(row))
-        kept = [i for rank, i in enumerate(order, 1) if keep(row, i, rank, lowest)][:k]
-        found.append(kept + [-1] * (k - len(kept)))
-    return found
+        ids = [i for rank, i in enumerate(order, 1) if keep(row, i, rank, lowest)][:k]
+        result.append(ids + [-1] * (k - len(ids)))
+    return result
 
 
 RULES = {
@@ -143,18 +143,20 @@ def test_what_is_equal_by_text_to_a_positive_is_never_a_negative(ids):
         taken = [TEXTS[i] for i in mined.ids[row] if i >= 0]
         assert not {TEXTS[p] for p in positives_of(row)} & set(taken)
         assert len(set(taken)) == len(taken) == 50  # each text once
-    # What `where` keeps of a text stands for it.
+    # The item that `where` keeps represents its text.
     where = np.arange(71) >= 3
-    kept = search.mine_negatives(QUERIES, items, POSITIVES, 50, depth=60, text_ids=ids, where=where)
-    assert set(kept.ids[7].tolist()) & {60, 61, 62}
-    assert not set(kept.ids[0].tolist()) & {0, 60, 68}
+    mined = search.mine_negatives(
+        QUERIES, items, POSITIVES, 50, depth=60, text_ids=ids, where=where
+    )
+    assert set(mined.ids[7].tolist()) & {60, 61, 62}
+    assert not set(mined.ids[0].tolist()) & {0, 60, 68}
 
 
 def test_ranks_count_what_is_left_and_equal_rules_add_up():
-    def first_ranks(found):
-        assert (found.ranks[:, 0] == 1).all()
-        assert (found.ids[:, :30] >= 0).all()  # copies went, the others moved up
-        return found.ranks <= 3
+    def first_ranks(candidates):
+        assert (candidates.ranks[:, 0] == 1).all()
+        assert (candidates.ids[:, :30] >= 0).all()  # copies went, the others moved up
+        return candidates.ranks <= 3
 
     mined = search.mine_negatives(
         QUERIES,

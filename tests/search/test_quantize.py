@@ -14,7 +14,7 @@ QUERIES = (ITEMS[:9] / SCALES**2 + np.float32(0.1) * RNG.normal(size=(9, 40)) / 
 FITS = {"int8": search.fit_int8, "binary": search.fit_binary}
 
 
-# Bits compare directions, of dimensions that are alike.
+# Bits compare directions, of dimensions with equal scales.
 PLAIN = np.float32(RNG.normal(size=(600, 40)))
 SIDES = {"int8": (QUERIES, ITEMS), "binary": (PLAIN[:9] + np.float32(0.3), PLAIN)}
 
@@ -38,10 +38,10 @@ def test_bits_stand_for_the_mean_of_their_side():
     quantizer = search.fit_binary(ITEMS)
     corpus = search.quantized(quantizer, ITEMS)
     assert corpus.codes.shape == (600, 2)
-    found = np.asarray(search.decoded(quantizer, corpus.codes))
+    result = np.asarray(search.decoded(quantizer, corpus.codes))
     high = ITEMS[:, 0] > np.median(ITEMS[:, 0])
-    np.testing.assert_allclose(found[high, 0], ITEMS[high, 0].mean(), rtol=1e-5)
-    np.testing.assert_allclose(found[~high, 0], ITEMS[~high, 0].mean(), rtol=1e-5)
+    np.testing.assert_allclose(result[high, 0], ITEMS[high, 0].mean(), rtol=1e-5)
+    np.testing.assert_allclose(result[~high, 0], ITEMS[~high, 0].mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "oversample"), [("int8", 4), ("binary", 40)])
@@ -82,8 +82,8 @@ def test_codes_and_quantizer_come_back_from_their_file(tmp_path, kind, mmap):
     loaded = search.load_quantized(tmp_path / "codes", mmap=mmap)
     assert type(loaded.quantizer) is type(corpus.quantizer)
     np.testing.assert_array_equal(loaded.codes, corpus.codes)
-    found = [search.coarse_to_fine(QUERIES, c, 3, items=ITEMS)[1] for c in (corpus, loaded)]
-    np.testing.assert_array_equal(*found)
+    result = [search.coarse_to_fine(QUERIES, c, 3, items=ITEMS)[1] for c in (corpus, loaded)]
+    np.testing.assert_array_equal(*result)
 
 
 def half_the_length(x, y):

@@ -24,8 +24,8 @@ def test_it_is_ridge_regression_and_padding_is_nothing(items, prior, float64):
     where = np.arange(len(items) + 3) < len(items)
     ids = np.pad(items, (0, 3), constant_values=7)
     values = np.where(where, VALUES[ids], np.inf)
-    found = jax.jit(row_regression)(BASIS, ids, values, where, ridge=0.5, prior=prior)
-    np.testing.assert_allclose(found, reference(items, 0.5, prior), atol=1e-11)
+    result = jax.jit(row_regression)(BASIS, ids, values, where, ridge=0.5, prior=prior)
+    np.testing.assert_allclose(result, reference(items, 0.5, prior), atol=1e-11)
 
 
 @pytest.mark.parametrize("most", [6, 9])
@@ -37,29 +37,29 @@ def test_rounds_append_to_what_is_known(most, float64):
     add = jax.jit(regression.appended)
     solve = jax.jit(regression.weights)
     for begin in range(0, most, 3):
-        some = slice(begin, begin + 3)
+        part = slice(begin, begin + 3)
         before, after = (columns * (np.arange(most) < end)[:, None] for end in (begin, begin + 3))
         before, after = (before, after) if most <= 6 else (None, None)
         factor = add(
             factor,
-            columns[some],
-            VALUES[items[some]],
+            columns[part],
+            VALUES[items[part]],
             np.ones(3, bool),
             prior,
             ridge,
             before,
             begin,
         )
-        found = solve(factor, prior, ridge, after)
-        np.testing.assert_allclose(found, reference(items[: begin + 3], ridge, prior), atol=1e-11)
+        result = solve(factor, prior, ridge, after)
+        np.testing.assert_allclose(result, reference(items[: begin + 3], ridge, prior), atol=1e-11)
 
 
 def test_copies_of_an_item_break_nothing():
     basis = np.float32(np.tile(BASIS[:, :1], (1, 4)))
-    found = jax.jit(functools.partial(row_regression, ridge=0.0))(
+    result = jax.jit(functools.partial(row_regression, ridge=0.0))(
         basis, np.arange(4), np.float32([1, 1, 1, 1]), np.ones(4, bool)
     )
-    np.testing.assert_allclose(found @ basis, 1, atol=1e-3)
+    np.testing.assert_allclose(result @ basis, 1, atol=1e-3)
 
 
 def test_bad_input_is_named():

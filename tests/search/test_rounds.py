@@ -36,28 +36,28 @@ def index(count=10, **settings):
 @pytest.mark.parametrize("budget", [10, 11, 25, 60, 99])
 def test_every_distinct_call_is_charged_and_none_is_made_twice(budget):
     scorer = Counted(TESTS)
-    found = search.anncur(index(), scorer, 10, k=5, budget=budget)
-    assert len(scorer.pairs) == len(set(scorer.pairs)) == found.calls.sum()
-    assert (found.calls == min(budget, 60)).all()
+    result = search.anncur(index(), scorer, 10, k=5, budget=budget)
+    assert len(scorer.pairs) == len(set(scorer.pairs)) == result.calls.sum()
+    assert (result.calls == min(budget, 60)).all()
 
 
 def test_answer_is_the_best_of_anchors_and_of_the_best_estimates():
     built = index()
-    found = search.anncur(built, lambda q, i: TESTS[q, i], 10, k=5, budget=25)
+    result = search.anncur(built, lambda q, i: TESTS[q, i], 10, k=5, budget=25)
     anchors = np.asarray(built.anchor_items)
     estimates = np.array(search.cur_scores(built, TESTS[:, anchors]))
     estimates[:, anchors] = -np.inf
     for row in range(10):
         scored = [*anchors, *np.argsort(-estimates[row], kind="stable")[:15]]
         best = sorted(scored, key=lambda i: (-TESTS[row, i], i))[:5]
-        assert found.ids[row].tolist() == best
-        np.testing.assert_array_equal(found.scores[row], TESTS[row, best])
-        assert sorted(found.scored.ids[row]) == sorted(scored)
+        assert result.ids[row].tolist() == best
+        np.testing.assert_array_equal(result.scores[row], TESTS[row, best])
+        assert sorted(result.scored.ids[row]) == sorted(scored)
 
 
 def test_the_whole_budget_finds_everything():
-    found = search.anncur(index(), lambda q, i: TESTS[q, i], 10, k=10, budget=60)
-    assert evaluation.top_k_recall(TESTS, found.ids, 10) == 1
+    result = search.anncur(index(), lambda q, i: TESTS[q, i], 10, k=10, budget=60)
+    assert evaluation.top_k_recall(TESTS, result.ids, 10) == 1
 
 
 def test_blocks_of_queries_change_nothing():
@@ -67,21 +67,21 @@ def test_blocks_of_queries_change_nothing():
 
 
 def test_more_wanted_than_paid_for_is_filled_with_nothing():
-    found = search.anncur(index(), lambda q, i: TESTS[q, i], 10, k=30, budget=12)
-    assert (found.ids[:, :12] >= 0).all()
-    assert (found.ids[:, 12:] == -1).all()
-    assert np.isneginf(found.scores[:, 12:]).all()
+    result = search.anncur(index(), lambda q, i: TESTS[q, i], 10, k=30, budget=12)
+    assert (result.ids[:, :12] >= 0).all()
+    assert (result.ids[:, 12:] == -1).all()
+    assert np.isneginf(result.scores[:, 12:]).all()
 
 
 def test_rerank_takes_the_first_stages_best_and_is_charged_for_them():
     first = np.float32(TESTS + np.random.default_rng(5).normal(size=TESTS.shape))
     scorer = Counted(TESTS)
-    found = search.rerank(first, scorer, k=3, budget=8)
+    result = search.rerank(first, scorer, k=3, budget=8)
     for row in range(10):
         best = np.argsort(-first[row], kind="stable")[:8]
         assert {i for r, i in scorer.pairs if r == row} == set(best.tolist())
-        assert found.ids[row].tolist() == sorted(best, key=lambda i: -TESTS[row, i])[:3]
-    assert (found.calls == 8).all()
+        assert result.ids[row].tolist() == sorted(best, key=lambda i: -TESTS[row, i])[:3]
+    assert (result.calls == 8).all()
 
 
 def test_a_round_that_repeats_pairs_pays_once():
@@ -90,9 +90,9 @@ def test_a_round_that_repeats_pairs_pays_once():
         lambda scored, state: (np.tile([5, -1, 7], (2, 1)), state),
     ]
     scorer = Counted(TESTS)
-    found = search.ask_and_tell(asks, scorer, 2, num_items=60, k=2, budget=5)
+    result = search.ask_and_tell(asks, scorer, 2, num_items=60, k=2, budget=5)
     assert sorted(scorer.pairs) == [(0, 3), (0, 5), (0, 7), (1, 3), (1, 5), (1, 7)]
-    assert found.calls.tolist() == [3, 3]
+    assert result.calls.tolist() == [3, 3]
 
 
 def test_rounds_see_what_was_scored_before():
@@ -292,8 +292,8 @@ def test_tuning_sees_held_out_queries_alone_and_picks_the_best():
     held_out = ANCHORS[15:]
 
     def recall_of(index, k):
-        found = search.anncur(index, lambda q, i: held_out[q, i], 5, k=10, budget=20)
-        return evaluation.top_k_recall(held_out, found.ids, k)
+        result = search.anncur(index, lambda q, i: held_out[q, i], 5, k=10, budget=20)
+        return evaluation.top_k_recall(held_out, result.ids, k)
 
     settings, recalls = search.tune_anncur(
         ANCHORS[:15], held_out, items, ks=(1, 10), budget=20, shares=(0.25, 0.5)

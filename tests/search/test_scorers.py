@@ -34,9 +34,9 @@ def expected(rows, items):
 def test_pairs_come_back_in_their_order(batch):
     scorer = search.scorer(score, jnp.float32(3), QUERIES, ITEMS, batch=batch)
     rows, items = RNG.integers(0, 5, 70), RNG.integers(0, 12, 70)
-    found = scorer(rows, items)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected(rows, items), rtol=1e-6)
+    result = scorer(rows, items)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected(rows, items), rtol=1e-6)
     assert scorer([], []).shape == (0,)
 
 
@@ -61,19 +61,19 @@ def test_late_interaction_of_token_vectors_is_a_scorer():
         {"vectors": np.float32(RNG.normal(size=(*side["where"].shape, 4))), "where": side["where"]}
         for side in (QUERIES, ITEMS)
     ]
-    found = search.similarity_scorer(similarity.max_sim, *sides, batch=16)
+    result = search.similarity_scorer(similarity.max_sim, *sides, batch=16)
     rows, items = np.divmod(np.arange(60), 12)
     dots = np.einsum("qad,ibd->qiab", *(side["vectors"].astype(float) for side in sides))
     best = np.where(ITEMS["where"][:, None], dots, -np.inf).max(axis=3)
     expected = np.where(QUERIES["where"][:, None], best, 0).sum(axis=2)
-    np.testing.assert_allclose(found(rows, items), expected.ravel(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result(rows, items), expected.ravel(), rtol=1e-4, atol=1e-5)
 
 
 def test_any_similarity_of_embeddings_is_a_scorer():
     queries, items = (RNG.normal(size=(n, 4)).astype(np.float32) for n in (5, 12))
-    found = search.similarity_scorer(similarity.dot, queries, items, batch=16)
+    result = search.similarity_scorer(similarity.dot, queries, items, batch=16)
     rows, ids = RNG.integers(0, 5, 40), RNG.integers(0, 12, 40)
-    np.testing.assert_allclose(found(rows, ids), (queries @ items.T)[rows, ids], atol=1e-5)
+    np.testing.assert_allclose(result(rows, ids), (queries @ items.T)[rows, ids], atol=1e-5)
 
 
 def test_the_matrix_of_an_index_is_all_pairs():

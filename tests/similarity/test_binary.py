@@ -16,8 +16,8 @@ def test_bits_come_back_and_their_distances_are_counts(dim):
     assert words[0].shape == (5, -(-dim // 32))
     assert words[0].dtype == np.uint32
     np.testing.assert_array_equal(similarity.unpack(words[0], dim), x)
-    found = jax.jit(similarity.negative_hamming)(*words)
-    np.testing.assert_array_equal(found, -(x[:, None] != y).sum(axis=2).astype(np.float32))
+    result = jax.jit(similarity.negative_hamming)(*words)
+    np.testing.assert_array_equal(result, -(x[:, None] != y).sum(axis=2).astype(np.float32))
 
 
 def test_bad_input_is_named():

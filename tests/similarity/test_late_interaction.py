@@ -58,9 +58,9 @@ def test_texts_without_a_token():
 
 def test_low_precision_is_summed_in_float32():
     low = [{**t, "vectors": jnp.asarray(t["vectors"], jnp.bfloat16)} for t in (X, Y)]
-    found = similarity.max_sim(*low)
-    assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, loops(X, Y), rtol=0.05, atol=0.05)
+    result = similarity.max_sim(*low)
+    assert result.dtype == jnp.float32
+    np.testing.assert_allclose(result, loops(X, Y), rtol=0.05, atol=0.05)
 
 
 def test_bad_input_is_named():
