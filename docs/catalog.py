@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 LIBRARIES = "pytorch-metric-learning", "sentence-transformers", "optax", "rax"
 KINDS = {
     "pairwise": "a rule on rows of scores, lifted: every shared argument of `over_labels` or `over_pairs`",
-    "per example": "an example's value depends on that example alone",
+    "per example": "an example's value depends on that example alone, lifted by `over_examples`",
     "batch statistics": "means or orders over the whole batch, on all devices, before any ratio",
     "proxies": "examples against vectors that stand for classes, which are parameters",
     "composition": "a function of losses that gives a loss",

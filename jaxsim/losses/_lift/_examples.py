@@ -29,47 +29,51 @@ def of_rows(where, axis_name, axes, *, weights=None, limits: Mapping[str, Any] =
       axis_name: a named axis, checked to be bound; or None.
       axes: the names of the axes, for the message about a wrong shape.
       weights: [batch], the user's, where a row of weight 0 does not count at all; or None.
-      limits: {name: (low, high)} of the arrays of which others can't be meant.
+      limits: {name: (low, high)} of arrays that must lie between.
       arrays: by the names that the caller's user knows.
 
     Returns: the arrays in their order, then bool [batch].
     Raises: ValueError for shapes that do not fit, and on the host for numbers beyond their limits; on a
     device these are NaN in what is returned.
     """
-    given, arrays = arrays, _alike(axes, arrays)
+    inputs, arrays = arrays, _alike(axes, arrays)
     if axis_name is not None:
         checks.bound(axis_name)
-    kept = checks.mask("where", where, arrays[0].shape[:1])
-    arrays = _limited(given, arrays, limits, where)
-    there = with_weight(kept, weights)
-    return (*(zeroed(a, there) for a in arrays), kept)
+    valid = checks.mask("where", where, arrays[0].shape[:1])
+    arrays = _limited(inputs, arrays, limits, where)
+    there = with_weight(valid, weights)
+    return (*(zeroed(a, there) for a in arrays), valid)
 
 
 def of_lists(candidate_where, where, axis_name, *, weights=None, limits=NONE, **arrays):
-    """`of_rows` for arrays [batch, candidates] of which each row has candidates of its own.
+    """`of_rows` for arrays [batch, candidates] whose rows have separate candidates.
 
     Returns: the arrays in their order, then bool [batch, candidates]; padding has no candidate.
     """
-    given, arrays = arrays, _alike("batch, candidates", arrays)
+    inputs, arrays = arrays, _alike("batch, candidates", arrays)
     if axis_name is not None:
         checks.bound(axis_name)
-    kept = mask_of_lists(arrays[0].shape, "candidate_where", candidate_where, where)
-    there = kept
-    if limits and checks.host(candidate_where, where):
-        rows = np.ones(len(kept), bool) if where is None else np.asarray(where)
-        candidates = True if candidate_where is None else np.asarray(candidate_where)
-        there = rows[:, None] & candidates
-    arrays = _limited(given, arrays, limits, there)
-    there = kept
+    valid = mask_of_lists(arrays[0].shape, "candidate_where", candidate_where, where)
+    there = on_host(candidate_where, where, valid) if limits else valid
+    arrays = _limited(inputs, arrays, limits, there)
+    there = valid
     if weights is not None:
-        there = kept & with_weight(jnp.ones(len(kept), bool), weights)[:, None]
-    return (*(zeroed(a, there) for a in arrays), kept)
+        there = valid & with_weight(jnp.ones(len(valid), bool), weights)[:, None]
+    return (*(zeroed(a, there) for a in arrays), valid)
 
 
 def mask_of_lists(shape, name, candidate_where, where):
     """Both masks in one, bool [batch, candidates]; `name` is the first one's, for errors."""
     candidates = checks.mask(name, candidate_where, shape, "one per candidate")
     return candidates & checks.mask("where", where, shape[:1])[:, None]
+
+
+def on_host(candidate_where, where, valid):
+    """The mask `valid` that `mask_of_lists` made of both, as a NumPy array if both are on the host."""
+    if not checks.host(candidate_where, where):
+        return valid
+    rows = np.ones(len(valid), bool) if where is None else np.asarray(where)
+    return rows[:, None] & (True if candidate_where is None else np.asarray(candidate_where))
 
 
 def with_weight(where, weights):
@@ -127,12 +131,12 @@ def weighted(counts, weights):
     return jnp.where(counts != 0, counts * weights, 0)
 
 
-def _limited(given, arrays, limits, where):
+def _limited(inputs, arrays, limits, where):
     """The arrays, with NaN for what lies beyond the limits on a device; on the host that is refused."""
-    names, arrays = list(given), list(arrays)
+    names, arrays = list(inputs), list(arrays)
     for name, (low, high) in limits.items():
         place = names.index(name)
-        beyond = checks.within(name, given[name], low, high, where=where)
+        beyond = checks.within(name, inputs[name], low, high, where=where)
         arrays[place] = poisoned(arrays[place], beyond)
     return arrays
 

@@ -20,6 +20,7 @@ from jaxsim.losses._lift._examples import (
     NONE,
     mask_of_lists,
     numbers_like,
+    on_host,
     poisoned,
     real_numbers,
     reduced,
@@ -175,7 +176,7 @@ def _signature(rule, lists, reduce_fn):
 
 
 def _checked(
-    given,
+    inputs,
     candidate_where,
     where,
     weights,
@@ -191,72 +192,64 @@ def _checked(
     """The arrays as the rule takes them, its `where`, and which rows count by default."""
     of_each = {
         name: axes[name] if isinstance(axes, Mapping) else axes or (LISTS if lists else "batch")
-        for name, array in given.items()
+        for name, array in inputs.items()
         if name not in (*places, *masks) and array is not None
     }
-    arrays = _numbers({name: (given[name], form) for name, form in of_each.items() if form})
+    arrays = _numbers({name: (inputs[name], form) for name, form in of_each.items() if form})
     batch = len(next(iter(arrays.values())))
     if axis_name is not None:
         checks.bound(axis_name)
-    rows = kept = checks.mask("where", where, (batch,))
+    rows = counted = checks.mask("where", where, (batch,))
     if lists:
         shape = next(arrays[name].shape for name, form in of_each.items() if form == LISTS)
-        kept = mask_of_lists(shape, "candidate_where", candidate_where, where)
+        counted = mask_of_lists(shape, "candidate_where", candidate_where, where)
     for name, (low, high) in limits.items():
         if name in arrays:
             listed = lists and of_each[name] == LISTS
-            limited = _candidates(candidate_where, where, kept) if listed else where
-            beyond = checks.within(name, given[name], low, high, where=limited)
+            limited = on_host(candidate_where, where, counted) if listed else where
+            beyond = checks.within(name, inputs[name], low, high, where=limited)
             arrays[name] = poisoned(arrays[name], beyond)
     with_weights = with_weight(rows, weights)
     for name, array in arrays.items():
         listed = lists and of_each[name] == LISTS
-        arrays[name] = zeroed(array, kept & with_weights[:, None] if listed else with_weights)
+        arrays[name] = zeroed(array, counted & with_weights[:, None] if listed else with_weights)
     columns = {}
     for name, other in masks.items():
-        if given[name] is not None:
-            shape = arrays[other].shape if other in arrays else np.shape(given[other])
-            columns[name] = checks.mask(name, given[name], shape, f"as {other}")
+        if inputs[name] is not None:
+            shape = arrays[other].shape if other in arrays else np.shape(inputs[other])
+            columns[name] = checks.mask(name, inputs[name], shape, f"as {other}")
     for name, other in places.items():
-        columns[name], outside = _places(name, other, given, arrays, masks, where)
+        columns[name], outside = _places(name, other, inputs, arrays, masks, where)
         bad = outside & with_weights.reshape(-1, *[1] * (outside.ndim - 1))
         for mask, of in masks.items():
             bad = bad & columns[mask] if of == name and mask in columns else bad
         of_rows = bad.any(axis=tuple(range(1, bad.ndim)))
         arrays = {n: poisoned(a, bad if n == other else of_rows) for n, a in arrays.items()}
     arrays |= {name: jax.lax.stop_gradient(arrays[name]) for name in constant}
-    taken = {**given, **arrays, **columns}
+    taken = {**inputs, **arrays, **columns}
     return (
-        [taken[name] for name in given],
-        kept if lists else with_weights,
-        kept.any(axis=1) if lists else rows,
+        [taken[name] for name in inputs],
+        counted if lists else with_weights,
+        counted.any(axis=1) if lists else rows,
     )
 
 
-def _candidates(candidate_where, where, kept):
-    """`kept` [batch, candidates], on the host if both of its masks are there."""
-    if not checks.host(candidate_where, where):
-        return kept
-    rows = np.ones(len(kept), bool) if where is None else np.asarray(where)
-    return rows[:, None] & (True if candidate_where is None else np.asarray(candidate_where))
-
-
-def _places(name, other, given, arrays, masks, where):
+def _places(name, other, inputs, arrays, masks, where):
     """Places in another array's last axis, and which are outside of it: refused on the host."""
     logits = arrays[other]
-    labels = checks.numbers_of(name, given[name])
+    labels = checks.numbers_of(name, inputs[name])
     checks.shaped(name, labels, logits.shape[:-1], f"one per row of {other}")
     checks.integers(name, labels)
     there, remedy = where, ""
     for mask, of in masks.items():
         if of == name:
             remedy = f"{mask}=False leaves one out"
-            if checks.host(given[mask], where):
-                there = np.ones(labels.shape, bool) if given[mask] is None else given[mask]
+            if checks.host(inputs[mask], where):
+                there = np.ones(labels.shape, bool) if inputs[mask] is None else inputs[mask]
                 if where is not None:
                     there = there & np.reshape(where, (-1, *[1] * (labels.ndim - 1)))
     last = logits.shape[-1] - 1
-    return labels, checks.within(name, given[name], 0, last, where=there, remedy=remedy)
+    return labels, checks.within(name, inputs[name], 0, last, where=there, remedy=remedy)
 
 
 def _numbers(arrays):

@@ -3,9 +3,9 @@
     queries, documents [pairs, dim], labels [pairs] -> loss    (cosine_regression, cosent, angle)
     scores [pairs], labels [pairs] -> loss                     (the others)
 
-Larger labels are more similar. All but the regression stay outside the lifter: they compare the pairs of all devices,
-whose scores and labels are gathered, a few bytes per pair; memory is linear in the pairs. Scores of
-pairs are `similarity.paired(cosine)(queries, documents)`, or a cross-encoder's.
+Larger labels are more similar. All but the regression stay outside the lifter: they compare the pairs of
+all devices, whose scores and labels are gathered, a few bytes per pair; memory is linear in the pairs.
+Scores of pairs are `similarity.paired(cosine)(queries, documents)`, or a cross-encoder's.
 """
 
 import jax
@@ -117,7 +117,7 @@ def pair_rank(
     Args:
       scores, labels: s, y [pairs], finite.
       temperature: divides the scores, > 0; may be traced. 0.05 is CoSENT's scale of 20.
-      where: bool [pairs], False for padding. What stands there has no influence, NaN included.
+      where: bool [pairs], False for padding. What is there has no influence, NaN included.
       axis_name: the named axis over which the pairs are split.
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device.
@@ -183,7 +183,7 @@ def rank_kl_total(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """RankKL: the KL divergence from the softmax of the labels' ranks over all pairs to that of scores, in nats.
+    """RankKL: the KL divergence from the softmax of the labels' ranks to that of the scores, in nats.
 
         KL( softmax(g / temperature) || softmax(s / temperature) ),   g_i = (n - 1 - r_i) / (n - 1),
 

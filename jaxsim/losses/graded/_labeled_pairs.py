@@ -3,8 +3,8 @@
     queries, documents [pairs, dim], labels [pairs], 1 for similar and 0 for not -> loss
     anchors, positives, negatives [batch, dim] -> loss
 
-D_i is the distance of a pair, minus its similarity. Where all rows of a batch may be compared, labels/_contrastive.py
-and labels/_triplet.py find many more pairs and triplets in it.
+D_i is the distance of a pair, minus its similarity. Where all rows of a batch may be compared, `contrastive`
+and `triplet` find many more pairs and triplets in it.
 """
 
 import jax
@@ -148,7 +148,7 @@ def given_triplet(
     margin: Numeric = 1.0,
     similarity: Similarity = negative_euclidean,
 ):
-    """Triplet loss on explicit triplets: each anchor nearer to its positive than to its negative, by a margin.
+    """Triplet loss on explicit triplets: the positive nearer to the anchor than the negative, by a margin.
 
         value_i = [D(a_i, p_i) - D(a_i, n_i) + margin]+
 

@@ -41,7 +41,7 @@ def relational_distances(
     Args:
       student: s [batch, dim].
       teacher: t [batch, teacher's dim].
-      where: bool [batch], False for padding. What stands there has no influence, NaN included.
+      where: bool [batch], False for padding. What is there has no influence, NaN included.
       axis_name: the named axis over which the batch is split.
       block: rows per block of distances; None chooses it from the sizes.
 
@@ -87,7 +87,7 @@ def relational_angles(
     Args:
       student: [batch, dim].
       teacher: [batch, teacher's dim].
-      where: bool [batch], False for padding. What stands there has no influence, NaN included.
+      where: bool [batch], False for padding. What is there has no influence, NaN included.
       weights: [batch], how much the triangles at a vertex count.
       axis_name: the named axis over which the batch is split.
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
@@ -134,7 +134,7 @@ def _squares(x):
 
 
 def _cosines(sides, squares):
-    """At a vertex with squared distances `sides` [rows] to all: the law of cosines, 0 at sides of length 0."""
+    """Cosines at a vertex with squared distances `sides` [rows] to all, 0 at sides of length 0."""
     inverse = jnp.where(sides > 0, jax.lax.rsqrt(jnp.where(sides > 0, sides, 1)), 0)
     return (sides[:, None] + sides - squares) * (inverse[:, None] * inverse) / 2
 
