@@ -11,7 +11,7 @@ grid; the simple loss is worst, on hard negatives it is not; without false negat
 temperature is best.
 
 As in the paper, every image is a class of its own and meets a bank of moving averages of all images.
-Nothing is tuned by arm: the loss is what is looked at. A run that collapsed to a point says so.
+No arm is tuned separately, so that arms differ only in the loss. A run that collapsed to a point says so.
 """
 
 import dataclasses
@@ -28,13 +28,14 @@ from experiments.workbench import banks, images
 from jaxsim import analysis, data, losses, storage
 from jaxsim.data import augment
 from jaxsim.numerics import unit
+from jaxsim.numerics.types import ArrayTree
 
 LOG = logging.getLogger("jaxsim.experiments")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The images, the network and its training, and which temperatures are looked at."""
+    """The images, the network and its training, and the temperatures that are compared."""
 
     seed: int = 0  # of the network's start, the views and the order of the images
     arms: tuple[str, ...] = ()  # which arms to run; all by default
@@ -51,7 +52,7 @@ class Config:
     momentum: float = 0.5  # of the bank's moving averages
     neighbors: int = 20  # that vote for a class
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settings.one_of(self, data=("digits", "digits-small", "cifar10"))
         settings.whole(self, 1, "k", "dim", "widths", "batch", "steps", "neighbors")
         settings.positive(self, "temperatures", "hard_temperatures", "fraction", "rate")
@@ -92,7 +93,7 @@ SEEDS = {"cpu": 3, "full": 3, "gpu": 3}
 ARMS = {
     "plain": "InfoNCE against the whole bank",
     "plain_scaled": "the same times the temperature: how much of it is the size of the step?",
-    "simple": "no softmax: all negatives are pushed alike",
+    "simple": "no softmax: all negatives are pushed equally",
     "hard": "InfoNCE against the nearest share of the bank",
     "hard_few": "InfoNCE against the nearest few",
     "hard_simple": "no softmax, the nearest share of the bank",
@@ -107,57 +108,67 @@ class Shared(NamedTuple):
 
     train: data.Images
     test: data.Images
-    params: object  # of the network's start
+    params: ArrayTree  # of the network's start
     bank: np.ndarray  # [training images, dim], what the network makes of them at the start
-    facts: dict
+    facts: dict[str, float]
 
 
-def fingerprint(config):
+def fingerprint(config: Config) -> str:
     """Of the data: all images."""
     return storage.checksum(images.train_and_test(config.data))
 
 
-def prepare(config: Config, workdir: Path):
+def prepare(config: Config, workdir: Path) -> Shared:
     """The images, the network's start and its bank."""
     train, test = images.train_and_test(config.data)
-    module = images.network(config)
+    module = images.network(config.data, dim=config.dim, widths=config.widths)
     params = images.initial(module, train.images, config.seed)
     start = images.Model(module, params)
-    (bank, features), (embeddings, told) = (
-        images.embedded(start, some.images) for some in (train, test)
-    )
-    facts = {
+    bank, features = images.embedded(start, train.images)
+    embeddings, test_features = images.embedded(start, test.images)
+    pixels, test_pixels = images.flat(train), images.flat(test)
+    facts: dict[str, float] = {
         "training images": len(train.labels),
         "images of a class": len(train.labels) / len(np.unique(train.labels)),
-        "hard negatives kept": banks.kept(config, len(train.labels)),
+        "hard negatives kept": banks.kept(len(train.labels), config.fraction),
         "largest uniformity": analysis.uniformity_ceiling(config.dim),
         "uniformity untrained": float(jax.jit(analysis.uniformity)(embeddings)),
-        "probe of the untrained network": images.probed(features, train, told, test),
-        "probe of the pixels": images.probed(images.flat(train), train, images.flat(test), test),
+        "probe of the untrained network": images.probed(features, train, test_features, test),
+        "probe of the pixels": images.probed(pixels, train, test_pixels, test),
     }
     return Shared(train, test, params, np.asarray(unit(bank)), facts)
 
 
+def temperatures_of(config: Config, arm: str) -> tuple[float | None, ...]:
+    """The temperatures that an arm is trained at; None for a loss without a softmax."""
+    if arm in ("simple", "hard_simple"):
+        return (None,)
+    return config.hard_temperatures if arm.startswith("hard") else config.temperatures
+
+
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm, one seed: a network for each of its temperatures, and what its embeddings are like."""
-    if arm in ("simple", "hard_simple"):
-        chosen = (None,)
-    else:
-        chosen = config.hard_temperatures if arm.startswith("hard") else config.temperatures
     rows = []
-    for temperature in chosen:
+    for temperature in temperatures_of(config, arm):
         name = NO_TEMPERATURE if temperature is None else f"{temperature:g}"
         model, bank = fitted(config, arm, temperature, shared, workdir / name)
         figures = images.looked_at(
-            config, model, shared.train, shared.test, neighbors=config.neighbors
-        ) | images.concentration(
-            config,
+            config.data,
+            model,
+            shared.train,
+            shared.test,
+            neighbors=config.neighbors,
+            seed=config.seed,
+        )
+        figures |= images.concentration(
+            config.data,
             model,
             bank,
             shared.train,
-            banks.miner_of(arm, config, len(bank)),
+            banks.miner_of(arm, len(bank), fraction=config.fraction, k=config.k),
             temperature=temperature,
             classmates=arm != "oracle",
+            seed=config.seed,
         )
         if figures["uniformity"] < 0.01:
             LOG.warning("%s at temperature %s collapsed to a point", arm, name)
@@ -165,9 +176,12 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     return rows
 
 
-def fitted(config, arm, temperature, shared, workdir):
+def fitted(
+    config: Config, arm: str, temperature: float | None, shared: Shared, workdir: Path
+) -> tuple[images.Model, np.ndarray]:
     """(the network trained by an arm at a temperature, its bank)"""
-    loss, module = banks.loss_of(arm, config, len(shared.train.labels)), images.network(config)
+    loss = banks.loss_of(arm, len(shared.train.labels), fraction=config.fraction, k=config.k)
+    module = images.network(config.data, dim=config.dim, widths=config.widths)
     views = augment.views(images.VIEWS[config.data])
     names = np.stack([np.arange(len(shared.train.labels)), shared.train.labels], axis=1)
 
@@ -210,14 +224,18 @@ def fitted(config, arm, temperature, shared, workdir):
     return images.Model(module, params), np.asarray(state["bank"])
 
 
-def claim(rows):
+def named_by_temperature(row: dict) -> dict:
+    """A row whose arm's name says its temperature."""
+    figures = {name: value for name, value in row.items() if name != "temperature"}
+    if row["temperature"] == NO_TEMPERATURE:
+        return figures
+    return figures | {"arm": f"{row['arm']} {row['temperature']}"}
+
+
+def claim(rows: list[dict]) -> dict:
     """The dilemma of the temperature, and that hard negatives do without it."""
-    named = [
-        {n: v for n, v in row.items() if n != "temperature"}
-        | {"arm": f"{row['arm']} {row['temperature']}".removesuffix(f" {NO_TEMPERATURE}")}
-        for row in rows
-    ]
-    there = dict.fromkeys(row["arm"] for row in named)
+    named = [named_by_temperature(row) for row in rows]
+    there = {row["arm"] for row in named}
     grid = sorted({float(r["temperature"]) for r in rows if r["arm"] == "plain"})
     low, high = (f"plain {grid[place]:g}" for place in (0, -1)) if grid else ("", "")
     middle = best(named, [f"plain {t:g}" for t in grid[1:-1]])
@@ -232,7 +250,7 @@ def claim(rows):
     compared = [
         runner.difference(named, arm, over=over, on=figure)
         for arm, over, figure in asked
-        if {arm, over} <= set(there) and arm != over
+        if {arm, over} <= there and arm != over
     ]
     return runner.judged(
         "the temperature trades uniformity for tolerance, the middle does best, and hard negatives "
@@ -241,15 +259,16 @@ def claim(rows):
     )
 
 
-def best(rows, arms):
+def best(rows: list[dict], arms: list[str]) -> str:
     """The arm with the highest accuracy of the neighbors' vote, over all seeds."""
-    means = {
-        arm: np.mean([np.mean(row[ACCURACY]) for row in rows if row["arm"] == arm]) for arm in arms
-    }
+    means = {}
+    for arm in arms:
+        accuracies = [np.mean(row[ACCURACY]) for row in rows if row["arm"] == arm]
+        means[arm] = np.mean(accuracies)
     return runner.best(list(means), means.get) if means else ""
 
 
-def pictures(rows):
+def pictures(rows: list[dict]) -> dict:
     """temperature.png: accuracy, uniformity, tolerance and the local gap against the temperature."""
     shown = (ACCURACY, "probe", "uniformity", "tolerance", "local gap", "entropy of the ratios")
     summary = runner.summary(rows)

@@ -1,14 +1,14 @@
 """Multi-similarity loss (Wang et al. 2019): a pair's weight should look at itself, its rivals and its kind.
 
-Claim: every pair-based loss is a weighing of pairs (general pair weighting). Contrastive and binomial
-deviance weigh a pair by its own similarity, triplets by the anchor's positives, lifted structure by its
+Claim: every pair-based loss is a weighting of pairs (general pair weighting). Contrastive and binomial
+deviance weight a pair by its own similarity, triplets by the anchor's positives, lifted structure by its
 negatives; a loss that looks at all three retrieves images of unseen classes better than each.
 Data: birds, cars and products in the paper. Here letters in 16 fonts each, no download: 256 letters to
 train on, 50 to tune on, 100 to test on, drawn anew by every seed. `omniglot` and `full` have
 handwritten characters of alphabets that training never saw, from JAXSIM_DATA; `data=digits` holds out
 digits, but ten classes are too few to learn from: contrastive and multi-similarity fell behind pixels.
 Predicts: multi-similarity >= binomial > contrastive and triplet in MAP@R, by a few points at most where
-all are tuned alike; its weighting matters more than its mining.
+all are tuned equally; its weighting matters more than its mining.
 
 Every arm gets the same search, three learning rates, then three values of its own setting, by MAP@R on
 classes that neither training nor testing sees. The network tuned is the network tested.
@@ -26,16 +26,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import images, weighings
+from experiments.workbench import images, weightings
+from experiments.workbench.figures import each
 from jaxsim import analysis, data, evaluation, losses, similarity, storage
 from jaxsim.data import augment
+from jaxsim.numerics.types import ArrayTree
 
 LOG = logging.getLogger("jaxsim.experiments")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The classes that are apart, the network and its training, and the learning rates tried."""
+    """The classes held out, the network and its training, and the learning rates tried."""
 
     seed: int = 0  # of the classes held out, the network's start, the views and the batches
     arms: tuple[str, ...] = ()  # which arms to run; all by default
@@ -51,7 +53,7 @@ class Config:
     steps: int = 200  # of training, for every rate and setting tried
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # of Adam, at the start
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settings.one_of(self, data=("glyphs", "digits", "omniglot"))
         settings.whole(self, 0 if self.data == "omniglot" else 1, "test_classes")
         settings.whole(
@@ -116,7 +118,7 @@ ARMS = {
     "n_pairs": "N-pairs on cosines: one pair of each class, softmax over the others",
     "supcon": "supervised contrastive: softmax over all pairs",
     "multi_similarity": "multi-similarity: all three",
-    "mining_only": "its mining, every pair that stays weighing 1",
+    "mining_only": "its mining, every remaining pair with weight 1",
     "weighting_only": "its weighting, on all pairs",
     "margin_0": "multi-similarity, mining without a margin",
     "margin_0.2": "multi-similarity, mining with twice the margin",
@@ -132,10 +134,10 @@ SEARCH = {
     "triplet": (losses.semi_hard_triplet, "margin", (0.05, 0.1, 0.2)),
     "lifted": (losses.lifted_structure, "negative_margin", (0.5, 1.0, 1.5)),
     "binomial": (losses.binomial_deviance, "beta", (3.0, 10.0, 30.0)),
-    "n_pairs": (weighings.n_pairs, "temperature", (0.05, 0.1, 0.2)),
+    "n_pairs": (weightings.n_pairs, "temperature", (0.05, 0.1, 0.2)),
     "supcon": (losses.supervised_contrastive, "temperature", (0.05, 0.1, 0.2)),
     "multi_similarity": (losses.multi_similarity, "beta", (10.0, 30.0, 90.0)),
-    "mining_only": (weighings.mined_evenly, "margin", (0.0, 0.1, 0.2)),
+    "mining_only": (weightings.mined_evenly, "margin", (0.0, 0.1, 0.2)),
     "weighting_only": (losses.multi_similarity_unmined, "beta", (10.0, 30.0, 90.0)),
     "margin_0": (
         functools.partial(losses.multi_similarity, margin=0.0),
@@ -161,27 +163,39 @@ SEARCH = {
 
 
 class Shared(NamedTuple):
-    """What the arms share: images of classes that are apart, and the network's start."""
+    """What the arms share: images of disjoint classes, and the network's start."""
 
     train: data.Images
     validation: data.Images
     test: data.Images
-    params: object
-    facts: dict
+    params: ArrayTree
+    facts: dict[str, float]
 
 
-def fingerprint(config):
+def fingerprint(config: Config) -> str:
     """Of the data: all images."""
-    return storage.checksum(images.all_classes(config))
+    return storage.checksum(images.all_classes(config.data, config.size))
 
 
-def prepare(config: Config, workdir: Path):
+def parts(config: Config) -> tuple[data.Images, data.Images, data.Images]:
+    """(train, validation, test): no class is in two of them."""
+    return images.unseen_classes(
+        config.data,
+        size=config.size,
+        validation_groups=config.validation_groups,
+        test_classes=config.test_classes,
+        per_test_class=config.per_test_class,
+        seed=config.seed,
+    )
+
+
+def prepare(config: Config, workdir: Path) -> Shared:
     """The parts and the network's start; how well the untrained network does, as a floor."""
-    train, validation, test = images.unseen_classes(config)
-    module = images.network(config)
+    train, validation, test = parts(config)
+    module = images.network(config.data, dim=config.dim, widths=config.widths)
     params = images.initial(module, train.images, config.seed)
     embeddings, _ = images.embedded(images.Model(module, params), test.images)
-    facts = {
+    facts: dict[str, float] = {
         "images to train on": len(train.labels),
         "images to test on": len(test.labels),
         "classes to test on": len(np.unique(test.labels)),
@@ -196,11 +210,11 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     _, _, values = SEARCH[arm]
     tried = {}
 
-    def attempt(rate, value):
+    def attempt(rate: float, value: float) -> float:
         if (rate, value) not in tried:
             model = fitted(config, arm, rate, value, shared, workdir / f"{rate:g}-{value:g}")
-            found = images.embedded(model, shared.validation.images)[0]
-            score = float(evaluation.map_at_r(found, shared.validation.labels))
+            embeddings, _ = images.embedded(model, shared.validation.images)
+            score = float(evaluation.map_at_r(embeddings, shared.validation.labels))
             LOG.info("%s: rate %g, setting %g: MAP@R %.4f on validation", arm, rate, value, score)
             tried[rate, value] = score, model
         return tried[rate, value][0]
@@ -217,26 +231,26 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
 
     embeddings, _ = images.embedded(tried[rate, value][1], shared.test.images)
     labels = shared.test.labels
-    figures = {
-        "recall@1": evaluation.class_recall(embeddings, labels, 1, reduce_fn=None)[0],
-        "recall@4": evaluation.class_recall(embeddings, labels, 4, reduce_fn=None)[0],
-        "MAP@R": evaluation.map_at_r(embeddings, labels, reduce_fn=None)[0],
-    }
     key = jax.random.key(config.seed)
     return [
         {
             "data": config.data,
-            **{name: np.asarray(values, float) for name, values in figures.items()},
+            "recall@1": each(evaluation.class_recall, embeddings, labels, 1),
+            "recall@4": each(evaluation.class_recall, embeddings, labels, 4),
+            "MAP@R": each(evaluation.map_at_r, embeddings, labels),
             "NMI": evaluation.class_nmi(embeddings, labels, key=key),
             "MAP@R on validation": tried[rate, value][0],
         }
     ]
 
 
-def fitted(config, arm, rate, value, shared, workdir):
+def fitted(
+    config: Config, arm: str, rate: float, value: float, shared: Shared, workdir: Path
+) -> images.Model:
     """The network trained by an arm's loss at one rate and setting."""
     loss, setting, _ = SEARCH[arm]
-    module, train = images.network(config), shared.train
+    module = images.network(config.data, dim=config.dim, widths=config.widths)
+    train = shared.train
     views = augment.views(images.VIEWS[config.data])
 
     def objective(params, settings, batch, *, key, axis_name):
@@ -265,8 +279,8 @@ def fitted(config, arm, rate, value, shared, workdir):
     return images.Model(module, params)
 
 
-def claim(rows):
-    """Multi-similarity above the losses that look at one thing each; its ablations are told of."""
+def claim(rows: list[dict]) -> dict:
+    """Multi-similarity above the losses that look at one thing each; its ablations are reported."""
     arms = dict.fromkeys(row["arm"] for row in rows)
     compared = [
         runner.difference(rows, "multi_similarity", over=name, on="MAP@R")
@@ -280,19 +294,20 @@ def claim(rows):
     )
 
 
-def pictures(rows):
+def pictures(rows: list[dict]) -> dict:
     """retrieval.png: MAP@R by arm; pair_weights.png: what each loss pulls and pushes on one batch."""
     shown = runner.summary(rows)
-    some = data.digits().of(np.arange(80))
-    scores = similarity.cosine(images.flat(some), images.flat(some))
+    digits = data.digits().of(np.arange(80))
+    scores = similarity.cosine(images.flat(digits), images.flat(digits))
     where = ~np.eye(len(scores), dtype=bool)
-    positives = (some.labels[:, None] == some.labels) & where
-    weighed = {
-        arm: weighings.on_cosines(arm, functools.partial(loss, **{setting: values[1]}))
+    positives = (digits.labels[:, None] == digits.labels) & where
+    arms = {row["arm"] for row in rows} - {"n_pairs"}  # no rule on rows: it picks two
+    rules = {
+        arm: weightings.on_cosines(arm, functools.partial(loss, **{setting: values[1]}))
         for arm, (loss, setting, values) in SEARCH.items()
-        if arm in {row["arm"] for row in rows} and arm != "n_pairs"  # no rule on rows: it picks two
+        if arm in arms
     }
-    pushes = analysis.pair_weight_curves(weighed, scores, positives, where)
+    pushes = analysis.pair_weight_curves(rules, scores, positives, where)
     return {
         "retrieval": pictures_.bars(shown, y="MAP@R", panel="data", title="unseen classes"),
         "pair_weights": pictures_.recolored(pushes, rows),

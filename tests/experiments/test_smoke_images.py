@@ -1,4 +1,4 @@
-"""The two papers about losses, in seconds on images that need no download: they run, and tell what came out."""
+"""The two papers about losses, in seconds on images that need no download: they run, and report what came out."""
 
 import dataclasses
 import json
@@ -6,7 +6,6 @@ import json
 import pytest
 
 from experiments import __main__ as command, multi_similarity
-from experiments.workbench import images
 
 
 @pytest.mark.thorough
@@ -28,7 +27,7 @@ def test_it_runs_and_is_judged(words, arms, tmp_path, capsys):
 def test_classes_to_train_on_must_be_left():
     config = dataclasses.replace(multi_similarity.PRESETS["smoke"], validation_groups=9)
     with pytest.raises(ValueError, match=r"must leave some of the 10 groups of digits .*, got 12"):
-        images.unseen_classes(config)
+        multi_similarity.parts(config)
     with pytest.raises(
         ValueError, match="test_classes must be a whole number of at least 1, got 0"
     ):
