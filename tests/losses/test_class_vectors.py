@@ -1,5 +1,7 @@
 """What the table does not see: class vectors that have met, errors, and slopes along hyperparameters."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ from at_once import at_once
 from table import ALL, PAIRS, X
 
 from jaxsim import losses
+from jaxsim.similarity import cosine
 
 LABELS = np.arange(16, dtype=np.int32) // 4
 
@@ -101,3 +104,35 @@ def test_walks_of_no_rows(loss):
     value, gradient = at_once(jax.value_and_grad(loss), *nothing)
     assert value == 0
     assert gradient.shape == (0, 4)
+
+
+def test_the_lifter_of_classes_shows_every_argument_and_names_those_it_lacks():
+    names = list(inspect.signature(losses.soft_triple).parameters)
+    assert names[:6] == [
+        *("embeddings", "labels", "centers"),
+        *("margin", "temperature", "center_temperature"),
+    ]
+    assert {"similarity", "where", "weights", "axis_name", "block", "reduce_fn"} == set(names[6:])
+    for name in names:
+        assert f"{name}:" in losses.soft_triple.__doc__, name
+    with pytest.raises(
+        TypeError, match="soft_triple has no argument 'scale'; its rule takes margin"
+    ):
+        losses.soft_triple(X, PAIRS, X[:, None], scale=1.0)
+
+
+def test_a_hyperparameter_of_the_default_similarity_reaches_it():
+    centers = np.stack([X, X[::-1]], axis=1)
+    near = losses.soft_triple(X, PAIRS, centers, center_temperature=1e-4, margin=0.0)
+    nearest = losses.sub_center_arcface(X, PAIRS, centers, margin=0.0, temperature=1 / 20)
+    np.testing.assert_allclose(near, nearest, rtol=1e-4)
+    assert abs(losses.soft_triple(X, PAIRS, centers, margin=0.0) - nearest) > 1e-2
+
+
+def test_a_rule_over_labels_is_a_rule_over_classes():
+    proxies = np.float32(X[:8])
+    lifted = losses.over_classes(losses.nca.rule)
+    expected = losses.nca(
+        X, PAIRS, references=proxies, reference_labels=np.arange(8), similarity=cosine
+    )
+    np.testing.assert_allclose(lifted(X, PAIRS, proxies), expected, rtol=1e-6)
