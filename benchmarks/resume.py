@@ -64,7 +64,7 @@ def run(workdir, steps, pause):
 
 
 def start(workdir, options):
-    """The run in a process of its own."""
+    """The run in a separate process."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
     return subprocess.Popen(
         [

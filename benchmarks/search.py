@@ -1,19 +1,19 @@
-"""Search beside what a user would pick instead: time, peak memory and recall, in one run.
+"""Search compared with what a user would pick instead: time, peak memory and recall, in one run.
 
     python -m benchmarks.search                       exact and CUR work, the table, benchmarks/search.json
     python -m benchmarks.search --work exact          100,000 x 384, 512 queries, k 100
     python -m benchmarks.search --work exact --items 1000000 --dim 128
     python -m benchmarks.search --work query          one query of a CUR index of 1,000,000 items, k_i 200
-    python -m benchmarks.search --work index          building a CUR index, beside a plain NumPy pseudo-inverse
+    python -m benchmarks.search --work index          building a CUR index, against a plain NumPy pseudo-inverse
     python -m benchmarks.search --work memory         peak memory of each method, 100,000 items
     python -m benchmarks.search --work kills          an index build killed at ten random moments
     python -m benchmarks.search --work recall         recall against budget of every method on late interaction
 
 Needs nothing but numpy for `exact` and `query`; peers that are not installed are named. `recall` runs
-`python -m experiments anncur --preset maxsim` (a killed run goes on) and puts its table beside what was
-measured when the method was first tried. Every side has a process of its own, and sides take turns, as
-machines drift; the middle of its rounds counts. Answers are compared before times are. Beside the wall
-clock stand the seconds of all cores, on which another job's load weighs less.
+`python -m experiments anncur --preset maxsim` (a killed run resumes) and puts its table next to what was
+measured when the method was first tried. Every side has its own process, and sides take turns, as
+machines drift; the middle of its rounds counts. Answers are compared before times are. In addition to the wall
+clock there are the seconds of all cores, on which another job's load counts less.
 """
 
 import argparse
@@ -257,7 +257,7 @@ def remembered(options):
 
 
 def apart(options, side):
-    """One side in a process of its own."""
+    """One side in a separate process."""
     words = [sys.executable, "-m", "benchmarks.search", "--side", side, "--work", options.work]
     for name in ("items", "dim", "queries", "k", "anchors", "anchor_queries", "repeats"):
         words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
@@ -277,7 +277,7 @@ def shape(options):
 
 
 def recall(options):
-    """Recall against budget of every method, beside the preview: rows by budget and arm."""
+    """Recall against budget of every method, next to the preview: rows by budget and arm."""
     from experiments import anncur, runner
 
     config = anncur.PRESETS["maxsim"]
@@ -331,9 +331,9 @@ def parsed():
     parser.add_argument(
         "--work",
         choices=(*SIDES, "kills", "recall"),
-        help="one of them; all but recall unless told",
+        help="one of them; all but recall by default",
     )
-    parser.add_argument("--items", type=int, help="items; a size of each work unless told")
+    parser.add_argument("--items", type=int, help="items; by default a size of each work")
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--queries", type=int, default=512)
     parser.add_argument("--k", type=int, default=100)

@@ -55,7 +55,7 @@ def killed(options):
             kills += 1
             tiles.append(done(broken))
         if started(broken).wait() != 0:
-            raise SystemExit("the build that goes on after the kills failed")
+            raise SystemExit("the build that resumes after the kills failed")
         same = [
             (whole / name).read_bytes() == (broken / name).read_bytes()
             for name in ("scores", "cur.index")
@@ -78,7 +78,7 @@ def done(folder):
 
 
 def started(folder):
-    """A build in a process of its own."""
+    """A build in a separate process."""
     folder.mkdir(exist_ok=True)
     words = [sys.executable, "-m", "benchmarks.search_build", str(folder)]
     return subprocess.Popen(words, cwd=HERE.parent, stderr=subprocess.DEVNULL)

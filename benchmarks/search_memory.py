@@ -44,7 +44,7 @@ def vectors(options):
 
 
 def mapped(array):
-    """The same array in a file of its own, memory-mapped."""
+    """The same array in a separate file, memory-mapped."""
     path = Path(tempfile.mkdtemp()) / "array.npy"
     np.save(path, array)
     return np.load(path, mmap_mode="r")

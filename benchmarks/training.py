@@ -8,7 +8,7 @@ The work: a contrastive step (info_nce of queries and documents, AdamW) of a sma
 devices are simulated and share its cores: scaling then shows what spreading costs, not what it gains.
 Memory is the compiler's own analysis of the compiled step. Bytes are read from the compiled program,
 per device, counted as a ring would move them (all-gather and reduce-scatter (n - 1) / n of the whole,
-all-reduce twice that), beside the least: one gather of the documents' embeddings and its transpose, one
+all-reduce twice that), compared with the least: one gather of the documents' embeddings and its transpose, one
 reduction of the gradients.
 """
 
@@ -91,7 +91,7 @@ def prepared(batch, chunk, devices, spread):
 
 
 def measured(batch, chunk, devices, spread, timed):
-    """One row of the tables; called in a process of its own."""
+    """One row of the tables; called in a separate process."""
     from jaxsim.training._compiled import memory_of
 
     compiled, carry, rows, key, seconds = prepared(batch, chunk, devices, spread)

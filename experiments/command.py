@@ -77,7 +77,7 @@ def run(arguments):
 
 def keep_compiled():
     """Keeps compiled programs: arms and seeds that differ in numbers alone then compile once."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
 
 

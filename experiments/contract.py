@@ -45,7 +45,7 @@ def check_module(module):
     config = _part(module, "Config", "a frozen dataclass of the settings")
     if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
         raise ValueError(f"{file}: Config must be a frozen dataclass, got {config!r:.80}")
-    if not config.__dataclass_params__.frozen:
+    if not vars(config)["__dataclass_params__"].frozen:
         raise ValueError(f"{file}: Config must be frozen: @dataclasses.dataclass(frozen=True)")
     try:
         typing.get_type_hints(config)
@@ -259,7 +259,7 @@ def worked(module, name, *arguments):
     except ValueError as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         path = Path(last.filename)
-        ours = {Path(module.__file__), *(Path(p.__file__).parent for p in (jaxsim, experiments))}
+        ours = {Path(module.__file__), *(Path(p.__path__[0]) for p in (jaxsim, experiments))}
         refused = bool(ours & {path, *path.parents}) and last.line.startswith("raise")
         if refused or type(error) is not ValueError:
             raise

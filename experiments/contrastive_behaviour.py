@@ -10,7 +10,7 @@ Predicts: uniformity falls and tolerance rises with the temperature; the best ac
 grid; the simple loss is worst, on hard negatives it is not; without false negatives (`oracle`) a smaller
 temperature is best.
 
-As in the paper, every image is a class of its own and meets a bank of moving averages of all images.
+As in the paper, every image is its own class and meets a bank of moving averages of all images.
 No arm is tuned separately, so that arms differ only in the loss. A run that collapsed to a point says so.
 """
 
@@ -136,7 +136,7 @@ def prepare(config: Config, workdir: Path) -> Shared:
         "probe of the untrained network": images.probed(features, train, test_features, test),
         "probe of the pixels": images.probed(pixels, train, test_pixels, test),
     }
-    return Shared(train, test, params, np.asarray(unit(bank)), facts)
+    return Shared(train, test, params, np.asarray(unit(jnp.asarray(bank))), facts)
 
 
 def temperatures_of(config: Config, arm: str) -> tuple[float | None, ...]:

@@ -222,8 +222,8 @@ def cold(config, arm, shared):
     random = np.random.default_rng([config.seed, 2])
     hidden = random.random(items) < config.hidden
     split = baskets.split(dataclasses.replace(config, removed=0.0), hidden=hidden)
-    alike = baskets.name_similarity(config.data)
-    np.fill_diagonal(alike, -1)
+    likeness = baskets.name_similarity(config.data)
+    np.fill_diagonal(likeness, -1)
     if arm == "cold_top_sellers":
         found = baskets.ranked(lambda rows: np.tile(split.item_counts, (len(rows), 1)), items, k)
     else:
@@ -231,12 +231,12 @@ def cold(config, arm, shared):
         setting = {name: column[[place]] for name, column in shared.settings.items()}
         more = None
         if arm != "cold_substitute":
-            near = np.argsort(-alike, axis=1, kind="stable")[:, : config.neighbors]
+            near = np.argsort(-likeness, axis=1, kind="stable")[:, : config.neighbors]
             more = data.synthetic_pairs(
                 split.pairs,
                 split.counts,
                 near,
-                np.take_along_axis(alike, near, axis=1),
+                np.take_along_axis(likeness, near, axis=1),
                 gamma=config.gamma,
                 threshold=config.similar,
             )
@@ -244,7 +244,7 @@ def cold(config, arm, shared):
         known = np.zeros(items, bool)
         known[split.pairs if more is None else np.concatenate([split.pairs, more[0]])] = True
         # An item without a vector is answered for by the known item of the most similar name.
-        instead = np.where(known, np.arange(items), np.where(known, alike, -1).argmax(axis=1))
+        instead = np.where(known, np.arange(items), np.where(known, likeness, -1).argmax(axis=1))
         score = between("in_out", tables, snapshot, 0)
         asked = np.arange(items) if arm == "cold_made_up" else instead
         found = baskets.ranked(lambda rows: np.where(known, score(asked[rows]), -np.inf), items, k)
@@ -258,7 +258,7 @@ def cold(config, arm, shared):
 
 
 def claim(rows):
-    """In-out above the tables by themselves, on orders; against counting and best sellers, told."""
+    """In-out above the tables by themselves, on orders; against counting and best sellers, reported."""
     arms = {row["arm"] for row in rows}
     compared = [
         runner.difference(

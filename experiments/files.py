@@ -1,4 +1,4 @@
-"""The files of experiments: those beside this one, and anybody's own."""
+"""The files of experiments: those next to this one, and anybody's own."""
 
 import ast
 import importlib
@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def slugs():
-    """The experiments' names: the modules beside this one that make a claim."""
+    """The experiments' names: the modules next to this one that make a claim."""
     return sorted(
         path.stem
         for path in HERE.glob("*.py")
@@ -65,11 +65,14 @@ def _loaded(name):
             f"{name} is not UTF-8 text: {error.reason} at byte {error.start}"
         ) from error
     except (SyntaxError, ValueError) as error:  # ValueError: null bytes
-        line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+        number = getattr(error, "lineno", None)
+        line = f", line {number}" if number else ""
         raise ValueError(f"{name}{line}: {getattr(error, 'msg', error)}") from error
-    # A name of its own, so that mine.py may be called json.py; at the end of the path, so that a
+    # A separate name, so that mine.py may be called json.py; at the end of the path, so that a
     # neighbor takes the place of nobody's module.
     spec = importlib.util.spec_from_file_location(f"experiment_file.{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))

@@ -50,7 +50,7 @@ def differences(before, now):
       before: `storage.Fields` of an identity.json.
       now: the other identity.
 
-    Raises: ValueError naming the file and the field where it is no identity.
+    Raises: ValueError naming the file and the field where it is not an identity.
     """
     before = {
         "config": before.object("config").tree,
@@ -75,29 +75,29 @@ def sources(entry):
     """{file: hash} of an experiment's file and all that it imports of jaxsim, experiments and its own folder."""
     entry = Path(entry).resolve()
     files, queue = {}, [entry, ROOT / "experiments/runner.py"]
-    beside = entry.parent  # an experiment may be anybody's file, with neighbors that it imports
+    folder = entry.parent  # an experiment may be anybody's file, with neighbors that it imports
     while queue:
         path = queue.pop()
-        name = str(path.relative_to(ROOT if path.is_relative_to(ROOT) else beside))
+        name = str(path.relative_to(ROOT if path.is_relative_to(ROOT) else folder))
         if name in files:
             continue
         text = path.read_text(encoding="utf-8")
         files[name] = hashlib.sha256(text.encode()).hexdigest()[:12]
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
-                queue += [p for a in node.names for p in _files_of(a.name, beside)]
+                queue += [p for a in node.names for p in _files_of(a.name, folder)]
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                queue += _files_of(node.module, beside)
+                queue += _files_of(node.module, folder)
                 queue += [
-                    p for a in node.names for p in _files_of(f"{node.module}.{a.name}", beside)
+                    p for a in node.names for p in _files_of(f"{node.module}.{a.name}", folder)
                 ]
     return dict(sorted(files.items()))
 
 
-def _files_of(module, beside):
+def _files_of(module, folder):
     """The file of a module of ours, with the __init__ files of its parents; none of anybody else's."""
     parts = module.split(".")
-    root = ROOT if parts[0] in ("jaxsim", "experiments") else beside
+    root = ROOT if parts[0] in ("jaxsim", "experiments") else folder
     found = [root.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
     found.append(root.joinpath(*parts).with_suffix(".py"))
     return [p for p in found if p.is_file()]

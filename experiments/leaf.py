@@ -1,4 +1,4 @@
-"""LEAF (Vujanic and Rueckstiess 2025): a small student that reproduces its teacher's vectors can stand in for it.
+"""LEAF (Vujanic and Rueckstiess 2025): a small student that reproduces its teacher's vectors can replace it.
 
 Claim: training on the teacher's vectors alone, without labels, negatives or scores, makes a student that
 is interchangeable with its teacher: documents stay encoded by the teacher, queries by the student
@@ -8,7 +8,7 @@ JAXSIM_DATA), WordNet's definitions and other short texts to learn from; teacher
 to its leading directions, and a small transformer trained on (word, definition) with and without the
 loss of its first coordinates, the only fair control for truncation. `gpu` takes a pretrained folder.
 `smoke` has docstrings. The documents searched are among the texts learnt from, their queries are not.
-Predicts: squared and l2 alike; distilled scores have no asymmetric mode at all; nor has a student of
+Predicts: squared and l2 equally; distilled scores have no asymmetric mode at all; nor has a student of
 labeled pairs; a ridge map of untrained features does worst; truncation follows the teacher's own curve.
 
 All students are one network with one budget and one rate; `batch_256` sees eight times as many texts.
@@ -41,7 +41,7 @@ class Config:
     seed: int = 0  # of the texts drawn, the student's start and the order of the batches
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "cranfield"  # a collection of JAXSIM_DATA, docstrings, or docstrings-small
-    texts: int = 6000  # definitions, or docstrings, to learn from beside it
+    texts: int = 6000  # definitions, or docstrings, to learn from as well
     teachers: tuple[str, ...] = ("linear", "neural", "matryoshka")  # or folder
     teacher_folder: str = ""  # of a pretrained teacher
     teacher_layers: int = 1  # of a neural teacher
@@ -240,7 +240,7 @@ def fitted(
 
 
 def from_labels(encode: Encode, ids: list, temperature: float) -> tuple[list[dict], Objective]:
-    """Examples and objective of InfoNCE on labeled pairs: there is no teacher."""
+    """Examples and objective of InfoNCE on labeled pairs, without the teacher."""
     pairs = zip(ids[::2], ids[1::2], strict=True)
 
     def objective(params, batch, *, key, axis_name):

@@ -10,7 +10,7 @@ digits, but ten classes are too few to learn from: contrastive and multi-similar
 Predicts: multi-similarity >= binomial > contrastive and triplet in MAP@R, by a few points at most where
 all are tuned equally; its weighting matters more than its mining.
 
-Every arm gets the same search, three learning rates, then three values of its own setting, by MAP@R on
+Every arm gets the same search, three learning rates, then three values of its setting, by MAP@R on
 classes that neither training nor testing sees. The network tuned is the network tested.
 """
 

@@ -123,7 +123,7 @@ def sweeps(rows, *, x, figures, without=None):
       rows: dicts as `runner.summary` gives them: arm, keys, figures and their intervals.
       x: the name of a key, whose values are numbers or read like numbers; its axis is logarithmic and
         shared.
-      figures: names of figures, each with an axis of its own.
+      figures: names of figures, each with a separate axis.
       without: the value of x in rows of arms that have none: a level line.
 
     Returns: a matplotlib figure.

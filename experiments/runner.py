@@ -131,8 +131,8 @@ def _run(module, config, what, preset, seeds, workdir, command, console, started
         console.print(shown)
     for seed, found in facts.items():
         if found:
-            told = ", ".join(f"{n} {v:.4g}" for n, v in found.items())
-            _say(console, f"seed {seed}: {told}")
+            figures = ", ".join(f"{n} {v:.4g}" for n, v in found.items())
+            _say(console, f"seed {seed}: {figures}")
     _say(console, claim.sentence)
     _say(console, workdir / workdirs.RESULTS, style="dim")
     for name, figure in contract.checked_pictures(module, rows).items():
@@ -199,7 +199,7 @@ class Sweep:
         return shared
 
     def _run(self, arm, seeds, shared):
-        """Rows of one arm, each seed's in a file of its own."""
+        """Rows of one arm, each seed's in a separate file."""
         begun = time.monotonic()
         if hasattr(self.module, "run_seeds"):
             self.progress.note(f"{arm}, {len(seeds)} seeds")

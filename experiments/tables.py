@@ -75,7 +75,7 @@ def interval(samples):
     """The 95 % interval of the mean of samples [seeds or draws, examples].
 
     One number per seed: Student's t over the seeds, for a bootstrap of three numbers is too sure of
-    itself. Figures per example: the bootstrap over examples and over what stands before them.
+    itself. Figures per example: the bootstrap over examples and over what comes before them.
     """
     if samples.shape[-1] > 1:
         axes = tuple(axis for axis, size in enumerate(samples.shape) if size > 1)

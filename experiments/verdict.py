@@ -19,7 +19,7 @@ class Comparison:
     mean: float | None  # None where a figure is not finite: such a difference decides nothing
     low: float | None  # no interval where there is one number
     high: float | None
-    why: str = ""  # there is no mean
+    why: str = ""  # without a mean
 
     @property
     def verdict(self):
@@ -55,7 +55,7 @@ def difference(rows, arm, *, over, on, where=lambda row: True):
     """A paired comparison: by how much `arm` is above `over` on a figure, with its 95 % interval.
 
     Rows of both arms are paired by seed and keys. Figures per example are resampled over examples
-    and over what stands before them (draws, seeds), both arms alike; single figures over seeds.
+    and over what comes before them (draws, seeds), both arms equally; single figures over seeds.
 
     Args:
       rows: all rows of the run.
@@ -98,11 +98,11 @@ def difference(rows, arm, *, over, on, where=lambda row: True):
         )
         for s in values
     ]
-    apart = each[0] - each[1]
-    if apart.size == 1:
-        return Comparison(arm, over, on, float(apart.item()), None, None)
-    low, high = interval(apart)
-    return Comparison(arm, over, on, float(apart.mean()), low, high)
+    differences = each[0] - each[1]
+    if differences.size == 1:
+        return Comparison(arm, over, on, float(differences.item()), None, None)
+    low, high = interval(differences)
+    return Comparison(arm, over, on, float(differences.mean()), low, high)
 
 
 def all_of(verdicts):

@@ -26,10 +26,11 @@ def checked(workdir, slug, preset):
     Returns: the folder, a `Path`.
     Raises: ValueError saying what is there and what to do.
     """
-    about = {"mark": MARK, "kind": "the workdir of an experiment"}
-    if (Path(workdir) / RESULTS).is_file():  # of before there was a mark
-        about["mark"] = RESULTS
-    workdir = storage.check_place("workdir", workdir, **about)
+    marked = not (Path(workdir) / RESULTS).is_file()  # results of before there was a mark
+    mark = MARK if marked else RESULTS
+    workdir = storage.check_place(
+        "workdir", workdir, mark=mark, kind="the workdir of an experiment"
+    )
     owner = owner_of(workdir)
     if owner not in (None, (slug, preset)):
         raise ValueError(

@@ -79,7 +79,7 @@ def test_the_kernels_run():
     exec(compile(PYTHON[2], "README.md", "exec"), names)
     assert np.isfinite(names["loss"])
     assert names["ids"].shape == (5, 10)
-    assert (names["found"].calls == 40).all()
+    assert (names["result"].calls == 40).all()
     assert 0.8 < names["recall"] <= 1
 
 

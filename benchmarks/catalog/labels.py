@@ -138,7 +138,7 @@ RANKINGS = {
 NUMBERS = {
     "rank_n_contrast": Numbers(losses.rank_n_contrast),
     "regression_supervised_contrastive": Numbers(losses.regression_supervised_contrastive),
-    # The mixtures of every pair of rows stand against every row.
+    # The mixtures of every pair of rows are compared with every row.
     "supremix": Numbers(partial(losses.supremix, shares=0.25), batch=128),
 }
 LABELS = PAIRS | TRIPLETS | RANKINGS | NUMBERS

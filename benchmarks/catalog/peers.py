@@ -48,7 +48,7 @@ def regularizer(make, change=lambda vectors: vectors):
 
 
 def on_pairs(make, labels=True):
-    """pytorch-metric-learning on two columns, row i of one alike row i of the other."""
+    """pytorch-metric-learning on two columns, row i of one matching row i of the other."""
 
     def start(*arrays):
         loss = make(_metric_learning())

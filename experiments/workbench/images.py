@@ -36,7 +36,9 @@ VIEWS = {
 def train_and_test(name: str) -> tuple[data.Images, ...]:
     """(train, test) of digits or cifar10; of digits-small every eighth image."""
     if name == "digits-small":
-        return tuple(split.of(slice(None, None, 8)) for split in train_and_test("digits"))
+        return tuple(
+            split.of(np.arange(0, len(split.labels), 8)) for split in train_and_test("digits")
+        )
     sources = {"digits": data.digits, "cifar10": data.cifar10_subset}
     if name not in sources:
         raise ValueError(f"data must be digits-small, {' or '.join(sources)}, got {name!r}")
@@ -91,7 +93,7 @@ class Model(NamedTuple):
     params: ArrayTree
 
 
-def network(name: str, *, dim: int, widths: tuple[int, ...]) -> encoders.ConvNet:
+def network(name: str, *, dim: int, widths: tuple[int, ...]) -> Any:
     """The network for a data set: of photographs the last map is averaged, else it is kept whole."""
     pooling = encoders.mean_of_places if name == "cifar10" else encoders.all_places
     return encoders.ConvNet(dim=dim, widths=widths, pooling=pooling)

@@ -204,8 +204,8 @@ def scored(
         label="scoring pairs",
     )
     corpus = Corpus([test.queries[i] for i in chosen], test.items, test.gold[chosen])
-    vectors = (unit_rows(embedded(dual_model, side)) for side in (padded_queries, padded_items))
-    return Scored(corpus, scores, *vectors)
+    query_vectors = unit_rows(embedded(dual_model, padded_queries))
+    return Scored(corpus, scores, query_vectors, unit_rows(embedded(dual_model, padded_items)))
 
 
 def tokenizer(corpus: Corpus, path: Path, *, vocabulary: int) -> Any:
