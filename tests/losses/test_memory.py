@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -154,8 +155,7 @@ def test_eight_devices_hold_what_one_holds(way):
     state = losses.memory.empty_memory(7, X[:1], LABELS[:1]), jnp.asarray(BANK)
     many = way(way(state, rows), rows)
     one = jax.jit(both)(*jax.jit(both)(*state, *rows), *rows)
-    for found, expected in zip(*map(jax.tree.leaves, (many, one)), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    chex.assert_trees_all_equal(many, one)
 
 
 def test_rows_that_do_not_fit():

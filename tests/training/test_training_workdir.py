@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,9 +36,10 @@ def fit(workdir, steps=6, *, optimizer=None, batches=None, **settings):
     )
 
 
-def same(one, other):
-    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    return all(np.array_equal(a, b) for a, b in leaves)
+def assert_same(one, other):
+    """Two trees hold bitwise the same finite numbers."""
+    chex.assert_tree_all_finite(one)
+    chex.assert_trees_all_equal(one, other)
 
 
 def score(params):
@@ -72,12 +74,13 @@ def steps_of(workdir):
 
 
 def test_a_finished_run_is_lengthened_and_one_beyond_the_steps_is_refused(copy, longer):
-    assert same(fit(copy, steps=8), longer), "data and optimizer continue where they were"
+    # Data and optimizer continue where they were.
+    assert_same(fit(copy, steps=8), longer)
     with pytest.raises(
         ValueError, match=r"is at step 8, beyond steps=6: give at least steps=8, or"
     ):
         fit(copy, steps=6)
-    assert same(fit(copy, steps=8), longer)
+    assert_same(fit(copy, steps=8), longer)
 
 
 def test_a_second_run_in_one_workdir_is_refused(tmp_path):
@@ -93,7 +96,7 @@ def test_a_second_run_in_one_workdir_is_refused(tmp_path):
 
     first = fit(tmp_path, batches=batches, steps=4, report=report)
     assert found == [2]
-    assert same(fit(tmp_path, batches=batches, steps=4), first)
+    assert_same(fit(tmp_path, batches=batches, steps=4), first)
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "loss.png", "checkpoints", "damaged"])
@@ -214,7 +217,7 @@ def cut(path):
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_passed_over_and_moved(copy, longer, damage, caplog, capfd):
     DAMAGE[damage](copy / "checkpoints" / "6")
-    assert same(fit(copy, steps=8), longer)
+    assert_same(fit(copy, steps=8), longer)
     assert "passed over the checkpoint of step 6, which cannot be read" in caplog.text
     assert [p.name for p in (copy / "damaged").iterdir()] == ["6-0"]
     assert "Traceback" not in capfd.readouterr().err
@@ -227,7 +230,7 @@ def test_what_is_not_a_checkpoint_is_never_deleted(copy, longer, name, kind):
     (place.write_text("mine") if kind == "file" else place.mkdir())
     if kind == "folder":
         (place / "notes.txt").write_text("mine")
-    assert same(fit(copy, steps=8, keep=1), longer)
+    assert_same(fit(copy, steps=8, keep=1), longer)
     moved = copy / "damaged" / f"{name}-0"
     assert (moved if kind == "file" else moved / "notes.txt").read_text() == "mine"
 
@@ -235,7 +238,7 @@ def test_what_is_not_a_checkpoint_is_never_deleted(copy, longer, name, kind):
 def test_other_files_next_to_checkpoints_stay(copy, longer):
     for name in ("notes.txt", "best", "6-copy"):
         (copy / "checkpoints" / name).write_text("mine")
-    assert same(fit(copy, steps=8, keep=1), longer)
+    assert_same(fit(copy, steps=8, keep=1), longer)
     assert {p.name for p in (copy / "checkpoints").iterdir()} == {
         "notes.txt",
         "best",
@@ -250,7 +253,7 @@ def test_what_a_killed_process_left_is_swept(copy, longer):
     mine = copy / "checkpoints" / "7.orbax-checkpoint-tmp"
     mine.mkdir()
     (mine / "notes.txt").write_text("mine")
-    assert same(fit(copy, steps=8), longer)
+    assert_same(fit(copy, steps=8), longer)
     assert not left.exists()
     assert (copy / "damaged" / f"{mine.name}-0" / "notes.txt").read_text() == "mine"
 
@@ -264,14 +267,14 @@ def test_a_checkpoint_of_an_earlier_version_is_read(copy, longer):
         del meta["step"]
         meta["figures"]["score"] = NAN
         path.write_text(json.dumps(meta))
-    assert same(fit(copy, steps=8), longer)
+    assert_same(fit(copy, steps=8), longer)
     assert not (copy / "damaged").exists()
 
 
 def test_all_checkpoints_damaged_begins_anew_and_keeps_them(copy, longer):
     for folder in (copy / "checkpoints").iterdir():
         cut(folder / "tree" / "_METADATA")
-    assert same(fit(copy, steps=8), longer)
+    assert_same(fit(copy, steps=8), longer)
     assert {p.name for p in (copy / "damaged").iterdir()} == {"2-0", "4-0", "6-0"}
 
 
@@ -385,7 +388,7 @@ def test_parameters_are_found_by_name(tmp_path):
     )
     read = training.best_of(tmp_path, params, best=best)[1]
     assert jax.tree.structure(read) == jax.tree.structure(found)
-    assert same(read, found)
+    assert_same(read, found)
     for other, message in (
         (params[:1], "has 4 parameters, params has 2"),
         ([*params, {"c": jnp.ones(2)}], r"has no parameter \[2\]\['c'\]"),
