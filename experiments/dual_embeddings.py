@@ -16,8 +16,9 @@ items are those of similar names, by TF-IDF of letters.
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -51,7 +52,7 @@ class Config:
     neighbors: int = 3  # similar items that may replace one
     similar: float = 0.2  # the least similarity of names that does
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settings.one_of(self, data=baskets.SOURCES)
         settings.whole(self, 0, "min_count")
         settings.whole(
@@ -127,15 +128,27 @@ class Shared(NamedTuple):
     facts: dict
 
 
-def fingerprint(config):
+def fingerprint(config: Config) -> str:
     """Of the data: all sessions."""
     found = baskets.SOURCES[config.data]()
     return data.fingerprint([found.names, *(session.tolist() for session in found.sessions)])
 
 
-def prepare(config: Config, workdir: Path):
+def split_of(config: Config, hidden: np.ndarray | None = None) -> baskets.Split:
+    """The sessions split by time, as a config filters them; hidden items are not trained on."""
+    return baskets.split(
+        config.data,
+        min_count=config.min_count,
+        min_pmi=config.min_pmi,
+        removed=config.removed,
+        seed=config.seed,
+        hidden=hidden,
+    )
+
+
+def prepare(config: Config, workdir: Path) -> Shared:
     """The split, and both tables for every setting of the sweep, trained side by side."""
-    split = baskets.split(config)
+    split = split_of(config)
     choices = {
         "rate": config.rates,
         "exponent": config.exponents,
@@ -149,13 +162,31 @@ def prepare(config: Config, workdir: Path):
     return Shared(split, settings, tables, facts)
 
 
-def trained(config, split, settings, label, *, more=None):
+def trained(
+    config: Config,
+    split: baskets.Split,
+    settings: dict[str, Any],
+    label: str,
+    *,
+    more: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """Tables of a split for each setting; `more`, (pairs, counts), is trained on too."""
     pairs, counts = split.pairs, split.counts
     if more is not None:
         pairs, counts = (np.concatenate(both) for both in zip((pairs, counts), more, strict=True))
     keys = jax.random.split(jax.random.key(config.seed), len(settings["rate"]))
-    return baskets.train(pairs, counts, split.item_counts, settings, keys, config, label=label)
+    return baskets.train(
+        pairs,
+        counts,
+        split.item_counts,
+        settings,
+        keys,
+        dim=config.dim,
+        batch=config.batch,
+        steps=config.steps,
+        snapshots=config.snapshots,
+        label=label,
+    )
 
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
@@ -178,12 +209,12 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     return rows
 
 
-def meant(figures, subset):
+def meant(figures: dict[str, np.ndarray], subset: str) -> dict[str, Any]:
     """Figures per query where all seeds ask the same queries, else their means."""
     return figures if subset == "orders" else {n: float(v.mean()) for n, v in figures.items()}
 
 
-def scorer(config, arm, shared):
+def scorer(config: Config, arm: str, shared: Shared) -> Callable[[np.ndarray], Any]:
     """(item numbers) -> scores of all items, of an arm at its best setting."""
     split = shared.split
     items = len(split.names)
@@ -198,13 +229,15 @@ def scorer(config, arm, shared):
     return between(arm, shared.tables, snapshot, place)
 
 
-def between(arm, tables, snapshot, place):
+def between(
+    arm: str, tables: dict[str, Any], snapshot: int, place: int
+) -> Callable[[np.ndarray], Any]:
     """The scores of one run's tables, as an arm compares them."""
     query, item, by = TABLES[arm]
     return baskets.between(tables[query][snapshot, place], tables[item][snapshot, place], by)
 
 
-def best_setting(config, arm, shared):
+def best_setting(config: Config, arm: str, shared: Shared) -> tuple[int, int]:
     """(snapshot, setting) with the best recall on the validation orders."""
     split, k = shared.split, max(config.ks)
     partners = baskets.truth(split.validation, len(split.names))
@@ -216,12 +249,12 @@ def best_setting(config, arm, shared):
     return runner.best(list(np.ndindex(shared.tables["in"].shape[:2])), recall)
 
 
-def cold(config, arm, shared):
+def cold(config: Config, arm: str, shared: Shared) -> list[dict]:
     """Items that training never saw, asked for with in-out's best setting."""
     items, k = len(shared.split.names), max(config.ks)
     random = np.random.default_rng([config.seed, 2])
     hidden = random.random(items) < config.hidden
-    split = baskets.split(dataclasses.replace(config, removed=0.0), hidden=hidden)
+    split = split_of(dataclasses.replace(config, removed=0.0), hidden)
     likeness = baskets.name_similarity(config.data)
     np.fill_diagonal(likeness, -1)
     if arm == "cold_top_sellers":
@@ -257,7 +290,7 @@ def cold(config, arm, shared):
     ]
 
 
-def claim(rows):
+def claim(rows: list[dict]) -> dict:
     """In-out above the tables by themselves, on orders; against counting and best sellers, reported."""
     arms = {row["arm"] for row in rows}
     compared = [
@@ -274,7 +307,7 @@ def claim(rows):
     )
 
 
-def pictures(rows):
+def pictures(rows: list[dict]) -> dict:
     """recall.png: recall at the largest k, by subset."""
     most = max(row["k"] for row in rows)
     chosen = [row for row in runner.summary(rows) if row["k"] == most]

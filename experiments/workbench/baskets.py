@@ -1,11 +1,9 @@
-"""Baskets for recommendation: what is learnt from, what is asked, and two tables trained on pairs.
-
-The configs of the experiments that use this have the fields that its functions name.
-"""
+"""Baskets for recommendation: what is learnt from, what is asked, and two tables trained on pairs."""
 
 import functools
 import itertools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +11,7 @@ import numpy as np
 
 from jaxsim import data, encoders, evaluation, losses, similarity, training
 from jaxsim.numerics import top_k, total
+from jaxsim.numerics.types import Similarity
 
 
 class Split(NamedTuple):
@@ -30,14 +29,25 @@ class Split(NamedTuple):
 SOURCES = {"groceries": data.groceries, "retail": data.retail, "imports": data.imports}
 
 
-def split(config, *, hidden=None):
+def split(
+    source: str,
+    *,
+    min_count: int,
+    min_pmi: float,
+    removed: float,
+    seed: int,
+    hidden: np.ndarray | None = None,
+) -> Split:
     """Sessions split by time, 80/10/10, each part filtered likewise; a tenth of the pairs is removed.
 
     Args:
-      config: data, seed, min_count, min_pmi, removed.
+      source: groceries, retail or imports.
+      min_count, min_pmi: what a pair must have.
+      removed: part of the training pairs that is taken out and asked for.
+      seed: of what is removed.
       hidden: bool [items], items that training must not see; None hides none.
     """
-    baskets = SOURCES[config.data]()
+    baskets = SOURCES[source]()
     sessions, items = data.without_outliers(baskets.sessions), len(baskets.names)
     ends = [len(sessions) * part // 10 for part in (0, 8, 9, 10)]
     parts = [sessions[a:b] for a, b in itertools.pairwise(ends)]
@@ -48,25 +58,25 @@ def split(config, *, hidden=None):
         pairs, counts = data.session_pairs(part)
         totals.append(data.item_counts(part, items))
         kept = data.pmi_filter(
-            pairs, counts, totals[-1], len(part), min_count=config.min_count, min_pmi=config.min_pmi
+            pairs, counts, totals[-1], len(part), min_count=min_count, min_pmi=min_pmi
         )
         found.append((pairs[kept], counts[kept]))
     (pairs, counts), (validation, _), (test, _) = found
-    random = np.random.default_rng([config.seed, 1])
-    gone = random.random(len(pairs)) < config.removed
+    random = np.random.default_rng([seed, 1])
+    gone = random.random(len(pairs)) < removed
     parts = {"training": pairs[~gone], "validation": validation, "test": test}
     for part, left in parts.items():
         if not len(left):
             raise ValueError(
-                f"data={config.data!r} has no {part} pairs at min_count={config.min_count}, "
-                f"min_pmi={config.min_pmi}, removed={config.removed}: lower these"
+                f"data={source!r} has no {part} pairs at min_count={min_count}, "
+                f"min_pmi={min_pmi}, removed={removed}: lower these"
             )
     return Split(
         baskets.names, totals[0], pairs[~gone], counts[~gone], pairs[gone], validation, test
     )
 
 
-def name_similarity(source):
+def name_similarity(source: str) -> np.ndarray:
     """Similarities of the items' names in [0, 1], by TF-IDF of letters: float [items, items]."""
     vectors = _name_vectors(source)
     return (vectors @ vectors.T).toarray()
@@ -80,7 +90,7 @@ def _name_vectors(source):
     return letters.fit_transform(SOURCES[source]().names)
 
 
-def truth(pairs, items):
+def truth(pairs: np.ndarray, items: int) -> np.ndarray:
     """Each item's partners: int32 [items, most], -1 where it has fewer."""
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[np.lexsort((both[:, 1], both[:, 0]))]
@@ -90,7 +100,19 @@ def truth(pairs, items):
     return found
 
 
-def train(pairs, counts, item_counts, settings, keys, config, *, label):
+def train(
+    pairs: np.ndarray,
+    counts: np.ndarray,
+    item_counts: np.ndarray,
+    settings: dict[str, Any],
+    keys: jax.Array,
+    *,
+    dim: int,
+    batch: int,
+    steps: int,
+    snapshots: int,
+    label: str,
+) -> dict[str, Any]:
     """Both tables by SGNS, for several settings at once.
 
     Args:
@@ -98,12 +120,15 @@ def train(pairs, counts, item_counts, settings, keys, config, *, label):
       item_counts: for the noise and the subsampling.
       settings: {"rate", "exponent", "threshold", "negatives"}, float [runs] each.
       keys: jax.random keys [runs].
-      config: dim, batch, steps, snapshots, and negatives, the numbers to choose from.
+      dim: of both tables.
+      batch: pairs per step.
+      steps: of training.
+      snapshots: how many are kept, in equal distances.
       label: of the progress bar.
 
     Returns: {"in", "out"}: [snapshots, runs, items, dim].
     """
-    most, batch = int(max(settings["negatives"])), config.batch
+    most = int(max(settings["negatives"]))
     both, counts = jnp.asarray(pairs), jnp.asarray(counts, jnp.float32)
     frequencies = item_counts / max(item_counts.sum(), 1)
     kept = [data.word2vec_keep_probability(frequencies, t) for t in settings["threshold"]]
@@ -143,7 +168,7 @@ def train(pairs, counts, item_counts, settings, keys, config, *, label):
             }
 
         def rate(step):
-            return setting["rate"] * (1 - step / config.steps)
+            return setting["rate"] * (1 - step / steps)
 
         return training.sgd_rows(rate, lookup)
 
@@ -165,7 +190,7 @@ def train(pairs, counts, item_counts, settings, keys, config, *, label):
 
         return loss
 
-    starts = jax.vmap(lambda key: encoders.in_out_tables(key, len(item_counts), config.dim))(keys)
+    starts = jax.vmap(lambda key: encoders.in_out_tables(key, len(item_counts), dim))(keys)
     return training.fit_seeds(
         objective,
         starts,
@@ -173,13 +198,20 @@ def train(pairs, counts, item_counts, settings, keys, config, *, label):
         optimizer=optimizer,
         settings=settings,
         keys=keys,
-        steps=config.steps,
-        snapshots=config.snapshots,
+        steps=steps,
+        snapshots=snapshots,
         label=label,
     )[0]
 
 
-def ranked(score, items, k, *, known=None, block=1024):
+def ranked(
+    score: Callable[[np.ndarray], Any],
+    items: int,
+    k: int,
+    *,
+    known: np.ndarray | None = None,
+    block: int = 1024,
+) -> np.ndarray:
     """The k best other items of every item: int [items, k], -1 where fewer have a score.
 
     Args:
@@ -203,12 +235,14 @@ def ranked(score, items, k, *, known=None, block=1024):
     return np.concatenate(found)
 
 
-def between(queries, items, by=similarity.cosine):
+def between(
+    queries: Any, items: Any, by: Similarity = similarity.cosine
+) -> Callable[[np.ndarray], jax.Array]:
     """What `ranked` takes, from two tables [items, dim]: in-out or in-in is a choice of the two."""
     return lambda rows: by(jnp.asarray(queries[rows]), jnp.asarray(items))
 
 
-def figures(ids, partners, k):
+def figures(ids: np.ndarray, partners: np.ndarray, k: int) -> dict[str, np.ndarray]:
     """Precision, recall and average precision at k, per query that has a partner."""
     measures = {
         "precision": evaluation.precision,

@@ -51,10 +51,10 @@ def test_the_split_hides_what_it_says():
     config = dual_embeddings.PRESETS["smoke"]
     hidden = np.zeros(len(baskets.SOURCES["imports"]().names), bool)
     hidden[:5] = True
-    split = baskets.split(config, hidden=hidden)
+    split = dual_embeddings.split_of(config, hidden)
     assert not np.isin(np.flatnonzero(hidden), split.pairs).any()
     assert not split.item_counts[hidden].any()
-    whole = baskets.split(config)
+    whole = dual_embeddings.split_of(config)
     both = np.concatenate([whole.pairs, whole.removed])
     assert len(np.unique(both, axis=0)) == len(both)
     assert 0.05 < len(whole.removed) / len(both) < 0.15
@@ -70,7 +70,7 @@ def test_the_split_hides_what_it_says():
 def test_a_split_without_pairs_is_refused(changes, message):
     config = dataclasses.replace(dual_embeddings.PRESETS["smoke"], **changes)
     with pytest.raises(ValueError, match=message):
-        baskets.split(config)
+        dual_embeddings.split_of(config)
 
 
 def test_the_verdict_asks_the_tables_by_themselves():
