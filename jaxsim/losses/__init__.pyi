@@ -1,0 +1,2560 @@
+"""Signatures of the losses, written by docs/signatures.py: change the losses and run it."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+
+from jaxsim.losses import memory as memory, miners as miners, parts as parts, reducers as reducers
+from jaxsim.losses._lift._classes import over_classes as over_classes
+from jaxsim.losses._lift._lifters import over_labels as over_labels, over_pairs as over_pairs
+from jaxsim.losses._lift._over_examples import over_examples as over_examples
+from jaxsim.numerics.types import Array, Numeric, PRNGKey, ReduceFn, Similarity
+
+def adaptive_layers(
+    loss: Any,
+    *,
+    last_weight: Any = ...,
+    prior_weight: Any = ...,
+    kl_weight: Any = ...,
+    temperature: Any = ...,
+    depth_weight: Any = ...,
+    where: Any = ...,
+    axis_name: Any = ...,
+) -> Any: ...
+def adaptive_matryoshka(
+    loss: Any,
+    *,
+    dims: Any,
+    weights: Any = ...,
+    draws: Any = ...,
+    temperature: Any = ...,
+    where: Any = ...,
+    axis_name: Any = ...,
+) -> Any: ...
+
+class _adr_mse(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+adr_mse: _adr_mse
+
+class _anchor_info_nce(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        temperature: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+anchor_info_nce: _anchor_info_nce
+
+def angle(
+    queries: Array,
+    documents: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+def angular(
+    embeddings: Array,
+    labels: Array,
+    *,
+    alpha: Numeric = ...,
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+) -> PRNGKey: ...
+
+class _arcface(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        class_weights: Array,
+        *,
+        margin: Numeric = ...,
+        temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+arcface: _arcface
+
+def barlow_twins(
+    view: Array,
+    other: Array,
+    *,
+    redundancy_weight: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+
+class _batch_hard_soft_margin_triplet(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+batch_hard_soft_margin_triplet: _batch_hard_soft_margin_triplet
+
+class _batch_hard_triplet(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+batch_hard_triplet: _batch_hard_triplet
+
+class _batch_semi_hard_triplet(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+batch_semi_hard_triplet: _batch_semi_hard_triplet
+
+class _binary_cross_entropy(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        logits: Array,
+        labels: Array,
+        *,
+        positive_weight: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+binary_cross_entropy: _binary_cross_entropy
+
+class _binomial_deviance(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        alpha: Numeric = ...,
+        beta: Numeric = ...,
+        base: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+binomial_deviance: _binomial_deviance
+
+class _bradley_terry(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        first: Array,
+        second: Array,
+        labels: Array | None = ...,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+bradley_terry: _bradley_terry
+
+def center_invariant(class_weights: Array) -> PRNGKey: ...
+
+class _circle(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        gamma: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+circle: _circle
+
+def codiemb_retrieval(
+    queries: Any,
+    positives: Any,
+    negatives: Any = ...,
+    *,
+    temperature: Any = ...,
+    positive_where: Any = ...,
+    negative_where: Any = ...,
+    document_ids: Any = ...,
+    where: Any = ...,
+    axis_name: Any = ...,
+) -> Any: ...
+def codiemb_sts(
+    queries: Any,
+    documents: Any,
+    labels: Any,
+    *,
+    middle: Any = ...,
+    threshold: Any = ...,
+    contrastive_temperature: Any = ...,
+    temperature: Any = ...,
+    contrastive_weight: Any = ...,
+    pearson_weight: Any = ...,
+    pro_weight: Any = ...,
+    rank_weight: Any = ...,
+    where: Any = ...,
+    axis_name: Any = ...,
+) -> Any: ...
+
+class _contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        positive_margin: Numeric = ...,
+        negative_margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+contrastive: _contrastive
+
+class _contrastive_mean(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        positive_margin: Numeric = ...,
+        negative_margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+contrastive_mean: _contrastive_mean
+
+class _contrastive_squared(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+contrastive_squared: _contrastive_squared
+
+class _contrastive_tension(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        first: Array,
+        second: Array,
+        labels: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+contrastive_tension: _contrastive_tension
+
+def coordinate_kl(
+    student: Any, teacher: Any, *, temperature: Any, where: Any = ..., axis_name: Any = ...
+) -> Any: ...
+def cosent(
+    queries: Array,
+    documents: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+
+class _cosface(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        class_weights: Array,
+        *,
+        margin: Numeric = ...,
+        temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+cosface: _cosface
+
+class _cosine_contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        threshold: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+cosine_contrastive: _cosine_contrastive
+
+class _cosine_lifted_structure(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        alpha: Numeric = ...,
+        beta: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+cosine_lifted_structure: _cosine_lifted_structure
+
+class _cosine_regression(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Array,
+        documents: Array,
+        labels: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+cosine_regression: _cosine_regression
+
+class _cross_entropy(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        logits: Array,
+        labels: Array,
+        label_where: Array | None = ...,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+cross_entropy: _cross_entropy
+
+def csr_reconstruction(
+    embeddings: Array,
+    decoded: Array,
+    decoded_4k: Array,
+    decoded_auxiliary: Array | None = ...,
+    decoded_before_bias: Array | None = ...,
+    *,
+    auxiliary_weight: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+def denoising(
+    logits: Array,
+    tokens: Array,
+    *,
+    token_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
+
+class _dse_binary(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        labels: Array,
+        *,
+        alpha: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+dse_binary: _dse_binary
+
+class _dse_multiclass(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        labels: Array,
+        *,
+        alpha: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+dse_multiclass: _dse_multiclass
+
+class _dse_regression(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        labels: Array,
+        *,
+        alpha: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+dse_regression: _dse_regression
+
+def dynamic_soft_margin(
+    queries: Any,
+    documents: Any,
+    histogram: Any,
+    *,
+    similarity: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _embedding_distillation(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+embedding_distillation: _embedding_distillation
+
+class _embedding_distillation_cosine(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+embedding_distillation_cosine: _embedding_distillation_cosine
+
+class _embedding_distillation_l2(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+embedding_distillation_l2: _embedding_distillation_l2
+
+class _embedding_distillation_mse(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+embedding_distillation_mse: _embedding_distillation_mse
+
+def expanded_info_nce(
+    queries: Any,
+    documents: Any,
+    *,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _fast_ap(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        bins: int = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+fast_ap: _fast_ap
+
+def flops(
+    activations: Array,
+    *,
+    threshold: Array | float | int | None = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+
+class _generalized_lifted_structure(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        positive_margin: Numeric = ...,
+        negative_margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+generalized_lifted_structure: _generalized_lifted_structure
+
+class _given_triplet(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        anchors: Array,
+        positives: Array,
+        negatives: Array,
+        *,
+        margin: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+given_triplet: _given_triplet
+
+def global_orthogonal(
+    embeddings: Array,
+    labels: Array | None = ...,
+    *,
+    mean_weight: Numeric = ...,
+    second_moment_weight: Numeric = ...,
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+) -> PRNGKey: ...
+def group_info_nce(
+    queries: Any,
+    documents: Any,
+    *,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+def guided_info_nce(
+    queries: Any,
+    documents: Any,
+    *,
+    guide: Any,
+    directions: Any = ...,
+    margin: Any = ...,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _hard_contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        k: Any = ...,
+        fraction: Any = ...,
+        temperature: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+hard_contrastive: _hard_contrastive
+
+def hard_negative_hardness_info_nce(
+    queries: Any,
+    documents: Any,
+    *,
+    hardness: Any = ...,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _hard_simple_contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        k: Any = ...,
+        fraction: Any = ...,
+        negative_weight: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+hard_simple_contrastive: _hard_simple_contrastive
+
+class _hard_triplet(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+hard_triplet: _hard_triplet
+
+def hardest_ranking_hinge(
+    queries: Any,
+    documents: Any,
+    *,
+    margin: Any = ...,
+    query_weight: Any = ...,
+    document_weight: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _hardness_info_nce(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        hardness: Any,
+        temperature: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+hardness_info_nce: _hardness_info_nce
+
+def histogram(
+    embeddings: Array,
+    labels: Array,
+    *,
+    bins: int = ...,
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+) -> PRNGKey: ...
+def hydra(
+    embeddings: Array,
+    labels: Array,
+    partners: Array,
+    gate: Array,
+    *,
+    keys: Array | None = ...,
+    key_labels: Array | None = ...,
+    key_where: Array | None = ...,
+    temperature: Numeric = ...,
+    rule: Any = ...,
+    similarity: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> PRNGKey: ...
+def in_batch_hardness_info_nce(
+    queries: Any,
+    documents: Any,
+    *,
+    hardness: Any = ...,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _info_nce(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        temperature: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+info_nce: _info_nce
+
+def info_nce_with_extra(
+    queries: Any,
+    documents: Any,
+    extra: Any,
+    *,
+    extra_where: Any = ...,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _instance(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        images: Array,
+        texts: Array,
+        labels: Array,
+        class_weights: Array,
+        *,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+instance: _instance
+
+def intra_pair_variance(
+    embeddings: Array,
+    labels: Array,
+    *,
+    positive_slack: Numeric = ...,
+    negative_slack: Numeric = ...,
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+) -> PRNGKey: ...
+
+class _jensen_shannon(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        judge: Array,
+        *,
+        temperature: Numeric = ...,
+        judge_temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+jensen_shannon: _jensen_shannon
+
+def joint_info_nce(
+    queries: Any,
+    documents: Any,
+    *,
+    directions: Any = ...,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+def kalm(
+    queries: Any,
+    documents: Any,
+    *,
+    key: Any,
+    pairs: Any = ...,
+    gamma: Any = ...,
+    temperature: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+) -> Any: ...
+
+class _lambda_loss(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        pair_weights: Any = ...,
+        k: int | None = ...,
+        temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+lambda_loss: _lambda_loss
+
+class _large_margin_softmax(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        class_weights: Array,
+        *,
+        margin: int = ...,
+        temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+large_margin_softmax: _large_margin_softmax
+
+class _lifted_structure(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        positive_margin: Numeric = ...,
+        negative_margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+lifted_structure: _lifted_structure
+
+class _list_mle(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+list_mle: _list_mle
+
+class _list_net(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+list_net: _list_net
+
+def list_softmax(
+    scores: Any,
+    positives: Any = ...,
+    *,
+    temperature: Any = ...,
+    candidate_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+def manifold(
+    embeddings: Array,
+    labels: Array,
+    proxies: Array,
+    *,
+    alpha: Numeric = ...,
+    margin: Numeric = ...,
+    context_weight: Numeric = ...,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+
+class _margin(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        beta: Numeric = ...,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+margin: _margin
+
+class _margin_mse(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        *,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+margin_mse: _margin_mse
+
+def matryoshka(loss: Any, *, dims: Any, weights: Any = ...) -> Any: ...
+def matryoshka_2d(
+    loss: Any, *, temperature: Any = ..., where: Any = ..., axis_name: Any = ...
+) -> Any: ...
+def matryoshka_2d_a1(
+    loss: Any, *, temperature: Any = ..., where: Any = ..., axis_name: Any = ...
+) -> Any: ...
+def matryoshka_2d_a2(
+    loss: Any, *, temperature: Any = ..., where: Any = ..., axis_name: Any = ...
+) -> Any: ...
+def matryoshka_drawn(loss: Any, *, dims: Any, draws: Any = ..., weights: Any = ...) -> Any: ...
+
+class _mega_batch_margin(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        positive_margin: Any = ...,
+        negative_margin: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+mega_batch_margin: _mega_batch_margin
+
+def mined(loss: Any, miner: Any) -> Any: ...
+
+class _multi_positive_info_nce(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        temperature: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+multi_positive_info_nce: _multi_positive_info_nce
+
+class _multi_similarity(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        alpha: Numeric = ...,
+        beta: Numeric = ...,
+        base: Numeric = ...,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+multi_similarity: _multi_similarity
+
+class _multi_similarity_unmined(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        alpha: Numeric = ...,
+        beta: Numeric = ...,
+        base: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+multi_similarity_unmined: _multi_similarity_unmined
+
+def n_pairs(
+    embeddings: Array,
+    labels: Array,
+    *,
+    similarity: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> PRNGKey: ...
+
+class _nca(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+nca: _nca
+
+class _ndcg_loss_1(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        k: int | None = ...,
+        temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+ndcg_loss_1: _ndcg_loss_1
+
+class _normalized_softmax(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        class_weights: Array,
+        *,
+        temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+normalized_softmax: _normalized_softmax
+
+class _nt_xent(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+nt_xent: _nt_xent
+
+def one_way_ranking_hinge(
+    queries: Any,
+    documents: Any,
+    *,
+    margin: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    references: Any = ...,
+    reference_where: Any = ...,
+    reference_ids: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+def online_contrastive(
+    queries: Array,
+    documents: Array,
+    labels: Array,
+    *,
+    margin: Numeric = ...,
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
+
+class _p2s_grad(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        class_weights: Array,
+        *,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+p2s_grad: _p2s_grad
+
+class _p_list_mle(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        place_weights: Any = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+p_list_mle: _p_list_mle
+
+def pair_classification(
+    first: Array,
+    second: Array,
+    labels: Array,
+    kernel: Array,
+    bias: Array | None = ...,
+    *,
+    features: ReduceFn = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
+
+class _pair_info_nce(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        temperature: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+pair_info_nce: _pair_info_nce
+
+def pair_rank(
+    scores: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+
+class _paired_contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Array,
+        documents: Array,
+        labels: Array,
+        *,
+        margin: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+paired_contrastive: _paired_contrastive
+
+class _pairwise_hinge(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        margin: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+pairwise_hinge: _pairwise_hinge
+
+class _pairwise_mse(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+pairwise_mse: _pairwise_mse
+
+class _pairwise_soft_zero_one(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+pairwise_soft_zero_one: _pairwise_soft_zero_one
+
+def pearson(
+    scores: Array, labels: Array, *, where: Array | None = ..., axis_name: str | None = ...
+) -> PRNGKey: ...
+
+class _pnp(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+pnp: _pnp
+
+class _pnp_dq(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        alpha: Numeric = ...,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+pnp_dq: _pnp_dq
+
+class _pnp_ds(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+pnp_ds: _pnp_ds
+
+class _pnp_ib(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        b: Numeric = ...,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+pnp_ib: _pnp_ib
+
+class _pnp_iu(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+pnp_iu: _pnp_iu
+
+def pro(
+    scores: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    eps: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
+def proxy_anchor(
+    embeddings: Array,
+    labels: Array,
+    proxies: Array,
+    *,
+    margin: Numeric = ...,
+    temperature: Numeric = ...,
+    similarity: Any = ...,
+    where: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> PRNGKey: ...
+
+class _proxy_nca(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        proxies: Array,
+        *,
+        temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+proxy_nca: _proxy_nca
+
+def rank_kl(
+    scores: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+def rank_kl_total(
+    scores: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+
+class _rank_n_contrast(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+rank_n_contrast: _rank_n_contrast
+
+class _rank_net(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        k: int | None = ...,
+        temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+rank_net: _rank_net
+
+class _ranked_list(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric,
+        negative_sharpness: Numeric,
+        positive_sharpness: Numeric = ...,
+        imbalance: Numeric = ...,
+        epsilon: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+ranked_list: _ranked_list
+
+def ranking_hinge(
+    queries: Any,
+    documents: Any,
+    *,
+    margin: Any = ...,
+    query_weight: Any = ...,
+    document_weight: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _regression_supervised_contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        distance_weight: Any | None = ...,
+        label_scale: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+regression_supervised_contrastive: _regression_supervised_contrastive
+
+def regular_face(
+    class_weights: Array, *, similarity: Similarity = ..., block: int | None = ...
+) -> PRNGKey: ...
+def relational_angles(
+    student: Array,
+    teacher: Array,
+    *,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
+def relational_distances(
+    student: Array,
+    teacher: Array,
+    *,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+) -> PRNGKey: ...
+def relatively_guided_info_nce(
+    queries: Any,
+    documents: Any,
+    *,
+    guide: Any,
+    directions: Any = ...,
+    margin: Any = ...,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _sampled_softmax(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Array,
+        targets: Array,
+        negatives: Array,
+        *,
+        target_log_counts: Array,
+        negative_log_counts: Array,
+        target_bias: Array | None = ...,
+        negative_bias: Array | None = ...,
+        negative_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+sampled_softmax: _sampled_softmax
+
+class _score_distillation(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        *,
+        student_temperature: Numeric = ...,
+        teacher_temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+score_distillation: _score_distillation
+
+class _score_mse(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        student: Array,
+        teacher: Array,
+        *,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+score_mse: _score_mse
+
+class _semi_hard_triplet(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+semi_hard_triplet: _semi_hard_triplet
+
+class _sgns(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        targets: Array,
+        contexts: Array,
+        negatives: Array,
+        *,
+        negative_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+sgns: _sgns
+
+class _siglip(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        temperature: Any = ...,
+        bias: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+siglip: _siglip
+
+class _similarity_distillation(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        student_temperature: Numeric = ...,
+        teacher_temperature: Numeric = ...,
+        teacher: Any,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+similarity_distillation: _similarity_distillation
+
+class _simple_contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        queries: Any,
+        documents: Any,
+        *,
+        negative_weight: Any = ...,
+        similarity: Any = ...,
+        query_ids: Any = ...,
+        document_ids: Any = ...,
+        document_where: Any = ...,
+        references: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+simple_contrastive: _simple_contrastive
+
+class _smooth_ap(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+smooth_ap: _smooth_ap
+
+def smooth_ap_with_self(
+    embeddings: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    similarity: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+    reduce_fn: Any = ...,
+) -> PRNGKey: ...
+
+class _smooth_triplet(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+smooth_triplet: _smooth_triplet
+
+class _snr_contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        positive_margin: Numeric = ...,
+        negative_margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+snr_contrastive: _snr_contrastive
+
+class _soft_triple(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        centers: Array,
+        *,
+        margin: Numeric = ...,
+        temperature: Numeric = ...,
+        center_temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+soft_triple: _soft_triple
+
+def sparse_centers(centers: Array) -> PRNGKey: ...
+
+class _sphereface(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        class_weights: Array,
+        *,
+        margin: int = ...,
+        temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+sphereface: _sphereface
+
+def splade(
+    loss: Any,
+    *,
+    query_weight: Numeric,
+    document_weight: Numeric,
+    query_threshold: int | None = ...,
+    document_threshold: int | None = ...,
+    document_where: Array | None = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> Any: ...
+
+class _sub_center_arcface(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        centers: Array,
+        *,
+        margin: Numeric = ...,
+        temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+sub_center_arcface: _sub_center_arcface
+
+class _supervised_contrastive(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+supervised_contrastive: _supervised_contrastive
+
+def supremix(
+    embeddings: Array,
+    labels: Array,
+    *,
+    key: PRNGKey | None = ...,
+    shares: Array | float | int | None = ...,
+    mixtures: Any = ...,
+    temperature: Numeric = ...,
+    window: Numeric = ...,
+    distance_weight: Any | None = ...,
+    label_scale: Numeric = ...,
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
+def swapped_triplet(
+    embeddings: Array,
+    labels: Array,
+    *,
+    margin: Numeric = ...,
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+) -> PRNGKey: ...
+def symmetric_info_nce(
+    queries: Any,
+    documents: Any,
+    *,
+    temperature: Any = ...,
+    similarity: Any = ...,
+    query_ids: Any = ...,
+    document_ids: Any = ...,
+    document_where: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    block: Any = ...,
+) -> Any: ...
+
+class _symmetric_kl(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        judge: Array,
+        *,
+        temperature: Numeric = ...,
+        judge_temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+symmetric_kl: _symmetric_kl
+
+class _symmetric_kl_released(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        judge: Array,
+        *,
+        temperature: Numeric = ...,
+        judge_temperature: Numeric = ...,
+        eps: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+symmetric_kl_released: _symmetric_kl_released
+
+def symmetric_triplet(
+    first: Any,
+    second: Any,
+    odd: Any,
+    *,
+    margin: Any = ...,
+    where: Any = ...,
+    weights: Any = ...,
+    axis_name: Any = ...,
+    reduce_fn: Any = ...,
+) -> Any: ...
+
+class _triplet(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+triplet: _triplet
+
+class _triplet_mean(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+triplet_mean: _triplet_mean
+
+class _tuplet_margin(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Any,
+        labels: Any,
+        *,
+        margin: Numeric = ...,
+        temperature: Numeric = ...,
+        similarity: Any = ...,
+        same: Any = ...,
+        references: Any = ...,
+        reference_labels: Any = ...,
+        reference_where: Any = ...,
+        reference_ids: Any = ...,
+        ids: Any = ...,
+        where: Any = ...,
+        weights: Any = ...,
+        axis_name: Any = ...,
+        block: Any = ...,
+        reduce_fn: Any = ...,
+    ) -> jax.Array: ...
+
+tuplet_margin: _tuplet_margin
+
+class _unime_v2_rerank(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        pair_scores: Array,
+        list_scores: Array,
+        positive_index: Array,
+        *,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+unime_v2_rerank: _unime_v2_rerank
+
+class _unique_softmax(Protocol):
+    rule: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        labels: Array,
+        *,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+unique_softmax: _unique_softmax
+
+def vicreg(
+    view: Array,
+    other: Array,
+    *,
+    invariance_weight: Numeric = ...,
+    variance_weight: Numeric = ...,
+    covariance_weight: Numeric = ...,
+    std: Numeric = ...,
+    eps: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
+def weighted_sum(*losses: Any, weights: Any = ...) -> Any: ...
