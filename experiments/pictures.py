@@ -174,13 +174,14 @@ def recolored(figure, rows):
 def styles_of(rows):
     """{arm: color, marker and line}, by the order of the arms; 21 arms differ."""
     count = len(COLORS)
+    arms = dict.fromkeys(row["arm"] for row in rows)
     return {
         arm: {
             "color": COLORS[number % count],
             "marker": MARKERS[(number + number // count) % count],
             "linestyle": LINES[number // count % len(LINES)],
         }
-        for number, arm in enumerate(dict.fromkeys(row["arm"] for row in rows))
+        for number, arm in enumerate(arms)
     }
 
 

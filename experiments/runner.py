@@ -24,6 +24,7 @@ intervals. The runner adds the arm and the seed. All rows of an experiment have 
 
 import dataclasses
 import datetime
+import itertools
 import logging
 import math
 import time
@@ -151,10 +152,11 @@ class Sweep:
     def rows(self, seeds):
         """All rows of some seeds, from their files where these are there."""
         unprepared, missing = self._missing(seeds)
+        wanted_by_arms = set(itertools.chain(*missing.values()))
         shared = {
             seed: self._prepared(seed)
             for seed in seeds
-            if seed in unprepared or any(seed in m for m in missing.values())
+            if seed in unprepared or seed in wanted_by_arms
         }
         self.progress.skip(len(seeds) - len(shared))
         for arm, wanted in missing.items():
@@ -180,12 +182,13 @@ class Sweep:
 
         Several hosts go by what the first one sees.
         """
-        files = [[self._facts(s) for s in seeds]]
-        files += [[self._file(arm, s) for s in seeds] for arm in self.arms]
-        there = np.array([[file.exists() for file in row] for row in files])
+        files = [list(map(self._facts, seeds))]
+        for arm in self.arms:
+            files.append([self._file(arm, seed) for seed in seeds])
+        there = np.array([list(map(Path.exists, row)) for row in files])
         if jax.process_count() > 1:
             there = multihost_utils.broadcast_one_to_all(there)
-        missing = [[s for s, found in zip(seeds, row, strict=True) if not found] for row in there]
+        missing = [list(itertools.compress(seeds, np.logical_not(row))) for row in there]
         return missing[0], dict(zip(self.arms, missing[1:], strict=True))
 
     def _prepared(self, seed):

@@ -81,23 +81,15 @@ def difference(rows, arm, *, over, on, where=lambda row: True):
         raise ValueError(f"no rows of {arm!r} and {over!r} have {on!r} for the same seed and keys")
     first = sides[0][shared[0]]
     values = [{k: np.atleast_1d(figure(s[k], on, like=first)) for k in shared} for s in sides]
-    for side, own in zip(sides, values, strict=True):
-        for key, value in own.items():
+    for side, by_key in zip(sides, values, strict=True):
+        for key, value in by_key.items():
             if not np.isfinite(value).all():
                 kind = "NaN" if np.isnan(value).any() else "infinity"
                 why = f"{kind} in {on!r} of {named(side[key])}"
                 return Comparison(arm, over, on, None, None, None, why)
     seeds = sorted({dict(key)["seed"] for key in shared})
     # [seeds * draws, examples]: the mean over the keys comes first, so that budgets are not "samples".
-    each = [
-        np.concatenate(
-            [
-                np.atleast_2d(np.mean([s[k] for k in shared if dict(k)["seed"] == seed], axis=0))
-                for seed in seeds
-            ]
-        )
-        for s in values
-    ]
+    each = [_means_over_keys(by_key, shared, seeds) for by_key in values]
     differences = each[0] - each[1]
     if differences.size == 1:
         return Comparison(arm, over, on, float(differences.item()), None, None)
@@ -129,10 +121,11 @@ def judged(question, comparisons, *, needed=None):
     verdict = all_of(c.verdict for c in decisive)
     others = [c for c in comparisons if c.over not in needed]
     parts = [f"{question}: {verdict} here."]
-    for heading, some in (("Decisive", decisive), ("Reported only", others)):
-        if some:
-            parts.append(f"{heading}: {'; '.join(_clauses(some))}.")
-    if missing := [name for name in needed if name not in {c.over for c in decisive}]:
+    for heading, group in (("Decisive", decisive), ("Reported only", others)):
+        if group:
+            parts.append(f"{heading}: {'; '.join(_clauses(group))}.")
+    compared = {c.over for c in decisive}
+    if missing := [name for name in needed if name not in compared]:
         parts.append(f"Not run: {', '.join(missing)}.")
     if not comparisons:
         parts.append("Nothing was compared.")
@@ -149,3 +142,12 @@ def _clauses(comparisons):
         )
         before = about
     return clauses
+
+
+def _means_over_keys(by_key, shared, seeds):
+    """Figures of one arm, averaged over the keys of a seed: [seeds * draws, examples]."""
+    blocks = []
+    for seed in seeds:
+        of_seed = [by_key[key] for key in shared if dict(key)["seed"] == seed]
+        blocks.append(np.atleast_2d(np.mean(of_seed, axis=0)))
+    return np.concatenate(blocks)
