@@ -19,9 +19,10 @@ docs: .venv/installed-docs ## the documentation's site, into build/site
 bench: .venv-peers/installed ## losses beside the peers'; benchmarks/README.md has the other benchmarks
 	.venv-peers/bin/python -m benchmarks.losses
 
-lint: .venv/installed-test ## the formatter's and the linter's check; nothing is changed
+lint: .venv/installed-test ## the formatter's, the linter's and the type checker's check; nothing is changed
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+	.venv/bin/basedpyright
 
 # Weights in and out against transformers and sentence-transformers, figures against trec_eval, losses
 # against pytorch-metric-learning, sentence-transformers, optax and rax.
