@@ -13,6 +13,9 @@ A rule may want more than that, and says so when it is lifted:
                         share one block of scores
     inputs={name: f}    after `where` it takes f(mine, theirs) [rows, references], built per block
                         from the labels (over_labels) or from the loss's argument `name` (over_pairs)
+    own                 if the rule's fourth argument has this name, `over_pairs` gives it which columns
+                        came with the row, its document and its negatives: bool [rows, references]
+    reduce_fn=          how values and weights become the loss, by default the weighted mean
     first=rule          a first pass gives a statistic of every row; after the inputs the rule takes
                         it for its rows, [rows, 1], and for its references, [1, references]
     key=                among its hyperparameters: it gets one key per row, so that blocks and devices
@@ -22,19 +25,54 @@ A rule may want more than that, and says so when it is lifted:
 import functools
 import inspect
 import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import Rows, keyed, lift, reduced, without_padding, without_weight
+from jaxsim.losses._lift._protocols import LabelLoss, PairLoss
 from jaxsim.losses._lift._settings import check_settings
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather, row_ids
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, ReduceFn, Rule, Similarity
 from jaxsim.similarity import cosine
 
+Inputs = Mapping[str, Callable[[Any, Any], jax.Array]]
 
-def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
+
+@overload
+def over_labels(
+    rule: Rule,
+    *,
+    similarity: Similarity = ...,
+    inputs: Inputs | None = ...,
+    first: Rule | None = ...,
+    reduce_fn: ReduceFn = ...,
+) -> LabelLoss: ...
+
+
+@overload
+def over_labels(
+    rule: None = None,
+    *,
+    similarity: Similarity = ...,
+    inputs: Inputs | None = ...,
+    first: Rule | None = ...,
+    reduce_fn: ReduceFn = ...,
+) -> Callable[[Rule], LabelLoss]: ...
+
+
+def over_labels(
+    rule: Rule | None = None,
+    *,
+    similarity: Similarity = cosine,
+    inputs: Inputs | None = None,
+    first: Rule | None = None,
+    reduce_fn: ReduceFn = mean,
+) -> LabelLoss | Callable[[Rule], LabelLoss]:
     """Makes `loss(embeddings, labels, *, ...)` of a rule: equal labels are positives.
 
         @over_labels
@@ -46,6 +84,7 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
       inputs: {name: (labels of the rows, labels of the references) -> [rows, references]}, what the
         rule takes after `where`, in this order.
       first: a rule of a first pass; see above. It takes the hyperparameters that it names.
+      reduce_fn: the loss's default, (values, weights, axis_name) -> loss.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
 
@@ -63,9 +102,13 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
     Data: labels.
     Kind: part; memory block x references.
     """
+    again = functools.partial(
+        over_labels, similarity=similarity, inputs=inputs, first=first, reduce_fn=reduce_fn
+    )
     if rule is None:
-        return functools.partial(over_labels, similarity=similarity, inputs=inputs, first=first)
-    default, builders = similarity, tuple((inputs or {}).values())
+        return again
+    default, default_reduce_fn = similarity, reduce_fn
+    builders = tuple((inputs or {}).values())
 
     def loss(
         embeddings,
@@ -82,7 +125,7 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
         weights=None,
         axis_name=None,
         block=None,
-        reduce_fn=mean,
+        reduce_fn=default_reduce_fn,
         **settings,
     ):
         _only_known(loss, settings)
@@ -90,10 +133,9 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
         labels = checks.labels("labels", labels, batch, "one per row of embeddings")
         _axis(axis_name)
         ids = row_ids(batch, axis_name) if ids is None else checks.column("ids", ids, batch)
-        own = (labels,) * len(builders)
         where = checks.mask("where", where, (batch,))
         rest = {"reference_where": reference_where, "reference_ids": reference_ids}
-        anchors = others = Rows(embeddings, labels, ids, where, own)
+        anchors = others = Rows(embeddings, labels, ids, where, (labels,) * len(builders))
         if references is not None:
             references, size = vectors_of("references", references)
             if reference_labels is None:
@@ -113,32 +155,60 @@ def over_labels(rule=None, *, similarity=cosine, inputs=None, first=None):
         else:
             _without_references(reference_labels=reference_labels, **rest)
             others = gather(others, axis_name)
-        lifted = functools.partial(
+        parts_of = functools.partial(
             lift, similarity=similarity, same=same, block=block, axis_name=axis_name
         )
         anchors, others = without_padding(anchors), without_padding(others)
         anchors = without_weight(anchors, weights, others, similarity)
-        built = builders
+        every_builder = builders
         if first is not None:
-            chosen = keyed(first, {n: settings[n] for n in _keywords(first) if n in settings})
+            statistic = keyed(first, {n: settings[n] for n in keywords_of(first) if n in settings})
             # Of the rows over all references; of the references of a queue over all anchors.
-            mine = lifted(chosen, anchors, others, builders=builders)[0][0]
+            mine = parts_of(statistic, anchors, others, builders=builders)[0][0]
             theirs = (
                 gather(mine, axis_name)
                 if references is None
-                else lifted(chosen, others, gather(anchors, axis_name), builders=builders)[0][0]
+                else parts_of(statistic, others, gather(anchors, axis_name), builders=builders)[0][
+                    0
+                ]
             )
-            built += (lambda mine, theirs: mine[:, None], lambda mine, theirs: theirs[None])
+            every_builder += (lambda mine, theirs: mine[:, None], lambda mine, theirs: theirs[None])
             anchors = anchors._replace(inputs=(*anchors.inputs, mine, mine))
             others = others._replace(inputs=(*others.inputs, theirs, theirs))
-        parts = lifted(keyed(rule, settings), anchors, others, builders=built)
+        parts = parts_of(keyed(rule, settings), anchors, others, builders=every_builder)
         return reduced(parts, weights, axis_name, reduce_fn)
 
-    loss.lift = functools.partial(over_labels, similarity=similarity, inputs=inputs, first=first)
-    return _dressed(loss, rule, _OVER_LABELS)
+    loss.lift = again
+    return _dressed(loss, rule, LabelLoss, _OVER_LABELS)
 
 
-def over_pairs(rule=None, *, similarity=cosine, inputs=None):
+@overload
+def over_pairs(
+    rule: Rule,
+    *,
+    similarity: Similarity = ...,
+    inputs: Inputs | None = ...,
+    reduce_fn: ReduceFn = ...,
+) -> PairLoss: ...
+
+
+@overload
+def over_pairs(
+    rule: None = None,
+    *,
+    similarity: Similarity = ...,
+    inputs: Inputs | None = ...,
+    reduce_fn: ReduceFn = ...,
+) -> Callable[[Rule], PairLoss]: ...
+
+
+def over_pairs(
+    rule: Rule | None = None,
+    *,
+    similarity: Similarity = cosine,
+    inputs: Inputs | None = None,
+    reduce_fn: ReduceFn = mean,
+) -> PairLoss | Callable[[Rule], PairLoss]:
     """Makes `loss(queries, documents, *, ...)` of a rule: document i is query i's positive.
 
         @over_pairs
@@ -151,14 +221,19 @@ def over_pairs(rule=None, *, similarity=cosine, inputs=None):
         after `where`, in this order. The loss gains an argument of each name, a pair of arrays: for
         the queries [batch, ...] and for the documents [batch, ...] or [batch, 1 + negatives, ...];
         with `references` a third one for these.
+      reduce_fn: the loss's default, (values, weights, axis_name) -> loss.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
     """
+    again = functools.partial(over_pairs, similarity=similarity, inputs=inputs, reduce_fn=reduce_fn)
     if rule is None:
-        return functools.partial(over_pairs, similarity=similarity, inputs=inputs)
-    default, builders = similarity, inputs or {}
+        return again
+    default, default_reduce_fn, names = similarity, reduce_fn, tuple(inputs or {})
+    builders, by_row = tuple((inputs or {}).values()), _asks_for_own(rule, names)
+    if by_row:
+        builders = (_same_number, *builders)
 
     def loss(
         queries,
@@ -175,99 +250,136 @@ def over_pairs(rule=None, *, similarity=cosine, inputs=None):
         weights=None,
         axis_name=None,
         block=None,
-        reduce_fn=mean,
+        reduce_fn=default_reduce_fn,
         **settings,
     ):
         _only_known(loss, settings)
-        sources = {name: settings.pop(name, None) for name in builders}
+        sources = {name: settings.pop(name, None) for name in names}
         queries, batch = vectors_of("queries", queries)
-        documents, rows = vectors_of("documents", documents)
-        if rows != batch:
-            raise ValueError(
-                f"documents must be [{batch}, dim] or [{batch}, 1 + negatives, dim], "
-                f"one row per query, got {rows} rows"
-            )
+        documents = _columns_of_each(queries, documents)
         _axis(axis_name)
         where = checks.mask("where", where, (batch,))
-        row = row_ids(batch, axis_name)
-        query_ids = row if query_ids is None else checks.column("query_ids", query_ids, batch)
-        listed = jax.tree.leaves(documents)[0].ndim > jax.tree.leaves(queries)[0].ndim
-        each = jax.tree.leaves(documents)[0].shape[1] if listed else 1
-        if not listed:
-            documents = jax.tree.map(lambda a: a[:, None], documents)
-        known = document_ids is not None
-        if known:
-            document_ids = checks.numbers_of("document_ids", document_ids)
-            if document_ids.ndim == 1:  # of the positives; the negatives have none
-                checks.shaped("document_ids", document_ids, (batch,), "one per document")
-            else:
-                checks.shaped("document_ids", document_ids, (batch, each), "one per document")
-            checks.integers("document_ids", document_ids)
-        own = document_ids if known else row
-        own = own if own.ndim == 1 else own[:, 0]
-        # A column is [own document, its negatives]; only the first belongs to the row's query.
-        first = jnp.broadcast_to(jnp.arange(each) == 0, (batch, each))
-        if known and document_ids.ndim == 2:
-            columns, named = document_ids, jnp.ones((batch, each), bool)
-        else:
-            columns, named = jnp.broadcast_to(own[:, None], (batch, each)), first
-        kept = where[:, None]
+        numbers = row_ids(batch, axis_name)
+        query_ids = numbers if query_ids is None else checks.column("query_ids", query_ids, batch)
+        shape = batch, jax.tree.leaves(documents)[0].shape[1]
+        positive_ids, keys = _keys_of(query_ids, document_ids, numbers, shape)
+        column_where = where[:, None]
         if document_where is not None:
-            kept = kept & checks.mask(
-                "document_where", document_where, (batch, each), "one per document"
+            column_where = column_where & checks.mask(
+                "document_where", document_where, shape, "one per document"
             )
-        keys = jnp.broadcast_to(query_ids[:, None], (batch, each)), first, columns, named
-        mine, theirs, more = _sources(sources, batch, each, references)
-        others = Rows(documents, keys, None, jnp.broadcast_to(kept, (batch, each)), theirs)
-        others = jax.tree.map(lambda a: a.reshape(batch * each, *a.shape[2:]), others)
-        others = gather(others, axis_name)
+        of_queries, of_documents, of_references = _sources(sources, *shape, references)
+        if by_row:
+            of_queries = numbers, *of_queries
+            of_documents = jnp.broadcast_to(numbers[:, None], shape), *of_documents
+        column_where = jnp.broadcast_to(column_where, shape)
+        columns = Rows(documents, keys, None, column_where, of_documents)
+        columns = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), columns)
+        columns = gather(columns, axis_name)
         if references is None:
             _without_references(reference_where=reference_where, reference_ids=reference_ids)
         else:
-            others = _with_references(others, references, reference_where, reference_ids, more)
-        anchors = without_padding(Rows(queries, (query_ids, own), None, where, mine))
-        others = without_padding(others)
+            columns = _with_references(
+                columns, references, reference_where, reference_ids, of_references, by_row
+            )
+        anchors = without_padding(Rows(queries, (query_ids, positive_ids), None, where, of_queries))
+        columns = without_padding(columns)
         parts = lift(
             keyed(rule, settings),
-            without_weight(anchors, weights, others, similarity),
-            others,
+            without_weight(anchors, weights, columns, similarity),
+            columns,
             similarity=similarity,
             same=_same_pair,
-            builders=tuple(builders.values()),
+            builders=builders,
             block=block,
             axis_name=axis_name,
         )
         return reduced(parts, weights, axis_name, reduce_fn)
 
-    loss.lift = functools.partial(over_pairs, similarity=similarity, inputs=inputs)
-    return _dressed(loss, rule, _OVER_PAIRS, tuple(builders))
+    loss.lift = again
+    return _dressed(loss, rule, PairLoss, _OVER_PAIRS, names)
+
+
+def _asks_for_own(rule, names):
+    """Whether a rule's fourth argument is `own`, and no input has this name."""
+    positional = [
+        name
+        for name, parameter in inspect.signature(rule).parameters.items()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    return positional[3:4] == ["own"] and "own" not in names
+
+
+def _same_number(mine, theirs):
+    """Which columns came with the row: bool [rows, columns]."""
+    return mine[:, None] == theirs[None]
+
+
+def _columns_of_each(queries, documents):
+    """The documents that came with each query: [batch, 1 + negatives, ...]."""
+    batch = checks.rows_of("queries", queries)
+    documents, rows = vectors_of("documents", documents)
+    if rows != batch:
+        raise ValueError(
+            f"documents must be [{batch}, dim] or [{batch}, 1 + negatives, dim], "
+            f"one row per query, got {rows} rows"
+        )
+    if jax.tree.leaves(documents)[0].ndim > jax.tree.leaves(queries)[0].ndim:
+        return documents
+    return jax.tree.map(lambda a: a[:, None], documents)
+
+
+def _keys_of(query_ids, document_ids, numbers, shape):
+    """What decides which pairs are positives, see `_same_pair`.
+
+    Returns: the id of each query's own document [batch], and for each document [batch, 1 + negatives]:
+    its query's id, whether it is that query's own, its id, and whether it has one.
+    """
+    batch, each = shape
+    is_positive = jnp.broadcast_to(jnp.arange(each) == 0, shape)
+    has_id = is_positive
+    if document_ids is None:
+        positive_ids = numbers
+    else:
+        document_ids = checks.numbers_of("document_ids", document_ids)
+        listed = document_ids.ndim != 1  # else of the positives; the negatives have none
+        checks.shaped(
+            "document_ids", document_ids, shape if listed else (batch,), "one per document"
+        )
+        checks.integers("document_ids", document_ids)
+        positive_ids = document_ids[:, 0] if listed else document_ids
+        has_id = jnp.ones(shape, bool) if listed else is_positive
+    if document_ids is None or document_ids.ndim == 1:
+        document_ids = jnp.broadcast_to(positive_ids[:, None], shape)
+    query_ids = jnp.broadcast_to(query_ids[:, None], shape)
+    return positive_ids, (query_ids, is_positive, document_ids, has_id)
 
 
 def _sources(sources, batch, each, references):
     """What further inputs are built from: per query, per document [batch, each, ...], per reference."""
-    found = []
-    for name, given in sources.items():
+    ends = []
+    for name, arrays in sources.items():
         wanted = 2 if references is None else 3
-        if not isinstance(given, (tuple, list)) or len(given) != wanted:
+        if not isinstance(arrays, (tuple, list)) or len(arrays) != wanted:
             kinds = ("the queries", "the documents", "the references")[:wanted]
             raise ValueError(
-                f"{name} must be {wanted} arrays, for {', '.join(kinds)}, got {given!r:.80}"
+                f"{name} must be {wanted} arrays, for {', '.join(kinds)}, got {arrays!r:.80}"
             )
-        given = [checks.reals(f"{name}[{place}]", a) for place, a in enumerate(given)]
+        arrays = [checks.reals(f"{name}[{place}]", a) for place, a in enumerate(arrays)]
         for place, what in enumerate(("queries", "documents")):
-            if given[place].ndim == 0 or given[place].shape[0] != batch:
+            if arrays[place].ndim == 0 or arrays[place].shape[0] != batch:
                 raise ValueError(
                     f"{name}[{place}] must have {batch} rows, one per row of {what}, "
-                    f"got shape {given[place].shape}"
+                    f"got shape {arrays[place].shape}"
                 )
-        if each == 1 and given[1].ndim == given[0].ndim:
-            given[1] = given[1][:, None]
-        if given[1].ndim < 2 or given[1].shape[1] != each:
+        if each == 1 and arrays[1].ndim == arrays[0].ndim:
+            arrays[1] = arrays[1][:, None]
+        if arrays[1].ndim < 2 or arrays[1].shape[1] != each:
             raise ValueError(
-                f"{name}[1] must be [{batch}, {each}, ...], one per document, got shape {given[1].shape}"
+                f"{name}[1] must be [{batch}, {each}, ...], one per document, got shape {arrays[1].shape}"
             )
-        found.append((*given, None)[:3])
-    return tuple(tuple(ends[side] for ends in found) for side in range(3))
+        ends.append((*arrays, None)[:3])
+    return tuple(tuple(arrays[side] for arrays in ends) for side in range(3))
 
 
 def equal_labels(mine, theirs):
@@ -279,20 +391,21 @@ def equal_labels(mine, theirs):
 def _same_pair(mine, theirs):
     """Positives: the documents of the same query, and copies of the query's own document."""
     query, document = mine
-    their_query, first, their_document, named = theirs
-    by_query = (query[:, None] == their_query) & first
-    return by_query | ((document[:, None] == their_document) & named)
+    their_query, is_positive, their_document, has_id = theirs
+    by_query = (query[:, None] == their_query) & is_positive
+    return by_query | ((document[:, None] == their_document) & has_id)
 
 
-def _with_references(others, references, where, ids, inputs):
+def _with_references(columns, references, where, ids, inputs, by_row):
     """The gathered documents followed by further ones, which belong to no query."""
     references, size = vectors_of("references", references)
-    named = jnp.full(size, ids is not None)
+    has_id = jnp.full(size, ids is not None)
     ids = jnp.zeros(size, jnp.int32) if ids is None else checks.column("reference_ids", ids, size)
-    keys = jnp.zeros(size, jnp.int32), jnp.zeros(size, bool), ids, named
+    keys = jnp.zeros(size, jnp.int32), jnp.zeros(size, bool), ids, has_id
     where = checks.mask("reference_where", where, (size,))
-    more = Rows(references, keys, None, where, inputs)
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b.astype(a.dtype)]), others, more)
+    inputs = (jnp.full(size, -1), *inputs) if by_row else inputs
+    further = Rows(references, keys, None, where, inputs)
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b.astype(a.dtype)]), columns, further)
 
 
 def _without_references(**given):
@@ -317,37 +430,45 @@ def _axis(axis_name):
 def _only_known(loss, settings):
     known = inspect.signature(loss).parameters
     if unknown := set(settings) - set(known):
-        own = ", ".join(_keywords(loss.rule)) or "none of its own"
+        own = ", ".join(keywords_of(loss.rule)) or "none of its own"
         raise TypeError(f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {own}")
     check_settings(known, settings)
 
 
-def _keywords(rule):
+def keywords_of(rule):
     """The names of a rule's hyperparameters."""
     parameters = inspect.signature(rule).parameters.values()
     return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
 
-def _dressed(loss, rule, shared, sources=()):
+def _dressed(loss, rule, protocol, shared, sources=()):
     """Gives the loss its rule's name, a signature of every argument, and the shared documentation."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = [p for p in inspect.signature(rule).parameters.values() if p.kind is keyword]
-    own += [inspect.Parameter(name, keyword) for name in sources]
-    common = [p for p in inspect.signature(loss).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    own += [inspect.Parameter(name, keyword, annotation=tuple[Array, ...]) for name in sources]
+    types = inspect.signature(protocol.__call__).parameters
+    common = [
+        p.replace(annotation=types[p.name].annotation)
+        for p in inspect.signature(loss).parameters.values()
+        if p.kind is not p.VAR_KEYWORD
+    ]
     lifted_again = loss.lift
     functools.update_wrapper(loss, rule)
     del loss.__wrapped__  # inspect would show the rule's signature
-    loss.__signature__ = inspect.Signature(common[:2] + own + common[2:])
+    loss.__signature__ = inspect.Signature(
+        common[:2] + own + common[2:], return_annotation=jax.Array
+    )
     loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{textwrap.dedent(shared).strip()}\n"
     loss.rule, loss.lift = rule, lifted_again
+    loss.shared, loss.shared_doc = common[2:], textwrap.dedent(shared).strip()
     return loss
 
 
 _EVERY = """
   similarity: (x [n, dim], y [m, dim]) -> scores [n, m], larger is closer.
-  where: bool [batch], False for padding. What stands there has no influence, NaN included. NaN in a row
+  where: bool [batch], False for padding. What is there has no influence, NaN included. NaN in a row
     that counts, in its label too, makes the loss NaN.
-  weights: [batch], how much each anchor counts, besides what the rule says; >= 0.
+  weights: [batch], how much each anchor counts, in addition to what the rule says; >= 0.
   axis_name: the named axis over which the batch is split, in pmap, shard_map or vmap. The result is
     then the loss of the whole batch, the same on every device; differentiate inside, then pmean the
     gradient of the parameters.
@@ -363,7 +484,7 @@ What every loss over labels takes:
   embeddings: [batch, dim], or a pytree that `similarity` takes.
   labels: [batch] or [batch, c], integers unless the loss says otherwise.
   same: (labels of rows, labels of references) -> bool [rows, references], which pairs are positives;
-    equal labels unless told. One that shares any of several labels, say:
+    equal labels by default. One that shares any of several labels, say:
     `lambda a, b: (a[:, None] & b[None]).any(-1)` for labels bool [batch, c].
   references: [m, dim], compared with in place of the batch (a queue): the same on every device.
   reference_labels: int [m].

@@ -1,25 +1,29 @@
-"""InfoNCE whose negatives weigh the more the closer they are, beyond what the temperature does.
+"""InfoNCE with hardness-weighted negatives.
 
     queries [batch, dim], documents [batch, dim] or [batch, 1 + negatives, dim] -> loss
 
-A weight exp(hardness * s_ij), without gradient, stands before the exponential of some negatives.
+The exponential of some negatives is multiplied by exp(hardness * s_ij), without gradient.
 """
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._lifters import over_pairs, vectors_of
-from jaxsim.losses._lift._settings import checked
+from jaxsim.losses._lift._lifters import over_pairs
 from jaxsim.losses.pairs._info_nce import info_nce
-from jaxsim.losses.pairs._joint_info_nce import same_number, sides_of
 from jaxsim.numerics import checks
-from jaxsim.numerics._reductions import mean
-from jaxsim.similarity import cosine
+from jaxsim.numerics.types import Array, Numeric
 
 
 @over_pairs
-def hardness_info_nce(scores, positives, where, *, hardness, temperature=0.05):
-    """`info_nce` with every negative weighed by its own score, in nats.
+def hardness_info_nce(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    hardness: Numeric,
+    temperature: Numeric = 0.05,
+) -> tuple[jax.Array, jax.Array]:
+    """Hardness-weighted InfoNCE: every negative is weighted by its score, in nats.
 
         value_i = log( sum_{positives_i} exp(s_ij / T) + sum_{negatives_i} exp(s_ij / T + hardness s_ij) )
                 - log sum_{positives_i} exp(s_ij / T)
@@ -35,29 +39,20 @@ def hardness_info_nce(scores, positives, where, *, hardness, temperature=0.05):
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
     """
-    checks.positive("temperature", temperature)
-    checks.not_negative("hardness", hardness)
-    return _weighed(scores, positives, where, where & ~positives, hardness, temperature)
+    return _weighted(scores, positives, where, where & ~positives, hardness, temperature)
 
 
-@checked
+@over_pairs
 def in_batch_hardness_info_nce(
-    queries,
-    documents,
+    scores: Array,
+    positives: Array,
+    where: Array,
+    own: Array,
     *,
-    hardness=9.0,
-    temperature=0.05,
-    similarity=cosine,
-    query_ids=None,
-    document_ids=None,
-    document_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """`hardness_info_nce` on the documents of other rows alone, in nats.
+    hardness: Numeric = 9.0,
+    temperature: Numeric = 0.05,
+) -> tuple[jax.Array, jax.Array]:
+    """Hardness-weighted InfoNCE: the documents of other rows are weighted by their scores, in nats.
 
         value_i = log( sum_{positives_i} exp(s_ij / T) + sum_{negatives_i} exp(s_ij / T + h_ij s_ij) )
                 - log sum_{positives_i} exp(s_ij / T)
@@ -67,53 +62,27 @@ def in_batch_hardness_info_nce(
     positive.
 
     Args:
-      queries, documents: as in `info_nce`.
       hardness: >= 0; 9 is the paper.
       temperature: divides the scores, > 0; may be traced.
-      the rest: as in `info_nce`.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`.
     Source: Lan et al. 2025 (2503.04812), equation 5.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents.
     """
-    return _in_batch(
-        queries,
-        documents,
-        numbers=_numbers(queries, documents, axis_name),
-        hardness=hardness,
-        temperature=temperature,
-        similarity=similarity,
-        query_ids=query_ids,
-        document_ids=document_ids,
-        document_where=document_where,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
-        reduce_fn=reduce_fn,
-    )
+    return _weighted(scores, positives, where, where & ~positives & ~own, hardness, temperature)
 
 
-@checked
+@over_pairs
 def hard_negative_hardness_info_nce(
-    queries,
-    documents,
+    scores: Array,
+    positives: Array,
+    where: Array,
+    own: Array,
     *,
-    hardness=5.0,
-    temperature=0.05,
-    similarity=cosine,
-    query_ids=None,
-    document_ids=None,
-    document_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """`hardness_info_nce` on a query's own negatives alone, those that came with its row, in nats.
+    hardness: Numeric = 5.0,
+    temperature: Numeric = 0.05,
+) -> tuple[jax.Array, jax.Array]:
+    """Hardness-weighted InfoNCE: only a query's own negatives are weighted by their scores, in nats.
 
         value_i = log( sum_{positives_i} exp(s_ij / T) + sum_{negatives_i} exp(s_ij / T + h_ij s_ij) )
                 - log sum_{positives_i} exp(s_ij / T)
@@ -123,58 +92,18 @@ def hard_negative_hardness_info_nce(
     that have a positive.
 
     Args:
-      queries, documents: as in `info_nce`.
       hardness: >= 0; 5 is the paper.
       temperature: divides the scores, > 0; may be traced.
-      the rest: as in `info_nce`.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`.
     Source: Schechter Vera et al. 2025 (2509.20354), the hardness weights of EmbeddingGemma.
     Data: pairs with negatives.
     Kind: pairwise; memory block x documents.
     """
-    return _hard_negatives(
-        queries,
-        documents,
-        numbers=_numbers(queries, documents, axis_name),
-        hardness=hardness,
-        temperature=temperature,
-        similarity=similarity,
-        query_ids=query_ids,
-        document_ids=document_ids,
-        document_where=document_where,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
-        reduce_fn=reduce_fn,
-    )
+    return _weighted(scores, positives, where, where & ~positives & own, hardness, temperature)
 
 
-@over_pairs(inputs={"numbers": same_number})
-def _in_batch(scores, positives, where, own, *, hardness, temperature):
+def _weighted(scores, positives, where, chosen, hardness, temperature):
     checks.positive("temperature", temperature)
     checks.not_negative("hardness", hardness)
-    return _weighed(scores, positives, where, where & ~positives & ~own, hardness, temperature)
-
-
-@over_pairs(inputs={"numbers": same_number})
-def _hard_negatives(scores, positives, where, own, *, hardness, temperature):
-    checks.positive("temperature", temperature)
-    checks.not_negative("hardness", hardness)
-    return _weighed(scores, positives, where, where & ~positives & own, hardness, temperature)
-
-
-def _weighed(scores, positives, where, chosen, hardness, temperature):
     added = jnp.where(chosen, hardness * jax.lax.stop_gradient(scores), 0)
     return info_nce.rule(scores + temperature * added, positives, where, temperature=temperature)
-
-
-def _numbers(queries, documents, axis_name):
-    """Which row each query and each document came with."""
-    if axis_name is not None:
-        checks.bound(axis_name)
-    queries, documents = vectors_of("queries", queries)[0], vectors_of("documents", documents)[0]
-    sides = sides_of(queries, documents, None, None, axis_name)
-    return sides[0].numbers, sides[2].numbers

@@ -9,6 +9,7 @@ What puts queries among the candidates is in _joint_info_nce.py, what weighs neg
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import both_ways
 from jaxsim.losses._lift._examples import mask_of_lists, of_lists, reduced, with_weight
 from jaxsim.losses._lift._lifters import over_pairs, vectors_of
 from jaxsim.losses._lift._settings import checked
@@ -72,66 +73,28 @@ def multi_positive_info_nce(scores, positives, where, *, temperature=0.05):
     return values, positives.any(axis=1)
 
 
-@checked
-def symmetric_info_nce(
-    queries,
-    documents,
-    *,
-    temperature=0.05,
-    similarity=cosine,
-    query_ids=None,
-    document_ids=None,
-    document_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-):
-    """The mean of `info_nce` from queries to documents and from documents to queries, in nats.
+symmetric_info_nce = both_ways(
+    info_nce,
+    "symmetric_info_nce",
+    """CLIP loss: the mean of InfoNCE from queries to documents and from documents to queries, in nats.
 
-        (info_nce(queries, documents) + info_nce(documents, queries)) / 2
+        query_weight info_nce(queries, documents) + document_weight info_nce(documents, queries)
 
     Negatives that came with a query are candidates of the queries; only positives look for a query.
 
-    Also known as the CLIP loss and MultipleNegativesSymmetricRankingLoss.
+    Also known as MultipleNegativesSymmetricRankingLoss.
 
     Args:
-      queries: [batch, dim].
-      documents: [batch, dim], row i the positive of query i, or [batch, 1 + negatives, dim].
       temperature: divides the scores, > 0; may be traced.
-      similarity, query_ids, document_ids, document_where, where, weights, axis_name, block: as in
-        `info_nce`.
+      query_weight, document_weight: of the two directions; halves make the mean.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`.
     Source: Radford et al. 2021 (2103.00020), figure 3.
     Data: pairs, pairs with negatives, images with texts.
     Kind: pairwise; memory block x documents, walked twice.
-    """
-    shared = {
-        "temperature": temperature,
-        "similarity": similarity,
-        "where": where,
-        "weights": weights,
-        "axis_name": axis_name,
-        "block": block,
-    }
-    own = {"query_ids": query_ids, "document_ids": document_ids, "document_where": document_where}
-    there = info_nce(queries, documents, **own, **shared)
-    (queries, batch), (documents, _) = (
-        vectors_of("queries", queries),
-        vectors_of("documents", documents),
-    )
-    if jax.tree.leaves(documents)[0].ndim > jax.tree.leaves(queries)[0].ndim:
-        documents = jax.tree.map(lambda a: a[:, 0], documents)
-    if document_ids is not None and jnp.ndim(document_ids) == 2:
-        document_ids = jnp.asarray(document_ids)[:, 0]
-    if document_where is not None:
-        shared["where"] = mask_of_lists(
-            (batch, 1), "document_where", jnp.asarray(document_where)[:, :1], where
-        )[:, 0]
-    back = info_nce(documents, queries, query_ids=document_ids, document_ids=query_ids, **shared)
-    return (there + back) / 2
+    """,
+    query_weight=0.5,
+    document_weight=0.5,
+)
 
 
 @checked

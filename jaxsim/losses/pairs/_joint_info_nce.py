@@ -2,33 +2,32 @@
 
     queries [batch, dim], documents [batch, dim] or [batch, 1 + negatives, dim] -> loss
 
-A direction is a choice of what stands in the rows and what in the columns of a score matrix. It adds
-its candidates to the denominator of each query; what the query has to pick is its document.
-`symmetric_info_nce` is the mean of two softmaxes instead.
+A direction chooses the rows and the columns of a score matrix. It adds its candidates to the
+denominator of each query; what the query has to pick is its document. `symmetric_info_nce` is the mean
+of two softmaxes instead.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import reduced
+from jaxsim.losses._lift._compositions import REFERENCES, preset, sharing
 from jaxsim.losses._lift._lifters import over_pairs, vectors_of
-from jaxsim.losses._lift._settings import checked
-from jaxsim.losses.pairs._info_nce import own_scores
+from jaxsim.losses.pairs._info_nce import info_nce, own_scores
 from jaxsim.numerics import checks, masked
-from jaxsim.numerics._devices import row_ids
-from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.masked import log_sum_exp, zeroed
-from jaxsim.similarity import cosine
+from jaxsim.numerics.types import Array, ArrayTree, Numeric
 
 
 class Side(NamedTuple):
     """Queries, the positive of each, or all documents: what a direction puts in rows or columns."""
 
     vectors: Any  # [batch, dim] or [batch, each, dim]
-    numbers: jax.Array  # int [batch] or [batch, each], which query each came with
+    zeros: jax.Array  # [batch] or [batch, each]: what columns have where only rows are known
     ids: jax.Array | None  # int, of documents: of a query those of its own
     where: jax.Array | None  # bool [batch, each]
     guide: Any = None  # another encoder's vectors (_guided_info_nce.py)
@@ -37,9 +36,12 @@ class Side(NamedTuple):
 # A direction: (log_sum, queries, positives, documents) -> [batch], where log_sum(rows, columns, kept)
 # is the log of the sum of exp(score / temperature) over the columns that stay in each row. These are
 # kept(positives, where, own): own is True for all columns that came with the row, negatives too.
+Direction = Callable[[Callable[..., jax.Array], Side, Side, Side], jax.Array]
 
 
-def queries_to_queries(log_sum, queries, positives, documents):
+def queries_to_queries(
+    log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
+) -> jax.Array:
     """Each query with the other queries: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
@@ -48,7 +50,9 @@ def queries_to_queries(log_sum, queries, positives, documents):
     return log_sum(queries, queries, others)
 
 
-def documents_to_queries(log_sum, queries, positives, documents):
+def documents_to_queries(
+    log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
+) -> jax.Array:
     """Each query's document with all queries, the own one among them once more: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
@@ -57,7 +61,9 @@ def documents_to_queries(log_sum, queries, positives, documents):
     return log_sum(positives, queries, lambda positives, where, own: where)
 
 
-def positives_to_positives(log_sum, queries, positives, documents):
+def positives_to_positives(
+    log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
+) -> jax.Array:
     """Each query's document with those of the other queries, without negatives: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
@@ -66,7 +72,9 @@ def positives_to_positives(log_sum, queries, positives, documents):
     return log_sum(positives, positives, others)
 
 
-def documents_to_documents(log_sum, queries, positives, documents):
+def documents_to_documents(
+    log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
+) -> jax.Array:
     """Each query's document with all those of other rows, negatives too: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
@@ -80,139 +88,73 @@ def others(positives, where, own):
     return where & ~positives
 
 
-@checked
+@sharing(info_nce, without=REFERENCES)
 def joint_info_nce(
-    queries,
-    documents,
+    queries: ArrayTree,
+    documents: ArrayTree,
     *,
-    directions=(queries_to_queries, documents_to_queries, documents_to_documents),
-    temperature=0.01,
-    similarity=cosine,
-    query_ids=None,
-    document_ids=None,
-    document_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """`info_nce` with the candidates of further directions in the same softmax, in nats.
+    directions: Sequence[Direction] = (
+        queries_to_queries,
+        documents_to_queries,
+        documents_to_documents,
+    ),
+    temperature: Numeric = 0.01,
+    **shared: Any,
+) -> jax.Array:
+    """Joint InfoNCE (GTE): the candidates of further directions are in the same softmax, in nats.
 
         value_i = log( sum_j exp(q_i d_j / T) + sum_{j != i} exp(q_i q_j / T)
                        + sum_j exp(q_j d_i / T) + sum_{j != i} exp(d_i d_j / T) )
                 - log sum_{j in positives_i} exp(q_i d_j / T)
 
-    T is the temperature. The pair's own score stands in the denominator twice, as in the paper. Counts
-    the queries that have a positive.
+    T is the temperature. The pair's own score is in the denominator twice, as in the paper. Counts the
+    queries that have a positive. Queries of equal ids, or of equal positives, are not candidates of each
+    other.
 
     Args:
-      queries: [batch, dim].
-      documents: [batch, dim], row i the positive of query i, or [batch, 1 + negatives, dim].
       directions: what is added to the queries' scores of all documents, any of `queries_to_queries`,
         `documents_to_queries`, `documents_to_documents` and `positives_to_positives`.
       temperature: divides the scores, > 0; may be traced. 0.01 is the paper.
-      similarity, query_ids, document_ids, document_where, where, weights, axis_name, block: as in
-        `info_nce`. Queries of equal ids, or of equal positives, are no candidates of each other.
-      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`.
     Source: Li et al. 2023 (2308.03281), the improved contrastive loss of GTE; in
     MultipleNegativesRankingLoss of sentence-transformers the directions in one partition.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents, walked once for each direction.
     """
-    checks.positive("temperature", temperature)
-    queries, documents = vectors_of("queries", queries)[0], vectors_of("documents", documents)[0]
-    shared = {
-        "temperature": temperature,
-        "similarity": similarity,
-        "query_ids": query_ids,
-        "where": where,
-        "weights": weights,
-        "axis_name": axis_name,
-        "block": block,
-        "reduce_fn": None,
-    }
-
-    def log_sum(rows, columns, kept):
-        known = known_by(rows, columns, tops)
-        return _log_sums(rows.vectors, columns.vectors, kept=kept, **known, **shared)[0]
-
-    (every, counts), (own, _), (tops, _) = _to_documents(
-        queries, documents, document_ids=document_ids, document_where=document_where, **shared
-    )
-    sides = sides_of(queries, documents, document_ids, document_where, axis_name)
-    sums = [direction(log_sum, *sides) for direction in directions]
-    values = functools.reduce(jnp.logaddexp, sums, every) - own
-    return reduced([(values, counts)], None, axis_name, reduce_fn)
+    loss = joint(_to_documents, _log_sums, queries, documents, directions)
+    return loss(temperature=temperature, **shared)
 
 
-@checked
-def expanded_info_nce(
-    queries,
-    documents,
-    *,
-    temperature=0.01,
-    similarity=cosine,
-    query_ids=None,
-    document_ids=None,
-    document_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """`info_nce` with query against query and positive against positive in the same softmax, in nats.
+expanded_info_nce = preset(
+    joint_info_nce,
+    "expanded_info_nce",
+    """Expanded InfoNCE (KaLM): queries with queries and positives with positives too, in nats.
 
         value_i = log( sum_j exp(q_i d_j / T) + sum_{k != i} exp(q_i q_k / T)
                        + sum_{k != i} exp(p_i p_k / T) ) - log sum_{j in positives_i} exp(q_i d_j / T)
 
-    d are all documents, p the positives among them. Counts the queries that have a positive.
+    d are all documents, p the positives among them: `joint_info_nce` with these two directions. Counts
+    the queries that have a positive.
 
-    Args and result as in `joint_info_nce`, with these two directions.
     Source: Zhao et al. 2025 (2506.20923), the expanded negatives of KaLM-Embedding-V2's released code.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents, walked once for each direction.
-    """
-    return joint_info_nce(
-        queries,
-        documents,
-        directions=(queries_to_queries, positives_to_positives),
-        temperature=temperature,
-        similarity=similarity,
-        query_ids=query_ids,
-        document_ids=document_ids,
-        document_where=document_where,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
-        reduce_fn=reduce_fn,
-    )
+    """,
+    directions=(queries_to_queries, positives_to_positives),
+)
 
 
-@checked
+@sharing(info_nce)
 def info_nce_with_extra(
-    queries,
-    documents,
-    extra,
+    queries: ArrayTree,
+    documents: ArrayTree,
+    extra: ArrayTree,
     *,
-    extra_where=None,
-    temperature=0.01,
-    similarity=cosine,
-    query_ids=None,
-    document_ids=None,
-    document_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
-    """`info_nce` where each query has further negatives that no other query meets, in nats.
+    extra_where: Array | None = None,
+    temperature: Numeric = 0.01,
+    **shared: Any,
+) -> jax.Array:
+    """InfoNCE with extra negatives per query, which no other query is compared with, in nats.
 
         value_i = log( sum_j exp(q_i d_j / T) + sum_k exp(q_i e_ik / T) )
                 - log sum_{j in positives_i} exp(q_i d_j / T)
@@ -221,41 +163,25 @@ def info_nce_with_extra(
     that have a positive.
 
     Args:
-      queries: [batch, dim].
-      documents: [batch, dim], row i the positive of query i, or [batch, 1 + negatives, dim].
       extra: e [batch, extras, dim].
       extra_where: bool [batch, extras], False where a row has fewer.
       temperature: divides the scores, > 0; may be traced. 0.01 is the paper.
-      similarity, query_ids, document_ids, document_where, where, weights, axis_name, block: as in
-        `info_nce`.
-      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`.
     Source: Zhao et al. 2025 (2506.20923), where the mixed negatives enter.
     Data: pairs with negatives.
     Kind: pairwise; memory block x documents, and batch x extras x dim.
     """
     checks.positive("temperature", temperature)
-    (every, counts), (own, _), (tops, _) = _to_documents(
-        queries,
-        documents,
-        temperature=temperature,
-        similarity=similarity,
-        query_ids=query_ids,
-        document_ids=document_ids,
-        document_where=document_where,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
-        reduce_fn=None,
+    reduce_fn = shared.pop("reduce_fn")
+    (every, counts), (picked, _), (tops, _) = _to_documents(
+        queries, documents, temperature=temperature, reduce_fn=None, **shared
     )
     names = "extra", "extra_where"
-    scores, kept = own_scores(names, queries, extra, extra_where, where, similarity, weights)
-    beside = log_sum_exp(scores / temperature - tops[:, None], kept, empty=NOTHING)
-    values = jnp.logaddexp(every, beside) - own
-    return reduced([(values, counts)], None, axis_name, reduce_fn)
+    of_rows = (shared[name] for name in ("where", "similarity", "weights"))
+    scores, there = own_scores(names, queries, extra, extra_where, *of_rows)
+    further = log_sum_exp(scores / temperature - tops[:, None], there, empty=NOTHING)
+    values = jnp.logaddexp(every, further) - picked
+    return reduced([(values, counts)], None, shared["axis_name"], reduce_fn)
 
 
 # The log of an empty sum: two of them in one log-add give a NaN slope if they are -inf.
@@ -279,48 +205,73 @@ def sums_and_tops(logits, positives, where):
     return [(values, counts) for values in (*sums, tops)]
 
 
-def same_number(mine, theirs):
-    """Which columns came with the row: bool [rows, columns]."""
-    return mine[:, None] == theirs[None]
-
-
 def of_row(mine, theirs):
     """A number of each row: [rows, 1]."""
     return mine[:, None]
 
 
-@over_pairs(inputs={"numbers": same_number, "tops": of_row})
+@over_pairs(inputs={"tops": of_row})
 def _log_sums(scores, positives, where, own, tops, *, temperature, kept):
-    stays = kept(positives, where, own)
-    values = log_sum_exp(scores / temperature - tops, stays, empty=NOTHING)
+    values = log_sum_exp(scores / temperature - tops, kept(positives, where, own), empty=NOTHING)
     return values, jnp.ones_like(values)
 
 
-def sides_of(queries, documents, document_ids, document_where, axis_name, guides=(None, None)):
+def joint(to_documents, log_sums, queries, documents, directions, guide=None):
+    """A loss over directions of its two lifted parts, a function of settings.
+
+    Args:
+      to_documents: the queries' scores of the documents: `sums_and_tops`, and with a guide its levels.
+      log_sums: the log of the sum over the columns that a direction keeps, of `tops`, and of `guide` and
+        `levels` if there is a guide.
+      queries, documents: as in `info_nce`.
+      directions: as in `joint_info_nce`.
+      guide: the guide's vectors of the queries and of the documents, or None.
+    """
+    queries, documents = vectors_of("queries", queries)[0], vectors_of("documents", documents)[0]
+
+    def loss(*, document_ids, document_where, reduce_fn, **settings):
+        checks.positive("temperature", settings["temperature"])
+        of_documents = {"document_ids": document_ids, "document_where": document_where}
+        by_guide = {} if guide is None else {"guide": guide}
+        (every, counts), (picked, _), (tops, _), *levels = to_documents(
+            queries, documents, reduce_fn=None, **by_guide, **of_documents, **settings
+        )
+
+        def log_sum(rows, columns, kept):
+            inputs = {"tops": (tops, columns.zeros)}
+            if guide is not None:
+                inputs["guide"] = rows.guide, columns.guide
+                inputs["levels"] = levels[0][0], columns.zeros
+            of_columns = {"document_ids": columns.ids, "document_where": columns.where}
+            vectors = rows.vectors, columns.vectors
+            parts = log_sums(
+                *vectors, kept=kept, reduce_fn=None, **inputs, **of_columns, **settings
+            )
+            return parts[0]
+
+        sides = _sides_of(queries, documents, document_ids, document_where, guide or (None, None))
+        sums = [direction(log_sum, *sides) for direction in directions]
+        values = functools.reduce(jnp.logaddexp, sums, every) - picked
+        return reduced([(values, counts)], None, settings["axis_name"], reduce_fn)
+
+    return loss
+
+
+def _sides_of(queries, documents, ids, where, guides):
     """The queries, the positive of each, and all documents, a `Side` each."""
-    numbers = row_ids(checks.rows_of("queries", queries), axis_name)
     guide = guides[1]
     if jax.tree.leaves(documents)[0].ndim == jax.tree.leaves(queries)[0].ndim:
         documents, guide = jax.tree.map(lambda a: a[:, None], (documents, guide))
-    kept = None if document_where is None else jnp.asarray(document_where)
-    if kept is not None:  # a positive that is missing may hold anything, and no mask reaches a row
-        documents = jax.tree.map(lambda a: zeroed(a, kept), documents)
-    ids = None if document_ids is None else jnp.asarray(document_ids)
-    own = ids if ids is None or ids.ndim == 1 else ids[:, 0]
-    each = jax.tree.leaves(documents)[0].shape[1]
-    everything = Side(
-        documents, jnp.broadcast_to(numbers[:, None], (len(numbers), each)), ids, kept, guide
+    where = None if where is None else jnp.asarray(where)
+    if where is not None:  # a positive that is missing may hold anything, and no mask reaches a row
+        documents = jax.tree.map(lambda a: zeroed(a, where), documents)
+    ids = None if ids is None else jnp.asarray(ids)
+    positive_ids = ids if ids is None or ids.ndim == 1 else ids[:, 0]
+    zeros = jnp.zeros(jax.tree.leaves(documents)[0].shape[:2])
+    positive, positive_guide = jax.tree.map(lambda a: a[:, 0], (documents, guide))
+    positive_where = None if where is None else where[:, :1]
+    return (
+        Side(queries, zeros[:, 0], positive_ids, None, guides[0]),
+        Side(positive, zeros[:, 0], positive_ids, positive_where, positive_guide),
+        Side(documents, zeros, ids, where, guide),
     )
-    positive, their_guide = jax.tree.map(lambda a: a[:, 0], (documents, guide))
-    positives = Side(positive, numbers, own, None if kept is None else kept[:, :1], their_guide)
-    return Side(queries, numbers, own, None, guides[0]), positives, everything
-
-
-def known_by(rows, columns, tops):
-    """What `over_pairs` takes about the rows and columns of a direction."""
-    return {
-        "numbers": (rows.numbers, columns.numbers),
-        "tops": (tops, jnp.zeros(columns.numbers.shape)),
-        "document_ids": columns.ids,
-        "document_where": columns.where,
-    }

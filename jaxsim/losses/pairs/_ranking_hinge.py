@@ -1,4 +1,4 @@
-"""Max-margin rankings: the matching pair above every other one, by a margin.
+"""Max-margin ranking losses: the matching pair scores above every other one, by a margin.
 
     queries [batch, dim], documents [batch, dim] -> loss          (ranking hinges)
     first, second, odd [batch, dim] -> loss                       (symmetric_triplet)
@@ -11,147 +11,21 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift import _examples as examples
-from jaxsim.losses._lift._blocks import reduced
+from jaxsim.losses._lift._compositions import both_ways
 from jaxsim.losses._lift._lifters import over_pairs
 from jaxsim.losses._lift._over_triplets import hinge, over_triplets
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics._reductions import mean, total
+from jaxsim.numerics.types import Array, Numeric
 from jaxsim.similarity import dot
 
 
-@checked
-def ranking_hinge(
-    queries,
-    documents,
-    *,
-    margin=1.0,
-    query_weight=1.0,
-    document_weight=1.0,
-    similarity=dot,
-    query_ids=None,
-    document_ids=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=total,
-):
-    """Every query ranks its document above the others, and every document its query.
-
-        query_weight    sum_i sum_{j != i} [margin + s_ij - s_ii]+
-        + document_weight sum_j sum_{i != j} [margin + s_ij - s_jj]+
-
-    With several positives each is held against every negative. A satisfied comparison, or one that is
-    exactly at the margin, has slope 0. Counts all queries and all documents.
-
-    Args:
-      queries, documents: [batch, dim] each, row i of one the positive of row i of the other.
-      margin: in units of the scores; 1 suits inner products, 0.2 cosines. Inner products can satisfy
-        any margin by growing: watch their norms.
-      query_weight: of the queries' direction (images that rank sentences, annotation).
-      document_weight: of the documents' direction (sentences that rank images, search).
-      similarity, query_ids, document_ids, where, weights, axis_name, block: as in `info_nce`. Without
-        ids a duplicate in the batch costs the margin.
-      reduce_fn: (values, weights, axis_name) -> loss, of each direction apart; None returns both
-        directions' (values, weights).
-
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`.
-    Source: Baqapuri 2015 (1601.03478), the global ranking objective, after Karpathy et al. 2014
-    (1406.5679), equation 6.
-    Data: pairs, images with texts.
-    Kind: pairwise; memory block x documents, walked twice.
-    """
-    return _both_ways(
-        _summed_hinge,
-        queries,
-        documents,
-        query_ids,
-        document_ids,
-        (query_weight, document_weight),
-        axis_name,
-        reduce_fn,
-        margin=margin,
-        similarity=similarity,
-        where=where,
-        weights=weights,
-        block=block,
-    )
-
-
-@checked
-def hardest_ranking_hinge(
-    queries,
-    documents,
-    *,
-    margin=0.2,
-    query_weight=1.0,
-    document_weight=1.0,
-    similarity=dot,
-    query_ids=None,
-    document_ids=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=total,
-):
-    """`ranking_hinge` against the hardest negative alone, in both directions.
-
-        query_weight    sum_i max_{j != i} [margin + s_ij - s_ii]+
-        + document_weight sum_j max_{i != j} [margin + s_ij - s_jj]+
-
-    From a random start it collapses easily: warm up with `ranking_hinge`. With several positives each
-    is held against the hardest negative. Negatives that tie share the slope.
-
-    Args:
-      margin: in units of the scores; 0.2 is the paper, on cosines.
-      the rest: as in `ranking_hinge`.
-
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`.
-    Source: Faghri et al. 2018 (1707.05612), equation 6 (VSE++).
-    Data: pairs, images with texts.
-    Kind: pairwise; memory block x documents, walked twice.
-    """
-    return _both_ways(
-        _hardest_hinge,
-        queries,
-        documents,
-        query_ids,
-        document_ids,
-        (query_weight, document_weight),
-        axis_name,
-        reduce_fn,
-        margin=margin,
-        similarity=similarity,
-        where=where,
-        weights=weights,
-        block=block,
-    )
-
-
-@checked
+@over_pairs(similarity=dot, reduce_fn=total)
 def one_way_ranking_hinge(
-    queries,
-    documents,
-    *,
-    margin=1.0,
-    similarity=dot,
-    query_ids=None,
-    document_ids=None,
-    document_where=None,
-    references=None,
-    reference_where=None,
-    reference_ids=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=total,
-):
-    """The queries' half of `ranking_hinge`: specializes in ranking documents.
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 1.0
+) -> tuple[jax.Array, jax.Array]:
+    """Ranking hinge of the queries alone, the first half of `ranking_hinge`: for ranking documents.
 
         sum_i sum_{j != i} [margin + s_ij - s_ii]+
 
@@ -159,33 +33,71 @@ def one_way_ranking_hinge(
     are `references`.
 
     Args:
-      queries, documents: as in `info_nce`.
       margin: in units of the scores.
-      the rest: as in `info_nce`.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`.
     Source: Baqapuri 2015 (1601.03478), one direction of its objective.
     Data: pairs, pairs with negatives, images with texts.
     Kind: pairwise; memory block x documents.
     """
-    return _summed_hinge(
-        queries,
-        documents,
-        margin=margin,
-        similarity=similarity,
-        query_ids=query_ids,
-        document_ids=document_ids,
-        document_where=document_where,
-        references=references,
-        reference_where=reference_where,
-        reference_ids=reference_ids,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
-        reduce_fn=reduce_fn,
-    )
+    sums, _ = over_triplets(hinge, scores, positives, where & ~positives, margin)
+    return sums, positives.any(axis=1)
+
+
+ranking_hinge = both_ways(
+    one_way_ranking_hinge,
+    "ranking_hinge",
+    """Ranking hinge in both directions: each query ranks its document above others by a margin, and vice versa.
+
+        query_weight    sum_i sum_{j != i} [margin + s_ij - s_ii]+
+        + document_weight sum_j sum_{i != j} [margin + s_ij - s_jj]+
+
+    With several positives each is compared with every negative. A satisfied comparison, or one that is
+    exactly at the margin, has slope 0. Counts all queries and all documents. Without ids a duplicate in
+    the batch costs the margin.
+
+    Args:
+      margin: in units of the scores; 1 suits inner products, 0.2 cosines. Inner products can satisfy
+        any margin by growing: watch their norms.
+      query_weight: of the queries' direction (images that rank sentences, annotation).
+      document_weight: of the documents' direction (sentences that rank images, search).
+
+    Source: Baqapuri 2015 (1601.03478), the global ranking objective, after Karpathy et al. 2014
+    (1406.5679), equation 6.
+    Data: pairs, images with texts.
+    Kind: pairwise; memory block x documents, walked twice.
+    """,
+)
+
+
+@over_pairs(similarity=dot, reduce_fn=total)
+def _hardest_hinge(scores, positives, where, *, margin=0.2):
+    negatives = where & ~positives
+    hardest = masked.max(scores, negatives, keepdims=True)
+    costs = jax.nn.relu(margin + hardest - scores)
+    counted = positives & negatives.any(axis=1, keepdims=True)
+    return masked.sum(costs, counted), positives.any(axis=1)
+
+
+hardest_ranking_hinge = both_ways(
+    _hardest_hinge,
+    "hardest_ranking_hinge",
+    """VSE++: `ranking_hinge` against the hardest negative alone, in both directions.
+
+        query_weight    sum_i max_{j != i} [margin + s_ij - s_ii]+
+        + document_weight sum_j max_{i != j} [margin + s_ij - s_jj]+
+
+    From a random start it collapses easily: warm up with `ranking_hinge`. With several positives each
+    is compared with the hardest negative. Negatives that tie share the slope.
+
+    Args:
+      margin: in units of the scores; 0.2 is the paper, on cosines.
+      query_weight, document_weight: of the two directions, as in `ranking_hinge`.
+
+    Source: Faghri et al. 2018 (1707.05612), equation 6 (VSE++).
+    Data: pairs, images with texts.
+    Kind: pairwise; memory block x documents, walked twice.
+    """,
+)
 
 
 @checked
@@ -200,7 +112,7 @@ def symmetric_triplet(
     axis_name=None,
     reduce_fn=mean,
 ):
-    """Of three, the two that were called most alike, both as anchors: there is no anchor in the answer.
+    """Triplet loss for odd-one-out answers: both similar items act as the anchor.
 
         value_i = [|f_i - s_i|^2 - |f_i - o_i|^2 + margin]+ + [|s_i - f_i|^2 - |s_i - o_i|^2 + margin]+
 
@@ -231,41 +143,3 @@ def symmetric_triplet(
     near = apart(first, second) + margin
     values = jax.nn.relu(near - apart(first, odd)) + jax.nn.relu(near - apart(second, odd))
     return examples.reduced(values, where, weights, axis_name, reduce_fn)
-
-
-@over_pairs(similarity=dot)
-def _summed_hinge(scores, positives, where, *, margin):
-    sums, _ = over_triplets(hinge, scores, positives, where & ~positives, margin)
-    return sums, positives.any(axis=1)
-
-
-@over_pairs(similarity=dot)
-def _hardest_hinge(scores, positives, where, *, margin):
-    negatives = where & ~positives
-    hardest = masked.max(scores, negatives, keepdims=True)
-    costs = jax.nn.relu(margin + hardest - scores)
-    counted = positives & negatives.any(axis=1, keepdims=True)
-    return masked.sum(costs, counted), positives.any(axis=1)
-
-
-def _both_ways(
-    lifted,
-    queries,
-    documents,
-    query_ids,
-    document_ids,
-    directions,
-    axis_name,
-    reduce_fn,
-    **shared,
-):
-    shared |= {"axis_name": axis_name, "reduce_fn": None}
-    parts = [
-        lifted(queries, documents, query_ids=query_ids, document_ids=document_ids, **shared),
-        lifted(documents, queries, query_ids=document_ids, document_ids=query_ids, **shared),
-    ]
-    parts = [
-        (values * weight, counts)
-        for (values, counts), weight in zip(parts, directions, strict=True)
-    ]
-    return reduced(parts, None, axis_name, reduce_fn)
