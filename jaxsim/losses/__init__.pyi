@@ -14,23 +14,23 @@ from jaxsim.numerics.types import Array, ArrayTree, Numeric, PRNGKey, ReduceFn, 
 def adaptive_layers(
     loss: Any,
     *,
-    last_weight: Any = ...,
-    prior_weight: Any = ...,
-    kl_weight: Any = ...,
-    temperature: Any = ...,
+    last_weight: Numeric = ...,
+    prior_weight: Numeric = ...,
+    kl_weight: Numeric = ...,
+    temperature: Numeric = ...,
     depth_weight: Any = ...,
-    where: Any = ...,
-    axis_name: Any = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
 ) -> Any: ...
 def adaptive_matryoshka(
     loss: Any,
     *,
     dims: Any,
-    weights: Any = ...,
-    draws: Any = ...,
-    temperature: Any = ...,
-    where: Any = ...,
-    axis_name: Any = ...,
+    weights: Array | Any | None = ...,
+    draws: int = ...,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
 ) -> Any: ...
 
 class _adr_mse(Protocol):
@@ -57,7 +57,7 @@ class _anchor_info_nce(Protocol):
         queries: ArrayTree,
         documents: ArrayTree,
         *,
-        temperature: Any = ...,
+        temperature: Numeric = ...,
         similarity: Similarity = ...,
         query_ids: Array | None = ...,
         document_ids: Array | None = ...,
@@ -289,33 +289,33 @@ class _circle(Protocol):
 circle: _circle
 
 def codiemb_retrieval(
-    queries: Any,
-    positives: Any,
-    negatives: Any = ...,
+    queries: ArrayTree,
+    positives: Array,
+    negatives: Array | None = ...,
     *,
-    temperature: Any = ...,
-    positive_where: Any = ...,
-    negative_where: Any = ...,
-    document_ids: Any = ...,
-    where: Any = ...,
-    axis_name: Any = ...,
-) -> Any: ...
+    temperature: Numeric = ...,
+    positive_where: Array | None = ...,
+    negative_where: Array | None = ...,
+    document_ids: Array | None = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
 def codiemb_sts(
-    queries: Any,
-    documents: Any,
-    labels: Any,
+    queries: ArrayTree,
+    documents: ArrayTree,
+    labels: Array,
     *,
-    middle: Any = ...,
-    threshold: Any = ...,
-    contrastive_temperature: Any = ...,
-    temperature: Any = ...,
-    contrastive_weight: Any = ...,
-    pearson_weight: Any = ...,
-    pro_weight: Any = ...,
-    rank_weight: Any = ...,
-    where: Any = ...,
-    axis_name: Any = ...,
-) -> Any: ...
+    middle: Array | float | int | None = ...,
+    threshold: Numeric = ...,
+    contrastive_temperature: Numeric = ...,
+    temperature: Numeric = ...,
+    contrastive_weight: Numeric = ...,
+    pearson_weight: Numeric = ...,
+    pro_weight: Numeric = ...,
+    rank_weight: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
 
 class _contrastive(Protocol):
     rule: Callable[..., Any]
@@ -408,8 +408,13 @@ class _contrastive_tension(Protocol):
 contrastive_tension: _contrastive_tension
 
 def coordinate_kl(
-    student: Any, teacher: Any, *, temperature: Any, where: Any = ..., axis_name: Any = ...
-) -> Any: ...
+    student: Array,
+    teacher: Array,
+    *,
+    temperature: Numeric,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> PRNGKey: ...
 def cosent(
     queries: Array,
     documents: Array,
@@ -595,17 +600,17 @@ class _dse_regression(Protocol):
 dse_regression: _dse_regression
 
 def dynamic_soft_margin(
-    queries: Any,
-    documents: Any,
-    histogram: Any,
+    queries: ArrayTree,
+    documents: ArrayTree,
+    histogram: Array,
     *,
-    similarity: Any = ...,
-    where: Any = ...,
-    weights: Any = ...,
-    axis_name: Any = ...,
-    block: Any = ...,
-    reduce_fn: Any = ...,
-) -> Any: ...
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
 
 class _embedding_distillation(Protocol):
     rule: Callable[..., Any]
@@ -772,17 +777,17 @@ def global_orthogonal(
     block: int | None = ...,
 ) -> PRNGKey: ...
 def group_info_nce(
-    queries: Any,
-    documents: Any,
+    queries: ArrayTree,
+    documents: ArrayTree,
     *,
-    temperature: Any = ...,
-    similarity: Any = ...,
-    document_where: Any = ...,
-    where: Any = ...,
-    weights: Any = ...,
-    axis_name: Any = ...,
-    reduce_fn: Any = ...,
-) -> Any: ...
+    temperature: Numeric = ...,
+    similarity: Similarity = ...,
+    document_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
 def guided_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -809,9 +814,9 @@ class _hard_contrastive(Protocol):
         queries: ArrayTree,
         documents: ArrayTree,
         *,
-        k: Any = ...,
-        fraction: Any = ...,
-        temperature: Any = ...,
+        k: int | None = ...,
+        fraction: Array | float | int | None = ...,
+        temperature: Numeric = ...,
         similarity: Similarity = ...,
         query_ids: Array | None = ...,
         document_ids: Array | None = ...,
@@ -860,8 +865,8 @@ class _hard_simple_contrastive(Protocol):
         queries: ArrayTree,
         documents: ArrayTree,
         *,
-        k: Any = ...,
-        fraction: Any = ...,
+        k: int | None = ...,
+        fraction: Array | float | int | None = ...,
         negative_weight: Any = ...,
         similarity: Similarity = ...,
         query_ids: Array | None = ...,
@@ -1007,7 +1012,7 @@ class _info_nce(Protocol):
         queries: ArrayTree,
         documents: ArrayTree,
         *,
-        temperature: Any = ...,
+        temperature: Numeric = ...,
         similarity: Similarity = ...,
         query_ids: Array | None = ...,
         document_ids: Array | None = ...,
@@ -1112,21 +1117,21 @@ def joint_info_nce(
     reduce_fn: ReduceFn | None = ...,
 ) -> PRNGKey: ...
 def kalm(
-    queries: Any,
-    documents: Any,
+    queries: ArrayTree,
+    documents: ArrayTree,
     *,
-    key: Any,
+    key: PRNGKey,
     pairs: Any = ...,
-    gamma: Any = ...,
-    temperature: Any = ...,
-    query_ids: Any = ...,
-    document_ids: Any = ...,
-    document_where: Any = ...,
-    where: Any = ...,
-    weights: Any = ...,
-    axis_name: Any = ...,
-    block: Any = ...,
-) -> Any: ...
+    gamma: Numeric = ...,
+    temperature: Numeric = ...,
+    query_ids: Array | None = ...,
+    document_ids: Array | None = ...,
+    document_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+) -> PRNGKey: ...
 
 class _lambda_loss(Protocol):
     rule: Callable[..., Any]
@@ -1225,16 +1230,16 @@ class _list_net(Protocol):
 list_net: _list_net
 
 def list_softmax(
-    scores: Any,
-    positives: Any = ...,
+    scores: Array,
+    positives: Array | None = ...,
     *,
-    temperature: Any = ...,
-    candidate_where: Any = ...,
-    where: Any = ...,
-    weights: Any = ...,
-    axis_name: Any = ...,
-    reduce_fn: Any = ...,
-) -> Any: ...
+    temperature: Numeric = ...,
+    candidate_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
 def manifold(
     embeddings: Array,
     labels: Array,
@@ -1289,17 +1294,19 @@ class _margin_mse(Protocol):
 
 margin_mse: _margin_mse
 
-def matryoshka(loss: Any, *, dims: Any, weights: Any = ...) -> Any: ...
+def matryoshka(loss: Any, *, dims: Any, weights: Array | Any | None = ...) -> Any: ...
 def matryoshka_2d(
-    loss: Any, *, temperature: Any = ..., where: Any = ..., axis_name: Any = ...
+    loss: Any, *, temperature: Numeric = ..., where: Array | None = ..., axis_name: str | None = ...
 ) -> Any: ...
 def matryoshka_2d_a1(
-    loss: Any, *, temperature: Any = ..., where: Any = ..., axis_name: Any = ...
+    loss: Any, *, temperature: Numeric = ..., where: Array | None = ..., axis_name: str | None = ...
 ) -> Any: ...
 def matryoshka_2d_a2(
-    loss: Any, *, temperature: Any = ..., where: Any = ..., axis_name: Any = ...
+    loss: Any, *, temperature: Numeric = ..., where: Array | None = ..., axis_name: str | None = ...
 ) -> Any: ...
-def matryoshka_drawn(loss: Any, *, dims: Any, draws: Any = ..., weights: Any = ...) -> Any: ...
+def matryoshka_drawn(
+    loss: Any, *, dims: Any, draws: int = ..., weights: Array | Any | None = ...
+) -> Any: ...
 
 class _mega_batch_margin(Protocol):
     rule: Callable[..., Any]
@@ -1308,8 +1315,8 @@ class _mega_batch_margin(Protocol):
         queries: ArrayTree,
         documents: ArrayTree,
         *,
-        positive_margin: Any = ...,
-        negative_margin: Any = ...,
+        positive_margin: Numeric = ...,
+        negative_margin: Numeric = ...,
         similarity: Similarity = ...,
         query_ids: Array | None = ...,
         document_ids: Array | None = ...,
@@ -1335,7 +1342,7 @@ class _multi_positive_info_nce(Protocol):
         queries: ArrayTree,
         documents: ArrayTree,
         *,
-        temperature: Any = ...,
+        temperature: Numeric = ...,
         similarity: Similarity = ...,
         query_ids: Array | None = ...,
         document_ids: Array | None = ...,
@@ -1595,7 +1602,7 @@ class _pair_info_nce(Protocol):
         queries: ArrayTree,
         documents: ArrayTree,
         *,
-        temperature: Any = ...,
+        temperature: Numeric = ...,
         similarity: Similarity = ...,
         query_ids: Array | None = ...,
         document_ids: Array | None = ...,
@@ -2133,8 +2140,8 @@ class _siglip(Protocol):
         queries: ArrayTree,
         documents: ArrayTree,
         *,
-        temperature: Any = ...,
-        bias: Any = ...,
+        temperature: Numeric = ...,
+        bias: Numeric = ...,
         similarity: Similarity = ...,
         query_ids: Array | None = ...,
         document_ids: Array | None = ...,
@@ -2418,7 +2425,7 @@ def symmetric_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
     *,
-    temperature: Any = ...,
+    temperature: Numeric = ...,
     query_weight: Numeric = ...,
     document_weight: Numeric = ...,
     similarity: Similarity = ...,
@@ -2470,16 +2477,16 @@ class _symmetric_kl_released(Protocol):
 symmetric_kl_released: _symmetric_kl_released
 
 def symmetric_triplet(
-    first: Any,
-    second: Any,
-    odd: Any,
+    first: Array,
+    second: Array,
+    odd: Array,
     *,
-    margin: Any = ...,
-    where: Any = ...,
-    weights: Any = ...,
-    axis_name: Any = ...,
-    reduce_fn: Any = ...,
-) -> Any: ...
+    margin: Numeric = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> PRNGKey: ...
 
 class _triplet(Protocol):
     rule: Callable[..., Any]
@@ -2599,4 +2606,4 @@ def vicreg(
     where: Array | None = ...,
     axis_name: str | None = ...,
 ) -> PRNGKey: ...
-def weighted_sum(*losses: Any, weights: Any = ...) -> Any: ...
+def weighted_sum(*losses: Any, weights: Array | Any | None = ...) -> Any: ...

@@ -19,6 +19,7 @@ from jaxsim.losses._lift._labeled import matrix
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import unit
+from jaxsim.numerics.types import Array, ArrayTree, Numeric
 
 
 class Memory(NamedTuple):
@@ -35,7 +36,7 @@ class Memory(NamedTuple):
     place: jax.Array  # int32, where the next row goes
 
 
-def empty_memory(capacity, embeddings, labels):
+def empty_memory(capacity: int, embeddings: ArrayTree, labels: Array) -> "Memory":
     """A memory with no rows, for rows like those given.
 
     Args:
@@ -63,7 +64,15 @@ def empty_memory(capacity, embeddings, labels):
 
 
 @checked
-def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=None):
+def remembered(
+    memory: "Memory",
+    embeddings: ArrayTree,
+    labels: Array,
+    *,
+    ids: Array | None = None,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> "Memory":
     """The memory with a batch in the place of its oldest rows.
 
     Padding takes no place. Of a batch larger than the memory the last rows stay.
@@ -121,7 +130,7 @@ def remembered(memory, embeddings, labels, *, ids=None, where=None, axis_name=No
     )
 
 
-def as_references(memory):
+def as_references(memory: "Memory") -> dict[str, jax.Array]:
     """What a loss over labels takes to compare with the memory: its arguments by name.
 
     Data: labels.
@@ -136,7 +145,15 @@ def as_references(memory):
 
 
 @checked
-def averaged_bank(bank, ids, embeddings, *, momentum=0.5, where=None, axis_name=None):
+def averaged_bank(
+    bank: Array,
+    ids: Array,
+    embeddings: ArrayTree,
+    *,
+    momentum: Numeric = 0.5,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """A bank of one unit vector per example, moved towards the batch's vectors of those examples.
 
         bank_id <- unit( momentum bank_id + (1 - momentum) z )

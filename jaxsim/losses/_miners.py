@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks, masked
+from jaxsim.numerics.types import Array, Loss, Numeric, PRNGKey, Rule
 
 
-def mined(loss, miner):
+def mined(loss: Loss, miner: Rule) -> Loss:
     """The loss on the pairs that a miner keeps, block by block.
 
         hard = mined(losses.info_nce, lambda scores, positives, where: (positives, where & ~positives))
@@ -72,7 +73,9 @@ def _keywords(function):
     }
 
 
-def multi_similarity_pairs(scores, positives, where, *, margin=0.1):
+def multi_similarity_pairs(
+    scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.1
+) -> tuple[jax.Array, jax.Array]:
     """The pairs that an anchor confuses, or nearly: each side is held against the other's worst.
 
         a negative j stays if s_ij + margin > min_{k in positives_i} s_ik
@@ -99,7 +102,14 @@ def multi_similarity_pairs(scores, positives, where, *, margin=0.1):
     )
 
 
-def pairs_within(scores, positives, where, *, positive_above=0.2, negative_below=0.8):
+def pairs_within(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    positive_above: Numeric = 0.2,
+    negative_below: Numeric = 0.8,
+) -> tuple[jax.Array, jax.Array]:
     """Positives farther than a distance and negatives nearer than another: fixed thresholds.
 
     Scores are minus distances, as in `contrastive`.
@@ -119,7 +129,7 @@ def pairs_within(scores, positives, where, *, positive_above=0.2, negative_below
     return positives & ~(-scores <= positive_above), negatives & ~(-scores >= negative_below)
 
 
-def hardest_positives(scores, positives, where):
+def hardest_positives(scores: Array, positives: Array, where: Array) -> tuple[jax.Array, jax.Array]:
     """Of the positives the farthest, all of them where several are equally far; all negatives.
 
     Args and result as in `multi_similarity_pairs`, without a margin.
@@ -131,7 +141,7 @@ def hardest_positives(scores, positives, where):
     return positives & ~(scores > farthest), where & ~positives
 
 
-def easiest_positives(scores, positives, where):
+def easiest_positives(scores: Array, positives: Array, where: Array) -> tuple[jax.Array, jax.Array]:
     """Of the positives the nearest, all of them where several are equally near; all negatives.
 
     Args and result as in `multi_similarity_pairs`, without a margin.
@@ -143,7 +153,7 @@ def easiest_positives(scores, positives, where):
     return positives & ~(scores < nearest), where & ~positives
 
 
-def hardest_negatives(scores, positives, where):
+def hardest_negatives(scores: Array, positives: Array, where: Array) -> tuple[jax.Array, jax.Array]:
     """Of the negatives the nearest, all of them where several are equally near; all positives.
 
     Args and result as in `multi_similarity_pairs`, without a margin.
@@ -156,7 +166,9 @@ def hardest_negatives(scores, positives, where):
     return positives, negatives & ~(scores < nearest)
 
 
-def semi_hard_negatives(scores, positives, where):
+def semi_hard_negatives(
+    scores: Array, positives: Array, where: Array
+) -> tuple[jax.Array, jax.Array]:
     """The nearest of the negatives that are farther than every positive; all positives.
 
     After `easiest_positives` or `hardest_positives` it is the negative next beyond that positive. An
@@ -174,7 +186,16 @@ def semi_hard_negatives(scores, positives, where):
     return positives, beyond & ~(scores < nearest)
 
 
-def distance_weighted_negatives(scores, positives, where, *, key, dim, nearest=0.5, farthest=1.4):
+def distance_weighted_negatives(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    key: PRNGKey,
+    dim: int,
+    nearest: Numeric = 0.5,
+    farthest: Numeric = 1.4,
+) -> tuple[jax.Array, jax.Array]:
     """As many negatives as an anchor has positives, drawn so that all distances come up alike.
 
         P(j) is proportional to 1 / q(max(D_ij, nearest)) for D_ij < farthest

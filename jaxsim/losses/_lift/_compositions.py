@@ -188,7 +188,10 @@ def _taking(function, parameters, shared, doc, lifted):
 
     @functools.wraps(function)
     def loss(*arrays, **settings):
-        signature.bind(*arrays, **settings)  # TypeError for what is missing or unknown
+        try:
+            signature.bind(*arrays, **settings)
+        except TypeError as error:
+            raise TypeError(f"{loss.__name__}: {error}") from None
         check_settings(signature.parameters, settings)
         return function(*arrays, **(defaults | settings))
 
@@ -212,5 +215,11 @@ def _named(loss, name, doc, other):
     loss.__name__ = loss.__qualname__ = name or other.__name__
     loss.__module__ = other.__module__
     if doc is not None:
-        loss.__doc__ = inspect.cleandoc(doc) + "\n"
+        shared, names = (
+            getattr(other, "shared_doc", None),
+            inspect.signature(loss).parameters.keys(),
+        )
+        loss.__doc__ = (
+            _documentation(doc, shared, names) if shared else inspect.cleandoc(doc) + "\n"
+        )
     return loss

@@ -8,6 +8,9 @@ norm of the encoder belongs to every place. `loss` takes a pytree of embeddings 
 _matryoshka.py.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +21,17 @@ from jaxsim.losses.compose._matryoshka import leading, matryoshka_drawn, sizes
 from jaxsim.losses.teachers._divergences import kl_of_softmaxes
 from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, Loss, Numeric, PRNGKey
 
 
 @checked
-def matryoshka_2d(loss, *, temperature=1.0, where=None, axis_name=None):
+def matryoshka_2d(
+    loss: Loss,
+    *,
+    temperature: Numeric = 1.0,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> Loss:
     """A loss that is good at every layer and every size: at one of each, drawn every step, and whole.
 
         states, l, d -> loss(z_N) + loss(z_N[:d]) + loss(z_l) + loss(z_l[:d])
@@ -58,7 +68,13 @@ def matryoshka_2d(loss, *, temperature=1.0, where=None, axis_name=None):
 
 
 @checked
-def matryoshka_2d_a1(loss, *, temperature=1.0, where=None, axis_name=None):
+def matryoshka_2d_a1(
+    loss: Loss,
+    *,
+    temperature: Numeric = 1.0,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> Loss:
     """`matryoshka_2d` as first released: KL weighs temperature^2 and pulls the last layer too.
 
         states, l, d -> loss(z_N) + loss(z_N[:d]) + loss(z_l) + loss(z_l[:d])
@@ -81,7 +97,13 @@ def matryoshka_2d_a1(loss, *, temperature=1.0, where=None, axis_name=None):
 
 
 @checked
-def matryoshka_2d_a2(loss, *, temperature=1.0, where=None, axis_name=None):
+def matryoshka_2d_a2(
+    loss: Loss,
+    *,
+    temperature: Numeric = 1.0,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> Loss:
     """`matryoshka_2d` as revised: shallow layers weigh less in the loss and more in KL.
 
         states, l, d -> loss(z_N) + loss(z_N[:d]) + (loss(z_l) + loss(z_l[:d])) / l
@@ -107,16 +129,16 @@ def matryoshka_2d_a2(loss, *, temperature=1.0, where=None, axis_name=None):
 
 @checked
 def adaptive_layers(
-    loss,
+    loss: Loss,
     *,
-    last_weight=1.0,
-    prior_weight=1.0,
-    kl_weight=1.0,
-    temperature=0.3,
-    depth_weight=lambda layer: 1.0,
-    where=None,
-    axis_name=None,
-):
+    last_weight: Numeric = 1.0,
+    prior_weight: Numeric = 1.0,
+    kl_weight: Numeric = 1.0,
+    temperature: Numeric = 0.3,
+    depth_weight: Callable[..., Any] = lambda layer: 1.0,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> Loss:
     """A loss at the last layer and at some of those before it, which are pulled to the last.
 
         states, S -> last_weight loss(z_N) + (prior_weight / |S|) sum_{l in S} depth_weight(l) loss(z_l)
@@ -161,8 +183,15 @@ def adaptive_layers(
 
 @checked
 def adaptive_matryoshka(
-    loss, *, dims, weights=None, draws=1, temperature=0.3, where=None, axis_name=None
-):
+    loss: Loss,
+    *,
+    dims: Sequence[int],
+    weights: Sequence[float] | Array | None = None,
+    draws: int = 1,
+    temperature: Numeric = 0.3,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> Loss:
     """The last layer and one before it, each at sizes of its own draw.
 
         states, key -> f(z_N) + f(z_l) + temperature KL(z_l || z_N held fixed),    l from 0 .. N - 1,
@@ -199,7 +228,14 @@ def adaptive_matryoshka(
 
 
 @checked
-def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
+def coordinate_kl(
+    student: Array,
+    teacher: Array,
+    *,
+    temperature: Numeric,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """How far the softmax over a vector's coordinates is from that of another vector, in nats.
 
         the mean over rows of KL( softmax_j(t_ij / temperature) || softmax_j(s_ij / temperature) )
@@ -245,7 +281,9 @@ def coordinate_kl(student, teacher, *, temperature, where=None, axis_name=None):
 
 
 @checked
-def draw_layer_dim(key, *, num_layers, dims):
+def draw_layer_dim(
+    key: PRNGKey, *, num_layers: int, dims: Sequence[int]
+) -> tuple[jax.Array, jax.Array]:
     """A layer from 1 to num_layers - 1 and one of dims, each as likely: int32 scalars.
 
     Raises: ValueError for fewer than 2 layers, no dims or one below 1.
@@ -260,7 +298,7 @@ def draw_layer_dim(key, *, num_layers, dims):
 
 
 @checked
-def draw_layers(key, *, num_layers, draws=1):
+def draw_layers(key: PRNGKey, *, num_layers: int, draws: int = 1) -> jax.Array:
     """Some of the layers 0 to num_layers - 1, each as likely, without replacement: int32 [draws].
 
     Raises: ValueError for more draws than layers.
@@ -271,7 +309,7 @@ def draw_layers(key, *, num_layers, draws=1):
     return jax.random.choice(key, num_layers, (draws,), replace=False)
 
 
-def log_depth_weight(layer):
+def log_depth_weight(layer: int):
     """1 / (1 + log(1 + l)) of a layer's number l, for `adaptive_layers`.
 
     Data: several layers or sizes.
@@ -280,7 +318,7 @@ def log_depth_weight(layer):
     return 1 / (1 + jnp.log(1.0 + layer))
 
 
-def linear_depth_weight(layer):
+def linear_depth_weight(layer: int):
     """1 / (1 + l) of a layer's number l, for `adaptive_layers`.
 
     Data: several layers or sizes.

@@ -11,14 +11,17 @@ Nothing is normalized here: a loss on cosines normalizes each cut, as it must. C
 depth are in _layers.py.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, ArrayTree, Loss
 
 
-def weighted_sum(*losses, weights=None):
+def weighted_sum(*losses, weights: Sequence[float] | Array | None = None) -> Loss:
     """The sum of several losses of the same embeddings, each times its weight; 1 unless told.
 
         z -> sum_l weight_l loss_l(z)
@@ -37,7 +40,9 @@ def weighted_sum(*losses, weights=None):
 
 
 @checked
-def matryoshka(loss, *, dims, weights=None):
+def matryoshka(
+    loss: Loss, *, dims: Sequence[int], weights: Sequence[float] | Array | None = None
+) -> Loss:
     """A loss that is good at every cut: its sum over the leading coordinates of several sizes.
 
         z -> sum_m weight_m loss(z[..., :m])
@@ -73,7 +78,13 @@ def matryoshka(loss, *, dims, weights=None):
 
 
 @checked
-def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
+def matryoshka_drawn(
+    loss: Loss,
+    *,
+    dims: Sequence[int],
+    draws: int = 1,
+    weights: Sequence[float] | Array | None = None,
+) -> Loss:
     """`matryoshka` at a few sizes that are drawn anew each time, without replacement.
 
         z, key -> sum over the sizes drawn of weight_m loss(z[..., :m])
@@ -107,7 +118,7 @@ def matryoshka_drawn(loss, *, dims, draws=1, weights=None):
     return over_drawn
 
 
-def leading(embeddings, dim):
+def leading(embeddings: ArrayTree, dim: int) -> jax.Array:
     """The first coordinates of every leaf [..., dim]; zeros for the rest if their number is traced.
 
     Raises: ValueError for a number below 1 or above that of the embeddings.
@@ -119,7 +130,7 @@ def leading(embeddings, dim):
     return jax.tree.map(lambda a: a[..., :dim], _within((dim,), embeddings))
 
 
-def geometric_dims(dim, base=8):
+def geometric_dims(dim: int, base: int = 8) -> tuple[int, ...]:
     """The sizes base, 2 base, 4 base, ... below dim: geometric_dims(768) ends in 256, 512.
 
     Raises: ValueError for a dim or a base that is no whole number of at least 1.
@@ -135,7 +146,7 @@ def geometric_dims(dim, base=8):
     return tuple(found)
 
 
-def sizes(dims):
+def sizes(dims: Sequence[int]):
     """The sizes as a tuple, each a whole number of at least 1."""
     dims = tuple(dims)
     for dim in dims:

@@ -156,7 +156,7 @@ def snr_contrastive(
     )
 
 
-def of_active(terms, where):
+def of_active(terms, where: Array):
     """The mean of the terms that are > 0 and their count. NaN counts, so that it is not lost."""
     active = where & ~(terms <= 0)
     return masked.mean(terms, active), active.sum(axis=1)

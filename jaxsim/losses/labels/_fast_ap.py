@@ -40,7 +40,7 @@ def fast_ap(scores: Array, positives: Array, where: Array, *, bins: int = 10) ->
     return 1 - jnp.sum(of_positives * precisions, axis=1) / jnp.maximum(count, 1), count > 0
 
 
-def soft_counts(places, where, bins):
+def soft_counts(places, where: Array, bins):
     """How many of each row's places fall on each of the nodes 0 .. bins, shared by the two next to it.
 
     Args:
@@ -53,7 +53,7 @@ def soft_counts(places, where, bins):
     return counts_of_sides(places, jnp.zeros_like(places, bool), where, bins)[:, 0]
 
 
-def counts_of_sides(places, positives, where, bins):
+def counts_of_sides(places, positives: Array, where: Array, bins):
     """`soft_counts` of the negatives and of the positives, in one pass: [rows, 2, bins + 1]."""
     places = jnp.clip(jnp.where(where, places, 0), 0, bins)
     left = jnp.clip(jax.lax.stop_gradient(jnp.floor(places)), 0, bins - 1).astype(jnp.int32)

@@ -6,6 +6,7 @@
 A batch is of one kind; which comes when is the sampler's business.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,26 +16,27 @@ from jaxsim.losses._lift._settings import checked
 from jaxsim.losses.graded._cosent import pearson, pro, rank_kl
 from jaxsim.losses.pairs._info_nce import info_nce
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, ArrayTree, Numeric
 from jaxsim.similarity import cosine, paired
 
 
 @checked
 def codiemb_sts(
-    queries,
-    documents,
-    labels,
+    queries: ArrayTree,
+    documents: ArrayTree,
+    labels: Array,
     *,
-    middle=None,
-    threshold=1.0,
-    contrastive_temperature=0.02,
-    temperature=0.05,
-    contrastive_weight=1.0,
-    pearson_weight=2.0,
-    pro_weight=0.5,
-    rank_weight=5.0,
-    where=None,
-    axis_name=None,
-):
+    middle: Numeric | None = None,
+    threshold: Numeric = 1.0,
+    contrastive_temperature: Numeric = 0.02,
+    temperature: Numeric = 0.05,
+    contrastive_weight: Numeric = 1.0,
+    pearson_weight: Numeric = 2.0,
+    pro_weight: Numeric = 0.5,
+    rank_weight: Numeric = 5.0,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """Graded pairs: their order by value, gap and rank, and a contrast in the middle of the encoder.
 
         contrastive_weight MidNCE + pearson_weight Pearson + pro_weight PRO + rank_weight RankKL
@@ -87,17 +89,17 @@ def codiemb_sts(
 
 @checked
 def codiemb_retrieval(
-    queries,
-    positives,
-    negatives=None,
+    queries: ArrayTree,
+    positives: Array,
+    negatives: Array | None = None,
     *,
-    temperature=0.02,
-    positive_where=None,
-    negative_where=None,
-    document_ids=None,
-    where=None,
-    axis_name=None,
-):
+    temperature: Numeric = 0.02,
+    positive_where: Array | None = None,
+    negative_where: Array | None = None,
+    document_ids: Array | None = None,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """`info_nce` with several positives per query, one at a time, in nats.
 
         the mean over k of info_nce(queries, [k-th positives, negatives])

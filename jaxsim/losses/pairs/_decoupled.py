@@ -3,12 +3,17 @@
 queries [batch, dim], documents [batch, dim] -> loss
 """
 
+import jax
+
 from jaxsim.losses._lift._lifters import over_pairs
 from jaxsim.losses.labels._nt_xent import nt_xent
+from jaxsim.numerics.types import Array, Numeric
 
 
 @over_pairs
-def pair_info_nce(scores, positives, where, *, temperature=0.1):
+def pair_info_nce(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.1
+) -> tuple[jax.Array, jax.Array]:
     """Decoupled InfoNCE: each positive of a query against the negatives alone, averaged over the pairs.
 
         value_ip = log( exp(s_ip / temperature) + sum_{negatives_i} exp(s_in / temperature) )
@@ -27,7 +32,9 @@ def pair_info_nce(scores, positives, where, *, temperature=0.1):
 
 
 @over_pairs
-def anchor_info_nce(scores, positives, where, *, temperature=0.1):
+def anchor_info_nce(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.1
+) -> tuple[jax.Array, jax.Array]:
     """Decoupled InfoNCE averaged over each query's positives first: every query has the same weight.
 
         value_i = mean_{p in positives_i} of log( exp(s_ip / temperature)

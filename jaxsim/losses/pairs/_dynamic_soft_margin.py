@@ -18,22 +18,23 @@ from jaxsim.losses.labels._fast_ap import soft_counts
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
+from jaxsim.numerics.types import Array, ArrayTree, Numeric, ReduceFn, Similarity
 from jaxsim.similarity import negative_unit_euclidean
 
 
 @checked
 def dynamic_soft_margin(
-    queries,
-    documents,
-    histogram,
+    queries: ArrayTree,
+    documents: ArrayTree,
+    histogram: Array,
     *,
-    similarity=negative_unit_euclidean,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-    reduce_fn=mean,
-):
+    similarity: Similarity = negative_unit_euclidean,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """A pair against the nearest negative of either side, weighed by its place among all pairs so far.
 
         value_i = CDF(d_i) d_i,   d_i = D_ii - min over j != i of D_ij and D_ji
@@ -72,16 +73,16 @@ def dynamic_soft_margin(
 
 @checked
 def margin_histogram(
-    histogram,
-    queries,
-    documents,
+    histogram: Array,
+    queries: ArrayTree,
+    documents: ArrayTree,
     *,
-    momentum=0.01,
-    similarity=negative_unit_euclidean,
-    where=None,
-    axis_name=None,
-    block=None,
-):
+    momentum: Numeric = 0.01,
+    similarity: Similarity = negative_unit_euclidean,
+    where: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
     """The histogram moved towards the batch's: how its pairs stand against their nearest negatives.
 
         histogram <- (1 - momentum) histogram + momentum h / sum h

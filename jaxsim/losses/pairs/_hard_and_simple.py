@@ -14,10 +14,13 @@ from jaxsim.losses._lift._settings import checked
 from jaxsim.losses.pairs._info_nce import info_nce
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._kth_largest import kth_largest
+from jaxsim.numerics.types import Array, Numeric
 
 
 @over_pairs
-def simple_contrastive(scores, positives, where, *, negative_weight=None):
+def simple_contrastive(
+    scores: Array, positives: Array, where: Array, *, negative_weight=None
+) -> tuple[jax.Array, jax.Array]:
     """Pulls the positive and pushes all negatives alike: what InfoNCE is at a large temperature.
 
         value_i = - mean_{positives_i} s_ij + negative_weight sum_{negatives_i} s_ij
@@ -43,7 +46,15 @@ def simple_contrastive(scores, positives, where, *, negative_weight=None):
 
 
 @over_pairs
-def hard_contrastive(scores, positives, where, *, k=None, fraction=None, temperature=0.3):
+def hard_contrastive(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    k: int | None = None,
+    fraction: Numeric | None = None,
+    temperature: Numeric = 0.3,
+) -> tuple[jax.Array, jax.Array]:
     """`info_nce` against the hardest negatives alone: `mined(info_nce, hard_negatives)`.
 
         value_i = log sum_{j in positives_i or hard_i} exp(s_ij / temperature)
@@ -67,8 +78,14 @@ def hard_contrastive(scores, positives, where, *, k=None, fraction=None, tempera
 
 @over_pairs
 def hard_simple_contrastive(
-    scores, positives, where, *, k=None, fraction=None, negative_weight=None
-):
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    k: int | None = None,
+    fraction: Numeric | None = None,
+    negative_weight=None,
+) -> tuple[jax.Array, jax.Array]:
     """`simple_contrastive` against the hardest negatives alone: `mined(simple_contrastive, hard_negatives)`.
 
         value_i = - mean_{positives_i} s_ij + negative_weight sum_{hard_i} s_ij
@@ -92,7 +109,14 @@ def hard_simple_contrastive(
 
 
 @checked
-def hard_negatives(scores, positives, where, *, k=None, fraction=None):
+def hard_negatives(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    k: int | None = None,
+    fraction: Numeric | None = None,
+) -> tuple[jax.Array, jax.Array]:
     """A miner: of an anchor's negatives the k nearest, or the nearest share; all positives.
 
         a negative j stays if s_ij >= the k-th largest score of the anchor's negatives

@@ -16,11 +16,14 @@ from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.masked import log_sum_exp, zeroed
+from jaxsim.numerics.types import Array, ArrayTree, Numeric, ReduceFn, Similarity
 from jaxsim.similarity import cosine
 
 
 @over_pairs
-def info_nce(scores, positives, where, *, temperature=0.05):
+def info_nce(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.05
+) -> tuple[jax.Array, jax.Array]:
     """Minus the log-probability that a query picks its document, in nats.
 
         value_i = log sum_{j in where_i} exp(s_ij / temperature)
@@ -51,7 +54,9 @@ def info_nce(scores, positives, where, *, temperature=0.05):
 
 
 @over_pairs
-def multi_positive_info_nce(scores, positives, where, *, temperature=0.05):
+def multi_positive_info_nce(
+    scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.05
+) -> tuple[jax.Array, jax.Array]:
     """`info_nce` where a query must pick each of its documents, not any of them.
 
         value_i = log sum_{j in where_i} exp(s_ij / temperature) - mean_{j in positives_i} s_ij / temperature
@@ -99,17 +104,17 @@ symmetric_info_nce = both_ways(
 
 @checked
 def group_info_nce(
-    queries,
-    documents,
+    queries: ArrayTree,
+    documents: ArrayTree,
     *,
-    temperature=0.01,
-    similarity=cosine,
-    document_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
-):
+    temperature: Numeric = 0.01,
+    similarity: Similarity = cosine,
+    document_where: Array | None = None,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """`info_nce` with a query's own documents alone: no document of another row is a candidate.
 
         value_i = log sum_{j in documents_i} exp(s_ij / temperature) - s_i0 / temperature
@@ -145,7 +150,15 @@ def group_info_nce(
     )
 
 
-def own_scores(names, queries, documents, document_where, where, similarity, weights=None):
+def own_scores(
+    names,
+    queries: ArrayTree,
+    documents: ArrayTree,
+    document_where: Array,
+    where: Array,
+    similarity: Similarity,
+    weights: Array | None = None,
+):
     """Each query with documents of its own row: scores [batch, each], and which of them are there.
 
     Args:
@@ -174,16 +187,16 @@ def own_scores(names, queries, documents, document_where, where, similarity, wei
 
 @checked
 def list_softmax(
-    scores,
-    positives=None,
+    scores: Array,
+    positives: Array | None = None,
     *,
-    temperature=1.0,
-    candidate_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
-):
+    temperature: Numeric = 1.0,
+    candidate_where: Array | None = None,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """Softmax cross-entropy of each row's positive among the row's own candidates, in nats.
 
         value_i = log sum_j exp(s_ij / temperature) - log sum_{j in positives_i} exp(s_ij / temperature)

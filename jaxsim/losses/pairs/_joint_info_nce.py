@@ -83,7 +83,7 @@ def documents_to_documents(
     return log_sum(positives, documents, lambda positives, where, own: where & ~positives & ~own)
 
 
-def others(positives, where, own):
+def others(positives: Array, where: Array, own):
     """The columns that are not the row's own: neither by place nor by id."""
     return where & ~positives
 
@@ -193,7 +193,7 @@ def _to_documents(scores, positives, where, *, temperature):
     return sums_and_tops(scores / temperature, positives, where)
 
 
-def sums_and_tops(logits, positives, where):
+def sums_and_tops(logits, positives: Array, where: Array):
     """The logs of the sums over all candidates and over the positives, less the largest logit; and it.
 
     Sums that are added later must be near 0 where they count: float32 has no digits left for the
@@ -216,7 +216,7 @@ def _log_sums(scores, positives, where, own, tops, *, temperature, kept):
     return values, jnp.ones_like(values)
 
 
-def joint(to_documents, log_sums, queries, documents, directions, guide=None):
+def joint(to_documents, log_sums, queries: ArrayTree, documents: ArrayTree, directions, guide=None):
     """A loss over directions of its two lifted parts, a function of settings.
 
     Args:

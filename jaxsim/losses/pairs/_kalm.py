@@ -9,6 +9,7 @@ an easier negative. Between negatives that surround a positive it may be a false
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +22,21 @@ from jaxsim.numerics import checks, masked
 from jaxsim.numerics._devices import row_ids
 from jaxsim.numerics._norms import at_least_float32, unit
 from jaxsim.numerics.masked import zeroed
+from jaxsim.numerics.types import Array, ArrayTree, Numeric, PRNGKey
 from jaxsim.similarity import cosine
 
 
 @checked
-def mix_pairs(key, negatives, *, num=7, alpha=2.0, beta=2.0, where=None, axis_name=None):
+def mix_pairs(
+    key: PRNGKey,
+    negatives: Array,
+    *,
+    num: int = 7,
+    alpha: Numeric = 2.0,
+    beta: Numeric = 2.0,
+    where: Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
     """Mixtures of two different negatives of a row, drawn at random.
 
         mixed = unit(share * unit(n_a) + (1 - share) * unit(n_b)),   share ~ Beta(alpha, beta)
@@ -71,7 +82,9 @@ def mix_pairs(key, negatives, *, num=7, alpha=2.0, beta=2.0, where=None, axis_na
 
 
 @checked
-def mix_list(queries, negatives, *, temperature=0.01, where=None):
+def mix_list(
+    queries: ArrayTree, negatives: Array, *, temperature: Numeric = 0.01, where: Array | None = None
+) -> jax.Array:
     """One mixture of all negatives of a row, the nearest to the query weighing most.
 
         mixed = unit(sum_k a_k unit(n_k)),   a = softmax over k of cosine(q, n_k) / temperature
@@ -99,7 +112,7 @@ def mix_list(queries, negatives, *, temperature=0.01, where=None):
     return mixed[:, None], where.any(axis=1, keepdims=True)
 
 
-def mixture(first, second, shares):
+def mixture(first: Array, second: Array, shares) -> jax.Array:
     """unit(shares * unit(first) + (1 - shares) * unit(second)), vectors [..., dim], shares [...]."""
     shares = shares[..., None]
     return unit(shares * unit(first) + (1 - shares) * unit(second))
@@ -107,21 +120,21 @@ def mixture(first, second, shares):
 
 @checked
 def kalm(
-    queries,
-    documents,
+    queries: ArrayTree,
+    documents: ArrayTree,
     *,
-    key,
-    pairs=7,
-    gamma=0.5,
-    temperature=0.01,
-    query_ids=None,
-    document_ids=None,
-    document_where=None,
-    where=None,
-    weights=None,
-    axis_name=None,
-    block=None,
-):
+    key: PRNGKey,
+    pairs: Any = 7,
+    gamma: Numeric = 0.5,
+    temperature: Numeric = 0.01,
+    query_ids: Array | None = None,
+    document_ids: Array | None = None,
+    document_where: Array | None = None,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    block: int | None = None,
+) -> jax.Array:
     """`info_nce` with mixed negatives and focal weights: the fine-tuning loss of KaLM-Embedding-V2.
 
         the mean of (1 - exp(-value_i))^gamma value_i, the weight without gradient

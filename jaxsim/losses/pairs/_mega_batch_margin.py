@@ -3,14 +3,23 @@
 queries [batch, dim], documents [batch, dim] or [batch, 1 + negatives, dim] -> loss
 """
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_pairs
 from jaxsim.numerics import masked
+from jaxsim.numerics.types import Array, Numeric
 
 
 @over_pairs
-def mega_batch_margin(scores, positives, where, *, positive_margin=0.8, negative_margin=0.3):
+def mega_batch_margin(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    positive_margin: Numeric = 0.8,
+    negative_margin: Numeric = 0.3,
+) -> jax.Array:
     """Positives above one cosine, the hardest negative of the batch below another.
 
         value_i = mean_{positives_i} [positive_margin - s_ij]+ + [max_{negatives_i} s_ij - negative_margin]+

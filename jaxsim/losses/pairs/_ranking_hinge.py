@@ -17,7 +17,7 @@ from jaxsim.losses._lift._over_triplets import hinge, over_triplets
 from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics._reductions import mean, total
-from jaxsim.numerics.types import Array, Numeric
+from jaxsim.numerics.types import Array, Numeric, ReduceFn
 from jaxsim.similarity import dot
 
 
@@ -102,16 +102,16 @@ hardest_ranking_hinge = both_ways(
 
 @checked
 def symmetric_triplet(
-    first,
-    second,
-    odd,
+    first: Array,
+    second: Array,
+    odd: Array,
     *,
-    margin=1.0,
-    where=None,
-    weights=None,
-    axis_name=None,
-    reduce_fn=mean,
-):
+    margin: Numeric = 1.0,
+    where: Array | None = None,
+    weights: Array | None = None,
+    axis_name: str | None = None,
+    reduce_fn: ReduceFn | None = mean,
+) -> jax.Array:
     """Triplet loss for odd-one-out answers: both similar items act as the anchor.
 
         value_i = [|f_i - s_i|^2 - |f_i - o_i|^2 + margin]+ + [|s_i - f_i|^2 - |s_i - o_i|^2 + margin]+

@@ -8,10 +8,18 @@ import jax.numpy as jnp
 
 from jaxsim.losses._lift._lifters import over_pairs
 from jaxsim.numerics import checks, masked
+from jaxsim.numerics.types import Array, Numeric
 
 
 @over_pairs
-def siglip(scores, positives, where, *, temperature=0.1, bias=-10.0):
+def siglip(
+    scores: Array,
+    positives: Array,
+    where: Array,
+    *,
+    temperature: Numeric = 0.1,
+    bias: Numeric = -10.0,
+) -> tuple[jax.Array, jax.Array]:
     """Whether each pair belongs together, yes or no, in nats.
 
         value_i = sum_{positives_i} log(1 + exp(-s_ij / temperature - bias))
