@@ -31,9 +31,6 @@ losses.info_nce(queries, documents, temperatur=0.1)  # wrong
 losses.supervised_contrastive(queries, labels, wher=labels >= 0)  # wrong
 """
 
-# A function under @losses.over_labels has its rule's signature for a checker, not its loss's.
-UNTYPED = pytest.mark.xfail(reason="over_labels as a decorator returns no type yet", strict=False)
-
 
 def blocks(page):
     """The Python of a page, with the names that it leaves to the reader."""
@@ -67,7 +64,6 @@ def complaints(folder, *paths):
     ]
 
 
-@UNTYPED
 @pytest.mark.thorough
 def test_the_code_that_we_show_is_right(tmp_path):
     for page in (*PAGES, *NOTEBOOKS):
