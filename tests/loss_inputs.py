@@ -290,6 +290,7 @@ INPUTS = {
 # What a loss is made of, or what is kept between batches.
 NOT_LOSSES = {
     "lifters": {"over_classes", "over_examples", "over_labels", "over_pairs"},
+    "compositions of any loss": {"both_ways", "preset"},
     "miners, of the masks of rows": {
         *("distance_weighted_negatives", "easiest_positives", "hard_negatives"),
         *("hardest_negatives", "hardest_positives", "multi_similarity_pairs", "pairs_within"),

@@ -19,9 +19,11 @@ CATALOG = {name: entry for group in GROUPS.values() for name, entry in group.ite
 
 # Whose docstring calls them losses, and which are not timed: why.
 NOT_TIMED = {
+    "both_ways": "twice its loss: `ranking_hinge` is one",
     "mined": "what it is of: a rule with a miner is timed as `multi_similarity`",
     "mix_list": "gives vectors, not a number: it is timed in `kalm`",
     "mix_pairs": "gives vectors, not a number: it is timed in `kalm`",
+    "preset": "the time of its loss: `expanded_info_nce` is one",
     "weighted_sum": "the sum of its losses' times",
 }
 

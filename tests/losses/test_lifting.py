@@ -256,3 +256,23 @@ def test_left_to_itself_a_large_batch_is_the_whole_one():
         (value, slope), (whole, wholes) = both(None), both(1100)
     np.testing.assert_allclose(value, whole, rtol=1e-13)
     np.testing.assert_allclose(slope, wholes, rtol=0, atol=1e-13 * np.abs(wholes).max())
+
+
+def test_a_preset_has_other_defaults_which_callers_can_change():
+    warm = losses.preset(losses.info_nce, temperature=1.0)
+    np.testing.assert_array_equal(warm(X, X), losses.info_nce(X, X, temperature=1.0))
+    np.testing.assert_array_equal(warm(X, X, temperature=0.05), losses.info_nce(X, X))
+    assert inspect.signature(warm).parameters["temperature"].default == 1.0
+    assert "What every loss over pairs takes" in losses.expanded_info_nce.__doc__
+    with pytest.raises(TypeError, match="info_nce has no argument 'temprature'"):
+        losses.preset(losses.info_nce, temprature=1.0)
+
+
+def test_both_ways_is_the_sum_of_the_two_directions():
+    both = losses.both_ways(losses.info_nce)
+    there, back = losses.info_nce(X, 2 * X + 1), losses.info_nce(2 * X + 1, X)
+    np.testing.assert_allclose(both(X, 2 * X + 1), there + back, rtol=1e-6)
+    weighted = both(X, 2 * X + 1, query_weight=0.5, document_weight=0.0)
+    np.testing.assert_allclose(weighted, there / 2, rtol=1e-6)
+    with pytest.raises(TypeError, match="'references'"):
+        both(X, X, references=X)
