@@ -56,3 +56,5 @@ endif
 
 .PHONY: help demo test thorough docs bench lint parity
 .NOTPARALLEL:
+# An environment whose making failed is not one that exists.
+.DELETE_ON_ERROR:

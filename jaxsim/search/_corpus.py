@@ -93,6 +93,9 @@ def encode_corpus(
     if path is None:
         return fill(_Memory(len(texts)))
     about = {"texts": len(texts), "chunk": int(chunk), "fingerprint": fingerprint}
+    arithmetic = jnp.dtype(dtype or getattr(encode, "dtype", None) or compute_dtype()).name
+    if arithmetic != "float32":  # left out where it is: older files do not have it
+        about["dtype"] = arithmetic
     store = _File(Path(path), about)
     if (done := store.finished()) is not None:  # read without owning it, from a read-only disk too
         return done

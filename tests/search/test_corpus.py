@@ -3,6 +3,7 @@
 import contextlib
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -242,6 +243,12 @@ def test_another_model_does_not_go_on_with_a_part(tmp_path):
         encode_corpus(
             encode, wide, tokenize, TEXTS, batch_tokens=256, chunk=32, path=tmp_path / "v.npy"
         )
+
+
+def test_another_arithmetic_does_not_go_on_with_a_part(tmp_path):
+    interrupted(tmp_path / "v.npy")
+    with pytest.raises(ValueError, match="bfloat16"):
+        run(path=tmp_path / "v.npy", dtype=jnp.bfloat16)
 
 
 def test_one_process_encodes_a_path_and_all_may_read_it(tmp_path):

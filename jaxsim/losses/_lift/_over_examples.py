@@ -136,6 +136,9 @@ def over_examples(
         )
         bound.apply_defaults()
         chosen = bound.arguments
+        for name in names:
+            if chosen[name] is None and signature.parameters[name].default is not None:
+                raise ValueError(f"{name} must be an array, got None")
         arrays, where, counts = _checked(
             {name: chosen[name] for name in names},
             chosen.get("candidate_where"),
