@@ -276,3 +276,33 @@ def test_both_ways_is_the_sum_of_the_two_directions():
     np.testing.assert_allclose(weighted, there / 2, rtol=1e-6)
     with pytest.raises(TypeError, match="'references'"):
         both(X, X, references=X)
+
+
+def test_a_preset_is_mined_with_its_defaults():
+    miner, where = losses.miners.hardest_negatives, np.arange(6) < 4
+    for settings in ({"temperature": 1.0}, {"where": where}):
+        loss = losses.mined(losses.preset(losses.info_nce, **settings), miner)
+        right = losses.mined(losses.info_nce, miner)(X, 2 * X + 1, **settings)
+        np.testing.assert_array_equal(loss(X, 2 * X + 1), right)
+    weights = np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32)
+    loss = losses.mined(losses.preset(losses.arcface, margin=0.0), miner)
+    right = losses.mined(losses.arcface, miner)(X, LABELS, weights, margin=0.0)
+    np.testing.assert_array_equal(loss(X, LABELS, weights), right)
+
+
+def test_a_preset_of_a_loss_per_example():
+    loss = losses.preset(losses.score_distillation, student_temperature=2.0)
+    right = losses.score_distillation(X, 2 * X, student_temperature=2.0)
+    np.testing.assert_array_equal(loss(X, 2 * X), right)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("similarity_distillation", "cannot turn the inputs of similarity_distillation: teacher"),
+        ("symmetric_info_nce", "made by over_pairs, got symmetric_info_nce"),
+    ],
+)
+def test_both_ways_refuses_what_it_cannot_turn(name, message):
+    with pytest.raises(TypeError, match=message):
+        losses.both_ways(getattr(losses, name))

@@ -42,9 +42,7 @@ def sharing(
     return decorated
 
 
-def preset(
-    loss: Loss, name: str | None = None, doc: str | None = None, /, **settings: Any
-) -> PairLoss:
+def preset(loss: Loss, name: str | None = None, doc: str | None = None, /, **settings: Any) -> Loss:
     """A loss with other defaults.
 
         clip = preset(losses.symmetric_info_nce, temperature=0.01, axis_name="devices")
@@ -83,11 +81,11 @@ def preset(
             for p in signature.parameters.values()
         ]
     )
-    if hasattr(loss, "rule"):
+    if hasattr(loss, "lift"):
         of_rule = {n: settings[n] for n in keywords_of(loss.rule) if n in settings}
-        of_lifter = {n: settings[n] for n in ("similarity", "reduce_fn") if n in settings}
         with_defaults.rule = functools.wraps(loss.rule)(functools.partial(loss.rule, **of_rule))
-        with_defaults.lift = functools.partial(loss.lift, **of_lifter)
+        del with_defaults.rule.__wrapped__  # inspect would show the rule's own defaults
+        with_defaults.lift = lambda rule: preset(loss.lift(rule), **settings)
     return _named(with_defaults, name, doc, loss)
 
 
@@ -142,6 +140,12 @@ def both_ways(
         parts += [(values * document_weight, counts) for values, counts in _parts(back)]
         return reduced(parts, None, settings["axis_name"], reduce_fn)
 
+    if not hasattr(loss, "shared") or not hasattr(loss, "rule"):
+        raise TypeError(f"both_ways needs a loss made by over_pairs, got {loss.__name__}")
+    known = {*keywords_of(loss.rule), *(p.name for p in loss.shared)}
+    every = inspect.signature(loss).parameters.values()
+    if inputs := [p.name for p in every if p.kind is p.KEYWORD_ONLY and p.name not in known]:
+        raise TypeError(f"both_ways cannot turn the inputs of {loss.__name__}: {inputs[0]}")
     every = [p for p in inspect.signature(loss).parameters.values() if p.kind is p.KEYWORD_ONLY]
     of_rule = {p.name: p for p in every if p.name in keywords_of(loss.rule)}
     shared = [p for p in every if p.name not in (*REFERENCES, *of_rule)]

@@ -136,6 +136,9 @@ expanded_info_nce = preset(
     d are all documents, p the positives among them: `joint_info_nce` with these two directions. Counts
     the queries that have a positive.
 
+    Args:
+      directions, temperature: as in `joint_info_nce`.
+
     Source: Zhao et al. 2025 (2506.20923), the expanded negatives of KaLM-Embedding-V2's released code.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents, walked once for each direction.
