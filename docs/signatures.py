@@ -12,6 +12,8 @@ import types as builtin_types
 import typing
 from pathlib import Path
 
+import jax
+
 from jaxsim import losses
 from jaxsim.numerics import types
 
@@ -19,8 +21,8 @@ HERE = Path(__file__).resolve().parent
 STUB = HERE.parent / "jaxsim" / "losses" / "__init__.pyi"
 OFFERED = "memory", "miners", "parts", "reducers"
 ALIASES = {
-    **{name: vars(types)[name] for name in ("Array", "ArrayTree", "Numeric", "PRNGKey", "Shape")},
-    **{name: vars(types)[name] for name in ("Similarity", "Same", "ReduceFn")},
+    **{name: vars(types)[name] for name in ("Array", "ArrayTree", "Numeric", "Shape")},
+    **{name: vars(types)[name] for name in ("Similarity", "ReduceFn")},
 }
 HEAD = '''\
 """Signatures of the losses, written by docs/signatures.py: change the losses and run it."""
@@ -57,6 +59,7 @@ def stub():
 
 
 def over(name):
+    """Whether a name is a lifter's, which has its own types."""
     return name.startswith("over_")
 
 
@@ -68,7 +71,9 @@ def declared(name, what):
     return "\n".join(
         [
             f"class _{name}(Protocol):",
+            "    __name__: str",
             "    rule: Callable[..., Any]",
+            "    lift: Callable[..., Any]",
             f"    def __call__(self, {arguments(signature)}) -> jax.Array: ...",
             "",
             f"{name}: _{name}",
@@ -80,6 +85,7 @@ def declared(name, what):
 def arguments(signature):
     """The parameters as they are written in a definition, with the star before the first keyword."""
     parts, starred = [], False
+    before = [p for p in signature.parameters.values() if p.kind is p.POSITIONAL_ONLY]
     for p in signature.parameters.values():
         mark = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
         if p.kind is p.KEYWORD_ONLY and not starred:
@@ -87,6 +93,8 @@ def arguments(signature):
         starred = starred or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
         default = "" if p.default is p.empty else " = ..."
         parts.append(f"{mark}{p.name}: {shown(p.annotation)}{default}")
+        if before and p is before[-1]:
+            parts.append("/")
     return ", ".join(parts)
 
 
@@ -96,6 +104,8 @@ def shown(annotation):
         return "Any"
     if annotation is None or annotation is type(None):
         return "None"
+    if annotation is jax.Array:  # chex's PRNGKey too
+        return "jax.Array"
     for name, alias in ALIASES.items():
         if annotation == alias:
             return name

@@ -333,19 +333,20 @@ def cut(output: str, vectors: np.ndarray, calibration: np.ndarray) -> np.ndarray
     return vectors
 
 
+def _asymmetric(row):
+    """Whether a row is of whole vectors, queries by the student and documents by the teacher."""
+    return row["output"] == "full" and row["mode"] == "asymmetric"
+
+
 def claim(rows: list[dict]) -> dict:
     """Vectors above scores, labels and a linear map, where documents stay the teacher's."""
-    compared = [
-        runner.difference(
-            rows,
-            "squared",
-            over=name,
-            on="score",
-            where=lambda r: r["output"] == "full" and r["mode"] == "asymmetric",
-        )
-        for name in dict.fromkeys(row["arm"] for row in rows)
-        if name != "squared" and any(row["arm"] == "squared" for row in rows)
-    ]
+    arms = dict.fromkeys(row["arm"] for row in rows)
+    compared = []
+    for name in arms if "squared" in arms else ():
+        if name != "squared":
+            compared.append(
+                runner.difference(rows, "squared", over=name, on="score", where=_asymmetric)
+            )
     return runner.judged(
         "a student of its teacher's vectors searches its teacher's documents better",
         compared,

@@ -116,11 +116,14 @@ def grids(rows):
             across = sorted({m.get(last) for m in members}, key=_order)
             cells = {(m["arm"], m.get(last)): _cell(m, name) for m in members}
             arms = dict.fromkeys(m["arm"] for m in members)
+            lines = {}
+            for arm in arms:
+                lines[arm] = tuple(cells.get((arm, value), "") for value in across)
             yield Grid(
                 ", ".join([name, *(f"{n} = {v}" for n, v in key)]),
                 f"arm \\ {last}" if last else "arm",
                 tuple("" if value is None else str(value) for value in across),
-                {arm: tuple(cells.get((arm, v), "") for v in across) for arm in arms},
+                lines,
             )
 
 

@@ -80,7 +80,9 @@ def difference(rows, arm, *, over, on, where=lambda row: True):
     if not shared:
         raise ValueError(f"no rows of {arm!r} and {over!r} have {on!r} for the same seed and keys")
     first = sides[0][shared[0]]
-    values = [{k: np.atleast_1d(figure(s[k], on, like=first)) for k in shared} for s in sides]
+    values = []
+    for side in sides:
+        values.append({key: np.atleast_1d(figure(side[key], on, like=first)) for key in shared})
     for side, by_key in zip(sides, values, strict=True):
         for key, value in by_key.items():
             if not np.isfinite(value).all():

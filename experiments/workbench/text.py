@@ -323,10 +323,10 @@ def cross_encoder(
     easy = random.integers(len(items) - 1, size=(len(queries), negatives - hard.shape[1]))
     easy += easy >= np.asarray(gold)[:, None]  # any item but the query's own
     drawn = np.concatenate([hard, easy], axis=1)
-    examples = [
-        {"query": query, "candidates": [items[right], *(items[i] for i in wrong)]}
-        for query, right, wrong in zip(queries, gold, drawn, strict=True)
-    ]
+    examples = []
+    for query, right, wrong in zip(queries, gold, drawn, strict=True):
+        candidates = [items[place] for place in (right, *wrong)]
+        examples.append({"query": query, "candidates": candidates})
 
     def objective(params, batch, *, key, axis_name):
         scores = encoders.score_lists(score)(

@@ -16,16 +16,14 @@ from jaxsim.numerics.types import Array
 DENSE = ("query", "key", "value", "attention_out", "feed_forward_in", "feed_forward_out")
 
 
-def layer_norm(epsilon: float = 1e-12, *, biased: bool = True) -> Callable[..., nn.Module]:
+def layer_norm(eps: float = 1e-12, *, biased: bool = True) -> Callable[..., nn.Module]:
     """LayerNorm factory: returns a function (dtype=, name=) -> module."""
-    return functools.partial(
-        nn.LayerNorm, epsilon=epsilon, use_bias=biased, use_fast_variance=False
-    )
+    return functools.partial(nn.LayerNorm, epsilon=eps, use_bias=biased, use_fast_variance=False)
 
 
-def rms_norm(epsilon: float = 1e-6) -> Callable[..., nn.Module]:
+def rms_norm(eps: float = 1e-6) -> Callable[..., nn.Module]:
     """RMSNorm factory (no centering, no bias): returns a function (dtype=, name=) -> module."""
-    return functools.partial(nn.RMSNorm, epsilon=epsilon)
+    return functools.partial(nn.RMSNorm, epsilon=eps)
 
 
 gelu = functools.partial(nn.gelu, approximate=False)

@@ -9,7 +9,7 @@ from jaxsim.losses import memory as memory, miners as miners, parts as parts, re
 from jaxsim.losses._lift._classes import over_classes as over_classes
 from jaxsim.losses._lift._lifters import over_labels as over_labels, over_pairs as over_pairs
 from jaxsim.losses._lift._over_examples import over_examples as over_examples
-from jaxsim.numerics.types import Array, ArrayTree, Numeric, PRNGKey, ReduceFn, Similarity
+from jaxsim.numerics.types import Array, ArrayTree, Numeric, ReduceFn, Similarity
 
 def adaptive_layers(
     loss: Any,
@@ -34,7 +34,9 @@ def adaptive_matryoshka(
 ) -> Any: ...
 
 class _adr_mse(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -51,7 +53,9 @@ class _adr_mse(Protocol):
 adr_mse: _adr_mse
 
 class _anchor_info_nce(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -82,7 +86,7 @@ def angle(
     temperature: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def angular(
     embeddings: Array,
     labels: Array,
@@ -92,10 +96,12 @@ def angular(
     where: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _arcface(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -121,10 +127,12 @@ def barlow_twins(
     redundancy_weight: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _batch_hard_soft_margin_triplet(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -147,7 +155,9 @@ class _batch_hard_soft_margin_triplet(Protocol):
 batch_hard_soft_margin_triplet: _batch_hard_soft_margin_triplet
 
 class _batch_hard_triplet(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -171,7 +181,9 @@ class _batch_hard_triplet(Protocol):
 batch_hard_triplet: _batch_hard_triplet
 
 class _batch_semi_hard_triplet(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -195,7 +207,9 @@ class _batch_semi_hard_triplet(Protocol):
 batch_semi_hard_triplet: _batch_semi_hard_triplet
 
 class _binary_cross_entropy(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         logits: Array,
@@ -211,7 +225,9 @@ class _binary_cross_entropy(Protocol):
 binary_cross_entropy: _binary_cross_entropy
 
 class _binomial_deviance(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -240,13 +256,16 @@ def both_ways(
     loss: Any,
     name: str | None = ...,
     doc: str | None = ...,
+    /,
     *,
     query_weight: Numeric = ...,
     document_weight: Numeric = ...,
 ) -> Any: ...
 
 class _bradley_terry(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         first: Array,
@@ -261,10 +280,12 @@ class _bradley_terry(Protocol):
 
 bradley_terry: _bradley_terry
 
-def center_invariant(class_weights: Array) -> PRNGKey: ...
+def center_invariant(class_weights: Array) -> jax.Array: ...
 
 class _circle(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -297,9 +318,12 @@ def codiemb_retrieval(
     positive_where: Array | None = ...,
     negative_where: Array | None = ...,
     document_ids: Array | None = ...,
+    similarity: Similarity = ...,
     where: Array | None = ...,
+    weights: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+    block: int | None = ...,
+) -> jax.Array: ...
 def codiemb_sts(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -315,10 +339,12 @@ def codiemb_sts(
     rank_weight: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -343,7 +369,9 @@ class _contrastive(Protocol):
 contrastive: _contrastive
 
 class _contrastive_mean(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -368,7 +396,9 @@ class _contrastive_mean(Protocol):
 contrastive_mean: _contrastive_mean
 
 class _contrastive_squared(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -392,7 +422,9 @@ class _contrastive_squared(Protocol):
 contrastive_squared: _contrastive_squared
 
 class _contrastive_tension(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         first: Array,
@@ -414,7 +446,7 @@ def coordinate_kl(
     temperature: Numeric,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def cosent(
     queries: Array,
     documents: Array,
@@ -423,10 +455,12 @@ def cosent(
     temperature: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _cosface(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -446,7 +480,9 @@ class _cosface(Protocol):
 cosface: _cosface
 
 class _cosine_contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -470,7 +506,9 @@ class _cosine_contrastive(Protocol):
 cosine_contrastive: _cosine_contrastive
 
 class _cosine_lifted_structure(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -495,7 +533,9 @@ class _cosine_lifted_structure(Protocol):
 cosine_lifted_structure: _cosine_lifted_structure
 
 class _cosine_regression(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: Array,
@@ -511,7 +551,9 @@ class _cosine_regression(Protocol):
 cosine_regression: _cosine_regression
 
 class _cross_entropy(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         logits: Array,
@@ -536,7 +578,7 @@ def csr_reconstruction(
     auxiliary_weight: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def denoising(
     logits: Array,
     tokens: Array,
@@ -546,10 +588,12 @@ def denoising(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _dse_binary(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -566,7 +610,9 @@ class _dse_binary(Protocol):
 dse_binary: _dse_binary
 
 class _dse_multiclass(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -583,7 +629,9 @@ class _dse_multiclass(Protocol):
 dse_multiclass: _dse_multiclass
 
 class _dse_regression(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -610,10 +658,12 @@ def dynamic_soft_margin(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _embedding_distillation(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -628,7 +678,9 @@ class _embedding_distillation(Protocol):
 embedding_distillation: _embedding_distillation
 
 class _embedding_distillation_cosine(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -643,7 +695,9 @@ class _embedding_distillation_cosine(Protocol):
 embedding_distillation_cosine: _embedding_distillation_cosine
 
 class _embedding_distillation_l2(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -658,7 +712,9 @@ class _embedding_distillation_l2(Protocol):
 embedding_distillation_l2: _embedding_distillation_l2
 
 class _embedding_distillation_mse(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -687,10 +743,12 @@ def expanded_info_nce(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _fast_ap(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -719,10 +777,12 @@ def flops(
     threshold: Array | float | int | None = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _generalized_lifted_structure(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -747,7 +807,9 @@ class _generalized_lifted_structure(Protocol):
 generalized_lifted_structure: _generalized_lifted_structure
 
 class _given_triplet(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         anchors: Array,
@@ -775,7 +837,7 @@ def global_orthogonal(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def group_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -787,7 +849,7 @@ def group_info_nce(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def guided_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -805,10 +867,12 @@ def guided_info_nce(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _hard_contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -834,7 +898,9 @@ class _hard_contrastive(Protocol):
 hard_contrastive: _hard_contrastive
 
 class _hard_negative_hardness_info_nce(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -859,7 +925,9 @@ class _hard_negative_hardness_info_nce(Protocol):
 hard_negative_hardness_info_nce: _hard_negative_hardness_info_nce
 
 class _hard_simple_contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -885,7 +953,9 @@ class _hard_simple_contrastive(Protocol):
 hard_simple_contrastive: _hard_simple_contrastive
 
 class _hard_triplet(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -924,10 +994,12 @@ def hardest_ranking_hinge(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _hardness_info_nce(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -960,7 +1032,7 @@ def histogram(
     where: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def hydra(
     embeddings: Array,
     labels: Array,
@@ -978,10 +1050,12 @@ def hydra(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _in_batch_hardness_info_nce(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -1006,7 +1080,9 @@ class _in_batch_hardness_info_nce(Protocol):
 in_batch_hardness_info_nce: _in_batch_hardness_info_nce
 
 class _info_nce(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -1048,10 +1124,12 @@ def info_nce_with_extra(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _instance(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         images: Array,
@@ -1080,10 +1158,12 @@ def intra_pair_variance(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _jensen_shannon(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1115,13 +1195,13 @@ def joint_info_nce(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def kalm(
     queries: ArrayTree,
     documents: ArrayTree,
     *,
-    key: PRNGKey,
-    pairs: Any = ...,
+    key: jax.Array,
+    pairs: int = ...,
     gamma: Numeric = ...,
     temperature: Numeric = ...,
     query_ids: Array | None = ...,
@@ -1131,10 +1211,12 @@ def kalm(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _lambda_loss(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1153,7 +1235,9 @@ class _lambda_loss(Protocol):
 lambda_loss: _lambda_loss
 
 class _large_margin_softmax(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -1173,7 +1257,9 @@ class _large_margin_softmax(Protocol):
 large_margin_softmax: _large_margin_softmax
 
 class _lifted_structure(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1198,7 +1284,9 @@ class _lifted_structure(Protocol):
 lifted_structure: _lifted_structure
 
 class _list_mle(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1214,7 +1302,9 @@ class _list_mle(Protocol):
 list_mle: _list_mle
 
 class _list_net(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1229,17 +1319,25 @@ class _list_net(Protocol):
 
 list_net: _list_net
 
-def list_softmax(
-    scores: Array,
-    positives: Array | None = ...,
-    *,
-    temperature: Numeric = ...,
-    candidate_where: Array | None = ...,
-    where: Array | None = ...,
-    weights: Array | None = ...,
-    axis_name: str | None = ...,
-    reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+class _list_softmax(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        scores: Array,
+        positives: Array | None = ...,
+        *,
+        temperature: Numeric = ...,
+        candidate_where: Array | None = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+list_softmax: _list_softmax
+
 def manifold(
     embeddings: Array,
     labels: Array,
@@ -1251,10 +1349,12 @@ def manifold(
     temperature: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _margin(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1279,7 +1379,9 @@ class _margin(Protocol):
 margin: _margin
 
 class _margin_mse(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -1309,7 +1411,9 @@ def matryoshka_drawn(
 ) -> Any: ...
 
 class _mega_batch_margin(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -1336,7 +1440,9 @@ mega_batch_margin: _mega_batch_margin
 def mined(loss: Any, miner: Any) -> Any: ...
 
 class _multi_positive_info_nce(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -1360,7 +1466,9 @@ class _multi_positive_info_nce(Protocol):
 multi_positive_info_nce: _multi_positive_info_nce
 
 class _multi_similarity(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1387,7 +1495,9 @@ class _multi_similarity(Protocol):
 multi_similarity: _multi_similarity
 
 class _multi_similarity_unmined(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1422,10 +1532,12 @@ def n_pairs(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _nca(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1449,7 +1561,9 @@ class _nca(Protocol):
 nca: _nca
 
 class _ndcg_loss_1(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1467,7 +1581,9 @@ class _ndcg_loss_1(Protocol):
 ndcg_loss_1: _ndcg_loss_1
 
 class _normalized_softmax(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -1486,7 +1602,9 @@ class _normalized_softmax(Protocol):
 normalized_softmax: _normalized_softmax
 
 class _nt_xent(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1510,7 +1628,9 @@ class _nt_xent(Protocol):
 nt_xent: _nt_xent
 
 class _one_way_ranking_hinge(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -1544,10 +1664,12 @@ def online_contrastive(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _p2s_grad(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -1565,7 +1687,9 @@ class _p2s_grad(Protocol):
 p2s_grad: _p2s_grad
 
 class _p_list_mle(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1593,10 +1717,12 @@ def pair_classification(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _pair_info_nce(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -1626,10 +1752,12 @@ def pair_rank(
     temperature: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _paired_contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: Array,
@@ -1647,7 +1775,9 @@ class _paired_contrastive(Protocol):
 paired_contrastive: _paired_contrastive
 
 class _pairwise_hinge(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1664,7 +1794,9 @@ class _pairwise_hinge(Protocol):
 pairwise_hinge: _pairwise_hinge
 
 class _pairwise_mse(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1680,7 +1812,9 @@ class _pairwise_mse(Protocol):
 pairwise_mse: _pairwise_mse
 
 class _pairwise_soft_zero_one(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1698,10 +1832,12 @@ pairwise_soft_zero_one: _pairwise_soft_zero_one
 
 def pearson(
     scores: Array, labels: Array, *, where: Array | None = ..., axis_name: str | None = ...
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _pnp(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1725,7 +1861,9 @@ class _pnp(Protocol):
 pnp: _pnp
 
 class _pnp_dq(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1750,7 +1888,9 @@ class _pnp_dq(Protocol):
 pnp_dq: _pnp_dq
 
 class _pnp_ds(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1774,7 +1914,9 @@ class _pnp_ds(Protocol):
 pnp_ds: _pnp_ds
 
 class _pnp_ib(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1799,7 +1941,9 @@ class _pnp_ib(Protocol):
 pnp_ib: _pnp_ib
 
 class _pnp_iu(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1822,7 +1966,7 @@ class _pnp_iu(Protocol):
 
 pnp_iu: _pnp_iu
 
-def preset(loss: Any, name: str | None = ..., doc: str | None = ..., **settings: Any) -> Any: ...
+def preset(loss: Any, name: str | None = ..., doc: str | None = ..., /, **settings: Any) -> Any: ...
 def pro(
     scores: Array,
     labels: Array,
@@ -1833,7 +1977,7 @@ def pro(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def proxy_anchor(
     embeddings: Array,
     labels: Array,
@@ -1846,10 +1990,12 @@ def proxy_anchor(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _proxy_nca(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -1874,7 +2020,7 @@ def rank_kl(
     temperature: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def rank_kl_total(
     scores: Array,
     labels: Array,
@@ -1882,10 +2028,12 @@ def rank_kl_total(
     temperature: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _rank_n_contrast(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1909,7 +2057,9 @@ class _rank_n_contrast(Protocol):
 rank_n_contrast: _rank_n_contrast
 
 class _rank_net(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -1927,7 +2077,9 @@ class _rank_net(Protocol):
 rank_net: _rank_net
 
 class _ranked_list(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -1937,7 +2089,7 @@ class _ranked_list(Protocol):
         negative_sharpness: Numeric,
         positive_sharpness: Numeric = ...,
         imbalance: Numeric = ...,
-        epsilon: Numeric = ...,
+        eps: Numeric = ...,
         similarity: Similarity = ...,
         same: Similarity = ...,
         references: Array | Any | None = ...,
@@ -1970,10 +2122,12 @@ def ranking_hinge(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _regression_supervised_contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2000,7 +2154,7 @@ regression_supervised_contrastive: _regression_supervised_contrastive
 
 def regular_face(
     class_weights: Array, *, similarity: Similarity = ..., block: int | None = ...
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def relational_angles(
     student: Array,
     teacher: Array,
@@ -2009,7 +2163,7 @@ def relational_angles(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def relational_distances(
     student: Array,
     teacher: Array,
@@ -2017,7 +2171,7 @@ def relational_distances(
     where: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def relatively_guided_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -2035,10 +2189,12 @@ def relatively_guided_info_nce(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _sampled_softmax(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: Array,
@@ -2059,7 +2215,9 @@ class _sampled_softmax(Protocol):
 sampled_softmax: _sampled_softmax
 
 class _score_distillation(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -2077,7 +2235,9 @@ class _score_distillation(Protocol):
 score_distillation: _score_distillation
 
 class _score_mse(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         student: Array,
@@ -2093,7 +2253,9 @@ class _score_mse(Protocol):
 score_mse: _score_mse
 
 class _semi_hard_triplet(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2117,7 +2279,9 @@ class _semi_hard_triplet(Protocol):
 semi_hard_triplet: _semi_hard_triplet
 
 class _sgns(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         targets: Array,
@@ -2134,7 +2298,9 @@ class _sgns(Protocol):
 sgns: _sgns
 
 class _siglip(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -2159,7 +2325,9 @@ class _siglip(Protocol):
 siglip: _siglip
 
 class _similarity_distillation(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -2185,7 +2353,9 @@ class _similarity_distillation(Protocol):
 similarity_distillation: _similarity_distillation
 
 class _simple_contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         queries: ArrayTree,
@@ -2209,7 +2379,9 @@ class _simple_contrastive(Protocol):
 simple_contrastive: _simple_contrastive
 
 class _smooth_ap(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2243,10 +2415,12 @@ def smooth_ap_with_self(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _smooth_triplet(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2270,7 +2444,9 @@ class _smooth_triplet(Protocol):
 smooth_triplet: _smooth_triplet
 
 class _snr_contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2295,7 +2471,9 @@ class _snr_contrastive(Protocol):
 snr_contrastive: _snr_contrastive
 
 class _soft_triple(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -2315,10 +2493,12 @@ class _soft_triple(Protocol):
 
 soft_triple: _soft_triple
 
-def sparse_centers(centers: Array) -> PRNGKey: ...
+def sparse_centers(centers: Array) -> jax.Array: ...
 
 class _sphereface(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -2350,7 +2530,9 @@ def splade(
 ) -> Any: ...
 
 class _sub_center_arcface(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: Array,
@@ -2370,7 +2552,9 @@ class _sub_center_arcface(Protocol):
 sub_center_arcface: _sub_center_arcface
 
 class _supervised_contrastive(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2397,7 +2581,7 @@ def supremix(
     embeddings: Array,
     labels: Array,
     *,
-    key: PRNGKey | None = ...,
+    key: jax.Array | None = ...,
     shares: Array | float | int | None = ...,
     mixtures: Any = ...,
     temperature: Numeric = ...,
@@ -2410,7 +2594,7 @@ def supremix(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def swapped_triplet(
     embeddings: Array,
     labels: Array,
@@ -2420,7 +2604,7 @@ def swapped_triplet(
     where: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def symmetric_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -2437,10 +2621,12 @@ def symmetric_info_nce(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 
 class _symmetric_kl(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -2458,7 +2644,9 @@ class _symmetric_kl(Protocol):
 symmetric_kl: _symmetric_kl
 
 class _symmetric_kl_released(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -2476,20 +2664,29 @@ class _symmetric_kl_released(Protocol):
 
 symmetric_kl_released: _symmetric_kl_released
 
-def symmetric_triplet(
-    first: Array,
-    second: Array,
-    odd: Array,
-    *,
-    margin: Numeric = ...,
-    where: Array | None = ...,
-    weights: Array | None = ...,
-    axis_name: str | None = ...,
-    reduce_fn: ReduceFn | None = ...,
-) -> PRNGKey: ...
+class _symmetric_triplet(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        first: Array,
+        second: Array,
+        odd: Array,
+        *,
+        margin: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+symmetric_triplet: _symmetric_triplet
 
 class _triplet(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2513,7 +2710,9 @@ class _triplet(Protocol):
 triplet: _triplet
 
 class _triplet_mean(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2537,7 +2736,9 @@ class _triplet_mean(Protocol):
 triplet_mean: _triplet_mean
 
 class _tuplet_margin(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         embeddings: ArrayTree,
@@ -2562,7 +2763,9 @@ class _tuplet_margin(Protocol):
 tuplet_margin: _tuplet_margin
 
 class _unime_v2_rerank(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         pair_scores: Array,
@@ -2579,7 +2782,9 @@ class _unime_v2_rerank(Protocol):
 unime_v2_rerank: _unime_v2_rerank
 
 class _unique_softmax(Protocol):
+    __name__: str
     rule: Callable[..., Any]
+    lift: Callable[..., Any]
     def __call__(
         self,
         scores: Array,
@@ -2605,5 +2810,5 @@ def vicreg(
     eps: Numeric = ...,
     where: Array | None = ...,
     axis_name: str | None = ...,
-) -> PRNGKey: ...
+) -> jax.Array: ...
 def weighted_sum(*losses: Any, weights: Array | Any | None = ...) -> Any: ...

@@ -63,7 +63,7 @@ def adagrad_rows(
     lookup: Callable[[Batch, PRNGKey], ArrayTree],
     *,
     initial: float = 1e-6,
-    epsilon: float = 1e-7,
+    eps: float = 1e-7,
 ) -> RowOptimizer:
     """Row-sparse AdaGrad for lookup tables, an accumulator per entry.
 
@@ -71,18 +71,18 @@ def adagrad_rows(
       learning_rate, lookup: as in `sgd_rows`.
       initial: of the accumulators. optax starts at 0.1, which stalls losses that are averaged over a
         batch: a row's gradient is small there.
-      epsilon: added under the root.
+      eps: added under the root.
 
     Returns: `RowOptimizer`.
     Source: Duchi et al. 2011.
     """
 
     checks.not_negative("initial", initial)
-    checks.not_negative("epsilon", epsilon)
+    checks.not_negative("eps", eps)
 
     def change(rate, count, gradient, squares):
         squares = squares + gradient**2
-        return -rate * gradient * jax.lax.rsqrt(squares + epsilon), (squares,)
+        return -rate * gradient * jax.lax.rsqrt(squares + eps), (squares,)
 
     return _optimizer(learning_rate, lookup, change, 1, initial)
 
@@ -93,14 +93,14 @@ def adam_rows(
     *,
     b1: float = 0.9,
     b2: float = 0.999,
-    epsilon: float = 1e-8,
+    eps: float = 1e-8,
 ) -> RowOptimizer:
     """Lazy Adam for lookup tables: moments move only in steps that used the row; the bias correction counts all steps.
 
     Args:
       learning_rate, lookup: as in `sgd_rows`.
       b1, b2: decay of the moments.
-      epsilon: added to the root.
+      eps: added to the root.
 
     Returns: `RowOptimizer`.
     Source: Kingma and Ba 2015 (1412.6980), for sparse rows as TensorFlow's LazyAdam.
@@ -108,13 +108,13 @@ def adam_rows(
 
     checks.probability("b1", b1)
     checks.probability("b2", b2)
-    checks.not_negative("epsilon", epsilon)
+    checks.not_negative("eps", eps)
 
     def change(rate, count, gradient, first, second):
         first = b1 * first + (1 - b1) * gradient
         second = b2 * second + (1 - b2) * gradient**2
         steps = count + 1
-        root = jnp.sqrt(second / (1 - b2**steps)) + epsilon
+        root = jnp.sqrt(second / (1 - b2**steps)) + eps
         return -rate * first / (1 - b1**steps) / root, (first, second)
 
     return _optimizer(learning_rate, lookup, change, 2, 0.0)

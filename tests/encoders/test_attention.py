@@ -42,10 +42,10 @@ def test_value_and_gradient_are_those_of_jax(size):
     gradients = [
         jax.jit(jax.grad(sums, (1, 2, 3)), static_argnums=0)(which, *inputs) for which in (0, 1)
     ]
-    for own, other in zip(*gradients, strict=True):
-        assert np.isfinite(own).all()
+    for ours, other in zip(*gradients, strict=True):
+        assert np.isfinite(ours).all()
         if size == 1:  # logits of thousands are only known to 1e-4 in float32
-            np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-5)
 
 
 def test_narrow_types_are_summed_in_float32():
@@ -58,9 +58,15 @@ def test_narrow_types_are_summed_in_float32():
 
 # Padding behind, before and between what is real, and a row of nothing else: that sees all of it.
 WHERE = np.array(
-    [[1, 1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1, 1],
-     [1, 0, 1, 0, 1, 0, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0]], bool,
-)  # fmt: skip
+    [
+        [1, 1, 1, 1, 1, 1, 1, 1],
+        [1, 1, 1, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1, 1],
+        [1, 0, 1, 0, 1, 0, 1, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ],
+    bool,
+)
 
 
 @pytest.mark.parametrize("sees", [{}, {"window": 2}, {"causal": True}])
@@ -86,13 +92,13 @@ def card(monkeypatch):
     monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 91_000)
 
 
-def arrays(asking=64, told=64, dim=32, dtype=jnp.bfloat16, shared=4):
+def arrays(asking=64, keys=64, dim=32, dtype=jnp.bfloat16, shared=4):
     draw = np.random.default_rng(0).normal
     query, key, value = (
         jnp.asarray(draw(size=(2, length, heads, dim)), dtype)
-        for length, heads in ((asking, 4), (told, shared), (told, shared))
+        for length, heads in ((asking, 4), (keys, shared), (keys, shared))
     )
-    return query, key, value, jnp.arange(told) % jnp.array([3, 5])[:, None] > 0
+    return query, key, value, jnp.arange(keys) % jnp.array([3, 5])[:, None] > 0
 
 
 def with_gradient(query, key, value, where, **settings):
@@ -126,9 +132,14 @@ def test_a_card_gets_cudnn_s_attention_forward_and_backward(card):
 @pytest.mark.parametrize(
     "other",
     [
-        {"asking": 1}, {"asking": 3}, {"told": 63}, {"dim": 20}, {"dim": 136}, {"dtype": jnp.float32},
+        {"asking": 1},
+        {"asking": 3},
+        {"keys": 63},
+        {"dim": 20},
+        {"dim": 136},
+        {"dtype": jnp.float32},
     ],
-)  # fmt: skip
+)
 def test_shapes_and_types_that_cudnn_does_not_take_run_through_xla(other, card):
     assert "cudnn" not in text_of(arrays(**other))
 

@@ -12,9 +12,12 @@ from jaxsim import encoders, losses, pretrained, search, training
 
 SMALL = {"vocabulary": 30, "dim": 16, "layers": 2, "heads": 2, "hidden": 24, "max_length": 16}
 LLAMA = {
-    "rotary": encoders.Rotary(), "segments": 0, "norm": "pre", "key_heads": 1,
+    "rotary": encoders.Rotary(),
+    "segments": 0,
+    "norm": "pre",
+    "key_heads": 1,
     "style": encoders.Style(normalize=encoders.rms_norm(), gated=True, biases=(), head_norm=True),
-}  # fmt: skip
+}
 KINDS = {"bert": {}, "llama": LLAMA, "mpnet": {"buckets": 8}}
 TEXTS = {
     "tokens": np.random.default_rng(0).integers(5, 30, (6, 8), np.int32),

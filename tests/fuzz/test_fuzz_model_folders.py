@@ -149,7 +149,7 @@ def seen():
     return set()
 
 
-def loads_or_is_refused(folder, name, data):
+def assert_loads_or_is_refused(folder, name, data):
     """Writes a file anew, loads the folder, and puts the file back."""
     path, files = folder.path, folder.files
     (path / name).write_bytes(data)
@@ -185,7 +185,7 @@ def test_a_wrong_field(folders, data):
     tree = json.loads(files[name])
     place = data.draw(st.sampled_from(list(places(tree))))
     value = data.draw(st.one_of(st.just(...), values))
-    loads_or_is_refused(folder, name, json.dumps(changed(tree, place, value)).encode())
+    assert_loads_or_is_refused(folder, name, json.dumps(changed(tree, place, value)).encode())
 
 
 @settings(derandomize=True, max_examples=150, deadline=None, database=None)
@@ -196,7 +196,7 @@ def test_a_wrong_value_in_the_tokenizer(folders, data):
     place = data.draw(st.sampled_from(list(places(tree))))
     value = data.draw(st.one_of(st.just(...), values))
     text = json.dumps(changed(tree, place, value))
-    loads_or_is_refused(folder, "tokenizer.json", text.encode())
+    assert_loads_or_is_refused(folder, "tokenizer.json", text.encode())
 
 
 @settings(derandomize=True, max_examples=200, deadline=None, database=None)
@@ -213,4 +213,4 @@ def test_a_wrong_byte(folders, data):
         del bad[place:]
     elif bad:
         bad[place] = data.draw(st.integers(0, 255))
-    loads_or_is_refused(folder, name, bytes(bad))
+    assert_loads_or_is_refused(folder, name, bytes(bad))

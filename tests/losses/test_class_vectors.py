@@ -10,7 +10,7 @@ from at_once import at_once
 from table import ALL, PAIRS, X
 
 from jaxsim import losses
-from jaxsim.similarity import cosine
+from jaxsim.similarity import cosine, dot
 
 LABELS = np.arange(16, dtype=np.int32) // 4
 
@@ -136,3 +136,13 @@ def test_a_rule_over_labels_is_a_rule_over_classes():
         X, PAIRS, references=proxies, reference_labels=np.arange(8), similarity=cosine
     )
     np.testing.assert_allclose(lifted(X, PAIRS, proxies), expected, rtol=1e-6)
+
+
+def test_a_hyperparameter_of_the_default_similarity_is_refused_with_another_one():
+    with pytest.raises(ValueError, match="center_temperature is of soft_triple's own similarity"):
+        losses.soft_triple(X, PAIRS, X[:, None], similarity=dot, center_temperature=1.0)
+
+
+def test_a_missing_array_is_named_with_the_loss():
+    with pytest.raises(TypeError, match="arcface: missing a required argument: 'class_weights'"):
+        losses.arcface(X, PAIRS)

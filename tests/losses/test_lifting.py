@@ -2,6 +2,7 @@
 
 import inspect
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -306,3 +307,13 @@ def test_a_preset_of_a_loss_per_example():
 def test_both_ways_refuses_what_it_cannot_turn(name, message):
     with pytest.raises(TypeError, match=message):
         losses.both_ways(getattr(losses, name))
+
+
+def test_a_sweep_of_a_hyperparameter_is_traced_once():
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def loss(temperature):
+        return losses.info_nce(X, 2 * X + 1, temperature=temperature)
+
+    values = [float(loss(t)) for t in (0.05, 0.1, 1.0)]
+    assert len(set(values)) == 3

@@ -56,9 +56,7 @@ def test_schedules_count_steps():
 
 
 def test_adagrad_is_the_dense_one():
-    found = steps(
-        training.adagrad_rows(0.1, lookup, initial=0.2, epsilon=1e-7), [(IDS, SLOPES)] * 2
-    )
+    found = steps(training.adagrad_rows(0.1, lookup, initial=0.2, eps=1e-7), [(IDS, SLOPES)] * 2)
     dense = optax.adagrad(0.1, initial_accumulator_value=0.2, eps=1e-7)
     params, state = jnp.asarray(TABLE), dense.init(jnp.asarray(TABLE))
     for _ in range(2):

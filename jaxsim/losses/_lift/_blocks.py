@@ -33,9 +33,7 @@ class Rows(NamedTuple):
     inputs: Any = ()  # pytree, what further inputs of the rule are built from
 
 
-def lift(
-    rule, anchors, references, *, similarity, same, builders=(), block=None, axis_name=None
-):  # fmt: skip
+def lift(rule, anchors, references, *, similarity, same, builders=(), block=None, axis_name=None):
     """Values and weights of a rule, walking blocks of anchors: what a loss is before its reduction.
 
     Args:

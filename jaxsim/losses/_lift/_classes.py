@@ -127,16 +127,23 @@ def over_classes(
 
     def loss(*arrays, **settings):
         if unknown := set(settings) - set(signature.parameters):
-            own = ", ".join(hyperparameters) or "none"
+            own = ", ".join(hyperparameters | of_default) or "none"
             raise TypeError(
                 f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {own}"
             )
         check_settings(signature.parameters, settings)
-        bound = signature.bind(*arrays, **settings)
+        try:
+            bound = signature.bind(*arrays, **settings)
+        except TypeError as error:
+            raise TypeError(f"{loss.__name__}: {error}") from None
+        similarity = settings.get("similarity", default)
+        if similarity is not default and (unused := sorted(of_default.keys() & settings.keys())):
+            raise ValueError(
+                f"{unused[0]} is of {loss.__name__}'s own similarity, got another similarity too"
+            )
         bound.apply_defaults()
         take = bound.arguments
         vectors = _checked(take, sides, classes, centers)
-        similarity = take["similarity"]
         if similarity is default and of_default:
             similarity = functools.partial(default, **{n: take[n] for n in of_default})
         own = {name: take[name] for name in hyperparameters}
@@ -165,6 +172,7 @@ def over_classes(
     documentation = textwrap.dedent(documentation + _EVERY[1:]).strip()
     loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{documentation}\n"
     loss.rule, loss.lift = rule, again
+    loss.shared, loss.shared_doc = list(shared.values()), documentation
     return loss
 
 

@@ -17,10 +17,11 @@ from jaxsim.losses._lift._settings import check_settings
 from jaxsim.numerics.types import ArrayTree, Loss, Numeric
 
 REFERENCES = "references", "reference_where", "reference_ids"
+EVERY = "similarity", "where", "weights", "axis_name", "block", "reduce_fn"
 
 
 def sharing(
-    lifted: Loss, *, without: Sequence[str] = ()
+    lifted: Loss, *, without: Sequence[str] = (), only: Sequence[str] | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., jax.Array]]:
     """Gives a function the shared arguments of a lifted loss, with their defaults and documentation.
 
@@ -30,6 +31,7 @@ def sharing(
     Args:
       lifted: the loss whose shared arguments the function takes as its `**shared`, all of them.
       without: those that it does not take.
+      only: those that it takes at most; `EVERY` leaves out what decides on positives and references.
 
     Returns: a decorator.
     """
@@ -37,6 +39,7 @@ def sharing(
     def decorated(function):
         parameters = inspect.signature(function).parameters
         shared = [p for p in lifted.shared if p.name not in (*without, *parameters)]
+        shared = [p for p in shared if only is None or p.name in only]
         return _taking(function, parameters, shared, function.__doc__, lifted)
 
     return decorated

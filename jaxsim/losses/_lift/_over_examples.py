@@ -157,8 +157,9 @@ def over_examples(
     functools.update_wrapper(loss, rule)
     del loss.__wrapped__  # inspect would show the rule's signature
     loss.__signature__, loss.rule = signature, rule
-    shared = (_OVER_LISTS if lists else _OVER_EXAMPLES) + _EVERY
-    loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{textwrap.dedent(shared).strip()}\n"
+    loss.shared = [p for n, p in signature.parameters.items() if n not in (*names, *settings)]
+    loss.shared_doc = textwrap.dedent((_OVER_LISTS if lists else _OVER_EXAMPLES) + _EVERY).strip()
+    loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{loss.shared_doc}\n"
     return loss
 
 

@@ -3,17 +3,22 @@
 logits [batch, length - 1, vocabulary], tokens int [batch, length] -> loss
 """
 
+from typing import Any
+
+import jax
 import numpy as np
 
+from jaxsim.losses._lift._compositions import sharing
 from jaxsim.losses._lift._examples import real_numbers
-from jaxsim.losses._lift._through import through
 from jaxsim.losses.classes._cross_entropy import cross_entropy
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
 
-@through(cross_entropy)
-def denoising(logits: Array, tokens: Array, *, token_where: Array | None = None) -> dict:
+@sharing(cross_entropy)
+def denoising(
+    logits: Array, tokens: Array, *, token_where: Array | None = None, **shared: Any
+) -> jax.Array:
     """Denoising autoencoder: the negative log-likelihood of a text given its corrupted version's embedding.
 
         mean over all tokens but the first of all rows of  -log p(token_t | tokens before t, vector)
@@ -41,4 +46,4 @@ def denoising(logits: Array, tokens: Array, *, token_where: Array | None = None)
         checks.mask("token_where", token_where, tokens.shape, "one per token")
         token_where = np.asarray(token_where) if checks.host(token_where) else token_where
         label_where = token_where[:, 1:]
-    return {"logits": logits, "labels": tokens[:, 1:], "label_where": label_where}
+    return cross_entropy(logits, tokens[:, 1:], label_where=label_where, **shared)

@@ -4,12 +4,13 @@ first [pairs, dim], second [pairs, dim], labels int [pairs], kernel [features, c
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import sharing
 from jaxsim.losses._lift._examples import of_rows, real_numbers
-from jaxsim.losses._lift._through import through
 from jaxsim.losses.classes._cross_entropy import cross_entropy
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
@@ -30,7 +31,7 @@ def pair_features(first: Array, second: Array) -> jax.Array:
     return jnp.concatenate([first, second, distance], axis=-1)
 
 
-@through(cross_entropy)
+@sharing(cross_entropy)
 def pair_classification(
     first: Array,
     second: Array,
@@ -39,8 +40,8 @@ def pair_classification(
     bias: Array | None = None,
     *,
     features: Callable[..., jax.Array] = pair_features,
-    shared,
-) -> dict:
+    **shared: Any,
+) -> jax.Array:
     """Pair classification: softmax over classes of a pair, entailment say, by a linear classifier, in nats.
 
         value_i = cross-entropy of label i at  features(u_i, v_i) kernel + bias
@@ -69,4 +70,4 @@ def pair_classification(
         bias = real_numbers("bias", bias)
         checks.shaped("bias", bias, kernel.shape[1:], "one per class")
         logits = logits + bias
-    return {"logits": logits, "labels": labels}
+    return cross_entropy(logits, labels, **shared)

@@ -3,12 +3,14 @@
 embeddings [batch, dim], labels [batch], proxies [classes, dim] -> loss
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import EVERY, sharing
 from jaxsim.losses._lift._labeled import labeled, matrix, of_classes
 from jaxsim.losses._lift._lifters import over_labels
-from jaxsim.losses._lift._through import through
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather
 from jaxsim.numerics.masked import log_one_plus_sum_exp
@@ -23,7 +25,7 @@ def _each_proxy(scores, positives, where, *, margin, temperature):
 
 
 # Not under `over_classes`: its values are of proxies, over the whole batch, so that rows have no weights.
-@through(_each_proxy, without=["weights"])
+@sharing(_each_proxy, only=EVERY, without=["weights"])
 def proxy_anchor(
     embeddings: Array,
     labels: Array,
@@ -31,8 +33,8 @@ def proxy_anchor(
     *,
     margin: Numeric = 0.1,
     temperature: Numeric = 1 / 32,
-    shared,
-) -> dict:
+    **shared: Any,
+) -> jax.Array:
     """Proxy-Anchor: each proxy pulls its own examples and pushes the others, hardest first.
 
         1 / (classes in the batch) sum_c log(1 + sum_{i in c} exp(-(S_ic - margin) / temperature))
@@ -59,16 +61,16 @@ def proxy_anchor(
     embeddings, labels = of_classes(embeddings, labels, len(proxies), "proxies", where)
     batch = gather(labeled(embeddings, labels, where, axis_name), axis_name)
     own_proxies, classes, exist = _share(proxies, axis_name)
-    return {
-        "embeddings": own_proxies,
-        "labels": classes,
-        "where": exist,
-        "references": batch.embeddings,
-        "reference_labels": batch.keys,
-        "reference_where": batch.where,
-        "margin": margin,
-        "temperature": temperature,
-    }
+    return _each_proxy(
+        own_proxies,
+        classes,
+        references=batch.embeddings,
+        reference_labels=batch.keys,
+        reference_where=batch.where,
+        margin=margin,
+        temperature=temperature,
+        **(shared | {"where": exist}),
+    )
 
 
 def _share(proxies, axis_name):

@@ -3,11 +3,14 @@
 embeddings [batch, dim], labels [batch] -> loss
 """
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import EVERY, sharing
 from jaxsim.losses._lift._labeled import matrix
 from jaxsim.losses._lift._lifters import over_labels
-from jaxsim.losses._lift._through import through
 from jaxsim.losses.labels._nt_xent import nt_xent
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather, row_ids
@@ -23,7 +26,7 @@ def _under_gates(scores, positives, where, own_class, *, rule, temperature):
     return rule(scores, positives, positives | (where & ~own_class), temperature=temperature)
 
 
-@through(_under_gates)
+@sharing(_under_gates, only=EVERY)
 def hydra(
     embeddings: Array,
     labels: Array,
@@ -35,8 +38,8 @@ def hydra(
     key_where: Array | None = None,
     temperature: Numeric = 0.1,
     rule: Rule = nt_xent.rule,
-    shared,
-) -> dict:
+    **shared: Any,
+) -> jax.Array:
     """Hydra loss: any two classes are positives, compared in the dimensions that their gate opens.
 
         value_ij = log( exp(s_ij / T) + sum_{n: label_n not in {label_i, partner_i}} exp(s_in / T) )
@@ -87,15 +90,16 @@ def hydra(
         checks.bound(axis_name)
     ids = row_ids(batch, axis_name)
     keys, key_labels, kept, key_ids = gather((keys, key_labels, kept, ids), axis_name)
-    return {
-        "embeddings": (embeddings, gate),
-        "labels": jnp.stack([partners, labels], axis=1),
-        "same": lambda mine, theirs: mine[:, None, 0] == theirs[None],
-        "references": keys,
-        "reference_labels": key_labels,
-        "reference_where": kept,
-        "reference_ids": key_ids if alone else None,
-        "ids": ids,
-        "rule": rule,
-        "temperature": temperature,
-    }
+    return _under_gates(
+        (embeddings, gate),
+        jnp.stack([partners, labels], axis=1),
+        same=lambda mine, theirs: mine[:, None, 0] == theirs[None],
+        references=keys,
+        reference_labels=key_labels,
+        reference_where=kept,
+        reference_ids=key_ids if alone else None,
+        ids=ids,
+        rule=rule,
+        temperature=temperature,
+        **shared,
+    )

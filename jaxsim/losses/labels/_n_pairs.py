@@ -3,11 +3,14 @@
 embeddings [batch, dim], labels [batch] -> loss
 """
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import EVERY, sharing
 from jaxsim.losses._lift._labeled import labeled
 from jaxsim.losses._lift._lifters import over_pairs
-from jaxsim.losses._lift._through import through
 from jaxsim.losses.pairs._info_nce import info_nce
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather, row_ids
@@ -17,8 +20,8 @@ from jaxsim.similarity import dot
 _of_products = over_pairs(info_nce.rule, similarity=dot)
 
 
-@through(_of_products)
-def n_pairs(embeddings: Array, labels: Array, *, shared) -> dict:
+@sharing(_of_products, only=EVERY)
+def n_pairs(embeddings: Array, labels: Array, **shared: Any) -> jax.Array:
     """N-pair loss: the first example of each class picks its second among the seconds of all classes.
 
         value_c = log sum_{c'} exp(a_c . b_c') - a_c . b_c
@@ -46,13 +49,10 @@ def n_pairs(embeddings: Array, labels: Array, *, shared) -> dict:
         weights = checks.weights("weights", weights, batch, "one per anchor")
     rows, weights = gather((rows, weights), axis_name)
     firsts, seconds, exist = _pairs_of_classes(rows, row_ids(-(-batch // 2), axis_name))
-    return {
-        "queries": rows.embeddings[firsts],
-        "documents": rows.embeddings[seconds],
-        "temperature": 1.0,
-        "where": exist,
-        "weights": None if weights is None else weights[firsts],
-    }
+    shared |= {"where": exist, "weights": None if weights is None else weights[firsts]}
+    return _of_products(
+        rows.embeddings[firsts], rows.embeddings[seconds], temperature=1.0, **shared
+    )
 
 
 def _pairs_of_classes(rows, numbers):

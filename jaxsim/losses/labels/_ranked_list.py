@@ -23,7 +23,7 @@ def ranked_list(
     negative_sharpness: Numeric,
     positive_sharpness: Numeric = 0.0,
     imbalance: Numeric = 0.5,
-    epsilon: Numeric = 1e-5,
+    eps: Numeric = 1e-5,
 ) -> RuleResult:
     """Ranked list loss: positives into one ball, negatives out of a larger one, the worst violations first.
 
@@ -33,7 +33,7 @@ def ranked_list(
                 + imbalance sum w_ij (A - D_ij) / sum w_ij
                         over negatives with D_ij < A,          w_ij = exp(Tn (A - D_ij))
 
-    Each sum of weights has n * epsilon added, n the examples that take part. The weights carry
+    Each sum of weights has n * eps added, n the examples that take part. The weights carry
     gradient, so that a pair may be weighted against the direction that it is pulled in. Counts all
     anchors. A negative at distance 0 counts, though pytorch-metric-learning leaves it out.
 
@@ -42,15 +42,15 @@ def ranked_list(
       negative_sharpness: Tn in the paper, which calls it a temperature; it multiplies. 10 there.
       positive_sharpness: Tp, the same for positives; 0 weights them equally.
       imbalance: the share of the negatives' side, 0 to 1.
-      epsilon: pytorch-metric-learning's guard; 0 is the paper.
+      eps: pytorch-metric-learning's guard; 0 is the paper.
 
     Source: Wang et al. 2019 (1903.03238), with RankedListLoss of pytorch-metric-learning for Tp and
-    epsilon.
+    eps.
     Data: labels.
     Kind: pairwise; memory block x references.
     """
     too_far, too_near = -scores - 1 + margin / 2, 1 + margin / 2 + scores
-    floor = jnp.log(epsilon * (1 + where.sum(axis=1, keepdims=True, dtype=scores.dtype)))
+    floor = jnp.log(eps * (1 + where.sum(axis=1, keepdims=True, dtype=scores.dtype)))
     far = positives & ~(too_far <= 0)
     near = where & ~positives & ~(too_near <= 0)
     values = (1 - imbalance) * _weighted_mean(too_far, far, positive_sharpness, floor)

@@ -3,13 +3,15 @@
 embeddings [batch, dim], labels [batch] -> loss
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import EVERY, sharing
 from jaxsim.losses._lift._labeled import labeled
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._lift._over_positives import sums_of
-from jaxsim.losses._lift._through import through
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather
 from jaxsim.numerics.types import Array, Numeric, RuleResult
@@ -44,10 +46,10 @@ def smooth_ap(
     return 1 - sums / jnp.maximum(count, 1), count > 0
 
 
-@through(smooth_ap)
+@sharing(smooth_ap, only=EVERY)
 def smooth_ap_with_self(
-    embeddings: Array, labels: Array, *, temperature: Numeric = 0.01, shared
-) -> dict:
+    embeddings: Array, labels: Array, *, temperature: Numeric = 0.01, **shared: Any
+) -> jax.Array:
     """SmoothAP with the anchor in its own ranking, as a positive: the published code's reading.
 
         value_i = 1 - mean_{j in positives_i or i} R(i, j; positives_i or i) / R(i, j; where_i or i)
@@ -66,14 +68,15 @@ def smooth_ap_with_self(
     """
     axis_name = shared["axis_name"]
     batch = gather(labeled(embeddings, labels, shared["where"], axis_name), axis_name)
-    return {
-        "embeddings": embeddings,
-        "labels": labels,
-        "references": batch.embeddings,
-        "reference_labels": batch.keys,
-        "reference_where": batch.where,
-        "temperature": temperature,
-    }
+    return smooth_ap(
+        embeddings,
+        labels,
+        references=batch.embeddings,
+        reference_labels=batch.keys,
+        reference_where=batch.where,
+        temperature=temperature,
+        **shared,
+    )
 
 
 def _precision(scores, masks, number, column, level, live):

@@ -1,15 +1,18 @@
-"""CoDiEmb: one encoder for graded pairs and for retrieval, each with a loss of its own.
+"""CoDiEmb: one encoder for graded pairs and for retrieval, with a separate loss for each.
 
     queries [pairs, dim], documents [pairs, dim], labels [pairs] -> loss       (codiemb_sts)
     queries [batch, dim], positives [batch, p, dim], negatives -> loss         (codiemb_retrieval)
 
-A batch is of one kind; which comes when is the sampler's business.
+Each batch holds one task; the sampler decides the order.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.losses._lift._compositions import EVERY, sharing
 from jaxsim.losses._lift._examples import of_rows, real_numbers
 from jaxsim.losses._lift._labeled import matrix
 from jaxsim.losses._lift._settings import checked
@@ -20,7 +23,7 @@ from jaxsim.numerics.types import Array, ArrayTree, Numeric
 from jaxsim.similarity import cosine, paired
 
 
-@checked
+@checked  # outside the lifters: its terms are statistics of all pairs
 def codiemb_sts(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -37,7 +40,7 @@ def codiemb_sts(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """Graded pairs: their order by value, gap and rank, and a contrast in the middle of the encoder.
+    """CoDiEmb's loss on graded pairs: Pearson, PRO and rank KL, and a contrast in the middle of the encoder.
 
         contrastive_weight MidNCE + pearson_weight Pearson + pro_weight PRO + rank_weight RankKL
 
@@ -56,7 +59,7 @@ def codiemb_sts(
         that is divided by the pairs, as the paper's.
       where: bool [pairs], False for padding.
       axis_name: the named axis over which the pairs are split. The released code computes each device's
-        loss apart and averages; here it is the loss of all pairs.
+        loss separately and averages; here it is the loss of all pairs.
 
     Returns: a float32 scalar (float64 for float64 input), the same on every device.
     Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
@@ -87,7 +90,7 @@ def codiemb_sts(
     return loss + contrastive_weight * contrast
 
 
-@checked
+@sharing(info_nce, only=EVERY, without=["reduce_fn"])
 def codiemb_retrieval(
     queries: ArrayTree,
     positives: Array,
@@ -97,10 +100,9 @@ def codiemb_retrieval(
     positive_where: Array | None = None,
     negative_where: Array | None = None,
     document_ids: Array | None = None,
-    where: Array | None = None,
-    axis_name: str | None = None,
+    **shared: Any,
 ) -> jax.Array:
-    """`info_nce` with several positives per query, one at a time, in nats.
+    """CoDiEmb's retrieval loss: InfoNCE with several positives per query, one at a time, in nats.
 
         the mean over k of info_nce(queries, [k-th positives, negatives])
 
@@ -113,13 +115,9 @@ def codiemb_retrieval(
       negatives: [batch, n, dim], or None.
       temperature: divides the cosines, > 0; may be traced.
       positive_where, negative_where: bool [batch, p], bool [batch, n], False where a row has fewer.
-      document_ids: int [batch, p + n], of positives and negatives; a copy of a row's positive is none of
-        its negatives.
-      where: bool [batch], False for padding.
-      axis_name: the named axis over which the batch is split.
+      document_ids: int [batch, p + n], of positives and negatives; a copy of a row's positive is not
+        one of its negatives.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError for shapes that do not fit, a temperature that is not > 0, an unbound axis.
     Source: CoDiEmb (2508.11442), its retrieval objective.
     Data: pairs, pairs with negatives.
     Kind: pairwise; memory block x documents, walked once for each positive of a row.
@@ -152,8 +150,7 @@ def codiemb_retrieval(
             temperature=temperature,
             document_where=kept[:, own],
             document_ids=None if document_ids is None else document_ids[:, own],
-            where=where,
-            axis_name=axis_name,
+            **shared,
         )
 
     return sum(of_positive(k) for k in range(each)) / each

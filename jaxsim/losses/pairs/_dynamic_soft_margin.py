@@ -1,4 +1,4 @@
-"""A margin that is read off the batches so far: how many pairs stand better than this one.
+"""CDF-based dynamic soft margin: a pair's weight is its rank among the pairs of the batches so far.
 
     queries [batch, dim], documents [batch, dim], histogram [bins + 1] -> loss
 
@@ -22,7 +22,7 @@ from jaxsim.numerics.types import Array, ArrayTree, Numeric, ReduceFn, Similarit
 from jaxsim.similarity import negative_unit_euclidean
 
 
-@checked
+@checked  # outside the lifters: a pair looks for its negative in both directions
 def dynamic_soft_margin(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -35,13 +35,13 @@ def dynamic_soft_margin(
     block: int | None = None,
     reduce_fn: ReduceFn | None = mean,
 ) -> jax.Array:
-    """A pair against the nearest negative of either side, weighed by its place among all pairs so far.
+    """Dynamic soft margin triplet loss: the nearest negative of either side, weighted by the pair's rank so far.
 
         value_i = CDF(d_i) d_i,   d_i = D_ii - min over j != i of D_ij and D_ji
         CDF(d) = the share of the histogram up to d's step, without gradient
 
-    No margin is set: pairs that stand worse than most have weight 1, the best have none. Values are
-    negative where pairs stand well. Counts the pairs that have a negative.
+    There is no margin hyperparameter: the hardest pairs get weight 1, the easiest weight 0. Values are
+    negative for easy pairs. Counts the pairs that have a negative.
 
     Args:
       queries, documents: [batch, dim], row i of one belongs to row i of the other.
@@ -83,7 +83,7 @@ def margin_histogram(
     axis_name: str | None = None,
     block: int | None = None,
 ) -> jax.Array:
-    """The histogram moved towards the batch's: how its pairs stand against their nearest negatives.
+    """Updates the histogram of `dynamic_soft_margin` with a batch, by a moving average.
 
         histogram <- (1 - momentum) histogram + momentum h / sum h
         h_r = sum_i [1 - |d_i - t_r| / step]+,   t_r = -2 + r step, step = 4 / bins

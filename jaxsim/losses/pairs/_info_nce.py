@@ -3,20 +3,21 @@
 queries [batch, dim], documents [batch, dim] or [batch, 1 + negatives, dim] -> loss
 scores [batch, candidates] -> loss                      (list_softmax, for cross-encoders)
 
-What puts queries among the candidates is in _joint_info_nce.py, what weighs negatives in _hardness_info_nce.py.
+What puts queries among the candidates is in _joint_info_nce.py, what weights negatives in _hardness_info_nce.py.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._compositions import both_ways
-from jaxsim.losses._lift._examples import mask_of_lists, of_lists, reduced, with_weight
+from jaxsim.losses._lift._compositions import both_ways, sharing
+from jaxsim.losses._lift._examples import mask_of_lists, with_weight
 from jaxsim.losses._lift._lifters import over_pairs, vectors_of
-from jaxsim.losses._lift._settings import checked
+from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.numerics import checks, masked
-from jaxsim.numerics._reductions import mean
 from jaxsim.numerics.masked import log_sum_exp, zeroed
-from jaxsim.numerics.types import Array, ArrayTree, Numeric, ReduceFn, Similarity
+from jaxsim.numerics.types import Array, ArrayTree, Numeric, Similarity
 from jaxsim.similarity import cosine
 
 
@@ -24,7 +25,7 @@ from jaxsim.similarity import cosine
 def info_nce(
     scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.05
 ) -> tuple[jax.Array, jax.Array]:
-    """Minus the log-probability that a query picks its document, in nats.
+    """InfoNCE: minus the log-probability that a query picks its document, in nats.
 
         value_i = log sum_{j in where_i} exp(s_ij / temperature)
                 - log sum_{j in positives_i} exp(s_ij / temperature)
@@ -102,7 +103,42 @@ symmetric_info_nce = both_ways(
 )
 
 
-@checked
+@over_examples(lists=True, masks={"positives": "scores"})
+def list_softmax(
+    scores: Array,
+    positives: Array | None = None,
+    where: Array | None = None,
+    *,
+    temperature: Numeric = 1.0,
+) -> tuple[jax.Array, jax.Array]:
+    """Softmax cross-entropy of each row's positive among the row's own candidates, in nats.
+
+        value_i = log sum_j exp(s_ij / temperature) - log sum_{j in positives_i} exp(s_ij / temperature)
+
+    The rule of `info_nce` on scores that are there already: one positive and N mined negatives train
+    a cross-encoder so. Counts the rows that have a positive.
+
+    Args:
+      scores: [batch, candidates].
+      positives: bool [batch, candidates]; None takes the first candidate.
+      temperature: divides the scores, > 0; 1 is the paper.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import losses
+      >>> round(float(losses.list_softmax(np.zeros((1, 2)))), 4)  # one of two alike: log 2
+      0.6931
+
+    Source: Yadav et al. 2022 (2210.12579), the training of the cross-encoder.
+    Data: lists, pairs with negatives.
+    Kind: per example; memory batch x candidates.
+    """
+    if positives is None:
+        positives = jnp.arange(scores.shape[1])[None] == 0
+    return info_nce.rule(scores, positives & where, where, temperature=temperature)
+
+
+@sharing(list_softmax, without=["candidate_where"])
 def group_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -110,12 +146,9 @@ def group_info_nce(
     temperature: Numeric = 0.01,
     similarity: Similarity = cosine,
     document_where: Array | None = None,
-    where: Array | None = None,
-    weights: Array | None = None,
-    axis_name: str | None = None,
-    reduce_fn: ReduceFn | None = mean,
+    **shared: Any,
 ) -> jax.Array:
-    """`info_nce` with a query's own documents alone: no document of another row is a candidate.
+    """InfoNCE without in-batch negatives: a query's own documents are its only candidates, in nats.
 
         value_i = log sum_{j in documents_i} exp(s_ij / temperature) - s_i0 / temperature
 
@@ -127,27 +160,17 @@ def group_info_nce(
       temperature: divides the scores, > 0; may be traced. 0.01 is KaLM-Embedding-V2.
       similarity: (x [n, dim], y [m, dim]) -> [n, m], larger is closer.
       document_where: bool [batch, 1 + negatives], False where a row has fewer negatives.
-      where: bool [batch], False for padding.
-      weights: [batch].
-      axis_name: the named axis over which the batch is split.
-      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Zhao et al. 2025 (2506.20923), their loss without in-batch negatives, from the released code.
     Data: pairs with negatives.
     Kind: per example; memory batch x documents of a row x dim.
     """
     names = "documents", "document_where"
-    scores, kept = own_scores(names, queries, documents, document_where, where, similarity, weights)
-    return list_softmax(
-        scores,
-        temperature=temperature,
-        candidate_where=kept,
-        weights=weights,
-        axis_name=axis_name,
-        reduce_fn=reduce_fn,
+    where, weights = shared.pop("where"), shared["weights"]
+    scores, there = own_scores(
+        names, queries, documents, document_where, where, similarity, weights
     )
+    return list_softmax(scores, temperature=temperature, candidate_where=there, **shared)
 
 
 def own_scores(
@@ -183,54 +206,3 @@ def own_scores(
     documents = jax.tree.map(lambda a: zeroed(a, kept), documents)
     one_row = jax.vmap(lambda *row: similarity(jax.tree.map(lambda a: a[None], row[0]), row[1])[0])
     return one_row(queries, documents), kept
-
-
-@checked
-def list_softmax(
-    scores: Array,
-    positives: Array | None = None,
-    *,
-    temperature: Numeric = 1.0,
-    candidate_where: Array | None = None,
-    where: Array | None = None,
-    weights: Array | None = None,
-    axis_name: str | None = None,
-    reduce_fn: ReduceFn | None = mean,
-) -> jax.Array:
-    """Softmax cross-entropy of each row's positive among the row's own candidates, in nats.
-
-        value_i = log sum_j exp(s_ij / temperature) - log sum_{j in positives_i} exp(s_ij / temperature)
-
-    The rule of `info_nce` on scores that are there already: one positive and N mined negatives train
-    a cross-encoder so. Counts the rows that have a positive.
-
-    Args:
-      scores: [batch, candidates].
-      positives: bool [batch, candidates]; None takes the first candidate.
-      temperature: divides the scores, > 0; 1 is the paper.
-      candidate_where: bool [batch, candidates], False where a row has fewer candidates.
-      where: bool [batch], False for padding.
-      weights: [batch].
-      axis_name: the named axis over which the batch is split.
-      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
-
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError for shapes that do not fit, an axis that is not bound.
-
-    Examples:
-      >>> import numpy as np
-      >>> from jaxsim import losses
-      >>> round(float(losses.list_softmax(np.zeros((1, 2)))), 4)  # one of two alike: log 2
-      0.6931
-
-    Source: Yadav et al. 2022 (2210.12579), the training of the cross-encoder.
-    Data: lists, pairs with negatives.
-    Kind: per example; memory batch x candidates.
-    """
-    scores, kept = of_lists(candidate_where, where, axis_name, weights=weights, scores=scores)
-    if positives is None:
-        positives = jnp.arange(scores.shape[1])[None] == 0
-    else:
-        positives = checks.mask("positives", positives, scores.shape, "one per score")
-    values, counts = info_nce.rule(scores, positives & kept, kept, temperature=temperature)
-    return reduced(values, counts, weights, axis_name, reduce_fn)

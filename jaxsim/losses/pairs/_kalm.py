@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import REFERENCES, sharing
 from jaxsim.losses._lift._examples import mask_of_lists, real_numbers
 from jaxsim.losses._lift._settings import checked
 from jaxsim.losses._reducers import focal_mean
@@ -36,7 +37,7 @@ def mix_pairs(
     beta: Numeric = 2.0,
     where: Array | None = None,
     axis_name: str | None = None,
-) -> jax.Array:
+) -> tuple[jax.Array, jax.Array]:
     """Mixtures of two different negatives of a row, drawn at random.
 
         mixed = unit(share * unit(n_a) + (1 - share) * unit(n_b)),   share ~ Beta(alpha, beta)
@@ -84,8 +85,8 @@ def mix_pairs(
 @checked
 def mix_list(
     queries: ArrayTree, negatives: Array, *, temperature: Numeric = 0.01, where: Array | None = None
-) -> jax.Array:
-    """One mixture of all negatives of a row, the nearest to the query weighing most.
+) -> tuple[jax.Array, jax.Array]:
+    """One mixture of all negatives of a row, the nearest to the query with the largest weight.
 
         mixed = unit(sum_k a_k unit(n_k)),   a = softmax over k of cosine(q, n_k) / temperature
 
@@ -118,24 +119,18 @@ def mixture(first: Array, second: Array, shares) -> jax.Array:
     return unit(shares * unit(first) + (1 - shares) * unit(second))
 
 
-@checked
+@sharing(info_nce_with_extra, without=(*REFERENCES, "similarity", "reduce_fn", "extra_where"))
 def kalm(
     queries: ArrayTree,
     documents: ArrayTree,
     *,
     key: PRNGKey,
-    pairs: Any = 7,
+    pairs: int = 7,
     gamma: Numeric = 0.5,
     temperature: Numeric = 0.01,
-    query_ids: Array | None = None,
-    document_ids: Array | None = None,
-    document_where: Array | None = None,
-    where: Array | None = None,
-    weights: Array | None = None,
-    axis_name: str | None = None,
-    block: int | None = None,
+    **shared: Any,
 ) -> jax.Array:
-    """`info_nce` with mixed negatives and focal weights: the fine-tuning loss of KaLM-Embedding-V2.
+    """KaLM-Embedding-V2's fine-tuning loss: InfoNCE with mixed negatives and focal weights.
 
         the mean of (1 - exp(-value_i))^gamma value_i, the weight without gradient
         value_i of `info_nce_with_extra`: extra are `pairs` of `mix_pairs` and one of `mix_list`
@@ -147,15 +142,16 @@ def kalm(
       pairs: how many mixtures of two negatives each query gets; not published, 7 is ours.
       gamma: of the focal weights; 0.5 is the paper.
       temperature: divides the cosines, of the loss and of `mix_list`, > 0; 0.01 is the paper.
-      query_ids, document_ids, document_where, where, weights, axis_name, block: as in `info_nce`.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError as `info_nce`, and for documents with fewer than two negatives.
+    ValueError also for documents with fewer than two negatives.
+
     Source: Zhao et al. 2025 (2506.20923).
     Data: pairs with negatives.
     Kind: mixing; memory block x documents, and batch x mixtures x dim.
     """
     checks.whole("pairs", pairs)
+    where, document_where = shared["where"], shared["document_where"]
+    axis_name = shared["axis_name"]
     if axis_name is not None:
         checks.bound(axis_name)
     documents = real_numbers("documents", documents)
@@ -175,13 +171,7 @@ def kalm(
         extra_where=extra_where,
         temperature=temperature,
         similarity=cosine,
-        query_ids=query_ids,
-        document_ids=document_ids,
-        document_where=document_where,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
+        **shared,
         reduce_fn=functools.partial(focal_mean, gamma=gamma),
     )
 

@@ -10,14 +10,13 @@ the batch grows. With `reduce_fn=mean` they are means over the queries, and over
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift import _examples as examples
 from jaxsim.losses._lift._compositions import both_ways
 from jaxsim.losses._lift._lifters import over_pairs
+from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.losses._lift._over_triplets import hinge, over_triplets
-from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
-from jaxsim.numerics._reductions import mean, total
-from jaxsim.numerics.types import Array, Numeric, ReduceFn
+from jaxsim.numerics._reductions import total
+from jaxsim.numerics.types import Array, Numeric
 from jaxsim.similarity import dot
 
 
@@ -100,17 +99,9 @@ hardest_ranking_hinge = both_ways(
 )
 
 
-@checked
+@over_examples(axes="batch, dim")
 def symmetric_triplet(
-    first: Array,
-    second: Array,
-    odd: Array,
-    *,
-    margin: Numeric = 1.0,
-    where: Array | None = None,
-    weights: Array | None = None,
-    axis_name: str | None = None,
-    reduce_fn: ReduceFn | None = mean,
+    first: Array, second: Array, odd: Array, *, margin: Numeric = 1.0
 ) -> jax.Array:
     """Triplet loss for odd-one-out answers: both similar items act as the anchor.
 
@@ -122,24 +113,15 @@ def symmetric_triplet(
       first, second: [batch, dim], the pair that belongs together; they may be exchanged.
       odd: [batch, dim], the third.
       margin: in squared distance; it only sets the scale of the embedding.
-      where: bool [batch], False for padding.
-      weights: [batch].
-      axis_name: the named axis over which the batch is split.
-      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError for shapes that do not fit, an axis that is not bound.
     Source: Bobu et al. 2023 (2301.00810), SIRL's loss of similarity answers.
     Data: triplets.
     Kind: per example; memory batch x dim.
     """
-    first, second, odd, where = examples.of_rows(
-        where, axis_name, "batch, dim", weights=weights, first=first, second=second, odd=odd
-    )
 
-    def apart(x, y):
+    def squared_distance(x, y):
         return jnp.sum(jnp.square(x - y), axis=1)
 
-    near = apart(first, second) + margin
-    values = jax.nn.relu(near - apart(first, odd)) + jax.nn.relu(near - apart(second, odd))
-    return examples.reduced(values, where, weights, axis_name, reduce_fn)
+    near = squared_distance(first, second) + margin
+    of_first = jax.nn.relu(near - squared_distance(first, odd))
+    return of_first + jax.nn.relu(near - squared_distance(second, odd))

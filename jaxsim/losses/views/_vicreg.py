@@ -69,6 +69,7 @@ def vicreg(
 
 
 def total(x, axis_name):
+    """The sum over all devices of what each of them has."""
     return x if axis_name is None else jax.lax.psum(x, axis_name)
 
 
