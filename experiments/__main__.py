@@ -1,4 +1,4 @@
-"""python -m experiments: see experiments/command.py, which needs the extra `experiments`."""
+"""python -m experiments: see experiments/frame/command.py, which needs the extra `experiments`."""
 
 import importlib
 import sys
@@ -11,7 +11,7 @@ def main(arguments=None):
     arguments = list(sys.argv[1:] if arguments is None else arguments)
 
     def work():
-        return importlib.import_module("experiments.command").run(arguments)
+        return importlib.import_module("experiments.frame.command").run(arguments)
 
     return guarded(work, smaller="choose a smaller preset, or a smaller batch", extra="experiments")
 

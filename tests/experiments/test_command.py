@@ -14,8 +14,9 @@ import pytest
 import toy
 from rich.console import Console
 
-from experiments import files, runner
+from experiments import runner
 from experiments.__main__ import main
+from experiments.frame import files
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = Path(toy.__file__)

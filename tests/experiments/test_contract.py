@@ -3,7 +3,8 @@
 import pytest
 from rich.console import Console
 
-from experiments import files, runner
+from experiments import runner
+from experiments.frame import files
 
 EXPERIMENT = '''"""A toy (Nobody 2024): a claim."""
 import dataclasses

@@ -8,9 +8,10 @@ import pytest
 import toy
 from rich.console import Console
 
-from experiments import report, runner
+from experiments import runner
 from experiments.__main__ import main
-from experiments.tables import tables
+from experiments.frame import report
+from experiments.frame.tables import tables
 from jaxsim import storage
 
 ROOT = Path(__file__).resolve().parents[2]

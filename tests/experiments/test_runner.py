@@ -14,7 +14,8 @@ import toy
 from devices import flags
 from rich.console import Console
 
-from experiments import files, runner
+from experiments import runner
+from experiments.frame import files
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = Path(toy.__file__)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from experiments import runner
-from experiments.tables import grids, interval
-from experiments.verdict import Comparison, judged
+from experiments.frame.tables import grids, interval
+from experiments.frame.verdict import Comparison, judged
 
 
 def test_one_number_has_no_interval_and_decides_nothing():

@@ -8,7 +8,8 @@ import pytest
 import toy
 from rich.console import Console
 
-from experiments import runner, workdirs
+from experiments import runner
+from experiments.frame import workdirs
 from jaxsim import storage
 
 
@@ -78,7 +79,7 @@ def test_what_is_not_ours_is_refused_before_any_work(name, message, tmp_path, mo
 
 HOLDER = """
 import sys
-from experiments import workdirs
+from experiments.frame import workdirs
 with workdirs.owned(sys.argv[1], "toy", "smoke"):
     print("held", flush=True)
     sys.stdin.read()

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from experiments.tables import figure, interval, keys, named
+from experiments.frame.tables import figure, interval, keys, named
 
 VERDICTS = ("held", "not held", "not decided")
 

@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from experiments import contract, explain, report, runner, workdirs
-from experiments.files import load, slugs, title
+from experiments import runner
+from experiments.frame import contract, explain, report, workdirs
+from experiments.frame.files import load, slugs, title
 from jaxsim import training
 from jaxsim.__main__ import fail
 from jaxsim.data._sources import cache_folder

@@ -1,4 +1,4 @@
-"""The files of experiments: those next to this one, and anybody's own."""
+"""The files of experiments: those of the folder above, and anybody's own."""
 
 import ast
 import importlib
@@ -6,14 +6,14 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from experiments import contract
+from experiments.frame import contract
 from jaxsim.__main__ import EXTRAS
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 
 
 def slugs():
-    """The experiments' names: the modules next to this one that make a claim."""
+    """The experiments' names: the modules of the folder above that make a claim."""
     return sorted(
         path.stem
         for path in HERE.glob("*.py")

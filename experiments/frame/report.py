@@ -11,11 +11,11 @@ preset's.
 import logging
 from pathlib import Path
 
-from experiments import workdirs
-from experiments.contract import NAME
-from experiments.identity import ROOT
-from experiments.tables import grids
-from experiments.verdict import VERDICTS
+from experiments.frame import workdirs
+from experiments.frame.contract import NAME
+from experiments.frame.identity import ROOT
+from experiments.frame.tables import grids
+from experiments.frame.verdict import VERDICTS
 from jaxsim import storage
 
 LOG = logging.getLogger("jaxsim.experiments")

@@ -5,7 +5,8 @@ import dataclasses
 from rich.table import Table
 from rich.text import Text
 
-from experiments import report, runner
+from experiments import runner
+from experiments.frame import report
 
 
 def show(module, console, *, name):

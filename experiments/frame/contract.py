@@ -16,8 +16,8 @@ import numpy as np
 
 import experiments
 import jaxsim
-from experiments.tables import named
-from experiments.verdict import VERDICTS, Claim
+from experiments.frame.tables import named
+from experiments.frame.verdict import VERDICTS, Claim
 
 # The functions of an experiment and what they are called with; `run_seeds` may take the place of `run`.
 FUNCTIONS = {

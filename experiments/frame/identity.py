@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jax
 
-from experiments import contract
+from experiments.frame import contract
 from jaxsim import storage
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax", "scikit-learn")
 
 

@@ -1,0 +1,1 @@
+"""What runs experiments: the sweep over arms and seeds, verdicts, tables, the report, the command line."""
