@@ -18,6 +18,7 @@ from jaxsim.encoders._layers import (
     layer_norm as layer_norm,
     rms_norm as rms_norm,
 )
+from jaxsim.encoders._perceptron import Mlp as Mlp
 from jaxsim.encoders._pooling import (
     AttentionPooling as AttentionPooling,
     cls as cls,
