@@ -74,6 +74,9 @@ def _run(module, config, what, preset, seeds, workdir, command, console, started
         "preset": preset,
         "changed": _changed(module, config, preset),
         "seeds": seeds,
+        # What a page needs, so that it is made without importing the experiment.
+        "arms": {arm: module.ARMS[arm] for arm in arms},
+        "shown": list(getattr(module, "SHOWN", ())),
         "claim": {
             "verdict": claim.verdict,
             "sentence": claim.sentence,
@@ -99,9 +102,14 @@ def _run(module, config, what, preset, seeds, workdir, command, console, started
             _say(console, f"seed {seed}: {figures}")
     _say(console, claim.sentence)
     _say(console, workdir / workdirs.RESULTS, style="dim")
-    for name, figure in contract.checked_pictures(module, rows).items():
+    figures = contract.checked_pictures(module, rows)
+    for name, figure in figures.items():
         storage.write_bytes(workdir / f"{name}.png", contract.drawn(module, name, figure))
         _say(console, workdir / f"{name}.png", style="dim")
+    # Results come first, for a picture may fail; those that name no picture have none.
+    results["pictures"] = list(figures)
+    for place in (folder, workdir):
+        storage.write_json(place / workdirs.RESULTS, _json(results))
     return results
 
 
