@@ -28,7 +28,8 @@ Loss = Callable[..., Any]
 Scorer = Callable[..., Any]
 # (params, batch) -> vectors [rows, dim].
 Encode = Callable[..., Any]
-# (params, batch, key, ...) -> loss, or (loss, metrics).
+# (params, batch, *, key, axis_name) -> loss, or (loss, metrics); with a state, (params, state, batch, *, key,
+# axis_name) -> (loss, (state, metrics)); either may have a parameter `step`: the steps taken before, int32.
 Objective = Callable[..., Any]
 # (epoch or step) -> a mapping of arrays.
 Batch = Any

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import ArrayTree, Objective
+from jaxsim.training._objective import takes_step
 
 
 def check_functions(
@@ -38,14 +39,17 @@ def check_signature(objective: Objective, stateful: bool) -> None:
     except (TypeError, ValueError):  # of some callables it is not known
         return
     names = ("params", "state", "batch") if stateful else ("params", "batch")
+    named = dict.fromkeys(
+        ("key", "axis_name", "step") if takes_step(objective) else ("key", "axis_name")
+    )
     try:
-        signature.bind(*names, key=None, axis_name=None)
+        signature.bind(*names, **named)
     except TypeError as error:
-        wanted = f"({', '.join(names)}, *, key, axis_name)"
+        wanted = f"({', '.join(names)}, *, {', '.join(named)})"
         remedy = ""
         other = ("params", "batch") if stateful else ("params", "state", "batch")
         try:
-            signature.bind(*other, key=None, axis_name=None)
+            signature.bind(*other, **named)
         except TypeError:
             pass
         else:

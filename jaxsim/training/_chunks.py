@@ -73,7 +73,7 @@ def accumulated(objective: Objective, parts: int) -> Objective:
     alone: for these take `chunked`.
 
     Args:
-      objective: see `fit`. A state goes from part to part.
+      objective: see `fit`. A state goes from part to part; all parts get the same step.
       parts: how many, which must divide a device's rows.
 
     Returns: an objective.
@@ -82,7 +82,7 @@ def accumulated(objective: Objective, parts: int) -> Objective:
     checks.function("objective", objective, "(params, batch, *, key, axis_name) -> loss")
     checks.whole("parts", parts)
 
-    def whole(params, *state_and_batch, key, axis_name):
+    def whole(params, *state_and_batch, key, axis_name, step=None):
         *state, batch = state_and_batch
         rows = checks.rows_of("batch", batch)
         if rows % parts:
@@ -99,6 +99,7 @@ def accumulated(objective: Objective, parts: int) -> Objective:
                 part,
                 key=jax.random.fold_in(key, number),
                 axis_name=axis_name,
+                step=step,
             )
             count = jax.lax.psum(part["where"].sum(), axis_name).astype(loss.dtype)
             return state, (loss, metrics, count)

@@ -75,7 +75,9 @@ def fit(
     Args:
       objective: (params, batch, *, key, axis_name) -> loss or (loss, metrics); with a state,
         (params, state, batch, *, key, axis_name) -> (loss, (state, metrics)). The loss is that of the
-        whole batch: pass `axis_name` on to it. The key is the same on all devices.
+        whole batch: pass `axis_name` on to it. The key is the same on all devices. One that has a
+        parameter `step` also gets the number of steps taken before, an int32 scalar, traced, from 0; a
+        resumed run counts on.
       params: pytree of floating-point arrays.
       batches: an iterable of batches, dicts of arrays with `where` and `ids`; what jaxsim.data.batches
         gives, or anything with `iter` (with a workdir the iterator must have get_state, set_state).

@@ -2,8 +2,13 @@
 
 objective(params, batch, *, key, axis_name) -> loss, or (loss, metrics)
 objective(params, state, batch, *, key, axis_name) -> (loss, (state, metrics))      with a state
+
+An objective of either form that has a parameter `step` gets it: how many steps were taken before this
+one, an int32 scalar, traced, so that `jnp.where` and `jax.lax.cond` choose by it and `if` cannot. It is
+in the checkpoint: a resumed run counts on.
 """
 
+import inspect
 import logging
 
 import jax
@@ -26,24 +31,38 @@ def evaluate(
     *,
     key: PRNGKey,
     axis_name: str | None,
+    step: jax.Array | None,
 ) -> tuple:
     """The objective's result in one form: (loss, (state, metrics)).
 
+    Its step is passed to objectives that have a parameter of that name; None is passed to none.
+
     Raises: ValueError for a result of another form.
     """
+    named = {"key": key, "axis_name": axis_name}
+    if step is not None and takes_step(objective):
+        named["step"] = step
     if state is not None:
-        result = objective(params, state, batch, key=key, axis_name=axis_name)
+        result = objective(params, state, batch, **named)
         if not (_is_pair(result) and _is_pair(result[1])):
             raise ValueError(
                 f"with state= the objective must return (loss, (state, metrics)), got {_form(result)}"
             )
         return result
-    result = objective(params, batch, key=key, axis_name=axis_name)
+    result = objective(params, batch, **named)
     if not isinstance(result, tuple):
         return result, (None, {})
     if not _is_pair(result):
         raise ValueError(f"the objective must return loss or (loss, metrics), got {_form(result)}")
     return result[0], (None, result[1])
+
+
+def takes_step(objective: Objective) -> bool:
+    """Whether an objective has a parameter `step`; of callables without a signature, False."""
+    try:
+        return "step" in inspect.signature(objective).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def check_objective(
@@ -76,8 +95,10 @@ def check_objective(
     mesh = jax.sharding.Mesh(jax.devices()[:1], (AXIS,), axis_types=(AxisType.Auto,))
     here, split = PartitionSpec(), PartitionSpec(AXIS)
 
-    def local(params, state, batch, key):
-        loss, (new, metrics) = evaluate(objective, params, state, batch, key=key, axis_name=AXIS)
+    def local(params, state, batch, key, step):
+        loss, (new, metrics) = evaluate(
+            objective, params, state, batch, key=key, axis_name=AXIS, step=step
+        )
         loss = _number("the objective's loss", loss)
         if not jnp.issubdtype(loss.dtype, jnp.floating):
             raise ValueError(f"the objective's loss must be a float, got {loss.dtype}")
@@ -92,10 +113,10 @@ def check_objective(
         return loss
 
     mapped = jax.shard_map(
-        local, mesh=mesh, in_specs=(here, here, split, here), out_specs=here, check_vma=True
+        local, mesh=mesh, in_specs=(here, here, split, here, here), out_specs=here, check_vma=True
     )
     try:
-        jax.eval_shape(mapped, params, state, batch, key)
+        jax.eval_shape(mapped, params, state, batch, key, jnp.int32(0))
     except ValueError as error:
         # The loss is the only output, so that this can only be about it.
         if "out_specs" not in str(error):

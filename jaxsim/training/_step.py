@@ -59,7 +59,15 @@ def make_step(
         ids = optimizer.lookup(batch, key) if by_rows else None
 
         def loss_of(params):
-            return evaluate(objective, params, carry.state, batch, key=key, axis_name=axis_name)
+            return evaluate(
+                objective,
+                params,
+                carry.state,
+                batch,
+                key=key,
+                axis_name=axis_name,
+                step=carry.step,
+            )
 
         if by_rows:
             read = rows_of(carry.params, ids)

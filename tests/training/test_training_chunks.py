@@ -107,6 +107,43 @@ def test_a_state_goes_from_part_to_part():
     assert state.tolist() == [16]
 
 
+def test_all_parts_of_a_step_get_its_number():
+    def timed(params, state, batch, *, key, axis_name, step):
+        loss, metrics = squares(params, batch, key=key, axis_name=axis_name)
+        return loss * step, (state + step, metrics)
+
+    batch = {"x": jnp.float32(X), "where": np.ones(16, bool), "ids": np.arange(16)}
+    params = {"w": jnp.float32(PARAMS["w"])}
+    step = training.make_step(training.accumulated(timed, 4), optax.sgd(0.0))
+    mapped = jax.jit(jax.vmap(step, in_axes=(None, 0, None), axis_name="devices"))
+    start = training.Carry(
+        params, optax.sgd(0.0).init(params), np.int32(0), np.int32(3), np.bool_(1)
+    )
+    carry, loss, _ = mapped(start, jax.tree.map(lambda a: a[None], batch), KEY)
+    assert carry.state.tolist() == [4 * 3]
+    plain = jax.vmap(
+        lambda b: squares(params, b, key=KEY, axis_name="devices")[0], axis_name="devices"
+    )
+    whole = plain(jax.tree.map(lambda a: a[None], batch))
+    np.testing.assert_allclose(loss, 3 * whole, rtol=1e-6)
+
+
+def test_an_encode_function_in_chunks_may_use_the_step(float64):
+    def loss(params, step, encode):
+        return jnp.sum(encode(lambda p, x: jnp.tanh(x @ p["w"]) * step)(params, X) ** 2)
+
+    def whole(encode):
+        return encode
+
+    def in_chunks(encode):
+        return training.chunked(encode, 4)
+
+    slope = jax.jit(jax.grad(loss), static_argnums=2)
+    np.testing.assert_allclose(
+        slope(PARAMS, 3, in_chunks)["w"], slope(PARAMS, 3, whole)["w"], rtol=0, atol=1e-12
+    )
+
+
 def test_arithmetic_in_bfloat16_leaves_float32_parameters():
     seen = []
 

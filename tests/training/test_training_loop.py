@@ -382,3 +382,25 @@ def test_a_state_comes_back_and_is_resumed(tmp_path):
             workdir=tmp_path,
         )
         assert float(state) == steps
+
+
+def test_a_resumed_run_sees_the_steps_of_an_unbroken_one(tmp_path):
+    def timed(params, state, batch, *, key, axis_name, step):
+        loss, metrics = objective(params, batch, key=key, axis_name=axis_name)
+        return loss * jnp.where(step < 6, 1.0, 0.5), (state.at[step].add(step + 1), metrics)
+
+    def run(steps, **settings):
+        return training.fit(
+            timed,
+            PARAMS,
+            batches(),
+            optimizer=optax.sgd(0.1),
+            steps=steps,
+            state=jnp.zeros(9, int),
+            **settings,
+        )
+
+    run(5, workdir=tmp_path)
+    params, state = run(9, workdir=tmp_path)
+    assert state.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert same((params, state), run(9))

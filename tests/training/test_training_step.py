@@ -124,6 +124,28 @@ def test_a_state_goes_from_step_to_step():
     assert float(carry.state) == 7
 
 
+def test_an_objective_that_asks_for_the_step_gets_it_from_zero():
+    def timed(params, batch, *, key, axis_name, step):
+        values = batch["x"][:, 0] * params["w"][0, 0] * jnp.where(step < 1, 0.0, 1.0)
+        return mean(values, batch["where"] * 1.0, axis_name), {"seen": step}
+
+    def timed_with_a_state(params, state, batch, step, *, key, axis_name):
+        assert step.dtype == jnp.int32
+        return timed(params, batch, key=key, axis_name=axis_name, step=step)[0], (step, {})
+
+    optimizer = optax.sgd(0.1)
+    for objective, state in ((timed, None), (timed_with_a_state, jnp.int32(-1))):
+        step = on_devices(make_step(objective, optimizer), jax.devices())
+        carry, values = carry_of(optimizer, np.float32, state=state), []
+        for number in range(3):
+            carry, loss, metrics = step(carry, batch_of(np.float32, 8), jax.random.key(0))
+            values.append(float(loss))
+            seen = carry.state if metrics == {} else metrics["seen"]
+            assert int(seen) == number
+        assert values[0] == 0
+        assert values[1] != 0
+
+
 def test_key_changes_with_the_step_and_is_the_same_on_all_devices():
     def noisy(params, batch, *, key, axis_name):
         noise = jax.random.normal(key)
@@ -181,6 +203,23 @@ def test_an_objective_that_was_reduced_passes():
         )
         is None
     )
+
+
+def test_an_objective_with_a_step_is_checked_with_one():
+    def timed(params, batch, *, key, axis_name, step):
+        return (
+            objective(params, batch, key=key, axis_name=axis_name)[0] * jnp.minimum(step, 1),
+            {},
+        )
+
+    def local(params, batch, *, key, axis_name, step):
+        return jnp.mean(batch["x"] @ params["w"]) * jnp.minimum(step, 1)
+
+    params, key = {"w": jnp.float32(WEIGHTS)}, jax.random.key(0)
+    batch = {n: a.astype(np.float32) if n == "x" else a for n, a in BATCH.items()}
+    check_objective(timed, params, batch, key=key)
+    with pytest.raises(ValueError, match="was not reduced over the devices"):
+        check_objective(local, params, batch, key=key)
 
 
 def test_an_objective_that_was_not_reduced_is_refused():
