@@ -1,1 +1,3 @@
-"""Tasks that several papers share: their data and the models that they train on it."""
+"""What several experiments share and the library has no place for: data by name, training, tuning, figures."""
+
+from experiments.workbench.figures import each as each

@@ -1,0 +1,266 @@
+"""Text encoders for experiments: one tokenizer, one transformer from scratch, batches and vectors of texts.
+
+words = sentences.tokenizer(texts, workdir / "tokenizer.json", size=4000)    # once, in prepare
+module = sentences.network(sizes, norm="pre")
+columns = {side: data.text_tokens(words, texts, max_length=32) for side, texts in ...}
+params = sentences.trained(module, sentences.pairs(module), sentences.batches(columns, ...), ...)
+encode = sentences.Encoder(module, params, words, length=32)                 # texts -> unit rows
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.workbench import fits
+from jaxsim import data, encoders, losses, search
+from jaxsim.numerics import unit
+from jaxsim.numerics.types import ArrayTree, Encode, Loss, Objective
+
+Columns = Mapping[str, Any]  # {name: list of int [length], or an array [rows, ...]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """The size of a transformer."""
+
+    vocabulary: int  # word pieces
+    dim: int
+    layers: int
+    heads: int
+    length: int  # tokens of a text, at most
+
+
+def tokenizer(texts: Iterable[str], path: Path, *, size: int) -> Any:
+    """A WordPiece tokenizer of the texts that are learned from, from its file where that is there.
+
+    Args:
+      texts: strings.
+      path: a .json file in the folder of `prepare`, so that all arms share it.
+      size: of the vocabulary.
+    """
+    if not path.exists():
+        data.save_tokenizer(path, data.train_wordpiece(texts, size=size))
+    return data.load_tokenizer(path)
+
+
+def transformer(
+    sizes: Sizes,
+    *,
+    norm: str,
+    dropout: float = 0.0,
+    initial: float = 0.02,
+    matching: float = 0.0,
+) -> encoders.Transformer:
+    """A bidirectional transformer with a hidden layer of 4 times its width.
+
+    Args:
+      sizes: of it.
+      norm: "pre" (trains fast from scratch) or "post" (BERT's: every layer's output is normalized).
+      dropout: as everywhere in BERT.
+      initial: standard deviation of the words' vectors at the start.
+      matching: how much equal tokens attend to each other at the start.
+    """
+    return encoders.Transformer(
+        vocabulary=sizes.vocabulary,
+        dim=sizes.dim,
+        layers=sizes.layers,
+        heads=sizes.heads,
+        hidden=4 * sizes.dim,
+        max_length=sizes.length,
+        norm=norm,
+        dropout=dropout,
+        initial=initial,
+        place_initial=0.02,
+        matching=matching,
+    )
+
+
+def network(
+    sizes: Sizes,
+    *,
+    norm: str,
+    dropout: float = 0.0,
+    pooling: Callable[..., Any] = encoders.mean,
+    heads: tuple[Callable[..., Any], ...] = (),
+) -> encoders.TextEncoder:
+    """A text encoder over `transformer`: the mean of the states unless another pooling is given, then heads."""
+    body = transformer(sizes, norm=norm, dropout=dropout)
+    return encoders.TextEncoder(body, pooling=pooling, heads=heads)
+
+
+@functools.lru_cache(maxsize=64)
+def function_of(module: Any, *, all_layers: bool = False) -> Encode:
+    """The plain function of a module; the same object for equal modules, so that it is compiled once."""
+    return encoders.as_function(module, all_layers=all_layers)
+
+
+def batches(
+    columns: Columns,
+    *,
+    batch: int,
+    steps: int,
+    seed: int,
+    buckets: Mapping[str, Sequence[int]] | None = None,
+) -> data.Planned:
+    """Shuffled batches of examples, each a text or more with what belongs to it.
+
+    Args:
+      columns: by name lists of token ids, padded here, or arrays [examples, ...], such as labels, scores
+        or a teacher's vectors, of which a batch gets its rows.
+      batch: examples per step.
+      steps: how many batches.
+      seed: of the order.
+      buckets: {column: lengths to pad to}; by default one for each column, its longest text.
+
+    Returns: `data.Planned`; {column: {"tokens", "where"} or array, "where", "ids"}.
+    """
+    arrays = {n: np.asarray(c) for n, c in columns.items() if not isinstance(c, (list, tuple))}
+    texts = {name: column for name, column in columns.items() if name not in arrays}
+    longest = {name: (_longest(column),) for name, column in texts.items()}
+    planned = data.batches(
+        [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)],
+        batch_size=batch,
+        buckets={**longest, **(buckets or {})},
+        seed=seed,
+        steps=steps,
+    )
+    for name, array in arrays.items():
+        if len(array) != len(next(iter(texts.values()))):
+            raise ValueError(f"columns: {name!r} must have a row per text, got {len(array)}")
+    return planned.map(
+        lambda one: one | {name: array[one["ids"]] for name, array in arrays.items()}
+    )
+
+
+def task_batches(
+    tasks: Mapping[str, Columns],
+    *,
+    batch: int,
+    steps: int,
+    seed: int,
+    weights: Mapping[str, float] | None = None,
+    buckets: Mapping[str, Sequence[int]] | None = None,
+) -> data.Planned:
+    """Batches of one task each, drawn by weight: `data.task_batches` of `batches`.
+
+    Args:
+      tasks: {task: columns}; tasks with other columns are separate programs.
+      batch, steps, seed, buckets: as for `batches`.
+      weights: {task: number}; equal by default.
+
+    Returns: `data.Planned` as `batches`, with "task", the task's place in `tasks`.
+    """
+    sources = {
+        task: functools.partial(batches, columns, batch=batch, seed=seed, buckets=buckets)
+        for task, columns in tasks.items()
+    }
+    weights = dict.fromkeys(tasks, 1.0) if weights is None else weights
+    return data.task_batches(sources, weights, seed=seed, steps=steps)
+
+
+def pairs(
+    module: Any,
+    loss: Loss = losses.info_nce,
+    *,
+    first: str = "query",
+    second: str = "document",
+    **settings: Any,
+) -> Objective:
+    """The objective of a loss on two columns of texts, each encoded with dropout where the module has any.
+
+    Args:
+      module: a text encoder.
+      loss: of (embeddings, embeddings, *, where, axis_name).
+      first, second: names of the columns.
+      settings: of the loss, such as temperature.
+    """
+    encode = function_of(module)
+
+    def objective(params, batch, *, key, axis_name):
+        keys = jax.random.split(key)
+        sides = [
+            encode(params, batch[name], key=key, axis_name=axis_name)
+            for name, key in zip((first, second), keys, strict=True)
+        ]
+        return loss(*sides, where=batch["where"], axis_name=axis_name, **settings)
+
+    return objective
+
+
+def trained(
+    module: Any,
+    objective: Objective,
+    batches: data.Planned,
+    *,
+    rate: float,
+    seed: int,
+    workdir: Path,
+    label: str,
+    params: ArrayTree | None = None,
+    **settings: Any,
+) -> Any:
+    """A text encoder's parameters trained by `fits.fitted`.
+
+    Args:
+      module: a text encoder.
+      objective: (params, batch, *, key, axis_name) -> loss.
+      batches: as `batches` gives them.
+      rate, seed, workdir, label, settings: as for `fits.fitted`.
+      params: of the start; None draws them by the seed, equally for all arms.
+    """
+    if params is None:
+        params = fits.initial(module, seed, data.padded([np.ones(2, np.int32)], 16))
+    return fits.fitted(
+        objective,
+        params,
+        batches,
+        rate=rate,
+        seed=seed,
+        workdir=workdir,
+        label=label,
+        **settings,
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Encoder:
+    """A trained text encoder with its tokenizer: texts to unit rows, float32 [texts, dim]."""
+
+    module: Any
+    params: ArrayTree
+    tokenizer: Any
+    length: int  # tokens of a text, at most
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors of texts."""
+        return unit_rows(self.vectors(self.tokens(texts)))
+
+    def tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Token ids of texts, cut."""
+        return data.text_tokens(self.tokenizer, texts, max_length=self.length)
+
+    def vectors(self, ids: Sequence[np.ndarray]) -> np.ndarray:
+        """What the module makes of token ids, float32 [texts, dim], not normalized."""
+        return vectors(self.module, self.params, ids)
+
+
+def vectors(module: Any, params: ArrayTree, ids: Sequence[np.ndarray]) -> np.ndarray:
+    """What a text encoder makes of token ids, float32 [texts, dim], not normalized."""
+    encode = function_of(module)
+    return search.encode_corpus(encode, params, lambda rows: rows, ids, label="encoding")
+
+
+def unit_rows(rows: Any) -> np.ndarray:
+    """Vectors of norm 1 along the last axis, float32 on the host; a zero vector stays."""
+    return np.asarray(unit(np.asarray(rows, np.float32)))
+
+
+def _longest(column: Sequence[np.ndarray]) -> int:
+    """The length of the longest text, or of the longest in lists of texts."""
+    lengths = [len(text) for row in column for text in (row if isinstance(row, list) else [row])]
+    return max(lengths)

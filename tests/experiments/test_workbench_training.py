@@ -1,0 +1,110 @@
+"""What experiments share for training: tuning remembers, batches carry what belongs to a text, runs are one program."""
+
+import json
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from experiments.workbench import fits, sentences, tuning
+from jaxsim import data
+from jaxsim.numerics import mean
+
+WORDS = ["a cat", "one dog and a cat", "some birds", "no fish", "a cat and a fish"]
+
+
+def test_the_best_setting_wins_and_is_not_tried_again(tmp_path):
+    options = tuning.grid(rate=(1.0, 2.0, 3.0), margin=(0.0, 0.5))
+    calls = []
+
+    def attempt(rate, margin):
+        calls.append((rate, margin))
+        return -abs(rate - 2) - margin
+
+    assert tuning.tuned(options, attempt, workdir=tmp_path) == {"rate": 2.0, "margin": 0.0}
+    assert len(calls) == len(options) == 6
+    more = [*options, {"rate": 4.0, "margin": 0.0}]
+    assert tuning.tuned(more, attempt, workdir=tmp_path) == {"rate": 2.0, "margin": 0.0}
+    assert calls[6:] == [(4.0, 0.0)]
+    assert tuning.figure_of({"rate": 2.0, "margin": 0.5}, tmp_path) == -0.5
+    search = json.loads((tmp_path / "search.json").read_text())
+    assert search["chosen"] == {"rate": 2.0, "margin": 0.0}
+    assert len(search["tried"]) == 7
+
+
+def test_settings_are_tuned_one_after_another(tmp_path):
+    tried = []
+
+    def attempt(**setting):
+        tried.append(tuple(setting.values()))
+        return abs(setting["rate"] - 1) + abs(setting["margin"] - 6)
+
+    choices = {"rate": (1.0, 2.0, 3.0), "margin": (4.0, 5.0, 6.0)}
+    best = tuning.tuned_in_turn(choices, attempt, workdir=tmp_path, smaller=True)
+    assert best == {"rate": 1.0, "margin": 6.0}
+    assert tried == [(1.0, 5.0), (2.0, 5.0), (3.0, 5.0), (1.0, 4.0), (1.0, 6.0)]
+
+
+def test_nan_is_never_chosen_and_is_remembered(tmp_path):
+    options = tuning.grid(rate=(1.0, 2.0))
+    figures = {1.0: math.nan, 2.0: 0.1}
+    for attempt in (figures.get, None):  # the second call tries nothing
+        best = tuning.tuned(
+            options, attempt and (lambda rate, f=attempt: f(rate)), workdir=tmp_path
+        )
+        assert best == {"rate": 2.0}
+    with pytest.raises(ValueError, match="all 1 settings scored NaN"):
+        tuning.tuned(options[:1], None, workdir=tmp_path)
+    with pytest.raises(ValueError, match="options must have one setting at least"):
+        tuning.tuned([], None, workdir=tmp_path)
+
+
+def test_batches_carry_what_belongs_to_a_text(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    words = sentences.tokenizer(WORDS, path, size=60)
+    again = sentences.tokenizer(["other words"], path, size=60)
+    assert again.get_vocab() == words.get_vocab()
+    ids = data.text_tokens(words, WORDS, max_length=16)
+    targets = np.arange(10.0).reshape(5, 2)
+    batches = sentences.batches({"text": ids, "target": targets}, batch=2, steps=4, seed=0)
+    for batch in batches:
+        places = batch["ids"][batch["where"]]
+        np.testing.assert_array_equal(batch["target"][batch["where"]], targets[places])
+        for row, place in enumerate(places):
+            real = batch["text"]["where"][row]
+            np.testing.assert_array_equal(batch["text"]["tokens"][row][real], ids[place])
+    with pytest.raises(ValueError, match="'target' must have a row per text, got 4"):
+        sentences.batches({"text": ids, "target": targets[:4]}, batch=2, steps=4, seed=0)
+    tasks = {"one": {"text": ids}, "other": {"text": ids, "target": targets}}
+    mixed = sentences.task_batches(tasks, batch=2, steps=8, seed=0)
+    assert {("target" in batch, int(batch["task"][0])) for batch in mixed} == {
+        (False, 0),
+        (True, 1),
+    }
+
+
+def test_the_rate_is_a_number_of_the_run_and_other_runs_are_refused(tmp_path):
+    def objective(params, batch, *, key, axis_name):
+        return mean((params - batch["x"]) ** 2, batch["where"].astype(jnp.float32), axis_name)
+
+    columns = {"x": np.ones(8, np.float32)}
+    batches = data.array_batches(columns, batch_size=8, seed=0, steps=5)
+    settings = {"seed": 0, "workdir": tmp_path, "label": "toy", "rule": optax.adam}
+    params = fits.fitted(objective, jnp.float32(0), batches, rate=0.1, **settings)
+    # Adam's first steps have the size of the rate: no warm-up in 5 steps, then 1, .75, ... of it.
+    assert 0.2 < float(params) < 0.35
+    again = fits.fitted(objective, jnp.float32(0), batches, rate=0.1, **settings)
+    assert float(again) == float(params)
+    with pytest.raises(ValueError, match="rate"):
+        fits.fitted(objective, jnp.float32(0), batches, rate=0.2, **settings)
+
+
+def test_equal_modules_are_one_function():
+    sizes = sentences.Sizes(vocabulary=60, dim=8, layers=1, heads=2, length=16)
+    first, second = (sentences.network(sizes, norm="post") for _ in range(2))
+    assert sentences.function_of(first) is sentences.function_of(second)
+    assert sentences.function_of(first) is not sentences.function_of(
+        sentences.network(sizes, norm="pre")
+    )
