@@ -10,6 +10,11 @@ from jaxsim.data._baskets import (
     retail as retail,
 )
 from jaxsim.data._deletion import deleted as deleted
+from jaxsim.data._density import (
+    c_mixup_partners as c_mixup_partners,
+    label_density as label_density,
+    label_density_weights as label_density_weights,
+)
 from jaxsim.data._images import (
     Images as Images,
     cifar10_subset as cifar10_subset,
@@ -46,6 +51,11 @@ from jaxsim.data._sources import (
     entity_mentions as entity_mentions,
     fingerprint as fingerprint,
     glosses as glosses,
+)
+from jaxsim.data._tables import (
+    Table as Table,
+    regression as regression,
+    standardized as standardized,
 )
 from jaxsim.data._tokens import (
     SPECIAL as SPECIAL,
