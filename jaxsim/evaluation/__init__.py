@@ -33,3 +33,12 @@ from jaxsim.evaluation._ranking import (
     score_reciprocal_rank as score_reciprocal_rank,
     top_k_recall as top_k_recall,
 )
+from jaxsim.evaluation._regression import (
+    Shots as Shots,
+    distance_spearman as distance_spearman,
+    knn_regression as knn_regression,
+    mean_absolute_error as mean_absolute_error,
+    ridge_probe as ridge_probe,
+    ridge_regression as ridge_regression,
+    shot_mae as shot_mae,
+)
