@@ -1158,6 +1158,7 @@ def intra_pair_variance(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
 ) -> jax.Array: ...
 
 class _jensen_shannon(Protocol):

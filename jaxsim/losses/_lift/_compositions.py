@@ -210,12 +210,17 @@ def _taking(function, parameters, shared, doc, lifted):
 
 
 def _documentation(doc, shared, names):
-    """A docstring followed by what is shared, of the arguments that there are."""
+    """A docstring followed by what is shared, of the arguments that there are.
+
+    What a docstring says of its result replaces what is shared of it.
+    """
     arguments, _, result = shared.partition("\n\n")
     title, *entries = re.split(r"\n  (?=\w)", arguments)
     entries = [e for e in entries if names & set(re.match(r"[\w, ]+", e)[0].split(", "))]
     shared = "\n  ".join([title, *entries])
-    return f"{inspect.cleandoc(doc)}\n\n{shared}\n\n{result}\n"
+    doc = inspect.cleandoc(doc)
+    result = "" if "\nReturns: " in doc else f"\n\n{result}"
+    return f"{doc}\n\n{shared}{result}\n"
 
 
 def _named(loss, name, doc, other):

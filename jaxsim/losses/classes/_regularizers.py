@@ -6,16 +6,18 @@ They look at parameters, which are the same on every device, and so is their val
 loss as they are, without an axis.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import sharing
 from jaxsim.losses._lift._labeled import matrix
 from jaxsim.losses._lift._lifters import over_labels
-from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics._norms import at_least_float32, unit
-from jaxsim.numerics.types import Array, Similarity
-from jaxsim.similarity import cosine, euclidean
+from jaxsim.numerics.types import Array
+from jaxsim.similarity import euclidean
 
 
 def center_invariant(class_weights: Array) -> jax.Array:
@@ -39,10 +41,13 @@ def center_invariant(class_weights: Array) -> jax.Array:
     return jnp.sum(jnp.square(squares - jnp.sum(squares) / count)) / (4 * count)
 
 
-@checked
-def regular_face(
-    class_weights: Array, *, similarity: Similarity = cosine, block: int | None = None
-) -> jax.Array:
+@over_labels
+def _to_nearest(scores, positives, where):
+    return masked.max(scores, where), where.any(axis=1)
+
+
+@sharing(_to_nearest, only=("similarity", "block"))
+def regular_face(class_weights: Array, **shared: Any) -> jax.Array:
     """RegularFace: pushes every class vector away from the one that is nearest to it.
 
         mean over c of  max_{c' != c} cos(w_c, w_c')
@@ -50,9 +55,7 @@ def regular_face(
     Neighbors that tie share the slope. Of one class it is 0.
 
     Args:
-      class_weights: [classes, dim].
-      similarity: (x [n, dim], y [m, dim]) -> scores [n, m].
-      block: classes per block of scores; None chooses it from the sizes.
+      class_weights: [classes, dim], each an anchor of its block.
 
     Returns: a float32 scalar (float64 for float64 input).
     Raises: ValueError for another shape.
@@ -61,13 +64,7 @@ def regular_face(
     Kind: regularizer; memory block x classes.
     """
     class_weights = matrix("class_weights", class_weights, "one row per class")
-    classes = jnp.arange(len(class_weights))
-    return _to_nearest(class_weights, classes, similarity=similarity, block=block)
-
-
-@over_labels
-def _to_nearest(scores, positives, where):
-    return masked.max(scores, where), where.any(axis=1)
+    return _to_nearest(class_weights, jnp.arange(len(class_weights)), **shared)
 
 
 def sparse_centers(centers: Array) -> jax.Array:

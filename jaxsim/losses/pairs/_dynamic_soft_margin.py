@@ -8,32 +8,33 @@ The histogram is state, in and out, outermost of all; it starts as zeros and car
     loss = dynamic_soft_margin(queries, documents, histogram, axis_name="devices")
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import EVERY, sharing
 from jaxsim.losses._lift._examples import real_numbers, reduced
 from jaxsim.losses._lift._lifters import over_pairs
-from jaxsim.losses._lift._settings import checked
 from jaxsim.losses.labels._fast_ap import soft_counts
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._norms import at_least_float32
-from jaxsim.numerics._reductions import mean
-from jaxsim.numerics.types import Array, ArrayTree, Numeric, ReduceFn, Similarity
+from jaxsim.numerics.types import Array, ArrayTree, Numeric
 from jaxsim.similarity import negative_unit_euclidean
 
 
-@checked  # outside the lifters: a pair looks for its negative in both directions
+@over_pairs(similarity=negative_unit_euclidean)
+def _own_and_nearest(scores, positives, where):
+    negatives = where & ~positives
+    return [
+        (masked.sum(scores, positives), positives.any(axis=1)),
+        (masked.max(scores, negatives), negatives.any(axis=1)),
+    ]
+
+
+@sharing(_own_and_nearest, only=EVERY)  # a pair looks for its negative in both directions
 def dynamic_soft_margin(
-    queries: ArrayTree,
-    documents: ArrayTree,
-    histogram: Array,
-    *,
-    similarity: Similarity = negative_unit_euclidean,
-    where: Array | None = None,
-    weights: Array | None = None,
-    axis_name: str | None = None,
-    block: int | None = None,
-    reduce_fn: ReduceFn | None = mean,
+    queries: ArrayTree, documents: ArrayTree, histogram: Array, **shared: Any
 ) -> jax.Array:
     """Dynamic soft margin triplet loss: the nearest negative of either side, weighted by the pair's rank so far.
 
@@ -47,41 +48,31 @@ def dynamic_soft_margin(
       queries, documents: [batch, dim], row i of one belongs to row i of the other.
       histogram: [bins + 1], of d from -2 to 2; `margin_histogram` of this batch first, as the paper has
         it. Scaled to sum 1.
-      similarity: (x [n, dim], y [m, dim]) -> -D [n, m].
-      where: bool [batch], False for padding.
-      weights: [batch].
-      axis_name: the named axis over which the batch is split.
-      block: rows per block of scores; None chooses it from the sizes.
-      reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
-    Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
     Source: Zhang and Rusinkiewicz 2019, the CDF-based dynamic soft margin, and their released code, which
     also leaves out negatives nearer than 0.008, as copies.
     Data: pairs, unlabeled.
     Kind: batch statistics; memory block x documents, walked both ways.
     """
     histogram = _checked(histogram)
-    gaps, counted = _gaps(queries, documents, similarity, where, axis_name, block)
+    weights, reduce_fn = (shared.pop(name) for name in ("weights", "reduce_fn"))
+    gaps, counted = _gaps(queries, documents, **shared)
     steps = jnp.floor(_places(gaps, histogram)).astype(jnp.int32)
     shares = jnp.cumsum(histogram) / jnp.maximum(
         jnp.sum(histogram), jnp.finfo(histogram.dtype).tiny
     )
     shares = shares[jnp.clip(steps, 0, len(histogram) - 1)].astype(gaps.dtype)
-    return reduced(shares * gaps, counted, weights, axis_name, reduce_fn)
+    return reduced(shares * gaps, counted, weights, shared["axis_name"], reduce_fn)
 
 
-@checked
+@sharing(_own_and_nearest, only=("similarity", "where", "axis_name", "block"))
 def margin_histogram(
     histogram: Array,
     queries: ArrayTree,
     documents: ArrayTree,
     *,
     momentum: Numeric = 0.01,
-    similarity: Similarity = negative_unit_euclidean,
-    where: Array | None = None,
-    axis_name: str | None = None,
-    block: int | None = None,
+    **shared: Any,
 ) -> jax.Array:
     """Updates the histogram of `dynamic_soft_margin` with a batch, by a moving average.
 
@@ -98,7 +89,6 @@ def margin_histogram(
       momentum: how much of the batch comes in, from 0 to 1; may be traced. 0.01 is the authors' code.
         pytorch-metric-learning does not divide h by its sum: for a batch of n pairs its momentum m is
         m n / (1 - m + m n) here.
-      similarity, where, axis_name, block: as in `dynamic_soft_margin`.
 
     Returns: [bins + 1], the same on every device, without gradient.
     Raises: ValueError as `dynamic_soft_margin`, and for a momentum outside [0, 1].
@@ -108,7 +98,8 @@ def margin_histogram(
     """
     checks.probability("momentum", momentum)
     old = _checked(histogram)
-    gaps, counted = _gaps(queries, documents, similarity, where, axis_name, block)
+    axis_name = shared["axis_name"]
+    gaps, counted = _gaps(queries, documents, **shared)
     counts = soft_counts(_places(gaps, old)[None], counted[None], len(old) - 1)[0]
     if axis_name is not None:
         counts = jax.lax.psum(counts, axis_name)
@@ -132,24 +123,9 @@ def _places(gaps, histogram):
     return jnp.clip((jax.lax.stop_gradient(gaps) + 2) * (bins / 4), 0, bins)
 
 
-def _gaps(queries, documents, similarity, where, axis_name, block):
+def _gaps(queries, documents, **shared):
     """d [batch], and which rows have a negative."""
-    settings = {
-        "similarity": similarity,
-        "where": where,
-        "axis_name": axis_name,
-        "block": block,
-        "reduce_fn": None,
-    }
-    (own, _), (nearest, counted) = _own_and_nearest(queries, documents, **settings)
-    _, (nearest_query, _) = _own_and_nearest(documents, queries, **settings)
+    sides = _own_and_nearest(queries, documents, **shared, reduce_fn=None)
+    (own, _), (nearest, counted) = sides
+    _, (nearest_query, _) = _own_and_nearest(documents, queries, **shared, reduce_fn=None)
     return jnp.maximum(nearest, nearest_query) - own, counted > 0
-
-
-@over_pairs
-def _own_and_nearest(scores, positives, where):
-    negatives = where & ~positives
-    return [
-        (masked.sum(scores, positives), positives.any(axis=1)),
-        (masked.max(scores, negatives), negatives.any(axis=1)),
-    ]

@@ -3,30 +3,34 @@
 embeddings [batch, dim] -> loss
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from jaxsim.losses._lift._compositions import sharing
 from jaxsim.losses._lift._labeled import matrix
 from jaxsim.losses._lift._lifters import equal_labels, over_labels
-from jaxsim.losses._lift._settings import checked
 from jaxsim.numerics import masked
 from jaxsim.numerics._reductions import mean
-from jaxsim.numerics.types import Array, Numeric, Similarity
-from jaxsim.similarity import cosine
+from jaxsim.numerics.types import Array, Numeric
 
 
-@checked
+@over_labels
+def _moments(scores, positives, where):
+    negatives = where & ~positives
+    count = negatives.sum(axis=1)
+    return [(masked.mean(a, negatives), count) for a in (scores, jnp.square(scores))]
+
+
+@sharing(_moments, only=("similarity", "where", "weights", "axis_name", "block"))
 def global_orthogonal(
     embeddings: Array,
     labels: Array | None = None,
     *,
     mean_weight: Numeric = 1.0,
     second_moment_weight: Numeric = 1.0,
-    similarity: Similarity = cosine,
-    where: Array | None = None,
-    weights: Array | None = None,
-    axis_name: str | None = None,
-    block: int | None = None,
+    **shared: Any,
 ) -> jax.Array:
     """Global orthogonal regularizer: pushes non-matching pairs towards the similarities of random vectors.
 
@@ -39,10 +43,7 @@ def global_orthogonal(
       embeddings: [batch, dim].
       labels: int [batch], equal for rows that match; None: no row matches another.
       mean_weight, second_moment_weight: of the terms, >= 0; may be traced.
-      similarity, where, weights, axis_name, block: as in `contrastive`.
 
-    Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where no pair is left.
-    Raises: ValueError as `contrastive`.
     Source: Zhang et al. 2017 (1708.06320), the global orthogonal regularization.
     Data: unlabeled, labels.
     Kind: regularizer; memory block x references.
@@ -50,27 +51,11 @@ def global_orthogonal(
     embeddings = matrix("embeddings", embeddings, "one row per example")
     unlabeled = labels is None
     labels = jnp.zeros(embeddings.shape[:1], jnp.int32) if unlabeled else labels
-    parts = _moments(
-        embeddings,
-        labels,
-        same=none_alike if unlabeled else equal_labels,
-        similarity=similarity,
-        where=where,
-        weights=weights,
-        axis_name=axis_name,
-        block=block,
-        reduce_fn=None,
-    )
-    first, second = (mean(*part, axis_name) for part in parts)
+    same = none_alike if unlabeled else equal_labels
+    parts = _moments(embeddings, labels, same=same, **shared, reduce_fn=None)
+    first, second = (mean(*part, shared["axis_name"]) for part in parts)
     excess = jnp.maximum(second - 1 / embeddings.shape[1], 0)
     return mean_weight * jnp.square(first) + second_moment_weight * excess
-
-
-@over_labels
-def _moments(scores, positives, where):
-    negatives = where & ~positives
-    count = negatives.sum(axis=1)
-    return [(masked.mean(a, negatives), count) for a in (scores, jnp.square(scores))]
 
 
 def none_alike(mine, theirs):
