@@ -7,72 +7,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.evaluation._query_rows import by_query, closest_others_first, count
+from jaxsim.evaluation._query_rows import Figure, Rows, closest_others_first, over_queries
 from jaxsim.evaluation._reduced import reduced
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
-from jaxsim.numerics.types import Array, ArrayTree, Numeric, ReduceFn, Similarity
-from jaxsim.similarity import cosine
+from jaxsim.numerics.types import Array, Numeric, ReduceFn
 
 
-def knn_accuracy(
-    embeddings: ArrayTree,
-    labels: Array,
-    *,
-    references: ArrayTree | None = None,
-    reference_labels: Array | None = None,
-    reference_where: Array | None = None,
-    ids: Array | None = None,
-    reference_ids: Array | None = None,
-    k: int = 20,
-    temperature: Numeric = 0.07,
-    where: Array | None = None,
-    similarity: Similarity = cosine,
-    block: int | None = None,
-    reduce_fn: ReduceFn | None = mean,
-) -> jax.Array:
+@over_queries
+def knn_accuracy(rows: Rows, *, k: int = 20, temperature: Numeric = 0.07) -> Figure:
     """k-NN accuracy: how often the weighted vote of the k closest references is right.
 
     A neighbor's vote counts exp(score / temperature); an infinite temperature counts heads. Ties are
     pessimistic: among equal scores neighbors of another class come first, and classes with equal
-    votes are a mistake.
+    votes are a mistake. References are the training set.
 
     Args:
-      embeddings: [n, dim], to be classified; labels: int [n].
-      references: [m, dim], the training set; None takes the embeddings, each without itself.
-      reference_labels: int [m].
-      reference_where: bool [m], False for padding.
-      ids, reference_ids: int; a query never meets the reference with its id.
       k: how many vote, at most the number of references.
       temperature: of the votes, > 0.
-      where: bool [n], False for padding.
-      similarity: (x, y) -> scores [n, m], larger is closer.
-      block: queries per block of scores; None chooses it.
-      reduce_fn: (values, counts, axis_name) -> number; None gives both, [n] each.
 
-    Returns: float32, the mean over the examples.
-    Raises: ValueError for shapes that do not fit, or k above the number of references.
     Source: Wu et al. 2018 (1805.01978), section 3.4, with k = 200 there.
     """
     checks.positive("temperature", temperature)
-    checks.at_most("k", k, count(embeddings, references), "the number of references")
-    values, counted = by_query(
-        _voted,
-        embeddings,
-        labels,
-        references,
-        reference_labels,
-        ids=ids,
-        where=where,
-        reference_ids=reference_ids,
-        reference_where=reference_where,
-        similarity=similarity,
-        block=block,
-        settings=(jnp.float32(temperature),),
-        k=k,
-    )
-    return reduced(values, counted, reduce_fn)
+    checks.at_most("k", k, rows.count(), "the number of references")
+    return Figure(_voted, settings=(jnp.float32(temperature),), k=k)
 
 
 def linear_probe(
