@@ -2,8 +2,8 @@
 
     python docs/catalog.py
 
-A docstring's last lines say what data a loss fits, what kind it is and what it holds in memory;
-peers.toml says what other libraries call it, names.toml what their other names are here.
+A docstring's last lines say what data a loss fits and what it holds in memory; a lifter adds what kind it
+is, of which a loss without one says it itself. peers.toml says what other libraries call it, names.toml what their other names are here.
 """
 
 import inspect
@@ -31,7 +31,7 @@ KINDS = {
 }
 PEERS = tomllib.loads((HERE / "peers.toml").read_text(encoding="utf-8"))
 NAMESPACES = "memory", "miners", "parts", "reducers"
-FIELD = re.compile(r"(Args|Returns|Raises|Source|Data|Kind|Example)\b.*?:")
+FIELD = re.compile(r"(Args|Returns|Raises|Source|Data|Kind|Memory|Example)\b.*?:")
 
 
 class Peer(NamedTuple):
@@ -73,7 +73,7 @@ def entry(name):
     what, space = public()[name]
     doc = inspect.getdoc(what) or ""
     own = doc.split("\nWhat every loss over ")[0]
-    kind, _, memory = field(own, "Kind").partition("; memory ")
+    kind, _, memory = field(doc, "Kind").partition("; memory ")
     return Entry(
         name,
         space,
@@ -81,7 +81,7 @@ def entry(name):
         equation(own),
         tuple(re.sub(r" \(.*?\)", "", word) for word in field(own, "Data").split(", ") if word),
         kind,
-        memory,
+        field(own, "Memory") or memory,
         peers(name),
         source(own),
     )

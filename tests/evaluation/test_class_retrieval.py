@@ -2,9 +2,10 @@
 
 import functools
 
-import jax
+import chex
 import numpy as np
 import pytest
+from absl.testing import parameterized
 
 from jaxsim import evaluation
 from jaxsim.similarity import cosine, dot, negative_euclidean
@@ -44,18 +45,15 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("rounded", [False, True], ids=["distinct", "tied"])
-def test_figures_are_their_definitions(name, rounded):
-    figure, by_hand = FIGURES[name]
-    x = np.round(X) if rounded else X  # whole coordinates: many equal inner products
-    expected = reference(by_hand, x @ x.T, LABELS, UNEVEN)
-    whole = figure(x, LABELS, where=UNEVEN, similarity=dot)
-    np.testing.assert_allclose(whole, expected, rtol=1e-6)
-    blocked = figure(x, LABELS, where=UNEVEN, similarity=dot, block=5)
-    np.testing.assert_allclose(blocked, whole, rtol=1e-6)
-    jitted = jax.jit(functools.partial(figure, similarity=dot))(x, LABELS, where=UNEVEN)
-    np.testing.assert_allclose(jitted, whole, rtol=1e-6)
+class Definitions(chex.TestCase):
+    @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.product(name=tuple(FIGURES), rounded=(False, True), block=(None, 5))
+    def test_figures_are_their_definitions(self, name, rounded, block):
+        figure, by_hand = FIGURES[name]
+        x = np.round(X) if rounded else X  # whole coordinates: many equal inner products
+        figure = self.variant(functools.partial(figure, similarity=dot, block=block))
+        expected = reference(by_hand, x @ x.T, LABELS, UNEVEN)
+        np.testing.assert_allclose(figure(x, LABELS, where=UNEVEN), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", FIGURES)

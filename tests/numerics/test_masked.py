@@ -1,9 +1,11 @@
 """Masked reductions agree with NumPy on what is kept, and are finite on rows that keep nothing."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl.testing import parameterized
 
 from jaxsim.numerics import masked
 
@@ -30,6 +32,17 @@ def test_reductions_are_numpys_over_what_is_kept(name, float64):
     np.testing.assert_allclose(getattr(masked, name)(SCORES, WHERE), expected, rtol=1e-13)
     across = getattr(masked, name)(SCORES.T, WHERE.T, axis=0)
     np.testing.assert_allclose(across, expected, rtol=1e-13)
+
+
+class Variants(chex.TestCase):
+    @chex.variants(with_jit=True, without_jit=True, with_device=True)
+    @parameterized.named_parameters((name, name) for name in REFERENCES)
+    def test_reductions_compiled_or_not_and_on_a_device(self, name):
+        expected = [
+            REFERENCES[name](s[w]) if w.any() else 0 for s, w in zip(SCORES, WHERE, strict=True)
+        ]
+        result = self.variant(getattr(masked, name))(np.float32(SCORES), WHERE)
+        np.testing.assert_allclose(result, expected, rtol=2e-6)
 
 
 @pytest.mark.parametrize("name", [*REFERENCES, "softmax", "log_softmax"])

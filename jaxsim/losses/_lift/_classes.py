@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import Rows, block_of, keyed, lift, reduced, without_weight
+from jaxsim.losses._lift._documentation import OVER_CLASSES, documentation
 from jaxsim.losses._lift._labeled import labeled, matrix, of_classes
 from jaxsim.losses._lift._lifters import _EVERY
 from jaxsim.losses._lift._settings import check_settings
@@ -168,11 +169,11 @@ def over_classes(
     del loss.__wrapped__  # inspect would show the rule's signature
     loss.__signature__ = signature
     own_axes = "classes, centers, dim" if centers else "classes, dim"
-    documentation = _OVER_CLASSES.format(sides=", ".join(sides), classes=classes, axes=own_axes)
-    documentation = textwrap.dedent(documentation + _EVERY[1:]).strip()
-    loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{documentation}\n"
-    loss.rule, loss.lift = rule, again
-    loss.shared, loss.shared_doc = list(shared.values()), documentation
+    shared_doc = _OVER_CLASSES.format(sides=", ".join(sides), classes=classes, axes=own_axes)
+    loss.rule, loss.lift, loss.kind = rule, again, OVER_CLASSES
+    loss.shared = list(shared.values())
+    loss.shared_doc = textwrap.dedent(shared_doc + _EVERY[1:]).strip()
+    loss.__doc__ = documentation(rule.__doc__, loss.shared_doc, loss.kind)
     return loss
 
 

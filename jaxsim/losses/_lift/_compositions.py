@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import reduced
+from jaxsim.losses._lift._documentation import documentation
 from jaxsim.losses._lift._examples import mask_of_lists
 from jaxsim.losses._lift._lifters import keywords_of, vectors_of
 from jaxsim.losses._lift._protocols import PairLoss
@@ -204,34 +205,24 @@ def _taking(function, parameters, shared, doc, lifted):
 
     del loss.__wrapped__
     loss.__signature__ = signature
-    loss.__doc__ = _documentation(doc, lifted.shared_doc, signature.parameters.keys())
-    loss.shared, loss.shared_doc = shared, lifted.shared_doc
+    loss.shared, loss.shared_doc, loss.kind = shared, lifted.shared_doc, lifted.kind
+    loss.__doc__ = _documentation(doc, loss, signature.parameters.keys())
     return loss
 
 
-def _documentation(doc, shared, names):
-    """A docstring followed by what is shared, of the arguments that there are.
-
-    What a docstring says of its result replaces what is shared of it.
-    """
-    arguments, _, result = shared.partition("\n\n")
+def _documentation(doc, lifted, names):
+    """A docstring followed by what is shared, of the arguments that there are."""
+    arguments, _, result = lifted.shared_doc.partition("\n\n")
     title, *entries = re.split(r"\n  (?=\w)", arguments)
     entries = [e for e in entries if names & set(re.match(r"[\w, ]+", e)[0].split(", "))]
     shared = "\n  ".join([title, *entries])
-    doc = inspect.cleandoc(doc)
-    result = "" if "\nReturns: " in doc else f"\n\n{result}"
-    return f"{doc}\n\n{shared}{result}\n"
+    return documentation(doc, f"{shared}\n\n{result}", lifted.kind)
 
 
 def _named(loss, name, doc, other):
     loss.__name__ = loss.__qualname__ = name or other.__name__
     loss.__module__ = other.__module__
     if doc is not None:
-        shared, names = (
-            getattr(other, "shared_doc", None),
-            inspect.signature(loss).parameters.keys(),
-        )
-        loss.__doc__ = (
-            _documentation(doc, shared, names) if shared else inspect.cleandoc(doc) + "\n"
-        )
+        names, shared = inspect.signature(loss).parameters.keys(), hasattr(other, "shared_doc")
+        loss.__doc__ = _documentation(doc, other, names) if shared else inspect.cleandoc(doc) + "\n"
     return loss

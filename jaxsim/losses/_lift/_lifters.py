@@ -32,6 +32,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import Rows, keyed, lift, reduced, without_padding, without_weight
+from jaxsim.losses._lift._documentation import OVER_LABELS, OVER_PAIRS, documentation
 from jaxsim.losses._lift._protocols import LabelLoss, PairLoss
 from jaxsim.losses._lift._settings import check_settings
 from jaxsim.numerics import checks
@@ -179,7 +180,7 @@ def over_labels(
         return reduced(parts, weights, axis_name, reduce_fn)
 
     loss.lift = again
-    return _dressed(loss, rule, LabelLoss, _OVER_LABELS)
+    return _dressed(loss, rule, LabelLoss, _OVER_LABELS, OVER_LABELS)
 
 
 @overload
@@ -297,7 +298,7 @@ def over_pairs(
         return reduced(parts, weights, axis_name, reduce_fn)
 
     loss.lift = again
-    return _dressed(loss, rule, PairLoss, _OVER_PAIRS, names)
+    return _dressed(loss, rule, PairLoss, _OVER_PAIRS, OVER_PAIRS, names)
 
 
 def _asks_for_own(rule, names):
@@ -441,7 +442,7 @@ def keywords_of(rule):
     return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
 
-def _dressed(loss, rule, protocol, shared, sources=()):
+def _dressed(loss, rule, protocol, shared, kind, sources=()):
     """Gives the loss its rule's name, a signature of every argument, and the shared documentation."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = [p for p in inspect.signature(rule).parameters.values() if p.kind is keyword]
@@ -458,9 +459,9 @@ def _dressed(loss, rule, protocol, shared, sources=()):
     loss.__signature__ = inspect.Signature(
         common[:2] + own + common[2:], return_annotation=jax.Array
     )
-    loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{textwrap.dedent(shared).strip()}\n"
     loss.rule, loss.lift = rule, lifted_again
-    loss.shared, loss.shared_doc = common[2:], textwrap.dedent(shared).strip()
+    loss.shared, loss.shared_doc, loss.kind = common[2:], textwrap.dedent(shared).strip(), kind
+    loss.__doc__ = documentation(rule.__doc__, loss.shared_doc, kind)
     return loss
 
 

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.losses._lift._documentation import OVER_EXAMPLES, documentation
 from jaxsim.losses._lift._examples import (
     NONE,
     mask_of_lists,
@@ -159,7 +160,10 @@ def over_examples(
     loss.__signature__, loss.rule = signature, rule
     loss.shared = [p for n, p in signature.parameters.items() if n not in (*names, *settings)]
     loss.shared_doc = textwrap.dedent((_OVER_LISTS if lists else _OVER_EXAMPLES) + _EVERY).strip()
-    loss.__doc__ = f"{inspect.cleandoc(rule.__doc__ or '')}\n\n{loss.shared_doc}\n"
+    form = next((a for a in axes.values() if a), None) if isinstance(axes, Mapping) else axes
+    form = form or (LISTS if lists else "batch")
+    loss.kind = OVER_EXAMPLES, form.replace(", ", " x ")
+    loss.__doc__ = documentation(rule.__doc__, loss.shared_doc, loss.kind)
     return loss
 
 

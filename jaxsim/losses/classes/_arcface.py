@@ -33,7 +33,6 @@ def cosface(
 
     Source: Wang et al. 2018 (1801.09414), equation 4.
     Data: labels.
-    Kind: proxies; memory block x classes.
     """
     return eased_softmax(lambda cosines: cosines - margin, scores, positives, where, temperature)
 
@@ -61,7 +60,6 @@ def arcface(
 
     Source: Deng et al. 2019 (1801.07698), equation 3.
     Data: labels.
-    Kind: proxies; memory block x classes.
     """
     return eased_softmax(
         lambda cosines: at_wider_angle(cosines, margin), scores, positives, where, temperature

@@ -24,7 +24,6 @@ def binary_cross_entropy(
 
     Source: logistic regression; as a reranker's loss Nogueira and Cho 2019 (1901.04085).
     Data: graded pairs, labels.
-    Kind: per example; memory batch.
     """
     yes, no = positive_weight * labels, 1 - labels
     return yes * jax.nn.softplus(-logits) + no * jax.nn.softplus(logits)

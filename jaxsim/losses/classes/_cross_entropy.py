@@ -32,7 +32,7 @@ def cross_entropy(
 
     Source: multinomial logistic regression.
     Data: labels, graded pairs.
-    Kind: per example; memory batch x classes.
+    Memory: batch x classes.
     """
     kept = jnp.broadcast_to(where.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
     kept = kept if label_where is None else kept & label_where

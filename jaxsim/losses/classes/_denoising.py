@@ -34,7 +34,7 @@ def denoising(
 
     Source: TSDAE (Wang et al. 2021, 2104.06979), section 3.
     Data: unlabeled.
-    Kind: per example; memory batch x length x vocabulary.
+    Memory: batch x length x vocabulary.
     """
     logits = real_numbers("logits", logits)
     checks.shaped("logits", logits, (None, None, None), "one row of words per token")

@@ -22,6 +22,5 @@ def instance(scores: Array, positives: Array, where: Array) -> RuleResult:
 
     Source: Zheng et al. 2020 (1711.05535), the instance loss.
     Data: images with texts, pairs, labels.
-    Kind: proxies; memory block x classes.
     """
     return eased_softmax(lambda scores: scores, scores, positives, where, 1)

@@ -25,7 +25,6 @@ def normalized_softmax(
 
     Source: Zhai and Wu 2019 (1811.12649), the normalized softmax and its temperature.
     Data: labels.
-    Kind: proxies; memory block x classes.
     """
     return eased_softmax(lambda cosines: cosines, scores, positives, where, temperature)
 

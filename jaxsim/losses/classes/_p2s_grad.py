@@ -22,6 +22,5 @@ def p2s_grad(scores: Array, positives: Array, where: Array) -> RuleResult:
 
     Source: Zhang et al. 2019 (1905.02479), equation 11, which gives the gradient alone.
     Data: labels.
-    Kind: proxies; memory block x classes.
     """
     return masked.sum(jnp.square(scores - positives) / 2, where), positives.any(axis=1)

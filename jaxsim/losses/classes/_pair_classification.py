@@ -57,7 +57,7 @@ def pair_classification(
 
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its classification objective.
     Data: graded pairs.
-    Kind: per example; memory batch x classes.
+    Memory: batch x classes.
     """
     where, weights, axis_name = (shared[name] for name in ("where", "weights", "axis_name"))
     first, second, _ = of_rows(

@@ -31,6 +31,5 @@ def proxy_nca(
 
     Source: Movshovitz-Attias et al. 2017 (1703.07464), as ProxyNCALoss of pytorch-metric-learning.
     Data: labels.
-    Kind: proxies; memory block x classes.
     """
     return nca.rule(scores, positives, where, temperature=temperature)

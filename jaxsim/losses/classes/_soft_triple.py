@@ -64,7 +64,7 @@ def sub_center_arcface(
     Source: Deng et al. 2020, "Sub-center ArcFace: Boosting Face Recognition by Large-scale Noisy Web
     Faces".
     Data: labels.
-    Kind: proxies; memory block x classes x centers.
+    Memory: block x classes x centers.
     """
     return eased_softmax(
         lambda cosines: at_wider_angle(cosines, margin), scores, positives, where, temperature
@@ -100,6 +100,6 @@ def soft_triple(
 
     Source: Qian et al. 2019 (1909.05235), the SoftTriple loss.
     Data: labels.
-    Kind: proxies; memory block x classes x centers.
+    Memory: block x classes x centers.
     """
     return eased_softmax(lambda cosines: cosines - margin, scores, positives, where, temperature)

@@ -40,7 +40,6 @@ def sphereface(
 
     Source: Liu et al. 2017 (1704.08063), equation 7.
     Data: labels.
-    Kind: proxies; memory block x classes.
     """
     norms = jnp.broadcast_to(norms, scores.shape)
     return eased_softmax(_times(margin), scores, positives, where, temperature, norms)
@@ -72,7 +71,6 @@ def large_margin_softmax(
 
     Source: Liu et al. 2016 (1612.02295), equation 6.
     Data: labels.
-    Kind: proxies; memory block x classes.
     """
     return eased_softmax(_times(margin), scores, positives, where, temperature, norms)
 

@@ -22,7 +22,6 @@ def bradley_terry(first: Array, second: Array, labels: Array | None = None):
 
     Source: Bradley and Terry 1952; as a loss on rewards Christiano et al. 2017 (1706.03741), equation 1.
     Data: preferences.
-    Kind: per example; memory batch.
     """
     ahead = first - second
     share = 0 if labels is None else labels

@@ -38,7 +38,7 @@ def cosine_regression(queries: Array, documents: Array, labels: Array):
 
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its regression objective.
     Data: graded pairs.
-    Kind: per example; memory batch x dim.
+    Memory: batch x dim.
     """
     return jnp.square(paired(cosine)(queries, documents) - labels)
 

@@ -46,7 +46,7 @@ def paired_contrastive(
 
     Source: Hadsell et al. 2006, equation 4.
     Data: graded pairs.
-    Kind: per example; memory batch x dim.
+    Memory: batch x dim.
     """
     distances = -paired(similarity)(queries, documents)
     short = jnp.maximum(margin - distances, 0)
@@ -134,7 +134,7 @@ def contrastive_tension(first: Array, second: Array, labels: Array):
 
     Source: Carlsson et al. 2021 (ICLR), section 3.
     Data: unlabeled.
-    Kind: per example; memory batch x dim.
+    Memory: batch x dim.
     """
     return binary_cross_entropy.rule(paired(dot)(first, second), labels)
 
@@ -161,7 +161,6 @@ def given_triplet(
 
     Source: Sentence-BERT (Reimers and Gurevych 2019, 1908.10084), its triplet objective.
     Data: triplets.
-    Kind: per example; memory batch x dim.
     """
     scores = paired(similarity)
     gaps = scores(anchors, negatives) - scores(anchors, positives)

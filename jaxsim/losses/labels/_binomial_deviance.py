@@ -35,7 +35,6 @@ def binomial_deviance(
 
     Source: Yi et al. 2014 (1407.4979), in the form and with the values of Wang et al. 2019.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     pulls = masked.mean(jax.nn.softplus(alpha * (base - scores)), positives)
     pushes = masked.mean(jax.nn.softplus(beta * (scores - base)), where & ~positives)

@@ -31,7 +31,6 @@ def circle(
 
     Source: Sun et al. 2020 (2002.10857), the circle loss with its self-paced weights.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     checks.positive("gamma", gamma)
     fixed, negatives = jax.lax.stop_gradient(scores), where & ~positives

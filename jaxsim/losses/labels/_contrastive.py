@@ -40,7 +40,6 @@ def contrastive(
     Source: ContrastiveLoss of pytorch-metric-learning, after Hadsell et al. 2006; on cosines Zhang et al.
     2023 (2307.04047), the threshold-consistent margin.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     too_far, too_near = -scores - positive_margin, negative_margin + scores
     return [of_active(too_far, positives), of_active(too_near, where & ~positives)]
@@ -66,7 +65,6 @@ def contrastive_mean(
 
     Source: ContrastiveLoss of pytorch-metric-learning with its mean reducer.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     negatives = where & ~positives
     too_far = jnp.maximum(-scores - positive_margin, 0)
@@ -94,7 +92,6 @@ def contrastive_squared(
 
     Source: Hadsell et al. 2006, equation 4.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     costs = jnp.where(positives, scores, jnp.maximum(margin + scores, 0))
     return masked.mean(jnp.square(costs) / 2, where), where.sum(axis=1)
@@ -117,7 +114,6 @@ def cosine_contrastive(
     Source: Wang et al. 2019 (1904.06627), the contrastive loss as their general pair weighting reads
     it, and its first author's released code.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     pushed = where & ~positives & ~(scores <= threshold)
     values = masked.sum(1 - scores, positives) + masked.sum(scores, pushed)
@@ -145,7 +141,6 @@ def snr_contrastive(
 
     Source: Yuan et al. 2019 (1904.02616), their contrastive loss without the penalty on means.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     return contrastive.rule(
         scores,

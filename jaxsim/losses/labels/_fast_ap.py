@@ -28,7 +28,7 @@ def fast_ap(scores: Array, positives: Array, where: Array, *, bins: int = 10) ->
 
     Source: Cakir et al. 2019 (FastAP), equations 6 to 8.
     Data: labels.
-    Kind: pairwise; memory block x references, and block x bins.
+    Memory: block x references, and block x bins.
     """
     checks.whole("bins", bins)
     places = (2 - 2 * scores) * (bins / 4)

@@ -71,7 +71,6 @@ def hydra(
 
     Source: Hydra (2410.18200), later SimLAP, from the first author's released code.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     where, axis_name = shared["where"], shared["axis_name"]
     embeddings = matrix("embeddings", embeddings, "one row per anchor")

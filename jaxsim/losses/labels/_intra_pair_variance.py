@@ -61,7 +61,7 @@ def intra_pair_variance(
 
     Source: Yu and Tao 2019, the intra-pair variance loss next to their tuplet margin loss.
     Data: labels.
-    Kind: pairwise; memory block x references, walked twice.
+    Memory: block x references, walked twice.
     """
     reduce_fn = shared.pop("reduce_fn")
     parts = _pair_means(embeddings, labels, **shared, reduce_fn=None)

@@ -48,7 +48,7 @@ def lifted_structure(
     Source: Oh Song et al. 2016 (1511.06452), equation 4, on unit rows as pytorch-metric-learning has
     it.
     Data: labels.
-    Kind: pairwise; memory block x references, walked twice.
+    Memory: block x references, walked twice.
     """
     costs = jnp.maximum(-scores - positive_margin + jnp.logaddexp(mine, theirs), 0)
     return masked.mean(jnp.square(costs) / 2, positives), positives.sum(axis=1)
@@ -77,7 +77,6 @@ def generalized_lifted_structure(
     Source: Hermans et al. 2017 (1703.07737), their generalization of the lifted loss; margins of
     pytorch-metric-learning.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     pulls = log_sum_exp(-scores - positive_margin, positives)
     pushes = log_sum_exp(negative_margin + scores, where & ~positives)
@@ -103,7 +102,6 @@ def cosine_lifted_structure(
     Source: the lifted structure loss in the released code of the first author of Wang et al. 2019
     (1904.06627), with its values.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     checks.positive("alpha", alpha)
     checks.positive("beta", beta)

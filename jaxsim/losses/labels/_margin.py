@@ -40,7 +40,6 @@ def margin(
 
     Source: Wu et al. 2017 (1706.07567), section 4.2; the divisor is pytorch-metric-learning's.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     beta = checks.reals("beta", beta).astype(scores.dtype)
     if beta.ndim > 1:

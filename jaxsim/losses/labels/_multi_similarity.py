@@ -48,7 +48,6 @@ def multi_similarity(
     Source: Wang et al. 2019 (1904.06627), the multi-similarity loss. The released code takes the
     anchor out by its value, S < 1 - 1e-5, and duplicates with it; here it is left out by its place.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     positives, negatives = multi_similarity_pairs(scores, positives, where, margin=margin)
     return multi_similarity_unmined.rule(
@@ -81,7 +80,6 @@ def multi_similarity_unmined(
     Source: Wang et al. 2019 (1904.06627), the weighting step; MultiSimilarityLoss of
     pytorch-metric-learning without its miner.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     checks.positive("alpha", alpha)
     checks.positive("beta", beta)

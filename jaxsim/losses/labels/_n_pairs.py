@@ -39,7 +39,7 @@ def n_pairs(embeddings: Array, labels: Array, **shared: Any) -> jax.Array:
 
     Source: Sohn 2016, the multi-class N-pair loss.
     Data: labels.
-    Kind: pairwise; memory block x references.
+    Memory: block x references.
     """
     axis_name, weights = shared["axis_name"], shared["weights"]
     rows = labeled(embeddings, labels, shared["where"], axis_name)

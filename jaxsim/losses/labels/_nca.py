@@ -25,7 +25,6 @@ def nca(scores: Array, positives: Array, where: Array, *, temperature: Numeric =
 
     Source: Goldberger et al. 2004, section 2, the log form of the objective.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature

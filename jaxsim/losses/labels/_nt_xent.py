@@ -29,7 +29,6 @@ def nt_xent(
     pytorch-metric-learning has it, and its temperature. With one positive each it is
     `supervised_contrastive`.
     Data: labels, unlabeled.
-    Kind: pairwise; memory block x references.
     """
     terms = _against_negatives(scores, positives, where & ~positives, temperature)
     return masked.mean(terms, positives), positives.sum(axis=1)

@@ -40,7 +40,7 @@ def pnp(
     Source: Li et al. 2022 (2102.04640), PNP-O. The released code takes the anchor for one of its
     positives, which divides by one more.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     return _means(_as_it_is, scores, positives, where, temperature, 0.0)
 
@@ -60,7 +60,7 @@ def pnp_iu(
 
     Source: Li et al. 2022 (2102.04640), the increasing penalty, unbounded.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     return _means(_unbounded, scores, positives, where, temperature, 0.0)
 
@@ -82,7 +82,7 @@ def pnp_ib(
 
     Source: Li et al. 2022 (2102.04640), the increasing penalty, bounded.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     checks.positive("b", b)
     return _means(_bounded, scores, positives, where, temperature, b)
@@ -103,7 +103,7 @@ def pnp_ds(
 
     Source: Li et al. 2022 (2102.04640), the decreasing penalty, slow.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     return _means(_slow, scores, positives, where, temperature, 0.0)
 
@@ -129,7 +129,7 @@ def pnp_dq(
 
     Source: Li et al. 2022 (2102.04640), the decreasing penalty, quick.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     checks.positive("alpha", alpha)
     return _means(_quick, scores, positives, where, temperature, alpha)

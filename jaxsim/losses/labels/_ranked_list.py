@@ -47,7 +47,6 @@ def ranked_list(
     Source: Wang et al. 2019 (1903.03238), with RankedListLoss of pytorch-metric-learning for Tp and
     eps.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     too_far, too_near = -scores - 1 + margin / 2, 1 + margin / 2 + scores
     floor = jnp.log(eps * (1 + where.sum(axis=1, keepdims=True, dtype=scores.dtype)))

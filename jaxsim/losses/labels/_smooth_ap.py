@@ -36,7 +36,7 @@ def smooth_ap(
     Source: Brown et al. 2020 (2007.12163), equation 6, without the anchor in its own ranking;
     `smooth_ap_with_self` has it.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     checks.positive("temperature", temperature)
     logits = scores / temperature
@@ -64,7 +64,7 @@ def smooth_ap_with_self(
 
     Source: Brown et al. 2020 (2007.12163), the released code.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     axis_name = shared["axis_name"]
     batch = gather(labeled(embeddings, labels, shared["where"], axis_name), axis_name)

@@ -26,7 +26,6 @@ def supervised_contrastive(
     Source: Khosla et al. 2020 (2004.11362), equation 2; reduced as SupConLoss of
     pytorch-metric-learning. `multi_positive_info_nce` is the same on pairs, with every anchor counted.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     values, counted = multi_positive_info_nce.rule(
         scores, positives, where, temperature=temperature

@@ -43,7 +43,7 @@ def triplet(scores: Array, positives: Array, where: Array, *, margin: Numeric = 
     Source: Hermans et al. 2017 (1703.07737), batch all over non-zero terms; TripletMarginLoss of
     pytorch-metric-learning, with its margin.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     sums, active = over_triplets(hinge, scores, positives, where & ~positives, margin)
     return _mean_and_count(sums, active)
@@ -64,7 +64,7 @@ def triplet_mean(
 
     Source: Hermans et al. 2017 (1703.07737), batch all.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     negatives = where & ~positives
     sums, _ = over_triplets(hinge, scores, positives, negatives, margin)
@@ -86,7 +86,7 @@ def smooth_triplet(
 
     Source: TripletMarginLoss of pytorch-metric-learning in its smooth form.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     negatives = where & ~positives
     sums, _ = over_triplets(softplus, scores, positives, negatives, margin)
@@ -109,7 +109,7 @@ def semi_hard_triplet(
     Source: Schroff et al. 2015 (1503.03832), section 3.2; all triplets of the kind, as the semihard
     TripletMarginMiner of pytorch-metric-learning.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     return _mean_and_count(*over_triplets(semi_hard, scores, positives, where & ~positives, margin))
 
@@ -129,7 +129,7 @@ def hard_triplet(
 
     Source: the hard TripletMarginMiner of pytorch-metric-learning.
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     return _mean_and_count(*over_triplets(hard, scores, positives, where & ~positives, margin))
 
@@ -151,7 +151,7 @@ def batch_semi_hard_triplet(
     Source: Schroff et al. 2015 (1503.03832) as BatchSemiHardTripletLoss of sentence-transformers
     reads it (there margin 5 with similarity=negative_euclidean).
     Data: labels.
-    Kind: pairwise; memory block x references, in as many steps as an anchor has positives.
+    Memory: block x references, in as many steps as an anchor has positives.
     """
     negatives = where & ~positives
     sums, _ = over_triplets(next_beyond, scores, positives, negatives, margin)
@@ -174,7 +174,6 @@ def batch_hard_triplet(
 
     Source: Hermans et al. 2017 (1703.07737), equation 5.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     gaps, counted = _hardest_gap(scores, positives, where)
     return jnp.maximum(gaps + margin, 0), counted
@@ -191,7 +190,6 @@ def batch_hard_soft_margin_triplet(scores: Array, positives: Array, where: Array
 
     Source: Hermans et al. 2017 (1703.07737), the soft margin.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     gaps, counted = _hardest_gap(scores, positives, where)
     return jax.nn.softplus(gaps), counted

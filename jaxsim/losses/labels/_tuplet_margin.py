@@ -34,7 +34,6 @@ def tuplet_margin(
 
     Source: Yu and Tao 2019, the tuplet margin loss.
     Data: labels.
-    Kind: pairwise; memory block x references.
     """
     checks.positive("temperature", temperature)
     angle = jnp.deg2rad(jnp.asarray(margin, scores.dtype))

@@ -39,7 +39,6 @@ def list_net(scores: Array, labels: Array, where: jax.Array):
 
     Source: Cao et al. 2007, the cross-entropy of top-one probabilities.
     Data: lists.
-    Kind: per example; memory batch x candidates.
     """
     return -masked.sum(masked.softmax(labels, where) * masked.log_softmax(scores, where), where)
 
@@ -58,7 +57,6 @@ def list_mle(scores: Array, labels: Array, where: jax.Array):
 
     Source: Xia et al. 2008, the likelihood loss.
     Data: lists.
-    Kind: per example; memory batch x candidates.
     """
     return masked.sum(*costs_in_order(scores, labels, where))
 
@@ -87,7 +85,7 @@ def rank_net(
 
     Source: Burges et al. 2005, the cross-entropy cost with known order.
     Data: lists.
-    Kind: per example; memory candidates^2, a few lists at a time.
+    Memory: candidates^2, a few lists at a time.
     """
     _check(temperature, k)
     pairs = above(labels, where) & in_sight(ranks_of(scores, where), k)
@@ -123,7 +121,7 @@ def lambda_loss(
 
     Source: Wang et al. 2018 (CIKM), NDCG-Loss2++ and related losses.
     Data: lists.
-    Kind: per example; memory candidates^2, a few lists at a time.
+    Memory: candidates^2, a few lists at a time.
     """
     _check(temperature, k)
     ranks = ranks_of(scores, where)
@@ -156,7 +154,7 @@ def unime_v2_rerank(
     Source: UniME-V2 (2510.13515), the reranker's pairwise and listwise objective with equal weights, on
     a model that scores; the paper's writes its answers, and weights them by their tokens.
     Data: lists, pairs with negatives.
-    Kind: per example; memory batch x candidates.
+    Memory: batch x candidates.
     """
     pair = jax.nn.softplus(pair_scores * jnp.array([-1, 1], pair_scores.dtype)).mean(axis=1)
     positives = where & (positive_index[:, None] == jnp.arange(list_scores.shape[1]))

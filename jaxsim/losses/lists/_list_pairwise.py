@@ -30,7 +30,7 @@ def pairwise_hinge(scores: Array, labels: Array, where: jax.Array, *, margin: Nu
 
     Source: Herbrich et al. 1999; Joachims 2002, the ranking SVM.
     Data: lists.
-    Kind: per example; memory list x list.
+    Memory: list x list.
     """
     return mean_over(above(labels, where), jax.nn.relu(margin - (scores[:, None] - scores)))
 
@@ -52,7 +52,7 @@ def pairwise_soft_zero_one(
 
     Source: Qin et al. 2010, the sigmoid in place of the step.
     Data: lists.
-    Kind: per example; memory list x list.
+    Memory: list x list.
     """
     checks.positive("temperature", temperature)
     wrong = jax.nn.sigmoid(-(scores[:, None] - scores) / temperature)
@@ -73,7 +73,7 @@ def pairwise_mse(scores: Array, labels: Array, where: jax.Array):
 
     Source: pairwise_mse_loss of rax.
     Data: lists, teacher scores.
-    Kind: per example; memory batch x list.
+    Memory: batch x list.
     """
     off = scores - labels
     off = off - masked.mean(off, where)[:, None]  # over all pairs it is twice the variance
@@ -106,7 +106,7 @@ def ndcg_loss_1(
 
     Source: Wang et al. 2018 (CIKM), NDCG-Loss1.
     Data: lists.
-    Kind: per example; memory list x list.
+    Memory: list x list.
     """
     checks.positive("temperature", temperature)
     if k is not None:
@@ -132,7 +132,7 @@ def unique_softmax(scores: Array, labels: Array, where: jax.Array):
 
     Source: Zhu and Klabjan 2020 (WSDM), the unique rating softmax.
     Data: lists.
-    Kind: per example; memory list x list.
+    Memory: list x list.
     """
     ahead = masked.log_one_plus_sum_exp(scores - scores[:, None], above(labels, where))
     return masked.sum((jnp.exp2(labels) - 1) * ahead, where)

@@ -52,7 +52,7 @@ def p_list_mle(
 
     Source: Lan et al. 2014 (UAI), position-aware ListMLE; the division is sentence-transformers'.
     Data: lists.
-    Kind: per example; memory batch x list.
+    Memory: batch x list.
     """
     costs, there = costs_in_order(scores, labels, where)
     places = jnp.arange(1, scores.shape[1] + 1, dtype=scores.dtype)
@@ -79,7 +79,7 @@ def adr_mse(scores: Array, labels: Array, where: jax.Array, *, temperature: Nume
 
     Source: Schlatt et al. 2025 (Rank-DistiLLM, 2405.07920), their approximate discounted rank MSE.
     Data: lists, teacher scores.
-    Kind: per example; memory list x list.
+    Memory: list x list.
     """
     checks.positive("temperature", temperature)
     above = (where & (labels[:, None] < labels)).sum(axis=1, dtype=scores.dtype)

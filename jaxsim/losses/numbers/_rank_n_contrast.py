@@ -47,7 +47,6 @@ def rank_n_contrast(
 
     Source: Zha et al. 2023 (2210.01189), equation 1.
     Data: numbers.
-    Kind: pairwise; memory block x references.
     """
     checks.positive("temperature", temperature)
     count = where.sum(axis=1)

@@ -68,7 +68,6 @@ def regression_supervised_contrastive(
     Source: the supervised contrastive loss of Khosla et al. 2020 (2004.11362) on regression labels, as
     the baseline of Wu et al. 2023 (2309.16633).
     Data: numbers.
-    Kind: pairwise; memory block x references.
     """
     checks.positive("temperature", temperature)
     checks.positive("label_scale", label_scale)

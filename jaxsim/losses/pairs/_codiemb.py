@@ -120,7 +120,7 @@ def codiemb_retrieval(
 
     Source: CoDiEmb (2508.11442), its retrieval objective.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents, walked once for each positive of a row.
+    Memory: block x documents, walked once for each positive of a row.
     """
     queries = matrix("queries", queries, "one per row")
     positives = real_numbers("positives", positives)

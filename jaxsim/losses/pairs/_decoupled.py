@@ -26,7 +26,6 @@ def pair_info_nce(
 
     Source: Hydra (2410.18200), the decoupled loss of its released code, on explicit pairs.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents.
     """
     return nt_xent.rule(scores, positives, where, temperature=temperature)
 
@@ -47,7 +46,6 @@ def anchor_info_nce(
 
     Source: Hydra (2410.18200), the average per anchor of its later code.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents.
     """
     values, pairs = nt_xent.rule(scores, positives, where, temperature=temperature)
     return values, pairs > 0

@@ -57,7 +57,7 @@ def guided_info_nce(
 
     Source: Solatorio 2024 (2402.16829), GISTEmbed; the margin is sentence-transformers' absolute one.
     Data: pairs, pairs with negatives, teacher embeddings.
-    Kind: pairwise; memory block x documents, walked once for each direction.
+    Memory: block x documents, walked once for each direction.
     """
     loss = _guided(lambda level: level - margin, queries, documents, guide, directions)
     return loss(temperature=temperature, **shared)
@@ -85,7 +85,7 @@ def relatively_guided_info_nce(
     Source: Moreira et al. 2024 (2407.15831), the share of the positive's score, in GISTEmbed's place
     for it; the relative margin of sentence-transformers.
     Data: pairs, pairs with negatives, teacher embeddings.
-    Kind: pairwise; memory block x documents, walked once for each direction.
+    Memory: block x documents, walked once for each direction.
     """
 
     def limit(level):

@@ -35,7 +35,6 @@ def simple_contrastive(
     Source: Wang and Liu 2021 (2012.09740), equation 3; the weight that makes it the limit is ours, the
     paper states none.
     Data: pairs, pairs with negatives, unlabeled.
-    Kind: pairwise; memory block x documents.
     """
     negatives = where & ~positives
     if negative_weight is None:
@@ -68,7 +67,6 @@ def hard_contrastive(
 
     Source: Wang and Liu 2021 (2012.09740), equation 8.
     Data: pairs, pairs with negatives, unlabeled.
-    Kind: pairwise; memory block x documents.
     """
     positives, hard = hard_negatives(
         jax.lax.stop_gradient(scores), positives, where, k=k, fraction=fraction
@@ -98,7 +96,6 @@ def hard_simple_contrastive(
 
     Source: Wang and Liu 2021 (2012.09740), their simple loss over the negatives of equation 8.
     Data: pairs, pairs with negatives, unlabeled.
-    Kind: pairwise; memory block x documents.
     """
     positives, hard = hard_negatives(
         jax.lax.stop_gradient(scores), positives, where, k=k, fraction=fraction

@@ -37,7 +37,6 @@ def hardness_info_nce(
     Source: MultipleNegativesRankingLoss of sentence-transformers with hardness on all negatives, after
     Lan et al. 2025 (2503.04812).
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents.
     """
     return _weighted(scores, positives, where, where & ~positives, hardness, temperature)
 
@@ -67,7 +66,6 @@ def in_batch_hardness_info_nce(
 
     Source: Lan et al. 2025 (2503.04812), equation 5.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents.
     """
     return _weighted(scores, positives, where, where & ~positives & ~own, hardness, temperature)
 
@@ -97,7 +95,6 @@ def hard_negative_hardness_info_nce(
 
     Source: Schechter Vera et al. 2025 (2509.20354), the hardness weights of EmbeddingGemma.
     Data: pairs with negatives.
-    Kind: pairwise; memory block x documents.
     """
     return _weighted(scores, positives, where, where & ~positives & own, hardness, temperature)
 

@@ -47,7 +47,6 @@ def info_nce(
     Source: van den Oord et al. 2018 (1807.03748), equation 4; several positives as in Miech et al.
     2020 (1912.06430), equation 1.
     Data: pairs, pairs with negatives, images with texts, unlabeled.
-    Kind: pairwise; memory block x documents.
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature
@@ -71,7 +70,6 @@ def multi_positive_info_nce(
 
     Source: Khosla et al. 2020 (2004.11362), equation 2, on pairs.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents.
     """
     checks.positive("temperature", temperature)
     scores = scores / temperature
@@ -131,7 +129,6 @@ def list_softmax(
 
     Source: Yadav et al. 2022 (2210.12579), the training of the cross-encoder.
     Data: lists, pairs with negatives.
-    Kind: per example; memory batch x candidates.
     """
     if positives is None:
         positives = jnp.arange(scores.shape[1])[None] == 0
@@ -163,7 +160,7 @@ def group_info_nce(
 
     Source: Zhao et al. 2025 (2506.20923), their loss without in-batch negatives, from the released code.
     Data: pairs with negatives.
-    Kind: per example; memory batch x documents of a row x dim.
+    Memory: batch x documents of a row x dim.
     """
     names = "documents", "document_where"
     where, weights = shared.pop("where"), shared["weights"]

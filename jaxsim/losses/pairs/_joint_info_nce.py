@@ -119,7 +119,7 @@ def joint_info_nce(
     Source: Li et al. 2023 (2308.03281), the improved contrastive loss of GTE; in
     MultipleNegativesRankingLoss of sentence-transformers the directions in one partition.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents, walked once for each direction.
+    Memory: block x documents, walked once for each direction.
     """
     loss = joint(_to_documents, _log_sums, queries, documents, directions)
     return loss(temperature=temperature, **shared)
@@ -172,7 +172,7 @@ def info_nce_with_extra(
 
     Source: Zhao et al. 2025 (2506.20923), where the mixed negatives enter.
     Data: pairs with negatives.
-    Kind: pairwise; memory block x documents, and batch x extras x dim.
+    Memory: block x documents, and batch x extras x dim.
     """
     checks.positive("temperature", temperature)
     reduce_fn = shared.pop("reduce_fn")

@@ -33,7 +33,6 @@ def mega_batch_margin(
     Source: Wieting and Gimpel 2018 (1711.05732), their mega-batches, in the form of
     MegaBatchMarginLoss of sentence-transformers: the paper has one hinge on the difference.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents.
     """
     negatives = where & ~positives
     pulls = masked.mean(jnp.maximum(positive_margin - scores, 0), positives)

@@ -36,7 +36,6 @@ def one_way_ranking_hinge(
 
     Source: Baqapuri 2015 (1601.03478), one direction of its objective.
     Data: pairs, pairs with negatives, images with texts.
-    Kind: pairwise; memory block x documents.
     """
     sums, _ = over_triplets(hinge, scores, positives, where & ~positives, margin)
     return sums, positives.any(axis=1)
@@ -116,7 +115,6 @@ def symmetric_triplet(
 
     Source: Bobu et al. 2023 (2301.00810), SIRL's loss of similarity answers.
     Data: triplets.
-    Kind: per example; memory batch x dim.
     """
 
     def squared_distance(x, y):

@@ -35,7 +35,6 @@ def siglip(
 
     Source: Zhai et al. 2023 (2303.15343), algorithm 1.
     Data: pairs, pairs with negatives, images with texts.
-    Kind: pairwise; memory block x documents.
     """
     checks.positive("temperature", temperature)
     logits = scores / temperature + bias

@@ -33,7 +33,6 @@ def embedding_distillation(student: Array, teacher: Array):
 
     Source: LEAF (Vujanic and Rueckstiess 2025, 2509.12539), the form that reviews quote.
     Data: teacher embeddings.
-    Kind: per example; memory batch x dim.
     """
     return jnp.sum(jnp.square(student - teacher), axis=1)
 
@@ -52,7 +51,6 @@ def embedding_distillation_l2(student: Array, teacher: Array):
 
     Source: EmbedDistill (Kim et al. 2023, 2301.12005), the embedding-matching term.
     Data: teacher embeddings.
-    Kind: per example; memory batch x dim.
     """
     return safe_norm(student - teacher)
 
@@ -70,7 +68,6 @@ def embedding_distillation_mse(student: Array, teacher: Array):
 
     Source: Reimers and Gurevych 2020 (2004.09813), section 2.
     Data: teacher embeddings.
-    Kind: per example; memory batch x dim.
     """
     return jnp.mean(jnp.square(student - teacher), axis=1)
 
@@ -88,7 +85,6 @@ def embedding_distillation_cosine(student: Array, teacher: Array):
 
     Source: the cosine form of sentence-transformers' EmbedDistillLoss.
     Data: teacher embeddings.
-    Kind: per example; memory batch x dim.
     """
     return 1 - jnp.sum(unit(student) * unit(teacher), axis=1)
 
@@ -118,7 +114,6 @@ def score_distillation(
     Source: Hinton et al. 2015 (1503.02531), section 2; over retrieval candidates Yadav et al. 2022
     (2210.12579), KaLM-Embedding-V2 (2506.20923).
     Data: teacher scores, lists.
-    Kind: per example; memory batch x candidates.
     """
     return similarity_distillation.rule(
         student,
@@ -155,7 +150,6 @@ def similarity_distillation(
     Source: KaLM-Embedding-V2 (2506.20923), its contrastive distillation; ISA (2403.01431) with soft
     targets, where both teachers are the images'.
     Data: teacher embeddings, pairs, images with texts.
-    Kind: pairwise; memory block x documents.
     """
     checks.positive("student_temperature", student_temperature)
     checks.positive("teacher_temperature", teacher_temperature)

@@ -30,7 +30,6 @@ def score_mse(student: Array, teacher: Array, where: jax.Array):
 
     Source: MSELoss of sentence-transformers' cross-encoders.
     Data: teacher scores, lists, graded pairs.
-    Kind: per example; memory batch x candidates.
     """
     return masked.mean(jnp.square(student - teacher), where), where.sum(axis=1)
 
@@ -49,7 +48,6 @@ def margin_mse(student: Array, teacher: Array, where: jax.Array):
 
     Source: Hofstaetter et al. 2020 (2010.02666), their Margin-MSE.
     Data: teacher scores.
-    Kind: per example; memory batch x candidates.
     """
     off, negatives = student - teacher, where[:, :1] & where[:, 1:]
     errors = jnp.square(off[:, :1] - off[:, 1:])
@@ -89,7 +87,6 @@ def dse_binary(student: Array, teacher: Array, labels: Array, *, alpha: Numeric 
 
     Source: DSE (Barkan et al. 2020, 1908.05161), from the released code.
     Data: teacher scores, graded pairs.
-    Kind: per example; memory batch.
     """
     task = jax.nn.softplus(student) - labels * student
     return _with_teacher(task, jnp.square(student - teacher), alpha)
@@ -111,7 +108,6 @@ def dse_multiclass(student: Array, teacher: Array, labels: Array, *, alpha: Nume
 
     Source: as `dse_binary`.
     Data: teacher scores, labels.
-    Kind: per example; memory batch x classes.
     """
     right = labels[:, None] == jnp.arange(student.shape[1])
     task = -jnp.sum(jax.nn.log_softmax(student), axis=1, where=right)
@@ -132,7 +128,6 @@ def dse_regression(student: Array, teacher: Array, labels: Array, *, alpha: Nume
 
     Source: as `dse_binary`.
     Data: teacher scores, numbers.
-    Kind: per example; memory batch.
     """
     return _with_teacher(jnp.square(student - labels), jnp.square(student - teacher), alpha)
 

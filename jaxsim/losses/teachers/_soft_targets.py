@@ -39,7 +39,6 @@ def symmetric_kl(
 
     Source: UniME-V2 (2510.13515), its embedding loss, with exact logarithms.
     Data: teacher scores.
-    Kind: per example; memory batch x candidates.
     """
     q, p = _tempered(scores, judge, temperature, judge_temperature)
     return (kl_of_softmaxes(p, q, where) + kl_of_softmaxes(q, p, where)) / 2
@@ -70,7 +69,6 @@ def symmetric_kl_released(
 
     Source: UniME-V2 (2510.13515), the released code.
     Data: teacher scores.
-    Kind: per example; memory batch x candidates.
     """
     checks.positive("eps", eps)
     q, p = _tempered(scores, judge, temperature, judge_temperature)
@@ -100,7 +98,6 @@ def jensen_shannon(
 
     Source: Lin 1991, with equal weights; what a figure of UniME-V2 (2510.13515) calls its loss.
     Data: teacher scores.
-    Kind: per example; memory batch x candidates.
     """
     q, p = _tempered(scores, judge, temperature, judge_temperature)
     log_p, log_q = masked.log_softmax(p, where), masked.log_softmax(q, where)

@@ -44,7 +44,7 @@ def sampled_softmax(
 
     Source: Jean et al. 2015 (1412.2007), section 3; the correction by expected counts as TensorFlow has it.
     Data: words.
-    Kind: per example; memory batch x negatives, times dim where they are not shared.
+    Memory: batch x negatives, times dim where they are not shared.
     """
     drawn, kept = scores_of_drawn(queries, negatives, negative_where, where)
     right = jnp.sum(queries * targets, axis=-1)

@@ -41,7 +41,7 @@ def sgns(
 
     Source: Mikolov et al. 2013 (1310.4546), equation 4.
     Data: words.
-    Kind: per example; memory batch x negatives, times dim where they are not shared.
+    Memory: batch x negatives, times dim where they are not shared.
     """
     scores, kept = scores_of_drawn(targets, negatives, negative_where, where)
     seen = jax.nn.softplus(-jnp.sum(targets * contexts, axis=-1))
