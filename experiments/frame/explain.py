@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments import runner
-from experiments.frame import report
+from experiments.frame import kept
 
 
 def show(module, console, *, name):
@@ -56,10 +56,10 @@ def size(module, config, seeds):
 
 def took(slug, preset):
     """How long a preset took where it was measured, in words."""
-    one = report.measured(slug, preset)
+    one = kept.measured(slug, preset)
     if one is None:
         return "seconds to a minute" if preset == "smoke" else "not measured"
-    return f"{report.minutes(one):.1f} minutes for {one['seeds']} seed{'s' * (one['seeds'] != 1)} on {one['identity']['device']}"
+    return f"{kept.minutes(one):.1f} minutes for {one['seeds']} seed{'s' * (one['seeds'] != 1)} on {one['identity']['device']}"
 
 
 def settings(module, config):

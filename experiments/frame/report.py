@@ -1,275 +1,205 @@
-"""RESULTS.md from the results that are kept: what was claimed, what came out, and how to repeat it.
+"""RESULTS.md and a page per experiment, from the results that are kept: what was claimed, what came out.
 
 results/ holds one file for each experiment and preset, results/EXPERIMENT-PRESET.json, and belongs in
-the repository. `report` copies the results.json of workdirs into it, each over its own file alone, and
-renders RESULTS.md from all that is there: on a fresh clone, without any workdir, the same page comes out.
+the repository, with the pages and their pictures. `report` copies the results.json of workdirs into it,
+each over its own file alone, with their pictures, and renders from all that is there
 
-Not kept are the preset `smoke`, which shows that a program runs, and runs whose settings are not the
-preset's.
+    RESULTS.md                a line for each file
+    docs/results.md           the same for the site
+    docs/results/             a page for each experiment: sentences, pictures, tables
+
+On a fresh clone, without any workdir, the same pages come out. Not kept are the preset `smoke`, which
+shows that a program runs, and runs whose settings are not the preset's.
 """
 
-import logging
+import itertools
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.frame import workdirs
-from experiments.frame.contract import NAME
-from experiments.frame.identity import ROOT
-from experiments.frame.tables import grids
-from experiments.frame.verdict import VERDICTS
+from experiments.frame import kept
+from experiments.frame.kept import Tree
+from experiments.frame.tables import Grid, figures, grids, keys
 from jaxsim import storage
 
-LOG = logging.getLogger("jaxsim.experiments")
-PIPE = r"\|"  # inside a cell
-RUNS, RESULTS = Path("runs"), Path("results")
-HEAD = """# Results
+PAGES = Path("docs/results")
+MADE = "Made by `python -m experiments report`"  # in every page; others are not replaced
+HEAD = f"""# Results
 
 What the experiments said, from the files of results/, which hold what each run left in its
-`results.json`. Made by `python -m experiments report`; not written by hand.
+`results.json`. {MADE}; not written by hand.
 
 """
+COLUMNS = "experiment", "verdict", "preset", "seeds", "device", "date", "minutes", "command"
 
 
-def render(results):
-    """RESULTS.md as a string.
-
-    Args:
-      results: trees as results.json holds them.
-    """
-    lines = [
-        "| experiment | verdict | preset | seeds | device | date | minutes |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    titles = _titles(results)
-    for one, title in zip(results, titles, strict=True):
-        cells = (
-            f"[{one['experiment']}](#{title.replace(' ', '-')})",
-            one["claim"]["verdict"],
-            one["preset"],
-            str(one["seeds"]),
-            one["identity"]["device"],
-            one["date"][:10],
-            f"{minutes(one):.1f}",
-        )
-        lines.append(_line(*cells))
-    sections = map(_section, results, titles)
-    return HEAD + "\n".join(lines) + "\n" + "".join(sections)
-
-
-def minutes(one):
-    """What all parts of a run took, over all its sittings."""
-    return sum(v for n, v in one["seconds"].items() if n != "this run") / 60
-
-
-def read(path):
-    """The tree of a results.json.
-
-    Raises: FileNotFoundError; ValueError naming the file and the field that is not as a run leaves it.
-    """
-    about = storage.read_object(path)
-    for name in ("title", "date", "commit"):
-        about.text(name)
-    for name in ("experiment", "preset"):
-        if not NAME.fullmatch(about.text(name)):
-            raise about.wrong(name, "letters, digits and _-.")
-    about.text("command", "")
-    about.whole("seeds", least=1)
-    changed = about.object("changed", None)
-    for name in changed or ():
-        if not isinstance(changed.raw(name), list) or len(changed.raw(name)) != 2:
-            raise changed.wrong(name, "a list of the preset's value and the run's")
-    claim, identity = about.object("claim"), about.object("identity")
-    claim.text("verdict", choices=VERDICTS)
-    claim.text("sentence")
-    identity.text("device")
-    identity.texts("versions")
-    seconds = about.object("seconds")
-    for name in seconds:
-        seconds.number(name, least=0)
-    rows = about.objects("rows")
-    if not rows:
-        raise about.wrong("rows", "a list of rows, one at least")
-    for row in rows:
-        row.text("arm")
-        for name in row:
-            _check_value(row, name)
-    return about.tree
-
-
-def stored(folder):
-    """All results of a folder such as results/, in the order of the experiments' names.
-
-    Raises: ValueError naming a file that is damaged or not named for what it holds.
-    """
-    trees = []
-    for path in sorted(Path(folder).glob("*.json")):
-        tree = read(path)
-        if path.name != name_of(tree):
-            raise ValueError(
-                f"{path}: holds results of {tree['experiment']}, preset {tree['preset']}, and must be "
-                f"named {name_of(tree)}"
-            )
-        trees.append(tree)
-    return sorted(trees, key=lambda tree: (tree["experiment"], tree["preset"]))
-
-
-def name_of(tree):
-    """The name of the file that keeps some results."""
-    return f"{tree['experiment']}-{tree['preset']}.json"
-
-
-def keep(given, runs, folder):
-    """Copies results of workdirs into a folder, each over its own file alone.
+def write(
+    path: Path,
+    *,
+    given: Sequence[Path | str] = (),
+    runs: Path = kept.RUNS,
+    results: Path = kept.RESULTS,
+    pages: Path = PAGES,
+) -> tuple[int, list[str]]:
+    """Keeps the results of workdirs and writes the table and the pages of all that are kept.
 
     Args:
-      given: workdirs; none takes all below `runs`, and of those only what is newer than the file kept.
+      path: of the table, such as RESULTS.md.
+      given: the workdirs to take; none takes what is newer of `runs`.
       runs: a folder of workdirs.
-      folder: such as results/.
+      results: the folder of what is kept.
+      pages: the folder of the pages; their table has its name with .md.
 
-    Returns: sentences, one for each workdir.
-    Raises: FileNotFoundError for a workdir without results; ValueError naming a damaged file, or two
-    workdirs that hold the same experiment and preset.
+    Returns: (how many results there are, what was kept and what was not, as sentences).
+    Raises: FileNotFoundError where there is nothing to report; ValueError naming a damaged file, or one
+    that a page would replace and that is no page.
     """
-    found = {}
-    for path in [Path(one) / workdirs.RESULTS for one in given] or sorted(
-        Path(runs).glob(f"*/{workdirs.RESULTS}")
-    ):
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: there is no such file; the run has not ended yet")
-        found[path] = read(path)
-    said, takers = [], {}
-    for path, tree in found.items():
-        target = Path(folder) / name_of(tree)
-        if why := _not_kept(tree, target, newer_only=not given):
-            said.append(f"{path}: not kept, {why}")
-            continue
-        if target in takers:
-            raise ValueError(
-                f"{takers[target]} and {path} both hold {tree['experiment']}, preset {tree['preset']}: "
-                f"name the one to keep, python -m experiments report {path.parent}"
-            )
-        takers[target] = path
-    for target, path in takers.items():
-        storage.write_json(target, found[path])
-        said.append(f"{path}: kept as {target}")
-    return said
-
-
-def write(path, *, given=(), runs=RUNS, results=RESULTS):
-    """Keeps the results of workdirs and writes RESULTS.md of all that are kept.
-
-    Returns: (how many there are, what was kept, as sentences).
-    Raises: FileNotFoundError where there is nothing to report; ValueError naming a damaged file.
-    """
-    storage.check_file("out", path)
-    if Path(results).exists() and not Path(results).is_dir():
-        raise ValueError(f"results must be a folder, got the file {str(results)!r}")
-    stored(results)  # refused before anything is written
-    said = keep(given, runs, results)
-    trees = stored(results)
+    path, pages = Path(path), Path(pages)
+    for name, folder in (("results", results), ("pages", pages)):
+        if Path(folder).exists() and not Path(folder).is_dir():
+            raise ValueError(f"{name} must be a folder, got the file {str(folder)!r}")
+    for name, file in (("out", path), ("pages", pages.with_suffix(".md"))):
+        storage.check_file(name, file)
+        _check_made(file)
+    # Refused before anything is written.
+    for tree in kept.stored(results):
+        _check_made(storage.check_file("pages", pages / f"{tree['experiment']}.md"))
+    said = kept.keep(given, runs, results, pages)
+    trees = kept.stored(results)
     if not trees:
         raise FileNotFoundError(
             f"no results to report in {results} or the folders of {runs}: run an experiment first, with "
             "another preset than smoke"
         )
-    storage.write_text(path, render(trees))
+    written = [path, pages.with_suffix(".md")]
+    for file in written:
+        storage.write_text(file, table(trees, links=os.path.relpath(pages, file.parent)))
+    for slug, members in itertools.groupby(trees, key=lambda tree: tree["experiment"]):
+        written.append(pages / f"{slug}.md")
+        storage.write_text(written[-1], page(list(members), pages))
+    for other in sorted(set(pages.glob("*.md")) - set(written)):
+        if other.is_file() and MADE in _text(other):
+            said.append(f"{other}: {results} has no results of {other.stem} any more")
     return len(trees), said
 
 
-def measured(slug, preset):
-    """The newest results of an experiment's preset, among those of this folder and of the repository.
+def table(results: Sequence[Tree], *, links: str) -> str:
+    """RESULTS.md as a string.
 
-    Returns: a tree as results.json holds it, or None.
-    Raises: ValueError naming a damaged file.
+    Args:
+      results: trees as results.json holds them.
+      links: the path to the folder of the pages, from the place of the table.
     """
-    name = name_of({"experiment": slug, "preset": preset})
-    places = (
-        workdirs.default(slug, preset) / workdirs.RESULTS,
-        RESULTS / name,
-        ROOT / RESULTS / name,
-    )
-    trees = [read(place) for place in dict.fromkeys(places) if place.exists()]
-    return max(trees, key=lambda tree: tree["date"], default=None)
-
-
-def verdicts(slug):
-    """The verdicts of an experiment's presets by their newest results: "cpu: held".
-
-    Those of this folder's runs and results, and of the repository's.
-
-    Raises: ValueError naming a damaged file.
-    """
-    paths = [
-        *RUNS.glob(f"*/{workdirs.RESULTS}"),
-        *RESULTS.glob("*.json"),
-        *(ROOT / RESULTS).glob("*.json"),
-    ]
-    newest = {}
-    for path in paths:
-        tree = read(path)
-        if tree["experiment"] == slug:
-            before = newest.setdefault(tree["preset"], tree)
-            newest[tree["preset"]] = max(before, tree, key=lambda one: one["date"])
-    return [f"{preset}: {newest[preset]['claim']['verdict']}" for preset in sorted(newest)]
-
-
-def _not_kept(tree, target, *, newer_only):
-    if tree["preset"] == "smoke":
-        return "smoke only shows that the program runs"
-    if changed := tree.get("changed"):
-        settings = ", ".join(
-            f"{n} {now}, the preset's {before}" for n, (before, now) in changed.items()
+    lines = [_line(*COLUMNS), "| --- | --- | --- | ---: | --- | --- | ---: | --- |"]
+    for one in results:
+        page = Path(links, f"{one['experiment']}.md").as_posix()
+        cells = (
+            f"[{one['experiment']}]({page})",
+            one["claim"]["verdict"],
+            one["preset"],
+            str(one["seeds"]),
+            one["identity"]["device"],
+            one["date"][:10],
+            f"{kept.minutes(one):.1f}",
+            f"`{_command(one)}`",
         )
-        return f"its settings are not those of preset {tree['preset']}: {settings}"
-    if newer_only and target.exists() and read(target)["date"] > tree["date"]:
-        return f"{target} is newer; name the workdir to have it replaced"
-    return ""
+        lines.append(_line(*cells))
+    return HEAD + "\n".join(lines) + "\n"
 
 
-def _check_value(row, name):
-    """A key is a string or a whole number, a figure a number or null, an interval two numbers."""
-    value = row.raw(name)
-    if name.endswith(" interval"):
-        ends = value if isinstance(value, list) else []
-        if len(ends) != 2 or not all(isinstance(end, (int, float)) for end in ends):
-            raise row.wrong(name, "a list of two numbers")
-    elif value is not None and not isinstance(value, str):
-        row.number(name)
+def page(results: Sequence[Tree], pages: Path) -> str:
+    """The page of an experiment as a string.
 
-
-def _titles(results):
-    """Names of experiments, with the preset where one has several."""
-    names = [one["experiment"] for one in results]
-    return [
-        n if names.count(n) == 1 else f"{n} {r['preset']}"
-        for n, r in zip(names, results, strict=True)
-    ]
-
-
-def _section(one, title):
-    versions = ", ".join(f"{n} {v}" for n, v in one["identity"]["versions"].items())
-    lines = [
-        f"\n## {title}\n",
-        f"{one['title']}\n",
-        f"{one['claim']['sentence']}\n",
-        "```",
-        one["command"] or f"python -m experiments {one['experiment']} --preset {one['preset']}",
-        "```\n",
-        f"On {one['identity']['device']}, {one['date'][:10]}, commit {one['commit']}, with {versions}.",
-        "Means with half the width of their 95 % interval.\n",
-    ]
-    if "imported" in one:
-        lines.append(f"{one['imported']}\n")
-    for grid in grids(one["rows"]):
-        lines += [
-            f"**{grid.title}**\n",
-            _line(grid.corner, *grid.across),
-            "| --- |" + " ---: |" * len(grid.across),
-            *(_line(arm, *cells) for arm, cells in grid.lines.items()),
-            "",
-        ]
+    Args:
+      results: of its presets.
+      pages: the folder of the pages; shown are the pictures that are there.
+    """
+    files = ", ".join(f"results/{kept.name_of(one)}" for one in results)
+    lines = [f"# {_plain(results[0]['title'].rstrip('.'))}\n", f"{MADE} from {files}.\n"]
+    for one in results:
+        lines += _section(one, pages)
     return "\n".join(lines)
 
 
-def _line(*cells):
+def _section(one: Tree, pages: Path) -> Iterator[str]:
+    """What a run of a preset claimed, how it was run, and what came out."""
+    yield f"## {one['preset']}: {one['claim']['verdict']}\n"
+    yield f"> {_plain(one['claim']['sentence'])}\n"
+    for name in one.get("pictures", ()):
+        file = kept.picture_of(one, name)
+        if (pages / file).is_file():
+            yield f"![{one['experiment']}, preset {one['preset']}: {name}]({file})\n"
+    yield f"```sh\n{_command(one)}\n```\n"
+    seeds = f"{one['seeds']} seed{'s' * (one['seeds'] != 1)}"
+    versions = ", ".join(f"{n} {v}" for n, v in one["identity"]["versions"].items())
+    yield (
+        f"{seeds} on {one['identity']['device']}, {one['date'][:10]}, {kept.minutes(one):.1f} minutes, "
+        f"commit {one['commit']}, with {versions}.\n"
+    )
+    if "imported" in one:
+        yield f"{one['imported']}\n"
+    if arms := one.get("arms"):
+        yield "\n".join(
+            ["| arm | what it is |", "| --- | --- |", *itertools.starmap(_line, arms.items())]
+        )
+        yield ""
+    rows, left = _shown(one)
+    yield "Means with half the width of their 95 % interval.\n"
+    for grid in _grids(rows):
+        if grid.title:
+            yield f"**{_plain(grid.title)}**\n"
+        yield _line(grid.corner, *grid.across)
+        yield "| --- |" + " ---: |" * len(grid.across)
+        yield from (_line(arm, *cells) for arm, cells in grid.lines.items())
+        yield ""
+    if left:
+        yield f"Only in results/{kept.name_of(one)}: {_plain(', '.join(left))}.\n"
+
+
+def _shown(one: Tree) -> tuple[list[dict], list[str]]:
+    """The rows with the figures that the experiment shows, all where it names none; and the others' names."""
+    names = dict.fromkeys(name for row in one["rows"] for name in figures(row))
+    chosen = [name for name in one.get("shown", ()) if name in names] or list(names)
+    left = [name for name in names if name not in chosen]
+    hidden = {*left, *(f"{name} interval" for name in left)}
+    rows = [{n: v for n, v in row.items() if n not in hidden} for row in one["rows"]]
+    return [row for row in rows if figures(row)], left
+
+
+def _grids(rows: list[dict]) -> list[Grid]:
+    """The tables of a summary; one, with the figures across, where every arm has one row."""
+    tables = list(grids(rows))
+    names = list(dict.fromkeys(name for row in rows for name in figures(row)))
+    if len(tables) != len(names) or any(len(table.across) > 1 for table in tables):
+        return tables
+    lines = {}
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        lines[arm] = tuple(table.lines.get(arm, ("",))[0] for table in tables)
+    title = ", ".join(f"{name} = {value}" for name, value in keys(rows[0]).items())
+    return [Grid(title, "arm", tuple(names), lines)]
+
+
+def _command(one: Tree) -> str:
+    """What a person types to get these results."""
+    command = one.get("command")
+    return command or f"python -m experiments {one['experiment']} --preset {one['preset']}"
+
+
+def _check_made(path: Path) -> None:
+    """Refuses to replace what `report` did not make."""
+    if path.exists() and MADE not in _text(path):
+        raise ValueError(f"{path}: report did not make this file and does not replace it: move it")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _line(*cells: str) -> str:
     """A line of a table in Markdown."""
-    return f"| {' | '.join(cell.replace('|', PIPE) for cell in cells)} |"
+    return f"| {' | '.join(map(_plain, cells))} |"
+
+
+def _plain(text: str) -> str:
+    """Text whose signs are not read as a table's or as HTML."""
+    return text.replace("|", r"\|").replace("<", "&lt;")

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tokenize
@@ -17,6 +18,7 @@ from rich.console import Console
 from experiments import runner
 from experiments.__main__ import main
 from experiments.frame import files
+from jaxsim import storage
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = Path(toy.__file__)
@@ -41,11 +43,14 @@ def test_the_file_in_the_docs_runs_from_anywhere_and_is_reported(inside, capsys)
     results = json.loads((inside / "runs/linear-cpu/results.json").read_text())
     assert {row["arm"] for row in results["rows"]} == {"nca", "pixels"}
     assert main(["report"]) == 0
-    report = (inside / "RESULTS.md").read_text()
-    assert "python -m experiments linear.py --preset cpu --seeds 2" in report
-    assert results["claim"]["sentence"] in report
-    assert f"| {results['identity']['device']} |" in report
-    assert re.search(r"\| nca \| 0\.\d{3} ±0\.\d{3} \|", report)
+    table = (inside / "RESULTS.md").read_text()
+    assert "python -m experiments linear.py --preset cpu --seeds 2" in table
+    assert f"| {results['identity']['device']} |" in table
+    page = (inside / "docs/results/linear.md").read_text()
+    assert results["claim"]["sentence"] in page
+    assert "![linear, preset cpu: recall](linear-cpu-recall.png)" in page
+    assert "| pixels | no map |" in page
+    assert re.search(r"\| nca \| 0\.\d{3} ±0\.\d{3} \|", page)
     assert main(["linear.py"]) == 0
     assert re.search(r"cpu +│ 2 arms x 3 seeds +│ 0\.\d minutes for", capsys.readouterr().out)
 
@@ -175,7 +180,36 @@ def test_the_list_names_every_paper_and_its_last_verdict(inside, capsys):
     assert main([]) == 2
     captured = capsys.readouterr()
     assert "anncur" in captured.out
+    assert "maxsim: not held" in captured.out, "other files are not damaged"
     assert captured.err.count("runs/x/results.json: not JSON") == 1
+
+
+def test_the_list_shows_what_runs_add_but_no_smoke_and_no_changed_settings(inside, capsys):
+    kept = json.loads((ROOT / "results/leaf-cpu.json").read_text())
+    late = {**kept, "date": "2099-01-01", "claim": {"verdict": "not held", "sentence": "no"}}
+    storage.write_json(inside / "runs/a/results.json", {**late, "preset": "smoke"})
+    storage.write_json(inside / "runs/b/results.json", {**late, "changed": {"steps": [2, 1]}})
+    assert main([]) == 0
+    assert re.search(r"leaf .* cpu: held ", capsys.readouterr().out)
+    storage.write_json(inside / "runs/c/results.json", late)
+    assert main([]) == 0
+    assert re.search(r"leaf .* cpu: not held ", capsys.readouterr().out)
+
+
+def test_the_list_and_the_report_import_no_experiment_and_no_trainer(inside):
+    program = (
+        "import sys; from experiments.__main__ import main; "
+        "assert not main([]) and not main(['--help']) and not main(['report', '--results', 'kept']); "
+        "from experiments.frame.files import slugs; "
+        "loaded = {'tyro', 'flax', 'optax', 'jaxsim.training', 'jaxsim.losses', 'matplotlib', "
+        "*(f'experiments.{slug}' for slug in slugs())} & set(sys.modules); "
+        "sys.exit(', '.join(loaded) or 0)"
+    )
+    shutil.copytree(ROOT / "results", inside / "kept")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_missing_package_is_one_sentence(inside, capsys, monkeypatch):

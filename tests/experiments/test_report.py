@@ -1,41 +1,51 @@
-"""Results that last: each run's own file in results/, and RESULTS.md of all that are there."""
+"""Results that last: each run's own file in results/, and the table and the pages of all that are there."""
 
 import io
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import toy
+from PIL import Image
 from rich.console import Console
 
 from experiments import runner
 from experiments.__main__ import main
-from experiments.frame import report
+from experiments.frame import kept, report
 from experiments.frame.tables import tables
 from jaxsim import storage
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = sorted((ROOT / "results").glob("*.json"))
+STORED = sorted((ROOT / "results").glob("*.json"))
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    """The results of a toy, as if of its preset `slow`."""
+def finished(tmp_path_factory):
+    """The workdir of a toy, as if of its preset `slow`."""
     folder = tmp_path_factory.mktemp("toy")
-    runner.run(
-        toy,
-        toy.PRESETS["slow"],
-        preset="slow",
-        seeds=1,
-        workdir=folder,
-        console=Console(quiet=True),
-    )
-    return json.loads((folder / "results.json").read_text())
+    quiet = Console(quiet=True)
+    runner.run(toy, toy.PRESETS["slow"], preset="slow", seeds=1, workdir=folder, console=quiet)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tree(finished):
+    """Its results, without pictures."""
+    return {**json.loads((finished / "results.json").read_text()), "pictures": []}
 
 
 def ran(tree, folder, **changes):
     """A workdir with results."""
     storage.write_json(folder / "results.json", {**tree, **changes})
+    return folder
+
+
+def files(folder):
+    """{path: bytes} of all that is in a folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.fixture
@@ -44,10 +54,26 @@ def inside(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_page_of_the_repository_comes_from_its_results(inside):
-    count, said = report.write(Path("RESULTS.md"), results=ROOT / "results")
-    assert (count, said) == (len(KEPT), [])
-    assert (inside / "RESULTS.md").read_text() == (ROOT / "RESULTS.md").read_text()
+def test_a_clone_without_runs_makes_the_same_table_and_pages(inside):
+    for name in ("RESULTS.md", "docs/results.md"):
+        storage.write_bytes(inside / name, (ROOT / name).read_bytes())
+    for name in ("results", "docs/results"):
+        shutil.copytree(ROOT / name, inside / name)
+    before = files(inside)
+    assert report.write(Path("RESULTS.md")) == (len(STORED), [])
+    assert files(inside) == before
+    for page in inside.glob("docs/results/*.md"):  # and where there is none yet
+        page.unlink()
+    (inside / "RESULTS.md").unlink()
+    report.write(Path("RESULTS.md"))
+    assert files(inside) == before
+
+
+def test_the_repository_keeps_no_picture_that_no_result_names():
+    named = {kept.picture_of(t, n) for t in map(kept.read, STORED) for n in t.get("pictures", ())}
+    pictures = list((ROOT / "docs/results").glob("*.png"))
+    assert {path.name for path in pictures} <= named
+    assert all(path.stat().st_size <= kept.LARGEST for path in pictures)
 
 
 def test_a_run_adds_its_own_file_and_drops_nothing(tree, inside):
@@ -55,17 +81,120 @@ def test_a_run_adds_its_own_file_and_drops_nothing(tree, inside):
     report.write(Path("RESULTS.md"))
     ran(tree, inside / "elsewhere/b", experiment="another", preset="cpu")
     assert main(["report", "elsewhere/b"]) == 0
-    assert [p.name for p in report.stored("results") and sorted(Path("results").iterdir())] == [
+    assert [p.name for p in kept.stored("results") and sorted(Path("results").iterdir())] == [
         "another-cpu.json",
         "toy-slow.json",
     ]
-    page = Path("RESULTS.md").read_text()
-    assert "## another" in page
-    assert "## toy" in page
+    table = Path("RESULTS.md").read_text()
+    assert "[another](docs/results/another.md) | held | cpu | 1 |" in table
+    assert "[toy](docs/results/toy.md) | held | slow | 1 |" in table
+    assert Path("docs/results.md").read_text() == table.replace("(docs/results/", "(results/")
     (inside / "runs/a/results.json").unlink()
     (inside / "elsewhere/b/results.json").unlink()
     report.write(Path("RESULTS.md"))  # as on a fresh clone
-    assert Path("RESULTS.md").read_text() == page
+    assert Path("RESULTS.md").read_text() == table
+
+
+def test_a_page_has_what_a_reader_asks(tree, inside):
+    report.write(Path("RESULTS.md"), given=[ran(tree, inside / "a")])
+    page = Path("docs/results/toy.md").read_text()
+    for words in (
+        "# A toy (Nobody 2024): three arms that draw numbers, slowly enough to be killed\n",
+        f"## slow: held\n\n> {tree['claim']['sentence']}\n",
+        "```sh\npython -m experiments toy --preset slow\n```",
+        f"1 seed on {tree['identity']['device']}, {tree['date'][:10]}, ",
+        f"commit {tree['commit']}, with python ",
+        "| good | one better |",
+        "**figure, k = 1**",
+        "**one, k = 2**",
+    ):
+        assert words in page
+    shown = {**tree, "shown": ["one"]}
+    page = report.page([shown], inside)
+    assert "**figure" not in page
+    assert "Only in results/toy-slow.json: figure." in page
+    shown["shown"] = ["no figure of this run"]
+    assert "**figure, k = 1**" in report.page([shown], inside)
+
+
+def test_where_every_arm_has_one_row_the_figures_are_across(tree, inside):
+    rows = [
+        {"arm": "a", "data": "x", "MAE": 0.5, "R": 0.25},
+        {"arm": "b", "data": "x", "MAE": 1.0, "MAE interval": [0.5, 1.5]},
+    ]
+    page = report.page([{**tree, "rows": rows}], inside)
+    assert "**data = x**\n\n| arm | MAE | R |\n" in page
+    assert "| a | 0.500 | 0.250 |\n| b | 1.000 ±0.500 |  |\n" in page
+
+
+def test_pictures_come_along_small_and_go_with_their_results(finished, tree, inside):
+    shutil.copytree(finished, "runs/a")
+    report.write(Path("RESULTS.md"))
+    picture = inside / "docs/results/toy-slow-toy.png"
+    assert "![toy, preset slow: toy](toy-slow-toy.png)" in Path("docs/results/toy.md").read_text()
+    with Image.open(picture) as small, Image.open(finished / "toy.png") as drawn:
+        assert (small.mode, small.size) == ("P", drawn.size)
+        wanted, got = (np.asarray(one.convert("RGB"), dtype=int) for one in (drawn, small))
+    assert np.abs(wanted - got).max() < 16
+    assert picture.stat().st_size <= (finished / "toy.png").stat().st_size
+    # Newer results that drew another one, which is missing in their workdir.
+    stray = inside / "docs/results/toy-slow-own.png"
+    shutil.copy(picture, stray)
+    ran(tree, inside / "b", date="2099-01-01", pictures=["new"])
+    _, said = report.write(Path("RESULTS.md"), given=["b"])
+    assert said[-1] == "b/new.png: not kept, there is no such file"
+    assert "![" not in Path("docs/results/toy.md").read_text()
+    assert not picture.exists()
+    assert stray.exists(), "no report made it"
+
+
+def test_a_large_picture_is_kept_with_fewer_pixels(inside):
+    noise = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("noise.png")
+    data = kept.small_picture(Path("noise.png"))
+    assert len(data) <= kept.LARGEST
+    with Image.open(io.BytesIO(data)) as small:
+        assert small.size[0] < 600
+
+
+def test_a_damaged_picture_is_refused_before_anything_is_written(finished, inside, capsys):
+    shutil.copytree(finished, "runs/a")
+    Path("runs/a/toy.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert main(["report"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: runs/a/toy.png: must be a picture")
+    assert said.count("\n") == 1
+    assert [path.name for path in inside.iterdir()] == ["runs"]
+
+
+@pytest.mark.parametrize("name", ["RESULTS.md", "docs/results.md", "docs/results/toy.md"])
+def test_what_report_did_not_make_is_not_replaced(name, tree, inside):
+    storage.write_json(Path("results/toy-slow.json"), tree)
+    storage.write_text(inside / name, "by hand")
+    with pytest.raises(ValueError, match=f"^{name}: report did not make this file"):
+        report.write(Path("RESULTS.md"))
+    assert (inside / name).read_text() == "by hand"
+    assert len(files(inside)) == 2
+
+
+def test_a_page_without_results_is_named_and_left(tree, inside):
+    ran(tree, inside / "runs/a")
+    ran(tree, inside / "runs/b", experiment="other")
+    report.write(Path("RESULTS.md"))
+    Path("results/other-slow.json").unlink()
+    (inside / "runs/b/results.json").unlink()
+    storage.write_text(inside / "docs/results/notes.md", "by hand")
+    _, said = report.write(Path("RESULTS.md"))
+    assert said[1:] == ["docs/results/other.md: results has no results of other any more"]
+    assert Path("docs/results/other.md").exists()
+
+
+def test_pages_may_be_elsewhere(tree, inside, capsys):
+    ran(tree, inside / "runs/a")
+    assert main(["report", "--out", "a/table.md", "--pages", "b/pages"]) == 0
+    assert "](../b/pages/toy.md)" in Path("a/table.md").read_text()
+    assert "](pages/toy.md)" in Path("b/pages.md").read_text()
+    assert Path("b/pages/toy.md").exists()
 
 
 def test_of_all_workdirs_only_newer_results_are_taken_and_a_named_one_always(tree, inside):
@@ -73,9 +202,9 @@ def test_of_all_workdirs_only_newer_results_are_taken_and_a_named_one_always(tre
     storage.write_json(Path("results/toy-slow.json"), tree)
     _, said = report.write(Path("RESULTS.md"))
     assert "toy-slow.json is newer" in said[0]
-    assert report.read(Path("results/toy-slow.json"))["commit"] == tree["commit"]
+    assert kept.read(Path("results/toy-slow.json"))["commit"] == tree["commit"]
     report.write(Path("RESULTS.md"), given=["runs/a"])
-    assert report.read(Path("results/toy-slow.json"))["commit"] == "old"
+    assert kept.read(Path("results/toy-slow.json"))["commit"] == "old"
 
 
 def test_smoke_and_changed_settings_are_not_kept(tree, inside):
@@ -108,6 +237,9 @@ def test_two_runs_of_the_same_preset_are_not_chosen_between(tree, inside):
         ({"rows": [{"arm": "a", "x": [1]}]}, r"rows\[0\].x must be a finite number, got \[1\]"),
         ({"rows": [{"arm": "a", "x": 1.0, "x interval": [1]}]}, "x interval must be a list of two"),
         ({"changed": {"x": 1}}, "changed.x must be a list"),
+        ({"arms": ["a"]}, "arms must be an object of strings"),
+        ({"shown": "recall"}, "shown must be a list of strings"),
+        ({"pictures": ["../x"]}, "pictures must be a list of names of letters"),
     ],
 )
 def test_damaged_results_are_refused_by_file_and_field(change, message, tree, inside, capsys):
@@ -126,8 +258,9 @@ def test_a_file_under_the_name_of_another_is_refused(tree, inside):
 
 def test_keys_with_signs_of_markup_are_shown_as_they_are(tree, inside):
     rows = [{"arm": "a", "mode": "x|[dim]y", "score": 0.5}]
-    page = report.render([{**tree, "rows": rows}])
-    assert r"| arm \ mode | x\|[dim]y |" in page
+    page = report.page([{**tree, "rows": rows, "arms": {"a": "x|<b>"}}], inside)
+    assert r"**mode = x\|[dim]y**" in page
+    assert r"| a | x\|&lt;b> |" in page
     (table,) = tables(rows)
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(table)
