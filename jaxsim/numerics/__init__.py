@@ -1,6 +1,11 @@
 """The floor: numerics that are safe on empty rows, zero vectors and split batches. JAX alone."""
 
-from jaxsim.numerics import checks as checks, masked as masked, types as types
+from jaxsim.numerics import (
+    checks as checks,
+    masked as masked,
+    relaxations as relaxations,
+    types as types,
+)
 from jaxsim.numerics._buckets import bucket as bucket, bucket_of as bucket_of
 from jaxsim.numerics._devices import (
     block_entries as block_entries,
