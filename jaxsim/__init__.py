@@ -13,6 +13,7 @@ __all__ = [
     "encoders",
     "evaluation",
     "losses",
+    "merging",
     "numerics",
     "pretrained",
     "search",

@@ -21,10 +21,20 @@ ALLOWED = {
     "pretrained": FLOOR | {"storage", "similarity", "encoders", "pretrained"},
     "data": FLOOR | {"storage", "data"},
     "training": FLOOR | {"storage", "training"},
+    "merging": FLOOR | {"merging"},
 }
 ALLOWED["commands"] = {*ALLOWED, "commands"}  # they use everything, and nothing uses them
 LINEN = {"encoders"}  # the rooms that may name flax
-CORE = {"analysis", "losses", "numerics", "similarity", "evaluation", "search", "storage"}
+CORE = {
+    "analysis",
+    "losses",
+    "merging",
+    "numerics",
+    "similarity",
+    "evaluation",
+    "search",
+    "storage",
+}
 HEAVY = (
     "flax",
     "optax",
