@@ -17,18 +17,32 @@ to train all seeds at once
 
 On several hosts each process runs the same arms, and training is spread over all of them.
 
-A row is a dict: integers and strings are keys (k, budget), floats are figures, arrays
-[..., examples] are figures per example, of which the row's figure is the mean and which give paired
-intervals. The runner adds the arm and the seed. All rows of an experiment have the same keys.
+A row is a dict of keys and figures; the runner adds the arm and the seed. Integers and strings are keys
+(k, budget); floats are figures. Where the module has KEYS, a tuple of names, the numbers named there are
+keys and all others figures. All rows have the same keys; figures may differ. A figure is
+
+    a float                       one number; several seeds give its interval
+    an array [..., examples]      figures per example, which give paired intervals; seeds and keys may
+                                  have other numbers of examples
+    Grouped(values, groups)       figures per example whose groups (images, users) are drawn as a whole
+    Resampled(value, repeats)     a statistic that is not a mean (AUC, Spearman), with bootstrap repeats
+
+SHOWN names the figures that the pages show. Without `pictures` the claim's figure is drawn as bars.
 """
 
 from experiments.frame.contract import slug as slug
+from experiments.frame.figures import Grouped as Grouped, Resampled as Resampled
 from experiments.frame.sweep import default_seeds as default_seeds, run as run, title as title
 from experiments.frame.tables import best as best, summary as summary
 from experiments.frame.verdict import (
     Claim as Claim,
     Comparison as Comparison,
+    against as against,
     all_of as all_of,
     difference as difference,
+    interaction as interaction,
     judged as judged,
+    no_worse as no_worse,
+    reproduced as reproduced,
+    sentences as sentences,
 )

@@ -7,29 +7,40 @@ import dataclasses
 import inspect
 import io
 import json
+import math
 import re
 import traceback
 import typing
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 import experiments
 import jaxsim
-from experiments.frame.tables import named
+from experiments import pictures
+from experiments.frame.figures import Grouped, Key, Resampled, Row, check_kind, figures, keys, named
+from experiments.frame.tables import summary
 from experiments.frame.verdict import VERDICTS, Claim
 
-# The functions of an experiment and what they are called with; `run_seeds` may take the place of `run`.
+# The functions of an experiment and what they are called with.
 FUNCTIONS = {
     "fingerprint": ("config",),
+    "prepare_all": ("config", "workdir"),
     "prepare": ("config", "workdir"),
     "run": ("config", "arm", "shared", "workdir"),
     "run_seeds": ("config", "arm", "seeds", "shared", "workdir"),
     "claim": ("rows",),
     "pictures": ("rows",),
 }
+# Functions that may be left out, where one of these is there.
+INSTEAD = {"run": ("run_seeds",), "prepare": ("prepare_all",)}
+OPTIONAL = ("prepare_all", "run_seeds", "pictures")
 NAME = re.compile(r"\w[\w.-]*")  # of an arm, a preset or a picture: a part of a file's name
-TAKEN = ("shared", "facts")  # files of a seed's folder that an arm must not replace
+PANELS = 6  # of the picture of an experiment that draws none
+TAKEN = ("shared", "facts", "common")  # files and folders that an arm must not replace
 
 
 def check_module(module):
@@ -71,13 +82,13 @@ def check_module(module):
             )
         if isinstance(count, bool) or count < 1:
             raise ValueError(f"{file}: SEEDS[{preset!r}] must be at least 1, got {count!r}")
-    both = ("run", "run_seeds")
-    if not any(hasattr(module, name) for name in both):
-        raise ValueError(
-            f"{file} lacks run(config, arm, shared, workdir), which gives an arm's rows"
-        )
+    for name in ("KEYS", "SHOWN"):
+        _list(module, name)
     for name, arguments in FUNCTIONS.items():
-        if name not in both or hasattr(module, name):
+        if hasattr(module, name):
+            common = name == "prepare" and hasattr(module, "prepare_all")
+            _check_function(module, name, (*arguments, "common") if common else arguments)
+        elif name not in OPTIONAL and not any(hasattr(module, n) for n in INSTEAD.get(name, ())):
             _check_function(module, name, arguments)
 
 
@@ -105,6 +116,7 @@ def checked_rows(module, arm, seed, rows):
     Raises: ValueError naming the file, the arm, the seed, the row and the value.
     """
     at = f"{file_of(module)}: rows of arm {arm!r}, seed {seed}"
+    keyed, key_names = hasattr(module, "KEYS"), _list(module, "KEYS")
     if isinstance(rows, dict) or not isinstance(rows, (list, tuple)):
         raise ValueError(f"{at}: must be a list of dicts, got {type(rows).__name__}")
     if not rows:
@@ -113,13 +125,18 @@ def checked_rows(module, arm, seed, rows):
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise ValueError(f"{at}: row {number} must be a dict, got {type(row).__name__}")
-        plain.append(
-            {_row_name(at, number, n): _row_value(at, number, n, v) for n, v in row.items()}
-        )
-        if all(isinstance(value, (int, str)) for value in plain[-1].values()):
+        if missing := [name for name in key_names if name not in row]:
+            raise ValueError(f"{at}: row {number} lacks the key {missing[0]!r}, which KEYS names")
+        checked = {}
+        for name, value in row.items():
+            name = _row_name(at, number, name)
+            value = _row_value(at, number, name, value)
+            checked[name] = _sorted_by_kind(at, number, name, value, key_names) if keyed else value
+        plain.append(checked)
+        if all(isinstance(value, (int, str, Key)) for value in checked.values()):
             raise ValueError(
-                f"{at}: row {number} has no figure, wanted a float or an array of them; integers and "
-                f"strings are keys, got {row!r:.80}"
+                f"{at}: row {number} has no figure, wanted a float or an array of them; "
+                f"{'KEYS' if keyed else 'integers'} and strings are keys, got {row!r:.80}"
             )
     return plain
 
@@ -191,17 +208,19 @@ def checked_claim(module, rows):
     return claim
 
 
-def checked_pictures(module, rows):
-    """{name: figure} of an experiment.
+def checked_pictures(module, rows, claim):
+    """{name: figure} of an experiment; of one without `pictures` the bars of its claim's figure.
 
     Raises: ValueError naming the file for what cannot be saved as a picture.
     """
-    figures, file = called(module, "pictures", rows), file_of(module)
-    if not isinstance(figures, dict):
+    if not hasattr(module, "pictures"):
+        return default_pictures(rows, claim)
+    drawn, file = called(module, "pictures", rows), file_of(module)
+    if not isinstance(drawn, dict):
         raise ValueError(
-            f"{file}: pictures must return a dict {{name: matplotlib figure}}, got {figures!r:.60}"
+            f"{file}: pictures must return a dict {{name: matplotlib figure}}, got {drawn!r:.60}"
         )
-    for name, figure in figures.items():
+    for name, figure in drawn.items():
         if not (isinstance(name, str) and NAME.fullmatch(name)):
             raise ValueError(
                 f"{file}: a picture's name must be letters, digits and _-. got {name!r}"
@@ -210,7 +229,23 @@ def checked_pictures(module, rows):
             raise ValueError(
                 f"{file}: picture {name!r} must be a matplotlib figure, got {figure!r:.60}"
             )
-    return figures
+    return drawn
+
+
+def default_pictures(rows: Sequence[Row], claim: Claim) -> dict[str, Any]:
+    """{"claim": bars of the first figure that the claim compares, a panel for each value of the keys}."""
+    means = summary(rows)
+    names = [name for row in means for name in figures(row)]
+    figure = next((c.figure for c in claim.comparisons if c.figure in names), names[0])
+    chosen = [row for row in means if figure in row]
+    panels = {}
+    for row in chosen:
+        panel = ", ".join(f"{name} = {value}" for name, value in keys(row).items())
+        panels.setdefault(panel or "all", []).append(row)
+    shown = list(panels)[:PANELS]
+    drawn = [{**row, "keys": panel} for panel in shown for row in panels[panel]]
+    title = f"{figure}: the first {PANELS} of {len(panels)}" if len(panels) > PANELS else figure
+    return {"claim": pictures.bars(drawn, y=figure, panel="keys", title=title)}
 
 
 def drawn(module, name, figure):
@@ -310,6 +345,20 @@ def _names(module, name, wanted, kind, *, needed=True):
     return tree
 
 
+def _list(module: ModuleType, name: str) -> tuple[str, ...]:
+    """Names that a module may list; () where it does not.
+
+    Raises: ValueError naming the file, for what is not a tuple of different strings.
+    """
+    names = getattr(module, name, ())
+    words = isinstance(names, (tuple, list)) and all(isinstance(one, str) for one in names)
+    if not words or len(set(names)) < len(names):
+        raise ValueError(
+            f"{file_of(module)}: {name} must be a tuple of different names, got {names!r:.60}"
+        )
+    return tuple(names)
+
+
 def _check_preset(file, preset, config, arms):
     if not isinstance(config.arms, tuple):
         raise ValueError(f"{file}: PRESETS[{preset!r}].arms must be a tuple, got {config.arms!r}")
@@ -349,8 +398,31 @@ def _row_name(at, number, name):
     return name
 
 
+def _sorted_by_kind(at: str, number: int, name: str, value: Any, key_names: Sequence[str]) -> Any:
+    """A value of a module with KEYS: a number is a key where its name is among them, else a figure."""
+    if isinstance(value, (str, np.ndarray, Grouped, Resampled)):
+        if name in key_names and not isinstance(value, str):
+            raise ValueError(
+                f"{at}: row {number}: {name!r} is among KEYS and must be a number or a string, got "
+                f"{type(value).__name__}"
+            )
+        return value
+    if name not in key_names:
+        return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(
+            f"{at}: row {number}: {name!r} is among KEYS and must be finite, got {value}"
+        )
+    return value if isinstance(value, int) else Key(value)
+
+
 def _row_value(at, number, name, value):
-    wanted = "an integer or a string (a key), or a float or an array of numbers (a figure)"
+    wanted = (
+        "an integer or a string (a key), or a float, an array of numbers, a runner.Resampled or a "
+        "runner.Grouped (a figure)"
+    )
+    if isinstance(value, (Resampled, Grouped)):
+        return value
     if hasattr(value, "item") and np.ndim(value) == 0:
         value = value.item()
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
@@ -368,7 +440,7 @@ def _row_value(at, number, name, value):
     return array.astype(float)
 
 
-def check_rows_fit(module, rows):
+def check_rows_fit(module: ModuleType, rows: Sequence[Row]) -> None:
     """Refuses rows of all arms and seeds that do not add up to one table.
 
     Raises: ValueError naming the file, the rows and what differs.
@@ -386,26 +458,19 @@ def check_rows_fit(module, rows):
             raise ValueError(f"{file}: two rows of {named(row)} have the same keys")
         seen.add(key)
         other = first.setdefault(tuple(pair for pair in key if pair[0] != "seed"), row)
-        for name in dict.fromkeys([*other, *row]):
-            if name not in row or name not in other:
-                none, some = (row, other) if name in other else (other, row)
-                raise ValueError(
-                    f"{file}: the row of {named(none)} lacks the figure {name!r}, which the row of "
-                    f"{named(some)} has"
-                )
-            if np.shape(row[name]) != np.shape(other[name]):
-                raise ValueError(
-                    f"{file}: {name!r} must have one shape over the seeds, got {np.shape(other[name])} "
-                    f"in the row of {named(other)} and {np.shape(row[name])} in that of {named(row)}: "
-                    "give its mean where seeds have other examples"
-                )
+        for name in dict.fromkeys([*figures(other), *figures(row)]):
+            try:
+                check_kind(name, other, row)
+            except ValueError as error:
+                raise ValueError(f"{file}: {error}") from None
 
 
-def _kinds(row):
-    """{key: its type} of a row."""
-    return {name: type(value) for name, value in row.items() if isinstance(value, (int, str))}
+def _kinds(row: Row) -> dict[str, str]:
+    """{key: its kind} of a row."""
+    names = {int: "int", str: "str", Key: "float"}
+    return {name: names[type(value)] for name, value in row.items() if type(value) in names}
 
 
 def _listed(kinds):
-    shown = (f"{n} ({kind.__name__})" for n, kind in kinds.items() if n not in ("arm", "seed"))
+    shown = (f"{n} ({kind})" for n, kind in kinds.items() if n not in ("arm", "seed"))
     return ", ".join(shown) or "none"

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from experiments.frame import contract, identity, workdirs
 from experiments.frame.contract import slug
+from experiments.frame.figures import Grouped, Key, Resampled
 from experiments.frame.tables import summary, tables
 from jaxsim import storage
 
@@ -94,7 +95,7 @@ def _run(module, config, what, preset, seeds, workdir, command, console, started
     # The folder of these settings keeps its results when others replace them in the workdir.
     for place in (folder, workdir):
         storage.write_json(place / workdirs.RESULTS, _json(results))
-    for shown in tables(results["rows"]):
+    for shown in tables(results["rows"], results["shown"]):
         console.print(shown)
     for seed, found in facts.items():
         if found:
@@ -102,7 +103,7 @@ def _run(module, config, what, preset, seeds, workdir, command, console, started
             _say(console, f"seed {seed}: {figures}")
     _say(console, claim.sentence)
     _say(console, workdir / workdirs.RESULTS, style="dim")
-    figures = contract.checked_pictures(module, rows)
+    figures = contract.checked_pictures(module, rows, claim)
     for name, figure in figures.items():
         storage.write_bytes(workdir / f"{name}.png", contract.drawn(module, name, figure))
         _say(console, workdir / f"{name}.png", style="dim")
@@ -263,15 +264,22 @@ def _changed(module, config, preset):
 
 
 def _stored_row(row):
-    """A row as JSON: figures that are not a finite number are lists of text, so that they are not keys."""
-    return {
-        name: {"samples": _texts(value.tolist())}
-        if isinstance(value, np.ndarray)
-        else {"samples": _texts(value)}
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for name, value in row.items()
-    }
+    """A row as JSON: keys and finite numbers as they are, the others as objects that name their kind."""
+    return {name: _stored_value(value) for name, value in row.items()}
+
+
+def _stored_value(value):
+    if isinstance(value, Key):
+        return {"key": float(value)}
+    if isinstance(value, Resampled):
+        return {"value": _texts(value.value), "repeats": _texts(value.repeats.tolist())}
+    if isinstance(value, Grouped):
+        return {"samples": _texts(value.values.tolist()), "groups": value.groups.tolist()}
+    if isinstance(value, np.ndarray):
+        return {"samples": _texts(value.tolist())}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"samples": _texts(value)}
+    return value
 
 
 def _texts(samples):
@@ -282,7 +290,7 @@ def _texts(samples):
 
 
 def _restored(fields):
-    """A row of a file, with its figures as arrays.
+    """A row of a file, with its figures as they were.
 
     Raises: ValueError naming the file and the field.
     """
@@ -291,14 +299,24 @@ def _restored(fields):
         value = fields.raw(name)
         if isinstance(value, dict):
             try:
-                value = np.asarray(value["samples"], dtype=float)
+                value = _restored_value(value)
             except (KeyError, ValueError, TypeError):
                 raise fields.wrong(name, 'an object {"samples": numbers}') from None
-            value = value if value.ndim else value.item()
         elif isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise fields.wrong(name, "a number, a string or an object of samples")
         row[name] = value
     return row
+
+
+def _restored_value(tree):
+    if "key" in tree:
+        return Key(tree["key"])
+    if "repeats" in tree:
+        return Resampled(float(tree["value"]), np.asarray(tree["repeats"], dtype=float))
+    samples = np.asarray(tree["samples"], dtype=float)
+    if "groups" in tree:
+        return Grouped(samples, np.asarray(tree["groups"]))
+    return samples if samples.ndim else samples.item()
 
 
 def _number(fields, name):
@@ -313,4 +331,8 @@ def _json(tree):
         return {name: _json(value) for name, value in tree.items()}
     if isinstance(tree, (list, tuple)):
         return [_json(value) for value in tree]
+    if isinstance(
+        tree, Key
+    ):  # a page reads no KEYS: a number with a fraction would be a figure there
+        return str(float(tree))
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree

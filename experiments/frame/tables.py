@@ -1,16 +1,29 @@
 """What rows add up to: means with intervals over seeds, and tables of them.
 
-A row is a dict: integers and strings are keys, floats and arrays [..., examples] are figures. In a
-summary a figure without a finite mean is None.
+A row is a dict of keys and figures, see experiments/frame/figures.py. In a summary a figure without a
+finite mean is None.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from jaxsim import evaluation
+from experiments.frame.figures import (
+    Key,
+    Row,
+    check_kind,
+    figures as figures,
+    keys as keys,
+    named as named,
+    values,
+)
+from experiments.frame.resampling import interval as interval, spread
+
+Option = TypeVar("Option")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +36,10 @@ class Grid:
     lines: dict[str, tuple[str, ...]]  # arm: its cells
 
 
-def summary(rows):
+def summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Each arm's figures at each key, over the seeds: mean and 95 % interval.
+
+    Figures per example: the mean of the seeds' means.
 
     Raises: ValueError naming the row and the figure where seeds do not fit together.
     """
@@ -32,62 +47,23 @@ def summary(rows):
     for row in rows:
         key = ("arm", row["arm"]), *((n, v) for n, v in keys(row).items() if n != "seed")
         groups.setdefault(key, []).append(row)
-    found = []
+    means = []
     for key, members in groups.items():
         one = dict(key)
-        for name in figures(members[0]):
-            samples = np.concatenate(
-                [np.atleast_2d(figure(row, name, like=members[0])) for row in members]
-            )
-            if not np.isfinite(samples).all():
+        for name in dict.fromkeys(name for row in members for name in figures(row)):
+            for row in members:
+                check_kind(name, members[0], row)
+            if not all(np.isfinite(values(row[name])).all() for row in members):
                 one[name] = None
                 continue
-            one[name] = float(samples.mean())
-            if samples.size > 1:
-                one[f"{name} interval"] = list(interval(samples))
-        found.append(one)
-    return found
+            one[name], ends = spread([{name: (1.0, row[name])} for row in members])
+            if ends is not None:
+                one[f"{name} interval"] = list(ends)
+        means.append(one)
+    return means
 
 
-def figure(row, name, *, like):
-    """A row's figure, which must be of the shape that another row's is.
-
-    Raises: ValueError naming both rows and the figure.
-    """
-    if name not in row:
-        raise ValueError(f"the row of {named(row)} lacks the figure {name!r}")
-    shapes = [np.shape(one[name]) for one in (row, like)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"{name!r} must have one shape, got {shapes[1]} in the row of {named(like)} and "
-            f"{shapes[0]} in the row of {named(row)}"
-        )
-    return row[name]
-
-
-def named(row):
-    """A row's arm, seed and keys, for errors."""
-    more = "".join(f", {n} = {v}" for n, v in keys(row).items())
-    return f"arm {row['arm']!r}{more}"
-
-
-def interval(samples):
-    """The 95 % interval of the mean of samples [seeds or draws, examples].
-
-    One number per seed: Student's t over the seeds, for a bootstrap of three numbers is too sure of
-    itself. Figures per example: the bootstrap over examples and over what comes before them.
-    """
-    if samples.shape[-1] > 1:
-        axes = tuple(axis for axis, size in enumerate(samples.shape) if size > 1)
-        return tuple(float(end) for end in evaluation.interval(samples, axes=axes))
-    from scipy import stats
-
-    error = samples.std(ddof=1) / np.sqrt(samples.size)
-    reach = float(stats.t.ppf(0.975, samples.size - 1) * error)
-    return float(samples.mean() - reach), float(samples.mean() + reach)
-
-
-def best(options, score):
+def best(options: Sequence[Option], score: Callable[[Option], Any]) -> Option:
     """The option with the highest score, the first of equal ones; NaN never wins.
 
     Args:
@@ -102,10 +78,17 @@ def best(options, score):
     return options[int(np.nanargmax(scores))]
 
 
-def grids(rows):
-    """The tables of a summary: one per figure and value of the keys but the last, which runs across."""
+def grids(rows: Sequence[Row], shown: Sequence[str] = ()) -> Iterator[Grid]:
+    """The tables of a summary: one per figure and value of the keys but the last, which runs across.
+
+    Args:
+      rows: as `summary` gives them.
+      shown: names of the figures that get a table; none: all.
+    """
     names = list(dict.fromkeys(n for row in rows for n in keys(row)))
     for name in dict.fromkeys(n for row in rows for n in figures(row)):
+        if shown and name not in shown:
+            continue
         groups = {}
         for row in rows:
             if name in row:
@@ -127,9 +110,9 @@ def grids(rows):
             )
 
 
-def tables(rows):
+def tables(rows: Sequence[Row], shown: Sequence[str] = ()) -> Iterator[Table]:
     """The same as rich tables."""
-    for grid in grids(rows):
+    for grid in grids(rows, shown):
         table = Table(title=Text(grid.title), title_justify="left")
         table.add_column(Text(grid.corner), no_wrap=True)
         for value in grid.across:
@@ -139,24 +122,19 @@ def tables(rows):
         yield table
 
 
-def keys(row):
-    """A row's keys: what is neither the arm nor a figure."""
-    return {n: v for n, v in row.items() if n != "arm" and isinstance(v, (int, str))}
+def _order(value: Any) -> tuple[int, Any]:
+    """Numbers and what reads like one by their size, then strings, then what has no such key."""
+    if value is None:
+        return 2, 0
+    if isinstance(value, (int, Key)):
+        return 0, value
+    try:
+        return 0, float(value)
+    except ValueError:
+        return 1, value
 
 
-def figures(row):
-    """The names of a row's figures."""
-    known = keys(row)
-    return [n for n in row if n != "arm" and n not in known and not n.endswith(" interval")]
-
-
-def _order(value):
-    """Numbers by their size, then strings, then what has no such key."""
-    kind = (int, str).index(type(value)) if type(value) in (int, str) else 2
-    return kind, value if kind < 2 else 0
-
-
-def _cell(row, name):
+def _cell(row: Row, name: str) -> str:
     if row[name] is None:
         return "not finite"
     ends = row.get(f"{name} interval")

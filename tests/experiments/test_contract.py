@@ -126,9 +126,14 @@ FILES = {
         "def other",
         r"lacks fingerprint, which must be a function \(config\)",
     ),
-    "no run": ("def run", "def other", r"lacks run\(config, arm, shared, workdir\)"),
+    "no run": (
+        "def run",
+        "def other",
+        r"lacks run, which must be a function \(config, arm, shared, workdir\)",
+    ),
     "no claim": ("def claim", "def other", r"lacks claim, which must be a function \(rows\)"),
-    "no pictures": ("def pictures", "def other", "lacks pictures"),
+    "KEYS": (PRESETS, PRESETS + '\nKEYS = "k"', "KEYS must be a tuple of different names, got 'k'"),
+    "SHOWN": (PRESETS, PRESETS + '\nSHOWN = ("a", "a")', "SHOWN must be a tuple of different"),
     "prepare's arguments": (
         "prepare(config, workdir)",
         "prepare(config)",
@@ -159,6 +164,16 @@ RUNS = {
     "text": (ROWS, '[{"acc": ["a"]}]', r"row 0: 'acc' must be .*, got \['a'\]"),
     "ragged": (ROWS, '[{"acc": [[1.0], [1.0, 2.0]]}]', "'acc' must be .* got a ragged list"),
     "no numbers": (ROWS, '[{"acc": np.zeros(0)}]', r"'acc' must hold numbers, got shape \(0,\)"),
+    "a key of KEYS": (
+        PRESETS,
+        PRESETS + '\nKEYS = ("size",)',
+        "row 0 lacks the key 'size', which KEYS names",
+    ),
+    "an array of KEYS": (
+        PRESETS,
+        PRESETS + '\nKEYS = ("acc",)',
+        "row 0: 'acc' is among KEYS and must be a number or a string, got ndarray",
+    ),
     "arm": (ROWS, '[{"arm": "a", "acc": 1.0}]', "row 0 must not have 'arm'"),
     "twice": (
         ROWS,
@@ -182,8 +197,8 @@ RUNS = {
     ),
     "shapes": (
         ROWS,
-        '[{"acc": np.ones(3 + config.seed)}]',
-        r"'acc' must have one shape over the seeds, got \(3,\).*\(4,\)",
+        '[{"acc": np.ones((1,) * (1 + config.seed))}]',
+        r"'acc' must have one shape, got \(1,\).*\(1, 1\)",
     ),
     "claim": (CLAIM, '"held"', "claim must return a runner.Claim"),
     "a verdict": (
@@ -195,7 +210,7 @@ RUNS = {
     "claim's figure": (
         'on="acc"',
         'on="recall"',
-        "in claim: the row of arm 'good', seed = 0, k = 1 lacks the figure",
+        "in claim: no rows of 'good' and 'plain' have 'recall' for the same seed and keys",
     ),
     "pictures": (PICTURES, "return []", "pictures must return a dict"),
     "a picture": (PICTURES, 'return {"a": 3}', "picture 'a' must be a matplotlib figure, got 3"),
