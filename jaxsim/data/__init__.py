@@ -9,6 +9,13 @@ from jaxsim.data._baskets import (
     imports as imports,
     retail as retail,
 )
+from jaxsim.data._classified import (
+    LabeledTexts as LabeledTexts,
+    TopicTexts as TopicTexts,
+    ag_news as ag_news,
+    medical_abstracts as medical_abstracts,
+    reuters as reuters,
+)
 from jaxsim.data._deletion import deleted as deleted
 from jaxsim.data._density import (
     c_mixup_partners as c_mixup_partners,
@@ -33,9 +40,20 @@ from jaxsim.data._mixtures import (
     negative_batches as negative_batches,
     task_batches as task_batches,
 )
+from jaxsim.data._ngrams import ngram_ids as ngram_ids
 from jaxsim.data._pipelines import batches as batches
 from jaxsim.data._planned import Planned as Planned
 from jaxsim.data._records import read_records as read_records
+from jaxsim.data._running_text import (
+    chunk_sentences as chunk_sentences,
+    entity_mentions as entity_mentions,
+    running_text as running_text,
+    sense_contexts as sense_contexts,
+    sentences as sentences,
+    synsets as synsets,
+    tagged_sentences as tagged_sentences,
+    words as words,
+)
 from jaxsim.data._samplers import array_batches as array_batches, class_batches as class_batches
 from jaxsim.data._sessions import (
     holds_pair as holds_pair,
@@ -48,7 +66,6 @@ from jaxsim.data._sessions import (
 )
 from jaxsim.data._sources import (
     docstrings as docstrings,
-    entity_mentions as entity_mentions,
     fingerprint as fingerprint,
     glosses as glosses,
 )
@@ -66,6 +83,16 @@ from jaxsim.data._tokens import (
     save_tokenizer as save_tokenizer,
     text_tokens as text_tokens,
     train_wordpiece as train_wordpiece,
+)
+from jaxsim.data._vocabulary import (
+    Terms as Terms,
+    Vocabulary as Vocabulary,
+    Windows as Windows,
+    document_terms as document_terms,
+    matched_pairs as matched_pairs,
+    pseudo_words as pseudo_words,
+    vocabulary as vocabulary,
+    windows as windows,
 )
 from jaxsim.data._words import (
     keep_probability as keep_probability,

@@ -60,41 +60,6 @@ def docstrings(split: str, *, config: str = "all") -> "grain.MapDataset":
     return _strings(tfds_source(prepared.parent, split, remedy=remedy))
 
 
-def entity_mentions(split: str) -> list[dict[str, str]]:
-    """SemCor 3.0 entity mentions: words in context, each linked to its WordNet gloss, from JAXSIM_DATA.
-
-    Args:
-      split: "train", "validation" or "test"; genres are disjoint.
-
-    Returns: a list of {"left", "mention", "right", "synset"}, strings; `synset` is an id of
-    `glosses()`.
-    Raises: ValueError for an unknown split or damaged data; FileNotFoundError without the data.
-    """
-    checks.one_of("split", split, SPLITS)
-    rows = []
-    name = f"{split}.jsonl.gz"
-    for at, sentence in prepared_rows("semcor", name, tokens=list, mentions=list):
-        tokens = sentence["tokens"]
-        if not all(isinstance(token, str) for token in tokens):
-            raise Fields(at, sentence).wrong("tokens", "strings")
-        for mention in sentence["mentions"]:
-            if not _is_mention(mention, len(tokens)):
-                raise ValueError(
-                    f"{at}: mentions must be [place below {len(tokens)}, lemma, sense, synset], got "
-                    f"{shown(mention)}"
-                )
-            place, _, _, synset = mention
-            rows.append(
-                {
-                    "left": " ".join(tokens[:place]),
-                    "mention": tokens[place],
-                    "right": " ".join(tokens[place + 1 :]),
-                    "synset": synset,
-                }
-            )
-    return rows
-
-
 def glosses() -> list[dict[str, str]]:
     """WordNet 3.0 glosses: 117,659 synsets with their definitions, from JAXSIM_DATA.
 
@@ -274,10 +239,3 @@ def built_once(path: Path, build: Callable[[], None]) -> None:
         raise ValueError(
             f"{path}: cannot be built ({error}): set JAXSIM_CACHE to a folder that can be written to"
         ) from error
-
-
-def _is_mention(mention, tokens):
-    """Whether this is [place, lemma, sense, synset] of a sentence with so many tokens."""
-    if not isinstance(mention, list) or len(mention) != 4 or not isinstance(mention[3], str):
-        return False
-    return type(mention[0]) is int and 0 <= mention[0] < tokens
