@@ -12,6 +12,13 @@ from jaxsim.encoders._cross_encoder import (
     score_lists as score_lists,
 )
 from jaxsim.encoders._functions import as_function as as_function
+from jaxsim.encoders._fusion import (
+    BilinearFusion as BilinearFusion,
+    ConcatFusion as ConcatFusion,
+    GatedFusion as GatedFusion,
+    SumFusion as SumFusion,
+    masked_linear_heads as masked_linear_heads,
+)
 from jaxsim.encoders._layers import (
     Style as Style,
     gelu as gelu,
