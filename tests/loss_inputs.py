@@ -194,6 +194,11 @@ INPUTS = {
     ),
     "dse_multiclass": Inputs({"student": SCORES, "teacher": TEACHER, "labels": INTEGERS}),
     "cross_entropy": Inputs({"logits": SCORES, "labels": INTEGERS}),
+    "arl": Inputs({"fused": SCORES, "unimodal": normal(ROWS, 2, CANDIDATES), "labels": INTEGERS}),
+    **{
+        name: Inputs({"logits": SCORES})
+        for name in ("dependence", "inverse_entropy", "unimodal_entropy")
+    },
     "denoising": Inputs(
         {"logits": normal(ROWS, 3, 5), "tokens": np.int32(RANDOM.integers(0, 5, size=(ROWS, 4)))},
     ),
@@ -309,6 +314,10 @@ NOT_LOSSES = {
         *("focal_weights", "halving_places", "lambda_rank_weights", "linear_depth_weight"),
         *("linear_weight", "log_depth_weight", "ndcg_loss_2_weights", "ndcg_loss_2pp_weights"),
         *("quadratic_weight",),
+    },
+    "shares and scales of modalities": {
+        *("arl_coefficients", "arl_coefficients_paper", "inverse_variance_shares"),
+        *("inverse_variance_weights", "ogm_ge_coefficients"),
     },
     "mixtures": {"mix_list", "mix_pairs", "mixed_negatives", "mixed_positives"},
     "sizes and draws": {"draw_layer_dim", "draw_layers", "geometric_dims", "leading"},

@@ -176,6 +176,12 @@ def logits(random, batch, length):
     return normal(random, batch, length), random.integers(0, length, size=batch)
 
 
+def modalities(random, batch, length):
+    """Scores of classes of a fusion and of two modalities, and the right one."""
+    unimodal = normal(random, batch, 2, length)
+    return unimodal.sum(axis=1), unimodal, random.integers(0, length, size=batch)
+
+
 def taught_logits(random, batch, length):
     """A student's and a teacher's scores of classes, and the right one."""
     return *taught(random, batch, length), random.integers(0, length, size=batch)

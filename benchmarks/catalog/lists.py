@@ -107,6 +107,7 @@ LISTS = {
     "unique_softmax": Lists(losses.unique_softmax, of_rax("unique_softmax_loss")),
 }
 SCORES = {
+    "arl": Entry(batches.modalities, losses.arl, moved=(0, 1)),
     "binary_cross_entropy": Entry(
         batches.yes_or_no, losses.binary_cross_entropy, of_optax("sigmoid_binary_cross_entropy")
     ),
@@ -121,10 +122,13 @@ SCORES = {
         losses.cross_entropy,
         of_optax("softmax_cross_entropy_with_integer_labels"),
     ),
+    "dependence": Entry(batches.one_right, losses.dependence),
+    "inverse_entropy": Entry(batches.one_right, losses.inverse_entropy),
     "pair_rank": Pairs(losses.pair_rank),
     "pearson": Pairs(losses.pearson),
     "pro": Pairs(losses.pro),
     "rank_kl": Pairs(losses.rank_kl),
     "rank_kl_total": Pairs(losses.rank_kl_total),
+    "unimodal_entropy": Entry(batches.one_right, losses.unimodal_entropy),
 }
 LISTS |= SCORES

@@ -15,6 +15,7 @@ from jaxsim.losses.compose import *
 from jaxsim.losses.graded import *
 from jaxsim.losses.labels import *
 from jaxsim.losses.lists import *
+from jaxsim.losses.modalities import *
 from jaxsim.losses.numbers import *
 from jaxsim.losses.pairs import *
 from jaxsim.losses.teachers import *

@@ -120,6 +120,40 @@ class _arcface(Protocol):
 
 arcface: _arcface
 
+class _arl(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        fused: Array,
+        unimodal: Array,
+        labels: Array,
+        *,
+        gamma: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+arl: _arl
+
+def arl_coefficients(
+    unimodal: Array,
+    *,
+    sharpness: Numeric = ...,
+    smallest_share: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> jax.Array: ...
+def arl_coefficients_paper(
+    unimodal: Array,
+    *,
+    sharpness: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> jax.Array: ...
 def barlow_twins(
     view: Array,
     other: Array,
@@ -589,6 +623,22 @@ def denoising(
     axis_name: str | None = ...,
     reduce_fn: ReduceFn | None = ...,
 ) -> jax.Array: ...
+
+class _dependence(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        logits: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+dependence: _dependence
 
 class _dse_binary(Protocol):
     __name__: str
@@ -1161,6 +1211,25 @@ def intra_pair_variance(
     reduce_fn: ReduceFn | None = ...,
 ) -> jax.Array: ...
 
+class _inverse_entropy(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        logits: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+inverse_entropy: _inverse_entropy
+
+def inverse_variance_shares(entropies: Array, *, smallest_share: Numeric = ...) -> jax.Array: ...
+def inverse_variance_weights(covariance: Array) -> jax.Array: ...
+
 class _jensen_shannon(Protocol):
     __name__: str
     rule: Callable[..., Any]
@@ -1627,6 +1696,15 @@ class _nt_xent(Protocol):
     ) -> jax.Array: ...
 
 nt_xent: _nt_xent
+
+def ogm_ge_coefficients(
+    unimodal: Array,
+    labels: Array,
+    *,
+    alpha: Numeric = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> jax.Array: ...
 
 class _one_way_ranking_hinge(Protocol):
     __name__: str
@@ -2781,6 +2859,22 @@ class _unime_v2_rerank(Protocol):
     ) -> jax.Array: ...
 
 unime_v2_rerank: _unime_v2_rerank
+
+class _unimodal_entropy(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        logits: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+unimodal_entropy: _unimodal_entropy
 
 class _unique_softmax(Protocol):
     __name__: str

@@ -6,12 +6,14 @@ different speeds (ARL). Forward and reverse differentiation both work. Temperatu
 annealed by an objective's `step`.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics._norms import at_least_float32
-from jaxsim.numerics.types import Array, Numeric, PRNGKey
+from jaxsim.numerics.types import Array, ArrayTree, Numeric, PRNGKey
 
 
 def grad_scale(x: Array, k: Numeric) -> jax.Array:
@@ -52,6 +54,53 @@ def _scaled(primals, tangents):
     x, k = primals
     factor = jnp.asarray(1 + jax.lax.stop_gradient(k), x.dtype)
     return x, tangents[0] * factor
+
+
+def noisy_grad_scale(
+    tree: ArrayTree, k: Numeric, key: PRNGKey, *, axis_name: str | None = None
+) -> ArrayTree:
+    """Gradient scaling with noise: the identity on parameters, whose gradient becomes (1 + k) g + e.
+
+    e ~ N(0, deviation^2), the deviation that of the elements of g, each array's alone. With an axis g is
+    the mean over it first, which is what the noise is of; the result is then the same on every device.
+
+    Args:
+      tree: pytree of floats [...], such as an encoder's parameters; at most one differentiation.
+      k: a number; it gets no gradient.
+      key: a jax.random key, the same on every device; a new one for every step.
+      axis_name: the named axis over which the batch is split.
+
+    Returns: the tree, bitwise.
+
+    Source: OGM-GE (Peng et al. 2022, 2203.15332) and its code, with k its coefficient less 1.
+    """
+    return _noisy_grad_scale(tree, k, key, axis_name)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _noisy_grad_scale(tree, k, key, axis_name):
+    return tree
+
+
+def _noisy_forward(tree, k, key, axis_name):
+    return tree, (k, key)
+
+
+def _noisy_backward(axis_name, saved, gradient):
+    k, key = saved
+    if axis_name is not None:
+        gradient = jax.lax.pmean(gradient, axis_name)
+    leaves, structure = jax.tree.flatten(gradient)
+
+    def noisy(g, key):
+        spread = jnp.sum(jnp.square(g - g.mean())) / max(g.size - 1, 1)
+        return (1 + k) * g + jnp.sqrt(spread) * jax.random.normal(key, g.shape, g.dtype)
+
+    keys = jax.random.split(key, len(leaves))
+    return structure.unflatten(map(noisy, leaves, keys)), None, None
+
+
+_noisy_grad_scale.defvjp(_noisy_forward, _noisy_backward)
 
 
 def straight_through(hard: Array, soft: Array) -> jax.Array:

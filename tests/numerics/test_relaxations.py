@@ -71,6 +71,37 @@ def test_grad_scale_scales_alike_on_eight_devices():
     np.testing.assert_array_equal(mapped(x, jnp.float32(1.0)), 4 * x)
 
 
+def noisy_slope(x, k, key, axis_name=None):
+    """Of sum(slope * x), a tree of two arrays, under noisy_grad_scale."""
+
+    def value(tree, slope):
+        tree = relaxations.noisy_grad_scale(tree, k, key, axis_name=axis_name)
+        return jnp.sum(tree["a"] * slope) + jnp.sum(tree["b"]) * slope[0, 0]
+
+    return jax.grad(value)({"a": x, "b": jnp.zeros(1)}, x)
+
+
+def test_noise_on_a_gradient_has_the_deviation_that_it_had_before_scaling():
+    x = jnp.float32(np.random.default_rng(0).normal(size=(300, 300)) * 3 + 1)
+    slope = noisy_slope(x, -0.25, KEY)
+    noise = np.asarray(slope["a"], np.float64) - 0.75 * np.asarray(x, np.float64)
+    np.testing.assert_allclose(noise.std(), np.asarray(x).std(), rtol=0.01)
+    assert abs(noise.mean()) < 4 * 3 / 300
+    assert abs(np.corrcoef(noise.ravel(), np.asarray(x).ravel())[0, 1]) < 0.02
+    # One element has no deviation: it is scaled alone.
+    np.testing.assert_allclose(slope["b"], 0.75 * x[0, 0], rtol=1e-6)
+    again = relaxations.noisy_grad_scale(x, 1.0, KEY)
+    np.testing.assert_array_equal(again, x)
+
+
+def test_noise_on_a_gradient_is_that_of_its_mean_over_devices():
+    x = jnp.float32(np.random.default_rng(0).normal(size=(8, 5, 4)))
+    mapped = jax.vmap(lambda x: noisy_slope(x, 0.5, KEY, "devices"), axis_name="devices")
+    whole = noisy_slope(x.mean(axis=0), 0.5, KEY)
+    for device in range(8):
+        np.testing.assert_allclose(mapped(x)["a"][device], whole["a"], rtol=1e-5, atol=1e-6)
+
+
 def test_straight_through_is_one_array_with_the_gradient_of_another(float64):
     value, slope = value_and_slope(lambda x: relaxations.straight_through(x > 1, jnp.sin(x)))
     np.testing.assert_array_equal(value, X > 1)
