@@ -27,6 +27,7 @@ from jaxsim.data._images import (
     cifar10_subset as cifar10_subset,
     digits as digits,
     glyphs as glyphs,
+    mnist as mnist,
     omniglot as omniglot,
 )
 from jaxsim.data._judged import (
@@ -69,6 +70,7 @@ from jaxsim.data._sources import (
     fingerprint as fingerprint,
     glosses as glosses,
 )
+from jaxsim.data._spoken import label_pairs as label_pairs, spoken_digits as spoken_digits
 from jaxsim.data._tables import (
     Table as Table,
     regression as regression,

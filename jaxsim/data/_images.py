@@ -1,4 +1,4 @@
-"""Labeled images: digits and letters, which need no download, Omniglot and a part of CIFAR-10.
+"""Labeled images: digits and letters, which need no download, MNIST, Omniglot and a part of CIFAR-10.
 
 Images are float32 [n, height, width, channels] from 0 to 1; pen strokes are 1 on 0.
 """
@@ -7,7 +7,7 @@ import io
 import logging
 import tarfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,7 +91,7 @@ def glyphs(*, size: int = 16) -> Images:
     checks.at_most("size", size, 64, "what letters are drawn at")
     import matplotlib
 
-    arrays = _cached(f"glyphs-{size}-{matplotlib.__version__}", lambda: _drawn_glyphs(size))
+    arrays = cached(f"glyphs-{size}-{matplotlib.__version__}", lambda: _drawn_glyphs(size))
     images = (arrays["ink"] / np.float32(255))[..., None]
     return Images(images, arrays["labels"], arrays["labels"])
 
@@ -112,12 +112,29 @@ def omniglot(split: str, *, size: int = 28) -> Images:
     """
     checks.one_of("split", split, ("train", "test", "small1", "small2"))
     checks.at_most("size", size, 105, "the drawings' own size")
-    arrays = _cached(
+    arrays = cached(
         f"omniglot-{split}-{size}",
         lambda: _decoded_omniglot(prepared_tfds("omniglot/3.0.0"), split, size),
     )
     images = (arrays["ink"] / np.float32(255))[..., None]
     return Images(images, arrays["labels"], arrays["groups"])
+
+
+def mnist(split: str) -> Images:
+    """MNIST: handwritten digits, 28 x 28, 60,000 to train and 10,000 to test, from JAXSIM_DATA.
+
+    Decoded once, then kept in the cache. The licence is not stated where the files are from.
+
+    Args:
+      split: "train" or "test".
+
+    Returns: `Images`, [n, 28, 28, 1].
+    Raises: ValueError for an unknown split or damaged data; FileNotFoundError without the data.
+    """
+    checks.one_of("split", split, ("train", "test"))
+    arrays = cached(f"mnist-{split}", lambda: _decoded_mnist(prepared_tfds("mnist/3.0.1"), split))
+    images = (arrays["ink"] / np.float32(255))[..., None]
+    return Images(images, arrays["labels"], arrays["labels"])
 
 
 def cifar10_subset(split: str) -> Images:
@@ -132,14 +149,14 @@ def cifar10_subset(split: str) -> Images:
     Raises: ValueError for an unknown split or damaged data; FileNotFoundError without the data.
     """
     checks.one_of("split", split, ("train", "test"))
-    arrays = _cached(
+    arrays = cached(
         f"cifar10-subset-{split}",
         lambda: _decoded_cifar10(prepared_path("cifar10_jpeg_subset", "images.tar.xz"), split),
     )
     return Images(arrays["pixels"] / np.float32(255), arrays["labels"], arrays["labels"])
 
 
-def _cached(name, decode):
+def cached(name: str, decode: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Decoded arrays, from the cache if they are there; what is damaged there is made again."""
     path, about = cache_folder() / "images" / name, {"kind": "images", "version": 1}
     if path.exists():
@@ -197,6 +214,21 @@ def _decoded_cifar10(path, split):
         pixels = np.stack(pixels)
     _, labels = np.unique(names, return_inverse=True)
     return {"pixels": pixels, "labels": labels.astype(np.int32)}
+
+
+def _decoded_mnist(folder, split):
+    """{"ink" uint8 [n, 28, 28], "labels" int32 [n]}."""
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    source = tfds_source(folder, split, decoders={"image": tfds.decode.SkipDecoding()})
+    ink, labels = np.empty((len(source), 28, 28), np.uint8), np.empty(len(source), np.int32)
+    for place in range(len(source)):
+        row = source[place]
+        with damage_named(folder):
+            ink[place] = np.asarray(Image.open(io.BytesIO(row["image"])).convert("L"))
+        labels[place] = row["label"]
+    return {"ink": ink, "labels": labels}
 
 
 def _decoded_omniglot(folder, split, size):

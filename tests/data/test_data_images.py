@@ -53,9 +53,23 @@ def test_the_part_of_cifar_is_balanced():
     assert 0.9 < test.images.max() <= 1
 
 
+@needs_data
+def test_mnist_is_what_its_mean_and_deviation_are_known_to_be():
+    test, train = data.mnist("test"), data.mnist("train")
+    assert test.images.shape == (10000, 28, 28, 1)
+    assert train.images.shape == (60000, 28, 28, 1)
+    np.testing.assert_allclose(train.images.mean(), 0.1307, atol=5e-5)
+    np.testing.assert_allclose(train.images.std(), 0.3081, atol=5e-5)
+    assert np.bincount(test.labels).tolist()[:3] == [980, 1135, 1032]
+
+
 @pytest.mark.parametrize(
     ("load", "wanted"),
-    [(data.omniglot, "omniglot"), (data.cifar10_subset, r"cifar10_jpeg_subset/images.tar.xz")],
+    [
+        (data.omniglot, "omniglot"),
+        (data.mnist, "mnist"),
+        (data.cifar10_subset, r"cifar10_jpeg_subset/images.tar.xz"),
+    ],
 )
 def test_what_is_missing_is_said_in_a_line(load, wanted, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXSIM_CACHE", str(tmp_path / "cache"))
@@ -89,11 +103,11 @@ def test_damaged_images_are_named(tmp_path, monkeypatch):
 
 def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("JAXSIM_CACHE", str(tmp_path))
-    images._cached("one", lambda: {"ink": np.zeros(3)})
+    images.cached("one", lambda: {"ink": np.zeros(3)})
     (tmp_path / "images" / "one").write_bytes(b"something else")
-    found = images._cached("one", lambda: {"ink": np.ones(3)})
+    found = images.cached("one", lambda: {"ink": np.ones(3)})
     np.testing.assert_array_equal(found["ink"], np.ones(3))
     assert "images/one: " in caplog.text
     assert "made again" in caplog.text
-    found = images._cached("one", lambda: pytest.fail("it is in the cache"))
+    found = images.cached("one", lambda: pytest.fail("it is in the cache"))
     np.testing.assert_array_equal(found["ink"], np.ones(3))
