@@ -44,6 +44,12 @@ def read(path: Path) -> Tree:
     claim, identity = about.object("claim"), about.object("identity")
     claim.text("verdict", choices=VERDICTS)
     claim.text("sentence")
+    for compared in claim.objects("comparisons", []):
+        for name in ("arm", "over", "figure"):
+            compared.text(name)
+        compared.text("verdict", choices=VERDICTS)
+        for name in ("mean", "low", "high"):
+            compared.number(name, None)
     identity.text("device")
     identity.texts("versions")
     seconds = about.object("seconds")

@@ -143,6 +143,7 @@ def _section(one: Tree, pages: Path) -> Iterator[str]:
             ["| arm | what it is |", "| --- | --- |", *itertools.starmap(_line, arms.items())]
         )
         yield ""
+    yield from _comparisons(one["claim"].get("comparisons") or ())
     rows, left = _shown(one)
     yield "Means with half the width of their 95 % interval.\n"
     for grid in _grids(rows):
@@ -154,6 +155,20 @@ def _section(one: Tree, pages: Path) -> Iterator[str]:
         yield ""
     if left:
         yield f"Only in results/{kept.name_of(one)}: {_plain(', '.join(left))}.\n"
+
+
+def _comparisons(compared: Sequence[dict]) -> Iterator[str]:
+    """The table of the differences that decide a claim."""
+    if not compared:
+        return
+    yield "| figure | arm | compared with | difference | 95 % interval | verdict |"
+    yield "| --- | --- | --- | ---: | ---: | --- |"
+    for one in compared:
+        mean, low, high = (one.get(name) for name in ("mean", "low", "high"))
+        difference = "none" if mean is None else f"{mean:+.3f}"
+        ends = "none" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
+        yield _line(one["figure"], one["arm"], one["over"], difference, ends, one["verdict"])
+    yield ""
 
 
 def _shown(one: Tree) -> tuple[list[dict], list[str]]:

@@ -105,6 +105,7 @@ def test_a_page_has_what_a_reader_asks(tree, inside):
         f"1 seed on {tree['identity']['device']}, {tree['date'][:10]}, ",
         f"commit {tree['commit']}, with python ",
         "| good | one better |",
+        "| figure | good | plain | +1.000 | +1.000 to +1.000 | held |",
         "**figure, k = 1**",
         "**one, k = 2**",
     ):
@@ -231,6 +232,10 @@ def test_two_runs_of_the_same_preset_are_not_chosen_between(tree, inside):
         ({"experiment": 3}, "experiment must be a string, got 3"),
         ({"preset": "../x"}, "preset must be letters, digits"),
         ({"claim": {"verdict": "won", "sentence": ""}}, "claim.verdict must be one of 'held'"),
+        (
+            {"claim": {"verdict": "held", "sentence": "", "comparisons": [{"arm": "a"}]}},
+            r"lacks claim.comparisons\[0\].over",
+        ),
         ({"identity": {"device": "cpu"}}, "lacks identity.versions"),
         ({"seconds": {"a": None}}, "seconds.a must be a finite number >= 0, got None"),
         ({"rows": []}, "rows must be a list of rows, one at least"),
