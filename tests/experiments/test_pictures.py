@@ -1,10 +1,13 @@
 """Pictures can be compared: panels share axes, intervals are named, 0 is not "missing"."""
 
+import io
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from experiments import pictures
+from experiments.frame.verdict import Comparison
 
 
 def row(arm, value, **keys):
@@ -13,6 +16,12 @@ def row(arm, value, **keys):
 
 def texts(ax):
     return [text.get_text() for text in ax.texts]
+
+
+def drawn(figure):
+    """The figure after its layout."""
+    figure.savefig(io.BytesIO(), format="png", dpi=100)
+    return figure
 
 
 def test_bars_share_both_axes_and_tell_zero_from_missing():
@@ -30,6 +39,9 @@ def test_bars_share_both_axes_and_tell_zero_from_missing():
     assert texts(other) == ["0.900", "no value", "not finite"]
     assert [tick.get_text() for tick in one.get_yticklabels()] == ["a", "b", "c"]
     assert one.get_xlabel() == "recall (whiskers: 95 % interval)"
+    assert pictures.bars(rows, y="recall", panel="subset", unit="%").axes[0].get_xlabel() == (
+        "recall\n(%; whiskers: 95 % interval)"
+    )
     bare = {"arm": "a", "subset": "z", "recall": 0.1}
     assert pictures.bars([*rows, bare], y="recall", panel="subset").axes[2].get_xlabel() == "recall"
     colors = [[patch.get_facecolor() for patch in ax.patches] for ax in (one, other)]
@@ -54,6 +66,104 @@ def test_curves_share_both_axes_and_have_a_gap_where_a_figure_is_not_finite():
     assert (one.get_xlim(), one.get_ylim()) == (other.get_xlim(), other.get_ylim())
     assert one.get_ylabel() == "recall (shaded: 95 % interval)"
     np.testing.assert_array_equal(np.isnan(one.lines[0].get_ydata()), [False, True, False])
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (7, (3, 3))])
+def test_many_panels_go_below_each_other_so_that_a_readme_shows_all_letters(count, shape):
+    long = "the method's error on classes that training never saw is below that of every baseline"
+    rows = [
+        row(f"a_rather_long_name_{arm}", 0.1 * arm, budget=budget, k=k)
+        for k in range(count)
+        for arm in range(9)
+        for budget in (10, 20, 30, 5000)
+    ]
+    first = [one for one in rows if one["budget"] == 10]
+    for figure in (
+        drawn(pictures.curves(rows, x="budget", y="recall", panel="k", question=long)),
+        drawn(pictures.bars(first, y="recall", panel="k", question=long, title="recall@10")),
+        drawn(pictures.dots(first, y="recall", panel="k", question=long)),
+    ):
+        assert figure.axes[0].get_gridspec().get_geometry() == shape
+        assert figure.get_figwidth() <= pictures.WIDTH
+        assert figure._suptitle.get_text().replace("\n", " ").startswith(f"{long}?")
+        box = figure.get_tightbbox()  # of all that is seen, inches
+        assert box.x0 >= -0.02
+        assert box.x1 <= figure.get_figwidth() + 0.02
+
+
+def test_numbers_do_not_touch_the_frame_and_ticks_not_each_other():
+    rows = [row(f"arm {n}", 0.3 * n, k=k, t=10**n) for k in range(3) for n in range(4)]
+    figure = drawn(pictures.bars([{**one, "t": 0} for one in rows], y="recall", panel="k"))
+    for ax in figure.axes:
+        right = max(text.get_window_extent().x1 for text in ax.texts)
+        assert right < ax.get_window_extent().x1
+    for points in ((1, 10, 100), (100000, 110000, 120000, 500000)):
+        chosen = [row("a", 0.1, k=0, t=t) for t in points]
+        figure = drawn(pictures.curves(chosen, x="t", y="recall", panel="k"))
+        labels = figure.axes[0].get_xticklabels()
+        turned = labels[0].get_rotation() == 45
+        assert turned == (points[-1] > 100)
+
+
+def test_a_key_of_0_and_one_that_reads_like_a_number_have_a_place():
+    rows = [row("a", 0.1 * n, k=1, t=t) for n, t in enumerate(("0", "0.5", "10"))]
+    (ax,) = pictures.curves(rows, x="t", y="recall", panel="k").axes
+    assert list(ax.get_xticks()) == [0, 0.5, 10]
+    places = ax.transScale.transform([[t, 1] for t in (0, 0.5, 10)])[:, 0]
+    assert (np.diff(places) > 0).all()
+    assert np.isfinite(places).all()
+
+
+def test_dots_need_no_zero():
+    rows = [row("a", 10.2, k=1), row("b", 10.4, k=1), {"arm": "c", "k": 1, "recall": None}]
+    (ax,) = pictures.dots(rows, y="recall", panel="k").axes
+    assert ax.get_xlim()[0] > 10
+    assert texts(ax) == ["10.20", "10.40", "not finite"]
+    with pytest.raises(ValueError, match="dots: 'a' has two rows"):
+        pictures.dots([*rows, rows[0]], y="recall", panel="k")
+
+
+def test_differences_say_what_decides():
+    compared = [
+        Comparison("new", "old", "recall", 0.2, 0.1, 0.3),
+        Comparison("new", "odd", "recall", 0.0, -0.1, 0.1),
+        Comparison("new", "none", "recall", None, None, None, "NaN"),
+        {**vars(Comparison("new", "old", "error", 0.4, 0.3, 0.5, smaller=True, by=0.1))}
+        | {"verdict": "not held"},
+        {**vars(Comparison("other", "old", "error", 0.4, None, None, smaller=True))}
+        | {"verdict": "not decided"},
+    ]
+    figure = pictures.differences(compared, question="new is better", units={"error": "mm"})
+    one, other = figure.axes
+    assert texts(one) == ["+0.200", "+0.000", " not finite"]
+    assert [tick.get_text() for tick in one.get_yticklabels()] == [
+        "over old",
+        "over odd",
+        "over none",
+    ]
+    assert other.get_yticklabels()[1].get_text() == "other over old"
+    assert other.get_xlabel() == (
+        "difference in error (mm; whiskers: 95 % interval; lower is better)"
+    )
+    dotted = [ln.get_xdata() for ln in other.lines if ln.get_linestyle() == ":"]
+    np.testing.assert_allclose(dotted, [[0.1, 0.1]], err_msg="the margin, on the worse side")
+    (legend,) = figure.legends
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words == ["held", "not decided", "not held"]
+    assert figure._suptitle.get_text() == "new is better?"
+    with pytest.raises(ValueError, match="comparisons must have one at least"):
+        pictures.differences([])
+
+
+def test_sweeps_take_units_and_level_lines_differ_without_color():
+    rows = [row("a", 0.1, t="1"), row("b", 0.2, t="none"), row("c", 0.3, t="none")]
+    figure = pictures.sweeps(
+        rows, x="t", figures=("recall",), without="none", units={"recall": "%"}, title="all"
+    )
+    (ax,) = figure.axes
+    assert ax.get_title() == "recall (%)"
+    assert len({ln.get_linestyle() for ln in ax.lines if ln.get_label() in "abc"}) == 3
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c"]
 
 
 def test_curves_show_what_is_outside_0_and_1():
