@@ -3,7 +3,8 @@
 An experiment is a module with
 
     Config, PRESETS, ARMS         what there is to run
-    fingerprint(config) -> str    of the data that it reads
+    fingerprint(config)           of the data that it reads: a string, or a tree of dicts, lists, strings,
+                                  numbers and arrays, which is hashed; `folder_fingerprint` of a model's
     prepare(config, workdir)      what the arms of one seed share; its `facts`, a dict, are reported
     run(config, arm, shared, workdir) -> rows of one arm and one seed
     claim(rows) -> Claim          the paper's sentence as a question to the rows
@@ -14,6 +15,19 @@ to train all seeds at once
 
     run_seeds(config, arm, seeds, shared, workdir) -> rows that name their seed; `shared` is a tuple,
                                   one for each seed
+
+What is made once, for all seeds:
+
+    prepare_all(config, workdir) -> common       before any seed, with seed 0 in the config; `prepare` gets
+                                  it as a third argument, or is left out: then it is what arms share
+    ONCE = ("arm",)               arms without randomness: they run for the first seed, and their rows pair
+                                  with those of every seed
+    READS = {"arm": ("other",)}   arms that need others: run(config, arm, shared, workdir, others) gets
+                                  {other: (workdir, ...)}, the folder of the same seed, or of every seed
+                                  where "arm" is in ONCE
+    Stages(folder)(name, make)    work that several arms need, made by whichever comes first
+
+`run_seeds` may return None: then `run` does that arm, seed by seed.
 
 On several hosts each process runs the same arms, and training is spread over all of them.
 
@@ -32,6 +46,8 @@ SHOWN names the figures that the pages show. Without `pictures` the claim's figu
 
 from experiments.frame.contract import slug as slug
 from experiments.frame.figures import Grouped as Grouped, Resampled as Resampled
+from experiments.frame.fingerprints import folder_fingerprint as folder_fingerprint
+from experiments.frame.parts import Stages as Stages
 from experiments.frame.sweep import default_seeds as default_seeds, run as run, title as title
 from experiments.frame.tables import best as best, summary as summary
 from experiments.frame.verdict import (

@@ -11,7 +11,7 @@ import math
 import re
 import traceback
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 import experiments
 import jaxsim
 from experiments import pictures
+from experiments.frame import fingerprints
 from experiments.frame.figures import Grouped, Key, Resampled, Row, check_kind, figures, keys, named
 from experiments.frame.tables import summary
 from experiments.frame.verdict import VERDICTS, Claim
@@ -40,7 +41,8 @@ INSTEAD = {"run": ("run_seeds",), "prepare": ("prepare_all",)}
 OPTIONAL = ("prepare_all", "run_seeds", "pictures")
 NAME = re.compile(r"\w[\w.-]*")  # of an arm, a preset or a picture: a part of a file's name
 PANELS = 6  # of the picture of an experiment that draws none
-TAKEN = ("shared", "facts", "common")  # files and folders that an arm must not replace
+COMMON = "common"  # the folder of `prepare_all`
+TAKEN = ("shared", "facts", COMMON)  # files and folders that an arm must not replace
 
 
 def check_module(module):
@@ -71,7 +73,7 @@ def check_module(module):
             f"{file}: Config must not have the field {min(clash)}, which is an option of the command"
         )
     arms = _names(module, "ARMS", "{arm: what it is}", str)
-    if clash := [name for name in arms if name in TAKEN or name.startswith("seed-")]:
+    if clash := [n for n in arms if n in TAKEN or n.startswith(("seed-", "seeds-"))]:
         raise ValueError(f"{file}: an arm must not be named {clash[0]!r}: the runner's files are")
     for preset, one in _names(module, "PRESETS", "{name: Config(...)}", config).items():
         _check_preset(file, preset, one, arms)
@@ -82,12 +84,16 @@ def check_module(module):
             )
         if isinstance(count, bool) or count < 1:
             raise ValueError(f"{file}: SEEDS[{preset!r}] must be at least 1, got {count!r}")
-    for name in ("KEYS", "SHOWN"):
-        _list(module, name)
+    for name in ("KEYS", "SHOWN", "ONCE"):
+        listed(module, name)
+    if unknown := [arm for arm in listed(module, "ONCE") if arm not in arms]:
+        raise ValueError(f"{file}: ONCE names {unknown[0]!r}, the arms are {', '.join(arms)}")
+    _check_reads(module, arms)
     for name, arguments in FUNCTIONS.items():
         if hasattr(module, name):
-            common = name == "prepare" and hasattr(module, "prepare_all")
-            _check_function(module, name, (*arguments, "common") if common else arguments)
+            if name == "prepare" and hasattr(module, "prepare_all"):
+                arguments = (*arguments, "common")
+            _check_function(module, name, arguments)
         elif name not in OPTIONAL and not any(hasattr(module, n) for n in INSTEAD.get(name, ())):
             _check_function(module, name, arguments)
 
@@ -110,13 +116,40 @@ def check_config(module, config, seeds):
         raise ValueError(f"seed must be below 2**31 with all that follow, got {config.seed}")
 
 
+def arms_of(module: ModuleType, config: Any) -> tuple[str, ...]:
+    """The arms of a run: those chosen, all by default, and then those that they read."""
+    arms = dict.fromkeys(config.arms or module.ARMS)
+    reads, queue = getattr(module, "READS", {}), list(arms)
+    while queue:
+        read = [name for name in reads.get(queue.pop(0), ()) if name not in arms]
+        arms |= dict.fromkeys(read)
+        queue += read
+    return tuple(arms)
+
+
+def running_order(module: ModuleType, arms: Sequence[str]) -> list[str]:
+    """Arms, each after those that it reads.
+
+    Raises: ValueError naming the file, for arms that wait for each other.
+    """
+    reads, order, waiting = getattr(module, "READS", {}), [], list(arms)
+    while waiting:
+        ready = [arm for arm in waiting if not any(n in waiting for n in reads.get(arm, ()))]
+        if not ready:
+            raise ValueError(f"{file_of(module)}: READS: {', '.join(waiting)} wait for each other")
+        # One at a time, so that arms that read nothing keep their order.
+        order.append(ready[0])
+        waiting.remove(ready[0])
+    return order
+
+
 def checked_rows(module, arm, seed, rows):
     """The rows of one arm and seed, as plain values: keys int or str, figures float or float arrays.
 
     Raises: ValueError naming the file, the arm, the seed, the row and the value.
     """
     at = f"{file_of(module)}: rows of arm {arm!r}, seed {seed}"
-    keyed, key_names = hasattr(module, "KEYS"), _list(module, "KEYS")
+    keyed, key_names = hasattr(module, "KEYS"), listed(module, "KEYS")
     if isinstance(rows, dict) or not isinstance(rows, (list, tuple)):
         raise ValueError(f"{at}: must be a list of dicts, got {type(rows).__name__}")
     if not rows:
@@ -160,29 +193,33 @@ def rows_by_seed(module, arm, seeds, rows):
     return found
 
 
-def checked_fingerprint(module, config):
-    """What names the data: a string, or a tree of strings and numbers.
+def checked_fingerprint(module: ModuleType, config: Any) -> str | dict[str, str]:
+    """What names the data: a string as it is, a tree by its hash, a dict by those of its parts.
 
     Raises: ValueError naming the file.
     """
-    found = called(module, "fingerprint", config)
+    data = called(module, "fingerprint", config)
     try:
-        if found is None:
-            raise TypeError
-        return json.loads(json.dumps(found, allow_nan=False))
-    except (TypeError, ValueError):
+        if data is None:
+            raise TypeError("None")
+        if isinstance(data, str):
+            return data
+        if isinstance(data, dict) and data and all(isinstance(name, str) for name in data):
+            return {name: fingerprints.of_tree(part) for name, part in data.items()}
+        return fingerprints.of_tree(data)
+    except TypeError as error:
         raise ValueError(
-            f"{file_of(module)}: fingerprint must return a string that names the data, such as "
-            f"data.fingerprint gives, got {found!r:.60}"
+            f"{file_of(module)}: fingerprint must return a string that names the data, or a tree of "
+            f"dicts, lists, strings, numbers and arrays, got {error}"
         ) from None
 
 
-def checked_facts(module, shared):
-    """What `prepare` reports: {name: number}.
+def checked_facts(module: ModuleType, function: str, shared: Any) -> dict[str, Any]:
+    """What `prepare` or `prepare_all` reports: {name: number}.
 
     Raises: ValueError naming the file and the fact.
     """
-    facts, at = getattr(shared, "facts", {}), f"{file_of(module)}: facts of what prepare gives"
+    facts, at = getattr(shared, "facts", {}), f"{file_of(module)}: facts of what {function} gives"
     if not isinstance(facts, dict):
         raise ValueError(f"{at}: must be a dict {{name: number}}, got {type(facts).__name__}")
     plain = {}
@@ -345,7 +382,28 @@ def _names(module, name, wanted, kind, *, needed=True):
     return tree
 
 
-def _list(module: ModuleType, name: str) -> tuple[str, ...]:
+def _check_reads(module: ModuleType, arms: Mapping[str, str]) -> None:
+    """Refuses READS that name no arms, or arms that wait for each other."""
+    file, reads = file_of(module), getattr(module, "READS", {})
+    if not isinstance(reads, dict):
+        raise ValueError(
+            f"{file}: READS must be a dict {{arm: (arms that it reads)}}, got {reads!r:.60}"
+        )
+    for arm, read in reads.items():
+        if not (isinstance(read, (tuple, list)) and read):
+            raise ValueError(
+                f"{file}: READS[{arm!r}] must be a tuple of arms, one at least, got {read!r:.60}"
+            )
+        if unknown := [name for name in (arm, *read) if name not in arms]:
+            raise ValueError(f"{file}: READS names {unknown[0]!r}, the arms are {', '.join(arms)}")
+    if reads:
+        if not hasattr(module, "run"):
+            raise ValueError(f"{file}: READS needs run, which gets the folders of other arms")
+        _check_function(module, "run", (*FUNCTIONS["run"], "others"))
+    running_order(module, tuple(arms))
+
+
+def listed(module: ModuleType, name: str) -> tuple[str, ...]:
     """Names that a module may list; () where it does not.
 
     Raises: ValueError naming the file, for what is not a tuple of different strings.
@@ -413,7 +471,7 @@ def _sorted_by_kind(at: str, number: int, name: str, value: Any, key_names: Sequ
         raise ValueError(
             f"{at}: row {number}: {name!r} is among KEYS and must be finite, got {value}"
         )
-    return value if isinstance(value, int) else Key(value)
+    return int(value) if value == int(value) else Key(value)  # 1.0 and 1 are one key
 
 
 def _row_value(at, number, name, value):
@@ -467,7 +525,7 @@ def check_rows_fit(module: ModuleType, rows: Sequence[Row]) -> None:
 
 def _kinds(row: Row) -> dict[str, str]:
     """{key: its kind} of a row."""
-    names = {int: "int", str: "str", Key: "float"}
+    names = {int: "number", str: "string", Key: "number"}
     return {name: names[type(value)] for name, value in row.items() if type(value) in names}
 
 

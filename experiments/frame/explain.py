@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments import runner
-from experiments.frame import kept
+from experiments.frame import contract, kept
 
 
 def show(module, console, *, name):
@@ -50,7 +50,7 @@ def default_preset(module):
 
 def size(module, config, seeds):
     """How many arms and seeds a run has, in words."""
-    arms = len(config.arms or module.ARMS)
+    arms = len(contract.arms_of(module, config))
     return f"{arms} arm{'s' * (arms != 1)} x {seeds} seed{'s' * (seeds != 1)}"
 
 

@@ -112,7 +112,7 @@ def layout(figure: Any) -> tuple:
     if isinstance(figure, Resampled):
         return "repeats", figure.repeats.shape
     if isinstance(figure, Grouped):
-        return "groups", figure.values.shape, tuple(map(str, figure.groups))
+        return "groups", figure.values.shape, tuple(np.asarray(figure.groups).tolist())
     return "examples", np.shape(figure)
 
 

@@ -8,6 +8,8 @@ import json
 import platform
 import subprocess
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import jax
 
@@ -18,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax", "scikit-learn")
 
 
-def identity(module, config):
+def identity(module: ModuleType, config: Any) -> dict[str, Any]:
     """All that decides whether a stored row may be used again, as a JSON tree.
 
     The seed and the choice of arms are left out: they have folders and files of their own.
@@ -30,7 +32,7 @@ def identity(module, config):
             {
                 "config": settings,
                 "data": contract.checked_fingerprint(module, config),
-                "sources": sources(Path(module.__file__)),
+                "sources": sources(Path(module.__file__ or "")),
                 "versions": versions(),
                 "device": device(),
             }
@@ -38,12 +40,12 @@ def identity(module, config):
     )
 
 
-def digest(tree):
+def digest(tree: Any) -> str:
     """A short name for a JSON tree."""
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def differences(before, now):
+def differences(before: storage.Fields, now: dict[str, Any]) -> str:
     """What changed between two identities, in words: "steps 60, now 80"; sources by their names alone.
 
     Args:
@@ -60,7 +62,7 @@ def differences(before, now):
         "data": before.raw("data"),
     }
     flat = [
-        {**one["config"], **one["versions"], "device": one["device"], "the data": one["data"]}
+        {**one["config"], **one["versions"], "device": one["device"], **_data(one["data"])}
         for one in (before, now)
     ]
     then, here = before["sources"], now["sources"]
@@ -71,7 +73,14 @@ def differences(before, now):
     return "; ".join(part for part in parts if part)
 
 
-def sources(entry):
+def _data(data: Any) -> dict[str, Any]:
+    """The fingerprint of the data under a name that a reader knows, of a dict that of each part."""
+    if isinstance(data, dict):
+        return {f"the data's {name}": part for name, part in data.items()}
+    return {"the data": data}
+
+
+def sources(entry: Path) -> dict[str, str]:
     """{file: hash} of an experiment's file and all that it imports of jaxsim, experiments and its own folder."""
     entry = Path(entry).resolve()
     files, queue = {}, [entry, ROOT / "experiments/runner.py"]
@@ -86,7 +95,7 @@ def sources(entry):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
                 queue += [p for a in node.names for p in _files_of(a.name, folder)]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                 queue += _files_of(node.module, folder)
                 queue += [
                     p for a in node.names for p in _files_of(f"{node.module}.{a.name}", folder)
@@ -94,7 +103,7 @@ def sources(entry):
     return dict(sorted(files.items()))
 
 
-def _files_of(module, folder):
+def _files_of(module: str, folder: Path) -> list[Path]:
     """The file of a module of ours, with the __init__ files of its parents; none of anybody else's."""
     parts = module.split(".")
     root = ROOT if parts[0] in ("jaxsim", "experiments") else folder
@@ -103,7 +112,7 @@ def _files_of(module, folder):
     return [p for p in found if p.is_file()]
 
 
-def versions():
+def versions() -> dict[str, str]:
     """What the numbers may depend on: the interpreter and the libraries that compute."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
@@ -114,13 +123,13 @@ def versions():
     return found
 
 
-def device():
+def device() -> str:
     """The kind and number of devices, as a name that a reader knows."""
     devices = jax.devices()
     return f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})"
 
 
-def commit():
+def commit() -> str:
     """The commit checked out, marked where files differ from it; recorded, never compared."""
     try:
         name, changed = (

@@ -133,6 +133,37 @@ FILES = {
     ),
     "no claim": ("def claim", "def other", r"lacks claim, which must be a function \(rows\)"),
     "KEYS": (PRESETS, PRESETS + '\nKEYS = "k"', "KEYS must be a tuple of different names, got 'k'"),
+    "ONCE": (
+        PRESETS,
+        PRESETS + '\nONCE = ("best",)',
+        "ONCE names 'best', the arms are good, plain",
+    ),
+    "READS": (PRESETS, PRESETS + '\nREADS = ("good",)', "READS must be a dict"),
+    "an arm of READS": (
+        PRESETS,
+        PRESETS + '\nREADS = {"good": ("best",)}',
+        "READS names 'best', the arms are good, plain",
+    ),
+    "a string of READS": (
+        PRESETS,
+        PRESETS + '\nREADS = {"good": "plain"}',
+        r"READS\['good'\] must be a tuple of arms",
+    ),
+    "a run without others": (
+        PRESETS,
+        PRESETS + '\nREADS = {"good": ("plain",)}',
+        r"run must take \(config, arm, shared, workdir, others\), it takes \(config, arm, shared, work",
+    ),
+    "prepare without common": (
+        "def prepare(",
+        "def prepare_all(config, workdir):\n    return 1\n\n\ndef prepare(",
+        r"prepare must take \(config, workdir, common\), it takes \(config, workdir\)",
+    ),
+    "no prepare": (
+        "def prepare",
+        "def other",
+        r"lacks prepare, which must be a function \(config, w",
+    ),
     "SHOWN": (PRESETS, PRESETS + '\nSHOWN = ("a", "a")', "SHOWN must be a tuple of different"),
     "prepare's arguments": (
         "prepare(config, workdir)",
@@ -148,8 +179,14 @@ RUNS = {
     ),
     "a fingerprint's kind": (
         'return "data"',
-        "return np.ones(2)",
-        "fingerprint must return a string",
+        "return {'a': {1, 2}}",
+        "fingerprint must return a string .*, got set {1, 2}",
+    ),
+    "READS in a circle": (
+        "def run(config, arm, shared, workdir):",
+        'READS = {"good": ("plain",), "plain": ("good",)}\n\n\n'
+        "def run(config, arm, shared, workdir, others=None):",
+        "READS: good, plain wait for each other",
     ),
     "facts": (
         SHARED,
@@ -183,12 +220,12 @@ RUNS = {
     "keys": (
         ROWS,
         '[{"k": 1, "acc": 1.0}, {"b": 1, "acc": 1.0}]',
-        r"same keys, .* has k \(int\), .* has b \(int\)",
+        r"same keys, .* has k \(number\), .* has b \(number\)",
     ),
     "kinds of keys": (
         ROWS,
         '[{"k": 1, "acc": 1.0}, {"k": "1", "acc": 1.0}]',
-        r"has k \(int\), .* has k \(str\)",
+        r"has k \(number\), .* has k \(string\)",
     ),
     "a figure of a seed": (
         ROWS,
