@@ -107,7 +107,7 @@ def bars(
     Args:
       rows: dicts as `runner.summary` gives them: arm, keys, figures and their intervals.
       y: the name of a figure.
-      panel: the name of a key.
+      panel: the name of a key; its value "" has no title.
       title: above the panels, below the question.
       question: the paper's claim, the picture's title.
       unit: of the figure.
@@ -199,7 +199,7 @@ def differences(
 ) -> "Figure":
     """What a claim compares: each difference with its 95 % interval and the line that decides.
 
-    That line is at 0, or at the margin by which an arm may be worse. Color and marker are the verdict.
+    That line is at 0, or dotted where there is a margin. Color and marker are the verdict.
 
     Args:
       comparisons: of a `Claim`, or as results.json holds them.
@@ -359,7 +359,8 @@ def _by_arm(
             draw(ax, place, row[y], np.abs([[low - row[y]], [high - row[y]]]), style)
             beside = max([high, *base]) + room / 8
             ax.text(beside, place, _digits(row[y]), va="center", fontsize=8)
-        ax.set_title(f"{panel}: {value}", fontsize=10)
+        if value != "":
+            ax.set_title(f"{panel}: {value}", fontsize=10)
         ax.grid(axis="x", alpha=0.3)
         ax.set_axisbelow(True)
         if ax in bottom:
@@ -402,8 +403,7 @@ def _forest(ax: "Axes", members: Sequence[Mapping[str, Any]]) -> None:
         look = {"va": "center", "fontsize": 8, "textcoords": "offset points"}
         look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # before a line
         ax.annotate(f"{mean:+.3f}", (beside, place), (6, 0), **look)
-        if by := one.get("by"):
-            line = by if one.get("smaller") else -by
+        for line in _margins(one):
             ax.plot([line, line], [place - 0.5, place + 0.5], color="0.3", linestyle=":")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_yticks(range(len(members)), labels)
@@ -412,6 +412,14 @@ def _forest(ax: "Axes", members: Sequence[Mapping[str, Any]]) -> None:
     ax.grid(axis="x", alpha=0.3)
     if len(arms) == 1:
         ax.set_title(next(iter(arms)), fontsize=10, loc="left")
+
+
+def _margins(one: Mapping[str, Any]) -> list[float]:
+    """The lines that decide beside 0: how much worse is still no worse, how far is still the same."""
+    if within := one.get("within"):
+        return [-within, within]
+    by = one.get("by") or 0.0
+    return [by if one.get("smaller") else -by] if by else []
 
 
 def _grid(

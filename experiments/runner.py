@@ -41,7 +41,8 @@ keys and all others figures. All rows have the same keys; figures may differ. A 
     Grouped(values, groups)       figures per example whose groups (images, users) are drawn as a whole
     Resampled(value, repeats)     a statistic that is not a mean (AUC, Spearman), with bootstrap repeats
 
-SHOWN names the figures that the pages show. Without `pictures` the claim's figure is drawn as bars.
+SHOWN names the figures that the pages show. What the claim compares is drawn as the
+picture `claim`; without `pictures` its figure is drawn too, as the bars `means`.
 """
 
 from experiments.frame.contract import slug as slug

@@ -246,12 +246,17 @@ def checked_claim(module, rows):
 
 
 def checked_pictures(module, rows, claim):
-    """{name: figure} of an experiment; of one without `pictures` the bars of its claim's figure.
+    """{name: figure}: what the claim compares, and what the experiment draws.
+
+    Of an experiment without `pictures`, the bars of its claim's figure.
 
     Raises: ValueError naming the file for what cannot be saved as a picture.
     """
+    compared = {}
+    if any(one.mean is not None for one in claim.comparisons):
+        compared["claim"] = pictures.differences(claim.comparisons, question=claim.question)
     if not hasattr(module, "pictures"):
-        return default_pictures(rows, claim)
+        return compared | default_pictures(rows, claim)
     drawn, file = called(module, "pictures", rows), file_of(module)
     if not isinstance(drawn, dict):
         raise ValueError(
@@ -266,23 +271,24 @@ def checked_pictures(module, rows, claim):
             raise ValueError(
                 f"{file}: picture {name!r} must be a matplotlib figure, got {figure!r:.60}"
             )
-    return drawn
+    return compared | drawn
 
 
 def default_pictures(rows: Sequence[Row], claim: Claim) -> dict[str, Any]:
-    """{"claim": bars of the first figure that the claim compares, a panel for each value of the keys}."""
+    """{"means": bars of the first figure that the claim compares, a panel for each value of the keys}."""
     means = summary(rows)
     names = [name for row in means for name in figures(row)]
     figure = next((c.figure for c in claim.comparisons if c.figure in names), names[0])
     chosen = [row for row in means if figure in row]
-    panels = {}
+    keyed = list(dict.fromkeys(name for row in chosen for name in keys(row)))
+    panel, panels = ", ".join(keyed), {}
     for row in chosen:
-        panel = ", ".join(f"{name} = {value}" for name, value in keys(row).items())
-        panels.setdefault(panel or "all", []).append(row)
+        panels.setdefault(", ".join(str(row.get(name, "none")) for name in keyed), []).append(row)
     shown = list(panels)[:PANELS]
-    drawn = [{**row, "keys": panel} for panel in shown for row in panels[panel]]
+    drawn = [{**row, panel: value} for value in shown for row in panels[value]]
     title = f"{figure}: the first {PANELS} of {len(panels)}" if len(panels) > PANELS else figure
-    return {"claim": pictures.bars(drawn, y=figure, panel="keys", title=title)}
+    heading = {"title": title, "question": claim.question}
+    return {"means": pictures.bars(drawn, y=figure, panel=panel, **heading)}
 
 
 def drawn(module, name, figure):

@@ -44,6 +44,7 @@ def read(path: Path) -> Tree:
     claim, identity = about.object("claim"), about.object("identity")
     claim.text("verdict", choices=VERDICTS)
     claim.text("sentence")
+    claim.text("question", "")
     for compared in claim.objects("comparisons", []):
         for name in ("arm", "over", "figure"):
             compared.text(name)

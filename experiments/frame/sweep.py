@@ -92,6 +92,7 @@ def _run(
         "shown": list(getattr(module, "SHOWN", ())),
         "claim": {
             "verdict": claim.verdict,
+            "question": claim.question,
             "sentence": claim.sentence,
             "comparisons": [{**vars(c), "verdict": c.verdict} for c in claim.comparisons],
         },

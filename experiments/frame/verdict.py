@@ -107,6 +107,7 @@ class Claim:
     verdict: str
     sentence: str
     comparisons: tuple[Comparison, ...]
+    question: str = ""  # what was claimed, the title of its picture
 
 
 def difference(
@@ -313,7 +314,7 @@ def judged(
         parts.append(f"Not run: {', '.join(missing)}.")
     if not comparisons:
         parts.append("Nothing was compared.")
-    return Claim(verdict, " ".join(parts), tuple(comparisons))
+    return Claim(verdict, " ".join(parts), tuple(comparisons), question)
 
 
 def against(
@@ -364,7 +365,8 @@ def sentences(asked: Iterable[tuple[str, Sequence[Comparison]]]) -> Claim:
     verdict = all_of(one.verdict for one in claims)
     heading = [f"All {len(claims)} sentences: {verdict} here."] if len(claims) > 1 else []
     compared = tuple(comparison for one in claims for comparison in one.comparisons)
-    return Claim(verdict, " ".join([*heading, *(one.sentence for one in claims)]), compared)
+    sentence = " ".join([*heading, *(one.sentence for one in claims)])
+    return Claim(verdict, sentence, compared, "; ".join(one.question for one in claims))
 
 
 def _clauses(comparisons: Sequence[Comparison]) -> list[str]:

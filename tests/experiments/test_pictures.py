@@ -147,6 +147,9 @@ def test_differences_say_what_decides():
     )
     dotted = [ln.get_xdata() for ln in other.lines if ln.get_linestyle() == ":"]
     np.testing.assert_allclose(dotted, [[0.1, 0.1]], err_msg="the margin, on the worse side")
+    close = {**vars(compared[0]), "figure": "MAE", "within": 0.5, "verdict": "held"}
+    (ax,) = pictures.differences([close]).axes
+    assert [ln.get_xdata()[0] for ln in ax.lines if ln.get_linestyle() == ":"] == [-0.5, 0.5]
     (legend,) = figure.legends
     words = [text.get_text() for text in legend.get_texts()]
     assert words == ["held", "not decided", "not held"]

@@ -49,7 +49,7 @@ def test_rows_are_means_with_intervals_and_the_verdict_follows(tmp_path):
     np.testing.assert_allclose([low, high], means.mean() + np.array([-reach, reach]))
     assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(results))
     assert (tmp_path / "toy.png").stat().st_size > 1000
-    assert (results["pictures"], results["arms"]) == (["toy"], toy.ARMS)
+    assert (results["pictures"], results["arms"]) == (["claim", "toy"], toy.ARMS)
 
 
 def test_what_is_there_is_reused_and_what_is_not_is_named(tmp_path, caplog, monkeypatch):

@@ -73,8 +73,9 @@ def test_every_part_runs_as_often_as_it_must_and_after_what_it_reads(tmp_path, c
     }
     assert list(results["arms"]) == list(toy_parts.ARMS)
     assert results["claim"]["verdict"] == "held"
-    assert results["pictures"] == ["claim"]
-    assert (tmp_path / "claim.png").stat().st_size > 1000
+    assert results["pictures"] == ["claim", "means"]
+    for name in results["pictures"]:
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
     calls.clear()
     assert lasting(run(tmp_path)) == lasting(results)  # from the files
     assert calls == []
