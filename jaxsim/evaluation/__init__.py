@@ -9,12 +9,15 @@ from jaxsim.evaluation._class_retrieval import (
 from jaxsim.evaluation._classification import (
     knn_accuracy as knn_accuracy,
     linear_probe as linear_probe,
+    macro_f1 as macro_f1,
 )
 from jaxsim.evaluation._clustering import (
     Clusters as Clusters,
+    adjusted_rand_index as adjusted_rand_index,
     class_nmi as class_nmi,
     kmeans as kmeans,
     nmi as nmi,
+    v_measure as v_measure,
 )
 from jaxsim.evaluation._correlation import pearson as pearson, spearman as spearman
 from jaxsim.evaluation._graded import (
@@ -29,6 +32,7 @@ from jaxsim.evaluation._ranking import (
     precision_at_r as precision_at_r,
     recall as recall,
     reciprocal_rank as reciprocal_rank,
+    score_average_precision as score_average_precision,
     score_recall as score_recall,
     score_reciprocal_rank as score_reciprocal_rank,
     top_k_recall as top_k_recall,

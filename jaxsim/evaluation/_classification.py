@@ -1,4 +1,4 @@
-"""Classification on top of embeddings: k-NN accuracy, and a linear probe."""
+"""Classification on top of embeddings: k-NN accuracy, a linear probe, macro F1."""
 
 import functools
 from collections.abc import Sequence
@@ -32,6 +32,32 @@ def knn_accuracy(rows: Rows, *, k: int = 20, temperature: Numeric = 0.07) -> Fig
     checks.positive("temperature", temperature)
     checks.at_most("k", k, rows.count(), "the number of references")
     return Figure(_voted, settings=(jnp.float32(temperature),), k=k)
+
+
+def macro_f1(labels: Array | Sequence[str], predictions: Array | Sequence[str]) -> float:
+    """Macro F1: the mean over classes of the harmonic mean of precision and recall.
+
+        F1_c = 2 TP_c / (2 TP_c + FP_c + FN_c)
+
+    Over the classes that occur among labels or predictions. Micro F1 of one class per example is accuracy.
+
+    Args:
+      labels, predictions: int [n], or strings.
+
+    Returns: a float from 0 to 1.
+    Raises: ValueError for lengths that differ, no examples, labels that are NaN.
+    """
+    labels = checks.names("labels", labels)
+    predictions = checks.names("predictions", predictions)
+    checks.shaped("labels", labels, (None,), "one per example")
+    checks.shaped("predictions", predictions, labels.shape, "one per label")
+    if labels.size == 0:
+        raise ValueError("labels must not be empty, got 0")
+    classes, numbers = np.unique(np.concatenate([labels, predictions]), return_inverse=True)
+    right, guessed = np.split(numbers, 2)
+    counts = [np.bincount(side, minlength=len(classes)) for side in (right, guessed)]
+    hits = np.bincount(right[right == guessed], minlength=len(classes))
+    return float(np.mean(2 * hits / (counts[0] + counts[1])))
 
 
 def linear_probe(

@@ -1,4 +1,4 @@
-"""Clustering metrics: k-means, and normalized mutual information with classes."""
+"""Clustering metrics: k-means; mutual information, V-measure and adjusted Rand index with classes."""
 
 import functools
 from collections.abc import Sequence
@@ -64,22 +64,63 @@ def nmi(labels: Array | Sequence[str], clusters: Array | Sequence[str]) -> float
     Returns: a float from 0 to 1.
     Raises: ValueError for lengths that differ, no examples, labels that are NaN.
     """
-    labels, clusters = checks.names("labels", labels), checks.names("clusters", clusters)
-    checks.shaped("labels", labels, (None,), "one per example")
-    checks.shaped("clusters", clusters, labels.shape, "one per label")
-    if labels.size == 0:
-        raise ValueError("labels must not be empty, got 0")
-    names, rows = np.unique(labels, return_inverse=True)
-    groups, columns = np.unique(clusters, return_inverse=True)
-    if min(len(names), len(groups)) == 1:  # one group says nothing of several
-        return float(len(names) == len(groups))
-    joint = np.bincount(rows * len(groups) + columns, minlength=len(names) * len(groups))
-    joint = joint.reshape(len(names), len(groups)) / labels.size
-    sides = joint.sum(axis=1), joint.sum(axis=0)
-    entropies = [-np.sum(p * np.log(p)) for p in sides]
-    occupied = joint > 0
-    mutual = np.sum(joint[occupied] * np.log(joint[occupied] / np.outer(*sides)[occupied]))
-    return float(np.clip(2 * mutual / sum(entropies), 0, 1))
+    joint = _contingency(labels, clusters)
+    if min(joint.shape) == 1:  # one group says nothing of several
+        return float(joint.shape[0] == joint.shape[1])
+    mutual, of_labels, of_clusters = _information(joint)
+    return float(np.clip(2 * mutual / (of_labels + of_clusters), 0, 1))
+
+
+def v_measure(labels: Array | Sequence[str], clusters: Array | Sequence[str]) -> float:
+    """V-measure: the harmonic mean of homogeneity and completeness.
+
+        h = I / H(labels),  c = I / H(clusters),  2 h c / (h + c)
+
+    h is 1 where there is one class alone, c where there is one cluster alone. It is `nmi` but there.
+
+    Args:
+      labels, clusters: int [n], or strings.
+
+    Returns: a float from 0 to 1.
+    Raises: ValueError as `nmi`.
+    Source: Rosenberg and Hirschberg 2007.
+    """
+    joint = _contingency(labels, clusters)
+    mutual, of_labels, of_clusters = _information(joint)
+    homogeneity = mutual / of_labels if joint.shape[0] > 1 else 1.0
+    completeness = mutual / of_clusters if joint.shape[1] > 1 else 1.0
+    total = homogeneity + completeness
+    return float(np.clip(2 * homogeneity * completeness / total, 0, 1)) if total > 0 else 0.0
+
+
+def adjusted_rand_index(labels: Array | Sequence[str], clusters: Array | Sequence[str]) -> float:
+    """Adjusted Rand index (ARI): agreement of two groupings on pairs of examples, corrected for chance.
+
+        (A - E) / ((L + C) / 2 - E),   E = L C / (n (n - 1) / 2)
+
+    A counts the pairs together in both groupings, L and C those together in either. 0 is chance, 1 the same
+    grouping; it can be negative. One class in several clusters, and several classes in one, give 0.
+
+    Args:
+      labels, clusters: int [n], or strings.
+
+    Returns: a float, at most 1; 1 where both groupings are trivial in the same way.
+    Raises: ValueError as `nmi`.
+    Source: Hubert and Arabie 1985.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import evaluation
+      >>> evaluation.adjusted_rand_index(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+      -0.5
+    """
+    joint = _contingency(labels, clusters)
+    sides = joint, joint.sum(axis=1), joint.sum(axis=0), joint.sum()
+    # Python's integers: exact, for any number of pairs.
+    together, of_labels, of_clusters, every = (int(np.sum(a * (a - 1) // 2)) for a in sides)
+    by_chance = of_labels * of_clusters
+    spread = (of_labels + of_clusters) * every - 2 * by_chance
+    return 1.0 if spread == 0 else 2 * (together * every - by_chance) / spread
 
 
 def class_nmi(
@@ -100,6 +141,29 @@ def class_nmi(
     checks.finite_rows("embeddings", embeddings)
     clusters = kmeans(unit(embeddings), len(np.unique(labels)), key=key, restarts=restarts)
     return nmi(labels, clusters.labels)
+
+
+def _contingency(labels, clusters):
+    """How many examples have each label and cluster: int [labels, clusters]."""
+    labels, clusters = checks.names("labels", labels), checks.names("clusters", clusters)
+    checks.shaped("labels", labels, (None,), "one per example")
+    checks.shaped("clusters", clusters, labels.shape, "one per label")
+    if labels.size == 0:
+        raise ValueError("labels must not be empty, got 0")
+    names, rows = np.unique(labels, return_inverse=True)
+    groups, columns = np.unique(clusters, return_inverse=True)
+    joint = np.bincount(rows * len(groups) + columns, minlength=len(names) * len(groups))
+    return joint.reshape(len(names), len(groups))
+
+
+def _information(joint):
+    """Mutual information and the entropies of both sides, in nats."""
+    joint = joint / joint.sum()
+    sides = joint.sum(axis=1), joint.sum(axis=0)
+    entropies = [-np.sum(p * np.log(p)) for p in sides]
+    occupied = joint > 0
+    mutual = np.sum(joint[occupied] * np.log(joint[occupied] / np.outer(*sides)[occupied]))
+    return mutual, *entropies
 
 
 @functools.partial(jax.jit, static_argnames=("k", "steps"))

@@ -145,6 +145,42 @@ def score_recall(
     return reduced(hits / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
 
 
+def score_average_precision(
+    scores: Array, relevant: Array, *, ties: str = "pessimistic", reduce_fn: ReduceFn | None = mean
+) -> jax.Array:
+    """MAP of scores: the mean of precision at the ranks of relevant items, with a policy for ties.
+
+    With Hamming distances hundreds of items tie: "expected" is the mean over all orders of what ties. Among
+    t equal scores with r relevant ones, behind n items with R relevant ones, the jth place adds
+
+        (r / t) (R + 1 + (j - 1) (r - 1) / (t - 1)) / (n + j)
+
+    and the value is the sum over all places / the number of relevant items.
+
+    Args:
+      scores, relevant, ties, reduce_fn: as in `score_recall`.
+
+    Returns: float32, the mean over the queries that have a relevant item: MAP.
+    Source: McSherry and Najork 2008, "Computing information retrieval performance measures efficiently in
+    the presence of tied scores".
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import evaluation
+      >>> scores, relevant = np.zeros((1, 2)), np.array([[True, False]])
+      >>> float(evaluation.score_average_precision(scores, relevant, ties="expected"))
+      0.75
+    """
+    scores, relevant, spoiled = _scored(scores, relevant, ties)
+    if ties == "expected":
+        values = _expected_average_precision(scores, relevant)
+    else:
+        hits, places = _ordered(scores, relevant, ties), jnp.arange(1, scores.shape[1] + 1)
+        values = (hits * jnp.cumsum(hits, axis=1) / places).sum(axis=1)
+    count = relevant.sum(axis=1)
+    return reduced(values / jnp.maximum(count, 1), count > 0, reduce_fn, spoiled)
+
+
 def score_reciprocal_rank(
     scores: Array, relevant: Array, *, ties: str = "pessimistic", reduce_fn: ReduceFn | None = mean
 ) -> jax.Array:
@@ -256,6 +292,21 @@ def _ordered(scores, relevant, ties):
     later = relevant if ties == "pessimistic" else -items
     order = jax.vmap(lambda s, t: jnp.lexsort((t, -s)))(scores, later)
     return jnp.take_along_axis(relevant, order, axis=1)
+
+
+@jax.jit
+@jax.vmap
+def _expected_average_precision(scores, relevant):
+    """The sum over places of the chance of a relevant item there times its expected precision, per query."""
+    order = jnp.argsort(-scores, stable=True)
+    ranked, hits = -scores[order], relevant[order]
+    begin, end = (jnp.searchsorted(ranked, ranked, side=side) for side in ("left", "right"))
+    before = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(hits, dtype=jnp.int32)])
+    places = jnp.arange(len(scores))
+    tied, above = end - begin, before[begin]
+    good = before[end] - above
+    share = (places - begin) / jnp.maximum(tied - 1, 1)
+    return jnp.sum(good / tied * (above + 1 + share * (good - 1)) / (places + 1))
 
 
 @jax.jit

@@ -73,3 +73,17 @@ def test_bad_arguments_are_named():
         evaluation.linear_probe(X * np.inf, LABELS, X, LABELS)
     with pytest.raises(ValueError, match="temperature must be > 0, got 0"):
         evaluation.knn_accuracy(X, LABELS, temperature=0)
+
+
+def test_macro_f1_is_that_of_scikit_learn():
+    from sklearn.metrics import f1_score
+
+    labels, predictions = RANDOM.integers(0, 5, 90), RANDOM.integers(2, 8, 90)
+    expected = f1_score(labels, predictions, average="macro", zero_division=0)
+    np.testing.assert_allclose(evaluation.macro_f1(labels, predictions), expected, rtol=1e-12)
+    names = np.array(list("abcdefgh"))
+    named = evaluation.macro_f1(names[labels], names[predictions])
+    np.testing.assert_allclose(named, expected, rtol=1e-12)
+    assert evaluation.macro_f1(labels, labels) == 1
+    with pytest.raises(ValueError, match="labels must not be empty"):
+        evaluation.macro_f1([], [])

@@ -21,6 +21,34 @@ def test_nmi_is_that_of_scikit_learn():
     assert evaluation.nmi(0 * labels, 0 * labels) == 1
 
 
+def test_v_measure_and_ari_are_those_of_scikit_learn():
+    from sklearn.metrics import adjusted_rand_score, v_measure_score
+
+    labels = RANDOM.integers(3, 8, 200)
+    for clusters in (RANDOM.integers(0, 11, 200), labels % 3, 0 * labels, labels, np.arange(200)):
+        for first, second in ((labels, clusters), (clusters, labels), (clusters, clusters)):
+            expected = adjusted_rand_score(first, second)
+            found = evaluation.adjusted_rand_index(first, second)
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+            expected = v_measure_score(first, second)
+            np.testing.assert_allclose(evaluation.v_measure(first, second), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("labels", "clusters", "expected"),
+    [
+        ((0, 0, 1, 1), (0, 0, 1, 2), 0.5714285714285714),
+        ((0, 0, 1, 1), (0, 1, 0, 1), -0.5),
+        ((0, 1, 2, 1), (5, 3, 4, 3), 1),
+        ((0, 0, 0, 0), (0, 1, 2, 3), 0),
+        ((0, 0, 1, 1), (0, 0, 0, 0), 0),
+        ((0,), (3,), 1),
+    ],
+)
+def test_ari_by_hand(labels, clusters, expected):
+    assert evaluation.adjusted_rand_index(labels, clusters) == pytest.approx(expected, rel=1e-15)
+
+
 def test_k_means_of_digits_is_as_good_as_scikit_learns():
     from sklearn.cluster import KMeans
 

@@ -24,6 +24,8 @@ def orders(scores):
 
 def figure(order, relevant, k, kind):
     places = [p for p, i in enumerate(order, 1) if relevant[i]]
+    if kind == "precision":
+        return np.mean([number / place for number, place in enumerate(places, 1)])
     return sum(p <= k for p in places) / len(places) if kind == "recall" else 1 / min(places)
 
 
@@ -48,6 +50,23 @@ def test_score_recall(ties, k):
         SCORES, RELEVANT, k, ties=ties
     )
     np.testing.assert_allclose(value, reference(SCORES, RELEVANT, k, ties, "recall"), rtol=1e-5)
+
+
+@pytest.mark.parametrize("ties", ["pessimistic", "trec_eval", "expected"])
+def test_score_average_precision(ties):
+    value = jax.jit(evaluation.score_average_precision, static_argnames="ties")(
+        SCORES, RELEVANT, ties=ties
+    )
+    np.testing.assert_allclose(value, reference(SCORES, RELEVANT, 1, ties, "precision"), rtol=1e-5)
+
+
+def test_average_precision_of_all_ties_is_that_of_one_relevant_anywhere():
+    harmonic = np.sum(1 / np.arange(1, 301)) / 300
+    relevant = np.arange(300)[None] == 17
+    value = evaluation.score_average_precision(np.zeros((1, 300)), relevant, ties="expected")
+    np.testing.assert_allclose(value, harmonic, rtol=1e-5)
+    spoiled = np.where(relevant, np.nan, 0)
+    assert np.isnan(evaluation.score_average_precision(spoiled, relevant, ties="expected"))
 
 
 @pytest.mark.parametrize("ties", ["pessimistic", "trec_eval", "expected"])
