@@ -42,6 +42,14 @@ from jaxsim.search._cur import (
     query_vectors as query_vectors,
     save_index as save_index,
 )
+from jaxsim.search._keywords import (
+    classify as classify,
+    keyword_centroids as keyword_centroids,
+    label_vectors as label_vectors,
+    local_outlier_factor as local_outlier_factor,
+    select_candidates as select_candidates,
+    without_outliers as without_outliers,
+)
 from jaxsim.search._mining import (
     Candidates as Candidates,
     Mined as Mined,
@@ -73,6 +81,7 @@ from jaxsim.search._tuning import (
     cur_settings as cur_settings,
     tune_anncur as tune_anncur,
 )
+from jaxsim.search._within_radius import within_radius as within_radius
 
 # Names that reports of faults still call: they warn, and go with the reports.
 _MOVED = {"quantised": quantized, "relative_margin": mining.relative_margin}
