@@ -20,7 +20,7 @@ from experiments.frame.figures import Grouped, Resampled
 from jaxsim import evaluation
 
 REPEATS = 2000
-AT_ONCE = 4_000_000  # counts in memory
+AT_ONCE = 1_000_000  # counts in memory
 Terms = Mapping[Hashable, tuple[float, Any]]  # {key: (weight, figure)} of one seed
 
 
@@ -135,7 +135,8 @@ def _of_repeats(repeats: Sequence[np.ndarray]) -> tuple[float, float]:
 
 def _counts(size: int, random: np.random.Generator, repeats: int) -> np.ndarray:
     """How often each of `size` things is drawn, with replacement: [repeats, size]."""
-    return random.multinomial(size, np.full(size, 1 / size), repeats)
+    drawn = random.integers(size, size=(repeats, size)) + size * np.arange(repeats)[:, None]
+    return np.bincount(drawn.ravel(), minlength=repeats * size).reshape(repeats, size)
 
 
 def _ends(means: np.ndarray) -> tuple[float, float]:
