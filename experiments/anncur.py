@@ -342,6 +342,7 @@ def pictures(rows: list[dict]) -> dict:
         x="budget",
         y="recall",
         panel="k",
+        x_unit="calls of the cross-encoder",
         ceiling=lambda budget, k: min(1.0, budget / k),
         title="Top-k recall of the cross-encoder's own neighbors",
     )

@@ -46,6 +46,7 @@ def curves(
     title: str | None = None,
     question: str | None = None,
     unit: str | None = None,
+    x_unit: str | None = None,
 ) -> "Figure":
     """A figure against a key, a line per arm, a panel per value of another key.
 
@@ -58,7 +59,7 @@ def curves(
       log: logarithmic x.
       title: above the panels, below the question.
       question: the paper's claim, the picture's title.
-      unit: of the figure.
+      unit, x_unit: of the figure and of the key.
 
     Returns: a matplotlib figure.
     """
@@ -79,7 +80,7 @@ def curves(
         ax.set_title(f"{panel} = {value}", fontsize=10)
         ax.grid(alpha=0.3)
     for ax in bottom:
-        _label(ax, x)
+        _label(ax, f"{x} ({x_unit})" if x_unit else x)
     drawn = [edge for row in rows if row.get(y) is not None for edge in (row[y], *ends(row, y))]
     if drawn and min(drawn) >= 0 and max(drawn) <= 1:
         axes[0].set_ylim(0, 1.02)

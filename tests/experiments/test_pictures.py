@@ -169,6 +169,13 @@ def test_sweeps_take_units_and_level_lines_differ_without_color():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c"]
 
 
+def test_curves_name_the_units_of_both_axes():
+    rows = [row("a", 0.5, x=x, k=1) for x in (1, 2)]
+    figure = pictures.curves(rows, x="x", y="recall", panel="k", unit="%", x_unit="calls")
+    assert figure.axes[0].get_ylabel() == "recall (%; shaded: 95 % interval)"
+    assert figure.axes[0].get_xlabel() == "x (calls)"
+
+
 def test_curves_show_what_is_outside_0_and_1():
     (ax,) = pictures.curves([row("a", 2.5, x=1, k=1)], x="x", y="recall", panel="k").axes
     assert ax.get_ylim()[1] > 2.5
