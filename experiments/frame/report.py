@@ -216,5 +216,5 @@ def _line(*cells: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text whose signs are not read as a table's or as HTML."""
-    return text.replace("|", r"\|").replace("<", "&lt;")
+    """Text whose signs are not read as a table's, as emphasis or as HTML."""
+    return text.replace("|", r"\|").replace("*", r"\*").replace("<", "&lt;")

@@ -263,9 +263,9 @@ def test_a_file_under_the_name_of_another_is_refused(tree, inside):
 
 def test_keys_with_signs_of_markup_are_shown_as_they_are(tree, inside):
     rows = [{"arm": "a", "mode": "x|[dim]y", "score": 0.5}]
-    page = report.page([{**tree, "rows": rows, "arms": {"a": "x|<b>"}}], inside)
+    page = report.page([{**tree, "rows": rows, "arms": {"a": "x|<b>*c*"}}], inside)
     assert r"**mode = x\|[dim]y**" in page
-    assert r"| a | x\|&lt;b> |" in page
+    assert r"| a | x\|&lt;b>\*c\* |" in page
     (table,) = tables(rows)
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(table)
