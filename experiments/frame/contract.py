@@ -45,7 +45,7 @@ COMMON = "common"  # the folder of `prepare_all`
 TAKEN = ("shared", "facts", COMMON)  # files and folders that an arm must not replace
 
 
-def check_module(module):
+def check_module(module: ModuleType) -> None:
     """Refuses a module that is not an experiment: each part must be there and of its kind.
 
     Raises: ValueError naming the file, the part and what was wanted.
@@ -98,7 +98,7 @@ def check_module(module):
             _check_function(module, name, arguments)
 
 
-def check_config(module, config, seeds):
+def check_config(module: ModuleType, config: Any, seeds: int) -> None:
     """Refuses a choice of arms or seeds that cannot be run.
 
     Raises: ValueError naming the setting and the choices.
@@ -143,7 +143,7 @@ def running_order(module: ModuleType, arms: Sequence[str]) -> list[str]:
     return order
 
 
-def checked_rows(module, arm, seed, rows):
+def checked_rows(module: ModuleType, arm: str, seed: int, rows: Any) -> list[dict[str, Any]]:
     """The rows of one arm and seed, as plain values: keys int or str, figures float or float arrays.
 
     Raises: ValueError naming the file, the arm, the seed, the row and the value.
@@ -174,7 +174,9 @@ def checked_rows(module, arm, seed, rows):
     return plain
 
 
-def rows_by_seed(module, arm, seeds, rows):
+def rows_by_seed(
+    module: ModuleType, arm: str, seeds: Sequence[int], rows: Any
+) -> dict[int, list[Any]]:
     """{seed: its rows} of what `run_seeds` gave, without their "seed".
 
     Raises: ValueError naming the file, the arm and the row.
@@ -231,7 +233,7 @@ def checked_facts(module: ModuleType, function: str, shared: Any) -> dict[str, A
     return plain
 
 
-def checked_claim(module, rows):
+def checked_claim(module: ModuleType, rows: list[dict[str, Any]]) -> Claim:
     """What `claim` says of the rows.
 
     Raises: ValueError naming the file for what is not a `Claim`.
@@ -245,7 +247,9 @@ def checked_claim(module, rows):
     return claim
 
 
-def checked_pictures(module, rows, claim):
+def checked_pictures(
+    module: ModuleType, rows: list[dict[str, Any]], claim: Claim
+) -> dict[str, Any]:
     """{name: figure}: what the claim compares, and what the experiment draws.
 
     Of an experiment without `pictures`, the bars of its claim's figure.
@@ -291,7 +295,7 @@ def default_pictures(rows: Sequence[Row], claim: Claim) -> dict[str, Any]:
     return {"means": pictures.bars(drawn, y=figure, panel=panel, **heading)}
 
 
-def drawn(module, name, figure):
+def drawn(module: ModuleType, name: str, figure: Any) -> bytes:
     """A figure as the bytes of a PNG file.
 
     Raises: ValueError naming the file and the picture that matplotlib cannot draw.
@@ -308,7 +312,7 @@ def drawn(module, name, figure):
     return data.getvalue()
 
 
-def called(module, name, *arguments):
+def called(module: ModuleType, name: str, *arguments: Any) -> Any:
     """What `fingerprint`, `claim` or `pictures` returns; other errors than a user's name their line.
 
     Raises: ValueError.
@@ -322,11 +326,11 @@ def called(module, name, *arguments):
             raise
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         raise ValueError(
-            f"{file_of(module)}{line_of(error, module.__file__)}, in {name}: {kind}{error}"
+            f"{file_of(module)}{line_of(error, path_of(module))}, in {name}: {kind}{error}"
         ) from error
 
 
-def worked(module, name, *arguments):
+def worked(module: ModuleType, name: str, *arguments: Any) -> Any:
     """What `prepare` or `run` returns.
 
     Raises: RuntimeError in the place of a ValueError that neither jaxsim nor the experiment raised: only
@@ -337,15 +341,15 @@ def worked(module, name, *arguments):
     except ValueError as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         path = Path(last.filename)
-        ours = {Path(module.__file__), *(Path(p.__path__[0]) for p in (jaxsim, experiments))}
+        ours = {path_of(module), *(Path(p.__path__[0]) for p in (jaxsim, experiments))}
         refused = bool(ours & {path, *path.parents}) and last.line.startswith("raise")
         if refused or type(error) is not ValueError:
             raise
-        where = f"{file_of(module)}{line_of(error, module.__file__)}"
+        where = f"{file_of(module)}{line_of(error, path_of(module))}"
         raise RuntimeError(f"{where}: {name} raised ValueError: {error}") from error
 
 
-def line_of(error, file):
+def line_of(error: BaseException, file: str | Path) -> str:
     """ ", line 12": the last line of a file that an error passed through; "" where it did not."""
     lines = [
         frame.lineno
@@ -355,23 +359,30 @@ def line_of(error, file):
     return f", line {lines[-1]}" if lines else ""
 
 
-def file_of(module):
+def file_of(module: ModuleType) -> str:
     """The name of an experiment's file, for errors."""
-    return Path(module.__file__).name
+    return path_of(module).name
 
 
-def slug(module):
+def path_of(module: ModuleType) -> Path:
+    """An experiment's file."""
+    return Path(module.__file__ or module.__name__)
+
+
+def slug(module: ModuleType) -> str:
     """An experiment's short name: its file's."""
     return module.__name__.rsplit(".", 1)[-1]
 
 
-def _part(module, name, wanted):
+def _part(module: ModuleType, name: str, wanted: str) -> Any:
     if not hasattr(module, name):
         raise ValueError(f"{file_of(module)} lacks {name}, which must be {wanted}")
     return getattr(module, name)
 
 
-def _names(module, name, wanted, kind, *, needed=True):
+def _names(
+    module: ModuleType, name: str, wanted: str, kind: type, *, needed: bool = True
+) -> dict[str, Any]:
     """A dict of the module whose names can be parts of file names; {} where it may be missing."""
     if not needed and not hasattr(module, name):
         return {}
@@ -423,7 +434,7 @@ def listed(module: ModuleType, name: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_preset(file, preset, config, arms):
+def _check_preset(file: str, preset: str, config: Any, arms: Mapping[str, str]) -> None:
     if not isinstance(config.arms, tuple):
         raise ValueError(f"{file}: PRESETS[{preset!r}].arms must be a tuple, got {config.arms!r}")
     if unknown := [arm for arm in config.arms if arm not in arms]:
@@ -440,7 +451,7 @@ def _check_preset(file, preset, config, arms):
             ) from None
 
 
-def _check_function(module, name, arguments):
+def _check_function(module: ModuleType, name: str, arguments: Sequence[str]) -> None:
     wanted = f"a function ({', '.join(arguments)})"
     function = _part(module, name, wanted)
     if not callable(function):
@@ -454,7 +465,7 @@ def _check_function(module, name, arguments):
         ) from None
 
 
-def _row_name(at, number, name):
+def _row_name(at: str, number: int, name: Any) -> str:
     if not isinstance(name, str):
         raise ValueError(f"{at}: row {number}: names must be strings, got {name!r}")
     if name in ("arm", "seed") or name.endswith(" interval"):
@@ -480,7 +491,7 @@ def _sorted_by_kind(at: str, number: int, name: str, value: Any, key_names: Sequ
     return int(value) if value == int(value) else Key(value)  # 1.0 and 1 are one key
 
 
-def _row_value(at, number, name, value):
+def _row_value(at: str, number: int, name: str, value: Any) -> Any:
     wanted = (
         "an integer or a string (a key), or a float, an array of numbers, a runner.Resampled or a "
         "runner.Grouped (a figure)"
@@ -535,6 +546,6 @@ def _kinds(row: Row) -> dict[str, str]:
     return {name: names[type(value)] for name, value in row.items() if type(value) in names}
 
 
-def _listed(kinds):
+def _listed(kinds: Mapping[str, str]) -> str:
     shown = (f"{n} ({kind})" for n, kind in kinds.items() if n not in ("arm", "seed"))
     return ", ".join(shown) or "none"

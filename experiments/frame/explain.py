@@ -1,7 +1,10 @@
 """What an experiment does before it is run: its presets, their sizes, how long they took."""
 
 import dataclasses
+from types import ModuleType
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -9,7 +12,7 @@ from experiments import runner
 from experiments.frame import contract, kept
 
 
-def show(module, console, *, name):
+def show(module: ModuleType, console: Console, *, name: str) -> None:
     """The paper, the presets and the arms, and the command that runs each preset.
 
     Args:
@@ -43,18 +46,18 @@ def show(module, console, *, name):
     )
 
 
-def default_preset(module):
+def default_preset(module: ModuleType) -> str:
     """What options without --preset change: cpu, or the first where there is none."""
     return "cpu" if "cpu" in module.PRESETS else next(iter(module.PRESETS))
 
 
-def size(module, config, seeds):
+def size(module: ModuleType, config: Any, seeds: int) -> str:
     """How many arms and seeds a run has, in words."""
     arms = len(contract.arms_of(module, config))
     return f"{arms} arm{'s' * (arms != 1)} x {seeds} seed{'s' * (seeds != 1)}"
 
 
-def took(slug, preset):
+def took(slug: str, preset: str) -> str:
     """How long a preset took where it was measured, in words."""
     one = kept.measured(slug, preset)
     if one is None:
@@ -62,7 +65,7 @@ def took(slug, preset):
     return f"{kept.minutes(one):.1f} minutes for {one['seeds']} seed{'s' * (one['seeds'] != 1)} on {one['identity']['device']}"
 
 
-def settings(module, config):
+def settings(module: ModuleType, config: Any) -> str:
     """The settings of a preset that are not the default's, in a line."""
     parts = []
     for field in dataclasses.fields(config):

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from experiments.frame import contract
 from jaxsim.__main__ import EXTRAS
@@ -12,7 +13,7 @@ from jaxsim.__main__ import EXTRAS
 HERE = Path(__file__).resolve().parent.parent
 
 
-def slugs():
+def slugs() -> list[str]:
     """The experiments' names: the modules of the folder above that make a claim."""
     return sorted(
         path.stem
@@ -21,13 +22,13 @@ def slugs():
     )
 
 
-def title(slug):
+def title(slug: str) -> str:
     """The first line of an experiment's docstring, read without importing it."""
     tree = ast.parse((HERE / f"{slug}.py").read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
-def load(name):
+def load(name: str) -> ModuleType:
     """The module of an experiment, by its name or as a file, checked.
 
     Raises: FileNotFoundError; ValueError saying what is wrong with the file, and where.
@@ -44,7 +45,7 @@ def load(name):
     return module
 
 
-def _loaded(name):
+def _loaded(name: str) -> ModuleType:
     path = Path(name).resolve()
     if not path.exists():
         raise FileNotFoundError(f"no file {name}")

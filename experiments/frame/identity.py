@@ -32,7 +32,7 @@ def identity(module: ModuleType, config: Any) -> dict[str, Any]:
             {
                 "config": settings,
                 "data": contract.checked_fingerprint(module, config),
-                "sources": sources(Path(module.__file__ or "")),
+                "sources": sources(contract.path_of(module)),
                 "versions": versions(),
                 "device": device(),
             }

@@ -1,6 +1,7 @@
 """The folder of a run: of one experiment and preset, checked before any work, owned by one process."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -13,12 +14,12 @@ MARK = "experiment.json"  # which experiment and preset the folder is for
 RESULTS = "results.json"
 
 
-def default(slug, preset):
+def default(slug: str, preset: str) -> Path:
     """The workdir of a run that names none."""
     return Path("runs") / f"{slug}-{preset}"
 
 
-def checked(workdir, slug, preset):
+def checked(workdir: str | Path, slug: str, preset: str) -> Path:
     """Refuses, before any work, a folder that is not for this experiment and preset.
 
     Free are a new folder, an empty one, and one where the same experiment and preset ran before.
@@ -40,7 +41,7 @@ def checked(workdir, slug, preset):
     return workdir
 
 
-def owner_of(workdir):
+def owner_of(workdir: Path) -> tuple[str, str] | None:
     """(experiment, preset) of a folder; None where neither its mark nor its results say it.
 
     Raises: ValueError naming a damaged file.
@@ -53,7 +54,7 @@ def owner_of(workdir):
 
 
 @contextlib.contextmanager
-def owned(workdir, slug, preset):
+def owned(workdir: str | Path, slug: str, preset: str) -> Iterator[None]:
     """The folder is this process's for the length of a block.
 
     Of several hosts the first one takes it; the others write nothing before they know whether it could.
