@@ -137,13 +137,13 @@ def keep(given: Sequence[Path | str], runs: Path, results: Path, pages: Path) ->
     for target, path in takers.items():
         tree = found[path]
         before = read(target) if target.exists() else {}
-        for name in before.get("pictures", ()):  # of the results that are replaced
+        for name in before.get("pictures") or ():  # of the results that are replaced
             (Path(pages) / picture_of(tree, name)).unlink(missing_ok=True)
         for name, data in drawn[path].items():
             storage.write_bytes(Path(pages) / picture_of(tree, name), data)
         storage.write_json(target, tree)
         said.append(f"{path}: kept as {target}")
-        for name in tree.get("pictures", ()):
+        for name in tree.get("pictures") or ():
             if name not in drawn[path]:
                 said.append(f"{path.parent / name}.png: not kept, there is no such file")
     return said
@@ -220,7 +220,7 @@ def verdicts() -> tuple[dict[str, list[str]], list[str]]:
 def _pictures(workdir: Path, tree: Tree) -> dict[str, bytes]:
     """{name: its bytes} of the pictures that a run drew and that are there."""
     found = {}
-    for name in tree.get("pictures", ()):
+    for name in tree.get("pictures") or ():
         path = workdir / f"{name}.png"
         if path.is_file():
             found[name] = small_picture(path)
@@ -244,7 +244,8 @@ def _check_value(row: storage.Fields, name: str) -> None:
     value = row.raw(name)
     if name.endswith(" interval"):
         ends = value if isinstance(value, list) else []
-        if len(ends) != 2 or not all(isinstance(end, (int, float)) for end in ends):
+        numbers = [end for end in ends if isinstance(end, (int, float)) and abs(end) < 1e300]
+        if len(ends) != 2 or len(numbers) != 2:
             raise row.wrong(name, "a list of two numbers")
     elif value is not None and not isinstance(value, str):
         row.number(name)

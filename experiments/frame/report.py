@@ -125,7 +125,7 @@ def _section(one: Tree, pages: Path) -> Iterator[str]:
     """What a run of a preset claimed, how it was run, and what came out."""
     yield f"## {one['preset']}: {one['claim']['verdict']}\n"
     yield f"> {_plain(one['claim']['sentence'])}\n"
-    for name in one.get("pictures", ()):
+    for name in one.get("pictures") or ():
         file = kept.picture_of(one, name)
         if (pages / file).is_file():
             yield f"![{one['experiment']}, preset {one['preset']}: {name}]({file})\n"
@@ -174,7 +174,7 @@ def _comparisons(compared: Sequence[dict]) -> Iterator[str]:
 def _shown(one: Tree) -> tuple[list[dict], list[str]]:
     """The rows with the figures that the experiment shows, all where it names none; and the others' names."""
     names = dict.fromkeys(name for row in one["rows"] for name in figures(row))
-    chosen = [name for name in one.get("shown", ()) if name in names] or list(names)
+    chosen = [name for name in one.get("shown") or () if name in names] or list(names)
     left = [name for name in names if name not in chosen]
     hidden = {*left, *(f"{name} interval" for name in left)}
     rows = [{n: v for n, v in row.items() if n not in hidden} for row in one["rows"]]

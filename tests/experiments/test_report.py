@@ -1,7 +1,9 @@
 """Results that last: each run's own file in results/, and the table and the pages of all that are there."""
 
+import copy
 import io
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -70,7 +72,7 @@ def test_a_clone_without_runs_makes_the_same_table_and_pages(inside):
 
 
 def test_the_repository_keeps_no_picture_that_no_result_names():
-    named = {kept.picture_of(t, n) for t in map(kept.read, STORED) for n in t.get("pictures", ())}
+    named = {kept.picture_of(t, n) for t in map(kept.read, STORED) for n in t.get("pictures") or ()}
     pictures = list((ROOT / "docs/results").glob("*.png"))
     assert {path.name for path in pictures} <= named
     assert all(path.stat().st_size <= kept.LARGEST for path in pictures)
@@ -241,6 +243,10 @@ def test_two_runs_of_the_same_preset_are_not_chosen_between(tree, inside):
         ({"rows": []}, "rows must be a list of rows, one at least"),
         ({"rows": [{"arm": "a", "x": [1]}]}, r"rows\[0\].x must be a finite number, got \[1\]"),
         ({"rows": [{"arm": "a", "x": 1.0, "x interval": [1]}]}, "x interval must be a list of two"),
+        (
+            {"rows": [{"arm": "a", "x": 1.0, "x interval": [1, 10**400]}]},
+            "x interval must be a list",
+        ),
         ({"changed": {"x": 1}}, "changed.x must be a list"),
         ({"arms": ["a"]}, "arms must be an object of strings"),
         ({"shown": "recall"}, "shown must be a list of strings"),
@@ -291,3 +297,44 @@ def test_nothing_to_report_is_one_sentence(words, message, inside, capsys):
     assert main(["report", *words]) == 2
     assert message in capsys.readouterr().err
     assert not list(inside.iterdir())
+
+
+JUNK = (None, 3, -1, 1.5, True, "x", "", "\ud800", [], {}, [1], {"a": 1}, 10**400)
+
+
+def places(tree, path=()):
+    """The paths to all values of a JSON tree."""
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for name, value in inner:
+        yield (*path, name)
+        if isinstance(value, (dict, list)):
+            yield from places(value, (*path, name))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_damaged_is_one_sentence_or_a_page(seed, tree, inside):
+    draw = random.Random(seed)
+    whole = {**tree, "shown": ["one"], "pictures": ["a"], "rows": tree["rows"][:2]}
+    paths, said = list(places(whole)), []
+    for _ in range(200):
+        damaged = copy.deepcopy(whole)
+        *path, last = draw.choice(paths)
+        inner = damaged
+        for name in path:
+            inner = inner[name]
+        if draw.random() < 0.3:
+            del inner[last]
+        else:
+            inner[last] = draw.choice(JUNK)
+        Path("runs/a").mkdir(parents=True, exist_ok=True)
+        Path("runs/a/results.json").write_text(json.dumps(damaged))
+        shutil.rmtree("results", ignore_errors=True)
+        try:
+            report.write(Path("RESULTS.md"), given=["runs/a"])
+        except (ValueError, FileNotFoundError) as error:
+            said.append(str(error))
+    assert len(said) > 50
+    assert not [one for one in said if "\n" in one]
+    named = ("runs/a/results.json: ", "no results to report")
+    assert not [one for one in said if not one.startswith(named)]
