@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxsim.numerics.types import Array
-
 Row = Mapping[str, Any]
 
 
@@ -33,8 +31,8 @@ class Resampled:
     Raises: ValueError naming the argument.
     """
 
-    value: float
-    repeats: Array
+    value: Any  # a float once it is made
+    repeats: Any  # an array once it is made
 
     def __post_init__(self) -> None:
         value, repeats = np.asarray(self.value), np.asarray(self.repeats)
@@ -60,8 +58,8 @@ class Grouped:
     Raises: ValueError naming the argument.
     """
 
-    values: Array
-    groups: Array
+    values: Any  # arrays once it is made
+    groups: Any
 
     def __post_init__(self) -> None:
         values, groups = np.asarray(self.values), np.asarray(self.groups)

@@ -22,6 +22,8 @@ from jaxsim import storage
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = Path(toy.__file__)
+PAGE = (ROOT / "docs/experiments.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -31,9 +33,7 @@ def inside(tmp_path, monkeypatch):
 
 
 def test_the_file_in_the_docs_runs_from_anywhere_and_is_reported(inside, capsys):
-    text = (ROOT / "docs/experiments.md").read_text()
-    (block,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    quick = block.replace('"cpu": Config()', '"cpu": Config(examples=200, steps=20)')
+    quick = BLOCKS[0].replace('"cpu": Config()', '"cpu": Config(examples=200, steps=20)')
     (inside / "linear.py").write_text(quick)
     assert main(["linear.py", "--preset", "cpu", "--seeds", "2"]) == 0
     assert (
@@ -53,6 +53,16 @@ def test_the_file_in_the_docs_runs_from_anywhere_and_is_reported(inside, capsys)
     assert re.search(r"\| nca \| 0\.\d{3} ±0\.\d{3} \|", page)
     assert main(["linear.py"]) == 0
     assert re.search(r"cpu +│ 2 arms x 3 seeds +│ 0\.\d minutes for", capsys.readouterr().out)
+
+
+def test_the_file_of_more_words_in_the_docs_runs(inside, capsys):
+    (inside / "projections.py").write_text(BLOCKS[1])
+    assert main(["projections.py", "--preset", "cpu", "--seeds", "2"]) == 0
+    results = json.loads((inside / "runs/projections-cpu/results.json").read_text())
+    assert results["claim"]["verdict"] == "held"
+    recall = {(row["arm"], row["dim"]): row["recall@1"] for row in results["rows"]}
+    assert recall["projection", 8] < recall["sum", 8] < recall["pixels", 8]
+    assert "spearman interval" in results["rows"][0]
 
 
 @pytest.mark.parametrize(
