@@ -334,7 +334,7 @@ def test_whatever_is_damaged_is_one_sentence_or_a_page(seed, tree, inside):
             report.write(Path("RESULTS.md"), given=["runs/a"])
         except (ValueError, FileNotFoundError) as error:
             said.append(str(error))
-    assert len(said) > 50
+    assert len(said) > 20
     assert not [one for one in said if "\n" in one]
     named = ("runs/a/results.json: ", "no results to report")
     assert not [one for one in said if not one.startswith(named)]
