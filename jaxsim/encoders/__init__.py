@@ -1,5 +1,6 @@
 """Encoders: Flax Linen modules, and plain functions of them for the rest of the library."""
 
+from jaxsim.encoders._batch_norm import BatchNorm as BatchNorm
 from jaxsim.encoders._convolutional import (
     ConvNet as ConvNet,
     all_places as all_places,

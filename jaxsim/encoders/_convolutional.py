@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxsim.encoders._batch_norm import BatchNorm
 from jaxsim.numerics import checks, compute_dtype
 from jaxsim.numerics.types import Array
 
@@ -22,37 +23,56 @@ def all_places(states: Array) -> jax.Array:
 
 
 class ConvNet(nn.Module):
-    """Small convolutional network: blocks of 3 x 3 convolution, group norm, ReLU and 2 x 2 pooling; a linear head.
+    """Small convolutional network: blocks of 3 x 3 convolution, norm, ReLU and 2 x 2 pooling; a linear head.
 
     images float [rows, height, width, channels] -> float32 [rows, dim], not normalized
 
-    Groups are normalized within each image, so that a batch may be split in any way. Sides that are
-    odd are halved upwards.
+    Groups are normalized within each image, so that a batch may be split in any way; a batch norm looks at
+    the whole batch, and has moving averages that an objective keeps as its state (`BatchNorm`). Without a
+    norm convolutions have biases. Sides that are odd are halved upwards.
     """
 
     dim: int = 64
     widths: tuple[int, ...] = (64, 64, 64, 64)  # channels of each block
-    groups: int = 8  # of the norms; divides every width
+    groups: int = 8  # of the group norms; divides every width
     pooling: Callable = all_places  # what the head sees; `mean_of_places` and `all_places` are here
     # Of the arithmetic, None is `numerics.compute_dtype()`; parameters, norms and head are float32.
     dtype: jnp.dtype | None = None
+    norm: str = "group"  # "group", "batch" or "none"
 
     @nn.compact
-    def __call__(self, images: Array, *, features: bool = False) -> Any:
+    def __call__(
+        self,
+        images: Array,
+        *,
+        features: bool = False,
+        train: bool = False,
+        where: Array | None = None,
+        axis_name: str | None = None,
+    ) -> Any:
         """Embeddings.
 
         Args:
           images: float [rows, height, width, channels].
           features: give (embeddings, what the head saw: float32 [rows, features]) in place of them.
+          train: whether batch norms look at this batch; else at their moving averages.
+          where: bool [rows], False for padding, which batch norms leave out.
+          axis_name: the named axis over which the batch is split, for batch norms.
         """
         checks.shaped("images", images, (None,) * 4, "rows, height, width, channels")
-        if any(width % self.groups for width in self.widths):
+        checks.one_of("norm", self.norm, ("group", "batch", "none"))
+        if self.norm == "group" and any(width % self.groups for width in self.widths):
             raise ValueError(f"groups must divide widths={self.widths}, got {self.groups}")
         dtype = compute_dtype() if self.dtype is None else self.dtype
         x = images.astype(dtype)
         for number, width in enumerate(self.widths):
-            x = nn.Conv(width, (3, 3), dtype=dtype, use_bias=False, name=f"conv_{number}")(x)
-            x = nn.GroupNorm(self.groups, dtype=jnp.float32, name=f"norm_{number}")(x)
+            biased = self.norm == "none"
+            x = nn.Conv(width, (3, 3), dtype=dtype, use_bias=biased, name=f"conv_{number}")(x)
+            if self.norm == "group":
+                x = nn.GroupNorm(self.groups, dtype=jnp.float32, name=f"norm_{number}")(x)
+            elif self.norm == "batch":
+                norm = BatchNorm(name=f"norm_{number}")
+                x = norm(x, train=train, where=where, axis_name=axis_name)
             x = _halved(nn.relu(x).astype(dtype))
         seen = self.pooling(x)
         embeddings = nn.Dense(self.dim, name="head")(seen)
