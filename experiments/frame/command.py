@@ -57,7 +57,8 @@ def write_report(arguments: list[str]) -> int:
         pages=chosen.pages,
     )
     console = Console()
-    for line in (*said, f"{chosen.out}: {count} results, their pages in {chosen.pages}"):
+    written = f"{chosen.out}: {count} result{'s' * (count != 1)}, with pages in {chosen.pages}"
+    for line in (*said, written):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
