@@ -65,6 +65,17 @@ def taught(student=X, teacher=Y, **settings):
     return Inputs({"student": student, "teacher": teacher}, settings)
 
 
+def drawn(arrays, shared=frozenset(), **settings):
+    """A word to predict, and words drawn."""
+    of_softmax = {
+        "targets": Y,
+        "negatives": GROUPS,
+        "target_log_counts": normal(ROWS),
+        "negative_log_counts": normal(ROWS, 3),
+    }
+    return Inputs(arrays | of_softmax, settings, shared)
+
+
 def cut(composed):
     """A composition over info_nce of queries and documents at three layers: states [3, rows, dim]."""
 
@@ -229,6 +240,16 @@ INPUTS = {
     "regular_face": Inputs({"class_weights": VECTORS}, shared=frozenset({"class_weights"})),
     "sparse_centers": Inputs({"centers": CENTERS}, shared=frozenset({"centers"})),
     "sgns": Inputs({"targets": X, "contexts": Y, "negatives": GROUPS}),
+    "binary_pv_dbow": drawn({"documents": X}),
+    "binary_pv_dm": drawn({"documents": X[:, :1], "contexts": normal(ROWS, 2, DIM - 1)}),
+    "binary_pv_dm_sum": drawn({"documents": X, "contexts": GROUPS}),
+    "real_binary_pv_dbow": drawn(
+        {"documents": Z, "projection": normal(DIM, DIM)}, frozenset({"projection"})
+    ),
+    "disambiguated_skip_gram": drawn(
+        {"senses": GROUPS, "probabilities": np.abs(Z[:, :3]), "entropy_of": np.abs(Y[:, :3])},
+        entropy_weight=-0.1,
+    ),
     "sampled_softmax": Inputs(
         {
             "queries": X,
@@ -321,5 +342,9 @@ NOT_LOSSES = {
     },
     "mixtures": {"mix_list", "mix_pairs", "mixed_negatives", "mixed_positives"},
     "sizes and draws": {"draw_layer_dim", "draw_layers", "geometric_dims", "leading"},
+    "senses": {
+        *("disambiguated_hidden", "offdiagonal_huber_penalty", "offdiagonal_penalty"),
+        *("sense_entropy", "sense_logits"),
+    },
     "parts": {"average_ranks", "binary_logit", "centered", "not_hits", "pair_features"},
 }

@@ -97,6 +97,16 @@ def divergence():
     return called
 
 
+def of_classes_drawn(loss):
+    """A loss of rows, right classes and drawn ones, which the sampler draws equally often."""
+
+    def called(x, y, drawn):
+        counts = {"target_log_counts": jnp.zeros(len(x))}
+        return loss(x, y, drawn, **counts, negative_log_counts=jnp.zeros(drawn.shape[:2]))
+
+    return called
+
+
 TEACHERS = {
     "coordinate_kl": Vectors(partial(losses.coordinate_kl, temperature=1.0)),
     "dse_binary": Entry(batches.taught_scores, losses.dse_binary),
@@ -140,15 +150,38 @@ SPARSE_AND_WORDS = {
         moved=(0, 1, 2, 3),
     ),
     "denoising": Entry(batches.tokens, losses.denoising, decoder, batch=32, dim=32),
-    "sampled_softmax": Words(
-        lambda x, y, drawn: losses.sampled_softmax(
-            x,
-            y,
-            drawn,
-            target_log_counts=jnp.zeros(len(x)),
-            negative_log_counts=jnp.zeros(drawn.shape[:2]),
+    "binary_pv_dbow": Words(of_classes_drawn(losses.binary_pv_dbow)),
+    "binary_pv_dm": Words(
+        of_classes_drawn(
+            lambda x, *rest, **counts: losses.binary_pv_dm(
+                x[:, :64], x[:, None, 64:], *rest, **counts
+            )
         )
     ),
+    "binary_pv_dm_sum": Words(
+        of_classes_drawn(
+            lambda x, *rest, **counts: losses.binary_pv_dm_sum(x, x[:, None], *rest, **counts)
+        )
+    ),
+    "disambiguated_skip_gram": Words(
+        of_classes_drawn(
+            lambda x, *rest, **counts: losses.disambiguated_skip_gram(
+                x[:, None] + jnp.arange(3)[:, None],
+                jax.nn.softmax(x[:, :3]),
+                *rest,
+                entropy_weight=-0.1,
+                **counts,
+            )
+        )
+    ),
+    "real_binary_pv_dbow": Words(
+        of_classes_drawn(
+            lambda x, *rest, **counts: losses.real_binary_pv_dbow(
+                x, jnp.eye(x.shape[1]), *rest, **counts
+            )
+        )
+    ),
+    "sampled_softmax": Words(of_classes_drawn(losses.sampled_softmax)),
     "sgns": Words(losses.sgns),
     "splade": Entry(batches.activations, sparse, sentence(their_sparse, sparse=True), moved=(0, 1)),
 }

@@ -258,6 +258,56 @@ class _binary_cross_entropy(Protocol):
 
 binary_cross_entropy: _binary_cross_entropy
 
+def binary_pv_dbow(
+    documents: Array,
+    targets: Array,
+    negatives: Array,
+    *,
+    target_log_counts: Array,
+    negative_log_counts: Array,
+    target_bias: Array | None = ...,
+    negative_bias: Array | None = ...,
+    negative_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
+def binary_pv_dm(
+    documents: Array,
+    contexts: Array,
+    targets: Array,
+    negatives: Array,
+    *,
+    context_where: Array | None = ...,
+    target_log_counts: Array,
+    negative_log_counts: Array,
+    target_bias: Array | None = ...,
+    negative_bias: Array | None = ...,
+    negative_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
+def binary_pv_dm_sum(
+    documents: Array,
+    contexts: Array,
+    targets: Array,
+    negatives: Array,
+    *,
+    context_where: Array | None = ...,
+    target_log_counts: Array,
+    negative_log_counts: Array,
+    target_bias: Array | None = ...,
+    negative_bias: Array | None = ...,
+    negative_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
+
 class _binomial_deviance(Protocol):
     __name__: str
     rule: Callable[..., Any]
@@ -639,6 +689,25 @@ class _dependence(Protocol):
     ) -> jax.Array: ...
 
 dependence: _dependence
+
+def disambiguated_skip_gram(
+    senses: Array,
+    probabilities: Array,
+    targets: Array,
+    negatives: Array,
+    *,
+    entropy_weight: Numeric = ...,
+    entropy_of: Array | None = ...,
+    target_log_counts: Array,
+    negative_log_counts: Array,
+    target_bias: Array | None = ...,
+    negative_bias: Array | None = ...,
+    negative_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
 
 class _dse_binary(Protocol):
     __name__: str
@@ -2200,6 +2269,23 @@ def ranking_hinge(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
+def real_binary_pv_dbow(
+    documents: Array,
+    projection: Array,
+    targets: Array,
+    negatives: Array,
+    *,
+    projection_bias: Array | None = ...,
+    target_log_counts: Array,
+    negative_log_counts: Array,
+    target_bias: Array | None = ...,
+    negative_bias: Array | None = ...,
+    negative_where: Array | None = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
     reduce_fn: ReduceFn | None = ...,
 ) -> jax.Array: ...
 

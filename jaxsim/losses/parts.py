@@ -35,4 +35,11 @@ from jaxsim.losses.teachers._score_regression import (
     binary_logit as binary_logit,
     centered as centered,
 )
+from jaxsim.losses.words._disambiguated import (
+    disambiguated_hidden as disambiguated_hidden,
+    offdiagonal_huber_penalty as offdiagonal_huber_penalty,
+    offdiagonal_penalty as offdiagonal_penalty,
+    sense_entropy as sense_entropy,
+    sense_logits as sense_logits,
+)
 from jaxsim.losses.words._sgns import not_hits as not_hits

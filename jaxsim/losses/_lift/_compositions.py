@@ -22,7 +22,11 @@ EVERY = "similarity", "where", "weights", "axis_name", "block", "reduce_fn"
 
 
 def sharing(
-    lifted: Loss, *, without: Sequence[str] = (), only: Sequence[str] | None = None
+    lifted: Loss,
+    *,
+    without: Sequence[str] = (),
+    only: Sequence[str] | None = None,
+    hyperparameters: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., jax.Array]]:
     """Gives a function the shared arguments of a lifted loss, with their defaults and documentation.
 
@@ -33,13 +37,16 @@ def sharing(
       lifted: the loss whose shared arguments the function takes as its `**shared`, all of them.
       without: those that it does not take.
       only: those that it takes at most; `EVERY` leaves out what decides on positives and references.
+      hyperparameters: the function also takes those of the loss's rule, and documents them.
 
     Returns: a decorator.
     """
 
     def decorated(function):
         parameters = inspect.signature(function).parameters
-        shared = [p for p in lifted.shared if p.name not in (*without, *parameters)]
+        every = inspect.signature(lifted).parameters.values() if hyperparameters else lifted.shared
+        shared = [p for p in every if p.name not in (*without, *parameters)]
+        shared = [p for p in shared if p.kind is p.KEYWORD_ONLY]
         shared = [p for p in shared if only is None or p.name in only]
         return _taking(function, parameters, shared, function.__doc__, lifted)
 
