@@ -1,4 +1,5 @@
-"""Analysis: pair weights of any loss, behavior of contrastive losses, geometry of embeddings."""
+"""Analysis: pair weights of any loss, behavior of contrastive losses, geometry of embeddings,
+senses of words."""
 
 from jaxsim.analysis._behavior import (
     Separation as Separation,
@@ -18,6 +19,11 @@ from jaxsim.analysis._geometry import (
     uniformity_ceiling as uniformity_ceiling,
 )
 from jaxsim.analysis._pictures import pair_weight_curves as pair_weight_curves
+from jaxsim.analysis._senses import (
+    assign_sense_cosine as assign_sense_cosine,
+    prune_senses as prune_senses,
+    sense_priors as sense_priors,
+)
 from jaxsim.analysis._weights import (
     gpw_surrogate as gpw_surrogate,
     on_cosines as on_cosines,

@@ -41,6 +41,11 @@ from jaxsim.encoders._pooling import (
     weighted_mean_by_place as weighted_mean_by_place,
 )
 from jaxsim.encoders._positions import Rotary as Rotary
-from jaxsim.encoders._tables import in_out_tables as in_out_tables
+from jaxsim.encoders._tables import (
+    disambiguation_per_word as disambiguation_per_word,
+    in_out_tables as in_out_tables,
+    paragraph_tables as paragraph_tables,
+    sense_tables as sense_tables,
+)
 from jaxsim.encoders._text import DenseHead as DenseHead, TextEncoder as TextEncoder
 from jaxsim.encoders._transformer import Transformer as Transformer

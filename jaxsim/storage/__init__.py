@@ -35,3 +35,7 @@ from jaxsim.storage._trec import (
     save_run as save_run,
 )
 from jaxsim.storage._vectors import load_vectors as load_vectors, save_vectors as save_vectors
+from jaxsim.storage._word_vectors import (
+    load_word_vectors as load_word_vectors,
+    save_word_vectors as save_word_vectors,
+)

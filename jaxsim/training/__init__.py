@@ -35,6 +35,7 @@ from jaxsim.training._row_sparse import (
     RowOptimizer as RowOptimizer,
     adagrad_rows as adagrad_rows,
     adam_rows as adam_rows,
+    momentum_rows as momentum_rows,
     sgd_rows as sgd_rows,
 )
 from jaxsim.training._seeds import fit_seeds as fit_seeds

@@ -58,6 +58,35 @@ def sgd_rows(learning_rate: Rate, lookup: Callable[[Batch, PRNGKey], ArrayTree])
     return _optimizer(learning_rate, lookup, change, 0, 0.0)
 
 
+def momentum_rows(
+    learning_rate: Rate, lookup: Callable[[Batch, PRNGKey], ArrayTree], *, momentum: Rate = 0.9
+) -> RowOptimizer:
+    """Row-sparse SGD with momentum: a row's velocity decays and moves it only in steps that used the row.
+
+        v <- momentum v + gradient,  row <- row - learning_rate v
+
+    Dense momentum (`optax.sgd`) decays and moves every row in every step, which for rare rows is another
+    algorithm.
+
+    Args:
+      learning_rate, lookup: as in `sgd_rows`.
+      momentum: from 0 to 1, or a schedule of the step.
+
+    Returns: `RowOptimizer`.
+    Source: TensorFlow's MomentumOptimizer for sparse gradients, without Nesterov.
+    """
+
+    if not callable(momentum):
+        checks.probability("momentum", momentum)
+
+    def change(rate, count, gradient, velocity):
+        kept = momentum(count) if callable(momentum) else momentum
+        velocity = kept * velocity + gradient
+        return -rate * velocity, (velocity,)
+
+    return _optimizer(learning_rate, lookup, change, 1, 0.0)
+
+
 def adagrad_rows(
     learning_rate: Rate,
     lookup: Callable[[Batch, PRNGKey], ArrayTree],

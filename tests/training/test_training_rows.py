@@ -55,6 +55,33 @@ def test_schedules_count_steps():
     np.testing.assert_allclose(found, TABLE - 0.3 * summed(), rtol=1e-5)
 
 
+def test_momentum_of_touched_rows_is_that_of_loops():
+    """Rows 2 and 3 rest in the first step and rows 0, 1, 4 in the second: their velocities wait."""
+    others = np.array([2, 3, 2, 0])
+    schedule = training.momentum_rows(lambda step: 0.1 / (step + 1), lookup, momentum=0.5)
+    result = steps(schedule, [(IDS, SLOPES), (others, SLOPES), (IDS, SLOPES)])
+    table, velocity = TABLE.astype(np.float64), np.zeros(TABLE.shape)
+    for step, ids in enumerate((IDS, others, IDS)):
+        for row in set(ids.tolist()):
+            velocity[row] = 0.5 * velocity[row] + summed(ids)[row]
+            table[row] -= 0.1 / (step + 1) * velocity[row]
+    np.testing.assert_allclose(result, table, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(result[5], TABLE[5])
+
+
+def test_momentum_of_rows_used_in_every_step_is_the_dense_one():
+    every = np.arange(6), np.concatenate([SLOPES, SLOPES[:2]])
+    rows = training.momentum_rows(0.1, lookup, momentum=lambda step: 0.9 * jnp.ones(()))
+    dense = optax.sgd(0.1, momentum=0.9)
+    params, state = jnp.asarray(TABLE), dense.init(jnp.asarray(TABLE))
+    for _ in range(3):
+        updates, state = dense.update(jnp.asarray(every[1]), state, params)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(steps(rows, [every] * 3), params, rtol=1e-5)
+    with pytest.raises(ValueError, match="momentum must be between 0 and 1"):
+        training.momentum_rows(0.1, lookup, momentum=1.5)
+
+
 def test_adagrad_is_the_dense_one():
     found = steps(training.adagrad_rows(0.1, lookup, initial=0.2, eps=1e-7), [(IDS, SLOPES)] * 2)
     dense = optax.adagrad(0.1, initial_accumulator_value=0.2, eps=1e-7)
