@@ -157,7 +157,7 @@ def embedded(
     embeddings, features = [], []
     for start in range(0, len(images), batch):
         block = images[start : start + batch]
-        padded = np.pad(block, [(0, batch - len(block))] + [(0, 0)] * 3)
+        padded = np.pad(block, [(0, batch - len(block))] + [(0, 0)] * (block.ndim - 1))
         vectors, maps = apply(model.params, padded)
         embeddings.append(np.asarray(vectors)[: len(block)])
         features.append(np.asarray(maps)[: len(block)])
