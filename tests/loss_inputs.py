@@ -197,6 +197,9 @@ INPUTS = {
     "coordinate_kl": taught(X, Y, temperature=1.0),
     "binary_cross_entropy": Inputs({"logits": SCORES[:, 0], "labels": ANSWERS}),
     "bradley_terry": Inputs({"first": SCORES[:, 0], "second": TEACHER[:, 0], "labels": GRADES}),
+    "expected_preference": Inputs(
+        {"first": SCORES[:, 0], "second": TEACHER[:, 0], "labels": GRADES}, {"penalty": 0.1}
+    ),
     "dse_binary": Inputs(
         {"student": SCORES[:, 0], "teacher": TEACHER[:, 0], "labels": GRADES},
     ),
@@ -262,6 +265,14 @@ INPUTS = {
         }
     ),
     **{name: Inputs({"view": X, "other": Y}) for name in ("barlow_twins", "vicreg")},
+    "gaussian_elbo": Inputs(
+        {
+            "inputs": SCORES,
+            "decoded": TEACHER,
+            "means": normal(ROWS, 2),
+            "log_variances": normal(ROWS, 2),
+        }
+    ),
     "flops": Inputs({"activations": np.abs(X)}),
     "csr_reconstruction": Inputs(
         {

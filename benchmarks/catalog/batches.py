@@ -135,6 +135,17 @@ def told_again(random, batch, dim):
     return x, *(x + normal(random, batch, dim) / 2 for _ in range(4))
 
 
+def decoded(random, batch, dim):
+    """Vectors, a decoder's of them, and the means and logarithms of variances that it drew from."""
+    x = normal(random, batch, dim)
+    return (
+        x,
+        x + normal(random, batch, dim) / 2,
+        normal(random, batch, 32),
+        normal(random, batch, 32),
+    )
+
+
 def layers(random, batch, dim):
     """Queries and documents [4 layers, batch, dim]."""
     queries = normal(random, 4, batch, dim)

@@ -124,6 +124,7 @@ SCORES = {
     ),
     "dependence": Entry(batches.one_right, losses.dependence),
     "inverse_entropy": Entry(batches.one_right, losses.inverse_entropy),
+    "expected_preference": Entry(batches.two_scores, losses.expected_preference, moved=(0, 1)),
     "pair_rank": Pairs(losses.pair_rank),
     "pearson": Pairs(losses.pearson),
     "pro": Pairs(losses.pro),

@@ -864,6 +864,25 @@ def expanded_info_nce(
     reduce_fn: ReduceFn | None = ...,
 ) -> jax.Array: ...
 
+class _expected_preference(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        first: Array,
+        second: Array,
+        labels: Array | None = ...,
+        *,
+        penalty: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+expected_preference: _expected_preference
+
 class _fast_ap(Protocol):
     __name__: str
     rule: Callable[..., Any]
@@ -897,6 +916,27 @@ def flops(
     where: Array | None = ...,
     axis_name: str | None = ...,
 ) -> jax.Array: ...
+
+class _gaussian_elbo(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        inputs: Array,
+        decoded: Array,
+        means: Array,
+        log_variances: Array,
+        *,
+        variance: Numeric = ...,
+        divergence_weight: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+gaussian_elbo: _gaussian_elbo
 
 class _generalized_lifted_structure(Protocol):
     __name__: str

@@ -1,6 +1,9 @@
 """Losses on pairs with a grade, a label or a preference."""
 
-from jaxsim.losses.graded._bradley_terry import bradley_terry as bradley_terry
+from jaxsim.losses.graded._bradley_terry import (
+    bradley_terry as bradley_terry,
+    expected_preference as expected_preference,
+)
 from jaxsim.losses.graded._cosent import (
     angle as angle,
     cosent as cosent,
