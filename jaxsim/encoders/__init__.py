@@ -49,3 +49,4 @@ from jaxsim.encoders._tables import (
 )
 from jaxsim.encoders._text import DenseHead as DenseHead, TextEncoder as TextEncoder
 from jaxsim.encoders._transformer import Transformer as Transformer
+from jaxsim.encoders._vae import Vae as Vae
