@@ -26,6 +26,10 @@ from jaxsim.evaluation._graded import (
     ndcg as ndcg,
     score_ndcg as score_ndcg,
 )
+from jaxsim.evaluation._preferences import (
+    feature_prediction_error as feature_prediction_error,
+    preference_accuracy as preference_accuracy,
+)
 from jaxsim.evaluation._ranking import (
     average_precision as average_precision,
     precision as precision,
