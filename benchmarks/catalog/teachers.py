@@ -156,14 +156,6 @@ SPARSE_AND_WORDS = {
             lambda x, *rest, **counts: losses.binary_pv_dm(
                 x[:, :64], x[:, None, 64:], *rest, **counts
             )
-    "gaussian_elbo": Entry(batches.decoded, losses.gaussian_elbo, moved=(0, 1, 2, 3)),
-    "sampled_softmax": Words(
-        lambda x, y, drawn: losses.sampled_softmax(
-            x,
-            y,
-            drawn,
-            target_log_counts=jnp.zeros(len(x)),
-            negative_log_counts=jnp.zeros(drawn.shape[:2]),
         )
     ),
     "binary_pv_dm_sum": Words(
@@ -182,6 +174,7 @@ SPARSE_AND_WORDS = {
             )
         )
     ),
+    "gaussian_elbo": Entry(batches.decoded, losses.gaussian_elbo, moved=(0, 1, 2, 3)),
     "real_binary_pv_dbow": Words(
         of_classes_drawn(
             lambda x, *rest, **counts: losses.real_binary_pv_dbow(

@@ -22,6 +22,16 @@ from jaxsim.data._density import (
     label_density as label_density,
     label_density_weights as label_density_weights,
 )
+from jaxsim.data._gridworld import (
+    answer_preference as answer_preference,
+    answer_similarity as answer_similarity,
+    draw_queries as draw_queries,
+    grid_features as grid_features,
+    grid_trajectories as grid_trajectories,
+    sample_preference as sample_preference,
+    sample_similarity as sample_similarity,
+    split_groups as split_groups,
+)
 from jaxsim.data._images import (
     Images as Images,
     cifar10_subset as cifar10_subset,
