@@ -9,6 +9,13 @@ from jaxsim.data._baskets import (
     imports as imports,
     retail as retail,
 )
+from jaxsim.data._captions import (
+    SUGARCREPE_PP as SUGARCREPE_PP,
+    CaptionedImage as CaptionedImage,
+    CaptionTriple as CaptionTriple,
+    coco_captions as coco_captions,
+    sugarcrepe_pp as sugarcrepe_pp,
+)
 from jaxsim.data._classified import (
     LabeledTexts as LabeledTexts,
     TopicTexts as TopicTexts,
