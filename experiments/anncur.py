@@ -19,17 +19,16 @@ of the cross-encoder, where that encoder itself retrieves so well that the claim
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import budgeted, maxsim, text
-from experiments.workbench.figures import each
-from jaxsim import data, evaluation, similarity
+from experiments.workbench import budgeted, each, entities, maxsim, models, sources, two_stage
+from jaxsim import evaluation, similarity
 
-DATA = ("docstrings", "docstrings-small", "entities", "maxsim")
+DATA = (*sources.DOCSTRINGS, "entities", "maxsim")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Config:
         settings.positive(self, "temperature", "dual_rate", "cross_rate")
         settings.part(self, "shares", "dual_dropout", "cross_dropout")
         settings.some(self, "ks", "budgets", "shares")
-        settings.one_of(self, data=DATA, head=("emb", "cls"))
+        settings.one_of(self, data=DATA, head=two_stage.HEADS)
         if self.dim % self.heads:
             raise ValueError(f"dim must be a multiple of heads={self.heads}, got {self.dim}")
         if max(self.ks) > self.items:
@@ -190,7 +189,7 @@ class Shared(NamedTuple):
 
     # Its queries are the pool of anchor queries, then the test queries: of the pool's scores the index
     # is built, those of the tests are the truth.
-    bed: text.Scored
+    bed: two_stage.Scored
     facts: dict[str, float]
 
 
@@ -199,10 +198,10 @@ def queries_of(config: Config) -> int:
     return config.anchor_queries + config.held_out_queries + config.test_queries
 
 
-def corpora(config: Config) -> tuple[text.Corpus, text.Corpus]:
+def corpora(config: Config) -> tuple[entities.Corpus, entities.Corpus]:
     """(training, test), with enough queries to test on."""
     queries = queries_of(config)
-    train, test = text.corpora(
+    train, test = entities.corpora(
         config.data,
         queries=queries,
         items=config.items,
@@ -216,16 +215,17 @@ def corpora(config: Config) -> tuple[text.Corpus, text.Corpus]:
     return train, test
 
 
-def fingerprint(config: Config) -> str:
-    """Of the data: what the training and the test side hold."""
-    if config.data == "maxsim":
-        sides = [maxsim.captions(items=config.items, queries=queries_of(config), seed=0)]
-    else:
-        sides = corpora(config)
-    return data.fingerprint([[*side.queries[:50], *side.items] for side in sides])
+def fingerprint(config: Config) -> dict[str, Any]:
+    """Of the data: what the training and the test side hold, and a pretrained model's weights."""
+    if config.data != "maxsim":
+        return dict(zip(("training", "test"), corpora(config), strict=True))
+    return {
+        "test": maxsim.captions(items=config.items, queries=queries_of(config), seed=0),
+        "weights": runner.folder_fingerprint(models.folder(config.model)),
+    }
 
 
-def scored(config: Config, workdir: Path) -> text.Scored:
+def scored(config: Config, workdir: Path) -> two_stage.Scored:
     """The scores of the drawn queries with all items, and the dual encoder's vectors."""
     if config.data == "maxsim":
         return maxsim.scored(
@@ -238,11 +238,11 @@ def scored(config: Config, workdir: Path) -> text.Scored:
             workdir=workdir,
         )
     train, test = corpora(config)
-    return text.scored(
+    return two_stage.scored(
         train,
         test,
         queries=queries_of(config),
-        sizes=text.Sizes(
+        sizes=two_stage.Sizes(
             vocabulary=config.vocabulary,
             dim=config.dim,
             layers=config.layers,
@@ -250,10 +250,10 @@ def scored(config: Config, workdir: Path) -> text.Scored:
             query_length=config.query_length,
             item_length=config.item_length,
         ),
-        dual=text.Training(
+        dual=two_stage.Training(
             config.dual_steps, config.dual_batch, config.dual_rate, config.dual_dropout
         ),
-        cross=text.Training(
+        cross=two_stage.Training(
             config.cross_steps, config.cross_batch, config.cross_rate, config.cross_dropout
         ),
         temperature=config.temperature,
@@ -319,19 +319,16 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     ]
 
 
-def claim(rows: list[dict]) -> dict:
+def claim(rows: list[dict]) -> runner.Claim:
     """annCUR above the rerank arms for k > 10 at equal budgets: against which, and by how much?"""
-    large = [row["k"] for row in rows if row["k"] > 10] or [max(row["k"] for row in rows)]
-    arms = {row["arm"] for row in rows}
-    compared = [
-        runner.difference(rows, "anncur", over=name, on="recall", where=lambda r: r["k"] in large)
-        for name in budgeted.BASELINES
-        if {"anncur", name} <= arms
-    ]
-    return runner.judged(
-        f"annCUR's recall beats rerank for k of {sorted(set(large))} at equal budget",
-        compared,
+    large = sorted({row["k"] for row in rows if row["k"] > 10}) or [max(row["k"] for row in rows)]
+    return runner.against(
+        [row for row in rows if row["arm"] in ("anncur", *budgeted.BASELINES)],
+        "anncur",
+        on="recall",
         needed=("rerank_dual", "rerank_tfidf"),
+        question=f"annCUR's recall beats rerank for k of {large} at equal budget",
+        where=lambda row: row["k"] in large,
     )
 
 

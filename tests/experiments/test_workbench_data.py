@@ -4,10 +4,15 @@ import json
 
 import pytest
 
-from experiments.workbench import maxsim, text
+from experiments.workbench import entities, maxsim
 from jaxsim import data
 
-CAPTION = {"caption": "a cat", "caption2": "one cat", "negative_caption": "a dog"}
+CAPTION = {
+    "filename": "1.jpg",
+    "caption": "a cat",
+    "caption2": "one cat",
+    "negative_caption": "a dog",
+}
 
 
 @pytest.fixture
@@ -17,7 +22,7 @@ def prepared(tmp_path, monkeypatch):
     (tmp_path / "sugarcrepe_pp").mkdir()
 
     def read(contents):
-        for kind in maxsim.KINDS:
+        for kind in data.SUGARCREPE_PP:
             (tmp_path / "sugarcrepe_pp" / f"{kind}.json").write_text(contents)
         return maxsim.captions(items=2, queries=1, seed=0)
 
@@ -49,4 +54,4 @@ def test_mentions_without_their_gloss_are_refused(monkeypatch):
     monkeypatch.setattr(data, "entity_mentions", lambda split: [row])
     monkeypatch.setattr(data, "glosses", list)
     with pytest.raises(ValueError, match="do not fit together: synset '1-n' has no gloss"):
-        text.entities("test", queries=1, items=1, seed=123)
+        entities.entities("test", queries=1, items=1, seed=123)
