@@ -1,4 +1,4 @@
-"""Merging: parameter trees to parameter trees; channels of a network that do the same become one."""
+"""Merging: parameter trees to parameter trees; soups, fusion, and channels that do the same made one."""
 
 from jaxsim.merging._baselines import (
     merge_random_pairs as merge_random_pairs,
@@ -16,6 +16,7 @@ from jaxsim.merging._features import (
     merge_pair_released as merge_pair_released,
     size_normalized_distance as size_normalized_distance,
 )
+from jaxsim.merging._soups import fuse as fuse, soup as soup
 from jaxsim.merging._spec import (
     BatchNorm as BatchNorm,
     Consumed as Consumed,
