@@ -1,6 +1,6 @@
 """Evaluation metrics of rankings, scores and embeddings: arrays in, numbers out."""
 
-from jaxsim.evaluation._bootstrap import interval as interval
+from jaxsim.evaluation._bootstrap import interval as interval, resampled as resampled
 from jaxsim.evaluation._class_retrieval import (
     class_recall as class_recall,
     map_at_r as map_at_r,
@@ -18,6 +18,12 @@ from jaxsim.evaluation._clustering import (
     kmeans as kmeans,
     nmi as nmi,
     v_measure as v_measure,
+)
+from jaxsim.evaluation._compatibility import (
+    average_accuracy as average_accuracy,
+    average_compatibility as average_compatibility,
+    compatibility_matrix as compatibility_matrix,
+    template_accuracy as template_accuracy,
 )
 from jaxsim.evaluation._correlation import pearson as pearson, spearman as spearman
 from jaxsim.evaluation._graded import (
@@ -49,4 +55,10 @@ from jaxsim.evaluation._regression import (
     ridge_probe as ridge_probe,
     ridge_regression as ridge_regression,
     shot_mae as shot_mae,
+)
+from jaxsim.evaluation._thresholds import (
+    f1_max as f1_max,
+    micro_average_precision as micro_average_precision,
+    recall_at_precision as recall_at_precision,
+    roc_auc as roc_auc,
 )

@@ -69,6 +69,10 @@ from jaxsim.search._quantize import (
     save_quantized as save_quantized,
 )
 from jaxsim.search._regression import row_regression as row_regression
+from jaxsim.search._score_normalization import (
+    score_normalize as score_normalize,
+    stretch as stretch,
+)
 from jaxsim.search._scorers import (
     anchor_scores as anchor_scores,
     scorer as scorer,
