@@ -118,6 +118,20 @@ INPUTS = {
         {"embeddings": X, "labels": INTEGERS},
         function=losses.mined(losses.margin, losses.miners.hardest_negatives),
     ),
+    **{
+        name: Inputs({"embeddings": X, array: INTEGERS, "content": GRADES})
+        for name, array in (("asl", "labels"), ("grouped_norm_ratio", "groups"))
+    },
+    "norm_ratio": Inputs({"larger": X, "smaller": Y}),
+    **{
+        f"higher_order_compatibility{form}": Inputs({"new": X, "old": Y, "labels": INTEGERS})
+        for form in ("", "_released")
+    },
+    "backward_compatible": classes(),
+    "stationary": Inputs(
+        {"embeddings": X, "old": Y, "labels": INTEGERS, "class_weights": VECTORS},
+        shared=frozenset({"class_weights"}),
+    ),
     "hydra": Inputs(
         {"embeddings": X, "labels": INTEGERS, "partners": (INTEGERS + 1) % 3, "gate": np.abs(Y)},
     ),

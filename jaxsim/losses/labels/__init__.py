@@ -27,6 +27,11 @@ from jaxsim.losses.labels._multi_similarity import (
 )
 from jaxsim.losses.labels._n_pairs import n_pairs as n_pairs
 from jaxsim.losses.labels._nca import nca as nca
+from jaxsim.losses.labels._norm_ratio import (
+    asl as asl,
+    grouped_norm_ratio as grouped_norm_ratio,
+    norm_ratio as norm_ratio,
+)
 from jaxsim.losses.labels._nt_xent import nt_xent as nt_xent
 from jaxsim.losses.labels._pnp import (
     pnp as pnp,

@@ -1,5 +1,11 @@
 """Distillation: a student's scores or embeddings after a teacher's."""
 
+from jaxsim.losses.teachers._compatibility import (
+    backward_compatible as backward_compatible,
+    higher_order_compatibility as higher_order_compatibility,
+    higher_order_compatibility_released as higher_order_compatibility_released,
+    stationary as stationary,
+)
 from jaxsim.losses.teachers._distillation import (
     embedding_distillation as embedding_distillation,
     embedding_distillation_cosine as embedding_distillation_cosine,
