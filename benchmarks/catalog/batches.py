@@ -58,6 +58,23 @@ def numbered(random, batch, dim):
     return normal(random, batch, dim), random.uniform(0, 20, size=batch).astype(np.float32)
 
 
+def views(random, batch, dim):
+    """Embeddings, the image that each is a view of, and how much of it each keeps."""
+    embeddings, labels = examples(random, batch, dim)
+    return embeddings, labels, random.uniform(0.2, 1, size=batch).astype(np.float32)
+
+
+def replaced(random, batch, dim):
+    """New embeddings, the old model's of the same images, and labels."""
+    embeddings, labels = examples(random, batch, dim)
+    return embeddings, embeddings + normal(random, batch, dim), labels
+
+
+def replaced_on_a_simplex(random, batch, dim):
+    """`replaced`, and a vector per class."""
+    return *replaced(random, batch, dim), normal(random, batch // 4 + 1, dim)
+
+
 def gated(random, batch, dim):
     """Embeddings, labels, each row's partner class, and its gate."""
     embeddings, labels = examples(random, batch, dim)

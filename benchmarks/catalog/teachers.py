@@ -109,6 +109,12 @@ def of_classes_drawn(loss):
 
 TEACHERS = {
     "coordinate_kl": Vectors(partial(losses.coordinate_kl, temperature=1.0)),
+    "backward_compatible": Entry(batches.classes, losses.backward_compatible),
+    "higher_order_compatibility": Entry(batches.replaced, losses.higher_order_compatibility),
+    "higher_order_compatibility_released": Entry(
+        batches.replaced, losses.higher_order_compatibility_released
+    ),
+    "stationary": Entry(batches.replaced_on_a_simplex, losses.stationary),
     "dse_binary": Entry(batches.taught_scores, losses.dse_binary),
     "dse_multiclass": Entry(batches.taught_logits, losses.dse_multiclass, dim=32),
     "dse_regression": Entry(batches.taught_scores, losses.dse_regression),

@@ -154,6 +154,41 @@ def arl_coefficients_paper(
     where: Array | None = ...,
     axis_name: str | None = ...,
 ) -> jax.Array: ...
+def asl(
+    embeddings: Array,
+    labels: Array,
+    content: Array,
+    *,
+    weight: Numeric = ...,
+    loss: Any = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
+
+class _backward_compatible(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        embeddings: Array,
+        labels: Array,
+        class_weights: Array,
+        *,
+        temperature: Numeric = ...,
+        similarity: Similarity = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        block: int | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+backward_compatible: _backward_compatible
+
 def barlow_twins(
     view: Array,
     other: Array,
@@ -1009,6 +1044,17 @@ def group_info_nce(
     axis_name: str | None = ...,
     reduce_fn: ReduceFn | None = ...,
 ) -> jax.Array: ...
+def grouped_norm_ratio(
+    embeddings: Array,
+    groups: Array,
+    content: Array,
+    *,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
 def guided_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -1182,6 +1228,30 @@ class _hardness_info_nce(Protocol):
 
 hardness_info_nce: _hardness_info_nce
 
+def higher_order_compatibility(
+    new: Array,
+    old: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
+def higher_order_compatibility_released(
+    new: Array,
+    old: Array,
+    labels: Array,
+    *,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
 def histogram(
     embeddings: Array,
     labels: Array,
@@ -1758,6 +1828,23 @@ class _ndcg_loss_1(Protocol):
     ) -> jax.Array: ...
 
 ndcg_loss_1: _ndcg_loss_1
+
+class _norm_ratio(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        larger: Array,
+        smaller: Array,
+        *,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+norm_ratio: _norm_ratio
 
 class _normalized_softmax(Protocol):
     __name__: str
@@ -2733,6 +2820,20 @@ def splade(
     where: Array | None = ...,
     axis_name: str | None = ...,
 ) -> Any: ...
+def stationary(
+    embeddings: Array,
+    old: Array,
+    labels: Array,
+    class_weights: Array,
+    *,
+    weight: Numeric = ...,
+    temperature: Numeric = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
 
 class _sub_center_arcface(Protocol):
     __name__: str

@@ -41,7 +41,6 @@ def norm_ratio(larger: Array, smaller: Array) -> jax.Array:
 
     Source: ASL, Wang et al. 2023 (2205.12358), from its released code.
     Data: pairs.
-    Kind: per example; memory batch.
     """
     return jnp.exp(1 - jnp.exp(log_norms(larger) - log_norms(smaller)))
 
@@ -87,9 +86,9 @@ def grouped_norm_ratio(
 
     Source: ASL, Wang et al. 2023 (2205.12358), from its released code.
     Data: labels.
-    Kind: pairwise; memory block x batch.
     """
     embeddings = matrix("embeddings", embeddings, "one row per view")
+    groups = checks.column("groups", groups, len(embeddings), "one per row of embeddings")
     content = checks.reals("content", content)
     checks.shaped("content", content, embeddings.shape[:1], "one per row of embeddings")
     tree = {"vectors": embeddings, "content": content}

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._compositions import EVERY, preset, sharing
+from jaxsim.losses._lift._labeled import matrix
 from jaxsim.losses._lift._lifters import over_pairs
 from jaxsim.losses.classes._normalized_softmax import normalized_softmax
 from jaxsim.numerics import checks, masked
@@ -57,11 +58,9 @@ def higher_order_compatibility(
 
     Source: Biondi et al. 2024 (2405.02581), equation 4, with the positive in the denominator.
     Data: teacher embeddings.
-    Kind: pairwise; memory block x batch.
     """
-    old = jax.lax.stop_gradient(jnp.asarray(old))
-    labels = {"query_ids": labels, "document_ids": labels}
-    return _against_other_classes(old, new, temperature=temperature, **labels, **shared)
+    old, new, ids = _models(new, old, labels)
+    return _against_other_classes(old, new, temperature=temperature, **ids, **shared)
 
 
 @sharing(_against_zeroed_classmates, only=SHARED)
@@ -80,11 +79,9 @@ def higher_order_compatibility_released(
 
     Source: Biondi et al. 2024 (2405.02581), its released code.
     Data: teacher embeddings.
-    Kind: pairwise; memory block x batch.
     """
-    old = jax.lax.stop_gradient(jnp.asarray(old))
-    labels = {"query_ids": labels, "document_ids": labels}
-    return _against_zeroed_classmates(old, new, temperature=temperature, **labels, **shared)
+    old, new, ids = _models(new, old, labels)
+    return _against_zeroed_classmates(old, new, temperature=temperature, **ids, **shared)
 
 
 @sharing(higher_order_compatibility, only=EVERY)
@@ -117,6 +114,7 @@ def stationary(
     Kind: composition; memory block x batch and classes.
     """
     checks.probability("weight", weight)
+    old = matrix("old", old, "one row per image")
     reduce_fn = shared.pop("reduce_fn")
     entropy = backward_compatible(embeddings, labels, class_weights, reduce_fn=reduce_fn, **shared)
     compatible = higher_order_compatibility(
@@ -125,6 +123,14 @@ def stationary(
     if reduce_fn is None:
         return entropy, compatible
     return weight * entropy + (1 - weight) * compatible
+
+
+def _models(new, old, labels):
+    """What a loss over pairs takes: the old model asks, and images of a class share their ids."""
+    new, old = matrix("new", new, "one row per image"), matrix("old", old, "one row per image")
+    checks.shaped("old", old, new.shape, "as new")
+    labels = checks.column("labels", labels, len(new), "one per row of new")
+    return jax.lax.stop_gradient(old), new, {"query_ids": labels, "document_ids": labels}
 
 
 backward_compatible = preset(
@@ -142,7 +148,6 @@ backward_compatible = preset(
 
     Source: Shen et al. 2020 (2003.11942), the influence loss.
     Data: teacher embeddings.
-    Kind: proxies; memory block x classes.
     """,
     similarity=dot,
     temperature=1.0,
