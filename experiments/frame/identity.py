@@ -1,22 +1,20 @@
 """What a result depends on: config, data, sources, versions, device. Equal identities give equal rows."""
 
-import ast
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import platform
 import subprocess
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import jax
 
 from experiments.frame import contract
+from experiments.frame.sources import ROOT as ROOT, sources as sources
 from jaxsim import storage
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax", "scikit-learn")
 
 
@@ -78,38 +76,6 @@ def _data(data: Any) -> dict[str, Any]:
     if isinstance(data, dict):
         return {f"the data's {name}": part for name, part in data.items()}
     return {"the data": data}
-
-
-def sources(entry: Path) -> dict[str, str]:
-    """{file: hash} of an experiment's file and all that it imports of jaxsim, experiments and its own folder."""
-    entry = Path(entry).resolve()
-    files, queue = {}, [entry, ROOT / "experiments/runner.py"]
-    folder = entry.parent  # an experiment may be anybody's file, with neighbors that it imports
-    while queue:
-        path = queue.pop()
-        name = str(path.relative_to(ROOT if path.is_relative_to(ROOT) else folder))
-        if name in files:
-            continue
-        text = path.read_text(encoding="utf-8")
-        files[name] = hashlib.sha256(text.encode()).hexdigest()[:12]
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Import):
-                queue += [p for a in node.names for p in _files_of(a.name, folder)]
-            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                queue += _files_of(node.module, folder)
-                queue += [
-                    p for a in node.names for p in _files_of(f"{node.module}.{a.name}", folder)
-                ]
-    return dict(sorted(files.items()))
-
-
-def _files_of(module: str, folder: Path) -> list[Path]:
-    """The file of a module of ours, with the __init__ files of its parents; none of anybody else's."""
-    parts = module.split(".")
-    root = ROOT if parts[0] in ("jaxsim", "experiments") else folder
-    found = [root.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
-    found.append(root.joinpath(*parts).with_suffix(".py"))
-    return [p for p in found if p.is_file()]
 
 
 def versions() -> dict[str, str]:

@@ -262,11 +262,11 @@ def reproduced(
             differences[name] = float(mean - number)
         else:
             missing.append(f"{'NaN' if np.isnan(mean) else 'infinity'} in {on!r} of {name}")
-    arms = dict.fromkeys(key[0] if isinstance(key, tuple) else key for key in expected)
+    arms = list(dict.fromkeys(key[0] if isinstance(key, tuple) else key for key in expected))
     at = max(differences, key=lambda name: abs(differences[name]), default="")
     return Reproduction(
-        ", ".join(arms),
-        "the expected numbers",
+        arms[0] if len(arms) == 1 else f"the run of {len(arms)} arms",
+        "expected numbers",
         on,
         differences.get(at),
         None,
