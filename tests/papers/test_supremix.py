@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.workbench import mixtures
 from jaxsim import losses
 from jaxsim.losses.numbers._supremix import Block
 from jaxsim.similarity import dot
@@ -31,6 +32,12 @@ NUMBERS = {
 @pytest.fixture(autouse=True)
 def _double(float64):
     """All of these are float64."""
+
+
+RELEASED = jax.jit(jax.value_and_grad(mixtures.supremix_released), static_argnames=("magnified",))
+ONLY_POSITIVES = jax.jit(
+    lambda x, labels: losses.supremix(x, labels, mixtures=MIXTURES["Mix-pos"], reduce_fn=None)
+)
 
 
 @functools.cache
@@ -224,6 +231,85 @@ def test_mixed_negatives_need_shares():
         losses.supremix(X, LABELS)
 
 
+@pytest.mark.parametrize(
+    ("temperature", "corrected", "released"), [(0.5, 1.890, 1.965), (0.1, 1.318, 1.614)]
+)
+def test_one_shift_for_all_terms_where_the_released_code_has_two(temperature, corrected, released):
+    loss = jax.jit(functools.partial(losses.supremix, shares=0.25, distance_weight=None))
+    value = loss(X, LABELS, temperature=temperature)
+    slipped, _ = RELEASED(X, LABELS, shares=0.25, magnified=False, temperature=temperature)
+    np.testing.assert_allclose((value, slipped), (corrected, released), atol=5e-4)
+
+
+def two_shifts(labels, embeddings, magnified, temperature=0.5):
+    """The released code's sums, slot by slot: shifts of two kinds, labels sorted by themselves."""
+    x = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    s, rows = x @ x.T / temperature, range(len(x))
+    slots = []
+    for i in rows:
+        negatives = [0.25 * s[i, i] + 0.75 * s[i, k] for k in rows if labels[k] != labels[i]]
+        gaps = [0.75 * (labels[k] - labels[i]) for k in rows if labels[k] != labels[i]]
+        positives = []
+        for j in rows:
+            for k in rows:
+                if labels[i] - 5 < labels[j] < labels[i] < labels[k] < labels[i] + 5:
+                    c = (labels[k] - labels[i]) / (labels[k] - labels[j])
+                    positives.append(c * s[i, j] + (1 - c) * s[i, k])
+        slots.append((negatives, positives, sorted(gaps + [0.0] * len(positives))))
+    most = max(len(gaps) for _, _, gaps in slots)
+    values = []
+    for i, (negatives, positives, gaps) in enumerate(slots):
+        filled = [] if len(gaps) == most else [-x[i].sum() / temperature]
+        shift = max(negatives + positives + filled)
+        others = [j for j in rows if j != i]
+        terms = [s[i, j] - s[i].max() for j in others]
+        terms += [logit - shift for logit in negatives + positives]
+        distances = [abs(labels[j] - labels[i]) for j in others] + [abs(gap) for gap in gaps]
+        weights = 1 + np.array(distances) if magnified else 1.0
+        pulled = [s[i, j] - s[i].max() for j in others if labels[j] == labels[i]]
+        pulled += [logit - shift for logit in positives]
+        values.append(np.log(np.sum(weights * np.exp(terms))) - np.mean(pulled))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("magnified", [False, True])
+def test_the_released_code_slot_by_slot(magnified):
+    rng = np.random.default_rng(0)
+    x, labels = (
+        rng.normal(size=(12, 3)) - 0.7,
+        np.repeat(rng.permutation(np.arange(1.0, 10))[:6], 2),
+    )
+    expected = two_shifts(labels, x, magnified)
+    value, _ = RELEASED(x, labels, shares=0.25, magnified=magnified)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+
+
+def test_the_released_code_of_equal_labels_is_the_supervised_contrastive_loss():
+    same = np.full(6, 2.0)
+    value, slope = RELEASED(X, same, shares=0.25)
+    expected, gradient = supremix("SupCon", None, labels=same)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(slope, gradient, atol=1e-13)
+
+
+def test_anchors_without_a_positive_are_left_out_of_the_mean():
+    """One view each: the smallest and the largest label have nothing to be mixed from."""
+    labels = np.array([1.0, 2, 3, 4])
+    values, counts = ONLY_POSITIVES(X[:4], labels)
+    np.testing.assert_array_equal(counts, [0, 1, 1, 0])
+    mean = jax.jit(functools.partial(losses.supremix, mixtures=MIXTURES["Mix-pos"]))(X[:4], labels)
+    np.testing.assert_allclose(mean, values[1:3].mean(), rtol=1e-12)
+
+
+def test_a_mixed_negative_is_the_same_negative_at_a_higher_temperature():
+    """a s_ii + (1 - a) s_ik with s_ii = 1: a constant, and the score at the temperature T / (1 - a)."""
+    s, off = X @ X.T / 0.5, ~np.eye(6, dtype=bool)
+    unlike = LABELS[:, None] != LABELS
+    terms = np.where(off, np.exp(s), 0) + np.where(unlike, np.exp(0.25 / 0.5 + 0.75 * s), 0)
+    expected = np.log(terms.sum(axis=1)) - np.where(off & ~unlike, s, 0).sum(axis=1)
+    np.testing.assert_allclose(supremix("Mix-neg", None)[0], expected.mean(), rtol=1e-12)
+
+
 RANK_N_CONTRAST = jax.jit(jax.value_and_grad(losses.rank_n_contrast))
 
 
@@ -247,6 +333,13 @@ def test_rank_n_contrast_of_equal_features():
     assert not gradient.any()
     value, _ = rank_n_contrast(same, np.array([1.0, 1, 2, 2, 4, 4]))
     np.testing.assert_allclose(value, 1.1536641992, rtol=1e-10)
+
+
+def test_rank_n_contrast_of_duplicates_has_a_finite_gradient():
+    copies = np.concatenate([X[:3], X[:3]])
+    value, gradient = rank_n_contrast(copies, LABELS)
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
 
 
 def test_rank_n_contrast_knows_only_the_order_of_label_distances():
