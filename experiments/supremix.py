@@ -48,6 +48,7 @@ class Config:
     steps: int = 640  # of training, for every rate and setting tried
     rates: tuple[float, ...] = (1e-3, 3e-3)  # of Adam, at the start
     values: int = 2  # how many values of its setting an arm tries
+    together: int = 20  # runs that train side by side, each with the cube of its views in memory
     ridges: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1)  # penalties of the probe
     window: float = 5.0  # bins within which the neighbors of a mixed positive lie
     neighbors: int = 5  # that are averaged
@@ -55,7 +56,7 @@ class Config:
     def __post_init__(self) -> None:
         settings.one_of(self, data=tables.SOURCES, labels=("binned", "raw"), values=(1, 2, 3))
         settings.whole(self, 0, "seed")
-        settings.whole(self, 1, "widths", "dim", "batch", "steps", "neighbors")
+        settings.whole(self, 1, "widths", "dim", "batch", "steps", "neighbors", "together")
         settings.positive(self, "noise", "rates", "ridges", "window", "validation")
         settings.part(self, "validation")
         settings.some(self, "data", "labels", "widths", "rates", "ridges")
@@ -100,6 +101,7 @@ PRESETS = {
         steps=2000,
         rates=(3e-4, 1e-3, 3e-3),
         values=3,
+        together=9,
     ),
     "gpu": Config(
         data=("rotated_mnist", "kin8nm"),
@@ -310,20 +312,26 @@ def trained(
     module = encoders.Mlp(dim=config.dim, widths=config.widths)
     inputs = parts[0].train.features[:1]
     start = jax.jit(jax.vmap(lambda key: module.init(jax.random.fold_in(key, 1), inputs)))(keys)
-    ends, _ = training.fit_seeds(
-        lambda chosen: objective(config, which, module, chosen),
-        start,
-        draws(config, which, parts),
-        optimizer=lambda chosen: optimizer(config, which, chosen),
-        settings=columns,
-        keys=keys,
-        steps=config.steps,
-        label=label,
-    )
+    ends = []
+    for first in range(0, len(runs), config.together):
+        side_by_side = slice(first, first + config.together)
+        params, settings_, of_runs = jax.tree.map(
+            lambda a, rows=side_by_side: a[rows], (start, columns, keys)
+        )
+        end, _ = training.fit_seeds(
+            lambda chosen: objective(config, which, module, chosen),
+            params,
+            draws(config, which, parts),
+            optimizer=lambda chosen: optimizer(config, which, chosen),
+            settings=settings_,
+            keys=of_runs,
+            steps=config.steps,
+            label=label,
+        )
+        ends += [jax.tree.map(lambda a, n=n: a[-1, n], end) for n in range(len(of_runs))]
     encode = jax.jit(lambda params, x: module.apply(params, x, features=True)[1])
     encoded: list[list[tables.Parts]] = [[] for _ in parts]
-    for number, (split, _) in enumerate(runs):
-        params = jax.tree.map(lambda a, n=number: a[-1, n], ends)
+    for params, (split, _) in zip(ends, runs, strict=True):
         seen = [
             part._replace(features=np.asarray(encode(params, part.features)))
             for part in parts[split]

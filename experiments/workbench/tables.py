@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.workbench.maxsim import model_folder
-from jaxsim import data, pretrained
+from experiments.workbench import models
+from jaxsim import data, pretrained, search
 
 ANGLES = 60.0  # degrees to either side: none wraps around
 ROTATED = 10_000  # digits
@@ -48,10 +48,13 @@ def rotated_mnist() -> data.Table:
 def sentence_pairs() -> data.Table:
     """STS Benchmark: frozen MiniLM vectors of two sentences, u and v, as |u - v| and u v; people's scores."""
     pairs = [data.sts_benchmark(split) for split in ("train", "validation")]
-    model = pretrained.load(model_folder())
+    model = pretrained.load(models.folder())
     first, second = (
-        np.asarray(model.encode([*getattr(pairs[0], side), *getattr(pairs[1], side)]))
-        for side in ("first", "second")
+        search.encode_corpus(model.encode, model.params, model.tokens, texts)
+        for texts in (
+            [*pairs[0].first, *pairs[1].first],
+            [*pairs[0].second, *pairs[1].second],
+        )
     )
     features = np.concatenate([np.abs(first - second), first * second], axis=1)
     return drawn(features, np.concatenate([part.scores for part in pairs]))
