@@ -51,15 +51,15 @@ def split(
     parts = [sessions[a:b] for a, b in itertools.pairwise(ends)]
     if hidden is not None:
         parts[0] = [session[~hidden[session]] for session in parts[0]]
-    found, totals = [], []
+    filtered, totals = [], []
     for part in parts:
         pairs, counts = data.session_pairs(part)
         totals.append(data.item_counts(part, items))
-        kept = data.pmi_filter(
+        frequent = data.pmi_filter(
             pairs, counts, totals[-1], len(part), min_count=min_count, min_pmi=min_pmi
         )
-        found.append((pairs[kept], counts[kept]))
-    (pairs, counts), (validation, _), (test, _) = found
+        filtered.append((pairs[frequent], counts[frequent]))
+    (pairs, counts), (validation, _), (test, _) = filtered
     random = np.random.default_rng([seed, 1])
     gone = random.random(len(pairs)) < removed
     parts = {"training": pairs[~gone], "validation": validation, "test": test}
@@ -84,9 +84,9 @@ def truth(pairs: np.ndarray, items: int) -> np.ndarray:
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[np.lexsort((both[:, 1], both[:, 0]))]
     sizes = np.bincount(both[:, 0], minlength=items)
-    found = np.full((items, max(sizes.max(initial=0), 1)), -1, np.int32)
-    found[np.arange(found.shape[1]) < sizes[:, None]] = both[:, 1]
-    return found
+    partners = np.full((items, max(sizes.max(initial=0), 1)), -1, np.int32)
+    partners[np.arange(partners.shape[1]) < sizes[:, None]] = both[:, 1]
+    return partners
 
 
 def train(
@@ -120,10 +120,11 @@ def train(
     most = int(max(settings["negatives"]))
     both, counts = jnp.asarray(pairs), jnp.asarray(counts, jnp.float32)
     frequencies = item_counts / max(item_counts.sum(), 1)
-    kept = [data.word2vec_keep_probability(frequencies, t) for t in settings["threshold"]]
+    kept_parts = [data.word2vec_keep_probability(frequencies, t) for t in settings["threshold"]]
     # A pair is seen where both ends are kept; each run draws by its own line of weights.
     weights = [
-        counts * jnp.asarray(keep[both[:, 0]] * keep[both[:, 1]], jnp.float32) for keep in kept
+        counts * jnp.asarray(keep[both[:, 0]] * keep[both[:, 1]], jnp.float32)
+        for keep in kept_parts
     ]
     settings = {
         "rate": jnp.asarray(settings["rate"]),
@@ -212,16 +213,16 @@ def ranked(
     """
     known = np.empty((0, 2), int) if known is None else known
     known = np.concatenate([known, known[:, ::-1]])
-    found = []
+    answers = []
     for start in range(0, items, block):
         rows = np.arange(start, min(start + block, items))
         scores = np.array(score(rows), np.float32)
         scores[rows - start, rows] = -np.inf
-        own = known[(known[:, 0] >= start) & (known[:, 0] < start + block)]
-        scores[own[:, 0] - start, own[:, 1]] = -np.inf
+        there = known[(known[:, 0] >= start) & (known[:, 0] < start + block)]
+        scores[there[:, 0] - start, there[:, 1]] = -np.inf
         values, ids = (np.asarray(a) for a in top_k(jnp.asarray(scores), k))
-        found.append(np.where(np.isneginf(values), -1, ids))
-    return np.concatenate(found)
+        answers.append(np.where(np.isneginf(values), -1, ids))
+    return np.concatenate(answers)
 
 
 def between(

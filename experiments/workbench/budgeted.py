@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.workbench import tfidf, two_stage
+from experiments.workbench import entities, tfidf, two_stage
 from jaxsim import search, similarity
 
 # Anchor items of the annCUR arms: (key, anchor scores, count) -> int [count].
@@ -103,10 +103,7 @@ def reranked(arm: str, bed: two_stage.Scored, anchors: Side, k: int) -> Method:
         if arm == "rerank_dual":
             return similarity.dot(side.vectors, bed.item_vectors)
         tests = bed.corpus.queries[-len(side.scores) :]
-        queries, items = (
-            [" ".join(parts) for parts in texts] for texts in (tests, bed.corpus.items)
-        )
-        return tfidf.scores(queries, items)
+        return tfidf.scores(entities.joined(tests), entities.joined(bed.corpus.items))
 
     def find(setting: None, side: Side, budget: int) -> Any:
         return search.rerank(first_stage(side), side.scorer, k=k, budget=budget)

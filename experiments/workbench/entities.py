@@ -1,6 +1,7 @@
 """Queries and the items they are about, as annCUR links them: mentions in context, titles with texts."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,9 +77,9 @@ def corpora(name: str, *, queries: int, items: int, training_queries: int) -> tu
     return train, Corpus(test.queries[:items], test.items[:items], test.gold[:items])
 
 
-def texts_of(corpus: Corpus) -> list[str]:
-    """All queries and items as plain texts."""
-    return [" ".join(parts) for parts in (*corpus.queries, *corpus.items)]
+def joined(texts: Sequence[tuple[str, ...]]) -> list[str]:
+    """Queries or items as plain texts: their parts in one string."""
+    return [" ".join(parts) for parts in texts]
 
 
 def tokenized(

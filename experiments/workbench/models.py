@@ -10,7 +10,7 @@ from jaxsim import data, pretrained, search, storage
 
 
 def folder(path: str = "") -> Path:
-    """The folder of all-MiniLM-L6-v2: the one given, or that of the Python package which carries it.
+    """The folder of all-MiniLM-L6-v2: the one named, or that of the Python package which carries it.
 
     Raises: FileNotFoundError.
     """
@@ -27,14 +27,14 @@ def folder(path: str = "") -> Path:
 
 
 def vectors(
-    model: pretrained.TextModel, texts: Sequence[str], kept: Path, *, label: str = "encoding"
+    model: pretrained.TextModel, texts: Sequence[str], folder: Path, *, label: str = "encoding"
 ) -> np.ndarray:
     """Vectors of texts by a frozen model, float32 [texts, dim], not normalized; made once.
 
     Args:
       model: as `pretrained.load` gives it.
       texts: strings.
-      kept: a folder for the vectors, such as `prepare_all`'s; files there are named by the content of the
+      folder: for the vectors, such as `prepare_all`'s; files there are named by the content of the
         weights, the longest text and the texts, so that others are never read for them.
       label: of the progress bar.
     """
@@ -44,6 +44,6 @@ def vectors(
         model.params,
         model.tokens,
         texts,
-        path=kept / f"vectors-{name}.npy",
+        path=folder / f"vectors-{name}.npy",
         label=label,
     )

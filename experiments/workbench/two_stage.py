@@ -91,7 +91,9 @@ def scored(
       workdir: for the checkpoints and the scores; a killed run resumes.
     """
     words = sentences.tokenizer(
-        entities.texts_of(train), workdir / "tokenizer.json", size=sizes.vocabulary
+        entities.joined([*train.queries, *train.items]),
+        workdir / "tokenizer.json",
+        size=sizes.vocabulary,
     )
     lengths = {"query_length": sizes.query_length, "item_length": sizes.item_length}
     query_ids, item_ids = entities.tokenized(train, words, **lengths)
@@ -234,7 +236,7 @@ def cross_encoder(
     easy = random.integers(len(items) - 1, size=(len(gold), negatives - hard.shape[1]))
     easy += easy >= gold[:, None]  # any item but the query's
     lists = np.concatenate([gold[:, None], hard, easy], axis=1)
-    candidates = [[items[place] for place in row] for row in lists]
+    candidates = [_at(items, row) for row in lists]
 
     def objective(params, batch, *, key, axis_name):
         scores = score_lists(
@@ -295,6 +297,10 @@ def hard_negatives(
     # The right item where it is among them, the last one where it is not, moves to the end.
     order = np.argsort(ids == right, axis=1, kind="stable")
     return np.take_along_axis(ids, order, axis=1)[:, :count]
+
+
+def _at(items, places):
+    return [items[place] for place in places]
 
 
 def _trained(module, objective, columns, buckets, inputs, *, training, seed, **settings):
