@@ -428,7 +428,7 @@ def figures_of(
     neighbors = evaluation.knn_regression(
         features, train.targets, test_features, k=config.neighbors
     )
-    width = tables.SOURCES[name][1]
+    width = tables.bin_width(name)
     near = functools.partial(
         data.label_density, training=train.targets, bin_width=width, kernel_size=5
     )

@@ -69,15 +69,15 @@ def drawn(features: np.ndarray, targets: np.ndarray) -> data.Table:
     return data.Table(features.astype(float), targets.astype(float), test_rows)
 
 
-# name: the table, the width of a bin of its target, its unit.
-SOURCES: dict[str, tuple[Callable[[], data.Table], float, str]] = {
-    "concrete": (functools.partial(data.regression, "concrete"), 1.0, "MPa"),
-    "energy": (functools.partial(data.regression, "energy"), 0.5, "kWh/m^2"),
-    "kin8nm": (functools.partial(data.regression, "kin8nm"), 0.05, "m"),
-    "wine_quality_red": (functools.partial(data.regression, "wine_quality_red"), 1.0, "grades"),
-    "diabetes": (functools.partial(data.regression, "diabetes"), 10.0, "points"),
-    "rotated_mnist": (rotated_mnist, 1.0, "degrees"),
-    "sentence_pairs": (sentence_pairs, 0.1, "points"),
+# name: the table, and the width of a bin in its target's unit (MPa, kWh/m^2, ..., degrees, points).
+SOURCES: dict[str, tuple[Callable[[], data.Table], float]] = {
+    "concrete": (functools.partial(data.regression, "concrete"), 1.0),
+    "energy": (functools.partial(data.regression, "energy"), 0.5),
+    "kin8nm": (functools.partial(data.regression, "kin8nm"), 0.05),
+    "wine_quality_red": (functools.partial(data.regression, "wine_quality_red"), 1.0),
+    "diabetes": (functools.partial(data.regression, "diabetes"), 10.0),
+    "rotated_mnist": (rotated_mnist, 1.0),
+    "sentence_pairs": (sentence_pairs, 0.1),
 }
 
 
@@ -85,6 +85,11 @@ SOURCES: dict[str, tuple[Callable[[], data.Table], float, str]] = {
 def table(name: str) -> data.Table:
     """A table of the registry, read once."""
     return SOURCES[name][0]()
+
+
+def bin_width(name: str) -> float:
+    """The width of a bin of a table's labels, in the unit of its targets."""
+    return SOURCES[name][1]
 
 
 def parts(name: str, split: int, *, binned: bool, validation: float) -> Parts:
@@ -96,7 +101,7 @@ def parts(name: str, split: int, *, binned: bool, validation: float) -> Parts:
       binned: whether training sees labels that are rounded to whole bins, or the targets in units of a bin.
       validation: the part of the training rows to choose settings on.
     """
-    whole, width = table(name), SOURCES[name][1]
+    whole, width = table(name), bin_width(name)
     train, test = whole.split(split)
     train = np.random.default_rng([split, 1]).permutation(train)
     validated, train = np.split(train, [round(validation * len(train))])
