@@ -50,16 +50,12 @@ class Config:
     steps: int = 600  # of training, for every arm
     warm: float = 0.05  # the part of the steps before scaling and gamma begin, as in the paper
     modulated: float = 0.5  # the part of the steps in which OGM-GE acts, as in its paper
-    rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)  # of SGD with momentum
-    gammas: tuple[float, ...] = (1.0, 4.0)  # of the unimodal losses
+    rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)  # of SGD with momentum
+    gammas: tuple[float, ...] = (0.25, 1.0)  # of the unimodal losses
     sharpnesses: tuple[float, ...] = (8.0, 4.0)  # T; arms that choose gamma have the first
     alphas: tuple[float, ...] = (0.1, 0.8)  # of OGM-GE
-    more_rates: tuple[float, ...] = (
-        0.003,
-        0.02,
-        0.05,
-        0.2,
-    )  # of arms that have nothing else to choose
+    # Of arms that have nothing else to choose.
+    more_rates: tuple[float, ...] = (0.001, 0.006, 0.02, 0.06, 0.2)
 
     def __post_init__(self) -> None:
         settings.one_of(self, data=tuple(modalities.PARTS))
@@ -143,7 +139,7 @@ PRESETS = {
 }
 SEEDS = {"cpu": 10, "full": 5, "gpu": 10}
 KEYS = ("noise",)
-SHOWN = ("accuracy", "accuracy of the first", "accuracy of the second", "ratio gap")
+SHOWN = ("accuracy", "accuracy of the first", "accuracy of the second", "ratio gap", "rate")
 
 
 class Shared(NamedTuple):

@@ -71,9 +71,9 @@ class Network(NamedTuple):
         return _initial(self, jax.random.key(seed), first, second)
 
     def features(self, params: Any, first: jax.Array, second: jax.Array) -> list[jax.Array]:
-        """The features of both modalities, float [rows, dim] each."""
+        """The features of both modalities, float [rows, dim] each; by GELU, under which none dies."""
         pairs = zip(NAMES, self.encoders, (first, second), strict=True)
-        return [jax.nn.relu(module.apply(params[name], x)) for name, module, x in pairs]
+        return [jax.nn.gelu(module.apply(params[name], x)) for name, module, x in pairs]
 
     def logits(self, params: Any, features: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
         """(fused [rows, classes], unimodal [rows, 2, classes])"""
