@@ -32,6 +32,42 @@ def text_pairs(split: str, *, size: str) -> list[tuple[str, str]]:
     return [(row["query"], row["document"]) for row in rows]
 
 
+def labeled_docstrings(*, size: str) -> data.LabeledTexts:
+    """Docstrings whose class is the folder of their function, `size` as in `data.docstrings`."""
+    sources = [data.docstrings(split, config=size) for split in ("train", "validation", "test")]
+    rows = [source[place] for source in sources for place in range(len(source))]
+    names = list(FOLDERS)
+    classes = [folder_of(row["path"]) for row in rows]
+    known = [(row, name) for row, name in zip(rows, classes, strict=True) if name is not None]
+    return data.LabeledTexts(
+        [row["query"].rstrip(".") for row, _ in known],
+        [row["document"] for row, _ in known],
+        np.array([names.index(name) for _, name in known], np.int32),
+        names,
+        [words.split() for words in FOLDERS.values()],
+    )
+
+
+def folder_of(path: str) -> str | None:
+    """The folder of `FOLDERS` in a function's path; None where there is none."""
+    return next((part for part in path.split(".") if part in FOLDERS), None)
+
+
+def labeled_glosses() -> data.LabeledTexts:
+    """Definitions of WordNet's nouns, whose class is their lexicographer's file; its keyword is the file's name."""
+    rows = [row for row in data.synsets() if row["lexname"].startswith("noun.")]
+    rows = [row for row in rows if row["lexname"] != "noun.Tops"]  # the beginners of all others
+    names = sorted({row["lexname"].removeprefix("noun.") for row in rows})
+    place = {f"noun.{name}": number for number, name in enumerate(names)}
+    return data.LabeledTexts(
+        [""] * len(rows),
+        [row["definition"] for row in rows],
+        np.array([place[row["lexname"]] for row in rows], np.int32),
+        names,
+        [[name] for name in names],
+    )
+
+
 def _small_digits(split: str) -> data.Images:
     """Every eighth image."""
     images = data.digits(split)
@@ -42,6 +78,20 @@ def _small_digits(split: str) -> data.Images:
 DOCSTRINGS = {
     "docstrings": functools.partial(text_pairs, size="all"),
     "docstrings-small": functools.partial(text_pairs, size="small"),
+}
+# Folders of the packages of docstrings, with keywords that a reader of their manuals would give.
+FOLDERS = {
+    "asyncio": "coroutine event loop task future transport",
+    "email": "email message header address charset",
+    "linalg": "matrix eigenvalue decomposition inverse linear",
+    "cluster": "clusters clustering centroid dendrogram linkage",
+}
+# () -> data.LabeledTexts: documents with one class each, and keywords of the classes.
+LABELED = {
+    "docstrings-small": functools.partial(labeled_docstrings, size="small"),
+    "ag_news": data.ag_news,
+    "medical_abstracts": data.medical_abstracts,
+    "glosses": labeled_glosses,
 }
 # () -> data.Collection: documents with judged queries.
 COLLECTIONS = {
