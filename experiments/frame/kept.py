@@ -247,5 +247,7 @@ def _check_value(row: storage.Fields, name: str) -> None:
         numbers = [end for end in ends if isinstance(end, (int, float)) and abs(end) < 1e300]
         if len(ends) != 2 or len(numbers) != 2:
             raise row.wrong(name, "a list of two numbers")
-    elif value is not None and not isinstance(value, str):
+    elif isinstance(value, str):
+        row.text(name)
+    elif value is not None:
         row.number(name)
