@@ -64,13 +64,14 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
+        arms=("names", "keywords", "l2tv", "default", "sizes", "noisy_l2tv"),
         data=("docstrings-small",),
         encoders=("lsa",),
         smallest=10,
-        sizes=(2, 10, 40),
+        sizes=(10, 40),
         largest=20,
         rounds=3,
-        noise=(2, 10),
+        noise=(5,),
         dim=50,
         repeats=20,
     ),
