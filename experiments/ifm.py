@@ -36,19 +36,10 @@ class Config:
     seed: int = 0  # of the validation images, the start, the batches and what is drawn
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "digits"  # digits, digits-small; mnist or cifar10 (need JAXSIM_DATA)
-    widths: tuple[int, ...] = (
-        256,
-        256,
-    )  # of the perceptron's layers, or the convolutions' channels
+    widths: tuple[int, ...] = (256, 256)  # of the layers, or the convolutions' channels
     decays: tuple[float, ...] = (1e-4, 5e-3)  # of the weights: a network for each
-    betas: tuple[float, ...] = (
-        0.01,
-        0.02,
-        0.03,
-        0.05,
-        0.1,
-        0.15,
-    )  # thresholds, of squared distances
+    # Thresholds, of squared distances.
+    betas: tuple[float, ...] = (0.01, 0.02, 0.03, 0.05, 0.1, 0.15)
     steps: int = 3000  # of training
     batch: int = 64  # images per step
     rate: float = 0.1  # of SGD with momentum .9, a tenth from half of the steps on, then again
