@@ -36,7 +36,6 @@ OF_PAIRS = {
 }
 OF_GRADES = {name: getattr(losses, name) for name in ("cosent", "angle", "cosine_regression")}
 BATCH_SIZE, HELD_OUT, MOST_HELD_OUT = 32, 0.05, 1000
-SHOWN = 32  # rows that a message names
 
 
 def main(command_line: Sequence[str]) -> None:
@@ -135,18 +134,16 @@ def with_rows(message: str, rows: Sequence[int], path: str | os.PathLike) -> str
     """A message of `fit` with the rows of the file in place of the ids of a batch.
 
     Args:
-      message: that may have "the batch of ids [3, 0, -1]", -1 for padding.
+      message: that may have "the batch of ids [3, 0]", or "... [3, 0] and 8 more".
       rows: of the file, from 0, in the order of the ids.
       path: of the file.
     """
 
     def named(match):
-        ids = [int(word) for word in match[1].split(",") if word.strip()]
-        numbers = [str(rows[one] + 1) for one in ids if one >= 0]
-        ellipsis = ", ..." if len(numbers) > SHOWN else ""
-        return f"rows {', '.join(numbers[:SHOWN])}{ellipsis} of {path}"
+        numbers = [str(rows[int(one)] + 1) for one in match[1].split(",") if one.strip()]
+        return f"rows {', '.join(numbers)}{match[2] or ''} of {path}"
 
-    return re.sub(r"the batch of ids \[([-\d, ]*)\]", named, message)
+    return re.sub(r"the batch of ids \[([\d, ]*)\]( and \d+ more)?", named, message)
 
 
 def parsed(command_line: Sequence[str]) -> argparse.Namespace:

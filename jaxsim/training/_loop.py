@@ -33,6 +33,7 @@ from jaxsim.training._step import Carry
 LOG = logging.getLogger("jaxsim.training")
 # Dispatched steps at most: memory stays flat, Ctrl-C prompt, simulated devices alive.
 RUN_AHEAD = 8
+SHOWN = 8  # ids of a batch that a message names
 
 
 def fit(
@@ -109,7 +110,7 @@ def fit(
     objective that was not reduced over the devices, a batch smaller than the devices, a workdir that is in
     use, another run's or beyond `steps`, data that changed since, processes that were started
     differently; OSError for a checkpoint that cannot be written; FloatingPointError for a loss or gradient that is not finite, with the
-    step and the batch's ids, after saving what came before it.
+    step and the first ids of the batch, after saving what came before it.
     On SIGTERM, to any process, all save and exit with 0; on Ctrl-C it saves, raises KeyboardInterrupt.
     """
     key = jax.random.key(0) if key is None else key
@@ -276,10 +277,11 @@ class Run:
                 good = carry._replace(sound=jnp.asarray(True))
                 self.store.save(step.number, self.way.whole(self.way.place(good)), step.position)
                 saved = f"; what came before is saved as step {step.number}"
-            ids = np.asarray(step.batch["ids"]).ravel().tolist()
+            ids = np.asarray(step.batch["ids"])[np.asarray(step.batch["where"], bool)].tolist()
+            more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
             raise FloatingPointError(
                 f"{self.label}: loss {loss} or its gradient is not finite in step {step.number}, "
-                f"for the batch of ids {ids}{saved}"
+                f"for the batch of ids {ids[:SHOWN]}{more}{saved}"
             )
         figures = {name: float(value) for name, value in step.metrics.items()}
         progress.advance(len(step.batch["where"]) * jax.process_count(), loss=loss, **figures)
