@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colors, which the color-blind tell apart, without the yellow, which paper swallows.
+# Okabe and Ito's colors, which the color-blind can distinguish, without the yellow, which paper swallows.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333")
 MARKERS = "osD^vPX"
 LINES = ("-", "--", ":")

@@ -22,7 +22,7 @@ class Resampled:
     """A statistic that is not a mean of examples (AUC, Spearman, ARI) with its bootstrap repeats.
 
     Repeat r must be of the same draw of examples in all arms (one seed for the draws), so that the
-    difference of two arms has the repeats of its own.
+    difference of two arms has repeats too.
 
     Args:
       value: of all examples, a number.

@@ -52,7 +52,7 @@ def write(
 
     Returns: (how many results there are, what was kept and what was not, as sentences).
     Raises: FileNotFoundError where there is nothing to report; ValueError naming a damaged file, or one
-    that a page would replace and that is no page.
+    that a page would replace and that is not one.
     """
     path, pages = Path(path), Path(pages)
     for name, folder in (("results", results), ("pages", pages)):

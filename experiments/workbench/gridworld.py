@@ -29,7 +29,7 @@ class Asked(NamedTuple):
 
 
 def stream(*numbers: int) -> int:
-    """A seed of its own for each sequence of numbers."""
+    """A separate seed for each sequence of numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 

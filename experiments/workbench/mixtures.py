@@ -21,7 +21,7 @@ def supremix_released(
     - Two shifts. The logits of real pairs are shifted by their largest, the anchor's with itself, those of
       mixtures by theirs, and then they meet in one sum. Anchors with fewer mixtures than others are filled
       up with rows of -1, whose logit counts in that largest.
-    - Labels without their mixtures. The labels of an anchor's mixtures are sorted apart from the mixtures,
+    - Labels without their mixtures. The labels of an anchor's mixtures are sorted without the mixtures,
       which come with the negatives first, so that magnifying looks at the label of another.
 
     On one device, for labels above 0; every mixture of a batch of n is in memory, n^3 numbers.

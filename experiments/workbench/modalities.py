@@ -46,9 +46,9 @@ def heard_and_seen(sizes: Sequence[int], noises: Sequence[float], *, seed: int) 
     parts = []
     for split in ("train", "test"):
         heard, seen = data.spoken_digits(split), data.mnist(split)
-        some, others = data.label_pairs(heard.labels, seen.labels, seed=seed)
-        noisy = _noisy(seen.images[others], noises, random)
-        parts.append(Pairs(heard.images[some], noisy, heard.labels[some]))
+        recordings, pictures = data.label_pairs(heard.labels, seen.labels, seed=seed)
+        noisy = _noisy(seen.images[pictures], noises, random)
+        parts.append(Pairs(heard.images[recordings], noisy, heard.labels[recordings]))
     if sum(sizes) > len(parts[0].labels):
         raise ValueError(
             f"sizes must be at most {len(parts[0].labels)} pairs, got {sum(sizes)} of {tuple(sizes)}"

@@ -37,7 +37,7 @@ def spoken_digits(split: str, *, bands: int = 40, frames: int = 64) -> Images:
     Raises: ValueError for an unknown split or size, or damaged data; FileNotFoundError without the data.
     """
     checks.one_of("split", split, ("train", "test"))
-    checks.at_most("bands", bands, 64, "what the transform tells apart")
+    checks.at_most("bands", bands, 64, "what the transform can separate")
     checks.at_most("frames", frames, 256, "4 seconds")
     arrays = cached(
         f"spoken-digits-{split}-{bands}-{frames}",

@@ -12,7 +12,7 @@ UNKNOWN = "<unk>"
 
 
 class Vocabulary(NamedTuple):
-    """Words by falling frequency; number 0 is the unknown word, which stands for all that are left out."""
+    """Words by falling frequency; number 0 is the unknown word, which all that are left out become."""
 
     words: tuple[str, ...]
     counts: np.ndarray  # int64 [words]

@@ -84,7 +84,7 @@ class SumFusion(nn.Module):
         Args:
           features: float [rows, dim_m] of each modality.
         """
-        _check_features(features, alike=self.shared)
+        _check_features(features, same=self.shared)
         one = _linear(self.classes, "head") if self.shared else None
         heads = [one or _linear(self.classes, f"head_{number}") for number in range(len(features))]
         unimodal = jnp.stack([head(z) for head, z in zip(heads, features, strict=True)], axis=1)
@@ -135,7 +135,7 @@ class BilinearFusion(nn.Module):
         Args:
           features: float [rows, dim] of both modalities.
         """
-        _check_features(features, count=2, alike=True)
+        _check_features(features, count=2, same=True)
         between, head = _linear(self.dim, "map"), _linear(self.classes, "head")
 
         def logits(x, y):
@@ -150,7 +150,7 @@ def _linear(dim, name):
     return nn.Dense(dim, kernel_init=XAVIER, name=name)
 
 
-def _check_features(features, count=None, alike=False):
+def _check_features(features, count=None, same=False):
     """Refuses another number of modalities, and features that are not rows of each."""
     if not isinstance(features, (tuple, list)) or not features:
         raise ValueError(
@@ -161,5 +161,5 @@ def _check_features(features, count=None, alike=False):
         raise ValueError(f"features must be of {count} modalities, got {len(features)}")
     rows, dim = (*jnp.shape(features[0]), None, None)[:2]
     for number, z in enumerate(features):
-        shape = rows, dim if alike else None
+        shape = rows, dim if same else None
         checks.shaped(f"features[{number}]", z, shape, "rows, features")

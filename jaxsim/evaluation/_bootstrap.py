@@ -68,11 +68,11 @@ def resampled(
     repeats: int = 1000,
     seed: int = 0,
 ) -> tuple[float, np.ndarray]:
-    """Bootstrap of a statistic that is no mean of examples: its value, and its values on resampled examples.
+    """Bootstrap of a statistic that is not a mean of examples: its value, and its values on resampled examples.
 
         value, repeats = evaluation.resampled(evaluation.roc_auc, scores, labels)
 
-    Two systems on the same examples, with the same seed, are resampled alike: the interval of their
+    Two systems on the same examples, with the same seed, are resampled equally: the interval of their
     difference is that of the differences of the repeats.
 
     Args:

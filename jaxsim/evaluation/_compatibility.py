@@ -112,7 +112,7 @@ def average_compatibility(matrix: Array, *, strict: bool = True) -> jax.Array:
 
     Args:
       matrix: [models, models], as `compatibility_matrix` gives it; what is above the diagonal is not read.
-      strict: whether equal accuracy is no gain; earlier papers count it as one.
+      strict: whether equal accuracy is not a gain; earlier papers count it as one.
 
     Returns: float32; 1 for one model, NaN where an entry is.
     Source: Biondi et al. 2024 (2405.02581), released code.

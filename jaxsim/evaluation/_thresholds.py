@@ -8,8 +8,8 @@ that a policy has to choose one:
     "pessimistic"  what is wrong comes first: a constant scorer looks as bad as it is
     "together"     what ties is accepted or rejected as one, as a threshold does it and as scikit-learn does
 
-NaN among the scores that count gives NaN. All functions can be jitted (`ties` static). A statistic is no mean
-of examples: `resampled` gives what an interval of it, or of a difference of two, needs.
+NaN among the scores that count gives NaN. All functions can be jitted (`ties` static). They are not means
+of examples: `resampled` gives what an interval of one, or of a difference of two, needs.
 """
 
 import functools

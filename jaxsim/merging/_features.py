@@ -148,7 +148,7 @@ def iterative_feature_merging(
 
     Returns: `Merged`, of the types that the tree has.
     Raises: ValueError for tensors that are not finite or do not fit, and for a tree that is traced.
-    Source: Chen, Zhou and Yan 2024 (2310.06756), algorithm 1 with equations 8 to 11.
+    Source: Chen, Zhou and Yan 2024 (2310.06756), equations 8 to 11, in the loop of their code.
     """
     checks.not_negative("beta", beta)
     checks.finite("beta", beta)
@@ -158,8 +158,8 @@ def iterative_feature_merging(
     channels = spec.sizes(params)
     with jax.enable_x64(True):
         rounds = {group: np.ceil(max_ratio * n) for group, n in channels.items()}
-        found = _merged(doubled(params), rounds, float(beta), spec, merge, distance)
-        return as_given(params, found)
+        state = _merged(doubled(params), rounds, float(beta), spec, merge, distance)
+        return as_given(params, state)
 
 
 def compact(params: ArrayTree, spec: MergeSpec, alive: Mapping[str, Array]) -> ArrayTree:
@@ -177,12 +177,12 @@ def compact(params: ArrayTree, spec: MergeSpec, alive: Mapping[str, Array]) -> A
     channels = spec.sizes(params)
     for group, mask in alive.items():
         checks.one_of("alive", group, channels)
-        kept = np.asarray(checks.given_mask("alive", mask, (channels[group],), "one per channel"))
+        mask = np.asarray(checks.given_mask("alive", mask, (channels[group],), "one per channel"))
         for path, axis, role in spec.of(group):
-            leaves[path] = np.compress(np.tile(kept, role.places), leaves[path], axis=axis)
+            leaves[path] = np.compress(np.tile(mask, role.places), leaves[path], axis=axis)
         for norm in spec.norms_of(group):
             for path in (norm.scale, norm.bias, norm.mean, norm.variance):
-                leaves[path] = np.compress(kept, leaves[path])
+                leaves[path] = np.compress(mask, leaves[path])
     return jax.tree.map(jnp.asarray, structure(leaves))
 
 
@@ -285,9 +285,9 @@ def pair_merged(state: tuple, spec: MergeSpec, group: str, i: Array, j: Array, m
     return params, sizes | {group: of_group}, assignment
 
 
-def as_given(params, found):
+def as_given(params, state):
     """What merging made, in the types of the tree that was given."""
-    changed_params, sizes, assignment = jax.tree.map(np.asarray, found)
+    changed_params, sizes, assignment = jax.tree.map(np.asarray, state)
     dtypes = jax.tree.map(lambda leaf: np.asarray(leaf).dtype, params)
     tree = jax.tree.map(lambda a, dtype: a.astype(dtype), changed_params, dtypes)
     return Merged(tree, {group: size > 0 for group, size in sizes.items()}, assignment)
