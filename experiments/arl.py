@@ -51,7 +51,7 @@ class Config:
     warm: float = 0.05  # the part of the steps before scaling and gamma begin, as in the paper
     modulated: float = 0.5  # the part of the steps in which OGM-GE acts, as in its paper
     rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)  # of SGD with momentum
-    gammas: tuple[float, ...] = (0.25, 1.0)  # of the unimodal losses
+    gammas: tuple[float, ...] = (0.25, 1.0)  # of the unimodal losses; 1, 3, 4 and 5 in the paper
     sharpnesses: tuple[float, ...] = (8.0, 4.0)  # T; arms that choose gamma have the first
     alphas: tuple[float, ...] = (0.1, 0.8)  # of OGM-GE
     # Of arms that have nothing else to choose.

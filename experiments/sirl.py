@@ -9,8 +9,9 @@ Predicts: the lowest feature prediction error (FPE) at every number of answers; 
 accuracy (TPA) from 500 answers on, by a little.
 
 A fifth of the trajectories is held out before any query is drawn: one by one, or by whole paths, since a random
-split leaves every path and every angle seen. All arms have the same width, network and steps. Each that learns
-chooses one setting of three, and where to stop, by the FPE on validation trajectories that are in no test set.
+split leaves every path and every angle seen. All embeddings have the same width and network, and those that
+learn as many steps; each of these chooses one setting of three, and where to stop, by the FPE on validation
+trajectories that are in no test set. The reward's network and its training are the same for all, not tuned.
 `single_pref` spends all answers on the task that is asked about; `raw` has as few as the others there.
 """
 

@@ -4,15 +4,15 @@ Claim: SupCon on the labels of a regression ignores their order, and its pairs a
 mixes the anchor with a negative (a hard negative whose label lies between) and two negatives on either
 side of it (a hard positive), and lets far labels push harder; its embeddings predict better than those of
 ordinary regression, SupCon and SupCR, now Rank-N-Contrast.
-Data: ages, scores and images in the paper. Here UCI tables with their usual splits, from JAXSIM_DATA, a
-split per seed; `smoke` takes scikit-learn's diabetes; `full` adds STS-B on frozen vectors and the angles
-of turned digits.
+Data: ages, scores and images in the paper. Here the strength of concrete (UCI) with its usual splits, from
+JAXSIM_DATA, a split per seed; `smoke` takes scikit-learn's diabetes; `full` adds two more UCI tables, STS-B
+on frozen vectors and the angles of turned digits, and labels that are not binned.
 Predicts: above SupCon, by what mixed positives and magnifying add; mixed negatives add nothing, for unit
 vectors they are the same negatives at another temperature; Rank-N-Contrast and plain L1 are not beaten.
 
 Every arm trains the same encoder for the same number of steps on the same noisy views, and chooses among
 the same rates and as many values of one setting, by the validation error of ridge regression on its frozen
-encoder, whose penalty is chosen with them. All runs of an arm train side by side.
+encoder, whose penalty is chosen with them. An arm's runs train side by side, `together` at a time.
 """
 
 import dataclasses
@@ -300,8 +300,8 @@ def trained(
 ) -> list[list[tables.Parts]]:
     """For every split, its parts as the encoders see them that were trained at each setting.
 
-    All splits and settings train side by side. A split's runs start from the same parameters and see the
-    same batches.
+    Splits and settings train side by side, `together` at a time. A split's runs start from the same
+    parameters and see the same batches.
     """
     which = arm_of(config, arm)
     grid = tuning.grid(rate=config.rates, value=which.values[: config.values])
