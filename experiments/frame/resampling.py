@@ -8,6 +8,9 @@ Figures per example are resampled:
     keys with other examples            within each key; the mean over the keys gives each the same weight
     groups                              whole groups
     statistics with repeats             seeds; the repeats are the experiment's
+
+Seeds with as many examples, in the same shape, count as having the same ones. Where these are others the interval
+is wider than it need be, sqrt(3/2) times at most; `Grouped`, with the examples' numbers as groups, says so.
 """
 
 from collections.abc import Hashable, Mapping, Sequence

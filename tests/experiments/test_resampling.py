@@ -92,6 +92,16 @@ def test_seeds_with_other_examples_are_nested():
     np.testing.assert_allclose(ends, np.quantile(means, [0.025, 0.975]))
 
 
+def test_other_examples_of_the_same_number_have_wider_intervals_unless_they_are_named():
+    values = np.random.default_rng(8).normal(size=(20, 300))
+    named = [runner.Grouped(x, np.arange(300) + 300 * seed) for seed, x in enumerate(values)]
+    widths = [
+        np.diff(spread([{"a": (1.0, figure)} for figure in figures])[1])
+        for figures in (values, named)
+    ]
+    np.testing.assert_allclose(widths[0] / widths[1], np.sqrt(3 / 2), rtol=0.1)
+
+
 def test_keys_with_other_examples_are_resampled_within_each():
     random = np.random.default_rng(6)
     seeds = [
