@@ -77,6 +77,14 @@ def test_entropies_of_zero_do_not_explode():
     np.testing.assert_allclose(losses.arl_coefficients_paper(certain).sum(), 1)
 
 
+def test_an_excluded_class_adds_no_entropy(float64):
+    logits = np.array([[1.0, 0.0, -np.inf]])
+    value, slope = jax.value_and_grad(losses.unimodal_entropy)(logits)
+    expected, of_two = jax.value_and_grad(losses.unimodal_entropy)(logits[:, :2])
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(slope, np.append(of_two, [[0.0]], axis=1), atol=1e-12)
+
+
 def test_the_papers_form_is_a_mean_of_reciprocals(float64):
     logits = RANDOM.normal(size=(5, 2, 4))
     q, depends = np.zeros(2), np.zeros(2)

@@ -131,4 +131,6 @@ def shares(values):
 
 def _entropies(logits):
     log_p = masked.log_softmax(logits, True)
-    return -jnp.sum(jnp.exp(log_p) * log_p, axis=1)
+    # A class that is excluded, by a logit of -inf, adds 0.
+    finite = jnp.where(log_p == -jnp.inf, 0, log_p)
+    return -jnp.sum(jnp.exp(log_p) * finite, axis=1)
