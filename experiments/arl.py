@@ -51,11 +51,15 @@ class Config:
     warm: float = 0.05  # the part of the steps before scaling and gamma begin, as in the paper
     modulated: float = 0.5  # the part of the steps in which OGM-GE acts, as in its paper
     rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)  # of SGD with momentum
-    gammas: tuple[float, ...] = (0.25, 1.0)  # of the unimodal losses; 1, 3, 4 and 5 in the paper
-    sharpnesses: tuple[float, ...] = (8.0, 4.0)  # T; arms that choose gamma have the first
-    alphas: tuple[float, ...] = (0.1, 0.8)  # of OGM-GE
+    # Of the unimodal losses; 1, 3, 4 and 5 in the paper.
+    gammas: tuple[float, ...] = (0.25, 1.0, 4.0)
+    sharpnesses: tuple[float, ...] = (8.0, 4.0, 2.0)  # T; arms that choose gamma have the first
+    alphas: tuple[float, ...] = (0.1, 0.3, 0.8)  # of OGM-GE
     # Of arms that have nothing else to choose.
-    more_rates: tuple[float, ...] = (0.001, 0.006, 0.02, 0.06, 0.2)
+    more_rates: tuple[float, ...] = (
+        *(0.001, 0.002, 0.005, 0.007, 0.015),
+        *(0.02, 0.05, 0.07, 0.15, 0.2),
+    )
 
     def __post_init__(self) -> None:
         settings.one_of(self, data=tuple(modalities.PARTS))
@@ -126,7 +130,7 @@ PRESETS = {
         dim=64,
         widths=(16, 32, 64),
         rates=(0.03, 0.1),
-        more_rates=(0.01, 0.3),
+        more_rates=(0.003, 0.01, 0.06, 0.3),
     ),
     "gpu": Config(
         data="spoken-mnist",
