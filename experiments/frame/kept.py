@@ -49,8 +49,9 @@ def read(path: Path) -> Tree:
         for name in ("arm", "over", "figure"):
             compared.text(name)
         compared.text("verdict", choices=VERDICTS)
-        for name in ("mean", "low", "high"):
+        for name in ("mean", "low", "high", "by", "within"):
             compared.number(name, None)
+        compared.flag("smaller", False)
     identity.text("device")
     identity.texts("versions")
     seconds = about.object("seconds")

@@ -161,14 +161,24 @@ def _comparisons(compared: Sequence[dict]) -> Iterator[str]:
     """The table of the differences that decide a claim."""
     if not compared:
         return
-    yield "| figure | arm | compared with | difference | 95 % interval | verdict |"
-    yield "| --- | --- | --- | ---: | ---: | --- |"
+    yield "| figure | arm | compared with | wanted | difference | 95 % interval | verdict |"
+    yield "| --- | --- | --- | --- | ---: | ---: | --- |"
     for one in compared:
         mean, low, high = (one.get(name) for name in ("mean", "low", "high"))
         difference = "none" if mean is None else f"{mean:+.3f}"
         ends = "none" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
-        yield _line(one["figure"], one["arm"], one["over"], difference, ends, one["verdict"])
+        sides = one["figure"], one["arm"], one["over"], _wanted(one)
+        yield _line(*sides, difference, ends, one["verdict"])
     yield ""
+
+
+def _wanted(one: dict) -> str:
+    """What a comparison must be for its claim to hold."""
+    if one.get("within") is not None:
+        return f"within {one['within']:g}"
+    if one.get("by") is not None:
+        return f"no worse by {one['by']:g}"
+    return "lower" if one.get("smaller") else "higher"
 
 
 def _shown(one: Tree) -> tuple[list[dict], list[str]]:

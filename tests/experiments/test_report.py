@@ -107,7 +107,7 @@ def test_a_page_has_what_a_reader_asks(tree, inside):
         f"1 seed on {tree['identity']['device']}, {tree['date'][:10]}, ",
         f"commit {tree['commit']}, with python ",
         "| good | one better |",
-        "| figure | good | plain | +1.000 | +1.000 to +1.000 | held |",
+        "| figure | good | plain | higher | +1.000 | +1.000 to +1.000 | held |",
         "**figure, k = 1**",
         "**one, k = 2**",
     ):
