@@ -92,7 +92,7 @@ PRESETS = {
         values=1,
         ridges=(1e-2,),
     ),
-    "cpu": Config(arms=METHODS),
+    "cpu": Config(arms=METHODS, steps=400),
     "full": Config(
         arms=METHODS,
         data=("concrete", "energy", "kin8nm", "sentence_pairs", "rotated_mnist"),
