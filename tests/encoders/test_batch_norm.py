@@ -118,8 +118,8 @@ def test_a_network_with_batch_norms_trains_with_its_averages_as_state():
     assert set(state) == {"norm_0", "norm_1"}
     assert np.abs(state["norm_0"]["mean"]).max() > 0
 
-    # By vmap: this jaxlib's CPU collectives give wrong gradients here without XLA's optimizations, which
-    # tests run without; with them eight devices agree to 1e-7.
+    # By vmap: over pmapped CPU devices this jaxlib gives a wrong gradient of the first kernel, always the
+    # same, without XLA's optimizations, which tests run without. With them 8 devices agree to 1e-6.
     def gradient(batch):
         found = jax.grad(objective, has_aux=True)(
             start["params"], start["batch_stats"], batch, key=None, axis_name="devices"
