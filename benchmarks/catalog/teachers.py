@@ -172,8 +172,8 @@ SPARSE_AND_WORDS = {
     "disambiguated_skip_gram": Words(
         of_classes_drawn(
             lambda x, *rest, **counts: losses.disambiguated_skip_gram(
-                x[:, None] + jnp.arange(3)[:, None],
-                jax.nn.softmax(x[:, :3]),
+                jnp.float32(x)[:, None] + jnp.arange(3)[:, None],
+                jax.nn.softmax(jnp.float32(x[:, :3])),
                 *rest,
                 entropy_weight=-0.1,
                 **counts,

@@ -106,7 +106,8 @@ def loops_of_lof(x, k):
 
 
 def test_outliers_are_flagged_unless_all_are_neighbors():
-    x = np.concatenate([0.01 * RANDOM.normal(size=(40, 3)), [[5.0, 5.0, 5.0]]])
+    near = 0.01 * np.random.default_rng(0).normal(size=(40, 3))
+    x = np.concatenate([near, [[5.0, 5.0, 5.0]]])
     factors = search.local_outlier_factor(x)
     np.testing.assert_allclose(factors, loops_of_lof(x, 20), rtol=1e-6)
     assert factors[-1] > 1.5 > factors[:-1].max()
