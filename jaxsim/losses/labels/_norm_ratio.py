@@ -48,13 +48,14 @@ def norm_ratio(larger: Array, smaller: Array) -> jax.Array:
 def log_ratio_of_larger(mine, theirs):
     """log |mine| - log |theirs| where mine has more content, else -inf."""
     ratios = log_norms(mine["vectors"])[:, None] - log_norms(theirs["vectors"])[None]
-    larger = mine["content"][:, None] > theirs["content"][None]
-    return jnp.where(larger, ratios, -jnp.inf)
+    ahead = mine["content"][:, None] - theirs["content"][None]
+    ratios = jnp.where(jnp.isnan(ahead), jnp.nan, ratios)
+    return jnp.where(ahead <= 0, -jnp.inf, ratios)  # NaN is not: it stays
 
 
 def smaller_partners(scores, positives, where):
     """How many others of its group have less content: [rows]."""
-    count = (positives & (scores > -jnp.inf)).sum(axis=1).astype(scores.dtype)
+    count = (positives & ~(scores == -jnp.inf)).sum(axis=1).astype(scores.dtype)
     return count, jnp.ones_like(count)
 
 
