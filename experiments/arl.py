@@ -304,8 +304,9 @@ def run_seeds(
     setting = {
         "seed": np.array([seed for seed, _, _ in runs]),
         "level": np.array([level for _, level, _ in runs]),
-        **{n: np.array([choice[n] for *_, choice in runs], np.float32) for n in choices[0]},
     }
+    for name in choices[0]:
+        setting[name] = np.array([choice[name] for *_, choice in runs], np.float32)
     pairs = jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts)), *[s.train for s in shared])
     params = jax.tree.map(lambda *a: np.stack(a)[setting["seed"]], *[s.params for s in shared])
     (params, seen), _ = training.fit_seeds(

@@ -178,7 +178,8 @@ def texts_of(config: Config, name: str) -> data.LabeledTexts:
     texts = sources.chosen(sources.LABELED, name)()
     order = np.random.default_rng(0).permutation(len(texts.labels))[: config.documents]
     places = np.sort(order)
-    titles, bodies = ([side[place] for place in places] for side in (texts.titles, texts.bodies))
+    titles = [texts.titles[place] for place in places]
+    bodies = [texts.bodies[place] for place in places]
     return texts._replace(titles=titles, bodies=bodies, labels=texts.labels[places])
 
 
@@ -317,6 +318,7 @@ def by_vectors(name: str) -> Callable[..., dict[str, Found]]:
 
 
 def keywords(config: Config, problem: Problem, vectors: Vectors) -> dict[str, Found]:
+    """The class whose mean of keywords is nearest: the baseline."""
     return {"": Found(nearest(vectors.documents, centroids(problem, vectors)))}
 
 
@@ -334,6 +336,7 @@ def by_rule(rules: Callable[[Config], dict[str, dict]]) -> Callable[..., dict[st
 
 
 def l2tv_names(config: Config, problem: Problem, vectors: Vectors) -> dict[str, Found]:
+    """Label vectors by the judged rule, from the classes' names in place of their keywords."""
     chosen = candidates_of(vectors, vectors.names, smallest=config.smallest)
     return {"": from_candidates(vectors, chosen)}
 
@@ -351,6 +354,7 @@ def other_half(config: Config, problem: Problem, vectors: Vectors) -> dict[str, 
 
 
 def cleaned(config: Config, problem: Problem, vectors: Vectors) -> dict[str, Found]:
+    """Label vectors by the judged rule, without the candidates that are outliers."""
     near = centroids(problem, vectors)
     chosen = candidates_of(vectors, near, smallest=config.smallest)
     return {"": from_candidates(vectors, search.without_outliers(vectors.documents, chosen))}
@@ -396,11 +400,13 @@ def noisy(config: Config, problem: Problem, vectors: Vectors) -> dict[str, np.nd
 
 
 def noisy_keywords(config: Config, problem: Problem, vectors: Vectors) -> dict[str, Found]:
+    """The baseline with words of no class among the keywords."""
     means = noisy(config, problem, vectors)
     return {value: Found(nearest(vectors.documents, near)) for value, near in means.items()}
 
 
 def noisy_l2tv(config: Config, problem: Problem, vectors: Vectors) -> dict[str, Found]:
+    """Label vectors by the judged rule with words of no class among the keywords."""
     found = {}
     for value, near in noisy(config, problem, vectors).items():
         chosen = candidates_of(vectors, near, smallest=config.smallest)
@@ -409,6 +415,7 @@ def noisy_l2tv(config: Config, problem: Problem, vectors: Vectors) -> dict[str, 
 
 
 def by_labels(config: Config, problem: Problem, vectors: Vectors) -> dict[str, Found]:
+    """The ceiling: logistic regression on the labels of one half, asked about the other."""
     from sklearn.linear_model import LogisticRegression
 
     classes = np.zeros_like(problem.labels)
@@ -426,6 +433,7 @@ def halves_of(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
 
 
 def middle(config: Config) -> float:
+    """The middle one of the thresholds, where an arm takes only one."""
     return sorted(config.thresholds)[len(config.thresholds) // 2]
 
 

@@ -303,9 +303,7 @@ def embeddings(config: Config, arm: str, runs: list[Run]) -> list[list[np.ndarra
             params,
             inputs,
             [asked_by(config, arm, run) for run in runs],
-            settings={
-                name: np.array([run.setting[name] for run in runs]) for name in runs[0].setting
-            },
+            settings=jax.tree.map(lambda *values: np.array(values), *[run.setting for run in runs]),
             seeds=[gridworld.stream(run.seed, 5) for run in runs],
             batch=config.batch,
             steps=config.steps,
@@ -441,9 +439,8 @@ def preferred(
     couples = [np.stack(np.triu_indices(len(run.split.test), 1), axis=1) for run in runs]
     pairs = [runs[n].split.test[couples[n]] for n, _, _ in cases]
     last = jax.tree.map(lambda a: a[-1], params)
-    values = accuracy(
-        last, *(np.stack(a) for a in ([frozen[n] for n, _, _ in cases], truth, pairs))
-    )
+    vectors = [frozen[n] for n, _, _ in cases]
+    values = accuracy(last, np.stack(vectors), np.stack(truth), np.stack(pairs))
     return np.asarray(values).reshape(len(runs), config.thetas, len(config.preferences))
 
 
@@ -483,9 +480,8 @@ def pictures(rows: list[dict]) -> dict:
     """FPE and TPA against the number of answers, by what is held out, at the most preferences."""
     most = max(row["preferences"] for row in rows)
     shown = [row for row in runner.summary(rows) if row["preferences"] == most]
-    return {
-        name: pictures_.sweeps(
-            [row for row in shown if row["held out"] == name], x="answers", figures=("FPE", "TPA")
-        )
-        for name in dict.fromkeys(row["held out"] for row in shown)
-    }
+    drawn = {}
+    for name in dict.fromkeys(row["held out"] for row in shown):
+        part = [row for row in shown if row["held out"] == name]
+        drawn[name] = pictures_.sweeps(part, x="answers", figures=("FPE", "TPA"))
+    return drawn

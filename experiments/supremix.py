@@ -306,7 +306,9 @@ def trained(
     which = arm_of(config, arm)
     grid = tuning.grid(rate=config.rates, value=which.values[: config.values])
     runs = [(split, option) for split in range(len(parts)) for option in grid]
-    columns = {name: jnp.array([option[name] for _, option in runs]) for name in grid[0]}
+    columns = {}
+    for name in grid[0]:
+        columns[name] = jnp.array([option[name] for _, option in runs])
     columns["split"] = jnp.array([split for split, _ in runs])
     keys = jnp.stack([jax.random.key(seeds[split]) for split, _ in runs])
     module = encoders.Mlp(dim=config.dim, widths=config.widths)

@@ -134,7 +134,7 @@ def running_order(module: ModuleType, arms: Sequence[str]) -> list[str]:
     """
     reads, order, waiting = getattr(module, "READS", {}), [], list(arms)
     while waiting:
-        ready = [arm for arm in waiting if not any(n in waiting for n in reads.get(arm, ()))]
+        ready = [arm for arm in waiting if set(waiting).isdisjoint(reads.get(arm, ()))]
         if not ready:
             raise ValueError(f"{file_of(module)}: READS: {', '.join(waiting)} wait for each other")
         # One at a time, so that arms that read nothing keep their order.

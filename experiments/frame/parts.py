@@ -239,10 +239,10 @@ class Sweep:
     def _others(self, arm: str, seed: int) -> dict[str, tuple[Path, ...]]:
         """The folders that an arm reads: those of its seed; of every seed where it runs once."""
         seeds = self.seeds if arm in self.once else [seed]
-        return {
-            name: tuple(self._folder(name, one) for one in self._sources_of(name, seeds))
-            for name in self.reads[arm]
-        }
+        folders = {}
+        for name in self.reads[arm]:
+            folders[name] = tuple(self._folder(name, one) for one in self._sources_of(name, seeds))
+        return folders
 
     def _sources_of(self, arm: str, seeds: Sequence[int]) -> Sequence[int]:
         return self.seeds[:1] if arm in self.once else seeds

@@ -187,7 +187,9 @@ def _shown(one: Tree) -> tuple[list[dict], list[str]]:
     chosen = [name for name in one.get("shown") or () if name in names] or list(names)
     left = [name for name in names if name not in chosen]
     hidden = {*left, *(f"{name} interval" for name in left)}
-    rows = [{n: v for n, v in row.items() if n not in hidden} for row in one["rows"]]
+    rows = []
+    for row in one["rows"]:
+        rows.append({name: value for name, value in row.items() if name not in hidden})
     return [row for row in rows if figures(row)], left
 
 
