@@ -29,6 +29,18 @@ from jaxsim.data._density import (
     label_density as label_density,
     label_density_weights as label_density_weights,
 )
+from jaxsim.data._graded import (
+    CaptionPairs as CaptionPairs,
+    LabeledPairs as LabeledPairs,
+    caption_pairs as caption_pairs,
+    graded_docstrings as graded_docstrings,
+    mrpc as mrpc,
+    qnli as qnli,
+    rte as rte,
+    sick as sick,
+    sick_entailment as sick_entailment,
+    sts as sts,
+)
 from jaxsim.data._gridworld import (
     answer_preference as answer_preference,
     answer_similarity as answer_similarity,
@@ -56,6 +68,7 @@ from jaxsim.data._judged import (
 from jaxsim.data._mixtures import (
     distinct_batches as distinct_batches,
     negative_batches as negative_batches,
+    single_task_batches as single_task_batches,
     task_batches as task_batches,
 )
 from jaxsim.data._ngrams import ngram_ids as ngram_ids

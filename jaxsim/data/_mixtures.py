@@ -4,15 +4,18 @@ As in _samplers.py all are planned from a seed: lengths are known, processes sha
 at any batch.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from jaxsim.data._planned import Planned
+from jaxsim.data._planned import Epochs, Planned
 from jaxsim.data._samplers import (
+    ArrayBatches,
     as_dataset,
     check_batch_size,
     checked_shard,
+    checked_steps,
     most_batches,
     rows_of_columns,
 )
@@ -130,6 +133,60 @@ def task_batches(
     return Planned(steps, batch)
 
 
+def single_task_batches(
+    tasks: Mapping[str, Mapping[str, Array]],
+    batch_sizes: Mapping[str, int],
+    *,
+    seed: int,
+    steps: int | None = None,
+    epochs: int = 1,
+    shard: tuple[int, int] | None = None,
+) -> Planned:
+    """Exact single-task batches: every set is cut into whole batches, and those of all sets are shuffled.
+
+    An epoch shuffles each task's n examples and cuts them into n // batch_size batches; what is left over waits
+    for another epoch. No weights: the ratio of the tasks follows from their sizes and batch sizes. Draws by
+    weight are `task_batches`.
+
+    Args:
+      tasks: {task: {name: array [n, ...]}}; tasks with other columns or shapes are compiled separately.
+      batch_sizes: {task: examples per batch, of all processes together}, for the same tasks.
+      seed, steps, epochs, shard: as in `array_batches`.
+
+    Returns: as `array_batches`; a batch has "task" too, int32 [rows], the task's place in `tasks`, and its ids
+    are places in that task's columns.
+    Raises: ValueError as there, and for batch sizes of other tasks.
+    Source: CoDiEmb (2508.11442), the dynamic sampler, from the released code.
+    """
+    for name, value in (("tasks", tasks), ("batch_sizes", batch_sizes)):
+        if not isinstance(value, dict) or not value:
+            raise ValueError(f"{name} must be a dict by task, got {value!r:.60}")
+    if set(tasks) != set(batch_sizes):
+        raise ValueError(f"batch_sizes must be for {sorted(tasks)}, got {sorted(batch_sizes)}")
+    checks.whole("seed", seed, 0)
+    datasets, counts = [], []
+    for place, (task, columns) in enumerate(tasks.items()):
+        size = batch_sizes[task]
+        checks.whole(f"batch_sizes[{task!r}]", size)
+        rows = rows_of_columns(columns, f"tasks[{task!r}]")
+        check_batch_size(size, rows, f"batch_sizes[{task!r}]")
+        planned = functools.partial(_whole_batches, rows, size, [seed, place])
+        counts.append(rows // size)
+        datasets.append(_endless(columns, planned, counts[-1], size, shard))
+    owners = np.repeat(np.arange(len(counts)), counts)  # the task of each batch of an epoch
+    turns = np.concatenate([np.arange(count) for count in counts])  # and which of its task's it is
+    length = checked_steps(len(owners), steps, epochs)
+
+    def batch(number):
+        epoch, place = divmod(number, len(owners))
+        chosen = _random(seed, epoch, len(counts)).permutation(len(owners))[place]
+        task = owners[chosen]
+        columns = datasets[task].batch(epoch * counts[task] + int(turns[chosen]))
+        return {**columns, "task": np.full(len(columns["where"]), task, np.int32)}
+
+    return Planned(length, batch)
+
+
 def negative_batches(
     queries: Mapping[str, Array],
     documents: Mapping[str, Array],
@@ -212,6 +269,19 @@ def negative_batches(
         return {**batch, "documents": columns, "document_ids": places}
 
     return Planned(len(plan), lambda number: with_documents(number, plan[number]))
+
+
+def _endless(columns, planned, length, batch_size, shard):
+    """Batches of any number of epochs, each planned as `planned(epoch)`."""
+    index, count = checked_shard(shard, batch_size)
+    columns = {name: np.asarray(column) for name, column in columns.items()}
+    return ArrayBatches(columns, Epochs(planned, length, index, count))
+
+
+def _whole_batches(rows, batch_size, seed, epoch):
+    """An epoch's order of a task, without the rows that fill no batch: int32 [batches, batch_size]."""
+    order = _random(*seed, epoch, 1).permutation(rows)[: rows // batch_size * batch_size]
+    return order.astype(np.int32).reshape(-1, batch_size)
 
 
 def _numbered(names):

@@ -176,11 +176,11 @@ def checked_steps(length: int, steps: int | None, epochs: int) -> int:
     return int(steps)
 
 
-def check_batch_size(batch_size: int, rows: int) -> None:
+def check_batch_size(batch_size: int, rows: int, name: str = "batch_size") -> None:
     """Refuses batches that no examples fill: all of their padding would be computed."""
     if batch_size > rows:
         raise ValueError(
-            f"batch_size must be at most the {rows} examples that there are, got {batch_size}"
+            f"{name} must be at most the {rows} examples that there are, got {batch_size}"
         )
 
 

@@ -83,6 +83,45 @@ def test_a_batch_is_of_one_task_and_tasks_come_by_weight():
         data.task_batches({"few": None}, {"many": 1}, seed=0, steps=1)
 
 
+def single(**settings):
+    of_tasks = {"few": {"y": np.arange(40)}, "many": COLUMNS}
+    sizes = {"few": 8, "many": 12}
+    return data.single_task_batches(of_tasks, sizes, **{"seed": 0} | settings)
+
+
+def test_an_epoch_has_every_whole_batch_of_every_task():
+    dataset = single(epochs=2)
+    assert len(dataset) == 2 * (40 // 8 + 200 // 12)
+    leftovers = []
+    for batches in (all_of(dataset)[:21], all_of(dataset)[21:]):
+        few = [batch for batch in batches if "y" in batch]
+        many = [batch for batch in batches if "x" in batch]
+        assert len(few) == 5
+        assert all((batch["task"] == 0).all() and len(batch["ids"]) == 8 for batch in few)
+        assert all((batch["task"] == 1).all() and len(batch["ids"]) == 12 for batch in many)
+        for batch in batches:
+            assert batch["where"].all()
+            column, values = ("y", np.arange(40)) if "y" in batch else ("x", COLUMNS["x"])
+            np.testing.assert_array_equal(batch[column], values[batch["ids"]])
+        assert sorted(np.concatenate([batch["ids"] for batch in few])) == list(range(40))
+        rows = np.concatenate([batch["ids"] for batch in many])
+        assert len(set(rows)) == len(rows) == 192
+        leftovers.append(set(range(200)) - set(rows))
+    assert leftovers[0] != leftovers[1], "the same rows wait in every epoch"
+    orders = [[int(b["task"][0]) for b in all_of(dataset)[start:][:21]] for start in (0, 21)]
+    assert orders[0] != orders[1] != sorted(orders[1])
+
+
+def test_what_single_task_batches_refuse():
+    few = {"few": {"y": np.arange(40)}}
+    with pytest.raises(ValueError, match=r"batch_sizes must be for \['few'\], got \['many'\]"):
+        data.single_task_batches(few, {"many": 8}, seed=0)
+    with pytest.raises(ValueError, match=r"batch_sizes\['few'\] must be at most the 40 examples"):
+        data.single_task_batches(few, {"few": 41}, seed=0)
+    with pytest.raises(ValueError, match="tasks must be a dict by task"):
+        data.single_task_batches({}, {}, seed=0)
+
+
 DOCUMENTS = {"z": np.arange(50).astype(np.float32)[:, None]}
 POSITIVES = np.arange(40)
 NEGATIVES = np.where(RANDOM.random((40, 6)) < 0.6, (POSITIVES[:, None] + 1 + np.arange(6)) % 50, -1)
@@ -113,7 +152,9 @@ def test_a_query_comes_with_its_document_and_its_own_negatives():
     assert len(drawn) > 0.9 * (NEGATIVES >= 0).sum(), "the draws do not change over the epochs"
 
 
-@pytest.mark.parametrize("make", [distinct, functools.partial(distinct, PAIRS), tasks, mined])
+@pytest.mark.parametrize(
+    "make", [distinct, functools.partial(distinct, PAIRS), tasks, single, mined]
+)
 def test_batches_go_on_where_they_stood_and_processes_share_them(make):
     dataset = make(steps=30)
     iterator = iter(dataset)
