@@ -3,6 +3,7 @@
 from jaxsim.encoders._batch_norm import BatchNorm as BatchNorm
 from jaxsim.encoders._convolutional import (
     ConvNet as ConvNet,
+    GeM as GeM,
     all_places as all_places,
     mean_of_places as mean_of_places,
 )

@@ -67,6 +67,68 @@ def test_places_can_be_averaged():
     assert other.shape == (3, 5)  # any size
 
 
+def test_generalized_mean_and_its_gradient(float64):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(3, 4, 2, 5)) + 0.5
+    slope = rng.normal(size=(3, 5))
+    params = {"params": {"exponent": np.array(2.7)}}
+
+    def loss(params, x):
+        return jnp.sum(slope * encoders.GeM(eps=0.1).apply(params, x))
+
+    seen = np.maximum(x, 0.1)
+    powers = seen**2.7
+    pooled = powers.mean(axis=(1, 2)) ** (1 / 2.7)
+    found = encoders.GeM(eps=0.1).apply(params, x)
+    np.testing.assert_allclose(found, pooled, rtol=1e-12)
+    by_params, by_x = jax.jit(jax.grad(loss, argnums=(0, 1)))(params, x)
+    expected = seen**1.7 / 8 * (slope * pooled**-1.7)[:, None, None] * (x > 0.1)
+    np.testing.assert_allclose(by_x, expected, rtol=1e-10, atol=1e-14)
+    logs = (powers * np.log(seen)).sum(axis=(1, 2)) / powers.sum(axis=(1, 2)) - np.log(pooled)
+    exponent = (slope * pooled * logs / 2.7).sum()
+    np.testing.assert_allclose(by_params["params"]["exponent"], exponent, rtol=1e-10)
+
+
+def test_generalized_mean_between_the_mean_and_the_largest(float64):
+    x = np.random.default_rng(1).uniform(0.1, 1, (2, 3, 3, 4))
+    for exponent, expected, close in (
+        (1.0, x.mean(axis=(1, 2)), 1e-12),
+        (1e5, x.max(axis=(1, 2)), 1e-4),
+    ):
+        pooling = encoders.GeM(start=exponent)
+        found = pooling.apply(pooling.init(jax.random.key(0), x), x)
+        np.testing.assert_allclose(found, expected, rtol=close)
+
+
+def test_generalized_mean_of_extremes_is_finite():
+    """Zeros after a ReLU, a large exponent, half precision and large values; NaN is NaN."""
+    pooling = encoders.GeM(start=50.0)
+    x = jnp.array([[0, 0], [0, 1e4]], jnp.bfloat16)[None, :, :, None]
+    for states in (x, jnp.zeros_like(x)):
+        params = pooling.init(jax.random.key(0), states)
+        value, slopes = jax.value_and_grad(lambda p, x: pooling.apply(p, x).sum(), (0, 1))(
+            params, states
+        )
+        assert value.dtype == jnp.float32
+        assert all(np.isfinite(np.float32(a)).all() for a in jax.tree.leaves((value, slopes)))
+    assert np.isnan(pooling.apply(params, x.at[0, 0, 0].set(jnp.nan))).all()
+    with pytest.raises(ValueError, match="start must be > 0, got 0"):
+        encoders.GeM(start=0).init(jax.random.key(0), x)
+    with pytest.raises(ValueError, match=r"states must be .*rows, height, width, dim"):
+        pooling.apply(params, x[0])
+
+
+def test_a_learned_pooling_and_the_maps_of_blocks():
+    net = NET.clone(pooling=encoders.GeM())
+    start = net.init(jax.random.key(0), IMAGES)
+    assert start["params"]["pooling"]["exponent"] == 3
+    out, seen, maps = jax.jit(lambda p: net.apply(p, IMAGES, features=True, maps=True))(start)
+    assert [a.shape for a in (out, seen, *maps)] == [(3, 5), (3, 8), (3, 4, 3, 4), (3, 2, 2, 8)]
+    pooled = net.pooling.apply({"params": start["params"]["pooling"]}, maps[-1])
+    np.testing.assert_allclose(pooled, seen, rtol=1e-5)
+    np.testing.assert_array_equal(net.apply(start, IMAGES, maps=True)[0], net.apply(start, IMAGES))
+
+
 def test_bfloat16_is_close():
     net = NET.clone(dtype=jnp.bfloat16)
     exact, rounded = (jax.jit(n.apply)(params(), IMAGES) for n in (NET, net))
