@@ -75,6 +75,11 @@ from jaxsim.data._ngrams import ngram_ids as ngram_ids
 from jaxsim.data._pipelines import batches as batches
 from jaxsim.data._planned import Planned as Planned
 from jaxsim.data._records import read_records as read_records
+from jaxsim.data._rehearsal import (
+    rehearsal_batches as rehearsal_batches,
+    rehearsal_memory as rehearsal_memory,
+    task_sequence as task_sequence,
+)
 from jaxsim.data._running_text import (
     chunk_sentences as chunk_sentences,
     entity_mentions as entity_mentions,
