@@ -42,6 +42,11 @@ from jaxsim.encoders._pooling import (
     weighted_mean_by_place as weighted_mean_by_place,
 )
 from jaxsim.encoders._positions import Rotary as Rotary
+from jaxsim.encoders._resnet import (
+    ResNet as ResNet,
+    resnet18 as resnet18,
+    resnet50 as resnet50,
+)
 from jaxsim.encoders._tables import (
     disambiguation_per_word as disambiguation_per_word,
     in_out_tables as in_out_tables,
