@@ -72,6 +72,13 @@ from jaxsim.data._mixtures import (
     task_batches as task_batches,
 )
 from jaxsim.data._ngrams import ngram_ids as ngram_ids
+from jaxsim.data._partners import (
+    arbitrary_partners as arbitrary_partners,
+    class_pair_weights as class_pair_weights,
+    distinct_partners as distinct_partners,
+    distinct_partners_released as distinct_partners_released,
+    weighted_partners as weighted_partners,
+)
 from jaxsim.data._pipelines import batches as batches
 from jaxsim.data._planned import Planned as Planned
 from jaxsim.data._records import read_records as read_records
