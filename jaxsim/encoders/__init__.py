@@ -21,6 +21,11 @@ from jaxsim.encoders._fusion import (
     SumFusion as SumFusion,
     masked_linear_heads as masked_linear_heads,
 )
+from jaxsim.encoders._gates import (
+    PairGate as PairGate,
+    gumbel_gate as gumbel_gate,
+    sigmoid_gate as sigmoid_gate,
+)
 from jaxsim.encoders._layers import (
     Style as Style,
     gelu as gelu,
@@ -42,6 +47,7 @@ from jaxsim.encoders._pooling import (
     weighted_mean_by_place as weighted_mean_by_place,
 )
 from jaxsim.encoders._positions import Rotary as Rotary
+from jaxsim.encoders._projector import Projector as Projector
 from jaxsim.encoders._resnet import (
     ResNet as ResNet,
     resnet18 as resnet18,
