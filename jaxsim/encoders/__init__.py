@@ -32,6 +32,12 @@ from jaxsim.encoders._layers import (
     layer_norm as layer_norm,
     rms_norm as rms_norm,
 )
+from jaxsim.encoders._pair_head import (
+    DotHead as DotHead,
+    PairHead as PairHead,
+    compare_features as compare_features,
+    score_matrix as score_matrix,
+)
 from jaxsim.encoders._perceptron import Mlp as Mlp
 from jaxsim.encoders._pooling import (
     AttentionPooling as AttentionPooling,
@@ -42,9 +48,12 @@ from jaxsim.encoders._pooling import (
     last_place as last_place,
     mean as mean,
     mean_by_root as mean_by_root,
+    pool_layers as pool_layers,
+    pool_mean_of_layers as pool_mean_of_layers,
     side_by_side as side_by_side,
     weighted_mean as weighted_mean,
     weighted_mean_by_place as weighted_mean_by_place,
+    without_first as without_first,
 )
 from jaxsim.encoders._positions import Rotary as Rotary
 from jaxsim.encoders._projector import Projector as Projector

@@ -3,13 +3,13 @@
 A text without tokens gives zeros, or for `cls` and `last` the state of some padding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxsim.numerics import masked
+from jaxsim.numerics import checks, masked
 from jaxsim.numerics.types import Array
 
 
@@ -79,6 +79,60 @@ def side_by_side(
     return pooled
 
 
+def without_first(
+    pooling: Callable[[Array, Array], jax.Array],
+) -> Callable[[Array, Array], jax.Array]:
+    """A pooling that leaves out a text's first real token: BERT's [CLS].
+
+    Source: DSE (Barkan et al. 2020, 1908.05161), from the released code, with `mean`.
+    """
+
+    def pooled(states, where):
+        rest = jnp.arange(where.shape[1]) != first_place(where)[:, None]
+        return pooling(states, where & rest)
+
+    return pooled
+
+
+def pool_layers(
+    states: Sequence[Array],
+    where: Array,
+    *,
+    count: int = 4,
+    pooling: Callable[[Array, Array], jax.Array] = mean,
+) -> jax.Array:
+    """Pooling of several layers: the last `count` of them pooled, side by side, the deepest last.
+
+    Args:
+      states: of all layers, [rows, length, dim] each, as a transformer gives them with `all_layers`.
+      where: bool [rows, length].
+      count: how many of them.
+      pooling: (states, where) -> [rows, dim].
+
+    Returns: float32 [rows, count dim].
+    Raises: ValueError for more layers than there are.
+    Source: DSE (1908.05161), with `without_first(mean)`.
+    """
+    top = _top(states, count)
+    return jnp.concatenate([pooling(layer, where) for layer in top], axis=-1)
+
+
+def pool_mean_of_layers(
+    states: Sequence[Array],
+    where: Array,
+    *,
+    count: int = 4,
+    pooling: Callable[[Array, Array], jax.Array] = mean,
+) -> jax.Array:
+    """Pooling of several layers' mean: the states of the last `count` are averaged, then pooled.
+
+    Args and errors as `pool_layers`.
+
+    Returns: float32 [rows, dim].
+    """
+    return pooling(jnp.mean(jnp.stack(_top(states, count)), axis=0), where)
+
+
 class AttentionPooling(nn.Module):
     """Attention pooling: a mean with learned weights, the softmax of one learned product per token. [rows, length, dim] -> [rows, dim]"""
 
@@ -101,3 +155,10 @@ def last_place(where: Array) -> jax.Array:
 
 def _at(states, places):
     return jnp.take_along_axis(states, places[:, None, None], axis=1)[:, 0].astype(jnp.float32)
+
+
+def _top(states, count):
+    checks.at_most(
+        "count", count, len(states), "the number of layers, that of the embeddings included"
+    )
+    return [jnp.asarray(layer) for layer in states[-count:]]

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxsim.encoders._pooling import mean
+from jaxsim.encoders._pooling import mean, pool_layers
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
@@ -30,6 +30,7 @@ class TextEncoder(nn.Module):
     dim: int | None = None  # of a projection without bias; None leaves the transformer's width
     # [rows, dim] -> [rows, dim], one after the other: Linen modules or plain functions.
     heads: tuple[Callable, ...] = ()
+    top_layers: int = 1  # the last so many layers are pooled, side by side (`pool_layers`)
 
     @nn.compact
     def __call__(
@@ -41,11 +42,19 @@ class TextEncoder(nn.Module):
           texts: {"tokens", "where"}.
           deterministic: no dropout.
           all_layers: a list of the embeddings that each cut of the transformer gives, from its
-            embeddings to its last layer, through the same pooling and heads.
+            embeddings to its last layer, through the same pooling and heads; not where several layers
+            are pooled.
         """
         check_texts("texts", texts)
+        checks.whole("top_layers", self.top_layers)
+        several = self.top_layers > 1
+        if several and all_layers:
+            raise ValueError(f"all_layers needs top_layers=1, got {self.top_layers}")
         states = self.transformer(
-            texts["tokens"], texts["where"], deterministic=deterministic, all_layers=all_layers
+            texts["tokens"],
+            texts["where"],
+            deterministic=deterministic,
+            all_layers=all_layers or several,
         )
         counted = texts.get("pooled", texts["where"])
         project = (
@@ -53,9 +62,12 @@ class TextEncoder(nn.Module):
             if self.dim is None
             else nn.Dense(self.dim, use_bias=False, name="projection")
         )
+        if several:
+            pooled = [pool_layers(states, counted, count=self.top_layers, pooling=self.pooling)]
+        else:
+            pooled = [self.pooling(cut, counted) for cut in (states if all_layers else [states])]
         embeddings = []
-        for cut in states if all_layers else [states]:
-            vectors = project(self.pooling(cut, counted))
+        for vectors in map(project, pooled):
             for head in self.heads:
                 vectors = head(vectors)
             embeddings.append(vectors)

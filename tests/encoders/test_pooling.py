@@ -1,5 +1,7 @@
 """Poolings by hand, and what a text without tokens gives."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -47,3 +49,57 @@ def test_attention_is_a_softmax_over_real_tokens():
     gradient = jax.jit(jax.grad(lambda s: pooled(s).sum()))(STATES)
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient[0, [0, 4]], 0)
+
+
+LAYERS = [
+    np.array(layer, np.float32)[None].repeat(2, axis=0)
+    for layer in (
+        [[5, 5], [5, 5], [5, 5], [5, 5]],
+        [[1, 1], [2, 0], [4, -2], [9, 9]],
+        [[0, 5], [1, 3], [3, 1], [7, 7]],
+    )
+]
+REAL = np.array([[1, 1, 1, 0], [0, 0, 0, 0]], bool)
+
+
+def test_several_layers_are_pooled_side_by_side():
+    of_two = functools.partial(encoders.pool_layers, count=2)
+    found = jax.jit(functools.partial(of_two, pooling=encoders.without_first(encoders.mean)))(
+        LAYERS, REAL
+    )
+    np.testing.assert_allclose(found, [[3, -1, 2, 2], [0, 0, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(of_two(LAYERS, REAL)[0], [7 / 3, -1 / 3, 4 / 3, 3], rtol=1e-6)
+    found = of_two(LAYERS, REAL, pooling=encoders.largest)
+    np.testing.assert_allclose(found[0], [4, 1, 3, 5])
+    padded = [np.where(REAL[..., None], layer, np.nan) for layer in LAYERS]
+    np.testing.assert_array_equal(of_two(padded, REAL), of_two(LAYERS, REAL))
+
+
+def test_the_mean_of_several_layers_is_pooled():
+    found = encoders.pool_mean_of_layers(LAYERS, REAL, count=2)
+    np.testing.assert_allclose(found[0], [(7 + 4) / 6, (-1 + 9) / 6], rtol=1e-6)
+    found = encoders.pool_mean_of_layers(LAYERS, REAL, count=2, pooling=encoders.largest)
+    np.testing.assert_allclose(found[0], [3.5, 3])
+    with pytest.raises(ValueError, match="count must be at most 3, the number of layers"):
+        encoders.pool_layers(LAYERS, REAL)
+
+
+def test_a_text_without_its_first_token():
+    pooling = encoders.without_first(encoders.mean)
+    found = jax.jit(pooling)(STATES, WHERE)
+    np.testing.assert_allclose(found, [[5, 0.5], [0, 0]], rtol=1e-6)
+
+
+def test_a_text_encoder_pools_its_last_layers():
+    body = encoders.Transformer(
+        vocabulary=30, dim=8, layers=3, heads=2, hidden=16, max_length=8, dropout=0.0
+    )
+    texts = {"tokens": np.arange(10).reshape(2, 5), "where": np.ones((2, 5), bool)}
+    one = encoders.TextEncoder(body)
+    params = jax.jit(one.init)(jax.random.key(0), texts)
+    cuts = encoders.as_function(one, all_layers=True)(params, texts)
+    several = encoders.TextEncoder(body, top_layers=2)
+    found = jax.jit(several.apply)(params, texts)
+    np.testing.assert_allclose(found, np.concatenate(cuts[-2:], axis=1), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="all_layers needs top_layers=1, got 2"):
+        several.apply(params, texts, all_layers=True)
