@@ -71,3 +71,7 @@ from jaxsim.encoders._tables import (
 from jaxsim.encoders._text import DenseHead as DenseHead, TextEncoder as TextEncoder
 from jaxsim.encoders._transformer import Transformer as Transformer
 from jaxsim.encoders._vae import Vae as Vae
+from jaxsim.encoders._vision_transformer import (
+    VisionTransformer as VisionTransformer,
+    vit_b16 as vit_b16,
+)
