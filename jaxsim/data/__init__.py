@@ -2,7 +2,7 @@
 tokenizers only when needed.
 """
 
-from jaxsim.data import augment as augment, negatives as negatives
+from jaxsim.data import augment as augment, copies as copies, negatives as negatives
 from jaxsim.data._baskets import (
     Baskets as Baskets,
     groceries as groceries,
@@ -53,6 +53,7 @@ from jaxsim.data._gridworld import (
 )
 from jaxsim.data._images import (
     Images as Images,
+    caltech101 as caltech101,
     cifar10_subset as cifar10_subset,
     digits as digits,
     glyphs as glyphs,

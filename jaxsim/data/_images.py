@@ -1,12 +1,14 @@
-"""Labeled images: digits and letters, which need no download, MNIST, Omniglot and a part of CIFAR-10.
+"""Labeled images: digits and letters, which need no download, MNIST, Omniglot, Caltech-101 and a part of CIFAR-10.
 
 Images are float32 [n, height, width, channels] from 0 to 1; pen strokes are 1 on 0.
 """
 
+import csv
 import io
 import logging
 import tarfile
 import unicodedata
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +26,7 @@ from jaxsim.data._sources import (
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 from jaxsim.storage import load_arrays, save_arrays
+from jaxsim.storage._texts import opened_text
 
 LOG = logging.getLogger("jaxsim")
 SANS, SLANTED = ("", "-Bold", "-Oblique", "-BoldOblique"), ("", "-Bold", "-Italic", "-BoldItalic")
@@ -41,7 +44,7 @@ class Images(NamedTuple):
 
     images: np.ndarray  # float32 [n, height, width, channels]
     labels: np.ndarray  # int32 [n]
-    # int32 [n], a coarser class (Omniglot's alphabet); the label where there is none.
+    # int32 [n], a coarser class (Omniglot's alphabet, all faces); the label where there is none.
     groups: np.ndarray
 
     def of(self, chosen: Array) -> "Images":
@@ -156,6 +159,31 @@ def cifar10_subset(split: str) -> Images:
     return Images(arrays["pixels"] / np.float32(255), arrays["labels"], arrays["labels"])
 
 
+def caltech101(split: str, *, disjoint: bool = False, size: int = 64) -> Images:
+    """Caltech-101 photographs: 6,757 of 81 object classes, the square in the middle of each, from JAXSIM_DATA.
+
+    Not the whole data set: 20 classes and the background are left out, and the photographs' shorter side is
+    64 pixels. "Faces" and "Faces_easy" show the same people, also on the two sides of the disjoint split:
+    they are one group. Decoded and made smaller once, by averaging, then kept in the cache.
+    Licence: CC BY 4.0, as far as is known. Cite Fei-Fei, Fergus and Perona 2004.
+
+    Args:
+      split: "train", 30 images of each class, or "test", the others: 2,430 and 4,327.
+      disjoint: "train" and "test" have no class in common: 4,058 images of 54 and 2,699 of 27.
+      size: of the sides, at most 64.
+
+    Returns: `Images`, [n, size, size, 3]; classes are numbered in alphabetical order, the same in all splits.
+    Raises: ValueError for an unknown split or size, or damaged data; FileNotFoundError without the data.
+    """
+    checks.one_of("split", split, ("train", "test"))
+    checks.at_most("size", size, 64, "the photographs' shorter side")
+    arrays = cached(
+        f"caltech101-{split}-{'disjoint' if disjoint else 'shared'}-{size}",
+        lambda: _decoded_caltech101(split, disjoint, size),
+    )
+    return Images(arrays["pixels"] / np.float32(255), arrays["labels"], arrays["groups"])
+
+
 def cached(name: str, decode: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Decoded arrays, from the cache if they are there; what is damaged there is made again."""
     path, about = cache_folder() / "images" / name, {"kind": "images", "version": 1}
@@ -214,6 +242,39 @@ def _decoded_cifar10(path, split):
         pixels = np.stack(pixels)
     _, labels = np.unique(names, return_inverse=True)
     return {"pixels": pixels, "labels": labels.astype(np.int32)}
+
+
+def _decoded_caltech101(split, disjoint, size):
+    """{"pixels" uint8 [n, size, size, 3], "labels", "groups" int32 [n]}."""
+    from PIL import Image
+
+    table = prepared_path("caltech101_64px", "splits.tsv")
+    path = prepared_path("caltech101_64px", "images.zip")
+    column = "split_class_disjoint" if disjoint else "split_30_per_class"
+    with damage_named(table), opened_text(table) as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+        names, labels = np.unique([row["class"] for row in rows], return_inverse=True)
+        chosen = np.flatnonzero([row[column] == split for row in rows])
+        files = [rows[place]["path"] for place in chosen]
+    with damage_named(path), zipfile.ZipFile(path) as archive:
+        pixels = []
+        for name in files:
+            photograph = Image.open(io.BytesIO(archive.read(name))).convert("RGB")
+            pixels.append(np.asarray(_middle(photograph, size)))
+        pixels = np.stack(pixels)
+    _, groups = np.unique([name.removesuffix("_easy") for name in names], return_inverse=True)
+    labels, groups = np.int32(labels[chosen]), np.int32(groups[labels[chosen]])
+    return {"pixels": pixels, "labels": labels, "groups": groups}
+
+
+def _middle(picture, size):
+    """The largest square in the middle of a picture, made smaller by averaging."""
+    from PIL import Image
+
+    side = min(picture.size)
+    left, top = ((length - side) // 2 for length in picture.size)
+    box = left, top, left + side, top + side
+    return picture.resize((size, size), Image.Resampling.BOX, box=box)
 
 
 def _decoded_mnist(folder, split):

@@ -1,9 +1,12 @@
 """Images: what is in the sets, that their parts are apart, and one line for what is not there."""
 
 import os
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxsim import data
 from jaxsim.data import _images as images
@@ -63,10 +66,52 @@ def test_mnist_is_what_its_mean_and_deviation_are_known_to_be():
     assert np.bincount(test.labels).tolist()[:3] == [980, 1135, 1032]
 
 
+@needs_data
+def test_caltech_has_the_classes_and_splits_that_its_table_names():
+    parts = {}
+    for disjoint in (False, True):
+        for split in ("train", "test"):
+            parts[disjoint, split] = data.caltech101(split, disjoint=disjoint, size=8)
+    sizes = [len(part.labels) for part in parts.values()]
+    assert sizes == [2430, 4327, 4058, 2699]
+    assert (np.bincount(parts[False, "train"].labels) == 30).all()
+    classes = [set(part.labels) for part in parts.values()]
+    assert [len(names) for names in classes] == [81, 81, 54, 27]
+    assert not classes[2] & classes[3]
+    shared, disjoint = (
+        np.bincount(np.concatenate([parts[kind, split].labels for split in ("train", "test")]))
+        for kind in (False, True)
+    )
+    np.testing.assert_array_equal(shared, disjoint)
+    # Faces and Faces_easy, the first two of the names, are the only classes that share a group.
+    every = parts[False, "test"]
+    assert len(set(every.groups)) == 80
+    assert set(every.labels[every.groups == 0]) == {0, 1}
+    assert {0} == set(parts[True, "train"].groups) & set(parts[True, "test"].groups)
+    for part in parts.values():
+        assert part.images.shape == (len(part.labels), 8, 8, 3)
+        assert part.images.dtype == np.float32
+        assert 0 <= part.images.min() < part.images.max() <= 1
+
+
+@needs_data
+def test_caltech_shows_the_middle_averaged():
+    path = Path(os.environ["JAXSIM_DATA"]) / "caltech101_64px"
+    with zipfile.ZipFile(path / "images.zip") as archive:
+        name = "101_ObjectCategories/yin_yang/image_0060.jpg"
+        picture = np.asarray(Image.open(archive.open(name)), float)
+    top, left = ((length - 64) // 2 for length in picture.shape[:2])
+    square = picture[top : top + 64, left : left + 64].reshape(16, 4, 16, 4, 3).mean(axis=(1, 3))
+    split = "train" if f"{name}\tyin_yang\ttrain" in (path / "splits.tsv").read_text() else "test"
+    images = data.caltech101(split, size=16).images
+    assert np.abs(images[-1] * 255 - square).max() <= 1.01  # rounded along each axis
+
+
 @pytest.mark.parametrize(
     ("load", "wanted"),
     [
         (data.omniglot, "omniglot"),
+        (data.caltech101, r"caltech101_64px/splits.tsv"),
         (data.mnist, "mnist"),
         (data.cifar10_subset, r"cifar10_jpeg_subset/images.tar.xz"),
     ],
@@ -93,6 +138,16 @@ def test_damaged_images_are_named(tmp_path, monkeypatch):
     (folder / "images.tar.xz").write_bytes(b"no archive")
     with pytest.raises(ValueError, match=r"images\.tar\.xz: cannot be read, fetch it again: "):
         data.cifar10_subset("test")
+    folder = tmp_path / "caltech101_64px"
+    folder.mkdir()
+    (folder / "splits.tsv").write_text("path\tclass\n1.jpg\tants\n")
+    (folder / "images.zip").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"splits\.tsv: cannot be read, fetch it again: "):
+        data.caltech101("test")
+    header = "path\tclass\tsplit_30_per_class\tsplit_class_disjoint\n"
+    (folder / "splits.tsv").write_text(f"{header}1.jpg\tants\ttest\ttest\n")
+    with pytest.raises(ValueError, match=r"images\.zip: cannot be read, fetch it again: "):
+        data.caltech101("test")
     folder = tmp_path / "tfds" / "omniglot" / "3.0.0"
     folder.mkdir(parents=True)
     (folder / "omniglot-train.array_record-00000-of-00001").write_bytes(b"")
