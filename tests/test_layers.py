@@ -81,7 +81,7 @@ def test_rooms_import_what_they_may(room):
 # Modules that are offered as such: their functions are called by their names, as masked.max.
 OFFERED = {
     "numerics": {"checks", "masked", "relaxations", "types"},
-    "data": {"augment", "negatives"},
+    "data": {"augment", "copies", "negatives"},
     "search": {"anchors", "mining"},
     "losses": {"memory", "miners", "parts", "reducers"},
 }

@@ -1,4 +1,4 @@
-"""Image augmentation: shifts, rotations, crops, erasing, flips, color jitter.
+"""Image augmentation: shifts, rotations, crops, erasing, flips, color jitter, blur.
 
     augmentation(key, image [height, width, channels]) -> image of the same shape
 
@@ -12,27 +12,32 @@ changes nothing. Images are floats from 0 to 1, 0 is the background.
 
 import functools
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxsim.data import _windows as windows
 from jaxsim.numerics import checks
-from jaxsim.numerics.types import Array, PRNGKey
+from jaxsim.numerics.types import PRNGKey
 
 # (key, image [height, width, channels]) -> image of the same shape.
 Augmentation = Callable[[PRNGKey, jax.Array], jax.Array]
+Result = TypeVar("Result")
 
 
-def views(augmentation: Augmentation) -> Callable[[PRNGKey, Array, Array], jax.Array]:
+def views(augmentation: Callable[..., Result]) -> Callable[..., Result]:
     """Maps an augmentation over a batch: (key, images [n, ...], ids int [n]) -> images.
 
     An image's view depends on the key and its id alone: not on its place in the batch, nor on how
-    many devices the batch is split over.
+    many devices the batch is split over. The views of `copies` give (images, shares [n]); one that takes
+    a background, as `copies.paste()`, takes those of the batch after the ids, a row per image.
     """
 
     checks.function("augmentation", augmentation, "(key, image) -> image, such as augment.flip()")
 
-    def of_batch(key, images, ids):
+    def of_batch(key, images, ids, *others):
         checks.key("key", key)
         images = checks.reals("images", images)
         checks.shaped("images", images, (None, None, None, None), "one row per image")
@@ -41,8 +46,10 @@ def views(augmentation: Augmentation) -> Callable[[PRNGKey, Array, Array], jax.A
                 f"images must be floating point, from 0 to 1, got {images.dtype}: divide by 255"
             )
         ids = checks.column("ids", ids, len(images), "one per image")
+        for other in others:
+            checks.shaped("others", other, (len(images), *np.shape(other)[1:]), "one row per image")
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
-        return jax.vmap(augmentation)(keys, images)
+        return jax.vmap(augmentation)(keys, images, *others)
 
     return of_batch
 
@@ -111,32 +118,8 @@ def crop(*, area: tuple[float, float] = (0.2, 1.0), stretch: float = 4 / 3) -> A
       area: the least and largest part of the image's area.
       stretch: how much longer one side may be than the other, relative to the image's, at least 1.
     """
-    try:
-        low, high = area
-        fits = 0 < low <= high <= 1
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        got = checks.shown(area)
-        raise ValueError(f"area must be two parts of 1, the smaller first, got {got}")
-    checks.finite("stretch", stretch)
-    if stretch < 1:
-        raise ValueError(f"stretch must be at least 1, got {stretch}")
-
-    def cropped(key, image):
-        first, second, third = jax.random.split(key, 3)
-        part = jax.random.uniform(first, minval=low, maxval=high)
-        ratio = jnp.exp(jax.random.uniform(second, minval=-1.0, maxval=1.0) * jnp.log(stretch))
-        sides = jnp.minimum(jnp.sqrt(part * jnp.stack([ratio, 1 / ratio])), 1)
-        size = jnp.array(image.shape[:2])
-        start = jax.random.uniform(third, (2,)) * (1 - sides) * size
-        # Output pixel i shows input pixel (i - translation) / scale.
-        scale = 1 / sides
-        return jax.image.scale_and_translate(
-            image, image.shape, (0, 1), scale, -start * scale, "linear", antialias=False
-        )
-
-    return cropped
+    windows.checked(area, stretch)
+    return lambda key, image: windows.shown(image, *windows.drawn(key, area, stretch))
 
 
 def erase(*, area: float = 0.15) -> Augmentation:
@@ -154,10 +137,7 @@ def erase(*, area: float = 0.15) -> Augmentation:
         size = jnp.array(image.shape[:2])
         sides = jnp.minimum(jnp.sqrt(part * jnp.stack([ratio, 1 / ratio])), 1) * size
         start = jax.random.uniform(third, (2,)) * (size - sides)
-        y, x = jnp.mgrid[: image.shape[0], : image.shape[1]] + 0.5
-        inside = (y > start[0]) & (y < start[0] + sides[0])
-        inside &= (x > start[1]) & (x < start[1] + sides[1])
-        return jnp.where(inside[..., None], 0, image)
+        return jnp.where(windows.inside(image.shape, start, sides)[..., None], 0, image)
 
     return erased
 
@@ -197,6 +177,36 @@ def colors(
 def grayscale(*, chance: float = 0.2) -> Augmentation:
     """Converts to grayscale with probability `chance`."""
     return sometimes(lambda key, image: jnp.broadcast_to(_gray(image), image.shape), chance=chance)
+
+
+def blur(*, sigma: tuple[float, float] = (0.1, 2.0)) -> Augmentation:
+    """Gaussian blur of a random width; at the border by what lies inside.
+
+    Args:
+      sigma: the least and largest standard deviation, in pixels.
+    """
+    try:
+        low, high = sigma
+        fits = 0 < low <= high < float("inf")
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        got = checks.shown(sigma)
+        raise ValueError(f"sigma must be two widths in pixels, the smaller first, got {got}")
+
+    def blurred(key, image):
+        width = jax.random.uniform(key, minval=low, maxval=high)
+        down, across = (_gaussian_rows(size, width) for size in image.shape[:2])
+        mixed = jnp.einsum("ih,hwc->iwc", down, image, precision="highest")
+        return jnp.einsum("jw,iwc->ijc", across, mixed, precision="highest").astype(image.dtype)
+
+    return blurred
+
+
+def _gaussian_rows(size, width):
+    """The weights of all pixels for each: [size, size], rows sum to 1."""
+    places = jnp.arange(size)
+    return jax.nn.softmax(-(((places[:, None] - places) / width) ** 2) / 2, axis=1)
 
 
 def _gray(image):
