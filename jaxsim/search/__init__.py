@@ -53,6 +53,8 @@ from jaxsim.search._keywords import (
 from jaxsim.search._mining import (
     Candidates as Candidates,
     Mined as Mined,
+    candidate_scores as candidate_scores,
+    consistency_filter as consistency_filter,
     mine_negatives as mine_negatives,
     near_duplicates as near_duplicates,
     paraphrases as paraphrases,

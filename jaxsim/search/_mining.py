@@ -56,6 +56,7 @@ def mine_negatives(
     where: Array | None = None,
     text_ids: Array | Sequence[str] | None = None,
     key: PRNGKey | None = None,
+    stride: int = 1,
 ) -> Mined:
     """Hard negative mining: each query's k closest items that are not positives and that no rule removes.
 
@@ -75,23 +76,30 @@ def mine_negatives(
       text_ids: [n], equal for items of equal text: numbers, or the texts themselves. Of each text the
         first item that `where` keeps is a candidate, for queries about other texts.
       key: draws k of those that are left uniformly, in place of the closest.
+      stride: cyclic hard negatives: takes every `stride`-th of those that are left, the closest first, and
+        begins anew at the first that was not taken until there are k. Negatives are more different then. None
+        comes twice: where fewer are left all are taken. Not together with a key.
 
     Returns: `Mined`.
     Raises: ValueError for shapes that do not fit, queries that are not finite, a positive whose similarity
-    is NaN; `ScorerError` from `veto`.
+    is NaN; a key and a stride together; `ScorerError` from `veto`.
+    Source: the stride is UniME-V2's cyclic sampling (2510.13515), as a review of it has it.
     """
     held = checks.vectors(
         "items", items, streamed=True
     )  # where they are: rows are gathered from there
     queries, items, rows, count = sides(queries, items, similarity)
-    positives = _positives(positives, rows, count)
+    positives = _ids_of_items("positives", positives, rows, count)
     checks.at_most("k", k, count, "the number of items")
     checks.whole("depth", depth, k)
     depth = min(depth, count)
     for number, rule in enumerate(rules):
         checks.function(f"rule {number} of rules", rule, "such as search.mining.margin(0.1)")
+    checks.whole("stride", stride)
     if key is not None:
         checks.key("key", key)
+        if stride != 1:
+            raise ValueError(f"give a key or a stride, got both: a key, and stride={stride}")
     where, excluded = filtered(where, count), positives
     if text_ids is not None:
         where, excluded = _one_of_each_text(text_ids, positives, where, count)
@@ -115,7 +123,11 @@ def mine_negatives(
         mask &= verdict
     table["kept"] = int(mask.sum())
     table["queries that are short"] = int((mask.sum(axis=1) < k).sum())
-    order = np.arange(depth) if key is None else np.asarray(jax.random.uniform(key, ids.shape))
+    if key is None:
+        place = np.cumsum(mask, axis=1) - 1  # among those that are left
+        order = place % stride * depth + place // stride
+    else:
+        order = np.asarray(jax.random.uniform(key, ids.shape))
     places = np.argsort(np.where(mask, order, np.inf), axis=1, kind="stable")[:, :k]
     left = np.take_along_axis(mask, places, axis=1)
     return Mined(
@@ -124,6 +136,67 @@ def mine_negatives(
         candidates.positive_scores,
         table,
     )
+
+
+def candidate_scores(
+    queries: ArrayTree, items: ArrayTree, ids: Array, *, similarity: Similarity = cosine
+) -> np.ndarray:
+    """Scores of each query with candidates of its own, such as mined negatives, by their ids.
+
+    Of vectors that are gathered already: `similarity.list_scores`.
+
+    Args:
+      queries: [m, dim], or a pytree that `similarity` takes.
+      items: [n, dim], likewise; what is memory-mapped is streamed.
+      ids: int [m, c], -1 for padding.
+      similarity: (x [m, ...], y [n, ...]) -> [m, n].
+
+    Returns: float32 [m, c], -inf for padding.
+    Raises: ValueError for shapes that do not fit, queries that are not finite, a score that is NaN.
+    """
+    held = checks.vectors("items", items, streamed=True)
+    queries, _, rows, count = sides(queries, items, similarity)
+    ids = _ids_of_items("ids", ids, rows, count)
+    scores = _own_scores(queries, held, ids, similarity, "a candidate")
+    return np.where(ids >= 0, scores, -np.inf).astype(np.float32)
+
+
+def consistency_filter(
+    queries: ArrayTree,
+    items: ArrayTree,
+    positives: Array,
+    top: int,
+    *,
+    similarity: Similarity = cosine,
+    where: Array | None = None,
+) -> np.ndarray:
+    """Ranking consistency filter: which queries have a positive among their `top` closest items.
+
+    The others are left out of training: their label, or the model that mines, is wrong about them.
+
+    Args:
+      queries, items, positives, similarity, where: as in `mine_negatives`; a positive counts wherever it is.
+      top: how many of the closest items; what exceeds n is not used.
+
+    Returns: bool [m]: no more than top - 1 items are closer than the closest positive, up to rounding; False for
+    a query without a positive.
+    Raises: ValueError for shapes that do not fit, queries that are not finite, a positive whose similarity is
+    NaN.
+    Source: Zhao et al. 2025 (KaLM-Embedding-V2, 2506.20923), whose code skips a query where its place, counted
+    from 0, is above 50: top=51.
+    """
+    held = checks.vectors("items", items, streamed=True)
+    queries, items, rows, count = sides(queries, items, similarity)
+    positives = _ids_of_items("positives", positives, rows, count)
+    checks.whole("top", top)
+    where = filtered(where, count)
+    scores, _ = exact(queries, items, min(top, count), similarity=similarity, where=where)
+    own_scores = np.where(
+        positives >= 0, _own_scores(queries, held, positives, similarity), -np.inf
+    )
+    best = own_scores.max(axis=1, initial=-np.inf)
+    known = (positives >= 0).any(axis=1)
+    return known if top > count else known & at_most(np.asarray(scores)[:, -1], best)
 
 
 def margin(gap: float) -> Callable[[Candidates], Array]:
@@ -338,18 +411,18 @@ def _vectors(vectors, similarity):
     return vectors, rows
 
 
-def _positives(positives, rows, count):
+def _ids_of_items(name, ids, rows, count):
     """int32 [rows, p], of items or -1."""
-    positives = checks.one_array("positives", positives)
-    positives = positives[:, None] if positives.ndim == 1 else positives
-    checks.shaped("positives", positives, (rows, None), "one row per query")
-    if positives.size:
-        checks.integers("positives", positives)
-        if positives.max() >= count:
-            raise ValueError(f"positives must be below {count}, got {positives.max()}")
-        if positives.min() < -1:
-            raise ValueError(f"positives must be items, or -1 for padding, got {positives.min()}")
-    return positives.astype(np.int32)
+    ids = checks.one_array(name, ids)
+    ids = ids[:, None] if ids.ndim == 1 else ids
+    checks.shaped(name, ids, (rows, None), "one row per query")
+    if ids.size:
+        checks.integers(name, ids)
+        if ids.max() >= count:
+            raise ValueError(f"{name} must be below {count}, got {ids.max()}")
+        if ids.min() < -1:
+            raise ValueError(f"{name} must be items, or -1 for padding, got {ids.min()}")
+    return ids.astype(np.int32)
 
 
 def _one_of_each_text(text_ids, positives, where, count):
@@ -367,7 +440,7 @@ def _one_of_each_text(text_ids, positives, where, count):
     return where, np.where(positives < 0, -1, first[text[positives]]).astype(np.int32)
 
 
-def _own_scores(queries, items, positives, similarity):
+def _own_scores(queries, items, positives, similarity, what="a positive"):
     """The similarity of each query with its positives: float32 [m, p], NaN for padding."""
     rows, places = np.nonzero(positives >= 0)
     scores = np.full(positives.shape, np.nan, np.float32)
@@ -382,7 +455,7 @@ def _own_scores(queries, items, positives, similarity):
     if bad.any():
         query, place = rows[np.argmax(bad)], places[np.argmax(bad)]
         raise ValueError(
-            f"items must be finite: item {positives[query, place]}, a positive of query {query}, has "
+            f"items must be finite: item {positives[query, place]}, {what} of query {query}, has "
             "the similarity NaN"
         )
     return scores

@@ -26,7 +26,7 @@ from jaxsim.similarity._gated import gated_cosine as gated_cosine, gated_dot as 
 from jaxsim.similarity._late_interaction import max_sim as max_sim, mean_max_sim as mean_max_sim
 from jaxsim.similarity._manhattan import negative_manhattan as negative_manhattan
 from jaxsim.similarity._noise import negative_noise_to_signal as negative_noise_to_signal
-from jaxsim.similarity._rowwise import paired as paired
+from jaxsim.similarity._rowwise import list_scores as list_scores, paired as paired
 from jaxsim.similarity._simplex import (
     reverse_slots as reverse_slots,
     simplex_vertices as simplex_vertices,

@@ -82,6 +82,63 @@ def test_a_key_draws_among_what_is_left():
         assert not set(one[row].tolist()) & set(positives_of(row))
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3, 7, 50])
+def test_cyclic_negatives_are_every_so_many_th_survivor(stride):
+    rules = [search.mining.cap(0.5), search.mining.ranks(3, 30)]
+    settings = {"rules": rules, "depth": 40}
+    survivors = search.mine_negatives(QUERIES, ITEMS, POSITIVES, 40, **settings).ids
+    for k in (4, 12, 35):
+        found = search.mine_negatives(QUERIES, ITEMS, POSITIVES, k, stride=stride, **settings)
+        for row in range(8):
+            ids = found.ids[row][found.ids[row] >= 0]
+            assert len(set(ids.tolist())) == len(ids) == min(k, (survivors[row] >= 0).sum())
+            turns = [survivors[row][survivors[row] >= 0][start::stride] for start in range(stride)]
+            assert ids.tolist() == np.concatenate(turns)[:k].tolist()
+        known = found.ids >= 0
+        cosines = np.take_along_axis(COSINES, np.maximum(found.ids, 0), 1)
+        np.testing.assert_allclose(found.scores[known], cosines[known], atol=1e-5)
+    with pytest.raises(ValueError, match="give a key or a stride, got both: a key, and stride=2"):
+        search.mine_negatives(QUERIES, ITEMS, POSITIVES, 4, key=jax.random.key(0), stride=2)
+
+
+def test_a_query_is_consistent_where_its_positive_is_near():
+    for top in (1, 2, 5, 20, 60, 99):
+        found = search.consistency_filter(QUERIES, ITEMS, POSITIVES, top)
+        for row in range(8):
+            best = max(COSINES[row, i] for i in positives_of(row))
+            assert found[row] == ((COSINES[row] > best).sum() < top)
+    assert not search.consistency_filter(QUERIES, ITEMS, np.full(8, -1), 60).any()
+    far = np.argmin(COSINES, axis=1)
+    assert not search.consistency_filter(QUERIES, ITEMS, far, 59).any()
+    where = COSINES.max(axis=0) < 0.4
+    found = search.consistency_filter(QUERIES, ITEMS, far, 3, where=where)
+    np.testing.assert_array_equal(
+        found, (COSINES[:, where] > COSINES.min(axis=1)[:, None]).sum(axis=1) < 3
+    )
+    # Copies of a positive are as close as it is, up to rounding.
+    copies = np.repeat(ITEMS[:1], 40, axis=0) * RNG.uniform(0.5, 2, size=(40, 1)).astype(np.float32)
+    assert search.consistency_filter(QUERIES[:1], copies, [17], 1).all()
+    with pytest.raises(ValueError, match="top must be a whole number of at least 1, got 0"):
+        search.consistency_filter(QUERIES, ITEMS, POSITIVES, 0)
+
+
+def test_scores_of_own_candidates():
+    ids = RNG.integers(-1, 60, size=(8, 5))
+    expected = np.where(ids >= 0, np.take_along_axis(COSINES, np.maximum(ids, 0), 1), -np.inf)
+    found = search.candidate_scores(QUERIES, ITEMS, ids)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    dots = search.candidate_scores(QUERIES, ITEMS, ids, similarity=similarity.dot)
+    gathered = similarity.list_scores(QUERIES, ITEMS[ids], similarity=similarity.dot)
+    np.testing.assert_allclose(dots[ids >= 0], np.asarray(gathered)[ids >= 0], atol=1e-5)
+    with pytest.raises(ValueError, match="ids must be below 60, got 60"):
+        search.candidate_scores(QUERIES, ITEMS, np.full((8, 1), 60))
+    spoiled = ITEMS.copy()
+    spoiled[3] = np.nan
+    with pytest.raises(ValueError, match="item 3, a candidate of query 0, has the similarity NaN"):
+        search.candidate_scores(QUERIES, spoiled, np.full((8, 1), 3))
+
+
 def on_circle(*cosines):
     """Unit vectors with the given cosines to (1, 0)."""
     return np.float32([[c, np.sqrt(1 - c * c)] for c in cosines])

@@ -118,3 +118,16 @@ def test_bfloat16_is_summed_in_float32():
 def test_shapes_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match=r"got shapes \(5, 4\), \(7, 3\)"):
         similarity.cosine(X, Y[:, :3])
+
+
+def test_scores_of_own_candidates():
+    random = np.random.default_rng(5)
+    queries, candidates = random.normal(size=(4, 3)), random.normal(size=(4, 6, 3))
+    expected = [
+        [q @ c / np.linalg.norm(q) / np.linalg.norm(c) for c in own]
+        for q, own in zip(queries, candidates, strict=True)
+    ]
+    found = jax.jit(similarity.list_scores)(np.float32(queries), np.float32(candidates))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"candidates must be \[4, any, any\], some per query"):
+        similarity.list_scores(queries, candidates[:3])

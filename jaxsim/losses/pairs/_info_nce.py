@@ -18,7 +18,7 @@ from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.masked import log_sum_exp, zeroed
 from jaxsim.numerics.types import Array, ArrayTree, Numeric, Similarity
-from jaxsim.similarity import cosine
+from jaxsim.similarity import cosine, list_scores
 
 
 @over_pairs
@@ -201,5 +201,4 @@ def own_scores(
     # NaN in padding must not reach a product.
     queries = jax.tree.map(lambda a: zeroed(a, kept.any(axis=1)), queries)
     documents = jax.tree.map(lambda a: zeroed(a, kept), documents)
-    one_row = jax.vmap(lambda *row: similarity(jax.tree.map(lambda a: a[None], row[0]), row[1])[0])
-    return one_row(queries, documents), kept
+    return list_scores(queries, documents, similarity=similarity), kept
