@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 COMMANDS = {
     "train": "fine-tunes a model on pairs, triplets or graded pairs of a file",
+    "merge": "merges several fine-tuned copies of a model into one",
     "embed": "writes the vectors of a text column",
     "index": "encodes a corpus once, for search",
     "search": "finds the nearest texts of a corpus, reranks them under a budget",

@@ -84,6 +84,11 @@ def reranker(chosen: argparse.Namespace) -> pretrained.CrossEncoderModel:
     return model
 
 
+def any_model(folder: str, chosen: argparse.Namespace) -> Any:
+    """The model of a folder, of whichever kind."""
+    return _loaded(folder, chosen)
+
+
 def _loaded(folder, chosen, **settings):
     """A model; errors name the options of a command in place of the arguments of `pretrained.load`."""
     try:
