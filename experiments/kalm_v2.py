@@ -1,0 +1,741 @@
+"""KaLM-Embedding-V2 (Zhao et al. 2025): focal weights and mixed negatives when an embedder is fine-tuned.
+
+Claim: of a compact embedder that was trained on weak pairs first, fine-tuning with focal weights, which
+favor hard samples, and with hard negatives mixed online in embedding space, makes a better retriever than
+fine-tuning with the mined negatives alone. Distillation from a larger teacher follows as a third stage.
+Data: some 470 million weak and 6 million labeled pairs in the paper, Qwen2-0.5B without its causal mask.
+Here docstrings: the summary line asks for the body below it, test packages unseen in training, the encoder
+from scratch; `full` searches cranfield too, from JAXSIM_DATA. Nothing is downloaded.
+Predicts: hard negatives clearly above none; focal weights and mixtures within a point of them, sign unknown.
+
+Both stages are there: in-batch negatives first, once per seed; then every arm starts from that checkpoint with
+the same rate, steps and queries per step. Negatives are mined once, by that checkpoint: drawn from a window of
+ranks, queries left out whose own document is far down (the paper's filter). `in_batch_wide` has no negatives but
+as many texts per step as the arms that have. Every loss is summed over Matryoshka sizes. The paper's text was not
+at hand: the number of mixtures, the temperature of the list mixture and whether focal weights carry gradient are
+ours, and neither focal weights nor mixtures are in the released code. Instructions are left out, with one task.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import pictures as pictures_, runner, settings
+from experiments.workbench import each, sentences, sources
+from jaxsim import data, encoders, evaluation, losses, merging, search
+from jaxsim.numerics import mean, unit
+from jaxsim.numerics.types import ArrayTree, Objective
+from jaxsim.search import mining
+
+FIGURE = "MRR@10"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The pairs, the encoder, and its two stages of training."""
+
+    seed: int = 0  # of the encoder's start, the batches and the negatives that are drawn
+    arms: tuple[str, ...] = ()  # which arms to run; all by default
+    data: str = "docstrings"  # docstrings, docstrings-small
+    collections: tuple[str, ...] = ()  # searched as well, without training on them: cranfield, ...
+    queries: int = 1000  # to test with, at most; among all test documents
+    vocabulary: int = 8000  # word pieces
+    query_length: int = 16  # tokens of a query, at most
+    document_length: int = 32  # tokens of a document, at most
+    dim: int = 64  # of the encoder
+    layers: int = 2  # of the encoder
+    heads: int = 2  # of its attention
+    sizes: tuple[int, ...] = (64, 32, 16)  # first coordinates that are trained and tested
+    shares: tuple[float, ...] = (1.0, 0.3, 0.2)  # of the sizes in the loss
+    batch: int = 32  # queries per step
+    wide: int = 96  # queries per step of in_batch_wide: as many tokens as 32 with 3 negatives
+    first_steps: int = 300  # of the first stage
+    steps: int = 300  # of the second
+    rate: float = 2e-3  # of AdamW in the first stage, at its highest
+    second_rate: float = 1e-3  # of AdamW in the second
+    temperature: float = 0.01  # of InfoNCE
+    warm_temperature: float = 0.05  # of the arm that has another
+    negatives: int = 3  # mined, per query
+    window: tuple[int, int] = (10, 60)  # ranks that negatives are drawn from
+    top: int = 100  # a query is left out whose own document ranks below
+    gamma: float = 0.5  # of the focal weights
+    mixtures: int = 7  # of two negatives, per query
+    widening: int = 2  # how much wider and deeper the teacher is
+    teacher_steps: int = 1200  # of each stage of the teacher
+    soup: int = 3  # checkpoints of one start that are averaged
+
+    def __post_init__(self) -> None:
+        settings.one_of(self, data=tuple(sources.DOCSTRINGS))
+        settings.one_of(self, collections=tuple(sources.COLLECTIONS))
+        settings.whole(
+            self,
+            1,
+            "queries",
+            "vocabulary",
+            "query_length",
+            "document_length",
+            "dim",
+            "layers",
+            "heads",
+            "sizes",
+            "batch",
+            "wide",
+            "first_steps",
+            "steps",
+            "window",
+            "top",
+            "mixtures",
+            "widening",
+            "teacher_steps",
+            "soup",
+        )
+        settings.whole(self, 2, "negatives")
+        settings.positive(
+            self, "shares", "rate", "second_rate", "temperature", "warm_temperature", "gamma"
+        )
+        if self.dim % self.heads:
+            raise ValueError(f"dim must be a multiple of heads={self.heads}, got {self.dim}")
+        if len(self.sizes) != len(self.shares) or max(self.sizes) != self.dim:
+            raise ValueError(
+                f"sizes must have a share each and dim={self.dim} among them, got {self.sizes}"
+            )
+        if len(self.window) != 2 or self.window[1] - self.window[0] < self.negatives:
+            raise ValueError(
+                f"window must be a first and a last rank with {self.negatives} negatives between them, "
+                f"got {self.window}"
+            )
+
+
+PRESETS = {
+    "smoke": Config(
+        arms=("in_batch", "hard", "kalm"),
+        data="docstrings-small",
+        vocabulary=600,
+        query_length=12,
+        document_length=16,
+        dim=16,
+        layers=1,
+        sizes=(16,),
+        shares=(1.0,),
+        batch=16,
+        first_steps=20,
+        steps=10,
+        window=(5, 30),
+    ),
+    "cpu": Config(arms=("in_batch", "in_batch_wide", "hard", "focal", "pair_mix", "kalm")),
+    "full": Config(
+        collections=("cranfield",),
+        dim=128,
+        layers=4,
+        heads=4,
+        sizes=(128, 64, 32, 16),
+        shares=(1.0, 0.3, 0.2, 0.1),
+        query_length=32,
+        document_length=64,
+        batch=64,
+        wide=256,
+        negatives=7,
+        first_steps=500,
+        steps=1000,
+        teacher_steps=3000,
+    ),
+    "gpu": Config(
+        collections=("cranfield", "cacm"),
+        dim=384,
+        layers=6,
+        heads=6,
+        sizes=(384, 128, 64, 32, 16),
+        shares=(1.0, 0.3, 0.2, 0.1, 0.1),
+        query_length=64,
+        document_length=256,
+        batch=128,
+        wide=512,
+        negatives=7,
+        first_steps=4000,
+        steps=8000,
+        rate=3e-4,
+        second_rate=1e-4,
+        teacher_steps=20_000,
+    ),
+}
+SEEDS = {"cpu": 2, "full": 5, "gpu": 5}
+KEYS = ("data", "size")
+READS = {"distilled": ("teacher",)}
+ARMS = {
+    "in_batch": "the documents of the other queries are the only negatives",
+    "in_batch_wide": "the same with as many texts per step as arms with negatives read (config wide)",
+    "hard": "mined negatives too, everyone's for every query",
+    "hard_warm": "hard at another temperature (config warm_temperature)",
+    "focal": "hard, with focal weights",
+    "focal_1": "focal weights of gamma 1",
+    "focal_2": "focal weights of gamma 2",
+    "focal_mean": "focal weights divided by their mean, so that they do not lower the rate",
+    "pair_mix": "hard, with mixtures of two negatives of a query",
+    "list_mix": "hard, with one mixture of all negatives of a query",
+    "kalm": "focal weights and both mixtures: the paper's second stage",
+    "teacher": "hard, wider, deeper and trained longer: the teacher of `distilled`",
+    "distilled": "kalm, and the teacher's softmax over the same candidates: the third stage",
+    "causal_mean": "kalm with a causal mask, mean pooling; its first stage too",
+    "causal_last": "kalm with a causal mask, the last token; its first stage too",
+    "soup": "the mean of the parameters of several runs of kalm from one checkpoint",
+}
+
+
+class Mined(NamedTuple):
+    """Token ids of the second stage's examples, and the text of each document."""
+
+    queries: list[np.ndarray]
+    documents: list[list[np.ndarray]]  # [examples][1 + negatives], the positive first
+    texts: (
+        np.ndarray
+    )  # int [examples, 1 + negatives], equal for equal texts; -1 where there is none
+    rows: np.ndarray  # int [examples], places among the training pairs
+
+
+class Shared(NamedTuple):
+    """What the arms share."""
+
+    pairs: list[tuple[str, str]]  # to learn from
+    tests: dict[str, data.Collection]  # by name, that of the config's data first
+    words: Any  # the tokenizer
+    params: ArrayTree  # of the first stage
+    mined: Mined
+    facts: dict[str, float]
+
+
+def fingerprint(config: Config) -> dict[str, Any]:
+    """Of the data: the pairs to learn from, and the collections."""
+    collections = {name: test._asdict() for name, test in tests_of(config).items()}
+    return {"pairs": sources.DOCSTRINGS[config.data]("train"), **collections}
+
+
+def tests_of(config: Config) -> dict[str, data.Collection]:
+    """The test docstrings as a collection with one right document for each query, and the others."""
+    queries, documents = zip(*sources.DOCSTRINGS[config.data]("test"), strict=True)
+    distinct = list(dict.fromkeys(documents))
+    place = {document: number for number, document in enumerate(distinct)}
+    asked = np.random.default_rng(0).permutation(len(queries))[: config.queries]
+    truth = np.array([[place[documents[number]]] for number in asked])
+    own = data.Collection(
+        documents=distinct,
+        titles=[""] * len(distinct),
+        queries=[queries[number] for number in asked],
+        truth=truth,
+        grades=np.ones(truth.shape),
+    )
+    return {config.data: own} | {name: sources.COLLECTIONS[name]() for name in config.collections}
+
+
+def prepare(config: Config, workdir: Path) -> Shared:
+    """The first stage, and the negatives that its encoder finds."""
+    pairs = sources.DOCSTRINGS[config.data]("train")
+    texts = [text for pair in pairs for text in pair]
+    words = sentences.tokenizer(texts, workdir / "tokenizer.json", size=config.vocabulary)
+    module = network(config)
+    params = first_stage(config, module, pairs, words, workdir / "first", steps=config.first_steps)
+    mined, table = negatives(config, module, params, pairs, words)
+    facts = {"pairs to learn from": len(pairs), "after the filter": len(mined.queries), **table}
+    return Shared(pairs, tests_of(config), words, params, mined, facts)
+
+
+def run(
+    config: Config,
+    arm: str,
+    shared: Shared,
+    workdir: Path,
+    others: dict[str, tuple[Path, ...]] | None = None,
+) -> list[dict]:
+    """One arm, one seed: retrieval by first coordinates of every size."""
+    if arm == "soup":
+        return souped(config, shared, workdir)
+    if arm == "teacher":
+        encoder = teacher(config, shared, workdir)
+    elif arm == "distilled":
+        (folder,) = (others or {})["teacher"]
+        encoder = distilled(config, shared, workdir, teacher(config, shared, folder))
+    elif arm in CAUSAL:
+        encoder = causal(config, shared, workdir, CAUSAL[arm])
+    else:
+        encoder = second_stage(config, network(config), LOSSES[arm], shared, workdir, arm=arm)
+    return figures(config, shared.tests, encoder)
+
+
+def network(config: Config, *, widening: int = 1) -> encoders.TextEncoder:
+    """A transformer with norms before its layers, and the mean of its tokens."""
+    sizes = sentences.Sizes(
+        config.vocabulary,
+        config.dim * widening,
+        config.layers * widening,
+        config.heads * widening,
+        config.document_length,
+    )
+    return sentences.network(sizes, norm="pre")
+
+
+def tokens(config: Config, words: Any, texts: list[str], side: str) -> list[np.ndarray]:
+    """Token ids of queries or documents, cut."""
+    length = {"query": config.query_length, "document": config.document_length}[side]
+    return data.text_tokens(words, texts, max_length=length)
+
+
+def buckets(config: Config) -> dict[str, tuple[int, ...]]:
+    """The lengths that texts are padded to: one each, so that a stage is one program."""
+    return {"query": (config.query_length,), "documents": (config.document_length,)}
+
+
+def first_stage(
+    config: Config,
+    module: Any,
+    pairs: list[tuple[str, str]],
+    words: Any,
+    workdir: Path,
+    *,
+    steps: int,
+) -> ArrayTree:
+    """An encoder from scratch by in-batch negatives."""
+    queries, documents = (list(side) for side in zip(*pairs, strict=True))
+    columns = {
+        "query": tokens(config, words, queries, "query"),
+        "documents": [[row] for row in tokens(config, words, documents, "document")],
+        "texts": np.unique(np.array(documents), return_inverse=True)[1][:, None],
+    }
+    batches = sentences.batches(
+        columns, batch=config.batch, steps=steps, seed=config.seed, buckets=buckets(config)
+    )
+    objective = objective_of(module, in_batch, settings_of(config))
+    return sentences.trained(
+        module,
+        objective,
+        batches,
+        rate=config.rate,
+        seed=config.seed,
+        workdir=workdir,
+        label="first stage",
+    )
+
+
+def negatives(
+    config: Config,
+    module: Any,
+    params: ArrayTree,
+    pairs: list[tuple[str, str]],
+    words: Any,
+) -> tuple[Mined, dict[str, float]]:
+    """Negatives drawn from a window of ranks, for the queries whose own document is among the first."""
+    queries, documents = (list(side) for side in zip(*pairs, strict=True))
+    ids = {
+        "query": tokens(config, words, queries, "query"),
+        "document": tokens(config, words, documents, "document"),
+    }
+    vectors = {side: sentences.vectors(module, params, rows) for side, rows in ids.items()}
+    texts = np.unique(np.array(documents), return_inverse=True)[1]
+    own = np.arange(len(pairs))
+    first, last = config.window
+    found = search.mine_negatives(
+        vectors["query"],
+        vectors["document"],
+        own,
+        config.negatives,
+        rules=[mining.ranks(first, last)],
+        depth=last,
+        text_ids=texts,
+        key=jax.random.fold_in(jax.random.key(config.seed), 1),
+    )
+    consistent = search.consistency_filter(vectors["query"], vectors["document"], own, config.top)
+    places = np.concatenate([own[:, None], found.ids], axis=1)[consistent]
+    places = places[(places >= 0).all(axis=1)]
+    lists = [[ids["document"][place] for place in row] for row in places]
+    chosen = [ids["query"][row] for row in places[:, 0]]
+    facts = {"queries short of negatives": float(found.table["queries that are short"])}
+    return Mined(chosen, lists, texts[places], places[:, 0]), facts
+
+
+class Settings(NamedTuple):
+    """What the losses take of a config."""
+
+    sizes: tuple[int, ...]
+    shares: tuple[float, ...]
+    temperature: float
+    gamma: float
+    mixtures: int
+
+
+def settings_of(config: Config, **changes: Any) -> Settings:
+    """The losses' settings of a config."""
+    shown = {name: getattr(config, name) for name in Settings._fields}
+    return Settings(**shown | changes)
+
+
+# A loss: (queries [b, d], documents [b, 1 + n, d], key, settings, **shared) -> scalar, where shared are the
+# mask, the named axis and the documents' texts.
+Stage = Callable[..., jax.Array]
+
+
+def in_batch(
+    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
+) -> jax.Array:
+    """InfoNCE whose negatives are the documents of the other queries."""
+    shared["document_ids"] = shared["document_ids"][:, 0]
+    return losses.info_nce(queries, documents[:, 0], temperature=given.temperature, **shared)
+
+
+def hard(
+    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
+) -> jax.Array:
+    """InfoNCE over all positives and all mined negatives of the batch."""
+    return losses.info_nce(queries, documents, temperature=given.temperature, **shared)
+
+
+def focal(
+    queries: jax.Array,
+    documents: jax.Array,
+    key: jax.Array,
+    given: Settings,
+    *,
+    gamma: float | None = None,
+    **shared: Any,
+) -> jax.Array:
+    """`hard` with focal weights."""
+    reduce_fn = functools.partial(
+        losses.reducers.focal_mean, gamma=given.gamma if gamma is None else gamma
+    )
+    return hard(queries, documents, key, given, reduce_fn=reduce_fn, **shared)
+
+
+def focal_mean(
+    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
+) -> jax.Array:
+    """`hard` with focal weights that are divided by their mean."""
+
+    def reduce_fn(values, weights, axis_name=None):
+        more = losses.reducers.focal_weights(values, gamma=given.gamma)
+        return mean(values, weights * jax.lax.stop_gradient(more), axis_name)
+
+    return hard(queries, documents, key, given, reduce_fn=reduce_fn, **shared)
+
+
+def pair_mix(
+    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
+) -> jax.Array:
+    """`hard` with mixtures of two negatives of the same query."""
+    mixed, there = losses.parts.mix_pairs(
+        key, documents[:, 1:], num=given.mixtures, axis_name=shared["axis_name"]
+    )
+    return with_extra(queries, documents, mixed, there, given, **shared)
+
+
+def list_mix(
+    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
+) -> jax.Array:
+    """`hard` with one mixture of all negatives of the same query."""
+    mixed, there = losses.parts.mix_list(queries, documents[:, 1:], temperature=given.temperature)
+    return with_extra(queries, documents, mixed, there, given, **shared)
+
+
+def with_extra(
+    queries: jax.Array,
+    documents: jax.Array,
+    mixed: jax.Array,
+    there: jax.Array,
+    given: Settings,
+    **shared: Any,
+) -> jax.Array:
+    """InfoNCE with mixtures among a query's own negatives."""
+    return losses.info_nce_with_extra(
+        queries, documents, mixed, extra_where=there, temperature=given.temperature, **shared
+    )
+
+
+def kalm(
+    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
+) -> jax.Array:
+    """The paper's second stage."""
+    return losses.kalm(
+        queries,
+        documents,
+        key=key,
+        pairs=given.mixtures,
+        gamma=given.gamma,
+        temperature=given.temperature,
+        **shared,
+    )
+
+
+LOSSES: dict[str, Stage] = {
+    "in_batch": in_batch,
+    "in_batch_wide": in_batch,
+    "hard": hard,
+    "hard_warm": hard,
+    "focal": focal,
+    "focal_1": functools.partial(focal, gamma=1.0),
+    "focal_2": functools.partial(focal, gamma=2.0),
+    "focal_mean": focal_mean,
+    "pair_mix": pair_mix,
+    "list_mix": list_mix,
+    "kalm": kalm,
+}
+CAUSAL = {"causal_mean": encoders.mean, "causal_last": encoders.last}
+
+
+@functools.lru_cache(maxsize=32)
+def objective_of(module: Any, loss: Stage, given: Settings) -> Objective:
+    """The loss of a stage, summed over first coordinates of several sizes; one program for all seeds."""
+    encode = sentences.function_of(module)
+
+    def objective(params, batch, *, key, axis_name):
+        drawn, query_key, document_key = jax.random.split(key, 3)
+        queries = encode(params, batch["query"], key=query_key, axis_name=axis_name)
+        documents = encoded_lists(encode, params, batch["documents"], document_key, axis_name)
+
+        def of_size(z):
+            return loss(
+                z["queries"],
+                z["documents"],
+                drawn,
+                given,
+                document_ids=batch["texts"],
+                where=batch["where"],
+                axis_name=axis_name,
+            )
+
+        over_sizes = losses.matryoshka(of_size, dims=given.sizes, weights=given.shares)
+        total = over_sizes({"queries": queries, "documents": documents})
+        if "taught_queries" not in batch:
+            return total
+        return total + distillation(queries, documents, batch, given, axis_name)
+
+    return objective
+
+
+def encoded_lists(encode, params, texts, key, axis_name):
+    """Vectors [batch, documents, dim] of lists of texts [batch, documents, length]."""
+    rows, count, _ = texts["tokens"].shape
+    flat = jax.tree.map(lambda leaf: leaf.reshape(rows * count, *leaf.shape[2:]), texts)
+    return encode(params, flat, key=key, axis_name=axis_name).reshape(rows, count, -1)
+
+
+def distillation(queries, documents, batch, given, axis_name):
+    """KL from the teacher's softmax over all documents of the batch, at every size."""
+
+    def of_size(z):
+        return losses.similarity_distillation(
+            z["queries"],
+            z["documents"],
+            teacher=(batch["taught_queries"], batch["taught_documents"]),
+            student_temperature=given.temperature,
+            teacher_temperature=given.temperature,
+            where=batch["where"],
+            axis_name=axis_name,
+        )
+
+    over_sizes = losses.matryoshka(of_size, dims=given.sizes, weights=given.shares)
+    return over_sizes({"queries": queries, "documents": documents})
+
+
+def second_stage(
+    config: Config,
+    module: Any,
+    loss: Stage,
+    shared: Shared,
+    workdir: Path,
+    *,
+    arm: str,
+    params: ArrayTree | None = None,
+    columns: dict[str, Any] | None = None,
+    order: int = 0,
+    steps: int | None = None,
+) -> sentences.Encoder:
+    """An encoder fine-tuned from the first stage's checkpoint.
+
+    Args:
+      config: of the run.
+      module: its network.
+      loss: of the stage.
+      shared: what the arms share.
+      workdir: for the checkpoints.
+      arm: its name.
+      params: of the checkpoint; None is the shared one.
+      columns: more of the batch, an array with a row per example.
+      order: of the batches.
+      steps: None is the config's.
+    """
+    mined = shared.mined
+    batches = sentences.batches(
+        {
+            "query": mined.queries,
+            "documents": mined.documents,
+            "texts": mined.texts,
+            **(columns or {}),
+        },
+        batch=config.wide if arm == "in_batch_wide" else config.batch,
+        steps=config.steps if steps is None else steps,
+        seed=config.seed + 1000 * (order + 1),
+        buckets=buckets(config),
+    )
+    changes = {"temperature": config.warm_temperature} if arm == "hard_warm" else {}
+    given = settings_of(config, **changes)
+    if loss is in_batch:
+        batches = batches.map(without_negatives)
+    trained = sentences.trained(
+        module,
+        objective_of(module, loss, given),
+        batches,
+        rate=config.second_rate,
+        seed=config.seed,
+        workdir=workdir,
+        label=arm,
+        params=shared.params if params is None else params,
+        about={"order": order},
+    )
+    return sentences.Encoder(module, trained, shared.words, config.document_length)
+
+
+def without_negatives(batch: dict[str, Any]) -> dict[str, Any]:
+    """A batch with the positives alone."""
+    documents = jax.tree.map(lambda leaf: leaf[:, :1], batch["documents"])
+    return batch | {"documents": documents, "texts": batch["texts"][:, :1]}
+
+
+def teacher(config: Config, shared: Shared, workdir: Path) -> sentences.Encoder:
+    """A wider and deeper encoder, both of whose stages are longer."""
+    module = network(config, widening=config.widening)
+    wider = dataclasses.replace(
+        config,
+        dim=config.dim * config.widening,
+        heads=config.heads * config.widening,
+        layers=config.layers * config.widening,
+        sizes=(config.dim * config.widening, *config.sizes),
+        shares=(1.0, *config.shares),
+    )
+    params = first_stage(
+        wider, module, shared.pairs, shared.words, workdir / "first", steps=config.teacher_steps
+    )
+    return second_stage(
+        wider,
+        module,
+        hard,
+        shared,
+        workdir / "second",
+        arm="teacher",
+        params=params,
+        steps=config.teacher_steps,
+    )
+
+
+def distilled(
+    config: Config, shared: Shared, workdir: Path, taught_by: sentences.Encoder
+) -> sentences.Encoder:
+    """`kalm` with the teacher's vectors of the same texts."""
+    queries = taught_by.vectors(shared.mined.queries)
+    flat = [document for row in shared.mined.documents for document in row]
+    documents = taught_by.vectors(flat).reshape(len(queries), -1, queries.shape[1])
+    columns = {"taught_queries": queries, "taught_documents": documents}
+    return second_stage(
+        config, network(config), kalm, shared, workdir, arm="distilled", columns=columns
+    )
+
+
+def causal(
+    config: Config, shared: Shared, workdir: Path, pooling: Callable[..., Any]
+) -> sentences.Encoder:
+    """Both stages with a causal mask, on the negatives that all arms have."""
+    module = network(config)
+    module = module.clone(transformer=module.transformer.clone(causal=True), pooling=pooling)
+    params = first_stage(
+        config, module, shared.pairs, shared.words, workdir / "first", steps=config.first_steps
+    )
+    return second_stage(config, module, kalm, shared, workdir / "second", arm="kalm", params=params)
+
+
+def souped(config: Config, shared: Shared, workdir: Path) -> list[dict]:
+    """The soup's rows, with the mean of its members' figures beside them."""
+    members = [
+        second_stage(
+            config, network(config), kalm, shared, workdir / str(order), arm="kalm", order=order
+        )
+        for order in range(config.soup)
+    ]
+    soup = dataclasses.replace(
+        members[0], params=merging.soup([member.params for member in members])
+    )
+    rows = figures(config, shared.tests, soup)
+    alone = [figures(config, shared.tests, member) for member in members]
+    for place, row in enumerate(rows):
+        row["members"] = np.mean([rows_of[place][FIGURE] for rows_of in alone], axis=0)
+    return rows
+
+
+def figures(
+    config: Config, tests: dict[str, data.Collection], encoder: sentences.Encoder
+) -> list[dict]:
+    """Per query, by the cosines of first coordinates: reciprocal rank, recall at 1, nDCG@10."""
+    rows = []
+    for name, test in tests.items():
+        queries = encoder.vectors(tokens(config, encoder.tokenizer, test.queries, "query"))
+        documents = encoder.vectors(tokens(config, encoder.tokenizer, test.documents, "document"))
+        for size in config.sizes:
+            cut = (np.asarray(unit(jnp.asarray(side[:, :size]))) for side in (queries, documents))
+            _, ids = search.exact(*cut, k=10)
+            rows.append(
+                {
+                    "data": name,
+                    "size": size,
+                    FIGURE: each(evaluation.reciprocal_rank, ids, test.truth),
+                    "R@1": each(evaluation.recall, ids, test.truth, 1),
+                    "nDCG@10": each(evaluation.ndcg, ids, test.truth, 10, grades=test.grades),
+                }
+            )
+    return rows
+
+
+def claim(rows: list[dict]) -> runner.Claim:
+    """At full size on unseen packages: do mined negatives help, and what the paper adds to them?"""
+    size, name = max(row["size"] for row in rows), rows[0]["data"]
+
+    def where(row):
+        return (row["size"], row["data"]) == (size, name)
+
+    arms = {row["arm"] for row in rows}
+
+    def above(arm, *others):
+        return [
+            runner.difference(rows, arm, over=other, on=FIGURE, where=where)
+            for other in others
+            if {arm, other} <= arms
+        ]
+
+    parts = [*above("focal", "hard"), *above("pair_mix", "hard"), *above("list_mix", "hard")]
+    return runner.sentences(
+        [
+            (
+                "mined negatives make a better retriever than in-batch negatives",
+                above("hard", "in_batch", "in_batch_wide"),
+            ),
+            (
+                "focal weights with mixed negatives make a better one than mined negatives alone",
+                above("kalm", "hard"),
+            ),
+            ("each of the two does by itself", parts),
+        ]
+    )
+
+
+def pictures(rows: list[dict]) -> dict:
+    """sizes.png: the reciprocal rank by the number of first coordinates."""
+    shown = runner.summary(rows)
+    return {
+        "sizes": pictures_.curves(
+            shown,
+            x="size",
+            y=FIGURE,
+            panel="data",
+            x_unit="first coordinates",
+            title="Retrieval by first coordinates",
+        )
+    }
