@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.workbench import fits
@@ -165,6 +166,64 @@ def task_batches(
     }
     weights = dict.fromkeys(tasks, 1.0) if weights is None else weights
     return data.task_batches(sources, weights, seed=seed, steps=steps)
+
+
+def single_task_batches(
+    tasks: Mapping[str, Columns],
+    *,
+    batch: int | Mapping[str, int],
+    steps: int,
+    seed: int,
+) -> data.Planned:
+    """Batches of one task each, every task's examples cut into whole batches: `data.single_task_batches` of texts.
+
+    Args:
+      tasks: {task: columns} as for `batches`; texts are padded to the longest of their column, cut before that.
+      batch: examples per step, for all tasks or by task.
+      steps: how many batches.
+      seed: of the order.
+
+    Returns: `data.Planned` as `batches`, with "task", the task's place in `tasks`.
+    """
+    sizes = dict(batch) if isinstance(batch, Mapping) else dict.fromkeys(tasks, batch)
+    flat: dict[str, dict[str, Any]] = {}
+    names: dict[str, list[str]] = {}
+    for task, columns in tasks.items():
+        flat[task], names[task] = {}, []
+        for name, column in columns.items():
+            if isinstance(column, (list, tuple)):
+                names[task].append(name)
+                padded = data.padded(column, _longest(column))
+                flat[task] |= {f"{name} {part}": array for part, array in padded.items()}
+            else:
+                flat[task][name] = np.asarray(column)
+    in_order = list(tasks)
+
+    def with_texts(one):
+        texts = names[in_order[int(one["task"][0])]]
+        joined = {
+            name: {part: one.pop(f"{name} {part}") for part in ("tokens", "where")}
+            for name in texts
+        }
+        return {**joined, **one}
+
+    planned = data.single_task_batches(flat, sizes, seed=seed, steps=steps)
+    return planned.map(with_texts)
+
+
+def layer_vectors(module: Any, params: ArrayTree, ids: Sequence[np.ndarray]) -> np.ndarray:
+    """What each cut of a text encoder makes of token ids: float32 [1 + layers, texts, dim], the embeddings first."""
+    cuts = module.transformer.layers + 1
+    encode = _side_by_side(module)
+    found = search.encode_corpus(encode, params, lambda rows: rows, ids, label="encoding")
+    return np.moveaxis(found.reshape(len(found), cuts, -1), 1, 0)
+
+
+@functools.lru_cache(maxsize=64)
+def _side_by_side(module: Any) -> Encode:
+    """All cuts of a text encoder side by side: (params, texts) -> [texts, cuts x dim]."""
+    encode = function_of(module, all_layers=True)
+    return lambda params, texts: jnp.concatenate(encode(params, texts), axis=1)
 
 
 def pairs(
