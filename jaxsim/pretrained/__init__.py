@@ -1,4 +1,8 @@
-"""Pretrained models: loads and saves the folders of transformers and sentence-transformers."""
+"""Pretrained models: folders of transformers and sentence-transformers, image encoders of torchvision and timm."""
 
 from jaxsim.pretrained._folder import load as load
+from jaxsim.pretrained._images import (
+    ImageModel as ImageModel,
+    load_image_model as load_image_model,
+)
 from jaxsim.pretrained._model import CrossEncoderModel as CrossEncoderModel, TextModel as TextModel

@@ -107,25 +107,7 @@ class Model:
         if not isinstance(tree, dict) or not isinstance(tree.get("params"), dict):
             raise ValueError('params must be {"params": ...}, as `load` gives them')
         leaves = flat(tree["params"])
-        for path, shape in self.kept.shapes.items():
-            got = np.shape(leaves[path]) if path in leaves else None
-            if got != tuple(shape):
-                came = "none" if got is None else f"shape {got}"
-                raise ValueError(f"params must hold {path} of shape {tuple(shape)}, got {came}")
-        if more := sorted(set(leaves) - set(self.kept.shapes)):
-            raise ValueError(f"params must hold what the model has, got {more[0]} too")
-        arrays = {}
-        for path, leaf in leaves.items():
-            array = np.asarray(leaf)
-            if not jnp.issubdtype(array.dtype, jnp.floating):
-                raise ValueError(f"params must be floats, got {array.dtype} in {path}")
-            arrays[path] = array.astype(np.float32)
-            if bad := weights.not_finite(arrays[path]):
-                raise ValueError(
-                    f"params must be finite, got NaN or infinity at {bad} of {array.size} places of {path}: a "
-                    "training that diverged; nothing was written"
-                )
-        return arrays
+        return checked(leaves, self.kept.shapes)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -283,6 +265,36 @@ class CrossEncoderModel(Model):
         most = self.max_length // 2 if max_length is None else max_length
         rows = self.tokenizer.sides(texts, second=second, max_length=most)
         return tokenizer.padded(rows, length, longest=most)
+
+
+def checked(leaves: Mapping[str, Any], shapes: Mapping[str, tuple]) -> dict[str, np.ndarray]:
+    """Parameters to be saved, as {path: float32 array}: all that there must be, and finite.
+
+    Args:
+      leaves: {path: array}, as `flat` gives them.
+      shapes: {path: shape} of the model's.
+
+    Raises: ValueError for parameters that are not those of this model or not finite, by name.
+    """
+    for path, shape in shapes.items():
+        got = np.shape(leaves[path]) if path in leaves else None
+        if got != tuple(shape):
+            came = "none" if got is None else f"shape {got}"
+            raise ValueError(f"params must hold {path} of shape {tuple(shape)}, got {came}")
+    if more := sorted(set(leaves) - set(shapes)):
+        raise ValueError(f"params must hold what the model has, got {more[0]} too")
+    arrays = {}
+    for path, leaf in leaves.items():
+        array = np.asarray(leaf)
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise ValueError(f"params must be floats, got {array.dtype} in {path}")
+        arrays[path] = array.astype(np.float32)
+        if bad := weights.not_finite(arrays[path]):
+            raise ValueError(
+                f"params must be finite, got NaN or infinity at {bad} of {array.size} places of {path}: a "
+                "training that diverged; nothing was written"
+            )
+    return arrays
 
 
 def flat(tree: Mapping, start: str = "") -> dict[str, Any]:

@@ -116,6 +116,14 @@ def write_file(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:
     os.chmod(path, 0o666 & ~mask)  # safetensors leaves it to its owner alone
 
 
+def file_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of a safetensors file of tensors, as `write_file` writes it."""
+    from safetensors.numpy import save
+
+    arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
+    return save(arrays, metadata={"format": "pt"})
+
+
 def _sharded(folder: Path) -> dict[str, Entry]:
     index = read_object(folder / INDEX).texts("weight_map")
     result = {}
