@@ -3,13 +3,14 @@
 import functools
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim import data, evaluation, search, training
+from jaxsim import data, evaluation, losses, search, training
+from jaxsim.numerics import unit
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
 from jaxsim.search._corpus import encode_corpus
 from jaxsim.similarity import paired
@@ -21,6 +22,23 @@ def check_settings(name: str, loss: Loss, settings: Iterable[str]) -> None:
     """Refuses a setting that the loss does not have."""
     if unknown := set(settings) - set(inspect.signature(loss).parameters):
         raise ValueError(f"{name} has no {unknown.pop()}")
+
+
+class Cuts(NamedTuple):
+    """What of a model is trained to be used by itself."""
+
+    dims: tuple[int, ...] = ()  # sizes of first coordinates below the whole
+    layers: bool = False  # every cut of the transformer too
+
+
+WHOLE = Cuts()
+
+
+class Teacher(NamedTuple):
+    """A teacher's vectors of the texts that are trained on: [rows, dim] and [rows, documents, dim]."""
+
+    queries: np.ndarray
+    documents: np.ndarray
 
 
 class Task:
@@ -39,6 +57,8 @@ class Task:
       graded: which of the two kinds of loss it is.
       prompts: what goes before queries and before documents; None is the model's default.
       chunk: rows encoded at once, or None for all.
+      cuts: what is trained to be used by itself.
+      teacher: the vectors that the loss takes after queries and documents, as teacher=.
     """
 
     def __init__(
@@ -52,8 +72,11 @@ class Task:
         graded: bool,
         prompts: tuple[str | None, str | None],
         chunk: int | None = None,
+        cuts: Cuts = WHOLE,
+        teacher: Teacher | None = None,
     ) -> None:
         self.model, self.loss, self.held = model, loss, held
+        self.cuts, self.teacher = cuts, teacher
         self.batch_size, self.graded, self.prompts = batch_size, graded, prompts
         self.examples = self._tokens(pairs)
         self.scores = None if pairs.scores is None else np.array(pairs.scores, np.float32)
@@ -65,7 +88,7 @@ class Task:
         self.figure = "spearman" if graded else "MRR@10"  # what the best checkpoint is chosen by
         self.of_batch = jax.jit(self._loss_and_nearest)  # once for all validations
         self.held_loss = jax.jit(loss)
-        self.encode = model.encode
+        self.encode = model.encode_layers if cuts.layers else model.encode
         if chunk is not None:
             self.encode = training.chunked(
                 lambda params, texts, key=None: model.encode(params, texts, key=key), chunk
@@ -101,21 +124,47 @@ class Task:
             rows, each, _ = documents["tokens"].shape
             flat = jax.tree.map(lambda a: a.reshape(rows * each, -1), documents)
             documents = self.encode(params, flat, key=keys[1], axis_name=axis_name)
-            where = {"where": batch["where"], "axis_name": axis_name}
-            if self.graded:
-                return self.loss(
-                    queries, documents, jnp.asarray(self.scores)[batch["ids"]], **where
-                )
-            query_ids, document_ids = (jnp.asarray(ids)[batch["ids"]] for ids in self.ids)
             if each > 1:
-                documents = documents.reshape(rows, each, -1)
-            if self.left_out:
-                where["document_where"] = jnp.asarray(self.document_where)[batch["ids"]]
-            return self.loss(
-                queries, documents, query_ids=query_ids, document_ids=document_ids, **where
-            )
+                documents = jax.tree.map(lambda a: a.reshape(rows, each, -1), documents)
+            loss = functools.partial(self._of_embeddings, batch, axis_name)
+            if self.cuts.layers:
+                states = {"queries": jnp.stack(queries), "documents": jnp.stack(documents)}
+                return self._over_layers(loss, states, jax.random.fold_in(key, 2), batch, axis_name)
+            both = {"queries": queries, "documents": documents}
+            return self._over_dims(loss, queries.shape[-1])(both)
 
         return objective
+
+    def _of_embeddings(self, batch, axis_name, both):
+        """The loss of a batch's embeddings {"queries", "documents"}."""
+        queries, documents = both["queries"], both["documents"]
+        where = {"where": batch["where"], "axis_name": axis_name}
+        if self.graded:
+            return self.loss(queries, documents, jnp.asarray(self.scores)[batch["ids"]], **where)
+        if self.left_out:
+            where["document_where"] = jnp.asarray(self.document_where)[batch["ids"]]
+        if self.teacher is not None:
+            taught = (jnp.asarray(vectors)[batch["ids"]] for vectors in self.teacher)
+            return self.loss(queries, documents, teacher=tuple(taught), **where)
+        query_ids, document_ids = (jnp.asarray(ids)[batch["ids"]] for ids in self.ids)
+        return self.loss(
+            queries, documents, query_ids=query_ids, document_ids=document_ids, **where
+        )
+
+    def _over_dims(self, loss, dim):
+        """A loss of embeddings, summed over the whole and the cuts."""
+        if not self.cuts.dims:
+            return loss
+        return losses.matryoshka(loss, dims=(dim, *self.cuts.dims))
+
+    def _over_layers(self, loss, states, key, batch, axis_name):
+        """2D Matryoshka: the last layer and another, each whole and cut, as drawn for the step."""
+        layers, dim = states["queries"].shape[0], states["queries"].shape[-1]
+        layer, cut = losses.parts.draw_layer_dim(
+            key, num_layers=layers, dims=self.cuts.dims or (dim,)
+        )
+        over = losses.matryoshka_2d(loss, where=batch["where"], axis_name=axis_name)
+        return over(states, layer, cut)
 
     def validate(self, params: ArrayTree) -> dict[str, float]:
         """Figures on the held-out pairs: {name: float}."""
@@ -137,7 +186,13 @@ class Task:
                 "spearman": float(evaluation.spearman(scores, labels)),
                 "pearson": float(evaluation.pearson(scores, labels)),
             }
-        return self._in_batches(queries, documents) | self._retrieval(queries, documents)
+        found = self._retrieval(queries, documents)
+        if self.teacher is None:
+            found = self._in_batches(queries, documents) | found
+        for dim in self.cuts.dims:
+            cut = self._retrieval(queries[:, :dim], documents[:, :dim])
+            found[f"MRR@10 of {dim}"] = cut["MRR@10"]
+        return found
 
     def best(self, figures: Mapping[str, float]) -> float:
         """What the best checkpoint is chosen by."""
@@ -206,6 +261,25 @@ class Task:
 
     def _ids(self, side, texts):
         return self.model.tokens(texts, prompt=self.prompts[side])
+
+
+def both_sides(
+    queries: jax.Array,
+    documents: jax.Array,
+    *,
+    teacher: tuple[jax.Array, jax.Array],
+    where: jax.Array,
+    document_where: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Embedding distillation of the queries and of their documents, half each, all of norm 1."""
+    loss = functools.partial(losses.embedding_distillation, axis_name=axis_name)
+    of_documents = jnp.broadcast_to(
+        where.reshape(-1, *[1] * (documents.ndim - 2)), documents.shape[:-1]
+    )
+    flat = (unit(side).reshape(-1, side.shape[-1]) for side in (documents, teacher[1]))
+    of_queries = loss(unit(queries), unit(teacher[0]), where=where)
+    return (of_queries + loss(*flat, where=of_documents.ravel())) / 2
 
 
 def numbered(*columns: Iterable[Any]) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """Models as commands take them: loaded, of the right kind, with the prompts of each side."""
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import logging
@@ -8,11 +9,13 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim import pretrained, storage
 from jaxsim.commands import arguments
 from jaxsim.numerics import compute_dtype
+from jaxsim.pretrained._modules import SETTINGS
 
 LOG = logging.getLogger("jaxsim")
 # What sentence-transformers' encode_query and encode_document take where no prompt is named.
@@ -82,6 +85,41 @@ def reranker(chosen: argparse.Namespace) -> pretrained.CrossEncoderModel:
             f"--reranker must give one score per pair, got {folder}, which gives {labels}"
         )
     return model
+
+
+def teacher(chosen: argparse.Namespace) -> pretrained.TextModel:
+    """The embedding model of --teacher.
+
+    Raises: ValueError for a cross-encoder.
+    """
+    model = _loaded(chosen.teacher, chosen)
+    if not hasattr(model, "encode"):
+        raise ValueError(
+            f"--teacher must be an embedding model, got the cross-encoder {chosen.teacher}"
+        )
+    return model
+
+
+def dim_of(model: pretrained.TextModel) -> int:
+    """The size of a model's vectors."""
+    return jax.eval_shape(model.encode, model.params, model.tokenize(["a"])).shape[1]
+
+
+def with_cuts(
+    model: pretrained.TextModel, *, dims: Sequence[int], layers: Sequence[int]
+) -> pretrained.TextModel:
+    """A model whose settings say which cuts of it were trained, for whoever reads its folder.
+
+    Args:
+      model: the model.
+      dims: sizes of first coordinates, the whole among them.
+      layers: numbers of layers, all of them among them; none where only the last is trained.
+    """
+    files = dict(model.kept.files)
+    settings = json.loads(files.get(SETTINGS, b"{}")) | {"matryoshka_dims": list(dims)}
+    settings |= {"matryoshka_layers": list(layers)} if layers else {}
+    files[SETTINGS] = (json.dumps(settings, indent=2) + "\n").encode()
+    return model.replace(kept=dataclasses.replace(model.kept, files=files))
 
 
 def any_model(folder: str, chosen: argparse.Namespace) -> Any:

@@ -7,6 +7,10 @@ passage, sentence2; negative, negatives, negative_1, ...; score) or named. Witho
 the rows is held out: the run shows the loss, the accuracy in a batch and how well documents are retrieved
 on it, or the rank correlation of graded pairs. The result loads in sentence-transformers. A killed run
 resumes when the same command is started again; more --epochs or --steps lengthen it.
+
+    --dims 128 64               vectors that may be cut to their first 128 or 64 coordinates (Matryoshka)
+    --loss matryoshka_2d        cut in depth too: info_nce with --layers and --dims (2D Matryoshka)
+    --teacher big-model/        learns the similarities of another model, no labels needed but the pairs
 """
 
 import argparse
@@ -24,7 +28,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsim import data, losses, pretrained, similarity, storage, training
+from jaxsim import data, losses, pretrained, search, similarity, storage, training
 from jaxsim.commands import arguments, columns, fine_tuning, models
 from jaxsim.numerics import unit
 from jaxsim.numerics.types import ArrayTree, Loss
@@ -35,6 +39,10 @@ OF_PAIRS = {
     for name in ("info_nce", "symmetric_info_nce", "joint_info_nce", "siglip", "simple_contrastive")
 }
 OF_GRADES = {name: getattr(losses, name) for name in ("cosent", "angle", "cosine_regression")}
+OF_TEACHERS = {
+    name: getattr(losses, name) for name in ("similarity_distillation", "embedding_distillation")
+}
+TWO_DIMENSIONAL = "matryoshka_2d"  # info_nce with --layers, and --dims by default
 BATCH_SIZE, HELD_OUT, MOST_HELD_OUT = 32, 0.05, 1000
 
 
@@ -59,6 +67,8 @@ def main(command_line: Sequence[str]) -> None:
             graded=options.graded,
             prompts=prompts,
             chunk=options.chunk,
+            cuts=cuts_of(options, model),
+            teacher=taught(options, model, pairs),
         )
         settings |= {
             "model": models.identity(model),
@@ -108,7 +118,7 @@ def train(
     if line := worse(task.figure, before, after):
         print(line)
     with errors_named(Path(options.out)):
-        model.replace(params=params).save(options.out)
+        described(model.replace(params=params), task.cuts).save(options.out)
     storage.write_json(
         options.workdir / "figures.json", {"before": before, "after": after, "step": step}
     )
@@ -160,8 +170,26 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     add("--out", required=True, type=arguments.path, help="folder for the trained model")
     add(
         "--loss",
-        help=f"for pairs: {', '.join(OF_PAIRS)}; for graded pairs: {', '.join(OF_GRADES)}; "
-        "default: info_nce, or cosent where there is a score",
+        help=f"for pairs: {', '.join(OF_PAIRS)}, {TWO_DIMENSIONAL}; for graded pairs: {', '.join(OF_GRADES)}; "
+        f"with --teacher: {', '.join(OF_TEACHERS)}; default: info_nce, cosent where there is a score, "
+        "similarity_distillation where there is a teacher",
+    )
+    add(
+        "--dims",
+        nargs="+",
+        type=arguments.whole(),
+        help="sizes of first coordinates that are trained as well, so that vectors may be cut (Matryoshka)",
+    )
+    add(
+        "--layers",
+        action="store_true",
+        default=None,
+        help="trains the layers before the last too, one a step, so that the model may be cut (2D Matryoshka)",
+    )
+    add(
+        "--teacher",
+        type=arguments.path,
+        help="folder of an embedding model whose similarities, or vectors, are learned in place of labels",
     )
     add(
         "--temperature",
@@ -238,11 +266,28 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     arguments.refuse_both(options, "epochs", "steps")
     arguments.refuse_both(options, "validation", "held_out")
     arguments.refuse_both(options, "score", "no_score")
-    if options.loss not in {None, *OF_PAIRS, *OF_GRADES}:
+    if options.loss not in {None, TWO_DIMENSIONAL, *OF_PAIRS, *OF_GRADES, *OF_TEACHERS}:
         raise ValueError(
-            f"no loss {options.loss!r}: there are {', '.join(OF_PAIRS)} for pairs, "
-            f"{', '.join(OF_GRADES)} for graded pairs"
+            f"no loss {options.loss!r}: there are {', '.join(OF_PAIRS)}, {TWO_DIMENSIONAL} for pairs, "
+            f"{', '.join(OF_GRADES)} for graded pairs, {', '.join(OF_TEACHERS)} with --teacher"
         )
+    if options.loss == TWO_DIMENSIONAL:
+        options.loss, options.layers = "info_nce", True
+        options.dims = options.dims or ()  # of the model's own size, once it is known
+    if options.teacher is not None:
+        options.loss = options.loss or "similarity_distillation"
+        arguments.refuse_both(options, "teacher", "layers")
+        arguments.refuse_both(options, "teacher", "score")
+        options.no_score = True
+    if (options.loss in OF_TEACHERS) != (options.teacher is not None):
+        raise ValueError(
+            f"--teacher and a loss of teachers ({', '.join(OF_TEACHERS)}) need each other, got "
+            f"--loss {options.loss}"
+        )
+    if options.loss == "embedding_distillation":
+        arguments.refuse_both(options, "teacher", "dims", "its vectors are learned whole")
+    if options.layers:
+        arguments.refuse_both(options, "layers", "chunk")
     options.epochs = options.epochs or 1
     options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
     return options
@@ -254,6 +299,7 @@ def check_targets(options: argparse.Namespace) -> None:
         "--model": options.model,
         "--pairs": options.pairs,
         "--validation": options.validation,
+        "--teacher": options.teacher,
     }
     inputs = {name: path for name, path in inputs.items() if path and Path(path).exists()}
     storage.check_folder(
@@ -273,7 +319,9 @@ def read(options: argparse.Namespace) -> tuple[columns.Pairs, columns.Pairs]:
     options.loss = options.loss or ("info_nce" if pairs.scores is None else "cosent")
     options.graded = options.loss in OF_GRADES
     settings = set() if options.temperature is None else {"temperature"}
-    fine_tuning.check_settings(options.loss, (OF_PAIRS | OF_GRADES)[options.loss], settings)
+    known = OF_PAIRS | OF_GRADES | OF_TEACHERS
+    if options.loss not in OF_TEACHERS:
+        fine_tuning.check_settings(options.loss, known[options.loss], settings)
     check_columns(options, pairs, options.pairs)
     if not options.validation:
         return held_out(options, pairs)
@@ -391,6 +439,9 @@ def settings_of(
     settings = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
     if models.dtype_of(options) != "float32":  # left out where it is: older runs do not have it
         settings["--dtype"] = models.dtype_of(options)
+    for name in ("dims", "layers", "teacher"):  # likewise
+        if getattr(options, name):
+            settings[f"--{name}"] = getattr(options, name)
     return settings | {"rows to train on": digest(pairs), "rows held out": digest(held)}
 
 
@@ -439,8 +490,86 @@ def prompts_of(options: argparse.Namespace, model: pretrained.TextModel) -> tupl
     )
 
 
+def cuts_of(options: argparse.Namespace, model: pretrained.TextModel) -> fine_tuning.Cuts:
+    """The cuts that are trained; 2D Matryoshka halves the size down to 8 where none are named.
+
+    Raises: ValueError for a size that is not below the model's, and for layers that a model does not have.
+    """
+    whole = models.dim_of(model)
+    dims = options.dims
+    if dims is not None and not dims:
+        dims = [whole // 2**power for power in range(1, 12) if whole // 2**power >= 8]
+    for dim in dims or ():
+        if dim >= whole:
+            raise ValueError(f"--dims must be below {whole}, the model's size, got {dim}")
+    if options.layers and model.module.transformer.layers < 2:
+        raise ValueError(
+            f"--layers needs a model of two layers or more, got {model.module.transformer.layers}"
+        )
+    return fine_tuning.Cuts(tuple(sorted(set(dims or ()), reverse=True)), bool(options.layers))
+
+
+def described(model: pretrained.TextModel, cuts: fine_tuning.Cuts) -> pretrained.TextModel:
+    """The model, whose settings name the cuts that were trained, if any."""
+    if cuts == fine_tuning.WHOLE:
+        return model
+    whole, depth = models.dim_of(model), model.module.transformer.layers
+    return models.with_cuts(
+        model, dims=(whole, *cuts.dims), layers=range(1, depth + 1) if cuts.layers else ()
+    )
+
+
+def taught(
+    options: argparse.Namespace, model: pretrained.TextModel, pairs: columns.Pairs
+) -> fine_tuning.Teacher | None:
+    """The teacher's vectors of all texts, computed once and kept in the workdir; None without a teacher."""
+    if options.teacher is None:
+        return None
+    teacher = models.teacher(options)
+    documents = [
+        [document, *more]
+        for document, more in zip(
+            pairs.documents, pairs.negatives or [[]] * len(pairs.documents), strict=True
+        )
+    ]
+    sides = (pairs.queries, [text for row in documents for text in row])
+    usual = (models.QUERY_PROMPTS, models.DOCUMENT_PROMPTS)
+    vectors = [
+        search.encode_corpus(
+            teacher.encode,
+            teacher.params,
+            functools.partial(
+                teacher.tokens,
+                prompt=models.prompt_of(teacher, None, option="--teacher", usual=prompts),
+            ),
+            texts,
+            path=options.workdir / f"teacher-{name}.npy",
+            fingerprint=f"{models.identity(teacher)} {digest(pairs)}",
+            label=f"the teacher's {name}",
+        )
+        for name, texts, prompts in zip(("queries", "documents"), sides, usual, strict=True)
+    ]
+    queries, flat = map(np.asarray, vectors)
+    if options.loss == "embedding_distillation" and queries.shape[1] != models.dim_of(model):
+        raise ValueError(
+            f"--teacher must give vectors of {models.dim_of(model)}, the model's size, for "
+            f"embedding_distillation, got {queries.shape[1]}: similarity_distillation takes any"
+        )
+    shape = (len(queries), -1, flat.shape[1]) if pairs.negatives else flat.shape
+    return fine_tuning.Teacher(queries, flat.reshape(shape))
+
+
 def loss_of(options: argparse.Namespace, model: pretrained.TextModel) -> Loss:
     """The loss with its temperature and, of pairs, the model's similarity."""
+    if options.loss == "embedding_distillation":
+        return fine_tuning.both_sides
+    if options.loss == "similarity_distillation":
+        temperature = 0.05 if options.temperature is None else options.temperature
+        return functools.partial(
+            losses.similarity_distillation,
+            student_temperature=temperature,
+            teacher_temperature=temperature,
+        )
     settings = {} if options.temperature is None else {"temperature": options.temperature}
     compared = model.similarity.__name__
     if options.graded:
