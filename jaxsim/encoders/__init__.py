@@ -62,6 +62,7 @@ from jaxsim.encoders._resnet import (
     resnet18 as resnet18,
     resnet50 as resnet50,
 )
+from jaxsim.encoders._simplex import SimplexHead as SimplexHead
 from jaxsim.encoders._tables import (
     disambiguation_per_word as disambiguation_per_word,
     in_out_tables as in_out_tables,
