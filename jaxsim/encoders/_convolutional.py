@@ -61,14 +61,15 @@ class GeM(nn.Module):
 class ConvNet(nn.Module):
     """Small convolutional network: blocks of 3 x 3 convolution, norm, ReLU and 2 x 2 pooling; a linear head.
 
-    images float [rows, height, width, channels] -> float32 [rows, dim], not normalized
+    images float [rows, height, width, channels] -> float32 [rows, dim], not normalized; without a head
+    float32 [rows, features], what the pooling gives
 
     Groups are normalized within each image, so that a batch may be split in any way; a batch norm looks at
     the whole batch, and has moving averages that an objective keeps as its state (`BatchNorm`). Without a
     norm convolutions have biases. Sides that are odd are halved upwards.
     """
 
-    dim: int = 64
+    dim: int | None = 64  # None leaves the head out
     widths: tuple[int, ...] = (64, 64, 64, 64)  # channels of each block
     groups: int = 8  # of the group norms; divides every width
     # What the head sees: a function or a module; `all_places`, `mean_of_places` and `GeM` are here.
@@ -117,7 +118,7 @@ class ConvNet(nn.Module):
             x = _halved(nn.relu(x).astype(dtype))
             states.append(x)
         seen = self.pooling(x)
-        embeddings = nn.Dense(self.dim, name="head")(seen)
+        embeddings = seen if self.dim is None else nn.Dense(self.dim, name="head")(seen)
         return with_states(embeddings, seen, states, features, maps)
 
 

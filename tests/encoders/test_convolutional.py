@@ -141,3 +141,11 @@ def test_bad_arguments_are_named():
         NET.apply(params(), IMAGES[0])
     with pytest.raises(ValueError, match=r"groups must divide widths=\(4, 6\), got 4"):
         encoders.ConvNet(widths=(4, 6), groups=4).init(jax.random.key(0), IMAGES)
+
+
+def test_without_a_head_it_gives_what_the_pooling_does():
+    _, seen = NET.apply(params(), IMAGES, features=True)
+    bare = encoders.ConvNet(dim=None, widths=(4, 8), groups=2)
+    layers = {name: part for name, part in params()["params"].items() if name != "head"}
+    np.testing.assert_allclose(bare.apply({"params": layers}, IMAGES), seen, rtol=1e-6)
+    assert "head" not in jax.eval_shape(bare.init, jax.random.key(0), IMAGES)["params"]

@@ -14,6 +14,7 @@ def test_it_is_a_linear_map_without_a_bias():
     variables = head.init(jax.random.key(0), FEATURES)
     kernel = variables["params"]["junction"]["kernel"]
     assert jax.tree.map(np.shape, variables) == {"params": {"junction": {"kernel": (7, 3)}}}
+    assert 0.3 < np.abs(kernel).max() <= 7**-0.5  # torch's start
     embeddings = head.apply(variables, FEATURES)
     np.testing.assert_allclose(embeddings, FEATURES @ np.float64(kernel), rtol=1e-5, atol=1e-6)
     logits = similarity.dot(embeddings, similarity.simplex_vertices(4))
