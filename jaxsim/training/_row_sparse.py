@@ -55,7 +55,8 @@ def sgd_rows(learning_rate: Rate, lookup: Callable[[Batch, PRNGKey], ArrayTree])
     def change(rate, count, gradient):
         return -rate * gradient, ()
 
-    return _optimizer(learning_rate, lookup, change, 0, 0.0)
+    # A sum of changes is the change by their sum: sorting the rows would be as long as all the rest.
+    return _optimizer(learning_rate, lookup, change, 0, 0.0, merge=_as_named)
 
 
 def momentum_rows(
@@ -200,7 +201,11 @@ def unique_rows(ids: jax.Array, gradients: jax.Array, size: int) -> tuple[jax.Ar
     return names, sums
 
 
-def _optimizer(learning_rate, lookup, change, statistics, initial):
+def _as_named(ids, gradients, size):
+    return ids, gradients
+
+
+def _optimizer(learning_rate, lookup, change, statistics, initial, merge=unique_rows):
     """`change(rate, count, gradient, *statistics) -> (update, statistics)` on the rows that were used."""
     check_rate("learning_rate", learning_rate)
     checks.function("lookup", lookup, "(batch, key) -> ids, a tree like the parameters")
@@ -218,7 +223,7 @@ def _optimizer(learning_rate, lookup, change, statistics, initial):
         moments = [structure.flatten_up_to(tree) for tree in state.tables]
         tables, statistics = [], []
         for place, table in enumerate(leaves):
-            rows, gradient = unique_rows(named[place], slopes[place], table.shape[0])
+            rows, gradient = merge(named[place], slopes[place], table.shape[0])
             stored = [tree[place] for tree in moments]
             step, fresh = change(
                 rate, state.count, gradient, *(a.at[rows].get(mode="clip") for a in stored)
