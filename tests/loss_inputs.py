@@ -257,6 +257,9 @@ INPUTS = {
     "regular_face": Inputs({"class_weights": VECTORS}, shared=frozenset({"class_weights"})),
     "sparse_centers": Inputs({"centers": CENTERS}, shared=frozenset({"centers"})),
     "sgns": Inputs({"targets": X, "contexts": Y, "negatives": GROUPS}),
+    "sgns_windows": Inputs(
+        {"inputs": GROUPS[:, :2], "outputs": GROUPS, "negatives": GROUPS[:, 1:]}
+    ),
     "binary_pv_dbow": drawn({"documents": X}),
     "binary_pv_dm": drawn({"documents": X[:, :1], "contexts": normal(ROWS, 2, DIM - 1)}),
     "binary_pv_dm_sum": drawn({"documents": X, "contexts": GROUPS}),
@@ -371,5 +374,7 @@ NOT_LOSSES = {
         *("disambiguated_hidden", "offdiagonal_huber_penalty", "offdiagonal_penalty"),
         *("sense_entropy", "sense_logits"),
     },
-    "parts": {"average_ranks", "binary_logit", "centered", "not_hits", "pair_features"},
+    "parts": {
+        *("average_ranks", "binary_logit", "centered", "in_window", "not_hits", "pair_features"),
+    },
 }

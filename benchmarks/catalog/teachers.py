@@ -190,6 +190,7 @@ SPARSE_AND_WORDS = {
     ),
     "sampled_softmax": Words(of_classes_drawn(losses.sampled_softmax)),
     "sgns": Words(losses.sgns),
+    "sgns_windows": Words(lambda x, y, drawn: losses.sgns_windows(x[:, None], y[:, None], drawn)),
     "splade": Entry(batches.activations, sparse, sentence(their_sparse, sparse=True), moved=(0, 1)),
 }
 TEACHERS |= LAYERS_AND_SIZES | SPARSE_AND_WORDS

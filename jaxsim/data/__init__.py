@@ -132,11 +132,13 @@ from jaxsim.data._tokens import (
 from jaxsim.data._vocabulary import (
     Terms as Terms,
     Vocabulary as Vocabulary,
+    WindowPieces as WindowPieces,
     Windows as Windows,
     document_terms as document_terms,
     matched_pairs as matched_pairs,
     pseudo_words as pseudo_words,
     vocabulary as vocabulary,
+    window_pieces as window_pieces,
     windows as windows,
 )
 from jaxsim.data._words import (

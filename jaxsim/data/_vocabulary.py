@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 UNKNOWN = "<unk>"
 
@@ -29,6 +30,15 @@ class Windows(NamedTuple):
     centers: np.ndarray  # int32 [places]
     contexts: np.ndarray  # int32 [places, 2 window], the words before it, then those behind it
     where: np.ndarray  # bool [places, 2 window], False beyond the sentence
+
+
+class WindowPieces(NamedTuple):
+    """A text cut into pieces of equal length, each with the words around it: what `sgns_windows` takes."""
+
+    centers: np.ndarray  # int32 [pieces, length]
+    contexts: np.ndarray  # int32 [pieces, length + 2 window], the same with margins
+    before: np.ndarray  # int32 [pieces, length], how many words before a place are in its window
+    behind: np.ndarray  # int32 [pieces, length], how many behind it
 
 
 class Terms(NamedTuple):
@@ -107,6 +117,64 @@ def windows(sentences: Sequence[np.ndarray], window: int, *, padding: int = 0) -
     flat[places], inside[places] = np.concatenate([*sentences, np.zeros(0, np.int32)]), True
     around = places[:, None] + np.r_[-window:0, 1 : window + 1]
     return Windows(flat[places], flat[around], inside[around])
+
+
+def window_pieces(
+    words: Array,
+    sentences: Array,
+    window: int,
+    length: int,
+    *,
+    random: np.random.Generator | None = None,
+) -> WindowPieces:
+    """Cuts a text into pieces of equal length with their windows, for skip-gram in matrix products.
+
+    Every pair of words in a window is in one piece: margins hold what is beyond its ends. `parts.in_window`
+    gives the pairs.
+
+    Args:
+      words: int [places], the numbers of the words, sentence after sentence; frequent ones are thinned out
+        before.
+      sentences: int [places], the number of each word's sentence, in which its window ends.
+      window: how many words on either side, at most.
+      length: of a piece.
+      random: draws each place's window from 1 to `window`, as word2vec does; None takes `window` for all.
+
+    Returns: `WindowPieces`. What fills the last piece and margins is word 0, without a window.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import data
+      >>> pieces = data.window_pieces(np.array([4, 7, 9]), np.array([0, 0, 1]), window=1, length=2)
+      >>> print(pieces.contexts.tolist(), pieces.behind.tolist())
+      [[0, 4, 7, 9], [7, 9, 0, 0]] [[1, 0], [0, 0]]
+    """
+    checks.whole("window", window)
+    checks.whole("length", length)
+    words, sentences = (
+        checks.one_array(name, array)
+        for name, array in (("words", words), ("sentences", sentences))
+    )
+    for name, array in (("words", words), ("sentences", sentences)):
+        checks.shaped(name, array, (len(words),) if words.ndim else (None,), "one per place")
+        checks.integers(name, array)
+    count, places = -(-len(words) // length), np.arange(len(words), dtype=np.int32)
+    cuts = np.flatnonzero(sentences[1:] != sentences[:-1]) + 1
+    bounds = np.r_[0, cuts, len(words)].astype(np.int32)
+    first = np.repeat(bounds[:-1], np.diff(bounds))
+    last = np.repeat(bounds[1:] - 1, np.diff(bounds))
+    reach = np.int32(window)
+    if random is not None:
+        reach = random.integers(1, window + 1, len(words), dtype=np.int32)
+    filled = np.zeros((3, max(count, 1) * length + 2 * window), np.int32)
+    inside = slice(window, window + len(words))
+    filled[0, inside] = words
+    filled[1, inside] = np.minimum(reach, places - first)
+    filled[2, inside] = np.minimum(reach, last - places)
+    around = np.lib.stride_tricks.sliding_window_view(filled, length + 2 * window, axis=1)
+    contexts, *_ = around = around[:, ::length][:, :count]
+    centers, before, behind = around[:, :, window : window + length]
+    return WindowPieces(*(np.ascontiguousarray(a) for a in (centers, contexts, before, behind)))
 
 
 def document_terms(

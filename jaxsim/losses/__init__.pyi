@@ -2589,6 +2589,26 @@ class _sgns(Protocol):
 
 sgns: _sgns
 
+class _sgns_windows(Protocol):
+    __name__: str
+    rule: Callable[..., Any]
+    lift: Callable[..., Any]
+    def __call__(
+        self,
+        inputs: Array,
+        outputs: Array,
+        negatives: Array,
+        *,
+        pair_where: Array | None = ...,
+        draws: Numeric = ...,
+        where: Array | None = ...,
+        weights: Array | None = ...,
+        axis_name: str | None = ...,
+        reduce_fn: ReduceFn | None = ...,
+    ) -> jax.Array: ...
+
+sgns_windows: _sgns_windows
+
 class _siglip(Protocol):
     __name__: str
     rule: Callable[..., Any]

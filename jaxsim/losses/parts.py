@@ -42,4 +42,4 @@ from jaxsim.losses.words._disambiguated import (
     sense_entropy as sense_entropy,
     sense_logits as sense_logits,
 )
-from jaxsim.losses.words._sgns import not_hits as not_hits
+from jaxsim.losses.words._sgns import in_window as in_window, not_hits as not_hits

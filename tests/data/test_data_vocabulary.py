@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsim import data
+from jaxsim import data, losses
 
 SENTENCES = [["a", "b", "a", "c"], [], ["b"], ["d", "a", "<unk>", "b", "e"]]
 
@@ -42,6 +42,47 @@ def test_windows_are_what_loops_see(window):
     assert data.windows([], 2).contexts.shape == (0, 4)
     with pytest.raises(ValueError, match="sentences must be int arrays"):
         data.windows([np.array([0.5])], 1)
+
+
+@pytest.mark.parametrize(("window", "length"), [(1, 4), (3, 2), (2, 20)])
+def test_pieces_hold_every_pair_of_the_windows_once(window, length):
+    random = np.random.default_rng(0)
+    sizes = 7, 1, 3
+    sentences = [random.integers(1, 50, size) for size in sizes]
+    words, numbers = np.concatenate(sentences), np.repeat([5, 2, 5], sizes)
+    pieces = data.window_pieces(words, numbers, window, length)
+    assert pieces.centers.shape == (-(-len(words) // length), length)
+    assert pieces.contexts.shape == (len(pieces.centers), length + 2 * window)
+    near = losses.parts.in_window(pieces.before, pieces.behind, length + 2 * window)
+    piece, place, other = np.nonzero(near)
+    pairs = list(zip(pieces.centers[piece, place], pieces.contexts[piece, other], strict=True))
+    expected = data.windows(sentences, window)
+    place, other = np.nonzero(expected.where)
+    assert pairs == list(zip(expected.centers[place], expected.contexts[place, other], strict=True))
+    assert data.window_pieces(words[:0], words[:0], window, length).contexts.shape[0] == 0
+
+
+def test_pieces_draw_windows_like_word2vec():
+    words = np.arange(1, 90_001)
+    pieces = data.window_pieces(words, words // 90_001, 3, 100, random=np.random.default_rng(0))
+    inner = pieces.before.reshape(-1)[3:-3]
+    np.testing.assert_array_equal(inner, pieces.behind.reshape(-1)[3:-3])
+    np.testing.assert_allclose(np.bincount(inner) / len(inner), [0, 1 / 3, 1 / 3, 1 / 3], atol=0.01)
+
+
+def test_pieces_and_windows_refuse_what_does_not_fit():
+    words = np.arange(4)
+    with pytest.raises(ValueError, match="sentences must be"):
+        data.window_pieces(words, words[:3], 2, 4)
+    with pytest.raises(ValueError, match="words must be integers"):
+        data.window_pieces(words / 2, words, 2, 4)
+    counts = np.ones((1, 4), int)
+    with pytest.raises(
+        ValueError, match="others must be the 4 places and two equal margins, got 7"
+    ):
+        losses.parts.in_window(counts, counts, 7)
+    with pytest.raises(ValueError, match="behind must be"):
+        losses.parts.in_window(counts, counts[:, :3], 8)
 
 
 def test_terms_are_every_occurrence_of_words_and_pairs():

@@ -8,4 +8,4 @@ from jaxsim.losses.words._binary_paragraphs import (
 )
 from jaxsim.losses.words._disambiguated import disambiguated_skip_gram as disambiguated_skip_gram
 from jaxsim.losses.words._sampled_softmax import sampled_softmax as sampled_softmax
-from jaxsim.losses.words._sgns import sgns as sgns
+from jaxsim.losses.words._sgns import sgns as sgns, sgns_windows as sgns_windows

@@ -1,6 +1,7 @@
 """Skip-gram with negative sampling, the loss of word2vec.
 
     targets [batch, dim], contexts [batch, dim], negatives [k, dim] or [batch, k, dim] -> loss
+    inputs [batch, places, dim], outputs [batch, others, dim], negatives [batch, k, dim] -> loss
 
 The rows come from two separate tables: what one predicts with, and what is predicted. Rows are
 looked up by the caller, so that an optimizer can update just these (`RowOptimizer` of jaxsim.training).
@@ -8,13 +9,14 @@ looked up by the caller, so that an optimizer can update just these (`RowOptimiz
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.losses._lift._examples import real_numbers
 from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics.masked import zeroed
-from jaxsim.numerics.types import Array
+from jaxsim.numerics.types import Array, Numeric
 
 
 @over_examples(axes={"targets": "batch, dim", "contexts": "batch, dim", "negatives": None})
@@ -46,6 +48,93 @@ def sgns(
     scores, kept = scores_of_drawn(targets, negatives, negative_where, where)
     seen = jax.nn.softplus(-jnp.sum(targets * contexts, axis=-1))
     return seen + jnp.where(kept, jax.nn.softplus(scores), 0).sum(axis=1)
+
+
+@over_examples(
+    axes={
+        "inputs": "batch, places, dim",
+        "outputs": "batch, others, dim",
+        "negatives": "batch, k, dim",
+    }
+)
+def sgns_windows(
+    inputs: Array,
+    outputs: Array,
+    negatives: Array,
+    where: Array,
+    *,
+    pair_where: Array | None = None,
+    draws: Numeric = 5.0,
+) -> jax.Array:
+    """Skip-gram with negative sampling of pieces of text, fast: their pairs share rows and negatives, in nats.
+
+        value_b = sum_ij pair_bij (-log sigmoid(v_bi . u_bj) - draws / k sum_l log sigmoid(-v_bi . n_bl))
+
+    Rows are read and moved once for a piece, not once for a pair, and all scores are one small matrix
+    product. With as many draws as negatives it is `sgns` of every pair with all of the piece's negatives; with
+    others its expectation is that of `sgns` with `draws` negatives per pair. Few negatives for many pairs move
+    their rows far in one step: 16 for 32 words with a window of 5 learn as well as drawing for each pair.
+    Draws that hit a word of the piece count. Paragraph vectors (PV-DBOW) have a document as the only
+    place and its words as the others.
+
+    Args:
+      inputs: v [batch, places, dim], rows of the input table.
+      outputs: u [batch, others, dim], rows of the output table.
+      negatives: n [batch, k, dim], rows of the output table for the words drawn for the piece.
+      pair_where: bool [batch, places, others], which pairs were seen, such as `in_window`; None is all.
+      draws: negatives per pair, >= 0; may be traced.
+
+    Source: Ji et al. 2016 (1604.04661), section 3: negatives that a window shares, in matrix products.
+    Data: words.
+    Memory: batch x places x (others + k).
+    """
+    batch, places, dim = inputs.shape
+    checks.shaped("outputs", outputs, (batch, None, dim), "of the inputs' dimension")
+    checks.shaped("negatives", negatives, (batch, None, dim), "of the inputs' dimension")
+    checks.not_negative("draws", draws)
+    others, drawn = outputs.shape[1], negatives.shape[1]
+    shape = batch, places, others
+    seen = checks.mask("pair_where", pair_where, shape, "places x others per piece")
+    seen = seen & where[:, None, None]
+    inputs = zeroed(inputs, seen.any(axis=2))
+    outputs = zeroed(outputs, seen.any(axis=1))
+    both = jnp.concatenate([outputs, negatives], axis=1)
+    scores = jnp.einsum("bid,bjd->bij", inputs, both, precision="highest")
+    count = seen.sum(axis=2, keepdims=True, dtype=scores.dtype) * (draws / max(drawn, 1))
+    weights = jnp.concatenate(
+        [seen.astype(scores.dtype), jnp.broadcast_to(count, (batch, places, drawn))], axis=2
+    )
+    signs = np.where(np.arange(others + drawn) < others, -1, 1).astype(scores.dtype)
+    values = jnp.where(weights > 0, weights * jax.nn.softplus(signs * scores), 0)
+    return values.sum(axis=(1, 2))
+
+
+def in_window(before: Array, behind: Array, others: int) -> jax.Array:
+    """Which words of a piece of text with a margin are in the window of each of its places.
+
+    Args:
+      before, behind: int [batch, places], how many words count on either side (`data.window_pieces`).
+      others: words of the piece and of its margins, as many on either side.
+
+    Returns: bool [batch, places, others]; never a place itself.
+    Raises: ValueError for margins that are not equal.
+    Data: words.
+    Kind: part; memory batch x places x others.
+    """
+    before = checks.numbers_of("before", before)
+    behind = checks.numbers_of("behind", behind)
+    for name, counts in (("before", before), ("behind", behind)):
+        checks.integers(name, counts)
+        checks.shaped(name, counts, (None, None), "a number per place")
+    checks.shaped("behind", behind, before.shape, "as before")
+    margin, odd = divmod(others - before.shape[1], 2)
+    if odd or margin < 0:
+        raise ValueError(
+            f"others must be the {before.shape[1]} places and two equal margins, got {others}"
+        )
+    distance = np.arange(others) - margin - np.arange(before.shape[1])[:, None]
+    near = (distance >= -before[:, :, None]) & (distance <= behind[:, :, None])
+    return near & (distance != 0)
 
 
 def scores_of_drawn(rows, negatives, negative_where, there):
