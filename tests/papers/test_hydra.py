@@ -1,4 +1,4 @@
-"""The checks of Hydra: gated similarities, its loss and gradients, and what both leave unchanged."""
+"""The checks of Hydra: gated similarities, its loss and gradients, its gate, and what they leave unchanged."""
 
 import functools
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsim import losses
+from jaxsim import data, encoders, losses
 from jaxsim.similarity import cosine, dot, gated_cosine, gated_dot
 
 Z = np.array([[1.0, 2, 0], [0, 1, -1], [2, 0, 1], [1, 1, 1]])
@@ -198,3 +198,60 @@ def test_the_paper_mixes_it_with_instances():
     slope = jax.jit(jax.grad(objective, argnums=1))(Z, 0.1)
     steps = [jax.jit(objective)(Z, 0.1 + d) for d in (-1e-6, 1e-6)]
     np.testing.assert_allclose(slope, (steps[1] - steps[0]) / 2e-6, rtol=1e-6)
+
+
+def test_open_gates_give_the_same_loss_under_both_similarities():
+    open_gate = np.ones_like(Z)
+    cosines, dots = (
+        hydra(gate=open_gate, similarity=measure)[0] for measure in (gated_cosine, gated_dot)
+    )
+    np.testing.assert_allclose(cosines, dots, rtol=1e-12)
+
+
+def test_a_pair_without_negatives_teaches_nothing():
+    """Two classes in the batch, each the other's partner: released rows are log(e^l) - l = 0."""
+
+    def loss(z):
+        return losses.hydra(z, LABELS // 2, 1 - LABELS // 2, GATE, keys=K)
+
+    value, gradient = jax.jit(jax.value_and_grad(loss))(Z)
+    assert value == 0
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("combine", ["mean", "product"])
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_the_gate_of_a_pair_is_symmetric_and_in_evaluation_independent_of_the_batch(norm, combine):
+    module = encoders.PairGate(3, 3, embed_dim=8, hidden=6, norm=norm, combine=combine)
+    gate = jax.jit(functools.partial(module.apply, module.init(jax.random.key(0), LABELS, LABELS)))
+    whole = gate(LABELS, PARTNERS)
+    np.testing.assert_allclose(gate(PARTNERS, LABELS), whole, rtol=1e-6)
+    for row in range(4):
+        alone = gate(LABELS[row : row + 1], PARTNERS[row : row + 1])
+        np.testing.assert_allclose(alone[0], whole[row], rtol=1e-6)
+    assert np.all((whole > 0) & (whole < 1))
+
+
+def test_the_gate_trains_with_the_encoder():
+    """The loss's gradient reaches all of the gate's network, and scaling the gate changes nothing."""
+    module = encoders.PairGate(3, 3, embed_dim=8, hidden=6, norm="layer")
+    params = module.init(jax.random.key(0), LABELS, PARTNERS)
+
+    @jax.jit
+    def loss(params, size=1.0):
+        return losses.hydra(
+            Z, LABELS, PARTNERS, size * module.apply(params, LABELS, PARTNERS), keys=K
+        )
+
+    gradient = jax.jit(jax.grad(loss))(params)
+    assert all(g.any() for g in jax.tree.leaves(gradient))
+    np.testing.assert_allclose(loss(params, 7.0), loss(params), rtol=1e-6)
+
+
+def test_partners_from_the_batch_leave_no_anchor_without_a_positive():
+    """Of those of the released code most are not there where there are many classes."""
+    labels, key = np.arange(8) * 9, jax.random.key(0)
+    for partners in (data.arbitrary_partners(key, labels), data.distinct_partners(key, labels)):
+        assert np.isin(partners, labels).all()
+    released = data.distinct_partners_released(key, labels, num_classes=90)
+    assert np.isin(released, labels).mean() < 0.5
