@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders._batch_norm import BatchNorm
+from jaxsim.encoders._convolution import Convolution
 from jaxsim.numerics import checks, compute_dtype
 from jaxsim.numerics.types import Array
 
@@ -109,7 +110,7 @@ class ConvNet(nn.Module):
         states = []
         for number, width in enumerate(self.widths):
             biased = self.norm == "none"
-            x = nn.Conv(width, (3, 3), dtype=dtype, use_bias=biased, name=f"conv_{number}")(x)
+            x = Convolution(width, 3, biased=biased, dtype=dtype, name=f"conv_{number}")(x)
             if self.norm == "group":
                 x = nn.GroupNorm(self.groups, dtype=jnp.float32, name=f"norm_{number}")(x)
             elif self.norm == "batch":

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders._batch_norm import BatchNorm
+from jaxsim.encoders._convolution import Convolution
 from jaxsim.encoders._convolutional import mean_of_places, with_states
 from jaxsim.numerics import checks, compute_dtype
 from jaxsim.numerics.types import Array
@@ -110,7 +111,9 @@ class ResNet(nn.Module):
 
     def _stem(self, x, dtype, norm):
         large = self.stem == "large"
-        x = convolution(self.widths[0], 7 if large else 3, 2 if large else 1, dtype, "conv")(x)
+        side, stride = (7, 2) if large else (3, 1)
+        conv = Convolution(self.widths[0], side, stride, start=CONV_START, dtype=dtype, name="conv")
+        x = conv(x)
         x = BatchNorm(momentum=self.momentum, name="norm")(x, **norm)
         x = nn.relu(x).astype(dtype)
         return _pooled_by_three(x) if large else x
@@ -141,22 +144,8 @@ class ResidualBlock(nn.Module):
         return nn.relu(y + x).astype(self.dtype)
 
     def _convolved(self, x, width, side, stride, conv, name, norm):
-        x = convolution(width, side, stride, self.dtype, conv)(x)
+        x = Convolution(width, side, stride, start=CONV_START, dtype=self.dtype, name=conv)(x)
         return BatchNorm(momentum=self.momentum, name=name)(x, **norm)
-
-
-def convolution(width: int, side: int, stride: int, dtype: Any, name: str) -> nn.Conv:
-    """A square convolution without bias, padded by half its side on all sides, as torch pads it."""
-    return nn.Conv(
-        width,
-        (side, side),
-        (stride, stride),
-        padding=[(side // 2, side // 2)] * 2,
-        use_bias=False,
-        dtype=dtype,
-        kernel_init=CONV_START,
-        name=name,
-    )
 
 
 def _pooled_by_three(x):

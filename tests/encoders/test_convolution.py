@@ -1,0 +1,38 @@
+"""One convolution: small maps by a matrix product, the others by XLA's own, the same numbers and weights."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsim.encoders._convolution import Convolution
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 9), (4, 4), (8, 7)])
+@pytest.mark.parametrize(("side", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2), (7, 2)])
+def test_it_is_the_convolution_of_linen(size, side, stride, float64):
+    """Flax Linen's: equal weights from equal keys, equal values and gradients."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, *size, 3))
+    ours = Convolution(5, side, stride, biased=True, dtype=jnp.float64)
+    theirs = nn.Conv(
+        5,
+        (side, side),
+        (stride, stride),
+        padding=[(side // 2, side // 2)] * 2,
+        dtype=jnp.float64,
+        param_dtype=jnp.float32,
+    )
+    params = ours.init(jax.random.key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, params, theirs.init(jax.random.key(0), x))
+    params = jax.tree.map(lambda a: rng.normal(size=a.shape), params)
+    expected, backward = jax.vjp(theirs.apply, params, x)
+    found, ours_backward = jax.vjp(ours.apply, params, x)
+    slope = rng.normal(size=expected.shape)
+    for mine, other in zip(
+        jax.tree.leaves((found, ours_backward(slope))),
+        jax.tree.leaves((expected, backward(slope))),
+        strict=True,
+    ):
+        np.testing.assert_allclose(mine, other, rtol=1e-10, atol=1e-10)
