@@ -3,6 +3,7 @@
     curves          a figure against a key, such as recall against a budget
     bars, dots      a figure of every arm: bars from 0, or points where 0 says nothing
     sweeps          several figures against one key
+    heat_maps       a figure against two keys, a panel per arm
     differences     what a claim compares, with the line that decides
 
 An arm has one color in all panels and pictures of a run. Panels share their axes, 95 % intervals are
@@ -188,6 +189,61 @@ def sweeps(
         _label(ax, f"{x} (shaded: 95 % interval)" if shaded else x)
     _legend(figure, axes)
     _head(figure, question, title)
+    return figure
+
+
+def heat_maps(
+    rows: Sequence[Row],
+    *,
+    x: str,
+    y: str,
+    of: str,
+    title: str | None = None,
+    question: str | None = None,
+    unit: str | None = None,
+) -> "Figure":
+    """A figure against two keys as the shade of a cell with its number, a panel per arm, one scale for all.
+
+    Args:
+      rows: dicts as `runner.summary` gives them: arm, keys, figures.
+      x, y: the names of keys, whose values are in order from the left and from below.
+      of: the name of a figure. A cell is empty where there is no value.
+      title: above the panels, below the question.
+      question: the paper's claim, the picture's title.
+      unit: of the figure.
+
+    Returns: a matplotlib figure.
+    Raises: ValueError where an arm has two rows of one cell.
+    """
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    columns, lines = (sorted({row[key] for row in rows}) for key in (x, y))
+    figure, axes, bottom = _grid(len(arms), height=0.5 + 0.32 * len(lines))
+    known = [row[of] for row in rows if row.get(of) is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    high = high if high > low else low + 1.0
+    for arm, ax in zip(arms, axes, strict=True):
+        cells = np.full((len(lines), len(columns)), np.nan)
+        for row in _rows_of(rows, arm):
+            place = lines.index(row[y]), columns.index(row[x])
+            if not np.isnan(cells[place]):
+                raise ValueError(
+                    f"heat_maps: {arm!r} has two rows at {x} = {row[x]!r}, {y} = {row[y]!r}"
+                )
+            cells[place] = np.nan if row.get(of) is None else row[of]
+        ax.imshow(cells, origin="lower", aspect="auto", cmap="Blues", vmin=low, vmax=high)
+        for (line_, column), value in np.ndenumerate(cells):
+            if not np.isnan(value):
+                dark = value > (low + high) / 2
+                look = {"ha": "center", "va": "center", "fontsize": 8}
+                ax.text(column, line_, _digits(value), color="white" if dark else "black", **look)
+        ax.set_xticks(range(len(columns)), [str(value) for value in columns])
+        ax.set_yticks(range(len(lines)), [str(value) for value in lines])
+        ax.set_title(arm, fontsize=10)
+    for ax in bottom:
+        _label(ax, x)
+    for ax in axes[:: _across(len(axes))]:
+        ax.set_ylabel(y, fontsize=9)
+    _head(figure, question, ", ".join(filter(None, (title, f"{of} ({unit})" if unit else of))))
     return figure
 
 

@@ -1,12 +1,40 @@
-"""Figures per example, as rows of results hold them."""
+"""Figures as rows of results hold them: per example, or with the repeats of a bootstrap."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from experiments import runner
 
 
 def each(figure: Callable[..., Any], *args: Any, **kwargs: Any) -> np.ndarray:
     """A figure of evaluation for each example, not their mean: float64 [examples]."""
     values, _ = figure(*args, reduce_fn=None, **kwargs)
     return np.asarray(values, float)
+
+
+def spearman(scores: Any, gold: Any, *, repeats: int = 100, seed: int = 0) -> runner.Resampled:
+    """Spearman's rank correlation of scores with people's, with repeats of resampled pairs, ranked anew.
+
+    Args:
+      scores, gold: float [pairs].
+      repeats: of the bootstrap.
+      seed: of its draws, the same for all arms.
+    """
+    from scipy.stats import rankdata  # comes with jax
+
+    scores, gold = np.asarray(scores, float), np.asarray(gold, float)
+    draws = np.random.default_rng(seed).integers(len(gold), size=(repeats, len(gold)))
+    draws = np.concatenate([np.arange(len(gold))[None], draws])
+    ranks = [rankdata(side[draws], axis=1) for side in (scores, gold)]
+    x, y = (side - side.mean(axis=1, keepdims=True) for side in ranks)
+    norms = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    value, *rest = (x * y).sum(axis=1) / np.where(norms > 0, norms, np.nan)
+    return runner.Resampled(value, rest)
+
+
+def averaged(figures: Sequence[runner.Resampled]) -> runner.Resampled:
+    """The mean of statistics of several data sets, whose repeats are independent."""
+    repeats = np.mean([figure.repeats for figure in figures], axis=0)
+    return runner.Resampled(np.mean([figure.value for figure in figures]), repeats)

@@ -214,3 +214,23 @@ def test_a_picture_of_another_room_gets_the_arms_colors():
     wanted = pictures.styles_of(rows)["b"]["color"]
     assert ax.lines[0].get_color() == wanted
     assert figure.legends[0].legend_handles[0].get_color() == wanted
+
+
+def test_heat_maps_share_a_scale_and_leave_what_is_missing_empty():
+    rows = [
+        row("a", 0.25, depth=1, width=8),
+        row("a", 0.5, depth=2, width=16),
+        row("b", 1.0, depth=2, width=8),
+        {"arm": "b", "depth": 1, "width": 16, "recall": None},
+    ]
+    figure = drawn(pictures.heat_maps(rows, x="width", y="depth", of="recall", title="all"))
+    one, other = figure.axes
+    assert texts(one) == ["0.250", "0.500"]
+    assert texts(other) == ["1.000"]
+    assert [ax.images[0].get_clim() for ax in (one, other)] == [(0.25, 1.0)] * 2
+    shown = one.images[0].get_array()
+    np.testing.assert_array_equal(np.ma.filled(shown, -1), [[0.25, -1], [-1, 0.5]])
+    assert one.texts[0].get_position() == (0, 0)
+    assert figure.get_suptitle() == "all, recall"
+    with pytest.raises(ValueError, match="'a' has two rows at width = 8, depth = 1"):
+        pictures.heat_maps([*rows, rows[0]], x="width", y="depth", of="recall")
