@@ -192,3 +192,26 @@ def test_settings_are_checked():
         asl.Config(network="vit")
     with pytest.raises(ValueError, match="validation_classes must leave 32 images to train on"):
         asl.prepare(asl.Config(data="glyphs", validation_classes=350), None)
+
+
+@pytest.mark.thorough
+def test_norms_are_compared_by_moving_averages(tmp_path, views):
+    """A batch norm's network is trained, and one image or many give the same norms."""
+    config = asl.Config(
+        data="glyphs", norm="batch", pooling="gem", widths=(4,), dim=8, images=4, steps=2
+    )
+    start = asl.fits.initial(asl.network(config), 0, IMAGES[:1])
+    shared = asl.Shared(views, IMAGES, None, None, start, {})
+    model = asl.trained(config, "asl", shared, tmp_path, rate=1e-2, value=1.0)
+    assert np.abs(model.params["batch_stats"]["norm_0"]["mean"]).max() > 0
+    assert model.params["params"]["pooling"]["exponent"] != 3
+    many, one = (asl.images.embedded(model, IMAGES[:n], batch=n)[0] for n in (20, 1))
+    np.testing.assert_allclose(many[0], one[0], rtol=1e-5)
+
+
+def test_a_resnet_has_descriptors_too():
+    module = asl.network(asl.PRESETS["gpu"])
+    images = jax.ShapeDtypeStruct((2, 64, 64, 3), np.float32)
+    variables = jax.eval_shape(module.init, jax.random.key(0), images)
+    assert set(variables) == {"params", "batch_stats"}
+    assert jax.eval_shape(module.apply, variables, images).shape == (2, 512)
