@@ -29,6 +29,7 @@ VIEWS = {
         augment.sometimes(augment.colors(), chance=0.8),
         augment.grayscale(chance=0.2),
     ),
+    "caltech101": augment.chain(augment.shift(most=4), augment.flip()),
 }
 
 

@@ -105,6 +105,9 @@ CLASSES = {
     "digits": lambda size: (data.digits(),),
     "glyphs": lambda size: (data.glyphs(size=size),),
     "omniglot": lambda size: tuple(data.omniglot(split, size=size) for split in ("train", "test")),
+    "caltech101": lambda size: tuple(
+        data.caltech101(split, disjoint=True, size=size) for split in ("train", "test")
+    ),
 }
 # () -> data.Baskets.
 BASKETS = {"groceries": data.groceries, "retail": data.retail, "imports": data.imports}
