@@ -30,7 +30,6 @@ import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import figures, fits, models, sentences, sources, tuning
-from experiments.workbench.vectors import unit_rows
 from jaxsim import data, encoders, losses, pretrained
 from jaxsim.losses import parts
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
@@ -109,11 +108,16 @@ def captions_and_glosses() -> Texts:
 def docstrings() -> Texts:
     """Summary lines of few docstrings with the bodies below them, which need no data."""
     train, validation, test = (
-        tuple(map(list, zip(*sources.text_pairs(split, size="small"), strict=True)))
-        for split in ("train", "validation", "test")
+        sources.text_pairs(split, size="small") for split in ("train", "validation", "test")
     )
     sts = {"docstrings": data.graded_docstrings("test", config="small")}
-    return Texts(train[0], train[1], np.arange(len(train[0])), validation, test, sts)
+    first, second = sides(train)
+    return Texts(first, second, np.arange(len(first)), sides(validation), sides(test), sts)
+
+
+def sides(pairs_: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """The first and the second texts of pairs."""
+    return [first for first, _ in pairs_], [second for _, second in pairs_]
 
 
 SOURCES: dict[str, Callable[[], Texts]] = {
@@ -359,7 +363,8 @@ def layer_vectors(
 
 def cut(vectors: np.ndarray, layer: int, dim: int) -> np.ndarray:
     """Unit vectors of a layer and a size: cut first, then normalized."""
-    return unit_rows(vectors[layer, :, :dim])
+    rows = vectors[layer, :, :dim]
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
 
 
 def recalled(first: np.ndarray, second: np.ndarray) -> np.ndarray:
