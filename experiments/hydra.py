@@ -540,6 +540,7 @@ def spectra(rows: list[dict]) -> Any:
             row["spectrum of z"] for row in rows if (row["arm"], row["classes"]) == (arm, "seen")
         ]
         shares = np.mean([values / values.sum() for values in own], axis=0)
+        shares = shares[shares > 1e-6]  # one is 0: the projector's norm centers every z
         ax.semilogy(np.arange(1, len(shares) + 1), shares, label=arm, **{**style, "marker": ""})
     ax.set_xlabel("principal direction of z")
     ax.set_ylabel("share of the variance")
