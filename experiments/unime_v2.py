@@ -1,0 +1,507 @@
+"""UniME-V2 (2025): an embedder that is aligned with a judge's scores of its hard negatives.
+
+Claim: in-batch negatives are easy and sometimes false. Candidates mined by global retrieval, without those that a
+judge finds nearly as good as the positive, and soft targets from the judge's scores of the rest, make a better
+embedder than one-hot targets on the same negatives, and that a better one than in-batch negatives alone.
+Data: 36 multimodal tasks, Qwen2-VL and a 7B judge in the paper. Here texts: sentences of SICK and of the STS
+Benchmark from JAXSIM_DATA, their best partners for positives; `smoke` has docstrings, graded by path. Nothing
+is downloaded; the student is a small transformer from scratch.
+Predicts: soft targets above hard negatives above in-batch negatives, in correlation with people's grades.
+
+The judge aligns the words of two sentences (experiments/workbench/alignment.py) and was fitted on people's grades
+of the training part; its own row says how good it is, and it sees no test pair. A positive that it gives less than
+`floor` is left out, since nearly every candidate would be dropped for it. Temperature, stride and beta are not
+published for text: T of 0.02 is the paper's, at which a gap of 0.1 is 5 nats, and other temperatures are arms.
+nDCG@10 is of lists that the judge itself grades: circular, and said so; the claim is about people's grades.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments import pictures as pictures_, runner, settings
+from experiments.workbench import alignment, each, fits, graded, sentences
+from jaxsim import data, encoders, evaluation, losses, search
+from jaxsim.numerics.types import Objective
+from jaxsim.search import mining
+from jaxsim.similarity import list_scores
+
+CHUNK = 4096  # pairs judged at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The sentences, the judge, the mining and the student's training."""
+
+    seed: int = 0  # of the student's start, the batches and the queries that are drawn
+    arms: tuple[str, ...] = ()  # which arms to run; all by default
+    data: str = "sts"  # sts, from JAXSIM_DATA, or docstrings-small
+    queries: int = 4000  # to learn from, at most
+    least: float = 0.7  # people's grade of a positive, from 0 to 1
+    vocabulary: int = 6000  # word pieces
+    length: int = 24  # tokens of a sentence, at most
+    dim: int = 64  # of the student
+    layers: int = 1  # of the student
+    heads: int = 2  # of attention
+    steps: int = 300  # of the student's training
+    batch: int = 32  # queries per step
+    rate: float = 2e-3  # of AdamW, at its highest
+    temperature: float = 0.02  # of both softmaxes, and of InfoNCE
+    temperatures: tuple[float, ...] = (0.05, 0.1)  # of the arm that sweeps
+    top: int = 50  # candidates retrieved for a query
+    negatives: int = 8  # per query
+    beta: float = 0.05  # how far the judge must put a negative below the positive
+    stride: int = 5  # of the cyclic choice
+    floor: float = 0.4  # what the judge must give a positive
+    words: int = 10_000  # that have a vector by counting
+    word_dim: int = 100  # of these
+    repeats: int = 200  # of the bootstrap
+
+    def __post_init__(self) -> None:
+        settings.one_of(self, data=graded.SOURCES)
+        settings.whole(
+            self,
+            1,
+            "queries",
+            "vocabulary",
+            "length",
+            "dim",
+            "layers",
+            "heads",
+            "steps",
+            "batch",
+            "top",
+            "negatives",
+            "stride",
+            "words",
+            "word_dim",
+        )
+        settings.whole(self, 2, "repeats")
+        settings.positive(self, "rate", "temperature", "temperatures")
+        settings.part(self, "least", "beta", "floor")
+        settings.some(self, "temperatures")
+        if self.dim % self.heads:
+            raise ValueError(f"dim must be a multiple of heads={self.heads}, got {self.dim}")
+        if self.negatives > self.top:
+            raise ValueError(f"negatives must be at most top={self.top}, got {self.negatives}")
+
+
+PRESETS = {
+    "smoke": Config(
+        arms=("judge", "in_batch", "hard", "unime"),
+        data="docstrings-small",
+        queries=120,
+        vocabulary=600,
+        length=16,
+        dim=16,
+        steps=15,
+        batch=16,
+        top=20,
+        negatives=4,
+        floor=0.0,
+        words=300,
+        word_dim=20,
+        repeats=20,
+    ),
+    "cpu": Config(
+        arms=("judge", "in_batch", "hard", "unime", "unfiltered", "closest", "temperatures")
+    ),
+    "full": Config(dim=128, layers=2, steps=1500, queries=20_000, repeats=1000),
+    "gpu": Config(
+        dim=384, layers=6, heads=6, length=64, steps=6000, batch=128, queries=20_000, repeats=1000
+    ),
+}
+SEEDS = {"cpu": 2, "full": 3, "gpu": 3}
+KEYS = ("data", "T")
+SHOWN = ("Spearman", "nDCG@10", "R@1")
+ARMS = {
+    "judge": "the judge itself: soft alignment of words, fitted on people's grades",
+    "in_batch": "InfoNCE, the other queries' positives for negatives",
+    "hard": "InfoNCE on the positive and its own mined negatives",
+    "unime": "the method: symmetric KL to the judge's softmax over the same candidates",
+    "jensen_shannon": "the same with the Jensen-Shannon divergence",
+    "released": "the same with 1e-8 in the logarithms, as released",
+    "unfiltered": "unime, what the judge finds as good as the positive left among the negatives",
+    "closest": "unime, the closest candidates in place of every so many",
+    "temperatures": "unime at other temperatures (config temperatures)",
+}
+
+
+class Bed(NamedTuple):
+    """What is made once for all seeds."""
+
+    tests: dict[str, graded.Pairs]  # the first is what the claim is about
+    texts: list[str]  # all training sentences, each once
+    asked: np.ndarray  # int [queries], places of texts
+    positives: np.ndarray  # int [queries]
+    vectors: np.ndarray  # unit [texts, dim], for retrieval
+    judge: alignment.Teacher
+
+
+class Shared(NamedTuple):
+    """What the arms share."""
+
+    bed: Bed
+    words: Any  # the tokenizer
+    ids: list[np.ndarray]  # tokens of the texts
+    scorer: Callable[[np.ndarray, np.ndarray], np.ndarray]  # the judge, by places of texts
+    facts: dict[str, float]
+
+
+def fingerprint(config: Config) -> dict[str, Any]:
+    """Of the data: all pairs."""
+    train, tests = graded.SOURCES[config.data]()
+    return {"train": train._asdict(), **{name: test._asdict() for name, test in tests.items()}}
+
+
+def prepare_all(config: Config, workdir: Path) -> Bed:
+    """The judge, the sentences with a vector each, and the best partner of those that have one."""
+    train, tests = graded.SOURCES[config.data]()
+    texts: list[str] = list(dict.fromkeys([*train.first, *train.second]))
+    vectors = alignment.word_vectors(texts, dim=config.word_dim, words=config.words)
+    rows = alignment.features(vectors, train.first, train.second)
+    judge = alignment.fitted(vectors, rows, train.scores, seed=0)
+    place = {text: number for number, text in enumerate(texts)}
+    best: dict[int, tuple[float, int]] = {}
+    for one, other, score in zip(train.first, train.second, train.scores, strict=True):
+        for query, positive in ((one, other), (other, one)):
+            if score >= config.least and query != positive:
+                found = (float(score), place[positive])
+                best[place[query]] = max(best.get(place[query], (0.0, -1)), found)
+    asked = np.array(sorted(best))
+    positives = np.array([best[query][1] for query in asked])
+    kept = judged(judge, texts, asked, positives) >= config.floor
+    order = np.random.default_rng(0).permutation(np.flatnonzero(kept))[: config.queries]
+    retrieval = alignment.text_vectors(vectors, texts)
+    return Bed(tests, texts, asked[order], positives[order], retrieval, judge)
+
+
+def judged(
+    judge: alignment.Teacher, texts: list[str], rows: np.ndarray, ids: np.ndarray
+) -> np.ndarray:
+    """The judge's scores of pairs of texts by their places, from 0 to 1."""
+    found = [
+        judge([texts[row] for row in rows[k : k + CHUNK]], [texts[i] for i in ids[k : k + CHUNK]])
+        for k in range(0, len(rows), CHUNK)
+    ]
+    return np.clip(np.concatenate(found), 0, 1)
+
+
+def prepare(config: Config, workdir: Path, bed: Bed) -> Shared:
+    """The tokenizer, and a judge that is asked for each pair once."""
+    words = sentences.tokenizer(bed.texts, workdir / "tokenizer.json", size=config.vocabulary)
+    ids = data.text_tokens(words, bed.texts, max_length=config.length)
+    known: dict[tuple[int, int], float] = {}
+
+    def scorer(rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+        pairs = list(zip(bed.asked[rows].tolist(), np.asarray(items).tolist(), strict=True))
+        new = sorted(set(pairs) - known.keys())
+        if new:
+            asked = np.array(new)
+            scores = judged(bed.judge, bed.texts, asked[:, 0], asked[:, 1])
+            known.update(zip(new, scores.tolist(), strict=True))
+        return np.array([known[pair] for pair in pairs])
+
+    facts = {"sentences": float(len(bed.texts)), "queries": float(len(bed.asked))}
+    return Shared(bed, words, ids, scorer, facts)
+
+
+class Mined(NamedTuple):
+    """Candidates of each query, the positive first; -1 where there are fewer."""
+
+    ids: np.ndarray  # int [queries, 1 + negatives]
+    judge: np.ndarray  # float32, of the judge
+    table: dict[str, float]
+
+
+def mined(config: Config, shared: Shared, *, filtered: bool = True, stride: int = 1) -> Mined:
+    """Negatives from the nearest sentences that are further than the positive, by every `stride`-th of them.
+
+    The query is among the sentences: named as a positive it is never a negative, and the rules, which look at the
+    lowest positive, see the other.
+    """
+    bed = shared.bed
+    rules: list[Callable[..., Any]] = [mining.margin(0.0)]
+    if filtered:
+        rules.append(mining.veto(shared.scorer, config.beta))
+    found = search.mine_negatives(
+        bed.vectors[bed.asked],
+        bed.vectors,
+        np.stack([bed.positives, bed.asked], axis=1),
+        config.negatives,
+        rules=rules,
+        depth=min(config.top, len(bed.texts)),
+        stride=stride,
+    )
+    ids = np.concatenate([bed.positives[:, None], found.ids], axis=1)
+    rows, columns = np.nonzero(ids >= 0)
+    scores = np.zeros(ids.shape, np.float32)
+    scores[rows, columns] = shared.scorer(rows, ids[rows, columns])
+    return Mined(ids, scores, found.table)
+
+
+def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
+    """One arm, one seed: how well its similarities follow people's grades, and the judge's lists."""
+    if arm == "judge":
+        return [
+            row | {"T": ""} for row in figures(config, shared.bed, shared.bed.judge, of_judge=True)
+        ]
+    if arm == "temperatures":
+        return [
+            row | {"T": f"{one:g}"}
+            for one in config.temperatures
+            for row in of_student(config, arm, shared, workdir / f"{one:g}", temperature=one)
+        ]
+    return [row | {"T": ""} for row in of_student(config, arm, shared, workdir)]
+
+
+def of_student(
+    config: Config, arm: str, shared: Shared, workdir: Path, *, temperature: float | None = None
+) -> list[dict]:
+    """The rows of a student trained by an arm's loss on an arm's negatives."""
+    candidates = mined(
+        config,
+        shared,
+        filtered=arm != "unfiltered",
+        stride=1 if arm == "closest" else config.stride,
+    )
+    temperature = config.temperature if temperature is None else temperature
+    student = trained(config, LOSSES[arm], temperature, shared, candidates, workdir, label=arm)
+
+    def similarities(first, second):
+        vectors = (student(side) for side in (first, second))
+        one, other = vectors
+        return (one * other).sum(axis=1)
+
+    rows = figures(config, shared.bed, similarities)
+    facts = {
+        "negatives": float((candidates.ids[:, 1:] >= 0).sum(axis=1).mean()),
+        "judge of negatives": float(candidates.judge[:, 1:][candidates.ids[:, 1:] >= 0].mean()),
+    }
+    return [row | facts for row in rows]
+
+
+# A loss: (queries [b, d], candidates [b, 1 + n, d], batch, temperature, axis_name) -> scalar.
+Loss = Callable[..., jax.Array]
+
+
+def in_batch(queries, candidates, batch, temperature, axis_name):
+    """InfoNCE with the other queries' positives; equal sentences are not negatives of each other."""
+    return losses.info_nce(
+        queries,
+        candidates[:, 0],
+        temperature=temperature,
+        query_ids=batch["asked"],
+        document_ids=batch["places"][:, 0],
+        where=batch["where"],
+        axis_name=axis_name,
+    )
+
+
+def hard(queries, candidates, batch, temperature, axis_name):
+    """InfoNCE over the positive and its own negatives."""
+    return losses.group_info_nce(
+        queries,
+        candidates,
+        temperature=temperature,
+        document_where=batch["places"] >= 0,
+        where=batch["where"],
+        axis_name=axis_name,
+    )
+
+
+def aligned(queries, candidates, batch, temperature, axis_name, *, loss=losses.symmetric_kl):
+    """A divergence from the judge's softmax over the same candidates."""
+    return loss(
+        list_scores(queries, candidates),
+        batch["judge"],
+        temperature=temperature,
+        judge_temperature=temperature,
+        candidate_where=batch["places"] >= 0,
+        where=batch["where"],
+        axis_name=axis_name,
+    )
+
+
+LOSSES: dict[str, Loss] = {
+    "in_batch": in_batch,
+    "hard": hard,
+    "unime": aligned,
+    "jensen_shannon": functools.partial(aligned, loss=losses.jensen_shannon),
+    "released": functools.partial(aligned, loss=losses.symmetric_kl_released),
+    "unfiltered": aligned,
+    "closest": aligned,
+    "temperatures": aligned,
+}
+
+
+@functools.lru_cache(maxsize=32)
+def objective_of(module: Any, loss: Loss, temperature: float) -> Objective:
+    """The loss of an arm on a batch of token ids; one program for all seeds."""
+    encode = sentences.function_of(module)
+
+    def objective(params, batch, *, key, axis_name):
+        queries = encode(params, batch["query"], axis_name=axis_name)
+        texts = batch["candidates"]
+        rows, count, _ = texts["tokens"].shape
+        flat = jax.tree.map(lambda leaf: leaf.reshape(rows * count, *leaf.shape[2:]), texts)
+        candidates = encode(params, flat, axis_name=axis_name).reshape(rows, count, -1)
+        return loss(queries, candidates, batch, temperature, axis_name)
+
+    return objective
+
+
+def whole(length: int) -> int:
+    """A length that texts are padded to when they are encoded: a multiple of 16."""
+    return -(-length // 16) * 16
+
+
+def trained(
+    config: Config,
+    loss: Loss,
+    temperature: float,
+    shared: Shared,
+    candidates: Mined,
+    workdir: Path,
+    *,
+    label: str,
+) -> sentences.Encoder:
+    """A student from scratch: texts to unit rows."""
+    sizes = sentences.Sizes(
+        config.vocabulary, config.dim, config.layers, config.heads, whole(config.length)
+    )
+    module: Any = encoders.TextEncoder(
+        sentences.transformer(sizes, norm="pre", initial=config.dim**-0.5)
+    )
+    ids = candidates.ids[:, :1] if loss is in_batch else candidates.ids
+    columns = {
+        "query": [shared.ids[place] for place in shared.bed.asked],
+        "candidates": [[shared.ids[max(place, 0)] for place in row] for row in ids],
+        "asked": shared.bed.asked.astype(np.int32),
+        "places": ids.astype(np.int32),
+        "judge": candidates.judge,
+    }
+    lengths = (config.length,)
+    batches = sentences.batches(
+        columns,
+        batch=config.batch,
+        steps=config.steps,
+        seed=config.seed,
+        buckets={"query": lengths, "candidates": lengths},
+    )
+    params = sentences.trained(
+        module,
+        objective_of(module, loss, temperature),
+        batches,
+        rate=config.rate,
+        seed=config.seed,
+        workdir=workdir,
+        label=label,
+        params=fits.initial(
+            module, config.seed, data.padded([np.ones(2, np.int32)], config.length)
+        ),
+        about={"temperature": temperature},
+    )
+    return sentences.Encoder(module, params, shared.words, config.length)
+
+
+def figures(
+    config: Config,
+    bed: Bed,
+    similarities: Callable[[Sequence[str], Sequence[str]], np.ndarray],
+    *,
+    of_judge: bool = False,
+) -> list[dict]:
+    """Spearman with people's grades; among all second sentences nDCG@10 by the judge, and the right partner first."""
+    rows = []
+    for name, test in bed.tests.items():
+        found = evaluation.resampled(
+            evaluation.spearman,
+            similarities(test.first, test.second),
+            test.scores,
+            repeats=config.repeats,
+            seed=0,
+        )
+        row: dict[str, Any] = {"data": name, "Spearman": runner.Resampled(*found)}
+        if not of_judge:
+            row |= ranking(config, bed, similarities, test)
+        rows.append(row)
+    return rows
+
+
+ASKED = 100  # sentences of a test set that search among as many others
+
+
+def ranking(
+    config: Config,
+    bed: Bed,
+    similarities: Callable[[Sequence[str], Sequence[str]], np.ndarray],
+    test: graded.Pairs,
+) -> dict[str, np.ndarray]:
+    """nDCG@10 of the judge's grades, and whether the partner that people graded highest comes first."""
+    good = np.flatnonzero(test.scores >= config.least)
+    places = np.random.default_rng(0).permutation(good)[:ASKED]
+    queries = [test.first[place] for place in places]
+    items: list[str] = list(dict.fromkeys(test.second[place] for place in places))
+    own = np.array([items.index(test.second[place]) for place in places])
+    first = [query for query in queries for _ in items]
+    second = items * len(queries)
+    shape = (len(queries), len(items))
+    scores = similarities(first, second).reshape(shape)
+    grades = np.clip(bed.judge(first, second), 0, 1).reshape(shape)
+    return {
+        "nDCG@10": each(evaluation.score_ndcg, scores, grades, 10),
+        "R@1": (scores.argmax(axis=1) == own).astype(float),
+    }
+
+
+def claim(rows: list[dict]) -> runner.Claim:
+    """In correlation with people's grades: soft targets above hard negatives above the batch's own?"""
+    name, arms = rows[0]["data"], {row["arm"] for row in rows}
+
+    def where(row):
+        return row["data"] == name
+
+    def above(arm, *others):
+        return [
+            runner.difference(rows, arm, over=other, on="Spearman", where=where)
+            for other in others
+            if {arm, other} <= arms
+        ]
+
+    return runner.sentences(
+        [
+            ("the judge follows people's grades better than its student", above("judge", "unime")),
+            ("soft targets make a better embedder than the same negatives", above("unime", "hard")),
+            ("these make a better one than in-batch negatives", above("hard", "in_batch")),
+            (
+                "what the judge leaves out and the cyclic choice help",
+                above("unime", "unfiltered", "closest"),
+            ),
+        ]
+    )
+
+
+def pictures(rows: list[dict]) -> dict:
+    """spearman.png: the correlation with people's grades by test set; judge.png: what the negatives are like."""
+    shown = runner.summary(rows)
+    plain = [row for row in shown if row["T"] == ""]
+    return {
+        "spearman": pictures_.dots(plain, y="Spearman", panel="data"),
+        "temperatures": by_temperature(shown),
+    }
+
+
+def by_temperature(shown: Sequence[dict]) -> Any:
+    """The correlation at each temperature, as bars."""
+    named = [
+        row | {"arm": f"T = {row['T']}" if row["T"] else row["arm"]}
+        for row in shown
+        if row["arm"] in ("unime", "temperatures")
+    ]
+    return pictures_.dots(named, y="Spearman", panel="data", title="Symmetric KL by temperature")
