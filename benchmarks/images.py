@@ -6,7 +6,8 @@ A step is the forward and backward pass of cross-entropy, and of SGD with moment
 that is in memory; batch norms look at the batch. Both sides start from the same weights, and their first
 losses are compared. Each has its own process; they take turns `--rounds` times, as machines drift, and the
 best of each counts. torch runs with its channels second and with channels last (`channels_last`): the faster
-counts. Compiling is not in the times. The peer comes with the extra `peers`.
+counts. Next to seconds there are those of all cores together (`core`), which other work on the machine hardly
+changes. Compiling is not in the times. The peer comes with the extra `peers`.
 """
 
 import argparse
@@ -124,7 +125,7 @@ def start_peer(net, batch, pixels, weights, last):
             torch.cuda.synchronize()
         return value
 
-    return {"value": float(once()), "versions": f"torch {torch.__version__}"}, once
+    return {"value": once().item(), "versions": f"torch {torch.__version__}"}, once
 
 
 def serve(side):
@@ -136,12 +137,13 @@ def serve(side):
             answer, once = {"ours": start_ours, "peer": start_peer}[side](**request)
         else:
             once()
-            seconds = []
+            seconds, cores = [], []
             for _ in range(request["steps"]):
-                start = time.perf_counter()
+                start, busy = time.perf_counter(), time.process_time()
                 once()
                 seconds.append(time.perf_counter() - start)
-            answer = {"seconds": float(np.median(seconds))}
+                cores.append(time.process_time() - busy)
+            answer = {"seconds": float(np.median(seconds)), "core": float(np.median(cores))}
         print(json.dumps(answer), flush=True)
 
 
@@ -150,28 +152,29 @@ def compared(sides, net, batch, options):
     weights = str(Path(tempfile.gettempdir()) / f"jaxsim-images-{os.getpid()}.npz")
     common = {"net": net, "batch": batch, "pixels": options.pixels, "weights": weights}
     ours = sides["ours"].ask(do="start", **common)
-    seconds = {"ours": [], "torch": [], "torch, channels last": []}
-    values = {}
+    times = {"ours": [], "torch": [], "channels last": []}
     for _ in range(options.rounds):
-        seconds["ours"].append(sides["ours"].ask(do="time", steps=options.steps)["seconds"])
-        for name, last in (("torch", False), ("torch, channels last", True)):
-            peer = sides["peer"].ask(do="start", last=last, **common)
-            values[name] = peer["value"]
-            seconds[name].append(sides["peer"].ask(do="time", steps=options.steps)["seconds"])
+        times["ours"].append(sides["ours"].ask(do="time", steps=options.steps))
+        for name in ("torch", "channels last"):
+            peer = sides["peer"].ask(do="start", last=name == "channels last", **common)
+            times[name].append(sides["peer"].ask(do="time", steps=options.steps))
     Path(weights).unlink()
-    best = {name: min(times) for name, times in seconds.items()}
-    faster = min(("torch", "torch, channels last"), key=best.get)
-    close = np.allclose(values[faster], ours["value"], rtol=1e-4)
+    best = {
+        name: {part: min(turn[part] for turn in turns) for part in ("seconds", "core")}
+        for name, turns in times.items()
+    }
+    faster = {part: min(best[n][part] for n in ("torch", "channels last")) for part in best["ours"]}
+    close = np.allclose(peer["value"], ours["value"], rtol=1e-4)
     return {
         "model": net,
         "batch": batch,
         "pixels": options.pixels,
-        "ours images/s": round(batch / best["ours"], 1),
-        "torch images/s": round(batch / best["torch"], 1),
-        "channels last images/s": round(batch / best["torch, channels last"], 1),
-        "times as fast": round(best[faster] / best["ours"], 2),
+        **{f"{name} images/s": round(batch / best[name]["seconds"], 1) for name in best},
+        "times as fast": round(faster["seconds"] / best["ours"]["seconds"], 2),
+        **{f"{name} core ms": round(best[name]["core"] * 1e3) for name in best},
+        "times as fast, cores": round(faster["core"] / best["ours"]["core"], 2),
         "compile_s": round(ours["compile_s"], 1),
-        "note": "" if close else f"first losses differ: {ours['value']:.6g}, {values[faster]:.6g}",
+        "note": "" if close else f"first losses differ: {ours['value']:.6g}, {peer['value']:.6g}",
         "device": ours["device"],
         "versions": f"{ours['versions']}, {peer['versions']}",
     }

@@ -26,7 +26,7 @@ class Convolution(nn.Module):
     def __call__(self, x: Array) -> jax.Array:
         shape = (self.side, self.side, x.shape[-1], self.dim)
         kernel = self.param("kernel", self.start, shape, jnp.float32).astype(self.dtype)
-        x = convolved(x.astype(self.dtype), kernel, self.stride)
+        x = convolved(jnp.asarray(x, self.dtype), kernel, self.stride)
         if not self.biased:
             return x
         bias = self.param("bias", nn.initializers.zeros_init(), (self.dim,), jnp.float32)
