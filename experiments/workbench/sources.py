@@ -48,6 +48,17 @@ def labeled_docstrings(*, size: str) -> data.LabeledTexts:
     )
 
 
+def docstring_sentences(*, size: str) -> list[list[str]]:
+    """Sentences of words of docstrings, as `data.running_text` gives them, `size` as in `data.docstrings`."""
+    documents = [
+        document
+        for split in ("train", "validation", "test")
+        for _, document in text_pairs(split, size=size)
+    ]
+    texts = [sentence for document in documents for sentence in data.sentences(document)]
+    return [words for text in texts if (words := data.words(text))]
+
+
 def folder_of(path: str) -> str | None:
     """The folder of `FOLDERS` in a function's path; None where there is none."""
     return next((part for part in path.split(".") if part in FOLDERS), None)
@@ -85,6 +96,14 @@ FOLDERS = {
     "email": "email message header address charset",
     "linalg": "matrix eigenvalue decomposition inverse linear",
     "cluster": "clusters clustering centroid dendrogram linkage",
+}
+# () -> sentences of lower-case words.
+TEXTS: dict[str, Callable[[], list[list[str]]]] = {
+    "docstrings-small": functools.partial(docstring_sentences, size="small"),
+    **{
+        name: functools.partial(data.running_text, name)
+        for name in ("masc", "wikitext2_valid", "wikitext2_test", "reuters", "glosses", "semcor")
+    },
 }
 # () -> data.LabeledTexts: documents with one class each, and keywords of the classes.
 LABELED = {
