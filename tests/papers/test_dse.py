@@ -1,13 +1,11 @@
-"""Every number of the method's checks that is about losses: labels and a teacher's logits at once.
-
-The comparison head, pooling and the score matrix come with the encoders.
-"""
+"""Every number of the method's checks: labels and a teacher's logits at once, the head, pooling, the score matrix."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsim import losses
+from jaxsim import encoders, losses
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +101,77 @@ def test_the_teachers_logit_of_two_is_their_difference():
 def test_an_alpha_that_is_no_share():
     with pytest.raises(ValueError, match=r"alpha must be between 0 and 1, got 1\.5"):
         losses.dse_regression(np.zeros(2), np.zeros(2), np.zeros(2), alpha=1.5)
+
+
+U, V = np.array([[1.0, 2.0], [0.0, -1.0]]), np.array([[3.0, -1.0], [0.0, 2.0]])
+W1 = np.array([[1, 0, 0, 1, 0.5, 0, 0, -1], [0, -1, 1, 0, 0, 1, 1, 0]], float)
+HEAD = encoders.PairHead((2,))
+PARAMS = {
+    "params": {
+        "dense_0": {"kernel": W1.T, "bias": np.array([0.5, 0.0])},
+        "dense_1": {"kernel": np.array([[2.0], [-1.0]]), "bias": np.array([0.25])},
+    }
+}
+
+
+def test_the_features_of_a_pair():
+    phi = encoders.compare_features(U, V)
+    np.testing.assert_array_equal(phi, [[1, 2, 3, -1, 3, -2, 2, 3], [0, -1, 0, 2, 0, -2, 0, 3]])
+    dot = {"params": {"head": {"kernel": np.ones((1, 1)), "bias": np.zeros(1)}}}
+    np.testing.assert_array_equal(encoders.DotHead().apply(dot, U, V)[:, 0], [1, -2])
+
+
+def test_the_head_of_a_pair_and_its_gradients():
+    hidden = np.maximum(np.asarray(encoders.compare_features(U, V)) @ W1.T + [0.5, 0], 0)
+    np.testing.assert_allclose(hidden, [[0, 1], [0, 0]], atol=1e-15)
+    np.testing.assert_allclose(HEAD.apply(PARAMS, U, V)[:, 0], [-0.75, 0.25], rtol=1e-14)
+    slopes = jax.grad(lambda u, v: jnp.sum(HEAD.apply(PARAMS, u, v)), argnums=(0, 1))(U, V)
+    np.testing.assert_allclose(slopes[0], [[1, 2], [0, 0]], atol=1e-14)
+    np.testing.assert_allclose(slopes[1], [[-2, -2], [0, 0]], atol=1e-14)
+
+
+def drawn(head, dim):
+    """Parameters, all drawn, float64."""
+    one = jnp.zeros((1, dim))
+    random = np.random.default_rng(0)
+    shapes = jax.eval_shape(head.init, jax.random.key(0), one, one)
+    return jax.tree.map(lambda leaf: random.normal(size=leaf.shape), shapes)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [encoders.PairHead((6, 3), 2), encoders.PairHead((6,), symmetric=True), encoders.DotHead()],
+)
+def test_a_score_matrix_is_every_pair_at_any_block_size(head):
+    params = drawn(head, 5)
+    x, y = np.random.default_rng(1).normal(size=(2, 7, 5))
+    pairs = [np.repeat(x, 7, axis=0), np.tile(y, (7, 1))]
+    expected = np.asarray(head.apply(params, *pairs)).reshape(7, 7, -1)
+    for size in (None, 1, 3, 7, 50):
+        matrix = encoders.score_matrix(head, params, x, y, block_size=size)
+        np.testing.assert_allclose(matrix, expected, rtol=1e-12, atol=1e-12)
+    same = np.array_equal(head.apply(params, x, y), head.apply(params, y, x))
+    assert same == (not isinstance(head, encoders.PairHead) or head.symmetric)
+
+
+def test_equal_vectors():
+    phi = np.asarray(encoders.compare_features(U, U))
+    np.testing.assert_array_equal(phi[:, 4:], np.concatenate([U**2, 0 * U], axis=1))
+    assert np.isfinite(jax.grad(lambda u: jnp.sum(HEAD.apply(PARAMS, u, u)))(U)).all()
+
+
+def test_pooling_of_layers():
+    layers = [
+        np.array([[[1, 1], [2, 0], [4, -2], [9, 9]]]),
+        np.array([[[0, 5], [1, 3], [3, 1], [7, 7]]]),
+    ]
+    where = np.array([[True, True, True, False]])
+    layers = [layer.astype(float) for layer in layers]
+    without = encoders.pool_layers(
+        layers, where, count=2, pooling=encoders.without_first(encoders.mean)
+    )
+    np.testing.assert_allclose(without, [[3, -1, 2, 2]], rtol=1e-6)
+    whole = encoders.pool_layers(layers, where, count=2)
+    np.testing.assert_allclose(whole, [[7 / 3, -1 / 3, 4 / 3, 3]], rtol=1e-6)
+    padded = [np.where(where[..., None], layer, np.nan) for layer in layers]
+    np.testing.assert_array_equal(encoders.pool_layers(padded, where, count=2), whole)
