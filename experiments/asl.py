@@ -364,27 +364,47 @@ def directions(arm: str, vectors: Vectors, benchmark: copies.Benchmark) -> np.nd
 
 def rankings(config: Config, arm: str, vectors: Vectors) -> tuple[np.ndarray, dict[Rule, Any]]:
     """(candidates, {(rule, strength): scores}), both [queries, candidates]; a strength is tau or beta, or None."""
+    strengths = {} if arm == "two_heads" else {"filter": config.taus, "soft": config.betas}
+    arrays = {name: np.array(values) for name, values in strengths.items()}
+    order, scores = all_scores(arm, vectors, arrays, config.candidates)
+    made: dict[Rule, Any] = {}
+    for name, values in jax.tree.map(np.asarray, scores).items():
+        if name in strengths:
+            made |= {(name, one): values[place] for place, one in enumerate(strengths[name])}
+        else:
+            made[name, None] = values
+    return np.asarray(order), made
+
+
+@functools.partial(jax.jit, static_argnames=("arm", "candidates"))
+def all_scores(
+    arm: str, vectors: Vectors, strengths: dict[str, jax.Array], candidates: int
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """(candidates, scores by rule): of a filter [taus, queries, candidates], of the soft form [betas, ...]."""
     queries, references, background = vectors
     k = min(10, len(background))
+    scores = {"plain": plain(arm, queries, references)}
     # What normalization adds to all scores of a query, -inf included.
-    shift = search.score_normalize(
-        np.zeros((len(queries), 1)), plain(arm, queries, background), k=k
-    )
-    scores: dict[Rule, Any] = {("plain", None): plain(arm, queries, references)}
-    scores["normalized", None] = scores["plain", None] + shift
-    if arm != "two_heads":
-        unit = [x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in vectors]
+    nothing, near = jnp.zeros((len(queries), 1)), plain(arm, queries, background)
+    shift = search.score_normalize(nothing, near, k=k)
+    scores["normalized"] = scores["plain"] + shift
+    if strengths:
+        unit = [x / jnp.maximum(jnp.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in vectors]
         stretched = search.stretch(unit[0], unit[2], k=min(5, k))
-        scores["stretched", None] = similarity.negative_squared_euclidean(stretched, unit[1])
-        for tau in config.taus:
-            strict = similarity.asymmetric_cosine(queries, references, tau=tau)
-            scores["filter", tau] = strict + shift
-        for beta in config.betas:
-            soft = similarity.soft_asymmetric_cosine(queries, references, beta=beta)
-            scores["soft", beta] = soft + shift
+        scores["stretched"] = similarity.negative_squared_euclidean(stretched, unit[1])
+        scores["filter"] = shift + jax.vmap(
+            lambda tau: similarity.asymmetric_cosine(queries, references, tau=tau)
+        )(strengths["filter"])
+        scores["soft"] = shift + jax.vmap(
+            lambda beta: similarity.soft_asymmetric_cosine(queries, references, beta=beta)
+        )(strengths["soft"])
     # The candidates of the symmetric ranking: a filter drops some of them and adds no others.
-    order = np.asarray(top_k(scores["plain", None], config.candidates)[1])
-    return order, {rule: np.take_along_axis(np.asarray(s), order, 1) for rule, s in scores.items()}
+    order = top_k(scores["plain"], candidates)[1]
+    ranked = {}
+    for name, values in scores.items():
+        places = jnp.broadcast_to(order, (*values.shape[:-1], candidates))
+        ranked[name] = jnp.take_along_axis(values, places, axis=-1)
+    return order, ranked
 
 
 def right_ones(benchmark: copies.Benchmark, candidates: np.ndarray) -> np.ndarray:
