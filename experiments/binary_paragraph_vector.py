@@ -56,7 +56,7 @@ class Config:
     window: int = 4  # words on either side, of PV-DM
     dim: int = 100  # of Real-Binary's vectors and of PV-DM's words
     batch: int = 1024  # occurrences of terms per step
-    steps: int = 1500  # of training
+    steps: int = 2500  # of training
     snapshots: int = 5  # points at which training may be stopped early
     rates: tuple[float, ...] = (0.1,)  # of AdaGrad
     negatives: int = 64  # terms drawn per step
