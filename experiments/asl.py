@@ -368,11 +368,12 @@ def rankings(config: Config, arm: str, vectors: Vectors) -> tuple[np.ndarray, di
     arrays = {name: np.array(values) for name, values in strengths.items()}
     order, scores = all_scores(arm, vectors, arrays, config.candidates)
     made: dict[Rule, Any] = {}
-    for name, values in jax.tree.map(np.asarray, scores).items():
+    for name in ("plain", "normalized", "stretched", "filter", "soft"):
         if name in strengths:
-            made |= {(name, one): values[place] for place, one in enumerate(strengths[name])}
-        else:
-            made[name, None] = values
+            for place, strength in enumerate(strengths[name]):
+                made[name, strength] = np.asarray(scores[name][place])
+        elif name in scores:
+            made[name, None] = np.asarray(scores[name])
     return np.asarray(order), made
 
 
@@ -463,7 +464,7 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
             figures = {**figures, "strength chosen": strength}
             rows.append({**keys, "scores": f"{name} chosen", **figures})
     ratios = directions(arm, vectors, benchmark)
-    rows[0].update(figures_of_directions(config, ratios, benchmark))
+    rows[0].update(figures_of_directions(config, ratios, benchmark))  # the plain one
     return rows
 
 

@@ -157,6 +157,7 @@ def test_every_arm_has_columns_a_loss_and_rankings(arm, views, benchmark):
     vectors = asl.Vectors(*(RANDOM.normal(size=(n, 8)) for n in (count, 12, 6)))
     order, ranked = asl.rankings(config, arm, vectors)
     assert order.shape == (count, config.candidates)
+    assert next(iter(ranked)) == ("plain", None), "whose row has the figures of directions"
     assert all(scores.shape == order.shape for scores in ranked.values())
     assert (arm == "two_heads") == (("filter", 1.0) not in ranked)
     right = asl.right_ones(benchmark, order)
