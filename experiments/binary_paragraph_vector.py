@@ -84,9 +84,9 @@ WITHOUT_MODEL = (
 )
 LARGE = {
     "data": ("ag_news", "reuters", "glosses", "medical_abstracts"),
-    "documents": 100_000,
+    "documents": 20_000,
     "new": 3000,
-    "queries": 1000,
+    "queries": 500,
     "validation": 500,
     "words": 1000,
     "dim": 300,
@@ -117,7 +117,7 @@ PRESETS = {
     ),
     "cpu": Config(arms=WITHOUT_MODEL),
     "full": Config(**LARGE, steps=20_000, snapshots=10),
-    "gpu": Config(**{**LARGE, "batch": 8192}, steps=20_000, snapshots=20),
+    "gpu": Config(**{**LARGE, "documents": 100_000, "batch": 8192}, steps=20_000, snapshots=20),
 }
 SEEDS = {"cpu": 3, "full": 3, "gpu": 5}
 KEYS = ("data", "bits", "asked")
@@ -237,7 +237,9 @@ def reuters(name: str, config: Config) -> tuple[Documents, Documents]:
         documents = distinct(documents)
         order = np.random.default_rng(0).permutation(len(documents.texts))
         parts.append(documents.of(order[:most]))
-    return parts[0], parts[1]
+    known, new = parts
+    seen = set(known.texts)
+    return known, new.of(np.array([n for n, text in enumerate(new.texts) if text not in seen], int))
 
 
 def distinct(documents: Documents) -> Documents:
@@ -299,8 +301,8 @@ def answerable(
     topics: np.ndarray, known: np.ndarray, least: int, places: np.ndarray | None = None
 ) -> np.ndarray:
     """The places of documents that share a topic with so many known ones: they alone can ask."""
-    count = (shared_topics(topics, known) > 0).sum(axis=1)
-    return (np.arange(len(topics)) if places is None else places)[count >= least]
+    shared = (topics & (known.sum(axis=0) >= least)).any(axis=1)
+    return (np.arange(len(topics)) if places is None else places)[shared]
 
 
 def model_of(config: Config, kind: str, bits: int) -> paragraphs.Model:
