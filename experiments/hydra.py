@@ -20,6 +20,7 @@ many dimensions are open is no figure. Widths and steps are what 10 minutes allo
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,7 +93,7 @@ PHOTOGRAPHS = dataclasses.replace(
 )
 PRESETS = {
     "smoke": Config(
-        arms=("arbitrary", "hydra", "random_gate"),
+        arms=("arbitrary", "hydra"),
         data="digits",
         test_classes=3,
         validation_groups=2,
@@ -140,6 +141,7 @@ PAIRED = {
 }
 SAMPLERS = {"arbitrary": data.arbitrary_partners, "distinct": data.distinct_partners}
 PICTURED = 14  # classes whose gates are drawn
+effective_rank = jax.jit(analysis.effective_rank)
 
 
 class Network(NamedTuple):
@@ -262,13 +264,17 @@ def networks(config: Config, train: data.Images) -> tuple[Network, encoders.Pair
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm, one seed: figures on seen and on unseen classes, at the arm's best rate and temperature."""
 
+    @functools.cache
+    def at(rate: float, temperature: float) -> tuple[images.Model, Callable[..., jax.Array]]:
+        return fitted(config, arm, rate, temperature, shared, workdir)
+
     def attempt(rate: float, temperature: float) -> float:
-        model, _ = fitted(config, arm, rate, temperature, shared, workdir)
+        model, _ = at(rate, temperature)
         return votes(config, model, *shared.validation).mean()
 
     choices = {"rate": config.rates, "temperature": config.temperatures}
     best = tuning.tuned_in_turn(choices, attempt, workdir=workdir)
-    model, gate = fitted(config, arm, **best, shared=shared, workdir=workdir)
+    model, gate = at(best["rate"], best["temperature"])
     seen = figures(config, model, *shared.seen)
     unseen = figures(config, model, *shared.unseen)
     if PAIRED.get(arm, ("", "open"))[1] != "open":
@@ -470,7 +476,7 @@ def figures(
 
 def rank(vectors: np.ndarray) -> float:
     """The effective rank of centered vectors."""
-    return float(analysis.effective_rank(vectors - vectors.mean(axis=0)))
+    return float(effective_rank(vectors - vectors.mean(axis=0)))
 
 
 def of_gates(gates: Callable[..., jax.Array], train: data.Images) -> dict[str, Any]:
