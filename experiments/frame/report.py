@@ -19,7 +19,7 @@ from pathlib import Path
 
 from experiments.frame import kept
 from experiments.frame.kept import Tree
-from experiments.frame.tables import Grid, figures, grids, keys
+from experiments.frame.tables import Grid, figures, grids, keys, titled
 from jaxsim import storage
 
 PAGES = Path("docs/results")
@@ -202,8 +202,7 @@ def _grids(rows: list[dict]) -> list[Grid]:
     lines = {}
     for arm in dict.fromkeys(row["arm"] for row in rows):
         lines[arm] = tuple(table.lines.get(arm, ("",))[0] for table in tables)
-    title = ", ".join(f"{name} = {value}" for name, value in keys(rows[0]).items())
-    return [Grid(title, "arm", tuple(names), lines)]
+    return [Grid(titled(keys(rows[0])), "arm", tuple(names), lines)]
 
 
 def _command(one: Tree) -> str:

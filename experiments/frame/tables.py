@@ -102,12 +102,21 @@ def grids(rows: Sequence[Row], shown: Sequence[str] = ()) -> Iterator[Grid]:
             lines = {}
             for arm in arms:
                 lines[arm] = tuple(cells.get((arm, value), "") for value in across)
+            title = titled(dict(key), name)
+            if across == [""]:  # an arm that has nothing at the last key
+                yield Grid(title, "arm", (name,), lines)
+                continue
             yield Grid(
-                ", ".join([name, *(f"{n} = {v}" for n, v in key)]),
+                title,
                 f"arm \\ {last}" if last else "arm",
                 tuple("" if value is None else str(value) for value in across),
                 lines,
             )
+
+
+def titled(at: dict[str, Any], *first: str) -> str:
+    """The title of a table at some keys; an empty string is a key that says nothing there, and is left out."""
+    return ", ".join([*first, *(f"{name} = {value}" for name, value in at.items() if value != "")])
 
 
 def tables(rows: Sequence[Row], shown: Sequence[str] = ()) -> Iterator[Table]:

@@ -140,6 +140,19 @@ def test_a_table_has_every_figure_and_key_of_every_row():
     assert tables["y"].lines == {"b": ("0.250",)}
 
 
+def test_an_empty_key_is_in_no_title_and_no_heading():
+    """An arm that varies nothing has "" where the others name what they vary, and its values."""
+    rows = [
+        {"arm": "a", "data": "news", "varied": "", "value": "", "x": 0.5},
+        {"arm": "b", "data": "news", "varied": "size", "value": "10", "x": 0.25},
+    ]
+    plain, varied = grids(rows)
+    assert (plain.title, plain.corner, plain.across) == ("x, data = news", "arm", ("x",))
+    assert plain.lines == {"a": ("0.500",)}
+    assert varied.title == "x, data = news, varied = size"
+    assert (varied.corner, varied.across) == ("arm \\ value", ("10",))
+
+
 def test_seeds_of_other_kinds_are_named_in_the_summary():
     rows = [{"arm": "a", "seed": seed, "x": x} for seed, x in enumerate((np.ones(3), 1.0))]
     with pytest.raises(
