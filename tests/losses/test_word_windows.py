@@ -35,6 +35,19 @@ def test_with_as_many_draws_as_negatives_it_is_sgns_of_the_pairs():
             np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
+def test_negatives_of_the_batch_are_those_of_every_piece():
+    shared = NEGATIVES[0]
+    for_each = np.broadcast_to(shared, (3, *shared.shape))
+
+    def loss(negatives):
+        return losses.sgns_windows(INPUTS, OUTPUTS, negatives, pair_where=SEEN)
+
+    np.testing.assert_allclose(loss(shared), loss(for_each), rtol=1e-6)
+    np.testing.assert_allclose(
+        jax.grad(loss)(shared), jax.grad(loss)(for_each).sum(axis=0), rtol=1e-5
+    )
+
+
 def test_what_no_pair_names_may_be_anything():
     seen = SEEN.copy()
     seen[:, 1] = seen[:, :, 6] = False

@@ -1,7 +1,7 @@
 """Skip-gram with negative sampling, the loss of word2vec.
 
     targets [batch, dim], contexts [batch, dim], negatives [k, dim] or [batch, k, dim] -> loss
-    inputs [batch, places, dim], outputs [batch, others, dim], negatives [batch, k, dim] -> loss
+    inputs [batch, places, dim], outputs [batch, others, dim], negatives as above -> loss
 
 The rows come from two separate tables: what one predicts with, and what is predicted. Rows are
 looked up by the caller, so that an optimizer can update just these (`RowOptimizer` of jaxsim.training).
@@ -54,7 +54,7 @@ def sgns(
     axes={
         "inputs": "batch, places, dim",
         "outputs": "batch, others, dim",
-        "negatives": "batch, k, dim",
+        "negatives": None,
     }
 )
 def sgns_windows(
@@ -73,14 +73,16 @@ def sgns_windows(
     Rows are read and moved once for a piece, not once for a pair, and all scores are one small matrix
     product. With as many draws as negatives it is `sgns` of every pair with all of the piece's negatives; with
     others its expectation is that of `sgns` with `draws` negatives per pair. Few negatives for many pairs move
-    their rows far in one step: 16 for 32 words with a window of 5 learn as well as drawing for each pair.
-    Draws that hit a word of the piece count. Paragraph vectors (PV-DBOW) have a document as the only
-    place and its words as the others.
+    their rows far in one step: 16 for each 32 words with a window of 5 learn as well as drawing for each
+    pair. Draws that hit a word of the piece count. Paragraph vectors (PV-DBOW) have a document as the only
+    place and its words as the others; some hundred negatives that a batch shares then learn better than few
+    for each.
 
     Args:
       inputs: v [batch, places, dim], rows of the input table.
       outputs: u [batch, others, dim], rows of the output table.
-      negatives: n [batch, k, dim], rows of the output table for the words drawn for the piece.
+      negatives: n [batch, k, dim], rows of the output table for the words drawn for each piece, or [k, dim],
+        shared by the batch.
       pair_where: bool [batch, places, others], which pairs were seen, such as `in_window`; None is all.
       draws: negatives per pair, >= 0; may be traced.
 
@@ -90,16 +92,15 @@ def sgns_windows(
     """
     batch, places, dim = inputs.shape
     checks.shaped("outputs", outputs, (batch, None, dim), "of the inputs' dimension")
-    checks.shaped("negatives", negatives, (batch, None, dim), "of the inputs' dimension")
     checks.not_negative("draws", draws)
-    others, drawn = outputs.shape[1], negatives.shape[1]
+    others = outputs.shape[1]
     shape = batch, places, others
     seen = checks.mask("pair_where", pair_where, shape, "places x others per piece")
     seen = seen & where[:, None, None]
     inputs = zeroed(inputs, seen.any(axis=2))
     outputs = zeroed(outputs, seen.any(axis=1))
-    both = jnp.concatenate([outputs, negatives], axis=1)
-    scores = jnp.einsum("bid,bjd->bij", inputs, both, precision="highest")
+    scores = _scores_of_pieces(inputs, outputs, negatives, where)
+    drawn = scores.shape[2] - others
     count = seen.sum(axis=2, keepdims=True, dtype=scores.dtype) * (draws / max(drawn, 1))
     weights = jnp.concatenate(
         [seen.astype(scores.dtype), jnp.broadcast_to(count, (batch, places, drawn))], axis=2
@@ -107,6 +108,21 @@ def sgns_windows(
     signs = np.where(np.arange(others + drawn) < others, -1, 1).astype(scores.dtype)
     values = jnp.where(weights > 0, weights * jax.nn.softplus(signs * scores), 0)
     return values.sum(axis=(1, 2))
+
+
+def _scores_of_pieces(inputs, outputs, negatives, where):
+    """Scores of all places with the outputs and, behind these, with the negatives."""
+    batch, places, dim = inputs.shape
+    negatives = at_least_float32(real_numbers("negatives", negatives))
+    if negatives.ndim == 2:
+        checks.shaped("negatives", negatives, (None, dim), "of the inputs' dimension")
+        negatives = zeroed(negatives, jnp.broadcast_to(where.any(), len(negatives)))
+        drawn = jnp.matmul(inputs.reshape(-1, dim), negatives.T, precision="highest")
+        seen = jnp.einsum("bid,bjd->bij", inputs, outputs, precision="highest")
+        return jnp.concatenate([seen, drawn.reshape(batch, places, -1)], axis=2)
+    checks.shaped("negatives", negatives, (batch, None, dim), "some per piece")
+    both = jnp.concatenate([outputs, zeroed(negatives, where)], axis=1)
+    return jnp.einsum("bid,bjd->bij", inputs, both, precision="highest")
 
 
 def in_window(before: Array, behind: Array, others: int) -> jax.Array:
