@@ -188,7 +188,7 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
-    parser.add_argument("--batches", nargs="+", type=int, default=(16, 32, 64))
+    parser.add_argument("--batches", nargs="+", type=int, default=(16, 32))
     parser.add_argument("--pixels", type=int, default=64)
     parser.add_argument("--steps", type=int, default=7, help="the middle of which counts")
     parser.add_argument("--rounds", type=int, default=3)
