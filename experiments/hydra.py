@@ -16,7 +16,8 @@ The equations are those of the released code, the claims those of the abstract. 
 projector, views, steps and batches, and chooses its learning rate and its temperature by the votes of neighbors
 among classes that neither training nor testing sees. What decides are the features that the projector starts from;
 projector and gates are left out, as in the paper. The cosine under a gate does not depend on the gate's size: how
-many dimensions are open is no figure. Widths and steps are what 10 minutes allow.
+many dimensions are open is no figure. Widths and steps are what 10 minutes allow. The learning rates were placed
+by the validation figures of a seed that is not reported: below 0.003 all arms were worse, and 0.01 suits usual pairs.
 """
 
 import dataclasses
@@ -60,7 +61,7 @@ class Config:
     classes: int = 32  # per batch
     per_class: int = 4  # images of each, two views of every image
     steps: int = 300  # of training, for every rate and temperature tried
-    rates: tuple[float, ...] = (1e-3, 3e-3)  # of Adam, at the start
+    rates: tuple[float, ...] = (3e-3, 1e-2)  # of Adam, at the start
     temperatures: tuple[float, ...] = (0.1,)  # of all losses
     beta: float = 1.0  # weight of the class pairs in the arm that has instances too
     neighbors: int = 5  # that vote for a class
