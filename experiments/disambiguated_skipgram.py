@@ -585,11 +585,11 @@ def by_clusters(config: Config, corpus: Corpus, table: Any, clusters: int, seed:
         return np.asarray(evaluation.kmeans(vectors[several], clusters, key=key).centers)
 
     def senses(asked):
-        found = in_blocks(mean_contexts, table, *asked[:3])
-        nearest = np.zeros(len(found), int)
+        vectors_asked = in_blocks(mean_contexts, table, *asked[:3])
+        nearest = np.zeros(len(vectors_asked), int)
         for word in np.unique(asked.words):
             rows = asked.words == word
-            away = found[rows][:, None] - centers_of(int(word))
+            away = vectors_asked[rows][:, None] - centers_of(int(word))
             nearest[rows] = np.square(away).sum(axis=2).argmin(axis=1)
         return nearest
 
@@ -627,7 +627,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def claim(rows: list[dict]) -> runner.Claim:
-    """Noise and the entropy reward help on pseudo-words; so does the whole against k-means; pruning tells senses."""
+    """Noise and the entropy reward help on pseudo-words; so does the whole against k-means, and pruning knows one sense."""
     arms = {row["arm"] for row in rows}
 
     def on_pseudo_words(row):
@@ -692,11 +692,11 @@ def map_of(points: list[dict]) -> Any:
                 look = (
                     {"color": color} if near else {"color": "black", "ha": "center", "va": "center"}
                 )
-                apart = (4, 2) if near else (0, 0)
+                offset = (4, 2) if near else (0, 0)
                 ax.annotate(
                     label,
                     (row["x"], row["y"]),
-                    apart,
+                    offset,
                     textcoords="offset points",
                     fontsize=7,
                     **look,

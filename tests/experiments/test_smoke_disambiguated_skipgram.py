@@ -100,9 +100,9 @@ def test_tagged_words_and_contexts_with_one_sense(monkeypatch):
     tagged = {"tokens": ["The", "old bank", "Bank", "of", "river"], "places": [1, 2, 4]}
     tagged |= {"lemmas": ["x"] * 3, "senses": ["x"] * 3, "synsets": ["1", "2", "3"]}
     monkeypatch.setattr(data, "tagged_sentences", lambda split: [tagged])
-    (words, found), *_ = senses.semcor()
+    (words, result), *_ = senses.semcor()
     assert words == ["old", "bank", "bank", "river"]
-    assert found == {2: ("bank", "2"), 3: ("river", "3")}
+    assert result == {2: ("bank", "2"), 3: ("river", "3")}
     rows = [
         {"target": "bank.n", "left": "the river", "right": "water", "sense": sense}
         for sense in ("1", "1&&2", None, "2")
@@ -122,11 +122,11 @@ def test_figures_per_target():
     asked = senses.Occurrences(
         np.zeros(6, int), zeros, zeros == 0, np.array([0, 0, 1, 1, 2, 3]), np.repeat([0, 1], [4, 2])
     )
-    found = senses.figures(asked, np.array([2, 2, 0, 0, 1, 1]))
-    np.testing.assert_allclose(found["ARI"], [1, 0])
-    np.testing.assert_allclose(found["V-measure"], [1, 0])
-    np.testing.assert_allclose(found["accuracy"], [1, 0.5])
-    np.testing.assert_allclose(found["senses used"], [2, 1])
+    result = senses.figures(asked, np.array([2, 2, 0, 0, 1, 1]))
+    np.testing.assert_allclose(result["ARI"], [1, 0])
+    np.testing.assert_allclose(result["V-measure"], [1, 0])
+    np.testing.assert_allclose(result["accuracy"], [1, 0.5])
+    np.testing.assert_allclose(result["senses used"], [2, 1])
 
 
 def test_packed_tables_come_back():
@@ -221,3 +221,15 @@ def test_the_claim_needs_all_three_sentences():
 def test_settings_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         experiment.Config(**settings)
+
+
+def test_the_map_has_a_panel_per_word_and_names_what_is_near():
+    points = [
+        {"word": word, "point": point, "data": "map", "x": 0.1, "y": n, "share": 0.5}
+        for word in ("a|b", "c|d", "e")
+        for n, point in enumerate(("sense 0", "0: river", "sense 2", "2: bank"))
+    ]
+    figure = experiment.map_of(points)
+    panels = [ax for ax in figure.axes if ax.axison]
+    assert [ax.get_title() for ax in panels] == ["a|b", "c|d", "e"]
+    assert [text.get_text() for text in panels[0].texts] == ["50%", "river", "50%", "bank"]
