@@ -28,7 +28,7 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import alignment, fits, graded, judges, sentences
+from experiments.workbench import alignment, fits, graded, judges, models, sentences
 from jaxsim import data, encoders, evaluation, losses, similarity
 from jaxsim.numerics.types import Array, ArrayTree, Objective
 
@@ -42,11 +42,13 @@ class Config:
     seed: int = 0  # of the start of all networks, the batches and the pairs that are drawn
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "sts"  # sts, from JAXSIM_DATA, or docstrings-small
+    start: str = "scratch"  # or folder: the student begins with the weights of a pretrained model
+    model: str = ""  # that folder; all-MiniLM-L6-v2 where its package is
     transfer: tuple[int, ...] = (12, 13, 14, 15)  # years of STS to test on as well
     vocabulary: int = 8000  # word pieces
     length: int = 24  # tokens of a sentence, at most
-    dim: int = 64  # of the student's states
-    layers: int = 2  # of the student, and of the cross-encoder
+    dim: int = 64  # of the states of a student from scratch, and of the cross-encoder
+    layers: int = 2  # of these
     heads: int = 2  # of attention
     top_layers: int = 2  # that are pooled, side by side
     hidden: int = 64  # of the head
@@ -64,7 +66,8 @@ class Config:
     repeats: int = 200  # of the bootstrap
 
     def __post_init__(self) -> None:
-        settings.one_of(self, data=graded.SOURCES, transfer=(12, 13, 14, 15, 16))
+        settings.one_of(self, data=graded.SOURCES, start=("scratch", "folder"))
+        settings.one_of(self, transfer=(12, 13, 14, 15, 16))
         settings.whole(
             self,
             1,
@@ -143,7 +146,14 @@ PRESETS = {
     ),
     "full": Config(dim=128, steps=2000, repeats=1000),
     "gpu": Config(
-        dim=384, layers=6, heads=6, top_layers=4, hidden=512, length=64, steps=6000, repeats=1000
+        start="folder",
+        layers=4,
+        top_layers=4,
+        hidden=512,
+        length=64,
+        steps=3000,
+        rate=5e-5,
+        repeats=1000,
     ),
 }
 SEEDS = {"cpu": 2, "full": 5, "gpu": 5}
@@ -182,7 +192,11 @@ def definitions(config: Config) -> list[str]:
 def fingerprint(config: Config) -> dict[str, Any]:
     """Of the data: all pairs and sentences."""
     train, tests = sets(config)
+    model = ""
+    if config.start == "folder":
+        model = runner.folder_fingerprint(models.folder(config.model))
     return {
+        "model": model,
         "train": train._asdict(),
         "definitions": definitions(config),
         **{name: test._asdict() for name, test in tests.items()},
@@ -298,16 +312,33 @@ class CosineHead(nn.Module):
 
 def student(config: Config, head: nn.Module) -> Any:
     """The student: the paper's pooling, over the last layers side by side, without the first token."""
+    if config.start == "folder":
+        return Student(pooled(config, models.start(config.model).module.transformer), head)
     sizes = sentences.Sizes(
         config.vocabulary, config.dim, config.layers, config.heads, whole(config.length)
     )
     body = sentences.transformer(
         sizes, norm="pre", dropout=config.dropout, initial=config.dim**-0.5
     )
-    encoder = encoders.TextEncoder(
-        body, pooling=encoders.without_first(encoders.mean), top_layers=config.top_layers
-    )
-    return Student(encoder, head)
+    return Student(pooled(config, body), head)
+
+
+POOLING = encoders.without_first(encoders.mean)  # one object: equal students are one program
+
+
+def pooled(config: Config, body: nn.Module) -> encoders.TextEncoder:
+    """A transformer with the paper's pooling."""
+    return encoders.TextEncoder(body, pooling=POOLING, top_layers=config.top_layers)
+
+
+def start_of(config: Config, module: Any) -> dict[str, Any]:
+    """The student's parameters before training: of a pretrained encoder where the student begins with one."""
+    example = data.padded([np.ones(2, np.int32)], config.length)
+    params: Any = fits.initial(module, config.seed, example, example)
+    if config.start == "folder":
+        encoder: Any = models.start(config.model).params
+        params = {"params": params["params"] | {"encoder": encoder["params"]}}
+    return params
 
 
 def whole(length: int) -> int:
@@ -353,7 +384,7 @@ def trained(
     """A student of pairs with labels and teacher's numbers."""
     module = student(config, head)
     columns: dict[str, Any] = {
-        side: data.text_tokens(shared.words, texts, max_length=config.length)
+        side: sentences.token_ids(student_words(config, shared), texts, config.length)
         for side, texts in (("first", pairs.first), ("second", pairs.second))
     }
     columns |= {"label": np.float32(pairs.scores), "teacher": np.float32(teacher)}
@@ -365,7 +396,6 @@ def trained(
         seed=config.seed,
         buckets={"first": lengths, "second": lengths},
     )
-    example = data.padded([np.ones(2, np.int32)], config.length)
     params = sentences.trained(
         module,
         objective_of(module, alpha),
@@ -374,10 +404,15 @@ def trained(
         seed=config.seed,
         workdir=workdir,
         label=label,
-        params=fits.initial(module, config.seed, example, example),
+        params=start_of(config, module),
         about={"alpha": alpha},
     )
     return scorer_of(config, shared, module, params)
+
+
+def student_words(config: Config, shared: Shared) -> Any:
+    """What makes tokens for the student."""
+    return models.start(config.model).words if config.start == "folder" else shared.words
 
 
 def scorer_of(config: Config, shared: Shared, module: Any, params: Any) -> Scorer:
@@ -388,7 +423,7 @@ def scorer_of(config: Config, shared: Shared, module: Any, params: Any) -> Score
     of_pairs, of_grid = heads_of(module.head)
 
     def vectors(texts):
-        ids = data.text_tokens(shared.words, list(texts), max_length=config.length)
+        ids = sentences.token_ids(student_words(config, shared), texts, config.length)
         return sentences.vectors(module.encoder, encoder_params, ids)
 
     def pairs(first, second):

@@ -30,7 +30,7 @@ import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
 from experiments.workbench import figures, fits, models, sentences, sources, tuning
-from jaxsim import data, encoders, losses, pretrained
+from jaxsim import data, encoders, losses
 from jaxsim.losses import parts
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
 
@@ -254,11 +254,8 @@ def from_scratch(config: Config, texts: Texts, workdir: Path) -> tuple[dict[str,
 
 def from_folder(config: Config) -> tuple[dict[str, Network], Any]:
     """A pretrained model up to its pooling: KL needs vectors that are not normalized yet."""
-    model: Any = pretrained.load(models.folder(config.model))
-    module = encoders.TextEncoder(model.module.transformer, pooling=model.module.pooling)
-    leaves = model.params["params"]
-    params = {"params": {n: leaf for n, leaf in leaves.items() if not n.startswith("heads_")}}
-    return {model.module.transformer.norm: Network(module, params)}, model.tokens
+    start = models.start(config.model)
+    return {start.module.transformer.norm: Network(start.module, start.params)}, start.words.tokens
 
 
 def shallow(module: encoders.TextEncoder, layers: int) -> encoders.TextEncoder:

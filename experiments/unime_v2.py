@@ -25,9 +25,9 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import alignment, each, fits, graded, sentences
-from jaxsim import data, encoders, evaluation, losses, search
-from jaxsim.numerics.types import Objective
+from experiments.workbench import alignment, each, graded, models, sentences
+from jaxsim import encoders, evaluation, losses, search
+from jaxsim.numerics.types import ArrayTree, Objective
 from jaxsim.search import mining
 from jaxsim.similarity import list_scores
 
@@ -41,12 +41,14 @@ class Config:
     seed: int = 0  # of the student's start, the batches and the queries that are drawn
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "sts"  # sts, from JAXSIM_DATA, or docstrings-small
+    start: str = "scratch"  # or folder: the weights of a pretrained model
+    model: str = ""  # that folder; all-MiniLM-L6-v2 where its package is
     queries: int = 4000  # to learn from, at most
     least: float = 0.7  # people's grade of a positive, from 0 to 1
     vocabulary: int = 6000  # word pieces
     length: int = 24  # tokens of a sentence, at most
-    dim: int = 64  # of the student
-    layers: int = 1  # of the student
+    dim: int = 64  # of a student from scratch, as what follows
+    layers: int = 1
     heads: int = 2  # of attention
     steps: int = 300  # of the student's training
     batch: int = 32  # queries per step
@@ -63,7 +65,7 @@ class Config:
     repeats: int = 200  # of the bootstrap
 
     def __post_init__(self) -> None:
-        settings.one_of(self, data=graded.SOURCES)
+        settings.one_of(self, data=graded.SOURCES, start=("scratch", "folder"))
         settings.whole(
             self,
             1,
@@ -113,7 +115,7 @@ PRESETS = {
     ),
     "full": Config(dim=128, layers=2, steps=1500, queries=20_000, repeats=1000),
     "gpu": Config(
-        dim=384, layers=6, heads=6, length=64, steps=6000, batch=128, queries=20_000, repeats=1000
+        start="folder", length=64, steps=3000, batch=128, rate=5e-5, queries=20_000, repeats=1000
     ),
 }
 SEEDS = {"cpu": 2, "full": 3, "gpu": 3}
@@ -156,7 +158,11 @@ class Shared(NamedTuple):
 def fingerprint(config: Config) -> dict[str, Any]:
     """Of the data: all pairs."""
     train, tests = graded.SOURCES[config.data]()
-    return {"train": train._asdict(), **{name: test._asdict() for name, test in tests.items()}}
+    model = ""
+    if config.start == "folder":
+        model = runner.folder_fingerprint(models.folder(config.model))
+    named = {name: test._asdict() for name, test in tests.items()}
+    return {"train": train._asdict(), "model": model, **named}
 
 
 def prepare_all(config: Config, workdir: Path) -> Bed:
@@ -194,8 +200,11 @@ def judged(
 
 def prepare(config: Config, workdir: Path, bed: Bed) -> Shared:
     """The tokenizer, and a judge that is asked for each pair once."""
-    words = sentences.tokenizer(bed.texts, workdir / "tokenizer.json", size=config.vocabulary)
-    ids = data.text_tokens(words, bed.texts, max_length=config.length)
+    if config.start == "folder":
+        words = models.start(config.model).words
+    else:
+        words = sentences.tokenizer(bed.texts, workdir / "tokenizer.json", size=config.vocabulary)
+    ids = sentences.token_ids(words, bed.texts, config.length)
     known: dict[tuple[int, int], float] = {}
 
     def scorer(rows: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -356,6 +365,18 @@ def objective_of(module: Any, loss: Loss, temperature: float) -> Objective:
     return objective
 
 
+def network(config: Config) -> tuple[Any, ArrayTree | None]:
+    """(a student, its parameters): the pretrained encoder, or a transformer that the seed starts."""
+    if config.start == "folder":
+        start = models.start(config.model)
+        return start.module, start.params
+    sizes = sentences.Sizes(
+        config.vocabulary, config.dim, config.layers, config.heads, whole(config.length)
+    )
+    body = sentences.transformer(sizes, norm="pre", initial=config.dim**-0.5)
+    return encoders.TextEncoder(body), None
+
+
 def whole(length: int) -> int:
     """A length that texts are padded to when they are encoded: a multiple of 16."""
     return -(-length // 16) * 16
@@ -371,13 +392,8 @@ def trained(
     *,
     label: str,
 ) -> sentences.Encoder:
-    """A student from scratch: texts to unit rows."""
-    sizes = sentences.Sizes(
-        config.vocabulary, config.dim, config.layers, config.heads, whole(config.length)
-    )
-    module: Any = encoders.TextEncoder(
-        sentences.transformer(sizes, norm="pre", initial=config.dim**-0.5)
-    )
+    """A trained student: texts to unit rows."""
+    module, start = network(config)
     ids = candidates.ids[:, :1] if loss is in_batch else candidates.ids
     columns = {
         "query": [shared.ids[place] for place in shared.bed.asked],
@@ -402,9 +418,7 @@ def trained(
         seed=config.seed,
         workdir=workdir,
         label=label,
-        params=fits.initial(
-            module, config.seed, data.padded([np.ones(2, np.int32)], config.length)
-        ),
+        params=start,
         about={"temperature": temperature},
     )
     return sentences.Encoder(module, params, shared.words, config.length)
@@ -488,20 +502,9 @@ def claim(rows: list[dict]) -> runner.Claim:
 
 
 def pictures(rows: list[dict]) -> dict:
-    """spearman.png: the correlation with people's grades by test set; judge.png: what the negatives are like."""
-    shown = runner.summary(rows)
-    plain = [row for row in shown if row["T"] == ""]
-    return {
-        "spearman": pictures_.dots(plain, y="Spearman", panel="data"),
-        "temperatures": by_temperature(shown),
-    }
-
-
-def by_temperature(shown: Sequence[dict]) -> Any:
-    """The correlation at each temperature, as bars."""
+    """spearman.png: the correlation with people's grades by test set, the method at each temperature."""
     named = [
-        row | {"arm": f"T = {row['T']}" if row["T"] else row["arm"]}
-        for row in shown
-        if row["arm"] in ("unime", "temperatures")
+        row | {"arm": f"unime, T = {row['T']}" if row["T"] else row["arm"]}
+        for row in runner.summary(rows)
     ]
-    return pictures_.dots(named, y="Spearman", panel="data", title="Symmetric KL by temperature")
+    return {"spearman": pictures_.dots(named, y="Spearman", panel="data")}

