@@ -100,11 +100,12 @@ def network(
     *,
     norm: str,
     dropout: float = 0.0,
+    initial: float = 0.02,
     pooling: Callable[..., Any] = encoders.mean,
     heads: tuple[Callable[..., Any], ...] = (),
 ) -> encoders.TextEncoder:
     """A text encoder over `transformer`: the mean of the states unless another pooling is given, then heads."""
-    body = transformer(sizes, norm=norm, dropout=dropout)
+    body = transformer(sizes, norm=norm, dropout=dropout, initial=initial)
     return encoders.TextEncoder(body, pooling=pooling, heads=heads)
 
 
