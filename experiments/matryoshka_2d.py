@@ -16,7 +16,7 @@ steps and start, and one rate, or choose among the same rates by the mean recall
 validation images. The temperature of KL, 0.3, is that of a pilot of the method's description on other steps and layers;
 the paper's 1 is an arm. "Little" is 3 points of recall@1, fixed in advance.
 
-Weights start at BERT's scale for the width, which was set after a first run of base and mrl with BERT's 0.02 itself:
+Weights start at BERT's scale for the width, which was set after seed 0 of a first run with BERT's 0.02 itself:
 at 64 dimensions its blocks do next to nothing, and the first layer of base was as good as its last (recall@1 0.27 and
 0.26), so that there was nothing to cut. Of the start now, only base on validation images was looked at.
 """
