@@ -35,7 +35,14 @@ def test_it_runs_and_is_judged(tmp_path, monkeypatch):
     rows = {(row["arm"], row["scores"]): row for row in results["rows"]}
     assert {arm for arm, _ in rows} == set(asl.PRESETS["smoke"].arms)
     assert rows["asl", "plain"]["direction AUC"] > 0.8
-    for scores in ("plain", "normalized", "stretched", "filter chosen", "soft chosen"):
+    for scores in (
+        "plain",
+        "normalized 2",
+        "stretched",
+        "normalized chosen",
+        "filter chosen",
+        "soft chosen",
+    ):
         assert rows["asl", scores]["uAP"] >= 0
     assert rows["asl", "plain"]["copies rejected"] == 0
     drawn = {path.stem for path in tmp_path.glob("*.png")}
@@ -155,7 +162,7 @@ def test_every_arm_has_columns_a_loss_and_rankings(arm, views, benchmark):
     assert jnp.isfinite(jax.vmap(value, axis_name="d")(*parts)).all()
     count = len(benchmark.queries)
     vectors = asl.Vectors(*(RANDOM.normal(size=(n, 8)) for n in (count, 12, 6)))
-    order, ranked = asl.rankings(config, arm, vectors)
+    order, ranked = asl.rankings(config, arm, vectors, factor=1.0)
     assert order.shape == (count, config.candidates)
     assert next(iter(ranked)) == ("plain", None), "whose row has the figures of directions"
     assert all(scores.shape == order.shape for scores in ranked.values())
@@ -173,11 +180,11 @@ def test_a_filter_drops_what_is_longer_than_the_reference():
         *(np.array(rows, float) for rows in ([[1, 0], [3, 0]], [[2, 0], [1, 1]], [[0, 1]]))
     )
     config = asl.Config(candidates=2, taus=(1.0, 2.0), betas=(0.0, 1.0))
-    order, ranked = asl.rankings(config, "asl", vectors)
+    order, ranked = asl.rankings(config, "asl", vectors, factor=2.0)
     np.testing.assert_array_equal(order, [[0, 1], [0, 1]])
     np.testing.assert_array_equal(ranked["filter", 1.0] == -np.inf, [[False] * 2, [True] * 2])
     np.testing.assert_array_equal(ranked["filter", 2.0] == -np.inf, [[False] * 2, [False, True]])
-    np.testing.assert_allclose(ranked["soft", 0.0], ranked["normalized", None], rtol=1e-6)
+    np.testing.assert_allclose(ranked["soft", 0.0], ranked["normalized", 2.0], rtol=1e-6)
     moved = np.log([[2 / 3, 2**0.5 / 3]])
     np.testing.assert_allclose(ranked["soft", 1.0][1:] - ranked["soft", 0.0][1:], moved, rtol=1e-5)
 
