@@ -10,6 +10,8 @@ import optax
 from jaxsim import training
 from jaxsim.numerics.types import ArrayTree, Objective
 
+MAPPINGS = Path("/proc/self/maps")
+
 
 def initial(module: Any, seed: int, *inputs: ArrayTree) -> ArrayTree:
     """Initial parameters of a Linen module for some inputs: the same for every arm of a seed."""
@@ -56,6 +58,7 @@ def fitted(
         rule(schedule(1.0, steps=steps, warmup=warmup)),
         optax.inject_hyperparams(optax.scale)(step_size=rate),
     )
+    free_programs()
     return training.fit(
         objective,
         params,
@@ -68,3 +71,15 @@ def fitted(
         save_every=min(steps, 1000),
         label=label,
     )
+
+
+def free_programs(most: int = 20_000) -> None:
+    """Lets compiled programs go when there are many: each is mapped, and Linux maps 65,530 pieces per process.
+
+    A run of hundreds of fits dies of it otherwise. Programs that are needed again come from the compilation cache.
+
+    Args:
+      most: pieces that may stay mapped.
+    """
+    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > most:
+        jax.clear_caches()

@@ -3,6 +3,7 @@
 import json
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -108,3 +109,21 @@ def test_equal_modules_are_one_function():
     assert sentences.function_of(first) is not sentences.function_of(
         sentences.network(sizes, norm="pre")
     )
+
+
+def test_programs_go_when_there_are_many():
+    """What was compiled compiles anew, and gives the same."""
+    traced = []
+
+    @jax.jit
+    def double(x):
+        traced.append(1)
+        return 2 * x
+
+    assert double(1.0) == double(2.0) / 2 == 2
+    fits.free_programs(10**9)
+    assert double(3.0) == 6
+    assert len(traced) == 1
+    fits.free_programs(0)
+    assert double(3.0) == 6
+    assert len(traced) == 2
