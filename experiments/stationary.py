@@ -65,7 +65,7 @@ class Config:
     server_steps: int = 600  # of a server model's training
     steps: int = 60  # of each task
     server_rates: tuple[float, ...] = (0.03, 0.1)  # of SGD with momentum .9
-    rates: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01)  # of the same, in the local tasks
+    rates: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.03, 0.1)  # of the same, in the local tasks
     decay: float = 5e-4  # weight decay, of matrices alone
 
     def __post_init__(self) -> None:
@@ -204,12 +204,19 @@ class World(NamedTuple):
     test: data.Images
 
 
+class Rates(NamedTuple):
+    """The learning rates that were chosen."""
+
+    servers: dict[str, float]  # of each kind of server model
+    arms: dict[str, float]
+
+
 class Shared(NamedTuple):
     """What the arms of one seed share."""
 
     world: World
     servers: dict[str, list[Trained]]  # of each kind, one for each replacement
-    rates: dict[str, float]  # of each kind of server model and of each arm
+    rates: dict[str, float]  # of each arm
     facts: dict[str, float]
 
 
@@ -330,21 +337,21 @@ def world_of(config: Config) -> World:
     return World(train, slots, tasks, validation, test)
 
 
-def prepare_all(config: Config, workdir: Path) -> dict[str, float]:
+def prepare_all(config: Config, workdir: Path) -> Rates:
     """The rates: of each kind of server model, then of every arm, with the models of the first seed."""
-    world, arms, rates = world_of(config), config.arms or tuple(ARMS), {}
-    for kind in dict.fromkeys(
-        "learned" if WAYS[a].server == "learned" else "simplex" for a in arms
-    ):
+    world, arms, rates = world_of(config), config.arms or tuple(ARMS), Rates({}, {})
+    kinds = {"learned" if WAYS[arm].server == "learned" else "simplex" for arm in arms}
+    for kind in sorted(kinds):
 
         def accuracy(rate, kind=kind):
-            model = server_model(config, world, kind, len(config.server) - 1, rate, workdir / kind)
+            model = server_model(config, world, kind, len(config.server) - 1, rate, workdir)
             return float(np.mean(accuracies(config, kind, [model], world.validation)[0, 0]))
 
-        rates[kind] = chosen(config.server_rates, accuracy, workdir / kind)
+        folder = workdir / "servers" / kind
+        rates.servers[kind] = chosen(config.server_rates, accuracy, folder)
     if len(config.rates) == 1:
-        return rates | dict.fromkeys(arms, config.rates[0])
-    servers = server_models(config, world, rates, workdir)
+        return rates._replace(arms=dict.fromkeys(arms, config.rates[0]))
+    servers = server_models(config, world, rates.servers, workdir)
     for arm in arms:
 
         def aa(rate, arm=arm):
@@ -352,7 +359,7 @@ def prepare_all(config: Config, workdir: Path) -> dict[str, float]:
             found = accuracies(config, arm, models, world.validation)
             return float(evaluation.average_accuracy(found.mean(axis=2)))
 
-        rates[arm] = chosen(config.rates, aa, workdir / arm)
+        rates.arms[arm] = chosen(config.rates, aa, workdir / arm)
     return rates
 
 
@@ -360,10 +367,17 @@ def chosen(rates: tuple[float, ...], attempt: Callable[..., float], workdir: Pat
     """The rate with the largest figure on validation classes."""
     if len(rates) == 1:
         return rates[0]
-    return tuning.tuned(tuning.grid(rate=rates), attempt, workdir=workdir)["rate"]
+    best = tuning.tuned(tuning.grid(rate=rates), attempt, workdir=workdir)
+    forget_programs()
+    return best["rate"]
 
 
-def prepare(config: Config, workdir: Path, common: dict[str, float]) -> Shared:
+def forget_programs() -> None:
+    """Drops what jax compiled: every training maps hundreds of pieces of memory, of which Linux has 65,530."""
+    jax.clear_caches()
+
+
+def prepare(config: Config, workdir: Path, common: Rates) -> Shared:
     """The server models of a seed."""
     world = world_of(config)
     test = world.test
@@ -378,9 +392,11 @@ def prepare(config: Config, workdir: Path, common: dict[str, float]) -> Shared:
                 pixels[queries], test.labels[queries], pixels[gallery], test.labels[gallery]
             )
         ),
-        **{f"rate of {name}": rate for name, rate in common.items()},
+        **{f"rate of {kind} servers": rate for kind, rate in common.servers.items()},
+        **{f"rate of {arm}": rate for arm, rate in common.arms.items()},
     }
-    return Shared(world, server_models(config, world, common, workdir), common, facts)
+    servers = server_models(config, world, common.servers, workdir)
+    return Shared(world, servers, common.arms, facts)
 
 
 def server_models(
@@ -392,7 +408,7 @@ def server_models(
         rate, servers[kind] = rates["learned" if kind == "learned" else "simplex"], []
         for number in range(len(config.server)):
             name = "simplex" if kind == "rotated" and number == 0 else kind
-            model = server_model(config, world, name, number, rate, workdir / name)
+            model = server_model(config, world, name, number, rate, workdir)
             servers[kind].append(model)
     return servers
 
@@ -412,7 +428,7 @@ def server_model(
         (classes, classes[:0]),
         rate=rate,
         steps=config.server_steps,
-        workdir=workdir / f"server-{number}-{rate:g}",
+        workdir=workdir / "servers" / kind / f"server-{number}-{rate:g}",
     )
 
 
@@ -604,6 +620,7 @@ def accuracies(config: Config, name: str, models: list[Trained], part: data.Imag
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm, one seed: its models after each task, and how each searches what those before indexed."""
     models = replaced(config, arm, shared.rates[arm], shared.world, shared.servers, workdir)
+    forget_programs()
     found = accuracies(config, arm, models, shared.world.test)
     new, old = np.tril_indices(len(models))
     server = np.searchsorted(config.replacements, np.arange(len(models)), side="right")

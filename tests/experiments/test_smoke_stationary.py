@@ -41,6 +41,32 @@ def test_every_arm_trains(tmp_path):
         assert row["C 2 2"] == pytest.approx(row["self-test"][1].mean())
 
 
+@pytest.mark.thorough
+def test_rates_of_servers_and_of_arms_are_chosen_separately(tmp_path):
+    """A kind of server model and an arm may have one name, and rates that both try."""
+    config = dataclasses.replace(
+        SMOKE,
+        arms=("simplex",),
+        rates=(0.001, 0.1),
+        server_rates=(0.1, 0.2),
+        server_steps=2,
+        steps=1,
+    )
+    rates = stationary.prepare_all(config, tmp_path)
+    assert rates.servers["simplex"] in config.server_rates
+    assert rates.arms["simplex"] in config.rates
+    tried = []
+    for folder in (tmp_path / "servers" / "simplex", tmp_path / "simplex"):
+        search = json.loads((folder / "search.json").read_text())["tried"]
+        tried.append({one["setting"]["rate"] for one in search})
+    assert tried == [{0.1, 0.2}, {0.001, 0.1}]
+    assert (tmp_path / "simplex" / "task-2-0.1").exists()
+    shared = stationary.prepare(config, tmp_path / "seed", rates)
+    assert (tmp_path / "seed" / "servers" / "simplex").exists()
+    assert shared.facts["rate of simplex"] == rates.arms["simplex"]
+    assert shared.facts["rate of simplex servers"] == rates.servers["simplex"]
+
+
 def test_classes_come_once_and_have_slots_from_both_ends():
     world = stationary.world_of(dataclasses.replace(SMOKE, seed=3))
     classes = np.concatenate(world.tasks)
