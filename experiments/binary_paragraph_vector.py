@@ -765,7 +765,7 @@ def table_of(rows: list[dict]) -> Any:
 
     lines: list[tuple[str, str]] = []
     for row in rows:
-        number, query, text = row["asked"].split(ARROW)
+        number, query, text = (" ".join(part.split()) for part in row["asked"].split(ARROW))
         if number.endswith(".0"):
             lines.append((f"{query} ({row['data']})", "bold"))
         topics = "same topics" if row["topics shared"] == 1 else "other topics"
