@@ -49,9 +49,9 @@ class Config:
     start: str = "scratch"  # or folder: the weights of a pretrained model
     model: str = ""  # that folder; all-MiniLM-L6-v2 where its package is
     norms: tuple[str, ...] = ("post",)  # of encoders from scratch: after or before each part
-    layers: int = 4  # of encoders from scratch, as what follows
-    dim: int = 64
-    heads: int = 4
+    layers: int = 4  # of encoders from scratch
+    dim: int = 64  # of these
+    heads: int = 4  # of attention in these
     vocabulary: int = 5000  # word pieces
     length: int = 16  # tokens of a text, at most
     cut_layers: tuple[int, ...] = (1, 2, 3)  # tested besides the last

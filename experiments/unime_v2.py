@@ -47,8 +47,8 @@ class Config:
     least: float = 0.7  # people's grade of a positive, from 0 to 1
     vocabulary: int = 6000  # word pieces
     length: int = 24  # tokens of a sentence, at most
-    dim: int = 64  # of a student from scratch, as what follows
-    layers: int = 1
+    dim: int = 64  # of a student from scratch
+    layers: int = 1  # of such a student
     heads: int = 2  # of attention
     steps: int = 300  # of the student's training
     batch: int = 32  # queries per step

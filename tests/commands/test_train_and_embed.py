@@ -104,7 +104,7 @@ def test_columns_named_together_are_joined():
             "no loss 'triple': there are info_nce",
         ),
         (("embed", "--corpus", "{anchor}"), "has no column 'text', it has anchor"),
-        (("dance",), "no command 'dance': there are train, embed, index"),
+        (("dance",), "no command 'dance': there are train, merge, embed, index"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(tiny, table, tmp_path, capsys, words, said):
