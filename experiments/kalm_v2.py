@@ -371,8 +371,8 @@ def negatives(
     consistent = search.consistency_filter(vectors["query"], vectors["document"], own, config.top)
     places = np.concatenate([own[:, None], found.ids], axis=1)[consistent]
     places = places[(places >= 0).all(axis=1)]
-    lists = [[ids["document"][place] for place in row] for row in places]
-    chosen = [ids["query"][row] for row in places[:, 0]]
+    lists = [sentences.at(ids["document"], row) for row in places]
+    chosen = sentences.at(ids["query"], places[:, 0])
     facts = {"queries short of negatives": float(found.table["queries that are short"])}
     return Mined(chosen, lists, texts[places], places[:, 0]), facts
 

@@ -191,10 +191,10 @@ def judged(
     judge: alignment.Teacher, texts: list[str], rows: np.ndarray, ids: np.ndarray
 ) -> np.ndarray:
     """The judge's scores of pairs of texts by their places, from 0 to 1."""
-    found = [
-        judge([texts[row] for row in rows[k : k + CHUNK]], [texts[i] for i in ids[k : k + CHUNK]])
-        for k in range(0, len(rows), CHUNK)
-    ]
+    found = []
+    for start in range(0, len(rows), CHUNK):
+        sides = (sentences.at(texts, places[start : start + CHUNK]) for places in (rows, ids))
+        found.append(judge(*sides))
     return np.clip(np.concatenate(found), 0, 1)
 
 
@@ -396,8 +396,8 @@ def trained(
     module, start = network(config)
     ids = candidates.ids[:, :1] if loss is in_batch else candidates.ids
     columns = {
-        "query": [shared.ids[place] for place in shared.bed.asked],
-        "candidates": [[shared.ids[max(place, 0)] for place in row] for row in ids],
+        "query": sentences.at(shared.ids, shared.bed.asked),
+        "candidates": [sentences.at(shared.ids, row) for row in np.maximum(ids, 0)],
         "asked": shared.bed.asked.astype(np.int32),
         "places": ids.astype(np.int32),
         "judge": candidates.judge,

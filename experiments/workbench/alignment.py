@@ -37,6 +37,10 @@ class WordVectors:
         place = self.places.get(word)
         return self.unknown if place is None else float(self.weights[place])
 
+    def weights_of(self, words: Sequence[str]) -> np.ndarray:
+        """How much each of some words counts, float64 [words]."""
+        return np.array([self.weight(word) for word in words], float)
+
 
 def words_of(text: str) -> list[str]:
     """The words of a text, in small letters."""
@@ -106,7 +110,7 @@ def features(vectors: WordVectors, first: Sequence[str], second: Sequence[str]) 
 
 def _of_pair(vectors: WordVectors, first: list[str], second: list[str]) -> list[float]:
     likeness = _likeness(vectors, first, second)
-    weights = [np.array([vectors.weight(word) for word in side]) for side in (first, second)]
+    weights = [vectors.weights_of(side) for side in (first, second)]
     best = [likeness.max(axis=1, initial=0), likeness.max(axis=0, initial=0)]
     covered = [
         float(np.sum(w * b) / max(np.sum(w), 1e-9)) for w, b in zip(weights, best, strict=True)
@@ -115,8 +119,8 @@ def _of_pair(vectors: WordVectors, first: list[str], second: list[str]) -> list[
     worst = [float(b.min(initial=1)) for b in best]
     means = [_mean(vectors, side, w) for side, w in zip((first, second), weights, strict=True)]
     one, other = set(first), set(second)
-    rare = [sum(vectors.weight(word) for word in words) for words in (one & other, one | other)]
-    numbers = [{word for word in side if NUMBER.fullmatch(word)} for side in (one, other)]
+    rare = [vectors.weights_of(sorted(words)).sum() for words in (one & other, one | other)]
+    numbers = [set(filter(NUMBER.fullmatch, side)) for side in (one, other)]
     lengths = len(first), len(second)
     return [
         min(covered),
@@ -189,7 +193,7 @@ def text_vectors(vectors: WordVectors, texts: Sequence[str]) -> np.ndarray:
     found = []
     for text in texts:
         split = words_of(text)
-        found.append(_mean(vectors, split, np.array([vectors.weight(word) for word in split])))
+        found.append(_mean(vectors, split, vectors.weights_of(split)))
     return np.array(found, np.float32)
 
 

@@ -63,6 +63,11 @@ def token_ids(words: Any, texts: Sequence[str], length: int) -> list[np.ndarray]
     return [row if len(row) <= length else np.append(row[: length - 1], row[-1]) for row in rows]
 
 
+def at(texts: Sequence[Any], places: Any) -> list[Any]:
+    """The texts at some places, such as those of a query's candidates: a row of a column of lists."""
+    return [texts[place] for place in places]
+
+
 def transformer(
     sizes: Sizes,
     *,
@@ -216,10 +221,9 @@ def single_task_batches(
 
     def with_texts(one):
         texts = names[in_order[int(one["task"][0])]]
-        joined = {
-            name: {part: one.pop(f"{name} {part}") for part in ("tokens", "where")}
-            for name in texts
-        }
+        joined = {}
+        for name in texts:
+            joined[name] = {part: one.pop(f"{name} {part}") for part in ("tokens", "where")}
         return {**joined, **one}
 
     planned = data.single_task_batches(flat, sizes, seed=seed, steps=steps)
