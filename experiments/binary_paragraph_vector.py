@@ -662,9 +662,8 @@ def neighbors(known: Side, new: Side, problem: Problem) -> list[dict]:
 def claim(rows: list[dict]) -> runner.Claim:
     """At the fewest bits, new documents asking: learned codes above those of real vectors, on each data set."""
     rows = [row for row in rows if row["asked"] == "new"]
-    few, most = (
-        pick(row["bits"] for row in rows if row["arm"] not in JOINT) for pick in (min, max)
-    )
+    sizes = [row["bits"] for row in rows if row["arm"] not in JOINT]
+    few, most = min(sizes), max(sizes)
     names = list(dict.fromkeys(row["data"] for row in rows))
     claims = []
     for name in names:
@@ -687,19 +686,15 @@ def claim(rows: list[dict]) -> runner.Claim:
             claims.append(runner.judged(question, [shrinks], needed=()))
     on = listed(rows)
     pair = [row for row in rows if on in row]
+    filtered = []
+    for name in names if {"real_binary", "real_binary_lsh"} <= {row["arm"] for row in pair} else ():
+        figure = f"{on} on {name}"
+        own = [{**row, figure: row[on]} for row in pair if row["data"] == name]
+        filtered.append(runner.difference(own, "real_binary", over="real_binary_lsh", on=figure))
     claims.append(
         runner.judged(
             "lists that a learned code filters are better than those of hyperplanes of the same vectors",
-            [
-                runner.difference(
-                    [{**row, f"{on} on {name}": row[on]} for row in pair if row["data"] == name],
-                    "real_binary",
-                    over="real_binary_lsh",
-                    on=f"{on} on {name}",
-                )
-                for name in names
-                if {"real_binary", "real_binary_lsh"} <= {row["arm"] for row in pair}
-            ],
+            filtered,
             needed=("real_binary_lsh",),
         )
     )

@@ -217,9 +217,7 @@ def lexicon_of(texts: tuple[str, ...]) -> senses_.Lexicon:
 def fingerprint(config: Config) -> dict[str, Any]:
     """Of the data: the texts, the words' groups, and what has gold senses."""
     lexicon = lexicon_of(config.texts)
-    parts: dict[str, Any] = {
-        name: "\n".join(" ".join(sentence) for sentence in text_of(name)) for name in config.texts
-    }
+    parts: dict[str, Any] = {name: "\n".join(map(" ".join, text_of(name))) for name in config.texts}
     parts["groups"] = " ".join(f"{word}:{name}" for word, name in sorted(lexicon.groups.items()))
     parts["single"] = " ".join(sorted(lexicon.single))
     for name in config.real:
@@ -544,8 +542,11 @@ def in_blocks(function: Callable[..., Any], tables: Any, *columns: np.ndarray) -
     rows, size = len(columns[0]), 2048
     padded = [np.pad(a, [(0, -rows % size)] + [(0, 0)] * (a.ndim - 1)) for a in columns]
     starts = range(0, len(padded[0]), size)
-    parts = [function(tables, *(a[start : start + size] for a in padded)) for start in starts]
-    return np.concatenate([np.asarray(part) for part in parts])[:rows]
+    parts = []
+    for start in starts:
+        block = (column[start : start + size] for column in padded)
+        parts.append(np.asarray(function(tables, *block)))
+    return np.concatenate(parts)[:rows]
 
 
 @jax.jit

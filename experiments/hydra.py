@@ -343,8 +343,10 @@ def fitted(
 
 def separated(variables: Any) -> tuple[Any, Any]:
     """(parameters, moving averages) of the variables of several modules."""
-    both = {name: separated_one(part) for name, part in variables.items()}
-    return tuple({name: sides[n] for name, sides in both.items()} for n in range(2))
+    params, averages = {}, {}
+    for name, part in variables.items():
+        params[name], averages[name] = separated_one(part)
+    return params, averages
 
 
 def separated_one(variables: Any) -> tuple[Any, Any]:

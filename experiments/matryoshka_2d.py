@@ -290,10 +290,12 @@ def measured(module: encoders.TextEncoder, layers: int, ids: list[np.ndarray]) -
 def cuts_of(config: Config, module: encoders.TextEncoder) -> tuple[list[int], list[int]]:
     """Layers and sizes that are tested, the last and the full one among them."""
     body = module.transformer
-    return tuple(
-        [*sorted(cut for cut in set(cuts) if cut < whole), whole]
-        for cuts, whole in ((config.cut_layers, body.layers), (config.cut_dims, body.dim))
-    )
+    return up_to(body.layers, config.cut_layers), up_to(body.dim, config.cut_dims)
+
+
+def up_to(whole: int, cuts: tuple[int, ...]) -> list[int]:
+    """The cuts below the whole in their order, and the whole."""
+    return [*sorted(place for place in set(cuts) if place < whole), whole]
 
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
@@ -339,24 +341,24 @@ def of_one(
     def attempt(rate: float) -> float:
         params = fitted(rate)
         sides = [layer_vectors(network, params, shared, s) for s in shared.texts.validation]
-        return float(np.mean([recalled(*(cut(side, *c) for side in sides)) for c in cuts]))
+        return float(np.mean([recalled_at(sides, *place) for place in cuts]))
 
     rate = config.rates[0]
     if len(config.rates) > 1:
         rate = tuning.tuned(tuning.grid(rate=config.rates), attempt, workdir=workdir)["rate"]
     params = fitted(rate)
     sides = [layer_vectors(network, params, shared, side) for side in shared.texts.test]
-    graded = {
-        name: [layer_vectors(network, params, shared, side) for side in (pairs.first, pairs.second)]
-        for name, pairs in shared.texts.sts.items()
-    }
+    graded = {}
+    for name, pairs in shared.texts.sts.items():
+        texts = pairs.first, pairs.second
+        graded[name] = [layer_vectors(network, params, shared, side) for side in texts]
     for layer, dim in cuts:
         correlations = []
         for name, both in graded.items():
             cosines = np.sum(cut(both[0], layer, dim) * cut(both[1], layer, dim), axis=1)
             gold = shared.texts.sts[name].scores
             correlations.append(figures.spearman(cosines, gold, repeats=config.repeats))
-        row = {"recall@1": recalled(*(cut(side, layer, dim) for side in sides))}
+        row = {"recall@1": recalled_at(sides, layer, dim)}
         yield layer, dim, {**row, "STS": figures.averaged(correlations)}
 
 
@@ -371,6 +373,11 @@ def cut(vectors: np.ndarray, layer: int, dim: int) -> np.ndarray:
     """Unit vectors of a layer and a size: cut first, then normalized."""
     rows = vectors[layer, :, :dim]
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+
+
+def recalled_at(sides: list[np.ndarray], layer: int, dim: int) -> np.ndarray:
+    """`recalled` of two sides' vectors at a layer and a size."""
+    return recalled(*(cut(side, layer, dim) for side in sides))
 
 
 def recalled(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -278,7 +278,6 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
         options.loss = options.loss or "similarity_distillation"
         arguments.refuse_both(options, "teacher", "layers")
         arguments.refuse_both(options, "teacher", "score")
-        options.no_score = True
     if (options.loss in OF_TEACHERS) != (options.teacher is not None):
         raise ValueError(
             f"--teacher and a loss of teachers ({', '.join(OF_TEACHERS)}) need each other, got "
