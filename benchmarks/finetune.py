@@ -11,6 +11,7 @@ their steps (compiling, tracing, the trainer's start) is `start_s`, ours with no
 """
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -41,12 +42,12 @@ def run_ours(options, queries, documents):
 
     from jaxsim import losses, pretrained, training
     from jaxsim.commands.columns import Pairs
-    from jaxsim.commands.fine_tuning import Task, with_settings
+    from jaxsim.commands.fine_tuning import Task
 
     jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
     model = pretrained.load(options.model, max_length=options.length)
     pairs = Pairs(queries, documents, None, None)
-    loss = with_settings("info_nce", losses.info_nce, {"temperature": 0.05})
+    loss = functools.partial(losses.info_nce, temperature=0.05)
     task = Task(model, loss, pairs, pairs, options.batch, graded=False, prompts=(None, None))
 
     batches = list(task.batches(epochs=1, steps=options.steps, seed=0))
