@@ -198,36 +198,77 @@ def single_task_batches(
     """Batches of one task each, every task's examples cut into whole batches: `data.single_task_batches` of texts.
 
     Args:
-      tasks: {task: columns} as for `batches`; texts are padded to the longest of their column, cut before that.
+      tasks: {task: columns} as for `batches`, or with as many texts in each row of a column; texts are padded
+        to the longest of their column, cut before that.
       batch: examples per step, for all tasks or by task.
       steps: how many batches.
       seed: of the order.
 
     Returns: `data.Planned` as `batches`, with "task", the task's place in `tasks`.
     """
-    sizes = dict(batch) if isinstance(batch, Mapping) else dict.fromkeys(tasks, batch)
-    flat: dict[str, dict[str, Any]] = {}
-    names: dict[str, list[str]] = {}
-    for task, columns in tasks.items():
-        flat[task], names[task] = {}, []
-        for name, column in columns.items():
-            if isinstance(column, (list, tuple)):
-                names[task].append(name)
-                padded = data.padded(column, _longest(column))
-                flat[task] |= {f"{name} {part}": array for part, array in padded.items()}
-            else:
-                flat[task][name] = np.asarray(column)
+    flat, texts = _flat(tasks)
+    planned = data.single_task_batches(flat, _sizes(batch, tasks), seed=seed, steps=steps)
     in_order = list(tasks)
+    return planned.map(lambda one: _joined(one, texts[in_order[int(one["task"][0])]]))
 
-    def with_texts(one):
-        texts = names[in_order[int(one["task"][0])]]
-        joined = {}
-        for name in texts:
-            joined[name] = {part: one.pop(f"{name} {part}") for part in ("tokens", "where")}
-        return {**joined, **one}
 
-    planned = data.single_task_batches(flat, sizes, seed=seed, steps=steps)
-    return planned.map(with_texts)
+def mixed_batches(
+    tasks: Mapping[str, Columns],
+    *,
+    batch: int | Mapping[str, int],
+    steps: int,
+    seed: int,
+) -> data.Planned:
+    """Batches that have examples of every task: `data.mixed_batches` of texts.
+
+    Args:
+      tasks, batch, steps, seed: as for `single_task_batches`.
+
+    Returns: `data.Planned`; {task: as `batches`, "where", "ids"}.
+    """
+    flat, texts = _flat(tasks)
+    planned = data.mixed_batches(flat, _sizes(batch, tasks), seed=seed, steps=steps)
+    return planned.map(
+        lambda one: one | {task: _joined(one[task], names) for task, names in texts.items()}
+    )
+
+
+def _sizes(batch, tasks):
+    """Examples per step by task."""
+    return dict(batch) if isinstance(batch, Mapping) else dict.fromkeys(tasks, batch)
+
+
+def _flat(tasks):
+    """({task: arrays}, {task: names of its texts}); a text is two arrays, of its tokens and their mask."""
+    flat: dict[str, dict[str, Any]] = {}
+    texts: dict[str, list[str]] = {}
+    for task, columns in tasks.items():
+        flat[task], texts[task] = {}, []
+        for name, column in columns.items():
+            if not isinstance(column, (list, tuple)):
+                flat[task][name] = np.asarray(column)
+                continue
+            texts[task].append(name)
+            for part, array in _padded(column).items():
+                flat[task][f"{name} {part}"] = array
+    return flat, texts
+
+
+def _joined(one, names):
+    """A batch whose texts are {"tokens", "where"} again."""
+    one, joined = dict(one), {}
+    for name in names:
+        joined[name] = {part: one.pop(f"{name} {part}") for part in ("tokens", "where")}
+    return {**joined, **one}
+
+
+def _padded(column):
+    """Texts, or as many of them in each row, padded to the longest."""
+    if not isinstance(column[0], list):
+        return data.padded(column, _longest(column))
+    rows = [text for row in column for text in row]
+    padded = data.padded(rows, _longest(column))
+    return {part: array.reshape(len(column), -1, array.shape[-1]) for part, array in padded.items()}
 
 
 def layer_vectors(module: Any, params: ArrayTree, ids: Sequence[np.ndarray]) -> np.ndarray:

@@ -68,6 +68,7 @@ from jaxsim.data._judged import (
 )
 from jaxsim.data._mixtures import (
     distinct_batches as distinct_batches,
+    mixed_batches as mixed_batches,
     negative_batches as negative_batches,
     single_task_batches as single_task_batches,
     task_batches as task_batches,

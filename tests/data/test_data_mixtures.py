@@ -112,6 +112,36 @@ def test_an_epoch_has_every_whole_batch_of_every_task():
     assert orders[0] != orders[1] != sorted(orders[1])
 
 
+def mixed(**settings):
+    of_tasks = {"few": {"y": np.arange(40)}, "many": COLUMNS}
+    return data.mixed_batches(of_tasks, {"few": 8, "many": 12}, **{"seed": 0} | settings)
+
+
+def test_a_mixed_batch_has_rows_of_every_task_and_each_example_comes_once_in_a_pass():
+    dataset = mixed()
+    assert len(dataset) == 200 // 12
+    batches = all_of(dataset)
+    for batch in batches:
+        np.testing.assert_array_equal(batch["few"]["y"], batch["few"]["ids"])
+        np.testing.assert_array_equal(batch["many"]["x"], COLUMNS["x"][batch["many"]["ids"]])
+        ids = np.concatenate([batch["few"]["ids"], 40 + batch["many"]["ids"]])
+        np.testing.assert_array_equal(batch["ids"], ids)
+        assert batch["where"].all()
+        assert batch["where"].shape == (20,)
+    for start in (0, 5, 10):  # a pass over the smaller task
+        few = np.concatenate([batch["few"]["ids"] for batch in batches[start : start + 5]])
+        assert sorted(few) == list(range(40))
+    many = np.concatenate([batch["many"]["ids"] for batch in batches])
+    assert len(set(many)) == len(many) == 192
+    whole = all_of(mixed(steps=7))[6]
+    halves = [all_of(mixed(steps=7, shard=(index, 2)))[6] for index in range(2)]
+    for task in ("few", "many"):
+        rows = np.concatenate([half[task]["ids"] for half in halves])
+        np.testing.assert_array_equal(rows, whole[task]["ids"])
+    with pytest.raises(ValueError, match=r"batch_sizes must be for \['few'\], got \['many'\]"):
+        data.mixed_batches({"few": {"y": np.arange(40)}}, {"many": 8}, seed=0)
+
+
 def test_what_single_task_batches_refuse():
     few = {"few": {"y": np.arange(40)}}
     with pytest.raises(ValueError, match=r"batch_sizes must be for \['few'\], got \['many'\]"):

@@ -103,6 +103,19 @@ def test_texts_in_single_task_batches_and_every_layers_vectors(words):
             np.testing.assert_array_equal(real, column[place])
         if not batch["task"][0]:
             np.testing.assert_array_equal(batch["score"], SAME[batch["ids"]])
+    mixed = sentences.mixed_batches(
+        {"lists": {"documents": [[row, ids[0]] for row in ids]}, "texts": {"text": ids[:10]}},
+        batch={"lists": 4, "texts": 5},
+        steps=3,
+        seed=0,
+    )
+    for batch in mixed:
+        documents = batch["lists"]["documents"]
+        assert documents["tokens"].shape == (4, 2, max(map(len, ids)))
+        for row, place in enumerate(batch["lists"]["ids"]):
+            real = documents["tokens"][row][documents["where"][row]]
+            np.testing.assert_array_equal(real, np.concatenate([ids[place], ids[0]]))
+        assert batch["texts"]["text"]["tokens"].shape[0] == 5
     sizes = dataclasses.replace(SIZES, length=16)
     module = sentences.network(sizes, norm="post")
     params = sentences.fits.initial(module, 0, data.padded(ids[:1], 8))

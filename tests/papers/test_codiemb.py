@@ -1,7 +1,4 @@
-"""Every number of the method's checks that is about losses: orders of graded pairs, several positives.
-
-Samplers and the fusion of checkpoints come with their own rooms.
-"""
+"""Every number of the method's checks: orders of graded pairs, several positives, the sampler, the fusion."""
 
 import functools
 
@@ -10,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsim import losses
+from jaxsim import data, losses, merging
 from jaxsim.numerics import unit
 
 X = np.array([0.9, 0.2, 0.5, 0.4])
@@ -239,3 +236,45 @@ def test_eight_devices_give_what_one_gives():
         *(a.reshape(8, 2, *a.shape[1:]) for a in rows)
     )
     np.testing.assert_allclose(many, jax.jit(loss)(*rows), rtol=1e-12)
+
+
+BASE = np.array([1.0, 2, 3, 4])
+MOVED = [np.array([1.3, 2, 3, 4]), np.array([1, 2.4, 3, 4.3])]
+
+
+def fused(trees=MOVED, **settings):
+    """The fusion of checkpoints of one tensor."""
+    return np.asarray(merging.fuse({"w": BASE}, [{"w": tree} for tree in trees], **settings)["w"])
+
+
+def test_fusion_by_hand():
+    lengths = [np.linalg.norm(tree - BASE) for tree in MOVED]
+    np.testing.assert_allclose(np.array(lengths) / sum(lengths), [0.375, 0.625], rtol=1e-12)
+    np.testing.assert_allclose(fused(), [1.1125, 2.25, 3, 4.1875], rtol=1e-12)
+    np.testing.assert_allclose(fused(unit="element"), [1.3, 2.4, 3, 4.3], rtol=1e-12)
+    np.testing.assert_allclose(fused(power=0.0), [1.15, 2.2, 3, 4.15], rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", ["tensor", "element", "layer", "model"])
+def test_fusion_of_equal_checkpoints_of_one_and_of_any(unit):
+    np.testing.assert_allclose(fused([MOVED[0]] * 2, unit=unit), MOVED[0], rtol=1e-12)
+    np.testing.assert_allclose(fused([MOVED[1]], unit=unit), MOVED[1], rtol=1e-12)
+    between = fused(unit=unit, power=2.0, prior=[0.2, 0.8])
+    assert (between >= np.minimum(*MOVED) - 1e-12).all()
+    assert (between <= np.maximum(*MOVED) + 1e-12).all()
+
+
+def test_the_sampler_cuts_every_set_into_global_batches_and_shuffles_them_all():
+    sets = {"ir": {"x": np.arange(70)}, "sts": {"y": np.arange(45)}}
+    batches = data.single_task_batches(sets, {"ir": 16, "sts": 8}, seed=0, epochs=2)
+    assert len(batches) == 2 * (70 // 16 + 45 // 8)
+    order = [int(batches[step]["task"][0]) for step in range(18)]
+    assert sorted(order[:9]) == sorted(order[9:]) == [0] * 4 + [1] * 5
+    assert order[:9] != order[9:]
+    slices = [
+        data.single_task_batches(sets, {"ir": 16, "sts": 8}, seed=0, epochs=2, shard=(place, 2))
+        for place in range(2)
+    ]
+    for step in range(18):
+        rows = np.concatenate([half[step]["ids"] for half in slices])
+        np.testing.assert_array_equal(rows, batches[step]["ids"])
