@@ -6,13 +6,16 @@ embedder than one-hot targets on the same negatives, and that a better one than 
 Data: 36 multimodal tasks, Qwen2-VL and a 7B judge in the paper. Here texts: sentences of SICK and of the STS
 Benchmark from JAXSIM_DATA, their best partners for positives; `smoke` has docstrings, graded by path. Nothing
 is downloaded; the student is a small transformer from scratch.
-Predicts: soft targets above hard negatives above in-batch negatives, in correlation with people's grades.
+Predicts: soft targets above hard negatives above in-batch negatives, in correlation with people's grades; a
+reranker of pairs and lists at once not below one of either.
 
 The judge aligns the words of two sentences (experiments/workbench/alignment.py) and was fitted on people's grades
 of the training part; its own row says how good it is, and it sees no test pair. A positive that it gives less than
 `floor` is left out, since nearly every candidate would be dropped for it. Temperature, stride and beta are not
 published for text: T of 0.02 is the paper's, at which a gap of 0.1 is 5 nats, and other temperatures are arms.
 nDCG@10 is of lists that the judge itself grades: circular, and said so; the claim is about people's grades.
+The reranker learns from the same mined lists, by a yes and a no, by the list, or by both, and ranks the ten first
+of the method's own embedder; of its list, the first negative is the one with a no, as released.
 """
 
 import dataclasses
@@ -25,7 +28,7 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import alignment, each, graded, models, sentences
+from experiments.workbench import alignment, each, graded, models, rerankers, sentences
 from jaxsim import encoders, evaluation, losses, search
 from jaxsim.numerics.types import ArrayTree, Objective
 from jaxsim.search import mining
@@ -60,6 +63,10 @@ class Config:
     beta: float = 0.05  # how far the judge must put a negative below the positive
     stride: int = 5  # of the cyclic choice
     floor: float = 0.4  # what the judge must give a positive
+    listed: int = 4  # negatives in a list of the reranker
+    lists: int = 16  # per step of its training
+    reranker_steps: int = 300  # of its training
+    reranked: int = 10  # of the embedder's first
     words: int = 10_000  # that have a vector by counting
     word_dim: int = 100  # of these
     repeats: int = 200  # of the bootstrap
@@ -80,6 +87,10 @@ class Config:
             "top",
             "negatives",
             "stride",
+            "listed",
+            "lists",
+            "reranker_steps",
+            "reranked",
             "words",
             "word_dim",
         )
@@ -89,13 +100,17 @@ class Config:
         settings.some(self, "temperatures")
         if self.dim % self.heads:
             raise ValueError(f"dim must be a multiple of heads={self.heads}, got {self.dim}")
+        if self.listed > self.negatives:
+            raise ValueError(
+                f"listed must be at most negatives={self.negatives}, got {self.listed}"
+            )
         if self.negatives > self.top:
             raise ValueError(f"negatives must be at most top={self.top}, got {self.negatives}")
 
 
 PRESETS = {
     "smoke": Config(
-        arms=("judge", "in_batch", "hard", "unime"),
+        arms=("judge", "in_batch", "hard", "unime", "rerank_both"),
         data="docstrings-small",
         queries=120,
         vocabulary=600,
@@ -105,22 +120,54 @@ PRESETS = {
         batch=16,
         top=20,
         negatives=4,
+        lists=8,
+        reranker_steps=10,
         floor=0.0,
         words=300,
         word_dim=20,
         repeats=20,
     ),
     "cpu": Config(
-        arms=("judge", "in_batch", "hard", "unime", "unfiltered", "closest", "temperatures")
+        arms=(
+            "judge",
+            "in_batch",
+            "hard",
+            "unime",
+            "unfiltered",
+            "closest",
+            "temperatures",
+            "rerank_pair",
+            "rerank_list",
+            "rerank_both",
+        )
     ),
-    "full": Config(dim=128, layers=2, steps=1500, queries=20_000, repeats=1000),
+    "full": Config(
+        dim=128,
+        layers=2,
+        steps=1500,
+        reranker_steps=1500,
+        listed=8,
+        queries=20_000,
+        repeats=1000,
+    ),
     "gpu": Config(
-        start="folder", length=64, steps=3000, batch=128, rate=5e-5, queries=20_000, repeats=1000
+        start="folder",
+        length=64,
+        steps=3000,
+        batch=128,
+        rate=5e-5,
+        reranker_steps=3000,
+        listed=8,
+        lists=64,
+        queries=20_000,
+        repeats=1000,
     ),
 }
 SEEDS = {"cpu": 2, "full": 3, "gpu": 3}
 KEYS = ("data", "T")
-SHOWN = ("Spearman", "nDCG@10", "R@1")
+SHOWN = ("Spearman", "nDCG@10", "R@1", "MRR@10")
+RERANKERS = {"rerank_pair": "pair", "rerank_list": "list", "rerank_both": "both"}
+READS = dict.fromkeys(RERANKERS, ("unime",))
 ARMS = {
     "judge": "the judge itself: soft alignment of words, fitted on people's grades",
     "in_batch": "InfoNCE, the other queries' positives for negatives",
@@ -131,6 +178,9 @@ ARMS = {
     "unfiltered": "unime, what the judge finds as good as the positive left among the negatives",
     "closest": "unime, the closest candidates in place of every so many",
     "temperatures": "unime at other temperatures (config temperatures)",
+    "rerank_pair": "unime, its first ten reranked by a cross-encoder of yes and no",
+    "rerank_list": "the same by one of whole lists",
+    "rerank_both": "the same by the paper's reranker: both losses at once",
 }
 
 
@@ -151,6 +201,7 @@ class Shared(NamedTuple):
     bed: Bed
     words: Any  # the tokenizer
     ids: list[np.ndarray]  # tokens of the texts
+    pieces: Any  # the reranker's tokenizer: it is from scratch where the student is not
     scorer: Callable[[np.ndarray, np.ndarray], np.ndarray]  # the judge, by places of texts
     facts: dict[str, float]
 
@@ -200,10 +251,8 @@ def judged(
 
 def prepare(config: Config, workdir: Path, bed: Bed) -> Shared:
     """The tokenizer, and a judge that is asked for each pair once."""
-    if config.start == "folder":
-        words = models.start(config.model).words
-    else:
-        words = sentences.tokenizer(bed.texts, workdir / "tokenizer.json", size=config.vocabulary)
+    pieces = sentences.tokenizer(bed.texts, workdir / "tokenizer.json", size=config.vocabulary)
+    words = models.start(config.model).words if config.start == "folder" else pieces
     ids = sentences.token_ids(words, bed.texts, config.length)
     known: dict[tuple[int, int], float] = {}
 
@@ -217,7 +266,7 @@ def prepare(config: Config, workdir: Path, bed: Bed) -> Shared:
         return np.array([known[pair] for pair in pairs])
 
     facts = {"sentences": float(len(bed.texts)), "queries": float(len(bed.asked))}
-    return Shared(bed, words, ids, scorer, facts)
+    return Shared(bed, words, ids, pieces, scorer, facts)
 
 
 class Mined(NamedTuple):
@@ -254,8 +303,19 @@ def mined(config: Config, shared: Shared, *, filtered: bool = True, stride: int 
     return Mined(ids, scores, found.table)
 
 
-def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
+def run(
+    config: Config,
+    arm: str,
+    shared: Shared,
+    workdir: Path,
+    others: dict[str, tuple[Path, ...]] | None = None,
+) -> list[dict]:
     """One arm, one seed: how well its similarities follow people's grades, and the judge's lists."""
+    if arm in RERANKERS:
+        (folder,) = (others or {})["unime"]
+        return [
+            row | {"T": ""} for row in of_reranker(config, arm, shared, workdir, student=folder)
+        ]
     if arm == "judge":
         return [
             row | {"T": ""} for row in figures(config, shared.bed, shared.bed.judge, of_judge=True)
@@ -281,18 +341,60 @@ def of_student(
     )
     temperature = config.temperature if temperature is None else temperature
     student = trained(config, LOSSES[arm], temperature, shared, candidates, workdir, label=arm)
-
-    def similarities(first, second):
-        vectors = (student(side) for side in (first, second))
-        one, other = vectors
-        return (one * other).sum(axis=1)
-
-    rows = figures(config, shared.bed, similarities)
+    rows = figures(config, shared.bed, functools.partial(similarities, student))
     facts = {
         "negatives": float((candidates.ids[:, 1:] >= 0).sum(axis=1).mean()),
         "judge of negatives": float(candidates.judge[:, 1:][candidates.ids[:, 1:] >= 0].mean()),
     }
     return [row | facts for row in rows]
+
+
+def similarities(
+    student: sentences.Encoder, first: Sequence[str], second: Sequence[str]
+) -> np.ndarray:
+    """The cosine of each pair of texts."""
+    one, other = (student(side) for side in (first, second))
+    return (one * other).sum(axis=1)
+
+
+def of_reranker(
+    config: Config, arm: str, shared: Shared, workdir: Path, *, student: Path
+) -> list[dict]:
+    """The rows of a reranker of the embedder that is in the folder `student`."""
+    candidates = mined(config, shared, stride=config.stride)
+    embedder = trained(
+        config, LOSSES["unime"], config.temperature, shared, candidates, student, label="unime"
+    )
+    listed = candidates.ids[:, : 1 + config.listed]
+    ids = sentences.token_ids(shared.pieces, shared.bed.texts, config.length)
+    ranker = rerankers.trained(
+        sentences.at(ids, shared.bed.asked),
+        [sentences.at(ids, row) for row in np.maximum(listed, 0)],
+        listed >= 0,
+        loss=rerankers.LOSSES[RERANKERS[arm]],
+        words=shared.pieces,
+        sizes=sentences.Sizes(
+            config.vocabulary, config.dim, config.layers, config.heads, whole(config.length)
+        ),
+        steps=config.reranker_steps,
+        batch=config.lists,
+        rate=config.rate,
+        seed=config.seed,
+        workdir=workdir,
+        label=arm,
+    )
+    rows = []
+    for name, test in shared.bed.tests.items():
+        lists = Lists.of(config, test)
+        scores = lists.scores(functools.partial(similarities, embedder))
+        best = np.argsort(-scores, axis=1, kind="stable")[:, : config.reranked]
+        logits = np.full(scores.shape, np.nan)
+        places = np.repeat(np.arange(len(best)), best.shape[1]), best.ravel()
+        logits[places] = ranker(
+            sentences.at(lists.queries, places[0]), sentences.at(lists.items, places[1])
+        )
+        rows.append({"data": name} | ranking(shared.bed, lists, rerankers.reranked(scores, logits)))
+    return rows
 
 
 # A loss: (queries [b, d], candidates [b, 1 + n, d], batch, temperature, axis_name) -> scalar.
@@ -443,7 +545,8 @@ def figures(
         )
         row: dict[str, Any] = {"data": name, "Spearman": runner.Resampled(*found)}
         if not of_judge:
-            row |= ranking(config, bed, similarities, test)
+            lists = Lists.of(config, test)
+            row |= ranking(bed, lists, lists.scores(similarities))
         rows.append(row)
     return rows
 
@@ -451,26 +554,38 @@ def figures(
 ASKED = 100  # sentences of a test set that search among as many others
 
 
-def ranking(
-    config: Config,
-    bed: Bed,
-    similarities: Callable[[Sequence[str], Sequence[str]], np.ndarray],
-    test: graded.Pairs,
-) -> dict[str, np.ndarray]:
-    """nDCG@10 of the judge's grades, and whether the partner that people graded highest comes first."""
-    good = np.flatnonzero(test.scores >= config.least)
-    places = np.random.default_rng(0).permutation(good)[:ASKED]
-    queries = [test.first[place] for place in places]
-    items: list[str] = list(dict.fromkeys(test.second[place] for place in places))
-    own = np.array([items.index(test.second[place]) for place in places])
-    first = [query for query in queries for _ in items]
-    second = items * len(queries)
-    shape = (len(queries), len(items))
-    scores = similarities(first, second).reshape(shape)
-    grades = np.clip(bed.judge(first, second), 0, 1).reshape(shape)
+class Lists(NamedTuple):
+    """Sentences that search for their partner among all of them."""
+
+    queries: list[str]
+    items: list[str]  # each once
+    own: np.ndarray  # int [queries], the place of the partner
+
+    @classmethod
+    def of(cls, config: Config, test: graded.Pairs) -> "Lists":
+        """Pairs of a test set that people graded highly."""
+        good = np.flatnonzero(test.scores >= config.least)
+        places = np.random.default_rng(0).permutation(good)[:ASKED]
+        items: list[str] = list(dict.fromkeys(test.second[place] for place in places))
+        own = np.array([items.index(test.second[place]) for place in places])
+        return cls([test.first[place] for place in places], items, own)
+
+    def scores(self, similarities: Callable[[Sequence[str], Sequence[str]], np.ndarray]):
+        """What a measure of pairs gives every query with every item: [queries, items]."""
+        first = [query for query in self.queries for _ in self.items]
+        found = similarities(first, self.items * len(self.queries))
+        return np.asarray(found).reshape(len(self.queries), len(self.items))
+
+
+def ranking(bed: Bed, lists: Lists, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """nDCG@10 of the judge's grades, and where the partner is that people graded highest."""
+    grades = np.clip(lists.scores(bed.judge), 0, 1)
+    own = np.take_along_axis(scores, lists.own[:, None], axis=1)
+    ranks = (scores >= own).sum(axis=1)
     return {
         "nDCG@10": each(evaluation.score_ndcg, scores, grades, 10),
-        "R@1": (scores.argmax(axis=1) == own).astype(float),
+        "R@1": (ranks == 1).astype(float),
+        "MRR@10": np.where(ranks <= 10, 1 / ranks, 0.0),
     }
 
 
@@ -481,9 +596,9 @@ def claim(rows: list[dict]) -> runner.Claim:
     def where(row):
         return row["data"] == name
 
-    def above(arm, *others):
+    def above(arm, *others, on="Spearman"):
         return [
-            runner.difference(rows, arm, over=other, on="Spearman", where=where)
+            runner.difference(rows, arm, over=other, on=on, where=where)
             for other in others
             if {arm, other} <= arms
         ]
@@ -497,6 +612,14 @@ def claim(rows: list[dict]) -> runner.Claim:
                 "what the judge leaves out and the cyclic choice help",
                 above("unime", "unfiltered", "closest"),
             ),
+            (
+                "the reranker puts more right partners first than its embedder",
+                above("rerank_both", "unime", on="R@1"),
+            ),
+            (
+                "judgments of pairs and of lists at once are better than either",
+                above("rerank_both", "rerank_pair", "rerank_list", on="MRR@10"),
+            ),
         ]
     )
 
@@ -506,5 +629,6 @@ def pictures(rows: list[dict]) -> dict:
     named = [
         row | {"arm": f"unime, T = {row['T']}" if row["T"] else row["arm"]}
         for row in runner.summary(rows)
+        if row["arm"] not in RERANKERS
     ]
     return {"spearman": pictures_.dots(named, y="Spearman", panel="data")}

@@ -113,6 +113,18 @@ class Judge:
         return data.padded(data.text_tokens(self.words, texts, max_length=self.length), self.length)
 
 
+def network(sizes: sentences.Sizes, *, dropout: float) -> Any:
+    """A cross-encoder of two texts of `sizes.length` tokens each, whose equal words attend to each other at first."""
+    body = sentences.transformer(
+        dataclasses.replace(sizes, length=2 * sizes.length),
+        norm="pre",
+        dropout=dropout,
+        initial=sizes.dim**-0.5,
+        matching=1.0,
+    )
+    return encoders.ClsCrossEncoder(body, dropout=dropout)
+
+
 def cross_encoder(
     first: Sequence[str],
     second: Sequence[str],
@@ -146,14 +158,7 @@ def cross_encoder(
       dropout: of the transformer and before the logit.
       symmetric: a pair counts in either order, and its logit is the mean of both.
     """
-    body = sentences.transformer(
-        dataclasses.replace(sizes, length=2 * sizes.length),
-        norm="pre",
-        dropout=dropout,
-        initial=sizes.dim**-0.5,
-        matching=1.0,
-    )
-    module = encoders.ClsCrossEncoder(body, dropout=dropout)
+    module = network(sizes, dropout=dropout)
     score = sentences.function_of(module)
     targets = np.asarray(targets, np.float32)
     columns: dict[str, Any] = {

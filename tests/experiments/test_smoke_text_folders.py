@@ -22,19 +22,10 @@ OPTIONS = {
         *("--repeats", "5", "--vocabulary", "400"),
     ],
     "unime_v2": [
-        *("--arms", "released", "--length", "32", "--queries", "60", "--top", "20"),
-        *(
-            "--negatives",
-            "3",
-            "--floor",
-            "0",
-            "--words",
-            "200",
-            "--word-dim",
-            "10",
-            "--repeats",
-            "5",
-        ),
+        *("--arms", "released", "rerank_both", "--length", "32", "--queries", "60", "--top", "20"),
+        *("--negatives", "3", "--floor", "0", "--words", "200", "--word-dim", "10"),
+        *("--listed", "2", "--lists", "4", "--reranker-steps", "2", "--vocabulary", "400"),
+        *("--repeats", "5"),
     ],
 }
 
