@@ -634,12 +634,7 @@ def claim(rows: list[dict]) -> runner.Claim:
     def on_pseudo_words(row):
         return row["data"] == PSEUDO
 
-    def above(*rivals):
-        return [
-            runner.difference(rows, "full", over=rival, on="ARI", where=on_pseudo_words)
-            for rival in rivals
-            if {"full", rival} <= arms
-        ]
+    above = functools.partial(runner.above, rows, "full", on="ARI", where=on_pseudo_words)
 
     pruned = []
     if {"full", "one"} <= arms:

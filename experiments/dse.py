@@ -584,12 +584,7 @@ def claim(rows: list[dict]) -> runner.Claim:
     def where(row):
         return row["data"] == name
 
-    def above(arm, *others):
-        return [
-            runner.difference(rows, arm, over=other, on="Pearson", where=where)
-            for other in others
-            if {arm, other} <= arms
-        ]
+    above = functools.partial(runner.above, rows, on="Pearson", where=where)
 
     asked = [
         ("the teacher is better than its student", above("teacher", "dse")),

@@ -723,14 +723,7 @@ def claim(rows: list[dict]) -> runner.Claim:
     def where(row):
         return (row["size"], row["data"]) == (size, name)
 
-    arms = {row["arm"] for row in rows}
-
-    def above(arm, *others):
-        return [
-            runner.difference(rows, arm, over=other, on=FIGURE, where=where)
-            for other in others
-            if {arm, other} <= arms
-        ]
+    above = functools.partial(runner.above, rows, on=FIGURE, where=where)
 
     parts = [*above("focal", "hard"), *above("pair_mix", "hard"), *above("list_mix", "hard")]
     return runner.sentences(

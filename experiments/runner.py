@@ -54,6 +54,7 @@ from experiments.frame.tables import best as best, summary as summary
 from experiments.frame.verdict import (
     Claim as Claim,
     Comparison as Comparison,
+    above as above,
     against as against,
     all_of as all_of,
     difference as difference,

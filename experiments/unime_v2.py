@@ -591,26 +591,30 @@ def ranking(bed: Bed, lists: Lists, scores: np.ndarray) -> dict[str, np.ndarray]
 
 def claim(rows: list[dict]) -> runner.Claim:
     """In correlation with people's grades: soft targets above hard negatives above the batch's own?"""
-    name, arms = rows[0]["data"], {row["arm"] for row in rows}
+    name = rows[0]["data"]
 
     def where(row):
         return row["data"] == name
 
-    def above(arm, *others, on="Spearman"):
-        return [
-            runner.difference(rows, arm, over=other, on=on, where=where)
-            for other in others
-            if {arm, other} <= arms
-        ]
+    above = functools.partial(runner.above, rows, where=where)
 
     return runner.sentences(
         [
-            ("the judge follows people's grades better than its student", above("judge", "unime")),
-            ("soft targets make a better embedder than the same negatives", above("unime", "hard")),
-            ("these make a better one than in-batch negatives", above("hard", "in_batch")),
+            (
+                "the judge follows people's grades better than its student",
+                above("judge", "unime", on="Spearman"),
+            ),
+            (
+                "soft targets make a better embedder than the same negatives",
+                above("unime", "hard", on="Spearman"),
+            ),
+            (
+                "these make a better one than in-batch negatives",
+                above("hard", "in_batch", on="Spearman"),
+            ),
             (
                 "what the judge leaves out and the cyclic choice help",
-                above("unime", "unfiltered", "closest"),
+                above("unime", "unfiltered", "closest", on="Spearman"),
             ),
             (
                 "the reranker puts more right partners first than its embedder",

@@ -171,6 +171,28 @@ def no_worse(
     return dataclasses.replace(plain, by=float(by))
 
 
+def above(
+    rows: Sequence[Row],
+    arm: str,
+    *others: str,
+    on: str,
+    where: Where = _every,
+    smaller: bool = False,
+) -> list[Comparison]:
+    """The difference of an arm over each of some others that were run; none where the arm was not.
+
+    Args:
+      rows, arm, on, where, smaller: as in `difference`.
+      others: names of arms.
+    """
+    arms = {row["arm"] for row in rows}
+    return [
+        difference(rows, arm, over=other, on=on, where=where, smaller=smaller)
+        for other in others
+        if {arm, other} <= arms
+    ]
+
+
 def interaction(
     rows: Sequence[Row],
     first: tuple[str, str],

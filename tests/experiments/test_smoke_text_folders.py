@@ -24,7 +24,7 @@ OPTIONS = {
     "unime_v2": [
         *("--arms", "released", "rerank_both", "--length", "32", "--queries", "60", "--top", "20"),
         *("--negatives", "3", "--floor", "0", "--words", "200", "--word-dim", "10"),
-        *("--listed", "2", "--lists", "4", "--reranker-steps", "2", "--vocabulary", "400"),
+        *("--listed", "2", "--lists", "8", "--reranker-steps", "2", "--vocabulary", "400"),
         *("--repeats", "5"),
     ],
 }

@@ -33,6 +33,15 @@ def test_seeds_are_resampled_with_the_examples():
     assert high > 1.5
 
 
+def test_only_arms_that_ran_are_compared():
+    rows = [{"arm": arm, "seed": seed, "figure": float(arm)} for arm in "123" for seed in (0, 1)]
+    found = runner.above(rows, "3", "1", "none", "2", on="figure")
+    assert [(one.over, one.mean) for one in found] == [("1", 2.0), ("2", 1.0)]
+    assert runner.above(rows, "none", "1", on="figure") == []
+    (lower,) = runner.above(rows, "1", "2", on="figure", smaller=True)
+    assert lower.verdict == "held"
+
+
 def compared(over, mean, reach=0.1):
     return Comparison("ours", over, "recall", mean, mean - reach, mean + reach)
 
