@@ -14,7 +14,7 @@ from jaxsim.encoders._pooling import mean, pool_layers
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
-# {"tokens" int [rows, length], "where" bool [rows, length]}, perhaps with "pooled".
+# {"tokens" int [rows, length], "where" bool [rows, length]}, perhaps with "pooled", "vectors", "vectors_where".
 Texts = Mapping[str, Array]
 
 
@@ -22,7 +22,8 @@ class TextEncoder(nn.Module):
     """Text encoder: a transformer, a pooling and heads; embeddings are not normalized unless a head does it.
 
     Texts may say under "pooled", bool [rows, length], which tokens the pooling counts; without it all
-    that are real. (Instructions that are read but not pooled.)
+    that are real. (Instructions that are read but not pooled.) Under "vectors" and "vectors_where" are what
+    the transformer takes for its table's rows: pseudo-words.
     """
 
     transformer: nn.Module
@@ -55,6 +56,7 @@ class TextEncoder(nn.Module):
             texts["where"],
             deterministic=deterministic,
             all_layers=all_layers or several,
+            **{name: texts[name] for name in ("vectors", "vectors_where") if name in texts},
         )
         counted = texts.get("pooled", texts["where"])
         project = (

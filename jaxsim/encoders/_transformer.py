@@ -65,6 +65,8 @@ class Transformer(nn.Module):
         where: Array,
         segments: Array | None = None,
         *,
+        vectors: Array | None = None,
+        vectors_where: Array | None = None,
         positions: Array | None = None,
         deterministic: bool = True,
         all_layers: bool = False,
@@ -75,6 +77,9 @@ class Transformer(nn.Module):
           tokens: int [rows, length].
           where: bool [rows, length], False for padding.
           segments: int [rows, length], token types; None is all 0.
+          vectors: float [rows, length, dim], taken for the rows of the token table: pseudo-words, or states
+            of another model. Positions, segments and the first norm follow as for tokens.
+          vectors_where: bool [rows, length], where they are taken; None is everywhere, which needs vectors.
           positions: int [rows, p]; where given, the last layer is computed at these places only, to
             the same numbers, and [rows, p, dim] comes back.
           deterministic: no dropout.
@@ -94,7 +99,8 @@ class Transformer(nn.Module):
         post = self.norm == "post"
         dtype = compute_dtype() if self.dtype is None else self.dtype
         places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
-        x = self._embedded(tokens, places, segments)
+        self._check_vectors(tokens, vectors, vectors_where)
+        x = self._embedded(tokens, places, segments, vectors, vectors_where)
         if post or self.start_norm:
             x = self._norm("norm" if post else "embedding_norm")(x)
         x = nn.Dropout(self.dropout)(x, deterministic=deterministic).astype(dtype)
@@ -130,24 +136,37 @@ class Transformer(nn.Module):
             states = [norm(x).astype(dtype) for x in states]
         return states if all_layers else states[0]
 
-    def _embedded(self, tokens, places, segments):
+    def _check_vectors(self, tokens, vectors, vectors_where):
+        if vectors is None:
+            if vectors_where is not None:
+                raise ValueError("vectors_where goes with vectors, got no vectors")
+            return
+        checks.shaped("vectors", vectors, (*tokens.shape, self.dim), "one per token, of size dim")
+        if vectors_where is not None:
+            checks.shaped("vectors_where", vectors_where, tokens.shape, "one per token")
+            checks.booleans("vectors_where", vectors_where)
+
+    def _embedded(self, tokens, places, segments, vectors, vectors_where):
         small = self.initial if self.place_initial is None else self.place_initial
-        tables = [("tokens", self.vocabulary, tokens, self.initial)]
+        x = self._table("tokens", self.vocabulary, self.initial)(tokens)
+        if vectors is not None:
+            taken = True if vectors_where is None else vectors_where[..., None]
+            x = jnp.where(taken, vectors, x)
         if self.rotary is None:
             rows = self.max_length + self.first_place
-            tables.append(("positions", rows, places + self.first_place, small))
+            x = x + self._table("positions", rows, small)(places + self.first_place)
         if self.segments:
             segments = jnp.zeros_like(tokens) if segments is None else segments
-            tables.append(("segments", self.segments, segments, small))
-        return sum(
-            nn.Embed(
-                size,
-                self.dim,
-                embedding_init=nn.initializers.truncated_normal(deviation),
-                dtype=jnp.float32,
-                name=name,
-            )(ids)
-            for name, size, ids, deviation in tables
+            x = x + self._table("segments", self.segments, small)(segments)
+        return x
+
+    def _table(self, name, rows, deviation):
+        return nn.Embed(
+            rows,
+            self.dim,
+            embedding_init=nn.initializers.truncated_normal(deviation),
+            dtype=jnp.float32,
+            name=name,
         )
 
     def _views(self, places, where):
