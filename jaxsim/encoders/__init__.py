@@ -32,6 +32,10 @@ from jaxsim.encoders._layers import (
     layer_norm as layer_norm,
     rms_norm as rms_norm,
 )
+from jaxsim.encoders._masked_lm import (
+    MaskedLanguageModel as MaskedLanguageModel,
+    MaskedLmHead as MaskedLmHead,
+)
 from jaxsim.encoders._pair_head import (
     DotHead as DotHead,
     PairHead as PairHead,
@@ -46,6 +50,7 @@ from jaxsim.encoders._pooling import (
     largest as largest,
     last as last,
     last_place as last_place,
+    marked as marked,
     mean as mean,
     mean_by_root as mean_by_root,
     pool_layers as pool_layers,
@@ -53,6 +58,7 @@ from jaxsim.encoders._pooling import (
     side_by_side as side_by_side,
     weighted_mean as weighted_mean,
     weighted_mean_by_place as weighted_mean_by_place,
+    with_marker as with_marker,
     without_first as without_first,
 )
 from jaxsim.encoders._positions import Rotary as Rotary

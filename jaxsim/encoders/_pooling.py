@@ -3,11 +3,12 @@
 A text without tokens gives zeros, or for `cls` and `last` the state of some padding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.numerics import checks, masked
 from jaxsim.numerics.types import Array
@@ -143,6 +144,44 @@ class AttentionPooling(nn.Module):
         return jnp.einsum("rl,rld->rd", weights, jnp.where(where[..., None], states, 0))
 
 
+def marked(states: Array, where: Array) -> jax.Array:
+    """Prompt pooling: the state of the one marked token of a text, such as a prompt's [MASK]. [rows, length, dim] -> [rows, dim]
+
+        encode(params, encoders.with_marker(model.tokenize(prompts), marker=mask_id))
+
+    Args:
+      states: [rows, length, dim].
+      where: bool [rows, length], True at the marker alone, as `with_marker` gives it under "pooled".
+
+    Returns: float32 [rows, dim]; NaN, where the mask is on a device, for a text that has not one marker.
+    Raises: ValueError for a mask on the host with a text that has not one.
+    Source: PromptBERT (Jiang et al. 2022, 2201.04337); DefSent+ (Liu 2024, 2405.16153).
+    """
+    _one_each("where", where)
+    only = jnp.sum(where, axis=1, keepdims=True) == 1
+    return jnp.where(only, mean(states, jnp.asarray(where)), jnp.nan)
+
+
+def with_marker(texts: Mapping[str, Array], *, marker: int) -> dict[str, Array]:
+    """Texts whose pooling counts a marker alone: "pooled" is where their tokens are it. For `marked`.
+
+    A text that holds another marker, or that was cut before its own, would give its place to the wrong state:
+    every text must have exactly one.
+
+    Args:
+      texts: {"tokens" int [rows, length], "where" bool [rows, length]}.
+      marker: the token's id.
+
+    Returns: texts with "pooled", bool [rows, length].
+    Raises: ValueError naming the first row that has not one, where the tokens are on the host.
+    """
+    checks.whole("marker", marker, 0)
+    tokens, where = texts["tokens"], texts["where"]
+    pooled = (tokens == marker) & where
+    _one_each("texts", pooled, f" of marker {marker}")
+    return {**texts, "pooled": pooled}
+
+
 def first_place(where: Array) -> jax.Array:
     """Index of a text's first real token: bool [rows, length] -> int [rows]."""
     return jnp.argmax(where, axis=1)
@@ -151,6 +190,18 @@ def first_place(where: Array) -> jax.Array:
 def last_place(where: Array) -> jax.Array:
     """Index of a text's last real token: bool [rows, length] -> int [rows]."""
     return where.shape[1] - 1 - jnp.argmax(where[:, ::-1], axis=1)
+
+
+def _one_each(name, where, what=""):
+    """Refuses a mask on the host with a row that has not exactly one True."""
+    if not checks.host(where):
+        return
+    counts = np.asarray(where).sum(axis=1)
+    if (counts != 1).any():
+        row = int(np.argmax(counts != 1))
+        raise ValueError(
+            f"{name} must have exactly one token{what or ' that is marked'} per row, got {counts[row]} in row {row}"
+        )
 
 
 def _at(states, places):

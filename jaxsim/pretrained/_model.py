@@ -14,6 +14,7 @@ from jaxsim import similarity
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array, ArrayTree
 from jaxsim.pretrained import (
+    _masked_lm as masked_lm,
     _modules as modules,
     _names as names,
     _pairs as pairs,
@@ -165,6 +166,19 @@ class TextModel(Model):
             where = arrays["where"]
             arrays["pooled"] = where & (np.arange(where.shape[1]) >= self.tokenizer.count(prompt))
         return arrays
+
+    def masked_lm(self) -> tuple[Any, dict]:
+        """The masked language model of this folder: its transformer with the head that `load` kept aside.
+
+            module, params = model.masked_lm()
+            logits = module.apply(params, model.tokenize(texts))  # [rows, length, vocabulary]
+
+        Returns: `encoders.MaskedLanguageModel`, and its parameters, the transformer's those of this model.
+        Raises: ValueError for a family or a folder without such a head, and for a decoder of words that is not
+        tied to the embeddings, by name.
+        """
+        body = self.module.transformer
+        return masked_lm.masked_lm(self.config, body, self.params, self.kept.rest)
 
     def _prompt(self, prompt, name):
         if name is not None:

@@ -103,3 +103,32 @@ def test_a_text_encoder_pools_its_last_layers():
     np.testing.assert_allclose(found, np.concatenate(cuts[-2:], axis=1), rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="all_layers needs top_layers=1, got 2"):
         several.apply(params, texts, all_layers=True)
+
+
+MARKED = {"tokens": np.array([[2, 5, 4, 3, 0], [2, 4, 3, 4, 4]])}
+MARKED["where"] = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0]], bool)
+
+
+def test_marked_pooling_takes_the_marker_alone():
+    texts = encoders.with_marker(MARKED, marker=4)
+    np.testing.assert_array_equal(texts["pooled"].argmax(axis=1), [2, 1])  # padding is no marker
+    np.testing.assert_array_equal(encoders.marked(STATES, texts["pooled"]), STATES[[0, 1], [2, 1]])
+    moved = np.where(texts["pooled"][..., None], STATES, np.nan)
+    np.testing.assert_array_equal(
+        jax.jit(encoders.marked)(moved, texts["pooled"]), [[3, 0], [1, 2]]
+    )
+
+
+def test_marked_pooling_wants_exactly_one_marker():
+    for tokens, count in (([2, 4, 4, 3, 0], 2), ([2, 5, 5, 3, 0], 0)):
+        texts = {"tokens": np.array([MARKED["tokens"][1], tokens]), "where": MARKED["where"][::-1]}
+        words = f"texts must have exactly one token of marker 4 per row, got {count} in row 1"
+        with pytest.raises(ValueError, match=words):
+            encoders.with_marker(texts, marker=4)
+        pooled = texts["tokens"] == 4
+        pooled[0] = [0, 1, 0, 0, 0]
+        with pytest.raises(ValueError, match=f"that is marked per row, got {count} in row 1"):
+            encoders.marked(STATES, pooled)
+        found = jax.jit(encoders.marked)(STATES, pooled)  # on a device: NaN, not another state
+        np.testing.assert_array_equal(found[0], [1, 2])
+        assert np.isnan(found[1]).all()
