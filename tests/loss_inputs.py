@@ -249,6 +249,7 @@ INPUTS = {
     },
     **{name: classes("proxies") for name in ("manifold", "proxy_anchor", "proxy_nca")},
     **{name: classes("centers", CENTERS) for name in ("soft_triple", "sub_center_arcface")},
+    "frozen_class_cross_entropy": classes("class_vectors"),
     "instance": Inputs(
         {"images": X, "texts": Y, "labels": INTEGERS, "class_weights": VECTORS},
         shared=frozenset({"class_weights"}),

@@ -50,6 +50,9 @@ def mean_over_classes(x, labels, vectors, **more):
 CLASSES = {
     "arcface": Classes(partial(losses.arcface, margin=HALF_A_RADIAN), in_columns("ArcFaceLoss")),
     "cosface": Classes(losses.cosface, in_columns("CosFaceLoss")),
+    "frozen_class_cross_entropy": Entry(
+        batches.classes, losses.frozen_class_cross_entropy, moved=(0,)
+    ),
     "instance": Entry(batches.two_sides_of_classes, losses.instance, moved=(0, 1, 3)),
     "large_margin_softmax": Classes(
         losses.large_margin_softmax, in_columns("LargeMarginSoftmaxLoss")

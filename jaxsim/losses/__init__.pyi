@@ -951,6 +951,21 @@ def flops(
     where: Array | None = ...,
     axis_name: str | None = ...,
 ) -> jax.Array: ...
+def frozen_class_cross_entropy(
+    embeddings: Array,
+    labels: Array,
+    class_vectors: Array,
+    *,
+    class_labels: Array | None = ...,
+    temperature: Numeric = ...,
+    similarity: Similarity = ...,
+    same: Similarity = ...,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
 
 class _gaussian_elbo(Protocol):
     __name__: str

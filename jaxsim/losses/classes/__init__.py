@@ -6,6 +6,9 @@ from jaxsim.losses.classes._binary_cross_entropy import (
 )
 from jaxsim.losses.classes._cross_entropy import cross_entropy as cross_entropy
 from jaxsim.losses.classes._denoising import denoising as denoising
+from jaxsim.losses.classes._frozen_classes import (
+    frozen_class_cross_entropy as frozen_class_cross_entropy,
+)
 from jaxsim.losses.classes._instance import instance as instance
 from jaxsim.losses.classes._normalized_softmax import normalized_softmax as normalized_softmax
 from jaxsim.losses.classes._p2s_grad import p2s_grad as p2s_grad
