@@ -9,9 +9,12 @@ from jaxsim.analysis._behavior import (
     temperature_gradient as temperature_gradient,
 )
 from jaxsim.analysis._geometry import (
+    Isotropy as Isotropy,
     alignment as alignment,
     covariance_spectrum as covariance_spectrum,
     effective_rank as effective_rank,
+    isotropy as isotropy,
+    mean_cosine as mean_cosine,
     tolerance as tolerance,
     tolerance_of_classes as tolerance_of_classes,
     tolerance_over_all_pairs as tolerance_over_all_pairs,
@@ -29,4 +32,10 @@ from jaxsim.analysis._weights import (
     on_cosines as on_cosines,
     pair_weights as pair_weights,
     wrong_way as wrong_way,
+)
+from jaxsim.analysis._whitening import (
+    Whitening as Whitening,
+    whiten_ica as whiten_ica,
+    whiten_pca as whiten_pca,
+    whiten_zca as whiten_zca,
 )

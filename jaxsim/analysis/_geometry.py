@@ -8,6 +8,7 @@ the whole batch, the same on every device. A NaN in a row that counts makes the 
 """
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -191,6 +192,51 @@ def tolerance_of_classes(
     """
     sums, counts, _ = _within_classes(embeddings, labels, include_self, where, axis_name)
     return masked.mean(sums / jnp.where(counts > 0, counts, 1), counts > 0)
+
+
+class Isotropy(NamedTuple):
+    """How evenly embeddings use their space."""
+
+    mean_cosine: jax.Array  # near 0 where they point everywhere, near 1 in a narrow cone
+    uniformity: jax.Array
+    effective_rank: jax.Array
+
+
+def mean_cosine(
+    embeddings: Array, *, where: Array | None = None, axis_name: str | None = None
+) -> jax.Array:
+    """Mean cosine of pairs of different rows: anisotropy, near 1 where all point into a narrow cone.
+
+    The tolerance of one class of all.
+
+    Args:
+      embeddings: [batch, dim]; rows are normalized.
+      where: bool [batch], False for padding.
+      axis_name: the named axis over which the batch is split.
+
+    Returns: a float32 scalar (float64 for float64 input); 0 without any pair.
+    Raises: ValueError for shapes that do not fit.
+    Source: Ethayarajh 2019 (1909.00512), its anisotropy.
+    """
+    count = len(checks.reals("embeddings", embeddings))
+    return tolerance(embeddings, jnp.zeros(count, jnp.int32), where=where, axis_name=axis_name)
+
+
+def isotropy(
+    embeddings: Array, *, where: Array | None = None, axis_name: str | None = None
+) -> Isotropy:
+    """Isotropy: mean cosine, uniformity and effective rank of embeddings, together.
+
+    Args and errors as of `mean_cosine`.
+
+    Returns: `Isotropy`.
+    """
+    settings = {"where": where, "axis_name": axis_name}
+    return Isotropy(
+        mean_cosine(embeddings, **settings),
+        uniformity(embeddings, **settings),
+        effective_rank(embeddings, **settings),
+    )
 
 
 def effective_rank(

@@ -71,6 +71,10 @@ def covariance_spectrum(x, labels):
     return np.linalg.eigvalsh(np.cov(x.T, ddof=0))[::-1]
 
 
+def mean_cosine(x, labels):
+    return np.mean(list(pairs(x, 0 * np.asarray(labels)).values()))
+
+
 FIGURES = {
     "uniformity": (lambda x, labels, **more: analysis.uniformity(x, **more), uniformity),
     "uniformity, t 50": (
@@ -81,6 +85,7 @@ FIGURES = {
     "tolerance": (analysis.tolerance, tolerance),
     "tolerance over all pairs": (analysis.tolerance_over_all_pairs, tolerance_over_all_pairs),
     "tolerance of classes": (analysis.tolerance_of_classes, tolerance_of_classes),
+    "mean cosine": (lambda x, labels, **m: analysis.mean_cosine(x, **m), mean_cosine),
     "effective rank": (lambda x, labels, **m: analysis.effective_rank(x, **m), effective_rank),
     "covariance spectrum": (
         lambda x, labels, **more: analysis.covariance_spectrum(x, **more),
@@ -169,6 +174,14 @@ def test_rank_one_has_rank_one_and_noise_has_all():
     line = np.outer(np.arange(1, 9), np.arange(1, 5)).astype(np.float32)
     np.testing.assert_allclose(analysis.effective_rank(line), 1, atol=1e-4)
     np.testing.assert_allclose(analysis.effective_rank(np.eye(6)), 6, rtol=1e-6)
+
+
+def test_isotropy_is_the_three_figures():
+    found = jax.jit(analysis.isotropy)(X, where=UNEVEN)
+    names = {"mean_cosine": mean_cosine, "uniformity": uniformity, "effective_rank": effective_rank}
+    for name, reference in names.items():
+        expected = reference(X[UNEVEN], LABELS[UNEVEN])
+        np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-4)
 
 
 def test_bad_arguments_are_named():
