@@ -29,6 +29,14 @@ from jaxsim.data._density import (
     label_density as label_density,
     label_density_weights as label_density_weights,
 )
+from jaxsim.data._dictionary import (
+    Dictionary as Dictionary,
+    dictionary as dictionary,
+    dictionary_of as dictionary_of,
+    merged_synonyms as merged_synonyms,
+    split_dictionary as split_dictionary,
+    sts_synsets as sts_synsets,
+)
 from jaxsim.data._graded import (
     CaptionPairs as CaptionPairs,
     LabeledPairs as LabeledPairs,
@@ -65,6 +73,11 @@ from jaxsim.data._judged import (
     GradedPairs as GradedPairs,
     retrieval as retrieval,
     sts_benchmark as sts_benchmark,
+)
+from jaxsim.data._masking import (
+    MaskedPlaces as MaskedPlaces,
+    masked_by_chance as masked_by_chance,
+    masked_by_count as masked_by_count,
 )
 from jaxsim.data._mixtures import (
     distinct_batches as distinct_batches,
