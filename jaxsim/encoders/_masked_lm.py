@@ -80,7 +80,7 @@ class MaskedLanguageModel(nn.Module):
         check_texts("texts", texts)
         tokens, where = texts["tokens"], texts["where"]
         if places is not None:
-            checks.shaped("places", places, (len(tokens), None), "places per row")
+            checks.shaped("places", places, (tokens.shape[0], None), "places per row")
         if self.transformer.layers == 0:
             states = self.transformer(tokens, where, deterministic=deterministic)
             if places is not None:
