@@ -227,9 +227,13 @@ def isotropy(
 ) -> Isotropy:
     """Isotropy: mean cosine, uniformity and effective rank of embeddings, together.
 
-    Args and errors as of `mean_cosine`.
+    Args:
+      embeddings: [batch, dim].
+      where: bool [batch], False for padding.
+      axis_name: the named axis over which the batch is split.
 
     Returns: `Isotropy`.
+    Raises: ValueError for shapes that do not fit.
     """
     settings = {"where": where, "axis_name": axis_name}
     return Isotropy(

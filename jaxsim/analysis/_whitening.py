@@ -66,7 +66,7 @@ def whiten_zca(
 
         (x - m) U diag(l)^(-1/2) U^T scale
 
-    Arguments, result and errors as of `whiten_pca`.
+    Arguments, result and errors as in `whiten_pca`; embeddings [batch, dim].
     Source: Bell and Sejnowski 1997; Kessy, Lewin and Strimmer 2018 (1512.00809), "ZCA".
     """
     center, values, vectors = _principal(embeddings, scale, where, axis_name)

@@ -119,7 +119,7 @@ def merged_synonyms(dictionary: Dictionary) -> Dictionary:
     for places in groups.values():
         words = [dictionary.entries[place] for place in places]
         entries.append(tuple(word for one in words for word in one))
-    return dictionary.of(firsts)._replace(entries=entries)
+    return dictionary.of(np.array(firsts))._replace(entries=entries)
 
 
 def split_dictionary(

@@ -63,7 +63,7 @@ def frozen_class_cross_entropy(
     Data: labels.
     """
     class_vectors = jax.lax.stop_gradient(checks.vectors("class_vectors", class_vectors))
-    count = len(class_vectors)
+    count = class_vectors.shape[0]
     numbers = np.arange(count) if class_labels is None else class_labels
     checks.column("class_labels", numbers, count, "one per row of class_vectors")
     checks.numbers_of("labels", labels)
