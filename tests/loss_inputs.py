@@ -155,6 +155,7 @@ INPUTS = {
     "hardness_info_nce": pairs(GROUPS, hardness=2.0),
     "hard_negative_hardness_info_nce": pairs(GROUPS),
     "group_info_nce": pairs(GROUPS),
+    "mnr_plus": pairs(),
     "kalm": pairs(GROUPS, key=jax.random.key(0)),
     "codiemb_retrieval": Inputs({"queries": X, "positives": GROUPS[:, :2], "negatives": GROUPS}),
     "info_nce_with_extra": Inputs({"queries": X, "documents": Y, "extra": GROUPS}),
@@ -226,6 +227,12 @@ INPUTS = {
     **{
         name: Inputs({"logits": SCORES})
         for name in ("dependence", "inverse_entropy", "unimodal_entropy")
+    },
+    **{name: Inputs({"logits": SCORES}) for name in ("load_balance", "router_z")},
+    "enforced_routing": Inputs({"logits": normal(ROWS, 2, CANDIDATES), "domains": INTEGERS}),
+    **{
+        f"routing_information{form}": Inputs({"logits": SCORES, "domains": INTEGERS}, {"tasks": 3})
+        for form in ("", "_released")
     },
     "denoising": Inputs(
         {"logits": normal(ROWS, 3, 5), "tokens": np.int32(RANDOM.integers(0, 5, size=(ROWS, 4)))},
@@ -371,6 +378,9 @@ NOT_LOSSES = {
     },
     "mixtures": {"mix_list", "mix_pairs", "mixed_negatives", "mixed_positives"},
     "sizes and draws": {"draw_layer_dim", "draw_layers", "geometric_dims", "leading"},
+    "tables and targets of routers and pairs": {
+        *("mnr_plus_targets", "routing_table", "table_information"),
+    },
     "senses": {
         *("disambiguated_hidden", "offdiagonal_huber_penalty", "offdiagonal_penalty"),
         *("sense_entropy", "sense_logits"),

@@ -18,7 +18,7 @@ ALLOWED = {
     "analysis": FLOOR | {"similarity", "losses", "evaluation", "analysis"},
     "search": FLOOR | {"storage", "similarity", "evaluation", "search"},
     "encoders": FLOOR | {"encoders"},
-    "pretrained": FLOOR | {"storage", "similarity", "encoders", "pretrained"},
+    "pretrained": FLOOR | {"storage", "similarity", "encoders", "merging", "pretrained"},
     "data": FLOOR | {"storage", "data"},
     "training": FLOOR | {"storage", "training"},
     "merging": FLOOR | {"merging"},

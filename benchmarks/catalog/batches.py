@@ -204,6 +204,11 @@ def logits(random, batch, length):
     return normal(random, batch, length), random.integers(0, length, size=batch)
 
 
+def routers(random, batch, experts):
+    """Logits of the routers of 12 layers, and the domain of each text."""
+    return normal(random, batch, 12, experts), random.integers(0, experts, size=batch)
+
+
 def modalities(random, batch, length):
     """Scores of classes of a fusion and of two modalities, and the right one."""
     unimodal = normal(random, batch, 2, length)

@@ -132,4 +132,12 @@ SCORES = {
     "rank_kl_total": Pairs(losses.rank_kl_total),
     "unimodal_entropy": Entry(batches.one_right, losses.unimodal_entropy),
 }
-LISTS |= SCORES
+Routers = partial(Entry, batches.routers, dim=8)
+ROUTERS = {
+    "enforced_routing": Routers(losses.enforced_routing),
+    "load_balance": Routers(lambda logits, domains: losses.load_balance(logits)),
+    "router_z": Routers(lambda logits, domains: losses.router_z(logits)),
+    "routing_information": Routers(partial(losses.routing_information, tasks=8)),
+    "routing_information_released": Routers(partial(losses.routing_information_released, tasks=8)),
+}
+LISTS |= SCORES | ROUTERS

@@ -99,6 +99,7 @@ SOFTMAXES = {
         ),
     ),
     "kalm": Groups(kalm),
+    "mnr_plus": Pairs(losses.mnr_plus),
     "multi_positive_info_nce": Pairs(in_fours, jax_peer("rax softmax_loss", softmax_of_fours)),
     "pair_info_nce": Pairs(
         losses.pair_info_nce,

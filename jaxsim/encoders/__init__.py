@@ -13,6 +13,15 @@ from jaxsim.encoders._cross_encoder import (
     join as join,
     score_lists as score_lists,
 )
+from jaxsim.encoders._experts import (
+    ROUTERS as ROUTERS,
+    Experts as Experts,
+    mix_experts as mix_experts,
+    route_enforced as route_enforced,
+    route_switch as route_switch,
+    route_top_k as route_top_k,
+    route_top_k_released as route_top_k_released,
+)
 from jaxsim.encoders._functions import as_function as as_function
 from jaxsim.encoders._fusion import (
     BilinearFusion as BilinearFusion,

@@ -7,7 +7,9 @@ import flax.linen as nn
 import jax
 
 
-def as_function(module: nn.Module, *, all_layers: bool = False) -> Callable[..., Any]:
+def as_function(
+    module: nn.Module, *, all_layers: bool = False, router_logits: bool = False
+) -> Callable[..., Any]:
     """Turns a Linen module into a plain function of parameters and inputs.
 
         encode = as_function(TextEncoder(...))       # encode(params, texts) -> [rows, dim]
@@ -16,12 +18,15 @@ def as_function(module: nn.Module, *, all_layers: bool = False) -> Callable[...,
     Args:
       module: a Linen module whose call takes `deterministic=`.
       all_layers: of a `TextEncoder` or a `Transformer`, a list with one result per cut.
+      router_logits: of these with experts, (result, logits of the routers).
 
     Returns: function (params, *inputs, key=None, axis_name=None). With a key, dropout is on; the
     device's place on `axis_name` is folded in, so that devices drop different units. Of a module that chooses
     its arithmetic it has the attribute `dtype`, as the module has it: parameters stay float32.
     """
-    settings = {"all_layers": True} if all_layers else {}
+    settings: Any = {"all_layers": True} if all_layers else {}
+    if router_logits:
+        settings["router_logits"] = True
 
     def function(params, *inputs, key=None, axis_name=None):
         if key is None:

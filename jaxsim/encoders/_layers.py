@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders._attention import attention
+from jaxsim.encoders._experts import Experts, Routing, mix_experts, routed
 from jaxsim.encoders._positions import View, rotated
 from jaxsim.numerics.types import Array
 
@@ -45,6 +46,10 @@ class Block(nn.Module):
     """Transformer block: self-attention and a feed-forward part, each with its norm and residual.
 
     x [rows, length, dim], view -> [rows, length or positions, dim]
+
+    With experts the feed-forward part is there once for each, its parameters with a first axis for them, and
+    the call gives (states, router logits) instead: float32 [rows, experts], [rows, length, experts] of a router
+    of tokens, or None of one without parameters.
     """
 
     heads: int
@@ -61,6 +66,7 @@ class Block(nn.Module):
     style: Style = Style()
     cudnn: bool = True  # attention through cuDNN where it can
     bare: bool = False  # no norm before the attention: the embeddings have just had theirs
+    experts: Experts | None = None  # in place of one feed-forward part
 
     @nn.compact
     def __call__(
@@ -70,7 +76,8 @@ class Block(nn.Module):
         *,
         positions: Array | None = None,
         deterministic: bool = True,
-    ) -> jax.Array:
+        routing: Routing | None = None,
+    ) -> Any:
         dropout = nn.Dropout(self.dropout, deterministic=deterministic)
         post = self.norm == "post"
         normed = x if post or self.bare else self._norm("attention_norm", x)
@@ -81,8 +88,11 @@ class Block(nn.Module):
         x = x + dropout(self._attention(asking, normed, view))
         if post:
             x = self._norm("attention_norm", x)
-        x = x + dropout(self._feed_forward(x if post else self._norm("feed_forward_norm", x)))
-        return self._norm("feed_forward_norm", x) if post else x
+        normed = x if post else self._norm("feed_forward_norm", x)
+        out, logits = self._feed_forward(normed, routing)
+        x = x + dropout(out)
+        x = self._norm("feed_forward_norm", x) if post else x
+        return x if self.experts is None else (x, logits)
 
     def _attention(self, query_states, states, view):
         dim, heads = states.shape[-1], self.heads
@@ -116,17 +126,38 @@ class Block(nn.Module):
         mixed = attention(query, key, value, mask=view.mask, bias=bias, cudnn=self.cudnn)
         return self._dense("attention_out", mixed.reshape(*mixed.shape[:2], heads * each), dim)
 
-    def _feed_forward(self, x):
-        dim, style = x.shape[-1], self.style
-        if style.gated:
-            both = [
-                self._weights(n, self.hidden)(dim) for n in ("feed_forward_gate", "feed_forward_in")
-            ]
-            gate, inner = products(x, both, self.dtype)
-            hidden = style.activation(gate) * inner
-        else:
-            hidden = style.activation(self._dense("feed_forward_in", x, self.hidden))
-        return self._dense("feed_forward_out", hidden, dim)
+    def _feed_forward(self, x, routing):
+        """(the feed-forward part's output, router logits or None)"""
+        dim = x.shape[-1]
+        first = (
+            ("feed_forward_gate", "feed_forward_in") if self.style.gated else ("feed_forward_in",)
+        )
+        weights = [self._weights(name, self.hidden, experts=self.experts)(dim) for name in first]
+        last = self._weights("feed_forward_out", dim, experts=self.experts)(self.hidden)
+        if self.experts is None:
+            return self._passed((weights, last), x), None
+        mixture, logits = routed(self.experts, routing, x, lambda: self._router(dim))
+        if mixture is None:
+            one = jax.tree.map(
+                lambda a: jnp.take(a, jnp.asarray(routing.domain), axis=0), (weights, last)
+            )
+            return self._passed(one, x), logits
+        mixed = mix_experts((weights, last), self._passed, x, mixture)
+        return mixed.astype(self.dtype), logits
+
+    def _passed(self, weights, x):
+        """x through one feed-forward part."""
+        first, last = weights
+        inner = products(x, first, self.dtype)
+        hidden = self.style.activation(inner[0])
+        if self.style.gated:
+            hidden = hidden * inner[1]
+        return products(hidden, [last], self.dtype)[0]
+
+    def _router(self, dim):
+        start = nn.initializers.truncated_normal(self.initial)
+        kernel, _ = Weights(self.experts.count, start, False, name="router")(dim)
+        return kernel
 
     def _norm(self, name, x):
         return self.style.normalize(dtype=jnp.float32, name=name)(x).astype(self.dtype)
@@ -134,10 +165,10 @@ class Block(nn.Module):
     def _dense(self, name, x, size):
         return products(x, [self._weights(name, size)(x.shape[-1])], self.dtype)[0]
 
-    def _weights(self, name, size, start=None):
+    def _weights(self, name, size, start=None, experts=None):
         start = start or nn.initializers.truncated_normal(self.initial)
         biased = name.replace("gate", "in") in self.style.biases
-        return Weights(size, start, biased, name=name)
+        return Weights(size, start, biased, experts and experts.count, name=name)
 
     def _matching_start(self):
         """The start that queries and keys share: their product is then matching ** 2 times the identity."""
@@ -157,13 +188,16 @@ class Weights(nn.Module):
     size: int
     initial: Callable
     biased: bool = True
+    copies: int | None = None  # on a first axis of the parameters; None is one, without that axis
 
     @nn.compact
     def __call__(self, inputs: int) -> tuple[jax.Array, jax.Array | None]:
-        kernel = self.param("kernel", self.initial, (inputs, self.size), jnp.float32)
+        first = () if self.copies is None else (self.copies,)
+        kernel = self.param("kernel", self.initial, (*first, inputs, self.size), jnp.float32)
         if not self.biased:
             return kernel, None
-        return kernel, self.param("bias", nn.initializers.zeros_init(), (self.size,), jnp.float32)
+        zeros = nn.initializers.zeros_init()
+        return kernel, self.param("bias", zeros, (*first, self.size), jnp.float32)
 
 
 def products(x: jax.Array, weights: Sequence[tuple], dtype: Any) -> list[jax.Array]:

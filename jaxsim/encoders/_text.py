@@ -14,7 +14,8 @@ from jaxsim.encoders._pooling import mean, pool_layers
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
-# {"tokens" int [rows, length], "where" bool [rows, length]}, perhaps with "pooled", "vectors", "vectors_where".
+# {"tokens" int [rows, length], "where" bool [rows, length]}, perhaps with "pooled", "vectors", "vectors_where",
+# "domain".
 Texts = Mapping[str, Array]
 
 
@@ -23,7 +24,8 @@ class TextEncoder(nn.Module):
 
     Texts may say under "pooled", bool [rows, length], which tokens the pooling counts; without it all
     that are real. (Instructions that are read but not pooled.) Under "vectors" and "vectors_where" are what
-    the transformer takes for its table's rows: pseudo-words.
+    the transformer takes for its table's rows: pseudo-words. Of a transformer whose experts are those of
+    domains they say under "domain", int [] for all or [rows], which one they are of.
     """
 
     transformer: nn.Module
@@ -35,7 +37,12 @@ class TextEncoder(nn.Module):
 
     @nn.compact
     def __call__(
-        self, texts: Texts, *, deterministic: bool = True, all_layers: bool = False
+        self,
+        texts: Texts,
+        *,
+        deterministic: bool = True,
+        all_layers: bool = False,
+        router_logits: bool = False,
     ) -> Any:
         """Embeddings.
 
@@ -45,19 +52,26 @@ class TextEncoder(nn.Module):
           all_layers: a list of the embeddings that each cut of the transformer gives, from its
             embeddings to its last layer, through the same pooling and heads; not where several layers
             are pooled.
+          router_logits: (what is given otherwise, the logits of the transformer's routers) instead, for
+            losses on them.
         """
         check_texts("texts", texts)
         checks.whole("top_layers", self.top_layers)
         several = self.top_layers > 1
         if several and all_layers:
             raise ValueError(f"all_layers needs top_layers=1, got {self.top_layers}")
+        given = ("vectors", "vectors_where", "domain")
+        asked: dict[str, Any] = {name: texts[name] for name in given if name in texts}
+        if router_logits:
+            asked["router_logits"] = True
         states = self.transformer(
             texts["tokens"],
             texts["where"],
             deterministic=deterministic,
             all_layers=all_layers or several,
-            **{name: texts[name] for name in ("vectors", "vectors_where") if name in texts},
+            **asked,
         )
+        states, *logits = states if router_logits else (states,)
         counted = texts.get("pooled", texts["where"])
         project = (
             (lambda x: x)
@@ -73,7 +87,8 @@ class TextEncoder(nn.Module):
             for head in self.heads:
                 vectors = head(vectors)
             embeddings.append(vectors)
-        return embeddings if all_layers else embeddings[0]
+        result = embeddings if all_layers else embeddings[0]
+        return (result, *logits) if router_logits else result
 
 
 def check_texts(name: str, texts: Any) -> None:

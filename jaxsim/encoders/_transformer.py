@@ -5,6 +5,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxsim.encoders._experts import SENTENCE, Experts, Routing, check_domain
 from jaxsim.encoders._layers import Block, Style
 from jaxsim.encoders._positions import Rotary, View, relative_buckets, visible
 from jaxsim.numerics import checks, compute_dtype
@@ -25,6 +26,9 @@ class Transformer(nn.Module):
     A small model on little text does not find out by itself that equal words in two texts matter. With
     `matching` of about 1, and positions that start small compared with the tokens, equal tokens attend to each
     other from the start (Trockman and Kolter 2023, 2305.09828: mimetic initialization).
+
+    With `experts` some layers have several feed-forward parts; `merging.upcycle` makes their parameters of a
+    dense model's.
     """
 
     vocabulary: int
@@ -57,6 +61,7 @@ class Transformer(nn.Module):
     local_rotary: Rotary | None = None  # of the local layers; None is `rotary`
     causal: bool = False  # a token sees only itself and what comes before
     cudnn: bool = True  # attention through cuDNN on a card that has it; False is XLA's everywhere
+    experts: Experts | None = None  # in place of one feed-forward part in each layer
 
     @nn.compact
     def __call__(
@@ -70,6 +75,8 @@ class Transformer(nn.Module):
         positions: Array | None = None,
         deterministic: bool = True,
         all_layers: bool = False,
+        domain: Array | None = None,
+        router_logits: bool = False,
     ) -> Any:
         """The last hidden states.
 
@@ -85,6 +92,11 @@ class Transformer(nn.Module):
           deterministic: no dropout.
           all_layers: a list of the hidden states of the embeddings and every layer instead. With
             norm="pre" the final norm is applied to each of them.
+          domain: int [] for all texts, at the cost of a dense model, [rows] or [rows, length] (the expert of
+            each token); for experts with the router "enforced" alone, where it must be given.
+          router_logits: (what is given otherwise, logits) instead, of experts whose router has parameters:
+            float32 [rows, layers with experts, experts], or [rows, layers, length, experts] of
+            "token_top_k".
         """
         checks.one_of("norm", self.norm, ("post", "pre"))
         checks.shaped("where", where, tokens.shape, "one per token")
@@ -96,6 +108,7 @@ class Transformer(nn.Module):
             raise ValueError(
                 "positions go with the last layer: not with all_layers, nor without layers"
             )
+        routing = self._routing(tokens, where, domain, positions, router_logits)
         post = self.norm == "post"
         dtype = compute_dtype() if self.dtype is None else self.dtype
         places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
@@ -105,10 +118,11 @@ class Transformer(nn.Module):
             x = self._norm("norm" if post else "embedding_norm")(x)
         x = nn.Dropout(self.dropout)(x, deterministic=deterministic).astype(dtype)
         views = self._views(places, where)
-        states = [x]
+        states, logits = [x], []
         for number in range(self.layers):
             last = number == self.layers - 1
-            x = Block(
+            experts = self.experts if self.experts and self.experts.within(number) else None
+            block = Block(
                 heads=self.heads,
                 hidden=self.hidden,
                 norm=self.norm,
@@ -122,19 +136,58 @@ class Transformer(nn.Module):
                 style=self.style,
                 cudnn=self.cudnn,
                 bare=self.start_norm and number == 0,
+                experts=experts,
                 name=f"layer_{number}",
-            )(
+            )
+            x = block(
                 x,
                 views[number in self.local],
                 positions=positions if last else None,
                 deterministic=deterministic,
+                routing=routing,
             )
+            if experts:
+                x, of_router = x
+                logits.append(of_router)
             states.append(x)
         states = states if all_layers else states[-1:]
         if not post:
             norm = self._norm("norm")
             states = [norm(x).astype(dtype) for x in states]
-        return states if all_layers else states[0]
+        result = states if all_layers else states[0]
+        return (result, jnp.stack(logits, axis=1)) if router_logits else result
+
+    def _routing(self, tokens, where, domain, positions, router_logits):
+        """What blocks with experts route by; None without experts."""
+        experts = self.experts
+        if experts is None or not experts.learned:
+            if router_logits:
+                raise ValueError(
+                    "router_logits needs experts whose router has parameters, got none"
+                )
+        elif domain is not None:
+            raise ValueError(
+                f"domain must be None with the router {experts.router!r}, which finds it"
+            )
+        if experts is None:
+            if domain is not None:
+                raise ValueError("domain must be None without experts, got one")
+            return None
+        if experts.layers is not None and max(experts.layers) >= self.layers:
+            raise ValueError(
+                f"experts must be in the {self.layers} layers, numbered from 0, got layers={experts.layers}"
+            )
+        if not experts.learned:
+            if domain is None:
+                raise ValueError('domain must be given with the router "enforced", got None')
+            check_domain("domain", domain, tokens.shape)
+        by_text = experts.router in SENTENCE or router_logits
+        by_text = by_text or (domain is not None and jnp.ndim(domain) == 2)
+        if positions is not None and by_text and experts.within(self.layers - 1):
+            raise ValueError(
+                "positions must be None where the last layer routes by all states of a text"
+            )
+        return Routing(where, domain)
 
     def _check_vectors(self, tokens, vectors, vectors_where):
         if vectors is None:

@@ -18,6 +18,7 @@ from jaxsim.losses.lists import *
 from jaxsim.losses.modalities import *
 from jaxsim.losses.numbers import *
 from jaxsim.losses.pairs import *
+from jaxsim.losses.routing import *
 from jaxsim.losses.teachers import *
 from jaxsim.losses.views import *
 from jaxsim.losses.words import *

@@ -882,6 +882,15 @@ class _embedding_distillation_mse(Protocol):
 
 embedding_distillation_mse: _embedding_distillation_mse
 
+def enforced_routing(
+    logits: Array,
+    domains: Array,
+    *,
+    where: Array | None = ...,
+    weights: Array | None = ...,
+    axis_name: str | None = ...,
+    reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
 def expanded_info_nce(
     queries: ArrayTree,
     documents: ArrayTree,
@@ -1602,6 +1611,13 @@ class _list_softmax(Protocol):
 
 list_softmax: _list_softmax
 
+def load_balance(
+    logits: Array,
+    *,
+    dispatch: Array | None = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> jax.Array: ...
 def manifold(
     embeddings: Array,
     labels: Array,
@@ -1702,6 +1718,16 @@ class _mega_batch_margin(Protocol):
 mega_batch_margin: _mega_batch_margin
 
 def mined(loss: Any, miner: Any) -> Any: ...
+def mnr_plus(
+    queries: Array,
+    documents: Array,
+    *,
+    temperature: Numeric = ...,
+    similarity: Similarity = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+    block: int | None = ...,
+) -> jax.Array: ...
 
 class _multi_positive_info_nce(Protocol):
     __name__: str
@@ -2496,6 +2522,28 @@ def relatively_guided_info_nce(
     axis_name: str | None = ...,
     block: int | None = ...,
     reduce_fn: ReduceFn | None = ...,
+) -> jax.Array: ...
+def router_z(
+    logits: Array, *, where: Array | None = ..., axis_name: str | None = ...
+) -> jax.Array: ...
+def routing_information(
+    logits: Array,
+    domains: Array,
+    *,
+    tasks: int,
+    earlier: Array | None = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
+) -> jax.Array: ...
+def routing_information_released(
+    logits: Array,
+    domains: Array,
+    *,
+    tasks: int,
+    k: Numeric = ...,
+    earlier: Array | None = ...,
+    where: Array | None = ...,
+    axis_name: str | None = ...,
 ) -> jax.Array: ...
 
 class _sampled_softmax(Protocol):

@@ -31,6 +31,11 @@ from jaxsim.losses.pairs._joint_info_nce import (
     queries_to_queries as queries_to_queries,
 )
 from jaxsim.losses.pairs._kalm import mix_list as mix_list, mix_pairs as mix_pairs
+from jaxsim.losses.pairs._mnr_plus import mnr_plus_targets as mnr_plus_targets
+from jaxsim.losses.routing._routing import (
+    routing_table as routing_table,
+    table_information as table_information,
+)
 from jaxsim.losses.teachers._score_regression import (
     binary_logit as binary_logit,
     centered as centered,

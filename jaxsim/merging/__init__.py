@@ -1,4 +1,4 @@
-"""Merging: parameter trees to parameter trees; soups, fusion, and channels that do the same made one."""
+"""Merging: parameter trees to parameter trees; soups, fusion, experts, and channels that do the same made one."""
 
 from jaxsim.merging._baselines import (
     merge_random_pairs as merge_random_pairs,
@@ -25,3 +25,4 @@ from jaxsim.merging._spec import (
     chain as chain,
     fold_batch_norm as fold_batch_norm,
 )
+from jaxsim.merging._upcycling import take_expert as take_expert, upcycle as upcycle

@@ -1,5 +1,6 @@
 """Pretrained models: folders of transformers and sentence-transformers, image encoders of torchvision and timm."""
 
+from jaxsim.pretrained._experts import take_domain as take_domain, with_experts as with_experts
 from jaxsim.pretrained._folder import load as load
 from jaxsim.pretrained._images import (
     ImageModel as ImageModel,

@@ -27,6 +27,9 @@ DECODERS = ("llama", "mistral", "qwen2", "qwen3")
 FAMILIES = (*BERT_LIKE, "distilbert", "modernbert", *DECODERS)
 
 
+# The model_type of a folder whose layers have experts, which no other library reads; what it would be without
+# them, and what the experts are, is in an object of this name.
+EXPERTS = "jaxsim_experts"
 # The most that a config may say: sizes are made before they are held against the tensors'.
 LAYERS = 2**12
 WIDTH = 2**24
@@ -71,7 +74,38 @@ def transformer(
         if family not in DECODERS:
             raise ValueError(f"causal is for decoders, got {causal} for a {family!r}")
         sizes["causal"] = causal
-    return encoders.Transformer(**sizes, dtype=dtype, cudnn=cudnn)
+    experts = _experts(fields, sizes["layers"])
+    return encoders.Transformer(**sizes, dtype=dtype, cudnn=cudnn, experts=experts)
+
+
+def without_experts(fields: Fields) -> Fields:
+    """A config as that of the dense model, with its experts under `EXPERTS`; another one as it is.
+
+    Raises: ValueError where only one of the two names experts.
+    """
+    if fields.raw("model_type") != EXPERTS:
+        if EXPERTS in fields:
+            raise fields.wrong("model_type", f"{EXPERTS!r} where there is an object of this name")
+        return fields
+    family = fields.object(EXPERTS).text("model_type", choices=FAMILIES)
+    return Fields(fields.path, {**fields.tree, "model_type": family})
+
+
+def _experts(fields, layers):
+    """The experts of a config, or None."""
+    about = fields.object(EXPERTS, None)
+    if about is None:
+        return None
+    count = about.whole("count", least=1, most=WIDTH)
+    names = about.strings("domains", [])
+    router = about.text("router", choices=encoders.ROUTERS)
+    if router == "enforced" and (len(names) != count or len(set(names)) != count):
+        raise about.wrong("domains", f"{count} different names, one for each expert")
+    k = about.whole("k", 1, least=1, most=count)
+    chosen = about.wholes("layers", None)
+    if chosen is not None and (not chosen or max(chosen) >= layers):
+        raise about.wrong("layers", f"numbers of its {layers} layers")
+    return encoders.Experts(count, router, k, None if chosen is None else tuple(chosen))
 
 
 def _dtype(dtype):

@@ -65,7 +65,7 @@ def load(
     layout = modules.layout(folder)
     settings = modules.settings(folder)
     inner = folder / ("" if layout is None else layout.transformer)
-    fields = read_object(inner / "config.json")
+    fields = families.without_experts(read_object(inner / "config.json"))
     family = families.family_of(fields)
     transformer = families.transformer(fields, causal=causal, dtype=dtype, cudnn=cudnn)
     tensors = names.modern(weights.entries(inner))
@@ -84,6 +84,8 @@ def load(
     typed = transformer.segments > 1 and tokenizer_files.token_types(
         inner, tokenizer, pairs=classifier
     )
+    if classifier and transformer.experts is not None:
+        raise fields.wrong("architectures", "an embedding model's: cross-encoders have no experts")
     if classifier:
         module = _classifier(fields, transformer, typed)
         first = module.place is encoders.first_place
@@ -116,14 +118,14 @@ def load(
     }
     if classifier:
         return CrossEncoderModel(
-            **common, module=module, score=_compiled(module, "queries", "candidates")
+            **common, module=module, score=compiled(module, "queries", "candidates")
         )
     module = _truncated(folder, module, settings.truncate_dim, size)
     return TextModel(
         **common,
         module=module,
-        encode=_compiled(module, "texts"),
-        encode_layers=_compiled(module, "texts", all_layers=True),
+        encode=compiled(module, "texts"),
+        encode_layers=compiled(module, "texts", all_layers=True),
         prompts=settings.prompts,
         default_prompt=settings.default_prompt,
         pool_prompt=layout.pool_prompt,
@@ -172,7 +174,7 @@ def _truncated(folder, module, truncate_dim, size):
     return module.clone(heads=(*module.heads, lambda vectors: vectors[:, :truncate_dim]))
 
 
-def _compiled(module, *names, **settings):
+def compiled(module, *names, **settings):
     """A module as a compiled function of parameters and texts; `names` are those of the texts, for errors."""
     compiled = jax.jit(encoders.as_function(module, **settings), static_argnames="axis_name")
 
@@ -222,9 +224,11 @@ def _shapes(module, classifier):
     Two layers are traced, whose first may lack a norm: all others are as the second.
     """
     transformer = module.transformer
-    traced = min(transformer.layers, 2)
+    traced = transformer.layers if transformer.experts else min(transformer.layers, 2)
     module = module.clone(transformer=transformer.clone(layers=traced))
     text = {"tokens": np.zeros((1, 1), np.int32), "where": np.ones((1, 1), bool)}
+    if transformer.experts is not None and not transformer.experts.learned:
+        text["domain"] = np.zeros(1, np.int32)
     inputs = (text, text) if classifier else (text,)
     out, tree = jax.eval_shape(module.init_with_output, jax.random.key(0), *inputs)
     shapes = {path: leaf.shape for path, leaf in flat(tree["params"]).items()}

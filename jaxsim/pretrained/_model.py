@@ -14,6 +14,7 @@ from jaxsim import similarity
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array, ArrayTree
 from jaxsim.pretrained import (
+    _families as families,
     _masked_lm as masked_lm,
     _modules as modules,
     _names as names,
@@ -59,6 +60,9 @@ class Model:
     def save(self, folder: str | os.PathLike) -> Path:
         """Writes a folder that `load`, sentence-transformers and transformers read.
 
+        With experts `load` alone reads it: the others name its model_type, "jaxsim_experts", and stop.
+        `take_domain` makes a model of one domain that they read.
+
         It is written aside and then renamed, so that it is whole or not there. A model that was saved at the
         same place is replaced; a folder that holds anything else is not touched. Weights are float32 in one
         safetensors file, whatever they were.
@@ -79,6 +83,8 @@ class Model:
             inner = aside / self.kept.transformer
             inner.mkdir(parents=True, exist_ok=True)
             config = self.config | {"dtype": "float32"}
+            if families.EXPERTS in config:
+                config["model_type"] = families.EXPERTS
             if "torch_dtype" in config:
                 config["torch_dtype"] = "float32"
             (inner / "config.json").write_text(
@@ -122,6 +128,11 @@ class TextModel(Model):
     pool_prompt: bool = True  # whether its tokens are pooled
     similarity: Callable = similarity.cosine  # of vectors, that the model was trained for
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The names of the domains that its experts are of, in their order; () without experts."""
+        return tuple(self.config.get(families.EXPERTS, {}).get("domains", ()))
+
     def tokens(
         self, texts: Iterable[str], *, prompt: str | None = None, prompt_name: str | None = None
     ) -> list[np.ndarray]:
@@ -149,12 +160,15 @@ class TextModel(Model):
         prompt: str | None = None,
         prompt_name: str | None = None,
         length: int | None = None,
+        domain: str | Sequence[str] | None = None,
     ) -> dict[str, np.ndarray]:
         """Tokenizes texts for `encode`: {"tokens" int32 [rows, length], "where" bool [rows, length]}.
 
         Args:
           texts, prompt, prompt_name: as for `tokens`.
           length: None is the longest text's, rounded up to a multiple of 16.
+          domain: one of `domains` for all texts, or one for each, where the model's experts are those of
+            domains.
 
         Where the model does not pool its prompts "pooled" [rows, length] says what it pools.
         """
@@ -165,6 +179,8 @@ class TextModel(Model):
         if prompt and not self.pool_prompt:
             where = arrays["where"]
             arrays["pooled"] = where & (np.arange(where.shape[1]) >= self.tokenizer.count(prompt))
+        if domain is not None:
+            arrays["domain"] = self._domain(domain, len(rows))
         return arrays
 
     def masked_lm(self) -> tuple[Any, dict]:
@@ -179,6 +195,17 @@ class TextModel(Model):
         """
         body = self.module.transformer
         return masked_lm.masked_lm(self.config, body, self.params, self.kept.rest)
+
+    def _domain(self, domain, rows):
+        """The numbers of domains by name: int32 [] or [rows]."""
+        names = [domain] if isinstance(domain, str) else list(domain)
+        for name in names:
+            checks.one_of("domain", name, self.domains)
+        places = np.array([self.domains.index(name) for name in names], np.int32)
+        if isinstance(domain, str):
+            return places[0]
+        checks.shaped("domain", places, (rows,), "one per text")
+        return places
 
     def _prompt(self, prompt, name):
         if name is not None:

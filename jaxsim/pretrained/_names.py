@@ -217,12 +217,13 @@ def params_of(
             raise ValueError(
                 f"{_place(tensors)}: tensors must hold {name!r}, as a {family!r} of this config does"
             )
-        shape, wanted = tensors[name].shape, tuple(shapes[path])
+        shape, wanted = tensors[name].shape, list(shapes[path])
         if path.endswith("/kernel"):
-            wanted = wanted[::-1]
-        if tuple(shape) != (wanted[0] * of, *wanted[1:]):
+            wanted[-2:] = wanted[-2:][::-1]
+        wanted[_stacked(path)] *= of
+        if tuple(shape) != tuple(wanted):
             raise ValueError(
-                f"{tensors[name].path}: {name} must have shape {(wanted[0] * of, *wanted[1:])} in a "
+                f"{tensors[name].path}: {name} must have shape {tuple(wanted)} in a "
                 f"{family!r} of this config, got {tuple(shape)}"
             )
     used = {name for name, _, _ in places.values()}
@@ -242,8 +243,8 @@ def params_of(
     params = {}
     for name, array in weights.parameters({name: tensors[name] for name in wanted}):
         for path, place, of in wanted[name]:
-            part = np.split(array, of)[place] if of > 1 else array
-            part = part.T if path.endswith("/kernel") else part
+            part = np.split(array, of, axis=_stacked(path))[place] if of > 1 else array
+            part = np.swapaxes(part, -1, -2) if path.endswith("/kernel") else part
             params[path] = np.ascontiguousarray(part, np.float32)
     return params, weights.read(rest)
 
@@ -270,15 +271,24 @@ def tensors_of(family: str, params: Mapping[str, Any], prefix: str) -> dict:
       params: {our path: array}.
       prefix: as `params_of` returned it.
     """
-    names, pieces = NAMES[family], {}
+    names, pieces, axes = NAMES[family], {}, {}
     for path, array in params.items():
         name, place, _ = _theirs(names, prefix, path)
         array = np.asarray(array, np.float32)
-        pieces.setdefault(name, {})[place] = array.T if path.endswith("/kernel") else array
+        array = np.swapaxes(array, -1, -2) if path.endswith("/kernel") else array
+        pieces.setdefault(name, {})[place] = array
+        axes[name] = _stacked(path)
     return {
-        name: np.concatenate([parts[place] for place in sorted(parts)])
+        name: np.concatenate([parts[place] for place in sorted(parts)], axis=axes[name])
+        if len(parts) > 1
+        else parts[0]
         for name, parts in pieces.items()
     }
+
+
+def _stacked(path):
+    """The axis of a tensor along which several of ours are one above the other; experts come before it."""
+    return -2 if path.endswith(("/kernel", "/embedding")) else -1
 
 
 def _prefix(family, tensors):
@@ -315,6 +325,9 @@ def _theirs(names, prefix, path):
     if module[0] == "transformer":
         ours = "/".join(module[1:])
         number = re.match(r"layer_(\d+)/", ours)
+        if number and ours.endswith("/router"):
+            name = f"{prefix}{_layer_stem(names)}{number[1]}.router"
+            return f"{name}.weight", 0, 1
         name, place, of = _entry(names, re.sub(r"^layer_\d+/", "layer_#/", ours))
         name = prefix + (name.replace("#", number[1]) if number else name)
     else:

@@ -37,6 +37,7 @@ from jaxsim.losses.pairs._joint_info_nce import (
 )
 from jaxsim.losses.pairs._kalm import kalm as kalm
 from jaxsim.losses.pairs._mega_batch_margin import mega_batch_margin as mega_batch_margin
+from jaxsim.losses.pairs._mnr_plus import mnr_plus as mnr_plus
 from jaxsim.losses.pairs._ranking_hinge import (
     hardest_ranking_hinge as hardest_ranking_hinge,
     one_way_ranking_hinge as one_way_ranking_hinge,
