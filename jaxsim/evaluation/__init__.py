@@ -62,3 +62,9 @@ from jaxsim.evaluation._thresholds import (
     recall_at_precision as recall_at_precision,
     roc_auc as roc_auc,
 )
+from jaxsim.evaluation._triples import (
+    TripleHits as TripleHits,
+    triplet_image_hits as triplet_image_hits,
+    triplet_score_hits as triplet_score_hits,
+    triplet_text_hits as triplet_text_hits,
+)
