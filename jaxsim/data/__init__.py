@@ -102,6 +102,14 @@ from jaxsim.data._rehearsal import (
     rehearsal_memory as rehearsal_memory,
     task_sequence as task_sequence,
 )
+from jaxsim.data._related import (
+    RelatedTexts as RelatedTexts,
+    balanced_pairs as balanced_pairs,
+    cocitations as cocitations,
+    sibling_definitions as sibling_definitions,
+    split_related as split_related,
+    titled_texts as titled_texts,
+)
 from jaxsim.data._running_text import (
     chunk_sentences as chunk_sentences,
     entity_mentions as entity_mentions,
