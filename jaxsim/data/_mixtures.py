@@ -192,21 +192,22 @@ def mixed_batches(
     Args:
       tasks, batch_sizes, seed, steps, epochs, shard: as in `single_task_batches`.
 
-    Returns: `Planned`. A batch is {task: its columns, with "where" and "ids"}, and "where" and "ids" of all
-    tasks' rows behind each other, whose ids count through the tasks.
+    Returns: `Planned`. A batch is {task: its columns, with "where" and "ids"}, all with as many rows: a smaller
+    task's are filled up with padding. "where" and "ids" beside the tasks are those of the largest.
     Raises: ValueError as `single_task_batches`.
     Source: the baseline of CoDiEmb (2508.11442), without the fault of the released code.
     """
     datasets, counts = _of_tasks(tasks, batch_sizes, seed, shard)
-    rows = [rows_of_columns(columns) for columns in tasks.values()]
-    starts = np.cumsum([0, *rows[:-1]])
+    largest = max(batch_sizes, key=lambda task: batch_sizes[task])
 
     def batch(number):
-        parts = [dataset.batch(number) for dataset in datasets]
-        ids = [part["ids"] + start for part, start in zip(parts, starts, strict=True)]
-        where = np.concatenate([part["where"] for part in parts])
-        ids = np.concatenate(ids).astype(np.int32)
-        return {**dict(zip(tasks, parts, strict=True)), "where": where, "ids": ids}
+        parts = {task: dataset.batch(number) for task, dataset in zip(tasks, datasets, strict=True)}
+        rows = len(parts[largest]["where"])
+        filled = {
+            task: {name: _filled(column, rows, name) for name, column in part.items()}
+            for task, part in parts.items()
+        }
+        return {**filled, "where": filled[largest]["where"], "ids": filled[largest]["ids"]}
 
     return Planned(checked_steps(max(counts), steps, epochs), batch)
 
@@ -313,6 +314,12 @@ def _of_tasks(tasks, batch_sizes, seed, shard):
         counts.append(rows // size)
         datasets.append(_endless(columns, planned, counts[-1], size, shard))
     return datasets, counts
+
+
+def _filled(column, rows, name):
+    """A column with padding behind it, whose ids are -1."""
+    widths = [(0, rows - len(column))] + [(0, 0)] * (column.ndim - 1)
+    return np.pad(column, widths, constant_values=-1 if name == "ids" else 0)
 
 
 def _endless(columns, planned, length, batch_size, shard):

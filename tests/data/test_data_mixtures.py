@@ -121,23 +121,26 @@ def test_a_mixed_batch_has_rows_of_every_task_and_each_example_comes_once_in_a_p
     dataset = mixed()
     assert len(dataset) == 200 // 12
     batches = all_of(dataset)
-    for batch in batches:
-        np.testing.assert_array_equal(batch["few"]["y"], batch["few"]["ids"])
-        np.testing.assert_array_equal(batch["many"]["x"], COLUMNS["x"][batch["many"]["ids"]])
-        ids = np.concatenate([batch["few"]["ids"], 40 + batch["many"]["ids"]])
-        np.testing.assert_array_equal(batch["ids"], ids)
-        assert batch["where"].all()
-        assert batch["where"].shape == (20,)
-    for start in (0, 5, 10):  # a pass over the smaller task
-        few = np.concatenate([batch["few"]["ids"] for batch in batches[start : start + 5]])
-        assert sorted(few) == list(range(40))
+    few = [batch["few"]["ids"] for batch in batches]
     many = np.concatenate([batch["many"]["ids"] for batch in batches])
+    for batch in batches:
+        real = batch["few"]["where"]
+        np.testing.assert_array_equal(real, np.arange(12) < 8)
+        np.testing.assert_array_equal(batch["few"]["y"][real], batch["few"]["ids"][real])
+        np.testing.assert_array_equal(batch["few"]["ids"][~real], -1)
+        np.testing.assert_array_equal(batch["many"]["x"], COLUMNS["x"][batch["many"]["ids"]])
+        np.testing.assert_array_equal(batch["ids"], batch["many"]["ids"])
+        assert batch["where"].all()
+    for start in (0, 5, 10):  # a pass over the smaller task
+        assert sorted(np.concatenate([ids[:8] for ids in few[start : start + 5]])) == list(
+            range(40)
+        )
     assert len(set(many)) == len(many) == 192
     whole = all_of(mixed(steps=7))[6]
     halves = [all_of(mixed(steps=7, shard=(index, 2)))[6] for index in range(2)]
     for task in ("few", "many"):
-        rows = np.concatenate([half[task]["ids"] for half in halves])
-        np.testing.assert_array_equal(rows, whole[task]["ids"])
+        rows = np.concatenate([half[task]["ids"][half[task]["where"]] for half in halves])
+        np.testing.assert_array_equal(rows, whole[task]["ids"][whole[task]["where"]])
     with pytest.raises(ValueError, match=r"batch_sizes must be for \['few'\], got \['many'\]"):
         data.mixed_batches({"few": {"y": np.arange(40)}}, {"many": 8}, seed=0)
 

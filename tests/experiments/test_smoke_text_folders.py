@@ -16,6 +16,12 @@ OPTIONS = {
         *("--teacher-steps", "2", "--query-length", "16", "--document-length", "32"),
         *("--window", "2", "40", "--top", "200", "--negatives", "2", "--queries", "40"),
     ],
+    "codiemb": [
+        *("--arms", "best_single", "--collections", "--queries", "20", "--pairs", "20"),
+        *("--start-steps", "2", "--start-batch", "8", "--sts-batch", "8", "--negatives", "1"),
+        *("--query-length", "16", "--document-length", "32", "--sentence-length", "32"),
+        *("--rates", "1e-4", "--repeats", "5"),
+    ],
     "dse": [
         *("--arms", "cross_fitted", "--transfer", "--length", "32", "--hidden", "8"),
         *("--top-layers", "2", "--words", "200", "--word-dim", "10", "--grid", "20"),
@@ -32,7 +38,8 @@ OPTIONS = {
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("slug", "family"), [("kalm_v2", "qwen2"), ("dse", "bert"), ("unime_v2", "qwen2")]
+    ("slug", "family"),
+    [("codiemb", "bert"), ("kalm_v2", "qwen2"), ("dse", "bert"), ("unime_v2", "qwen2")],
 )
 def test_the_gpu_preset_starts_from_a_folder(slug, family, tmp_path):
     folder = model_folders.make(tmp_path / "model", family)
