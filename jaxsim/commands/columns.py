@@ -17,6 +17,8 @@ QUERIES = ("query", "anchor", "question", "sentence1", "text1", "premise")
 DOCUMENTS = ("document", "positive", "answer", "passage", "sentence2", "text2", "hypothesis")
 NEGATIVES = ("negative", "negatives")
 SCORES = ("score", "similarity", "label")
+TEXTS = ("text", "sentence", "content", *QUERIES)
+CLASSES = ("label", "class", "category", "intent", "topic")
 
 
 class Pairs(NamedTuple):
@@ -26,6 +28,51 @@ class Pairs(NamedTuple):
     documents: list  # of strings
     negatives: list | None  # of lists of strings, as many in every row
     scores: list | None  # of floats
+
+
+class Labeled(NamedTuple):
+    """The columns of a table of texts with classes."""
+
+    texts: list  # of strings
+    labels: list  # of strings or whole numbers
+
+
+def labeled_of(
+    rows: Sequence[dict],
+    path: str | os.PathLike,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+) -> Labeled:
+    """Texts with their classes.
+
+    Args:
+      rows: dicts.
+      path: of the file, for errors.
+      text, label: names of columns; None finds them by their names. A class is a string or a whole number.
+
+    Returns: `Labeled`.
+    Raises: ValueError naming the columns that are there where they do not fit, and a row without a class.
+    """
+    columns = names_of(rows)
+    text = _column(columns, path, "text", text, TEXTS)
+    label = _column(columns, path, "label", label, CLASSES)
+    texts = _strings(rows, columns, path, text)
+    for place, row in enumerate(rows):
+        value = row.get(label)
+        if not isinstance(value, (str, int)) or isinstance(value, bool) or value == "":
+            raise ValueError(
+                f"{path}: {row_at(rows, place)} must have a string or a whole number in {label!r}, "
+                f"{_came(row, label)}"
+            )
+    return Labeled(texts, [row[label] for row in rows])
+
+
+def is_labeled(rows: Sequence[dict]) -> bool:
+    """Whether a table has a text and a class, and no pairs."""
+    names = names_of(rows)
+    pairs = any(name in names for name in QUERIES) and any(name in names for name in DOCUMENTS)
+    return not pairs and all(any(n in names for n in usual) for usual in (TEXTS, CLASSES))
 
 
 def pairs_of(

@@ -1,8 +1,7 @@
 """Fine-tuning on pairs: the objective, and figures on held-out pairs."""
 
 import functools
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,18 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data, evaluation, losses, search, training
-from jaxsim.numerics import unit
+from jaxsim.commands.fine_tuning_mining import Mined
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
 from jaxsim.search._corpus import encode_corpus
 from jaxsim.similarity import paired
 
 MULTIPLE = 16  # what lengths are rounded up to
-
-
-def check_settings(name: str, loss: Loss, settings: Iterable[str]) -> None:
-    """Refuses a setting that the loss does not have."""
-    if unknown := set(settings) - set(inspect.signature(loss).parameters):
-        raise ValueError(f"{name} has no {unknown.pop()}")
 
 
 class Cuts(NamedTuple):
@@ -35,10 +28,10 @@ WHOLE = Cuts()
 
 
 class Teacher(NamedTuple):
-    """A teacher's vectors of the texts that are trained on: [rows, dim] and [rows, documents, dim]."""
+    """A teacher's vectors of the texts that are trained on: of each row's query, of each different document."""
 
-    queries: np.ndarray
-    documents: np.ndarray
+    queries: np.ndarray  # [rows, dim]
+    documents: np.ndarray  # [documents, dim], by the ids of `ids_of`
 
 
 class Task:
@@ -58,7 +51,9 @@ class Task:
       prompts: what goes before queries and before documents; None is the model's default.
       chunk: rows encoded at once, or None for all.
       cuts: what is trained to be used by itself.
-      teacher: the vectors that the loss takes after queries and documents, as teacher=.
+      teacher, guide: the vectors that the loss takes after queries and documents, as teacher= or guide=.
+      alone: whether the loss is shown of pairs that are held out, without negatives of their own.
+      mined: negatives that are mined as the training continues, or None.
     """
 
     def __init__(
@@ -74,13 +69,22 @@ class Task:
         chunk: int | None = None,
         cuts: Cuts = WHOLE,
         teacher: Teacher | None = None,
+        guide: Teacher | None = None,
+        alone: bool = True,
+        mined: Mined | None = None,
     ) -> None:
-        self.model, self.loss, self.held = model, loss, held
-        self.cuts, self.teacher = cuts, teacher
+        self.model, self.loss, self.held, self.pairs = model, loss, held, pairs
+        self.cuts, self.mined = cuts, mined
+        self.taught = {
+            name: vectors
+            for name, vectors in (("teacher", teacher), ("guide", guide))
+            if vectors is not None
+        }
+        self.alone = alone and not self.taught
         self.batch_size, self.graded, self.prompts = batch_size, graded, prompts
-        self.examples = self._tokens(pairs)
-        self.scores = None if pairs.scores is None else np.array(pairs.scores, np.float32)
         self.ids = ids_of(pairs)
+        self.queries, self.documents = self._ids(0, pairs.queries), self._documents()
+        self.scores = None if pairs.scores is None else np.array(pairs.scores, np.float32)
         self.document_where = None if pairs.negatives is None else usable(pairs)
         self.held_ids = numbered(held.queries)[0], numbered(held.documents)[0]
         trained_on = set(pairs.queries)
@@ -88,11 +92,16 @@ class Task:
         self.figure = "spearman" if graded else "MRR@10"  # what the best checkpoint is chosen by
         self.of_batch = jax.jit(self._loss_and_nearest)  # once for all validations
         self.held_loss = jax.jit(loss)
-        self.encode = model.encode_layers if cuts.layers else model.encode
-        if chunk is not None:
-            self.encode = training.chunked(
-                lambda params, texts, key=None: model.encode(params, texts, key=key), chunk
-            )
+        self.encode = encoder_of(model, cuts, chunk)
+        self.ends = {
+            "query": ends_of(list(map(len, self.queries))),
+            "documents": ends_of([max(map(len, row)) for row in self._rows()]),
+        }
+
+    @property
+    def count(self) -> int:
+        """How many rows are trained on."""
+        return len(self.queries)
 
     @property
     def left_out(self) -> int:
@@ -101,18 +110,75 @@ class Task:
 
     def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
         """Batches of token ids; lengths are cut in two, so that few shapes are compiled."""
-        columns = {
-            "query": [len(e["query"]) for e in self.examples],
-            "documents": [max(map(len, e["documents"])) for e in self.examples],
+        settings = {"batch_size": self.batch_size, "seed": seed, "epochs": epochs, "steps": steps}
+        if self.mined is not None:
+            planned = data.array_batches({"row": np.arange(len(self.queries))}, **settings)
+            return data.Planned(len(planned), lambda step: self._of_step(planned[step], step))
+        examples = [
+            {"query": query, "documents": documents}
+            for query, documents in zip(self.queries, self._rows(), strict=True)
+        ]
+        return data.batches(examples, buckets=self.ends, **settings)
+
+    def columns(self, rows: np.ndarray, step: int) -> dict[str, Any]:
+        """The columns of a batch.
+
+        Args:
+          rows: int [batch], -1 for padding.
+          step: of the training, whose mined negatives the rows get.
+
+        Returns: "query" and "documents" as `batches` has them, "document_ids" int, -1 for none, [batch] or,
+        with negatives, [batch, documents] and "document_where" bool of that shape.
+        """
+        places, counts = np.maximum(rows, 0), (rows >= 0)[:, None]
+        ids = self.ids[1].reshape(len(self.queries), -1)[places]
+        where = counts & np.ones_like(ids, bool)
+        if self.document_where is not None:
+            where = counts & self.document_where[places]
+        if self.mined is not None:
+            negatives = self.mined.at(step)[places]
+            ids = np.concatenate([ids, negatives], axis=1)
+            where = np.concatenate([where, counts & (negatives >= 0)], axis=1)
+        ids = np.where(counts, ids, -1).astype(np.int32)
+        queries = [self.queries[row] if row >= 0 else [] for row in rows]
+        documents = [self.documents[number] if number >= 0 else [] for number in ids.ravel()]
+        found = {
+            "query": padded_to(queries, self.ends["query"]),
+            "documents": {
+                name: array.reshape(*ids.shape, -1)
+                for name, array in padded_to(documents, self.ends["documents"]).items()
+            },
         }
-        return data.batches(
-            self.examples,
-            batch_size=self.batch_size,
-            buckets={name: _ends(lengths) for name, lengths in columns.items()},
-            seed=seed,
-            epochs=epochs,
-            steps=steps,
+        if ids.shape[1] == 1:
+            return found | {"document_ids": ids[:, 0]}
+        return found | {"document_ids": ids, "document_where": where}
+
+    def mine(self, params: ArrayTree, step: int) -> None:
+        """Mines the negatives of the steps from `step` with the model of these parameters."""
+        if self.mined is None or self.mined.known(step):
+            return
+        texts, rows = documents_of(self.pairs), len(self.queries)
+        queries, documents = (
+            self._vectors(params, side, of_side, "mining negatives")
+            for side, of_side in enumerate((self.pairs.queries, texts))
         )
+        place = {text: number for number, text in enumerate(texts)}
+        itself = np.array([place.get(query, -1) for query in self.pairs.queries])
+        of_rows = self.ids[1].reshape(rows, -1)
+        self.mined.mine(
+            queries,
+            documents,
+            query_ids=self.ids[0],
+            positives=of_rows[:, 0],
+            own=np.concatenate([itself[:, None], of_rows[:, 1:]], axis=1),
+            similarity=self.model.similarity,
+            step=step,
+        )
+
+    def _of_step(self, batch, step):
+        """A batch of rows as a batch of texts."""
+        rest = {name: batch[name] for name in ("where", "ids")}
+        return self.columns(batch["ids"], step) | rest
 
     def objective(self) -> Objective:
         """The loss of a batch. Equal texts have equal ids, so that no copy is its own negative."""
@@ -126,36 +192,38 @@ class Task:
             documents = self.encode(params, flat, key=keys[1], axis_name=axis_name)
             if each > 1:
                 documents = jax.tree.map(lambda a: a.reshape(rows, each, -1), documents)
-            loss = functools.partial(self._of_embeddings, batch, axis_name)
+            loss = functools.partial(self._of_embeddings, batch, axis_name, key)
             if self.cuts.layers:
                 states = {"queries": jnp.stack(queries), "documents": jnp.stack(documents)}
                 return self._over_layers(loss, states, jax.random.fold_in(key, 2), batch, axis_name)
             both = {"queries": queries, "documents": documents}
-            return self._over_dims(loss, queries.shape[-1])(both)
+            return over_dims(loss, self.cuts, queries.shape[-1])(both)
 
         return objective
 
-    def _of_embeddings(self, batch, axis_name, both):
+    def _of_embeddings(self, batch, axis_name, key, both):
         """The loss of a batch's embeddings {"queries", "documents"}."""
         queries, documents = both["queries"], both["documents"]
-        where = {"where": batch["where"], "axis_name": axis_name}
+        rows, named = batch["ids"], {"where": batch["where"], "axis_name": axis_name}
         if self.graded:
-            return self.loss(queries, documents, jnp.asarray(self.scores)[batch["ids"]], **where)
-        if self.left_out:
-            where["document_where"] = jnp.asarray(self.document_where)[batch["ids"]]
-        if self.teacher is not None:
-            taught = (jnp.asarray(vectors)[batch["ids"]] for vectors in self.teacher)
-            return self.loss(queries, documents, teacher=tuple(taught), **where)
-        query_ids, document_ids = (jnp.asarray(ids)[batch["ids"]] for ids in self.ids)
-        return self.loss(
-            queries, documents, query_ids=query_ids, document_ids=document_ids, **where
-        )
-
-    def _over_dims(self, loss, dim):
-        """A loss of embeddings, summed over the whole and the cuts."""
-        if not self.cuts.dims:
-            return loss
-        return losses.matryoshka(loss, dims=(dim, *self.cuts.dims))
+            return self.loss(queries, documents, jnp.asarray(self.scores)[rows], **named)
+        query_ids, document_ids = (jnp.asarray(ids)[rows] for ids in self.ids)
+        if "document_ids" in batch:
+            document_ids = batch["document_ids"]
+        if "document_where" in batch:
+            named["document_where"] = batch["document_where"]
+        elif self.left_out:
+            named["document_where"] = jnp.asarray(self.document_where)[rows]
+        if "key" in getattr(self.loss, "takes", ()):
+            named["key"] = jax.random.fold_in(key, 3)
+        for name, vectors in self.taught.items():
+            named[name] = (
+                jnp.asarray(vectors.queries)[rows],
+                jnp.asarray(vectors.documents)[document_ids],
+            )
+        if "teacher" not in named:
+            named |= {"query_ids": query_ids, "document_ids": document_ids}
+        return self.loss(queries, documents, **named)
 
     def _over_layers(self, loss, states, key, batch, axis_name):
         """2D Matryoshka: the last layer and another, each whole and cut, as drawn for the step."""
@@ -169,13 +237,7 @@ class Task:
     def validate(self, params: ArrayTree) -> dict[str, float]:
         """Figures on the held-out pairs: {name: float}."""
         queries, documents = (
-            encode_corpus(
-                self.model.encode,
-                params,
-                functools.partial(self._ids, side),
-                texts,
-                label="encoding what is held out",
-            )
+            self._vectors(params, side, texts, "encoding what is held out")
             for side, texts in enumerate((self.held.queries, self.held.documents))
         )
         if self.graded:
@@ -187,7 +249,7 @@ class Task:
                 "pearson": float(evaluation.pearson(scores, labels)),
             }
         found = self._retrieval(queries, documents)
-        if self.teacher is None:
+        if self.alone:
             found = self._in_batches(queries, documents) | found
         for dim in self.cuts.dims:
             cut = self._retrieval(queries[:, :dim], documents[:, :dim])
@@ -246,40 +308,51 @@ class Task:
             "MRR@10": float(evaluation.reciprocal_rank(hits, truth)),
         }
 
-    def _tokens(self, pairs):
-        queries = self._ids(0, pairs.queries)
-        documents = self._ids(1, pairs.documents)
-        if pairs.negatives is None:
-            each = [[] for _ in queries]
-        else:
-            flat = iter(self._ids(1, [text for texts in pairs.negatives for text in texts]))
-            each = [[next(flat) for _ in texts] for texts in pairs.negatives]
+    def _vectors(self, params, side, texts, label):
+        tokens = functools.partial(self._ids, side)
+        return encode_corpus(self.model.encode, params, tokens, texts, label=label)
+
+    def _documents(self):
+        """The token ids of each different document, by its id."""
+        return self._ids(1, documents_of(self.pairs))
+
+    def _rows(self):
+        """The token ids of each row's documents, the positive first."""
         return [
-            {"query": q, "documents": [d, *more]}
-            for q, d, more in zip(queries, documents, each, strict=True)
+            [self.documents[number] for number in row]
+            for row in self.ids[1].reshape(len(self.queries), -1)
         ]
 
     def _ids(self, side, texts):
         return self.model.tokens(texts, prompt=self.prompts[side])
 
 
-def both_sides(
-    queries: jax.Array,
-    documents: jax.Array,
-    *,
-    teacher: tuple[jax.Array, jax.Array],
-    where: jax.Array,
-    document_where: jax.Array | None = None,
-    axis_name: str | None = None,
-) -> jax.Array:
-    """Embedding distillation of the queries and of their documents, half each, all of norm 1."""
-    loss = functools.partial(losses.embedding_distillation, axis_name=axis_name)
-    of_documents = jnp.broadcast_to(
-        where.reshape(-1, *[1] * (documents.ndim - 2)), documents.shape[:-1]
-    )
-    flat = (unit(side).reshape(-1, side.shape[-1]) for side in (documents, teacher[1]))
-    of_queries = loss(unit(queries), unit(teacher[0]), where=where)
-    return (of_queries + loss(*flat, where=of_documents.ravel())) / 2
+def encoder_of(model: Any, cuts: Cuts, chunk: int | None) -> Callable[..., Any]:
+    """A model's encoder as it is trained: (params, texts, *, key, axis_name) -> vectors, or those of all layers."""
+    if chunk is not None:
+        return training.chunked(
+            lambda params, texts, key=None: model.encode(params, texts, key=key), chunk
+        )
+    return model.encode_layers if cuts.layers else model.encode
+
+
+def over_dims(loss: Loss, cuts: Cuts, dim: int) -> Loss:
+    """A loss of embeddings of a size, summed over the whole and the cuts."""
+    return losses.matryoshka(loss, dims=(dim, *cuts.dims)) if cuts.dims else loss
+
+
+def padded_to(texts: Sequence[Any], ends: Sequence[int]) -> dict[str, np.ndarray]:
+    """Token ids padded to the first length that holds them all; to the last where processes share a batch."""
+    longest = max(map(len, texts), default=0)
+    fits = [end for end in ends if end >= longest] if jax.process_count() == 1 else ends[-1:]
+    return data.padded(texts, fits[0])
+
+
+def documents_of(pairs: Any) -> list[str]:
+    """The different documents of pairs, negatives among them, in the order of their ids."""
+    negatives = pairs.negatives or [()] * len(pairs.documents)
+    rows = zip(pairs.documents, negatives, strict=True)
+    return list(dict.fromkeys(text for document, rest in rows for text in (document, *rest)))
 
 
 def numbered(*columns: Iterable[Any]) -> list[np.ndarray]:
@@ -317,7 +390,7 @@ def usable(pairs: Any) -> np.ndarray:
     )
 
 
-def _ends(lengths):
+def ends_of(lengths: Sequence[int]) -> tuple[int, ...]:
     """Two lengths to pad to: one that holds three quarters of the texts, and the longest."""
     ends = {int(np.quantile(lengths, part, method="higher")) for part in (0.75, 1.0)}
     return tuple(sorted({-(-end // MULTIPLE) * MULTIPLE for end in ends}))

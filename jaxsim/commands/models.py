@@ -87,16 +87,15 @@ def reranker(chosen: argparse.Namespace) -> pretrained.CrossEncoderModel:
     return model
 
 
-def teacher(chosen: argparse.Namespace) -> pretrained.TextModel:
-    """The embedding model of --teacher.
+def teacher(chosen: argparse.Namespace, role: str = "teacher") -> pretrained.TextModel:
+    """The embedding model of --teacher, or of another role.
 
     Raises: ValueError for a cross-encoder.
     """
-    model = _loaded(chosen.teacher, chosen)
+    folder = getattr(chosen, role)
+    model = _loaded(folder, chosen)
     if not hasattr(model, "encode"):
-        raise ValueError(
-            f"--teacher must be an embedding model, got the cross-encoder {chosen.teacher}"
-        )
+        raise ValueError(f"--{role} must be an embedding model, got the cross-encoder {folder}")
     return model
 
 

@@ -1,16 +1,22 @@
-"""Fine-tunes a model on your own pairs, triplets or graded pairs, and keeps the best checkpoint.
+"""Fine-tunes a model on your own pairs, triplets, graded pairs or classes, and keeps the best checkpoint.
 
     python -m jaxsim train --model all-MiniLM-L6-v2/ --pairs pairs.jsonl --loss info_nce --out out/
+    python -m jaxsim train --model M --pairs pairs.jsonl:info_nce sts.jsonl:cosent:0.5 --out out/
 
 Columns are found by their usual names (query, anchor, question, sentence1; document, positive, answer,
-passage, sentence2; negative, negatives, negative_1, ...; score) or named. Without --validation a part of
-the rows is held out: the run shows the loss, the accuracy in a batch and how well documents are retrieved
-on it, or the rank correlation of graded pairs. The result loads in sentence-transformers. A killed run
-resumes when the same command is started again; more --epochs or --steps lengthen it.
+passage, sentence2; negative, negatives, negative_1, ...; score; text and label) or named. Without
+--validation a part of the rows is held out: the run shows the loss, the accuracy in a batch and how well
+documents are retrieved on it, the rank correlation of graded pairs, or how well texts find those of their
+class. The result loads in sentence-transformers. A killed run resumes when the same command is started
+again; more --epochs or --steps lengthen it.
 
+    --losses                    lists every loss by the table that it takes, and what --set gives it
+    --loss NAME --set margin=0.1            a loss and its hyperparameters
+    --negatives 4 --mine-every 500          hard negatives, mined again by the model as it learns
     --dims 128 64               vectors that may be cut to their first 128 or 64 coordinates (Matryoshka)
     --loss matryoshka_2d        cut in depth too: info_nce with --layers and --dims (2D Matryoshka)
     --teacher big-model/        learns the similarities of another model, no labels needed but the pairs
+    --guide big-model/          leaves out what another model takes for a right document (GISTEmbed)
 """
 
 from collections.abc import Sequence
@@ -22,18 +28,13 @@ def main(command_line: Sequence[str]) -> None:
     """Runs the command."""
     options = train_options.parsed(command_line, __doc__)
     train_options.check_targets(options)
-    pairs, held = train_tables.read(options)
-    train_tables.check_batches(options, pairs)
-    settings = train_runs.settings_of(options, pairs, held)
+    train_tables.read(options)
+    train_tasks.check(options)
+    settings = train_runs.settings_of(options)
     train_runs.check_settings(options, settings)
     with train_runs.claimed(options.out):
         options.workdir.mkdir(parents=True, exist_ok=True)
         model = models.text_model(options)
-        task = train_tasks.task_of(options, model, pairs, held)
-        settings |= {
-            "model": models.identity(model),
-            "--max-length": model.max_length,
-            "--query-prompt": task.prompts[0],
-            "--document-prompt": task.prompts[1],
-        }
+        task = train_tasks.task_of(options, model)
+        settings |= train_runs.settings_of_model(options, model, task)
         train_runs.train(options, model, task, settings)

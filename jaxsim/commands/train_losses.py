@@ -1,49 +1,402 @@
-"""The losses of `train` by their names, by what a table has to hold for them."""
+"""The losses of `train` by their names, grouped by what a table has to hold for them.
+
+A loss of any of the groups is called as its group says, whatever it is called with elsewhere: `Call`.
+"""
 
 import argparse
+import ast
 import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
 
 from jaxsim import losses, pretrained, similarity
-from jaxsim.commands import fine_tuning
 from jaxsim.numerics import unit
+from jaxsim.numerics._reductions import mean, total
 from jaxsim.numerics.types import Loss
+from jaxsim.similarity import paired
 
-OF_PAIRS = {
-    name: getattr(losses, name)
-    for name in ("info_nce", "symmetric_info_nce", "joint_info_nce", "siglip", "simple_contrastive")
-}
-OF_GRADES = {name: getattr(losses, name) for name in ("cosent", "angle", "cosine_regression")}
-OF_TEACHERS = {
-    name: getattr(losses, name) for name in ("similarity_distillation", "embedding_distillation")
-}
 TWO_DIMENSIONAL = "matryoshka_2d"  # info_nce with --layers, and --dims by default
 
 
-def loss_of(options: argparse.Namespace, model: pretrained.TextModel) -> Loss:
-    """The loss with its temperature and, of pairs, the model's similarity."""
-    if options.loss == "embedding_distillation":
-        return fine_tuning.both_sides
-    if options.loss == "similarity_distillation":
-        temperature = 0.05 if options.temperature is None else options.temperature
-        return functools.partial(
-            losses.similarity_distillation,
-            student_temperature=temperature,
-            teacher_temperature=temperature,
+class Group(NamedTuple):
+    """Losses that take the same table."""
+
+    rows: str  # what a row of the table is
+    names: tuple[str, ...]
+
+
+PAIRS, NEGATIVES, GUIDED = "pairs", "pairs with negatives", "pairs and --guide"
+GRADED, LABELS, TEACHERS = "graded pairs", "labels", "pairs and --teacher"
+GROUPS = {
+    PAIRS: Group(
+        "a query and its document, with negatives or without",
+        (
+            *("info_nce", "symmetric_info_nce", "joint_info_nce", "siglip", "simple_contrastive"),
+            *("anchor_info_nce", "codiemb_retrieval", "expanded_info_nce", "hard_contrastive"),
+            *("hard_simple_contrastive", "hardest_ranking_hinge", "hardness_info_nce"),
+            *("in_batch_hardness_info_nce", "mega_batch_margin", "multi_positive_info_nce"),
+            *("one_way_ranking_hinge", "pair_info_nce", "ranking_hinge"),
+            *("barlow_twins", "vicreg"),
+        ),
+    ),
+    NEGATIVES: Group(
+        "a query, its document and negatives of its own, of the table or of --negatives",
+        ("given_triplet", "group_info_nce", "hard_negative_hardness_info_nce", "kalm"),
+    ),
+    GUIDED: Group(
+        "a query and its document; another model says which negatives are none",
+        ("guided_info_nce", "relatively_guided_info_nce"),
+    ),
+    GRADED: Group(
+        "two texts and a score",
+        (
+            *("cosent", "angle", "cosine_regression", "codiemb_sts", "online_contrastive"),
+            *("pair_rank", "paired_contrastive", "pearson", "pro", "rank_kl", "rank_kl_total"),
+        ),
+    ),
+    LABELS: Group(
+        "a text and its class",
+        (
+            *("multi_similarity", "supervised_contrastive", "angular"),
+            *("batch_hard_soft_margin_triplet", "batch_hard_triplet", "batch_semi_hard_triplet"),
+            *("binomial_deviance", "circle", "contrastive", "contrastive_mean"),
+            *("contrastive_squared", "cosine_contrastive", "cosine_lifted_structure", "fast_ap"),
+            *("generalized_lifted_structure", "hard_triplet", "histogram", "intra_pair_variance"),
+            *("lifted_structure", "margin", "multi_similarity_unmined", "n_pairs", "nca"),
+            *("nt_xent", "pnp", "pnp_dq", "pnp_ds", "pnp_ib", "pnp_iu", "ranked_list"),
+            *("semi_hard_triplet", "smooth_ap", "smooth_ap_with_self", "smooth_triplet"),
+            *("snr_contrastive", "swapped_triplet", "triplet", "triplet_mean", "tuplet_margin"),
+        ),
+    ),
+    TEACHERS: Group(
+        "a query and its document; another model's similarities or vectors are learned",
+        (
+            *("similarity_distillation", "embedding_distillation"),
+            *("embedding_distillation_cosine", "embedding_distillation_l2"),
+            *("embedding_distillation_mse", "relational_angles", "relational_distances"),
+        ),
+    ),
+}
+GROUP_OF = {name: kind for kind, group in GROUPS.items() for name in group.names}
+OF_GRADES, OF_LABELS, OF_TEACHERS = (GROUPS[kind].names for kind in (GRADED, LABELS, TEACHERS))
+# Of these vectors both models must have as many coordinates.
+OF_EQUAL_SIZES = tuple(name for name in OF_TEACHERS if name.startswith("embedding_"))
+OF_ANSWERS = ("online_contrastive", "paired_contrastive")  # whose scores are 0 and 1
+REDUCERS = {
+    function.__name__: function
+    for function in (
+        *(mean, total, losses.reducers.focal_mean, losses.reducers.full_focal_mean),
+        losses.reducers.poly1_mean,
+    )
+}
+# Arguments that are the batch's, not a user's.
+OF_BATCHES = frozenset(
+    (
+        *("anchors", "positives", "negatives", "queries", "documents", "embeddings", "labels"),
+        *("scores", "student", "teacher", "guide", "key", "view", "other", "where", "weights"),
+        *("axis_name", "ids", "query_ids", "document_ids", "document_where", "references"),
+        *("reference_ids", "reference_labels", "reference_where", "positive_where"),
+        *("negative_where", "directions", "same", "middle"),
+    )
+)
+
+
+def of_triplets(
+    loss: Loss,
+    queries: jax.Array,
+    documents: jax.Array,
+    *,
+    document_where: jax.Array | None = None,
+    where: jax.Array | None = None,
+    **settings: Any,
+) -> jax.Array:
+    """A loss of triplets on queries [rows, dim] and documents [rows, 1 + negatives, dim]: one for each negative."""
+    rows, each, dim = documents.shape
+    sides = queries[:, None], documents[:, :1], documents[:, 1:]
+    flat = (jnp.broadcast_to(side, (rows, each - 1, dim)).reshape(-1, dim) for side in sides)
+    counts = jnp.ones((rows, each - 1), bool)
+    counts = counts if where is None else counts & where[:, None]
+    counts = counts if document_where is None else counts & document_where[:, 1:]
+    return loss(*flat, where=counts.reshape(-1), **settings)
+
+
+def of_positives(
+    loss: Loss,
+    queries: jax.Array,
+    documents: jax.Array,
+    *,
+    document_ids: jax.Array | None = None,
+    document_where: jax.Array | None = None,
+    **settings: Any,
+) -> jax.Array:
+    """A loss of queries, positives [rows, 1, dim] and negatives [rows, negatives, dim] on queries and documents."""
+    rows = len(queries)
+    if document_ids is not None:
+        settings["document_ids"] = document_ids.reshape(rows, -1)
+    if documents.ndim == 2:
+        return loss(queries, documents[:, None], **settings)
+    if document_where is not None:
+        settings["negative_where"] = document_where[:, 1:]
+    return loss(queries, documents[:, :1], documents[:, 1:], **settings)
+
+
+def of_scores(
+    loss: Loss,
+    queries: jax.Array,
+    documents: jax.Array,
+    labels: jax.Array,
+    *,
+    similarity: Callable[..., jax.Array] = similarity.cosine,
+    **settings: Any,
+) -> jax.Array:
+    """A loss of scores on the similarities of two sides."""
+    return loss(paired(similarity)(queries, documents), labels, **settings)
+
+
+def both_sides(
+    loss: Loss,
+    queries: jax.Array,
+    documents: jax.Array,
+    *,
+    teacher: tuple[jax.Array, jax.Array],
+    where: jax.Array,
+    document_where: jax.Array | None = None,
+    **settings: Any,
+) -> jax.Array:
+    """A distillation of vectors, of the queries and of their documents, half each, all of norm 1."""
+    of_documents = jnp.broadcast_to(
+        where.reshape(-1, *[1] * (documents.ndim - 2)), documents.shape[:-1]
+    )
+    if document_where is not None:
+        of_documents = of_documents & document_where
+    flat = (unit(side).reshape(-1, side.shape[-1]) for side in (documents, teacher[1]))
+    of_queries = loss(unit(queries), unit(teacher[0]), where=where, **settings)
+    return (of_queries + loss(*flat, where=of_documents.ravel(), **settings)) / 2
+
+
+# What is called otherwise than its group: (the loss, its group's arrays, its group's settings) -> loss.
+CALLED = {
+    "given_triplet": of_triplets,
+    "codiemb_retrieval": of_positives,
+    **dict.fromkeys(("pair_rank", "pearson", "pro", "rank_kl", "rank_kl_total"), of_scores),
+    **{name: both_sides for name in OF_TEACHERS if name != "similarity_distillation"},
+}
+
+
+class Call:
+    """A loss with its settings, called as its group is; what of that the loss does not take is left out.
+
+    Args:
+      name: of the loss.
+      settings: of the loss.
+    """
+
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        loss = functools.partial(getattr(losses, name), **settings)
+        self.takes = set(inspect.signature(loss).parameters)
+        if name in CALLED:
+            outer = inspect.signature(CALLED[name]).parameters
+            self.takes |= {n for n, p in outer.items() if p.kind is p.KEYWORD_ONLY}
+            loss = functools.partial(CALLED[name], loss)
+        self.loss = loss
+
+    def __call__(self, *arrays: jax.Array, **settings: Any) -> jax.Array:
+        """The loss of a batch."""
+        return self.loss(*arrays, **{n: v for n, v in settings.items() if n in self.takes})
+
+
+def takes_negatives(name: str) -> bool:
+    """Whether a loss looks at negatives of a row's own."""
+    known = {"document_where", "negative_where"} | ({"negatives"} & {name})
+    loss = inspect.signature(getattr(losses, name)).parameters
+    return GROUP_OF[name] in (NEGATIVES, TEACHERS) or bool(known & set(loss))
+
+
+def hyperparameters(name: str) -> dict[str, inspect.Parameter]:
+    """What --set may give to a loss."""
+    parameters = inspect.signature(getattr(losses, name)).parameters
+    return {n: p for n, p in parameters.items() if n not in OF_BATCHES}
+
+
+class Setting(NamedTuple):
+    """One of --set."""
+
+    typed: str
+    loss: str | None  # None is every loss that has it
+    name: str
+    value: Any
+
+
+def setting(text: str) -> Setting:
+    """The type of --set: NAME=VALUE, or LOSS.NAME=VALUE where several losses have the name."""
+    name, sign, value = text.partition("=")
+    loss, _, name = name.strip().rpartition(".")
+    if not sign or not name.isidentifier() or (loss and loss not in GROUP_OF):
+        raise argparse.ArgumentTypeError(
+            f"must be NAME=VALUE or LOSS.NAME=VALUE, such as margin=0.1, got {text!r:.60}"
         )
-    settings = {} if options.temperature is None else {"temperature": options.temperature}
-    compared = model.similarity.__name__
-    if options.graded:
-        loss = OF_GRADES[options.loss]
-        if model.similarity is not similarity.cosine:
+    try:
+        read = ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        words = {"true": True, "false": False, "none": None, "null": None}
+        read = words.get(value.strip().lower(), value.strip())
+    return Setting(text, loss or None, name, read)
+
+
+def settings_of(name: str, chosen: Sequence[Setting]) -> dict[str, Any]:
+    """The settings that a loss gets.
+
+    Raises: ValueError for a name or a value that is none.
+    """
+    known = hyperparameters(name)
+    found = {}
+    for one in chosen:
+        if one.loss not in (None, name) or one.name not in known:
+            continue
+        value = one.value
+        if one.name in ("similarity", "reduce_fn"):
+            functions = REDUCERS if one.name == "reduce_fn" else _functions_of(similarity)
+            if not isinstance(value, str) or value not in functions:
+                raise ValueError(
+                    f"--set {one.name} must be {', '.join(functions)}, got {value!r:.60}"
+                )
+            value = functions[value]
+        elif isinstance(value, (str, bytes)):
+            raise ValueError(f"--set {one.typed}: must be a number, got {value!r:.60}")
+        found[one.name] = value
+    return found
+
+
+def check_settings(names: Sequence[str], chosen: Sequence[Setting]) -> None:
+    """Refuses settings that none of some losses has, and losses without a setting that they need."""
+    for one in chosen:
+        asked = [name for name in names if one.loss in (None, name)]
+        if one.loss is not None and not asked:
+            raise ValueError(
+                f"--set {one.typed}: no file is trained by {one.loss}, only by {', '.join(names)}"
+            )
+        if not any(one.name in hyperparameters(name) for name in asked):
+            there = "; ".join(f"{n} has {', '.join(hyperparameters(n))}" for n in asked)
+            raise ValueError(f"--set {one.typed}: {asked[0]} has no {one.name}: {there}")
+    for name in names:
+        needed = [n for n, p in hyperparameters(name).items() if p.default is p.empty]
+        given = {one.name for one in chosen if one.loss in (None, name)}
+        if lacking := [n for n in needed if n not in given]:
+            raise ValueError(f"{name} needs {', '.join(f'--set {n}=...' for n in lacking)}")
+
+
+def check_call(name: str, settings: Mapping[str, Any], rows: int, negatives: int) -> None:
+    """Traces a loss on arrays of the shapes of a batch: what it refuses is refused before any work.
+
+    Args:
+      name: of the loss.
+      settings: of it.
+      rows: of a batch.
+      negatives: of a row.
+
+    Raises: ValueError of the loss, which names what is wrong.
+    """
+    floats = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.float32)
+    ids = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.int32)
+    side, each = floats((rows, 8)), (rows, 1 + negatives) if negatives else (rows,)
+    documents, where = floats((*each, 8)), jax.ShapeDtypeStruct((rows,), jnp.bool_)
+    arrays = {
+        LABELS: (side, ids((rows,))),
+        GRADED: (side, side, floats((rows,))),
+    }.get(GROUP_OF[name], (side, documents))
+    of_pairs = {"query_ids": ids((rows,)), "document_ids": ids(each)}
+    of_pairs |= {"guide": (side, documents), "teacher": (side, documents)}
+    named = {"where": where} | (of_pairs if len(arrays) == 2 and arrays[1] is documents else {})
+    call = Call(name, settings)
+
+    def loss(arrays, named):
+        return call(*arrays, key=jax.random.key(0), **named)
+
+    try:
+        jax.eval_shape(loss, arrays, named)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from error
+    except ValueError as error:
+        said = str(error)
+        raise ValueError(said if said.startswith(name) else f"{name}: {said}") from error
+
+
+def loss_of(
+    name: str,
+    chosen: Sequence[Setting],
+    temperature: float | None,
+    model: pretrained.TextModel,
+) -> Call:
+    """A loss with its settings and, of pairs, the model's similarity."""
+    settings = settings_of(name, chosen)
+    parameters = hyperparameters(name)
+    if temperature is not None:
+        settings |= dict.fromkeys(temperatures(name), temperature)
+    kind, compared = GROUP_OF[name], model.similarity.__name__
+    if kind in (GRADED, LABELS):
+        if model.similarity is not similarity.cosine and "similarity" not in settings:
+            by = parameters["similarity"].default.__name__ if "similarity" in parameters else ""
             print(
-                f"{options.loss} compares by cosine; the model, and the figures of what is held out, by "
+                f"{name} compares by {by or 'cosine'}; the model, and the figures of what is held out, by "
                 f"{compared}"
             )
-    else:
-        loss = OF_PAIRS[options.loss]
-        settings["similarity"] = model.similarity
+    elif kind != TEACHERS and of_any_similarity(name):
+        settings.setdefault("similarity", model.similarity)
         scaled = model.similarity is similarity.cosine or unit in model.module.heads
-        if not scaled and options.temperature is None and options.loss != "simple_contrastive":
+        if not scaled and "temperature" in parameters and "temperature" not in settings:
             settings["temperature"] = 1.0
-            print(f"the model compares by {compared}: {options.loss} has --temperature 1")
-    return functools.partial(loss, **settings)
+            print(f"the model compares by {compared}: {name} has --temperature 1")
+    return Call(name, settings)
+
+
+def of_any_similarity(name: str) -> bool:
+    """Whether a loss takes whichever similarity a model has: one whose default is a distance does not."""
+    parameter = hyperparameters(name).get("similarity")
+    return parameter is not None and parameter.default in (similarity.cosine, similarity.dot)
+
+
+def temperatures(name: str) -> list[str]:
+    """The settings of a loss that --temperature gives."""
+    both = ("student_temperature", "teacher_temperature")
+    return [n for n in ("temperature", *both) if n in hyperparameters(name)]
+
+
+def listing() -> str:
+    """All losses by what a table has to hold, with what --set may give to each."""
+    lines = []
+    for kind, group in GROUPS.items():
+        lines += [f"{kind}: {group.rows}"]
+        for name in group.names:
+            summary = " ".join(
+                (inspect.getdoc(getattr(losses, name)) or "").split("\n\n")[0].split()
+            )
+            lines += textwrap.wrap(
+                summary, 100, initial_indent=f"  {name}: ", subsequent_indent="      "
+            )
+            shown = ", ".join(map(_shown, hyperparameters(name).values()))
+            lines += textwrap.wrap(
+                f"--set {shown}", 100, initial_indent="      ", subsequent_indent="          "
+            )
+        lines += [""]
+    return "\n".join(lines).rstrip()
+
+
+def _shown(parameter):
+    if parameter.default is parameter.empty:
+        return f"{parameter.name} (needed)"
+    default = getattr(parameter.default, "__name__", parameter.default)
+    return f"{parameter.name}={default}"
+
+
+def _functions_of(module):
+    """The functions that a room offers, by name."""
+    names = (name for name in sorted(vars(module)) if not name.startswith("_"))
+    return {
+        name: getattr(module, name) for name in names if inspect.isfunction(getattr(module, name))
+    }

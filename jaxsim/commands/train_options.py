@@ -3,30 +3,125 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxsim import storage
-from jaxsim.commands import arguments, models
-from jaxsim.commands.train_losses import OF_GRADES, OF_PAIRS, OF_TEACHERS, TWO_DIMENSIONAL
-from jaxsim.commands.train_tables import BATCH_SIZE, HELD_OUT, MOST_HELD_OUT
+from jaxsim.commands import arguments, models, train_losses
+from jaxsim.commands.train_losses import GROUP_OF, GROUPS, GUIDED, LABELS, TEACHERS, TWO_DIMENSIONAL
+from jaxsim.commands.train_tables import (
+    BATCH_SIZE,
+    HELD_OUT,
+    MOST_HELD_OUT,
+    PER_CLASS,
+    Source,
+    source,
+)
+
+MINING = ("mine_every", "mine_margin", "mine_share", "mine_ranks")
 
 
 def parsed(command_line: Sequence[str], description: str | None = None) -> argparse.Namespace:
-    """The options, checked with each other."""
+    """The options, checked with each other; `sources` are the files of --pairs."""
+    options = parser_of(description).parse_args(command_line)
+    options.sources = sources_of(options)
+    arguments.refuse_both(options, "epochs", "steps")
+    arguments.refuse_both(options, "validation", "held_out")
+    arguments.refuse_both(options, "score", "no_score")
+    check_losses(options)
+    check_mining(options)
+    options.epochs = options.epochs or 1
+    options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
+    return options
+
+
+def parser_of(description: str | None) -> arguments.Parser:
+    """The parser, its options in groups."""
     parser = arguments.Parser("train", description)
-    add = parser.add_argument
+    add = parser.add_argument_group("the model").add_argument
     models.options(add)
+    add("--out", required=True, type=arguments.path, help="folder for the trained model")
+    _tables(parser.add_argument_group("the tables").add_argument)
+    _losses(parser.add_argument_group("the loss").add_argument)
+    _negatives(parser.add_argument_group("hard negatives").add_argument)
+    _training(parser.add_argument_group("the training").add_argument)
+    return parser
+
+
+def _tables(add):
     add(
         "--pairs",
         required=True,
-        type=arguments.path,
-        help="training file: .jsonl, .csv, .tsv or .parquet",
+        nargs="+",
+        action="extend",
+        type=source,
+        metavar="FILE[:LOSS][:WEIGHT]",
+        help="training files: .jsonl, .csv, .tsv or .parquet. Of several each batch is of one, whose loss "
+        "may be named and weighted (1): pairs.jsonl:info_nce sts.jsonl:cosent:0.5",
     )
-    add("--out", required=True, type=arguments.path, help="folder for the trained model")
+    add(
+        "--validation",
+        nargs="+",
+        action="extend",
+        type=arguments.path,
+        help="files like those of --pairs, one for each, in place of a held-out part",
+    )
+    add(
+        "--held-out",
+        type=arguments.number(above=0, below=1),
+        help=f"fraction of the rows to hold out, at most {MOST_HELD_OUT} rows ({HELD_OUT})",
+    )
+    for name in ("query", "document", "negative", "score", "text", "label"):
+        add(f"--{name}", help=f"column of the {name}")
+    add(
+        "--no-score",
+        action="store_true",
+        default=None,
+        help="takes every row as a positive pair, even if a column looks like a score",
+    )
+    for name, usual in (("query", models.QUERY_PROMPTS), ("document", models.DOCUMENT_PROMPTS)):
+        add(
+            f"--{name}-prompt",
+            help=f"name of the model's prompt for the {name}, '' for none; default, of pairs: "
+            f"{', '.join(usual)} where the model has one",
+        )
+
+
+def _losses(add):
     add(
         "--loss",
-        help=f"for pairs: {', '.join(OF_PAIRS)}, {TWO_DIMENSIONAL}; for graded pairs: {', '.join(OF_GRADES)}; "
-        f"with --teacher: {', '.join(OF_TEACHERS)}; default: info_nce, cosent where there is a score, "
-        "similarity_distillation where there is a teacher",
+        help=f"of files that name none: one of those that --losses lists, or {TWO_DIMENSIONAL}; default: "
+        "info_nce, cosent where there is a score, multi_similarity of texts with a label, guided_info_nce "
+        "with --guide, similarity_distillation with --teacher",
+    )
+    add(
+        "--losses",
+        action=Listing,
+        nargs=0,
+        help="lists all losses with what --set gives them, and ends",
+    )
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=train_losses.setting,
+        metavar="NAME=VALUE",
+        help="hyperparameters of the loss: margin=0.1; LOSS.NAME=VALUE where several losses have the name",
+    )
+    add(
+        "--temperature",
+        type=arguments.number(above=0),
+        help="temperature of the loss; default: the loss's default, or 1 where the model does not compare by cosine",
+    )
+    add(
+        "--teacher",
+        type=arguments.path,
+        help="folder of an embedding model whose similarities, or vectors, are learned in place of labels",
+    )
+    add(
+        "--guide",
+        type=arguments.path,
+        help="folder of an embedding model that says which documents of a batch are no negatives",
     )
     add(
         "--dims",
@@ -40,32 +135,51 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
         default=None,
         help="trains the layers before the last too, one a step, so that the model may be cut (2D Matryoshka)",
     )
+
+
+def _negatives(add):
     add(
-        "--teacher",
-        type=arguments.path,
-        help="folder of an embedding model whose similarities, or vectors, are learned in place of labels",
+        "--negatives",
+        type=arguments.whole(),
+        help="hard negatives of each query, mined among the documents of its file by the model itself",
     )
     add(
-        "--temperature",
-        type=arguments.number(above=0),
-        help="temperature of the loss; default: the loss's default, or 1 where the model does not compare by cosine",
+        "--mine-every",
+        type=arguments.whole(),
+        help="steps after which they are mined again by the model as it is then; default: once, before the first",
     )
     add(
-        "--validation",
-        type=arguments.path,
-        help="a file like --pairs, in place of a held-out part",
+        "--mine-margin",
+        type=arguments.number(),
+        help="only documents at least so much less similar than every document of the query",
     )
     add(
-        "--held-out",
-        type=arguments.number(above=0, below=1),
-        help=f"fraction of the rows to hold out, at most {MOST_HELD_OUT} rows ({HELD_OUT})",
+        "--mine-share",
+        type=arguments.number(above=0, most=1),
+        help="only documents of at most this share of the similarity of the query's documents, such as 0.95",
     )
+    add(
+        "--mine-ranks",
+        nargs=2,
+        type=arguments.whole(),
+        metavar=("FIRST", "LAST"),
+        help="only the FIRST to LAST most similar documents, counted from 1",
+    )
+
+
+def _training(add):
     add("--epochs", type=arguments.whole(), help="passes over the rows (1)")
     add("--steps", type=arguments.whole(), help="number of batches, in place of --epochs")
     add(
         "--batch-size",
+        nargs="+",
         type=arguments.whole(),
-        help=f"rows per batch, over all devices ({BATCH_SIZE})",
+        help=f"rows per batch, over all devices ({BATCH_SIZE}); one for each file, or one for all",
+    )
+    add(
+        "--per-class",
+        type=arguments.whole(2),
+        help=f"of texts with a label: rows of each class in a batch ({PER_CLASS})",
     )
     add(
         "--chunk",
@@ -102,29 +216,57 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
         help="random seed of the order and the dropout (0)",
     )
     add("--workdir", type=arguments.path, help="folder for checkpoints; default: OUT.run")
-    for name in ("query", "document", "negative", "score"):
-        add(f"--{name}", help=f"column of the {name}")
-    add(
-        "--no-score",
-        action="store_true",
-        default=None,
-        help="takes every row as a positive pair, even if a column looks like a score",
-    )
-    for name, usual in (("query", models.QUERY_PROMPTS), ("document", models.DOCUMENT_PROMPTS)):
-        add(
-            f"--{name}-prompt",
-            help=f"name of the model's prompt for the {name}, '' for none; default, of pairs: "
-            f"{', '.join(usual)} where the model has one",
-        )
-    options = parser.parse_args(command_line)
-    arguments.refuse_both(options, "epochs", "steps")
-    arguments.refuse_both(options, "validation", "held_out")
-    arguments.refuse_both(options, "score", "no_score")
-    if options.loss not in {None, TWO_DIMENSIONAL, *OF_PAIRS, *OF_GRADES, *OF_TEACHERS}:
+
+
+class Listing(argparse.Action):
+    """Prints all losses and ends, whatever else is given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        print(train_losses.listing())
+        parser.exit()
+
+
+def sources_of(options: argparse.Namespace) -> list[Source]:
+    """The files of --pairs with their validation, their batch size and a name of its own each."""
+    sources = options.pairs
+    for field, name in (("validation", "--validation"), ("batch_size", "--batch-size")):
+        values = getattr(options, field)
+        if values is None:
+            continue
+        if field == "batch_size" and len(values) == 1:
+            values = values * len(sources)
+        if len(values) != len(sources):
+            raise ValueError(
+                f"{name} must be one for each of the {len(sources)} files of --pairs, got {len(values)}"
+            )
+        for one, value in zip(sources, values, strict=True):
+            setattr(one, field, value)
+    if len(sources) == 1 and sources[0].weight is not None:
         raise ValueError(
-            f"no loss {options.loss!r}: there are {', '.join(OF_PAIRS)}, {TWO_DIMENSIONAL} for pairs, "
-            f"{', '.join(OF_GRADES)} for graded pairs, {', '.join(OF_TEACHERS)} with --teacher"
+            f"--pairs {sources[0].path} has no weight: only among several files a loss has one"
         )
+    taken = set()
+    for one in sources:
+        stem = "-".join(Path(one.path).name.split(".")[0].split()) or "rows"
+        names = [stem, *(f"{stem}-{number}" for number in range(2, len(sources) + 1))]
+        one.name = next(name for name in names if name not in taken)
+        taken.add(one.name)
+    return sources
+
+
+def check_losses(options: argparse.Namespace) -> None:
+    """Refuses losses that are none, or that do not fit the other options; says what is meant by none."""
+    if options.loss not in {None, TWO_DIMENSIONAL, *GROUP_OF}:
+        kinds = "; ".join(
+            f"{', '.join(group.names[:5])} for {kind}" for kind, group in GROUPS.items()
+        )
+        raise ValueError(f"no loss {options.loss!r}: there are {kinds}; --losses lists all")
     if options.loss == TWO_DIMENSIONAL:
         options.loss, options.layers = "info_nce", True
         options.dims = options.dims or ()  # of the model's own size, once it is known
@@ -132,28 +274,44 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
         options.loss = options.loss or "similarity_distillation"
         arguments.refuse_both(options, "teacher", "layers")
         arguments.refuse_both(options, "teacher", "score")
-    if (options.loss in OF_TEACHERS) != (options.teacher is not None):
-        raise ValueError(
-            f"--teacher and a loss of teachers ({', '.join(OF_TEACHERS)}) need each other, got "
-            f"--loss {options.loss}"
-        )
-    if options.loss == "embedding_distillation":
+    if options.guide is not None:
+        options.loss = options.loss or "guided_info_nce"
+        arguments.refuse_both(options, "guide", "layers")
+    names = [one.loss or options.loss for one in options.sources]
+    kinds = [GROUP_OF[name] for name in names if name]
+    for kind, field, what in ((TEACHERS, "teacher", "teachers"), (GUIDED, "guide", "guides")):
+        if (kind in kinds) != (getattr(options, field) is not None):
+            raise ValueError(
+                f"--{field} and a loss of {what} ({', '.join(GROUPS[kind].names)}) need each other, got "
+                f"--loss {', '.join(str(name) for name in dict.fromkeys(names))}"
+            )
+    if any(name in train_losses.OF_EQUAL_SIZES for name in names):
         arguments.refuse_both(options, "teacher", "dims", "its vectors are learned whole")
     if options.layers:
         arguments.refuse_both(options, "layers", "chunk")
-    options.epochs = options.epochs or 1
-    options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
-    return options
+        if LABELS in kinds:
+            raise ValueError("--layers needs losses of pairs, got one of labels")
+
+
+def check_mining(options: argparse.Namespace) -> None:
+    """Refuses mining options that have no effect, or that leave nothing."""
+    dependent = {name: f"--{name.replace('_', '-')}" for name in MINING}
+    arguments.refuse_without(options, "negatives", **dependent)
+    if options.mine_ranks is not None:
+        first, last = options.mine_ranks
+        if last - first + 1 < options.negatives:
+            raise ValueError(
+                f"--mine-ranks must have room for --negatives={options.negatives}, got {first} to {last}"
+            )
 
 
 def check_targets(options: argparse.Namespace) -> None:
     """Refuses targets that hold what is not ours, or that hold each other or an input."""
-    inputs = {
-        "--model": options.model,
-        "--pairs": options.pairs,
-        "--validation": options.validation,
-        "--teacher": options.teacher,
-    }
+    inputs = {"--model": options.model}
+    for number, one in enumerate(options.sources, 1):
+        place = f" {number}" * (len(options.sources) > 1)
+        inputs |= {f"--pairs{place}": one.path, f"--validation{place}": one.validation}
+    inputs |= {"--teacher": options.teacher, "--guide": options.guide}
     inputs = {name: path for name, path in inputs.items() if path and Path(path).exists()}
     storage.check_folder(
         "--out", options.out, kind="model", outside={"--workdir": options.workdir, **inputs}

@@ -11,25 +11,56 @@ from typing import Any
 
 import jax
 
-from jaxsim import pretrained, storage, training
-from jaxsim.commands import columns, fine_tuning, models
+from jaxsim import data, pretrained, storage, training
+from jaxsim.commands import fine_tuning, models
 from jaxsim.commands.train_tables import digest
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
+from jaxsim.training._checkpoint_files import steps_of
+
+# What is left out of a run's settings where it is not given: older runs do not have it.
+LATER = (
+    *("dims", "layers", "teacher", "guide", "negatives", "mine_every", "mine_margin"),
+    *("mine_share", "mine_ranks", "per_class"),
+)
 
 
-def settings_of(
-    options: argparse.Namespace, pairs: columns.Pairs, held: columns.Pairs
-) -> dict[str, Any]:
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """What a run depends on, as far as it is known without the model; what may change is not in it."""
-    names = ("loss", "temperature", "batch_size", "chunk", "rate", "warmup", "weight_decay", "seed")
+    names = ("temperature", "chunk", "rate", "warmup", "weight_decay", "seed")
     settings = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
-    if models.dtype_of(options) != "float32":  # left out where it is: older runs do not have it
+    if models.dtype_of(options) != "float32":  # likewise
         settings["--dtype"] = models.dtype_of(options)
-    for name in ("dims", "layers", "teacher"):  # likewise
+    for name in LATER:
         if getattr(options, name):
-            settings[f"--{name}"] = getattr(options, name)
-    return settings | {"rows to train on": digest(pairs), "rows held out": digest(held)}
+            settings[f"--{name.replace('_', '-')}"] = getattr(options, name)
+    if options.set:
+        settings["--set"] = sorted(one.typed for one in options.set)
+    several = len(options.sources) > 1
+    for one in options.sources:
+        of = f" of {one.name}" * several
+        settings |= {f"--loss{of}": one.loss, f"--batch-size{of}": one.batch_size}
+        settings |= {f"weight{of}": one.weight or 1.0} if several else {}
+        settings |= {
+            f"rows to train on{of}": digest(one.pairs),
+            f"rows held out{of}": digest(one.held),
+        }
+    return settings
+
+
+def settings_of_model(
+    options: argparse.Namespace, model: pretrained.TextModel, task: Any
+) -> dict[str, Any]:
+    """What else a run depends on, once the model is loaded."""
+    settings = {"model": models.identity(model), "--max-length": model.max_length}
+    tasks = task.tasks if len(options.sources) > 1 else {"": task}
+    for name, one in tasks.items():
+        of = f" of {name}" * bool(name)
+        settings |= {
+            f"--query-prompt{of}": one.prompts[0],
+            f"--document-prompt{of}": one.prompts[1],
+        }
+    return settings
 
 
 def check_settings(options: argparse.Namespace, settings: Mapping[str, Any]) -> None:
@@ -63,39 +94,24 @@ def claimed(out: str | os.PathLike) -> Iterator[None]:
 def train(
     options: argparse.Namespace,
     model: pretrained.TextModel,
-    task: fine_tuning.Task,
+    task: Any,
     settings: dict[str, Any],
 ) -> None:
     """Trains, and writes the best checkpoint."""
     for line in notes(task):
         print(line)
+    before = task.validate(model.params)
+    show("before", before, task)
+    task.mine(model.params, 0)
     batches = task.batches(epochs=options.epochs, steps=options.steps, seed=options.seed)
     steps = len(batches)
-    before = task.validate(model.params)
-    show("before", before)
     try:
-        training.fit(
-            task.objective(),
-            model.params,
-            batches,
-            optimizer=training.adamw(
-                training.linear_warmup_decay(options.rate, steps=steps, warmup=options.warmup),
-                weight_decay=options.weight_decay,
-            ),
-            key=jax.random.key(options.seed),
-            workdir=options.workdir,
-            fingerprint=settings,
-            save_every=options.validate_every or math.ceil(steps / 5),
-            keep=1,
-            validate=validated(task),
-            best=task.best,
-            label=f"training {Path(options.model).name}",
-        )
+        fitted(options, model, task, batches, settings)
     except FloatingPointError as error:
-        message = with_rows(str(error), options.rows, options.pairs)
+        message = with_rows(str(error), places_of(options))
         raise FloatingPointError(f"{message}: lower --rate, {options.rate:g} now") from error
     step, params, after = training.best_of(options.workdir, model.params, best=task.best)
-    show(f"best, after step {step} of {steps}", after)
+    show(f"best, after step {step} of {steps}", after, task)
     if line := worse(task.figure, before, after):
         print(line)
     with errors_named(Path(options.out)):
@@ -103,12 +119,60 @@ def train(
     storage.write_json(
         options.workdir / "figures.json", {"before": before, "after": after, "step": step}
     )
-    written = ("checkpoints", "metrics.jsonl", "loss.png", "figures.json")
+    written = ("checkpoints", "negatives", "metrics.jsonl", "loss.png", "figures.json")
     there = ", ".join(name for name in written if (options.workdir / name).exists())
     print(f"{options.out}: the model; {options.workdir}: {there}")
 
 
-def validated(task: fine_tuning.Task) -> Callable[[ArrayTree], dict[str, float]]:
+def fitted(
+    options: argparse.Namespace,
+    model: pretrained.TextModel,
+    task: Any,
+    batches: data.Planned,
+    settings: dict[str, Any],
+) -> None:
+    """Trains up to every step at which negatives are mined again, and to the end.
+
+    What was mined is on the disk before a step that needs it: a run that is resumed starts from the last
+    checkpoint, whatever it has to mine after it.
+    """
+    steps, state = len(batches), getattr(task, "state", None)
+    stops = [steps] if task.mined is None else task.mined.stops(steps)
+    reached = max(steps_of(options.workdir / "checkpoints"), default=0)
+    objective, validate = task.objective(), validated(task)
+    optimizer = training.adamw(
+        training.linear_warmup_decay(options.rate, steps=steps, warmup=options.warmup),
+        weight_decay=options.weight_decay,
+    )
+    for stop in stops:
+        if reached > stop and stop != steps:
+            continue
+        trained = training.fit(
+            objective,
+            model.params,
+            batches,
+            steps=stop,
+            state=state,
+            optimizer=optimizer,
+            key=jax.random.key(options.seed),
+            workdir=options.workdir,
+            fingerprint=settings,
+            save_every=options.validate_every or math.ceil(steps / 5),
+            keep=1,
+            validate=validate,
+            best=task.best,
+            label=f"training {Path(options.model).name}",
+        )
+        if stop < steps:
+            task.mine(trained if state is None else trained[0], stop)
+
+
+def places_of(options: argparse.Namespace) -> list[tuple[int, str]]:
+    """The row, from 0, and the file of each id of a batch."""
+    return [(row, one.path) for one in options.sources for row in one.rows]
+
+
+def validated(task: Any) -> Callable[[ArrayTree], dict[str, float]]:
     """The task's figures of parameters; what was fine before the first step and fails later has diverged."""
 
     def validate(params):
@@ -121,18 +185,18 @@ def validated(task: fine_tuning.Task) -> Callable[[ArrayTree], dict[str, float]]
     return validate
 
 
-def with_rows(message: str, rows: Sequence[int], path: str | os.PathLike) -> str:
+def with_rows(message: str, places: Sequence[tuple[int, str]]) -> str:
     """A message of `fit` with the rows of the file in place of the ids of a batch.
 
     Args:
       message: that may have "the batch of ids [3, 0]", or "... [3, 0] and 8 more".
-      rows: of the file, from 0, in the order of the ids.
-      path: of the file.
+      places: the row, from 0, and the file of each id.
     """
 
     def named(match):
-        numbers = [str(rows[int(one)] + 1) for one in match[1].split(",") if one.strip()]
-        return f"rows {', '.join(numbers)}{match[2] or ''} of {path}"
+        rows = [places[int(one)] for one in match[1].split(",") if one.strip()]
+        numbers = ", ".join(str(row + 1) for row, _ in rows)
+        return f"rows {numbers}{match[2] or ''} of {rows[0][1] if rows else places[0][1]}"
 
     return re.sub(r"the batch of ids \[([\d, ]*)\]( and \d+ more)?", named, message)
 
@@ -147,18 +211,20 @@ def described(model: pretrained.TextModel, cuts: fine_tuning.Cuts) -> pretrained
     )
 
 
-def notes(task: fine_tuning.Task) -> list[str]:
-    """What a user should know of the rows."""
+def notes(task: Any) -> list[str]:
+    """What a user should know of the rows, of each table of several by its name."""
     lines = []
-    if task.left_out:
-        lines.append(
-            f"{task.left_out} negatives are left out: they are their row's query, or a right document of "
-            "it"
-        )
-    if task.seen:
-        lines.append(
-            f"of {len(task.held.queries)} rows that are held out {task.seen} have a query that is trained on"
-        )
+    for name, one in getattr(task, "tasks", {"": task}).items():
+        of = f"{name}: " * bool(name)
+        if one.left_out:
+            lines.append(
+                f"{of}{one.left_out} negatives are left out: they are their row's query, or a right document "
+                "of it"
+            )
+        if one.seen:
+            lines.append(
+                f"{of}of {len(one.held[0])} rows that are held out {one.seen} have a query that is trained on"
+            )
     return lines
 
 
@@ -172,6 +238,16 @@ def worse(figure: str, before: Mapping[str, float], after: Mapping[str, float]) 
     )
 
 
-def show(when: str, figures: Mapping[str, float]) -> None:
-    """Prints a line of figures."""
-    print(f"{when}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+def show(when: str, figures: Mapping[str, float], task: Any) -> None:
+    """Prints figures, those of each of several tables on a line."""
+    rest = dict(figures)
+    for name in getattr(task, "tasks", ()):
+        prefix = f"{name} "
+        of_task = {n: v for n, v in rest.items() if n.startswith(prefix)}
+        rest = {n: v for n, v in rest.items() if n not in of_task}
+        print(f"{when}: {name}: {_line({n.removeprefix(prefix): v for n, v in of_task.items()})}")
+    print(f"{when}: {_line(rest)}")
+
+
+def _line(figures):
+    return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())

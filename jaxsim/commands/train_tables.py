@@ -1,64 +1,150 @@
-"""The tables of `train`: rows to train on and rows to validate on, checked against the loss."""
+"""The tables of `train`: rows to train on and rows to validate on, checked against their loss."""
 
 import argparse
+import dataclasses
 import hashlib
 import json
+import math
 import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxsim import data
-from jaxsim.commands import columns, fine_tuning
-from jaxsim.commands.train_losses import OF_GRADES, OF_PAIRS, OF_TEACHERS
+from jaxsim.commands import arguments, columns, fine_tuning, train_losses
+from jaxsim.commands.train_losses import GRADED, LABELS, NEGATIVES, OF_GRADES
 
-BATCH_SIZE, HELD_OUT, MOST_HELD_OUT = 32, 0.05, 1000
+BATCH_SIZE, HELD_OUT, MOST_HELD_OUT, PER_CLASS = 32, 0.05, 1000, 4
 
 
-def read(options: argparse.Namespace) -> tuple[columns.Pairs, columns.Pairs]:
-    """Reads (pairs to train on, pairs to validate on); decides which kind of loss it is.
+@dataclasses.dataclass
+class Source:
+    """A file of --pairs, with its loss; what is read is added to it."""
+
+    path: str
+    loss: str = ""  # "" until the rows decide it
+    weight: float | None = None  # of the loss among those of several files; None is 1
+    name: str = ""  # by which its figures are shown
+    validation: str | None = None
+    batch_size: int = 0  # 0 until the rows decide it
+    pairs: Any = None  # Pairs or Labeled, to train on
+    held: Any = None  # likewise, to validate on
+    rows: Sequence[int] = ()  # of the file, that are trained on
+    columns: Any = ()  # that the file has
+
+    @property
+    def kind(self) -> str:
+        """What its loss takes."""
+        return train_losses.GROUP_OF[self.loss or "info_nce"]
+
+    @property
+    def graded(self) -> bool:
+        """Whether its rows have scores."""
+        return self.kind == GRADED
+
+
+def source(text: str) -> Source:
+    """The type of --pairs: FILE, FILE:LOSS, FILE:WEIGHT or FILE:LOSS:WEIGHT; a file of that name comes first."""
+    arguments.path(text)
+    if Path(text).exists():
+        return Source(text)
+    *parts, last = text.split(":")
+    weight, loss = None, ""
+    if parts and _is_number(last):
+        weight = arguments.number(above=0)(last)
+        *parts, last = parts
+    if parts and (last in train_losses.GROUP_OF or not last):
+        loss = last
+        *parts, last = parts
+    elif parts and last.isidentifier() and Path(":".join(parts)).exists():
+        raise argparse.ArgumentTypeError(f"has no loss {last!r}, got {text!r}: --losses lists them")
+    return Source(":".join([*parts, last]), loss, weight)
+
+
+def read(options: argparse.Namespace) -> None:
+    """Reads the files of --pairs, and decides which kind of loss each has.
 
     Raises: ValueError for columns that do not fit the loss.
     """
-    pairs = table(options, options.pairs)
-    options.loss = options.loss or ("info_nce" if pairs.scores is None else "cosent")
-    options.graded = options.loss in OF_GRADES
-    settings = set() if options.temperature is None else {"temperature"}
-    known = OF_PAIRS | OF_GRADES | OF_TEACHERS
-    if options.loss not in OF_TEACHERS:
-        fine_tuning.check_settings(options.loss, known[options.loss], settings)
-    check_columns(options, pairs, options.pairs)
-    if not options.validation:
-        return held_out(options, pairs)
-    options.rows = range(len(pairs.queries))
-    held = table(options, options.validation)
-    check_columns(options, held, options.validation)
-    check_held(options, held)
-    return pairs, held
+    several = len(options.sources) > 1
+    for one in options.sources:
+        one.loss = one.loss or options.loss or ""
+        one.pairs = table(options, one, one.path, several)
+        check_columns(one, one.pairs, one.path)
+        if one.validation is None:
+            held_out(options, one)
+        else:
+            one.rows = range(len(one.pairs[0]))
+            one.held = table(options, one, one.validation, several)
+            check_columns(one, one.held, one.validation)
+        check_held(one)
+    check_named(options)
 
 
-def table(options: argparse.Namespace, path: str | os.PathLike) -> columns.Pairs:
-    """The pairs of a file."""
+def check_named(options: argparse.Namespace) -> None:
+    """Refuses a name of a column that no file has."""
+    for name in ("query", "document", "negative", "score", "text", "label"):
+        column = getattr(options, name)
+        if column is not None and not any(
+            all(part in one.columns for part in columns.parts_of(column, one.columns))
+            for one in options.sources
+        ):
+            raise ValueError(f"--{name} must name a column of --pairs, none has {column!r:.60}")
+
+
+def table(
+    options: argparse.Namespace, one: Source, path: str | os.PathLike, several: bool = False
+) -> columns.Pairs | columns.Labeled:
+    """The rows of a file; where the loss is not named yet, they decide it."""
     rows = data.read_records(path)
-    if options.no_score:
+    one.columns = there = columns.names_of(rows)
+
+    def named(*names):
+        chosen = {name: getattr(options, name) for name in names}
+        if not several:
+            return chosen
+        # Of several files a column is looked for where it is; `check_named` finds it in one.
+        return {
+            name: column
+            if column is None or all(part in there for part in columns.parts_of(column, there))
+            else None
+            for name, column in chosen.items()
+        }
+
+    labeled = not one.loss and columns.is_labeled(rows)
+    if labeled and options.guide is None and options.teacher is None:
+        one.loss = "multi_similarity"
+    if one.loss and one.kind == LABELS:
+        return columns.labeled_of(rows, path, **named("text", "label"))
+    if options.no_score and not (several and one.loss in OF_GRADES):
         for row in rows:
             for name in columns.SCORES:
                 row.pop(name, None)
-    names = {name: getattr(options, name) for name in ("query", "document", "negative", "score")}
-    return columns.pairs_of(rows, path, **names)
+    pairs = columns.pairs_of(rows, path, **named("query", "document", "negative", "score"))
+    one.loss = one.loss or ("info_nce" if pairs.scores is None else "cosent")
+    return pairs
 
 
-def check_columns(
-    options: argparse.Namespace, pairs: columns.Pairs, path: str | os.PathLike
-) -> None:
+def check_columns(one: Source, pairs: Any, path: str | os.PathLike) -> None:
     """Refuses columns that the loss would misread."""
-    name = options.loss
-    if not options.graded:
+    name = one.loss
+    if one.kind == LABELS:
+        if len(set(pairs.labels)) < 2:
+            raise ValueError(f"{path}: {name} needs two classes or more, all rows have one")
+        return
+    if not one.graded:
         scores = pairs.scores
         if scores is not None and (min(scores) != max(scores) or scores[0] <= 0):
             raise ValueError(
                 f"{path}: {name} takes every row as a positive pair, and there are scores from "
                 f"{min(scores):g} to {max(scores):g}: keep the positive rows alone, take a loss of graded "
                 f"pairs ({', '.join(OF_GRADES)}), or ignore the scores with --no-score"
+            )
+        if pairs.negatives is not None and not train_losses.takes_negatives(name):
+            raise ValueError(
+                f"{path}: {name} takes no negatives, there is a column of them: remove it, or take another loss"
             )
         return
     if pairs.scores is None:
@@ -67,6 +153,12 @@ def check_columns(
         raise ValueError(
             f"{path}: {name} takes no negatives, there is a column of them: remove it, or ignore the "
             "scores with --no-score"
+        )
+    if name in train_losses.OF_ANSWERS and not set(pairs.scores) <= {0.0, 1.0}:
+        wrong = next(score for score in pairs.scores if score not in (0.0, 1.0))
+        place = pairs.scores.index(wrong)
+        raise ValueError(
+            f"{path}: row {place + 1} must have a score of 0 or 1 for {name}, got {wrong:g}"
         )
     if name != "cosine_regression":
         return
@@ -79,12 +171,12 @@ def check_columns(
             )
 
 
-def held_out(
-    options: argparse.Namespace, pairs: columns.Pairs
-) -> tuple[columns.Pairs, columns.Pairs]:
-    """Splits off held-out rows: (rows to train on, rows to validate on); all copies of a row are on the same side."""
+def held_out(options: argparse.Namespace, one: Source) -> None:
+    """Splits off held-out rows of a file; all copies of a row are on the same side."""
     part = HELD_OUT if options.held_out is None else options.held_out
-    (numbers,) = fine_tuning.numbered(zip(pairs.queries, pairs.documents, strict=True))
+    pairs = one.pairs
+    texts = pairs.texts if one.kind == LABELS else zip(pairs.queries, pairs.documents, strict=True)
+    (numbers,) = fine_tuning.numbered(texts)
     count = int(numbers.max()) + 1
     held_count = min(MOST_HELD_OUT, round(part * count))
     if not 0 < held_count < count:
@@ -94,47 +186,89 @@ def held_out(
         )
     order = np.random.default_rng(options.seed).permutation(count)
     is_held = np.isin(numbers, order[:held_count])
-    options.rows = np.flatnonzero(~is_held).tolist()
-    trained, held = (
+    one.rows = np.flatnonzero(~is_held).tolist()
+    one.pairs, one.held = (
         type(pairs)(*(c if c is None else [c[i] for i in np.flatnonzero(rows)] for c in pairs))
         for rows in (~is_held, is_held)
     )
-    check_held(options, held)
-    return trained, held
 
 
-def check_held(options: argparse.Namespace, held: columns.Pairs) -> None:
-    """Refuses held-out pairs whose scores cannot distinguish a good model from a bad one."""
-    if options.graded and len(set(held.scores)) < 2:
+def check_held(one: Source) -> None:
+    """Refuses held-out rows that cannot distinguish a good model from a bad one."""
+    held = one.held
+    if one.graded and len(set(held.scores)) < 2:
         raise ValueError(
             f"what is held out must have different scores, all {len(held.scores)} rows have "
             f"{held.scores[0]:g}: raise --held-out, or give --validation"
         )
+    if one.kind == LABELS and len(set(held.labels)) in (1, len(held.labels)):
+        raise ValueError(
+            f"{one.path}: what is held out must have several classes, one of them twice, got "
+            f"{len(held.labels)} rows of {len(set(held.labels))}: raise --held-out, or give --validation"
+        )
 
 
-def check_batches(options: argparse.Namespace, pairs: columns.Pairs) -> None:
-    """Decides the batch size; refuses one that the rows cannot fill or a loss cannot use."""
-    rows = len(pairs.queries)
-    if options.batch_size is None:
-        options.batch_size = min(BATCH_SIZE, rows)
-    if options.batch_size > rows:
+def check_batches(options: argparse.Namespace, one: Source) -> None:
+    """Decides a file's batch size; refuses one that the rows cannot fill or a loss cannot use."""
+    rows = len(one.pairs[0])
+    if one.kind == LABELS and len(options.sources) == 1:
+        check_classes(options, one)
+    if not one.batch_size:
+        one.batch_size = min(BATCH_SIZE, rows)
+    if one.batch_size > rows:
         raise ValueError(
             f"--batch-size must be at most {rows}, the rows that are trained on, got "
-            f"{options.batch_size}"
+            f"{one.batch_size}"
         )
-    alone = pairs.negatives is None and options.loss != "cosine_regression"
-    if options.batch_size == 1 and alone:
+    if one.kind == LABELS:
+        return
+    negatives = one.pairs.negatives is not None or (
+        options.negatives is not None and train_losses.takes_negatives(one.loss)
+    )
+    if one.kind == NEGATIVES and not negatives:
         raise ValueError(
-            f"{options.loss} compares the rows of a batch: there must be at least 2, got 1 "
+            f"{one.path}: {one.loss} needs negatives, there is no column of them: name it with "
+            "--negative, or mine some with --negatives"
+        )
+    if one.batch_size == 1 and not negatives and one.loss != "cosine_regression":
+        raise ValueError(
+            f"{one.loss} compares the rows of a batch: there must be at least 2, got 1 "
             f"(--batch-size, of {rows} rows that are trained on)"
         )
-    if options.loss in ("cosent", "angle") and len(set(pairs.scores)) < 2:
+    if one.graded and one.loss != "cosine_regression" and len(set(one.pairs.scores)) < 2:
         raise ValueError(
-            f"{options.pairs}: {options.loss} learns from the order of scores, and all rows that are trained "
-            f"on have {pairs.scores[0]:g}"
+            f"{one.path}: {one.loss} learns from the order of scores, and all rows that are trained "
+            f"on have {one.pairs.scores[0]:g}"
+        )
+    documents = len(dict.fromkeys(fine_tuning.documents_of(one.pairs)))
+    if options.negatives is not None and negatives and options.negatives >= documents:
+        raise ValueError(
+            f"--negatives must be below {documents}, the different documents of {one.path}, got "
+            f"{options.negatives}"
         )
 
 
-def digest(pairs: columns.Pairs) -> str:
-    """How many pairs there are and a hash of them."""
-    return f"{len(pairs.queries)}, {hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:12]}"
+def check_classes(options: argparse.Namespace, one: Source) -> None:
+    """Decides how many rows of how many classes a batch has."""
+    classes, each = len(set(one.pairs.labels)), options.per_class or PER_CLASS
+    if classes < 2:
+        raise ValueError(f"{one.path}: what is trained on must have two classes or more, got 1")
+    if not one.batch_size:
+        one.batch_size = each * min(max(BATCH_SIZE // each, 2), classes)
+    if one.batch_size % each or not 2 * each <= one.batch_size <= classes * each:
+        raise ValueError(
+            f"--batch-size must be a multiple of --per-class={each} for 2 to {classes} classes, as {one.path} "
+            f"has, got {one.batch_size}"
+        )
+
+
+def digest(pairs: columns.Pairs | columns.Labeled) -> str:
+    """How many rows there are and a hash of them."""
+    return f"{len(pairs[0])}, {hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:12]}"
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -1,44 +1,116 @@
-"""What `train` fine-tunes: a model with its prompts, its loss, its cuts and the rows."""
+"""What `train` fine-tunes: a model with its prompts, its losses, its cuts and the rows of each file."""
 
 import argparse
+from typing import Any
 
 from jaxsim import pretrained
-from jaxsim.commands import columns, fine_tuning, models
-from jaxsim.commands.train_losses import loss_of
+from jaxsim.commands import fine_tuning, models, train_losses
+from jaxsim.commands.fine_tuning_labels import LabelTask
+from jaxsim.commands.fine_tuning_mining import Mined, Mining
+from jaxsim.commands.fine_tuning_mixture import Mixture
+from jaxsim.commands.train_losses import LABELS, NEGATIVES
+from jaxsim.commands.train_tables import PER_CLASS, Source, check_batches
 from jaxsim.commands.train_teachers import taught
 
 
 def task_of(
+    options: argparse.Namespace, model: pretrained.TextModel
+) -> fine_tuning.Task | LabelTask | Mixture:
+    """The task of the options: of several files, a mixture of theirs."""
+    cuts = cuts_of(options, model)
+    tasks = {one.name: one_task(options, model, cuts, one) for one in options.sources}
+    if len(tasks) == 1:
+        return tasks[options.sources[0].name]
+    weights = {one.name: one.weight or 1.0 for one in options.sources}
+    return Mixture(tasks, weights)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuses batches that rows cannot fill, losses that refuse their settings, mining that nothing takes."""
+    sources = options.sources
+    for one in sources:
+        check_batches(options, one)
+    names = list(dict.fromkeys(one.loss for one in sources))
+    train_losses.check_settings(names, options.set)
+    if options.temperature is not None and not any(map(train_losses.temperatures, names)):
+        raise ValueError(f"{names[0]} has no temperature")
+    if options.negatives is not None and not any(map(takes_mined, sources)):
+        raise ValueError(f"--negatives has no effect: {', '.join(names)} takes no negatives")
+    if options.per_class is not None and not any(one.kind == LABELS for one in sources):
+        raise ValueError("--per-class has no effect without a loss of labels")
+    for one in sources:
+        each = (
+            0 if one.kind == LABELS or one.pairs.negatives is None else len(one.pairs.negatives[0])
+        )
+        each += options.negatives or 0 if takes_mined(one) else 0
+        settings = train_losses.settings_of(one.loss, options.set)
+        train_losses.check_call(one.loss, settings, one.batch_size, each)
+
+
+def one_task(
     options: argparse.Namespace,
     model: pretrained.TextModel,
-    pairs: columns.Pairs,
-    held: columns.Pairs,
-) -> fine_tuning.Task:
-    """The task of the options."""
+    cuts: fine_tuning.Cuts,
+    one: Source,
+) -> fine_tuning.Task | LabelTask:
+    """The task of a file."""
+    loss = train_losses.loss_of(one.loss, options.set, options.temperature, model)
+    prompts = prompts_of(options, model, one)
+    settings: dict[str, Any] = {"chunk": options.chunk, "cuts": cuts}
+    if one.kind == LABELS:
+        return LabelTask(
+            model,
+            loss,
+            one.pairs,
+            one.held,
+            one.batch_size,
+            per_class=options.per_class or PER_CLASS,
+            prompt=prompts[0],
+            **settings,
+        )
     return fine_tuning.Task(
         model,
-        loss_of(options, model),
-        pairs,
-        held,
-        options.batch_size,
-        graded=options.graded,
-        prompts=prompts_of(options, model),
-        chunk=options.chunk,
-        cuts=cuts_of(options, model),
-        teacher=taught(options, model, pairs),
+        loss,
+        one.pairs,
+        one.held,
+        one.batch_size,
+        graded=one.graded,
+        prompts=prompts,
+        alone=one.kind != NEGATIVES,
+        mined=mined_of(options, one),
+        **settings | dict[str, Any](taught(options, model, one)),
     )
 
 
-def prompts_of(options: argparse.Namespace, model: pretrained.TextModel) -> tuple[str | None, ...]:
+def mined_of(options: argparse.Namespace, one: Source) -> Mined | None:
+    """The mined negatives of a file whose loss takes some; None without."""
+    if options.negatives is None or not takes_mined(one):
+        return None
+    ranks = None if options.mine_ranks is None else tuple(options.mine_ranks)
+    mining = Mining(
+        options.negatives, options.mine_every, options.mine_margin, options.mine_share, ranks
+    )
+    return Mined(options.workdir / "negatives", one.name, mining)
+
+
+def takes_mined(one: Source) -> bool:
+    """Whether negatives are mined for a file."""
+    return one.kind != LABELS and not one.graded and train_losses.takes_negatives(one.loss)
+
+
+def prompts_of(
+    options: argparse.Namespace, model: pretrained.TextModel, one: Source
+) -> tuple[str | None, str | None]:
     """What goes before queries and before documents: of pairs the model's own prompts, as in search."""
-    usual = ((), ()) if options.graded else (models.QUERY_PROMPTS, models.DOCUMENT_PROMPTS)
-    names = ("query", "document")
-    return tuple(
+    alone = one.graded or one.kind == LABELS
+    usual = ((), ()) if alone else (models.QUERY_PROMPTS, models.DOCUMENT_PROMPTS)
+    query, document = (
         models.prompt_of(
             model, getattr(options, f"{name}_prompt"), option=f"--{name}-prompt", usual=prompts
         )
-        for name, prompts in zip(names, usual, strict=True)
+        for name, prompts in zip(("query", "document"), usual, strict=True)
     )
+    return query, document
 
 
 def cuts_of(options: argparse.Namespace, model: pretrained.TextModel) -> fine_tuning.Cuts:

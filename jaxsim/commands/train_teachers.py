@@ -1,4 +1,4 @@
-"""What `train --teacher` learns from: another model's vectors of all texts, computed once."""
+"""What `train --teacher` and `--guide` learn from: another model's vectors of all texts, computed once."""
 
 import argparse
 import functools
@@ -7,16 +7,37 @@ import numpy as np
 
 from jaxsim import pretrained, search
 from jaxsim.commands import columns, fine_tuning, models
-from jaxsim.commands.train_tables import digest
+from jaxsim.commands.train_losses import GUIDED, OF_EQUAL_SIZES, TEACHERS
+from jaxsim.commands.train_tables import Source, digest
 
 
 def taught(
-    options: argparse.Namespace, model: pretrained.TextModel, pairs: columns.Pairs
-) -> fine_tuning.Teacher | None:
-    """The teacher's vectors of all texts, computed once and kept in the workdir; None without a teacher."""
-    if options.teacher is None:
-        return None
-    teacher = models.teacher(options)
+    options: argparse.Namespace, model: pretrained.TextModel, one: Source
+) -> dict[str, fine_tuning.Teacher]:
+    """{"teacher" or "guide": its vectors of all texts of a file}, computed once and kept in the workdir."""
+    role = {TEACHERS: "teacher", GUIDED: "guide"}.get(one.kind)
+    if role is None:
+        return {}
+    teacher = models.teacher(options, role)
+    name = role if len(options.sources) == 1 else f"{role}-{one.name}"
+    queries, flat = vectors_of(options, teacher, one.pairs, role, name)
+    if one.loss in OF_EQUAL_SIZES and queries.shape[1] != models.dim_of(model):
+        raise ValueError(
+            f"--teacher must give vectors of {models.dim_of(model)}, the model's size, for "
+            f"{one.loss}, got {queries.shape[1]}: similarity_distillation takes any"
+        )
+    ids = fine_tuning.ids_of(one.pairs)[1].ravel()
+    return {role: fine_tuning.Teacher(queries, flat[np.unique(ids, return_index=True)[1]])}
+
+
+def vectors_of(
+    options: argparse.Namespace,
+    teacher: pretrained.TextModel,
+    pairs: columns.Pairs,
+    role: str,
+    name: str,
+) -> list[np.ndarray]:
+    """A model's vectors of the queries, and of each row's documents, one after the other."""
     documents = [
         [document, *more]
         for document, more in zip(
@@ -31,20 +52,13 @@ def taught(
             teacher.params,
             functools.partial(
                 teacher.tokens,
-                prompt=models.prompt_of(teacher, None, option="--teacher", usual=prompts),
+                prompt=models.prompt_of(teacher, None, option=f"--{role}", usual=prompts),
             ),
             texts,
-            path=options.workdir / f"teacher-{name}.npy",
+            path=options.workdir / f"{name}-{side}.npy",
             fingerprint=f"{models.identity(teacher)} {digest(pairs)}",
-            label=f"the teacher's {name}",
+            label=f"the {role}'s {side}",
         )
-        for name, texts, prompts in zip(("queries", "documents"), sides, usual, strict=True)
+        for side, texts, prompts in zip(("queries", "documents"), sides, usual, strict=True)
     ]
-    queries, flat = map(np.asarray, vectors)
-    if options.loss == "embedding_distillation" and queries.shape[1] != models.dim_of(model):
-        raise ValueError(
-            f"--teacher must give vectors of {models.dim_of(model)}, the model's size, for "
-            f"embedding_distillation, got {queries.shape[1]}: similarity_distillation takes any"
-        )
-    shape = (len(queries), -1, flat.shape[1]) if pairs.negatives else flat.shape
-    return fine_tuning.Teacher(queries, flat.reshape(shape))
+    return [np.asarray(side) for side in vectors]

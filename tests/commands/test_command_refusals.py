@@ -19,6 +19,7 @@ FILES = {
     "equal.jsonl": [row | {"score": 1} for row in GRADED],
     "labeled.jsonl": [row | {"label": n % 2} for n, row in enumerate(PAIRS)],
     "both.jsonl": [row | {"negative": "c"} for row in GRADED],
+    "classes.jsonl": [{"text": f"red {n}", "label": n % 4} for n in range(40)],
     "docs.jsonl": [{"id": f"d{n}", "text": "red"} for n in range(5)],
     "twice.jsonl": [
         {"id": "a", "text": "red"},
@@ -30,7 +31,8 @@ FILES = {
     "q.jsonl": [{"id": "q1", "query": "red"}],
     "empty.jsonl": [],
 }
-TRAIN = "train --model m --pairs pairs.jsonl --out new"
+ON = "train --model m --out new --pairs"
+TRAIN = f"{ON} pairs.jsonl"
 EMBED = "embed --model m --corpus docs.jsonl --out new.npy"
 INDEX = "index --model m --corpus docs.jsonl"
 SEARCH = "search --model m --corpus docs.jsonl --queries q.jsonl"
@@ -131,7 +133,7 @@ CASES = [
         f"{TRAIN} --held-out 0.001",
         "--held-out must leave rows on both sides of 40 different pairs, got 0.001",
     ),
-    (f"{TRAIN} --pairs two.jsonl --held-out 0.5", "there must be at least 2, got 1"),
+    (f"{ON} two.jsonl --held-out 0.5", "there must be at least 2, got 1"),
     (f"{TRAIN} --temperature 0", "--temperature must be a number above 0, got '0'"),
     (f"{TRAIN} --max-length 0", "--max-length must be a whole number of at least 1, got '0'"),
     (f"{TRAIN} --chunk 0", "--chunk must be a whole number of at least 1, got '0'"),
@@ -161,27 +163,71 @@ CASES = [
     (f"{TRAIN} --score x --no-score", "--score and --no-score must not both be given"),
     (f"{TRAIN} --loss triple", "no loss 'triple': there are info_nce"),
     (f"{TRAIN} --loss simple_contrastive --temperature 1", "simple_contrastive has no temperature"),
-    # Tables.
-    (f"{TRAIN} --pairs none.jsonl", "none.jsonl: there is no such file"),
-    (f"{TRAIN} --pairs empty.jsonl", "empty.jsonl: has no rows"),
-    (f"{TRAIN} --loss cosent", "pairs.jsonl: cosent needs a score for every pair"),
-    (f"{TRAIN} --pairs graded.jsonl --validation pairs.jsonl", "pairs.jsonl: cosent needs a score"),
-    (f"{TRAIN} --pairs both.jsonl", "cosent takes no negatives, there is a column of them: remove"),
+    # Several files, losses and their settings.
+    (f"{TRAIN} --pairs docs.jsonl:triple", "--pairs has no loss 'triple', got 'docs.jsonl:triple'"),
+    (f"{ON} pairs.jsonl:info_nce:2", "pairs.jsonl has no weight: only among several files"),
+    (f"{TRAIN} --pairs two.jsonl:info_nce:-1", "--pairs must be a number above 0, got '-1'"),
     (
-        f"{TRAIN} --pairs labeled.jsonl --loss info_nce",
+        f"{TRAIN} two.jsonl --validation two.jsonl",
+        "--validation must be one for each of the 2 files",
+    ),
+    (f"{TRAIN} two.jsonl --batch-size 2 2 2", "--batch-size must be one for each of the 2 files"),
+    (f"{TRAIN} graded.jsonl --query red", "--query must name a column of --pairs, none has 'red'"),
+    (f"{TRAIN} --set margin", "--set must be NAME=VALUE or LOSS.NAME=VALUE"),
+    (f"{TRAIN} --set gamma=1", "--set gamma=1: info_nce has no gamma: info_nce has temperature, "),
+    (f"{TRAIN} --set cosent.temperature=1", "no file is trained by cosent, only by info_nce"),
+    (f"{TRAIN} --set temperature=-1", "info_nce: temperature must be"),
+    (f"{TRAIN} --set temperature=hot", "--set temperature=hot: must be a number, got 'hot'"),
+    (f"{TRAIN} --set similarity=round", "--set similarity must be "),
+    (f"{TRAIN} --loss hardness_info_nce", "hardness_info_nce needs --set hardness=..."),
+    (f"{TRAIN} --loss kalm", "pairs.jsonl: kalm needs negatives, there is no column of them"),
+    (f"{TRAIN} --loss kalm --negatives 1", "kalm: negatives must be two or more per row"),
+    (
+        f"{TRAIN} --loss vicreg --negatives 2",
+        "--negatives has no effect: vicreg takes no negatives",
+    ),
+    (
+        f"{TRAIN} --negatives 38",
+        "--negatives must be below 38, the different documents of pairs.jsonl",
+    ),
+    (f"{TRAIN} --mine-every 9", "--mine-every has no effect without --negatives"),
+    (f"{TRAIN} --negatives 9 --mine-ranks 3 10", "--mine-ranks must have room for --negatives=9"),
+    (f"{TRAIN} --loss guided_info_nce", "--guide and a loss of guides (guided_info_nce, "),
+    (f"{TRAIN} --guide m --loss info_nce", "--guide and a loss of guides (guided_info_nce, "),
+    (f"{TRAIN} --per-class 3", "--per-class has no effect without a loss of labels"),
+    (f"{ON} both.jsonl --no-score --loss vicreg", "vicreg takes no negatives, there is a column"),
+    (
+        f"{ON} graded.jsonl --loss online_contrastive",
+        "row 3 must have a score of 0 or 1 for online",
+    ),
+    (
+        f"{ON} classes.jsonl --batch-size 6 --held-out 0.3",
+        "--batch-size must be a multiple of --per-class=4",
+    ),
+    (f"{ON} classes.jsonl --label text", "what is held out must have several classes, one of them"),
+    (f"{ON} classes.jsonl --label none", "has no column 'none', it has text, label"),
+    (f"{ON} docs.jsonl --loss triplet", "no column for the label: looked for label, class"),
+    # Tables.
+    (f"{ON} none.jsonl", "none.jsonl: there is no such file"),
+    (f"{ON} empty.jsonl", "empty.jsonl: has no rows"),
+    (f"{TRAIN} --loss cosent", "pairs.jsonl: cosent needs a score for every pair"),
+    (f"{ON} graded.jsonl --validation pairs.jsonl", "pairs.jsonl: cosent needs a score"),
+    (f"{ON} both.jsonl", "cosent takes no negatives, there is a column of them: remove"),
+    (
+        f"{ON} labeled.jsonl --loss info_nce",
         "labeled.jsonl: info_nce takes every row as a "
         "positive pair, and there are scores from 0 to 1: keep the positive rows alone",
     ),
     (
-        f"{TRAIN} --pairs graded.jsonl --loss cosine_regression",
+        f"{ON} graded.jsonl --loss cosine_regression",
         "row 3 must have a score from -1 to 1",
     ),
     (
-        f"{TRAIN} --pairs equal.jsonl",
+        f"{ON} equal.jsonl",
         "what is held out must have different scores, all 2 rows have 1",
     ),
     (
-        f"{TRAIN} --pairs equal.jsonl --validation graded.jsonl",
+        f"{ON} equal.jsonl --validation graded.jsonl",
         "cosent learns from the order of scores",
     ),
     (f"{INDEX} --corpus twice.jsonl", "row 3 has the id 'a' in 'id', and so has row 1"),

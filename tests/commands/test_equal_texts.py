@@ -11,6 +11,7 @@ from jaxsim import losses, pretrained, similarity
 from jaxsim.commands import fine_tuning, train_losses, train_options, train_tables
 from jaxsim.commands.columns import Pairs
 
+LOSSES = ["info_nce", "symmetric_info_nce", "joint_info_nce", "siglip", "simple_contrastive"]
 A, B, C, D, E = "red green", "old new", "blue round", "square large", "hard light"
 
 
@@ -67,9 +68,9 @@ def test_negatives_that_are_right_are_left_out(model):
     assert loss_of(task) == pytest.approx((2 * each[0] + each[1]) / 3, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", parameters(train_losses.OF_PAIRS, quick=["info_nce"]))
+@pytest.mark.parametrize("name", parameters(LOSSES, quick=["info_nce"]))
 def test_every_loss_of_pairs_gets_the_ids_of_negatives(model, name):
-    loss, asked = train_losses.OF_PAIRS[name], {}
+    loss, asked = train_losses.Call(name, {}), {}
 
     def spy(queries, documents, **settings):
         asked.update(settings, shape=documents.shape)
@@ -122,11 +123,11 @@ def test_figures_are_those_of_the_models_similarity(model, name):
 
 def test_copies_of_a_row_are_held_out_together():
     queries = [f"q{n % 10}" for n in range(40)]
-    pairs = Pairs(queries, [f"d {query}" for query in queries], None, None)
     options = train_options.parsed(
         ["--model", "m", "--pairs", "p", "--out", "o", "--held-out", "0.3", "--loss", "info_nce"]
     )
-    options.graded = False
-    kept, held = train_tables.held_out(options, pairs)
-    assert (len(kept.queries), len(held.queries)) == (28, 12)
-    assert not set(kept.queries) & set(held.queries)
+    one = options.sources[0]
+    one.pairs = Pairs(queries, [f"d {query}" for query in queries], None, None)
+    train_tables.held_out(options, one)
+    assert (len(one.pairs.queries), len(one.held.queries)) == (28, 12)
+    assert not set(one.pairs.queries) & set(one.held.queries)

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxsim import losses, pretrained
 from jaxsim.__main__ import main
-from jaxsim.commands import fine_tuning
+from jaxsim.commands import train_losses
 
 TRAINING = ("--epochs", 6, "--rate", 0.01, "--held-out", 0.2)
 
@@ -109,7 +109,9 @@ def test_both_sides_are_halves():
     queries, taught = random.normal(size=(2, 3, 4))
     documents, answers = random.normal(size=(2, 3, 2, 4))
     where = np.array([True, False, True])
-    found = fine_tuning.both_sides(queries, documents, teacher=(taught, answers), where=where)
+    found = train_losses.both_sides(
+        losses.embedding_distillation, queries, documents, teacher=(taught, answers), where=where
+    )
 
     def units(a):
         return a / np.linalg.norm(a, axis=-1, keepdims=True)

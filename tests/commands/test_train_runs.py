@@ -77,11 +77,15 @@ def test_a_loss_that_is_not_finite_is_one_sentence(command, tmp_path, capsys):
 
 
 def test_rows_of_the_file_are_named_in_place_of_ids():
-    message = "step 1, for the batch of ids [3, 0]; saved"
-    assert train_runs.with_rows(message, [0, 2, 5, 9], "p") == "step 1, for rows 10, 1 of p; saved"
+    message, places = "step 1, for the batch of ids [3, 0]; saved", [(n, "p") for n in (0, 2, 5, 9)]
+    assert train_runs.with_rows(message, places) == "step 1, for rows 10, 1 of p; saved"
     message = "the batch of ids [0, 1] and 98 more; saved"
-    assert train_runs.with_rows(message, range(100), "p") == "rows 1, 2 and 98 more of p; saved"
-    assert train_runs.with_rows("another", [], "p") == "another"
+    assert (
+        train_runs.with_rows(message, [(0, "p"), (1, "p")]) == "rows 1, 2 and 98 more of p; saved"
+    )
+    assert train_runs.with_rows("another", []) == "another"
+    several = [(0, "p"), (7, "q")]
+    assert train_runs.with_rows("the batch of ids [1]", several) == "rows 8 of q"
 
 
 def test_a_model_that_diverges_between_two_checkpoints_is_said(tiny):
@@ -94,12 +98,13 @@ def test_a_model_that_diverges_between_two_checkpoints_is_said(tiny):
         train_runs.validated(task)(bad)
 
 
-def test_few_rows_are_one_batch(capsys):
+def test_few_rows_are_one_batch():
     for count, size in ((10, 10), (32, 32), (100, 32)):
         options = train_options.parsed(WORDS)
-        texts = [str(n) for n in range(count)]
-        train_tables.check_batches(options, columns.Pairs(texts, texts, None, None))
-        assert options.batch_size == size
+        texts, one = [str(n) for n in range(count)], options.sources[0]
+        one.loss, one.pairs = "info_nce", columns.Pairs(texts, texts, None, None)
+        train_tables.check_batches(options, one)
+        assert one.batch_size == size
 
 
 def test_a_model_that_got_worse_is_said():
@@ -124,18 +129,15 @@ def test_what_is_known_of_a_table_is_said(capsys, tiny):
 
 
 def test_another_similarity_has_another_temperature(tiny, capsys):
-    options = train_options.parsed(WORDS)
-    options.graded = False
     model = pretrained.load(tiny)
     x, y = np.random.default_rng(0).normal(size=(2, 4, 8)).astype(np.float32)
     for name, temperature in (("cosine", 0.05), ("dot", 1), ("negative_euclidean", 1)):
         function = getattr(similarity, name)
-        loss = train_losses.loss_of(options, model.replace(similarity=function))
+        loss = train_losses.loss_of("info_nce", [], None, model.replace(similarity=function))
         expected = losses.info_nce(x, y, similarity=function, temperature=temperature)
         assert float(loss(x, y)) == float(expected)
         assert ("--temperature 1" in capsys.readouterr().out) == (temperature == 1)
-    options.temperature = 0.5
-    loss = train_losses.loss_of(options, model.replace(similarity=similarity.dot))
+    loss = train_losses.loss_of("info_nce", [], 0.5, model.replace(similarity=similarity.dot))
     expected = losses.info_nce(x, y, similarity=similarity.dot, temperature=0.5)
     assert float(loss(x, y)) == float(expected)
     assert capsys.readouterr().out == ""
