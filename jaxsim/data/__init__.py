@@ -23,6 +23,14 @@ from jaxsim.data._classified import (
     medical_abstracts as medical_abstracts,
     reuters as reuters,
 )
+from jaxsim.data._conditional import (
+    GENECIS as GENECIS,
+    ConditionTemplate as ConditionTemplate,
+    ConditionTriplets as ConditionTriplets,
+    condition_triplets as condition_triplets,
+    genecis as genecis,
+    vg_crop as vg_crop,
+)
 from jaxsim.data._deletion import deleted as deleted
 from jaxsim.data._density import (
     c_mixup_partners as c_mixup_partners,

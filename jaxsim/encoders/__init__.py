@@ -1,6 +1,7 @@
 """Encoders: Flax Linen modules, and plain functions of them for the rest of the library."""
 
 from jaxsim.encoders._batch_norm import BatchNorm as BatchNorm
+from jaxsim.encoders._combiner import Combiner as Combiner
 from jaxsim.encoders._convolutional import (
     ConvNet as ConvNet,
     GeM as GeM,
