@@ -40,8 +40,10 @@ from jaxsim.encoders._layers import (
     Style as Style,
     gelu as gelu,
     layer_norm as layer_norm,
+    quick_gelu as quick_gelu,
     rms_norm as rms_norm,
 )
+from jaxsim.encoders._map_head import MapHead as MapHead
 from jaxsim.encoders._masked_lm import (
     MaskedLanguageModel as MaskedLanguageModel,
     MaskedLmHead as MaskedLmHead,
@@ -57,12 +59,14 @@ from jaxsim.encoders._pooling import (
     AttentionPooling as AttentionPooling,
     cls as cls,
     first_place as first_place,
+    highest_place as highest_place,
     largest as largest,
     last as last,
     last_place as last_place,
     marked as marked,
     mean as mean,
     mean_by_root as mean_by_root,
+    place_of as place_of,
     pool_layers as pool_layers,
     pool_mean_of_layers as pool_mean_of_layers,
     side_by_side as side_by_side,

@@ -28,6 +28,13 @@ def rms_norm(eps: float = 1e-6) -> Callable[..., nn.Module]:
 
 
 gelu = functools.partial(nn.gelu, approximate=False)
+
+
+def quick_gelu(x: jax.Array) -> jax.Array:
+    """Quick GELU: x sigmoid(1.702 x), the approximation that CLIP was trained with. Keeps shape and type."""
+    return x * nn.sigmoid(1.702 * x)
+
+
 BERT_NORM = layer_norm()
 
 
@@ -40,6 +47,8 @@ class Style:
     gated: bool = False  # feed-forward: activation(gate(x)) * in(x), in place of activation(in(x))
     biases: tuple[str, ...] = DENSE  # the dense layers that have one
     head_norm: bool = False  # queries and keys of each head are normalized (Qwen3)
+    # Layer scale (DINOv2): a learned factor per dimension of what each part adds; its start, None without.
+    layer_scale: float | None = None
 
 
 class Block(nn.Module):
@@ -85,12 +94,12 @@ class Block(nn.Module):
         if positions is not None:
             x, asking = (jnp.take_along_axis(a, positions[..., None], axis=1) for a in (x, normed))
             view = view.at(positions)
-        x = x + dropout(self._attention(asking, normed, view))
+        x = x + dropout(self._scaled("attention_scale", self._attention(asking, normed, view)))
         if post:
             x = self._norm("attention_norm", x)
         normed = x if post else self._norm("feed_forward_norm", x)
         out, logits = self._feed_forward(normed, routing)
-        x = x + dropout(out)
+        x = x + dropout(self._scaled("feed_forward_scale", out))
         x = self._norm("feed_forward_norm", x) if post else x
         return x if self.experts is None else (x, logits)
 
@@ -158,6 +167,12 @@ class Block(nn.Module):
         start = nn.initializers.truncated_normal(self.initial)
         kernel, _ = Weights(self.experts.count, start, False, name="router")(dim)
         return kernel
+
+    def _scaled(self, name, x):
+        if self.style.layer_scale is None:
+            return x
+        start = nn.initializers.constant(self.style.layer_scale)
+        return (x * self.param(name, start, x.shape[-1:], jnp.float32)).astype(self.dtype)
 
     def _norm(self, name, x):
         return self.style.normalize(dtype=jnp.float32, name=name)(x).astype(self.dtype)

@@ -16,12 +16,12 @@ from jaxsim.numerics.types import Array
 
 def cls(states: Array, where: Array) -> jax.Array:
     """CLS pooling: the state of a text's first real token. [rows, length, dim] -> [rows, dim]"""
-    return _at(states, first_place(where))
+    return state_at(states, first_place(where))
 
 
 def last(states: Array, where: Array) -> jax.Array:
     """Last-token pooling: the state of a text's last real token. [rows, length, dim] -> [rows, dim]"""
-    return _at(states, last_place(where))
+    return state_at(states, last_place(where))
 
 
 def mean(states: Array, where: Array) -> jax.Array:
@@ -204,7 +204,33 @@ def _one_each(name, where, what=""):
         )
 
 
-def _at(states, places):
+def highest_place(tokens: Array, where: Array) -> jax.Array:
+    """Index of a text's token of the highest number, the first of several: int [rows, length] -> int [rows].
+
+    CLIP's end-of-text token has the highest number of its vocabulary; `TextEncoder(place=)` takes its state.
+    """
+    return jnp.argmax(jnp.where(where, tokens, -1), axis=1)
+
+
+def place_of(token: int) -> Callable[[Array, Array], jax.Array]:
+    """Index of a text's first token of some number, for `TextEncoder(place=)`.
+
+    Args:
+      token: its number in the vocabulary.
+
+    Returns: function (tokens int [rows, length], where bool [rows, length]) -> int [rows], 0 for a text without it.
+    Raises: ValueError for what is not a whole number.
+    """
+    checks.whole("token", token, 0)
+
+    def place(tokens, where):
+        return jnp.argmax((tokens == token) & where, axis=1)
+
+    return place
+
+
+def state_at(states: Array, places: Array) -> jax.Array:
+    """The state of one token per text: [rows, length, dim], int [rows] -> float32 [rows, dim]."""
     return jnp.take_along_axis(states, places[:, None, None], axis=1)[:, 0].astype(jnp.float32)
 
 

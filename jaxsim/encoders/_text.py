@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxsim.encoders._pooling import mean, pool_layers
+from jaxsim.encoders._pooling import mean, pool_layers, state_at
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
@@ -34,6 +34,8 @@ class TextEncoder(nn.Module):
     # [rows, dim] -> [rows, dim], one after the other: Linen modules or plain functions.
     heads: tuple[Callable, ...] = ()
     top_layers: int = 1  # the last so many layers are pooled, side by side (`pool_layers`)
+    # (tokens, where) -> int [rows]: the token whose state is the text's, in place of `pooling` (CLIP).
+    place: Callable[[Array, Array], jax.Array] | None = None
 
     @nn.compact
     def __call__(
@@ -73,15 +75,22 @@ class TextEncoder(nn.Module):
         )
         states, *logits = states if router_logits else (states,)
         counted = texts.get("pooled", texts["where"])
+        pooling = self.pooling
+        if self.place is not None:
+            place = self.place(texts["tokens"], texts["where"])
+
+            def pooling(states, _):
+                return state_at(states, place)
+
         project = (
             (lambda x: x)
             if self.dim is None
             else nn.Dense(self.dim, use_bias=False, name="projection")
         )
         if several:
-            pooled = [pool_layers(states, counted, count=self.top_layers, pooling=self.pooling)]
+            pooled = [pool_layers(states, counted, count=self.top_layers, pooling=pooling)]
         else:
-            pooled = [self.pooling(cut, counted) for cut in (states if all_layers else [states])]
+            pooled = [pooling(cut, counted) for cut in (states if all_layers else [states])]
         embeddings = []
         for vectors in map(project, pooled):
             for head in self.heads:

@@ -114,7 +114,7 @@ def test_sizes_are_those_of_vit_b16():
 def test_bad_arguments_are_named_by_a_vision_transformer():
     for settings, message in (
         ({"patch": 5}, r"patch must divide image=\(8, 12\), got 5"),
-        ({"pooling": "max"}, "pooling must be one of 'cls', 'mean', got 'max'"),
+        ({"pooling": "max"}, "pooling must be one of 'cls', 'mean', 'map', got 'max'"),
         ({"class_token": False}, 'class_token must be True with pooling="cls", got False'),
         ({"classes": 0}, "classes must be a whole number of at least 1, got 0"),
         ({"image": (8, 8)}, r"images must be .*positions are for, got shape \(3, 8, 12, 2\)"),
