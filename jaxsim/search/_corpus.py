@@ -60,7 +60,7 @@ def encode_corpus(
         memory.
       batch_tokens: tokens per batch over all devices, padding included.
       lengths: increasing lengths that batches are padded to; None takes multiples of 16, and larger
-        steps beyond 128.
+        steps beyond 128, at most the attribute `max_length` of an `encode` that has one.
       chunk: texts that are sorted together, and what a kill may lose.
       dtype: that floating parameters are cast to. None leaves them to an `encode` that has the attribute
         `dtype`, as a loaded model's and that of `encoders.as_function`; those of any other are cast to
@@ -132,6 +132,7 @@ def _encoder(encode, params, dtype):
         return _vectors(encode, params, *jax.device_put((tokens, lengths), spread))
 
     run.devices = len(devices)
+    run.longest = getattr(encode, "max_length", None)
     return run
 
 
@@ -169,7 +170,10 @@ def _chunks(run, tokenize, texts, begun, chunk, batch_tokens, lengths, label):
 def _chunk(run, rows, batch_tokens, buckets, progress):
     """Vectors of some texts' tokens, float32 [rows, dim]."""
     sizes = np.array([len(row) for row in rows])
-    buckets = length_buckets(sizes.max()) if buckets is None else buckets
+    if buckets is None:
+        buckets = length_buckets(sizes.max())
+        if run.longest is not None:
+            buckets = sorted({min(length, run.longest) for length in buckets})
     ends = np.asarray(buckets)[bucket_of(sizes, buckets)]
     # From the longest down: a batch takes what follows, whatever its bucket, and only the last is short.
     order = np.argsort(-sizes, kind="stable")
