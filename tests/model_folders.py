@@ -10,8 +10,14 @@ from safetensors.numpy import save_file
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from jaxsim import encoders
-from jaxsim.pretrained import _families as families, _names as names
+from jaxsim.pretrained import (
+    _families as families,
+    _names as names,
+    _tower_names as tower_names,
+    _towers as towers,
+)
 from jaxsim.pretrained._model import flat
+from jaxsim.storage._fields import Fields
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["red", "green", "blue", "round", "square", "large", "small", "old", "query", ":"]
@@ -116,3 +122,90 @@ def change(path, **fields):
     """Changes fields of a JSON file; ... removes one."""
     tree = json.loads(path.read_text(encoding="utf-8")) | fields
     write(path, {name: value for name, value in tree.items() if value is not ...})
+
+
+TOWER = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
+VISION = TOWER | {"image_size": 16, "patch_size": 8}
+TEXT = TOWER | {"vocab_size": SIZES["vocab_size"], "max_position_embeddings": 20}
+IMAGE_CONFIGS = {
+    "clip": {
+        "text_config": TEXT | {"eos_token_id": 3},
+        "vision_config": VISION,
+        "projection_dim": 12,
+    },
+    "siglip": {"text_config": TEXT | {"pad_token_id": 0}, "vision_config": VISION},
+    "vit": VISION,
+    "dinov2": {name: size for name, size in VISION.items() if name != "intermediate_size"},
+}
+PROCESSORS = {  # pictures of 16 x 16 pixels
+    "clip": {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}},
+    "siglip": {"size": {"height": 16, "width": 16}},
+    "vit": {"size": {"height": 16, "width": 16}},
+    "dinov2": {"size": {"shortest_edge": 16}, "crop_size": 16},
+}
+
+
+def make_images(folder, family="clip", *, inner="", **files):
+    """A folder of a model with an image side.
+
+    Args:
+      folder: where.
+      family: of IMAGE_CONFIGS.
+      inner: the folder of the model inside it, named by modules.json.
+      files: fields that are added to files of settings: config, processor, tokenizer_config.
+
+    Returns: the folder, a `Path`.
+    """
+    folder = Path(folder)
+    place = folder / inner
+    place.mkdir(parents=True, exist_ok=True)
+    config = IMAGE_CONFIGS[family] | {"model_type": family}
+    write(place / "config.json", config | files.get("config", {}))
+    write(place / "preprocessor_config.json", PROCESSORS[family] | files.get("processor", {}))
+    if inner:
+        kind = "sentence_transformers.models.CLIPModel"
+        write(folder / "modules.json", [{"idx": 0, "name": "0", "path": inner, "type": kind}])
+    if family in tower_names.IMAGE_TEXT:
+        word_tokenizer().save(str(place / "tokenizer.json"))
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
+        write(place / "tokenizer_config.json", settings | files.get("tokenizer_config", {}))
+    tensors = image_tensors(config)
+    save_file(tensors, place / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def image_tensors(config):
+    """Random weights by the names of the family's files."""
+    family = config["model_type"]
+    fields = Fields("config.json", config)
+    layers = {f"{stem}.0.": None for stem in ("vision_model.encoder.layers", "encoder.layer")}
+    layers["text_model.encoder.layers.0."] = None
+    image = towers.image_tower(fields, layers, "", image=None, dtype=None, cudnn=False)
+    pictures = np.zeros((1, *image.image, 3), np.float32)
+    shapes = flat(jax.eval_shape(image.init, jax.random.key(0), pictures)["params"])
+    shapes = {path: leaf.shape for path, leaf in shapes.items()}
+    if family in tower_names.IMAGE_TEXT:
+        text, _ = towers.text_tower(fields, layers, dtype=None, cudnn=False)
+        words = {"tokens": np.zeros((1, 1), np.int32), "where": np.ones((1, 1), bool)}
+        inner = flat(jax.eval_shape(text.init, jax.random.key(0), words)["params"])
+        shapes = {f"image/{path}": shape for path, shape in shapes.items()}
+        shapes |= {f"text/{path}": leaf.shape for path, leaf in inner.items()}
+        shapes |= {"logit_scale": ()} | ({"logit_bias": ()} if family == "siglip" else {})
+    random = np.random.default_rng(0)
+    names_of = tower_names.NAMES[family]
+    places = {path: tower_names._theirs(names_of, "", path) for path in shapes}
+    arrays = {
+        path: np.float32(0.3 * random.normal(size=shape) + path.endswith("scale"))
+        for path, shape in shapes.items()
+    }
+    theirs = {}
+    for path, (name, _, of) in places.items():
+        shape = tower_names._turned(path, shapes[path])
+        theirs[name] = (shape[0] * of, *shape[1:]) if of > 1 else shape
+    tensors = tower_names.theirs_of(places, theirs, arrays)
+    return {name: np.asarray(array, order="C") for name, array in tensors.items()}

@@ -1,7 +1,12 @@
-"""Pretrained models: folders of transformers and sentence-transformers, image encoders of torchvision and timm."""
+"""Pretrained models: folders of transformers and sentence-transformers, texts and images; image encoders of torchvision and timm."""
 
 from jaxsim.pretrained._experts import take_domain as take_domain, with_experts as with_experts
 from jaxsim.pretrained._folder import load as load
+from jaxsim.pretrained._image_models import (
+    ImageTextModel as ImageTextModel,
+    VisionModel as VisionModel,
+)
+from jaxsim.pretrained._image_processor import ImageProcessor as ImageProcessor
 from jaxsim.pretrained._images import (
     ImageModel as ImageModel,
     load_image_model as load_image_model,

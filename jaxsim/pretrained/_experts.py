@@ -10,8 +10,7 @@ import numpy as np
 from jaxsim import encoders, merging
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import PRNGKey
-from jaxsim.pretrained import _families as families
-from jaxsim.pretrained._folder import compiled
+from jaxsim.pretrained import _families as families, _functions as functions
 from jaxsim.pretrained._model import TextModel, flat
 
 NOTE = (
@@ -93,6 +92,6 @@ def _remade(model, experts, params, config) -> Any:
         config=config,
         module=module,
         kept=dataclasses.replace(model.kept, shapes=shapes),
-        encode=compiled(module, "texts"),
-        encode_layers=compiled(module, "texts", all_layers=True),
+        encode=functions.of_texts(module, "texts"),
+        encode_layers=functions.of_texts(module, "texts", all_layers=True),
     )

@@ -17,6 +17,7 @@ ACTIVATIONS = {
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
     "gelu_new": jax.nn.gelu,
     "gelu_pytorch_tanh": jax.nn.gelu,
+    "quick_gelu": encoders.quick_gelu,
     "relu": jax.nn.relu,
     "silu": jax.nn.silu,
     "swish": jax.nn.silu,
@@ -65,7 +66,7 @@ def transformer(
     """
     if causal is not None and not isinstance(causal, bool):
         raise ValueError(f"causal must be True, False or None, got {causal!r}")
-    if dtype is not None and not jnp.issubdtype(_dtype(dtype), jnp.floating):
+    if dtype is not None and not jnp.issubdtype(dtype_of(dtype), jnp.floating):
         raise ValueError(f"dtype must be a type of floats, such as jnp.bfloat16, got {dtype!r}")
     fields = fields_of(config)
     family = family_of(fields)
@@ -108,7 +109,8 @@ def _experts(fields, layers):
     return encoders.Experts(count, router, k, None if chosen is None else tuple(chosen))
 
 
-def _dtype(dtype):
+def dtype_of(dtype: Any) -> Any:
+    """A type of NumPy; object for what is none."""
     try:
         return jnp.dtype(dtype)
     except TypeError:

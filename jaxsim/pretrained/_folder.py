@@ -1,6 +1,5 @@
 """Loads a model from a folder: sentence-transformers' layout, or a plain one of transformers."""
 
-import functools
 import json
 import os
 from typing import Any
@@ -10,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import encoders
-from jaxsim.encoders._text import check_texts
 from jaxsim.pretrained import (
     _families as families,
+    _functions as functions,
+    _image_folders as image_folders,
     _modules as modules,
     _names as names,
     _tokenizer_files as tokenizer_files,
@@ -21,9 +21,7 @@ from jaxsim.pretrained import (
 from jaxsim.pretrained._hub import fetched
 from jaxsim.pretrained._model import CrossEncoderModel, Kept, TextModel, flat, nested, under
 from jaxsim.storage._fields import read_object
-from jaxsim.storage._targets import MARK
 
-SMALL = (".json", ".txt", ".model", ".jinja", ".md")  # what is kept next to the weights
 CLASSIFIER = "ForSequenceClassification"
 LANGUAGE_MODEL = "ForCausalLM"
 
@@ -57,11 +55,16 @@ def load(
       causal: False lets a decoder (Llama, Qwen) see both ways, whatever its config says.
       cudnn: False keeps attention from cuDNN, which NVIDIA cards use where it takes the shapes.
 
-    Returns: `TextModel`, or `CrossEncoderModel` where config.json names a sequence classifier.
+    Returns: `TextModel`, or `CrossEncoderModel` where config.json names a sequence classifier; `ImageTextModel` of
+    CLIP and SigLIP, `VisionModel` of ViT and DINOv2, by the model_type of config.json.
     Raises: FileNotFoundError for what is missing; ValueError for pickled weights, for families and
     settings that are not here, and for files that are damaged or do not fit, by name.
     """
     folder = fetched(path_or_name, download)
+    if (place := image_folders.place_of(folder)) is not None:
+        if causal is not None:
+            raise ValueError(f"causal is for decoders, got {causal} for a model with an image side")
+        return image_folders.load(folder, place, dtype=dtype, max_length=max_length, cudnn=cudnn)
     layout = modules.layout(folder)
     settings = modules.settings(folder)
     inner = folder / ("" if layout is None else layout.transformer)
@@ -118,14 +121,14 @@ def load(
     }
     if classifier:
         return CrossEncoderModel(
-            **common, module=module, score=compiled(module, "queries", "candidates")
+            **common, module=module, score=functions.of_texts(module, "queries", "candidates")
         )
     module = _truncated(folder, module, settings.truncate_dim, size)
     return TextModel(
         **common,
         module=module,
-        encode=compiled(module, "texts"),
-        encode_layers=compiled(module, "texts", all_layers=True),
+        encode=functions.of_texts(module, "texts"),
+        encode_layers=functions.of_texts(module, "texts", all_layers=True),
         prompts=settings.prompts,
         default_prompt=settings.default_prompt,
         pool_prompt=layout.pool_prompt,
@@ -172,19 +175,6 @@ def _truncated(folder, module, truncate_dim, size):
             f"vectors, got {truncate_dim}"
         )
     return module.clone(heads=(*module.heads, lambda vectors: vectors[:, :truncate_dim]))
-
-
-def compiled(module, *names, **settings):
-    """A module as a compiled function of parameters and texts; `names` are those of the texts, for errors."""
-    compiled = jax.jit(encoders.as_function(module, **settings), static_argnames="axis_name")
-
-    @functools.wraps(compiled)
-    def function(params, *inputs, key=None, axis_name=None):
-        for name, texts in zip(names, inputs, strict=True):
-            check_texts(name, texts)  # before JAX says that strings are not arrays
-        return compiled(params, *inputs, key=key, axis_name=axis_name)
-
-    return function
 
 
 def _classifier(fields, transformer, typed):
@@ -262,18 +252,7 @@ def _dense(place, path, shapes):
 
 def _small_files(folder, inner, layout, tokenizer):
     """The bytes of what is not weights, so that `save` does not need the folder any more."""
-    places = {folder, *(folder / place for place in layout.places)}
-    skipped = {inner / "config.json", inner / weights.INDEX, folder / MARK}
-    files = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for place in sorted(places)
-        if place.is_dir()
-        for path in sorted(place.iterdir())
-        if path.is_file()
-        and path.suffix in SMALL
-        and path not in skipped
-        and not path.name.endswith(".index.json")
-    }
+    files = modules.small_files(folder, layout.places, inner)
     if tokenizer.ended:
         name = (inner / tokenizer_files.FILE).relative_to(folder).as_posix()
         files[name] = tokenizer_files.with_ends(files[name], tokenizer.backend)

@@ -39,19 +39,13 @@ class Kept:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Model:
-    """Base class of embedding models and cross-encoders. `load` makes them."""
+class FolderModel:
+    """Base class of the models of a folder. `load` makes them."""
 
     params: dict  # {"params": nested dict of float32 arrays}
     config: dict  # config.json
     module: Any  # the Linen module
-    tokenizer: tokenizer.Tokenizer
     kept: Kept
-
-    @property
-    def max_length(self) -> int:
-        """The most tokens of a text; what is longer is cut."""
-        return self.tokenizer.max_length
 
     def replace(self, **changes: Any) -> Self:
         """The same model with other fields: `model.replace(params=trained)`."""
@@ -73,8 +67,7 @@ class Model:
         check_folder("folder", folder, kind="model")
         files = self._files()
         params = self._checked_params()
-        body = {path: a for path, a in params.items() if not path.startswith("heads_")}
-        tensors = names.tensors_of(self.config["model_type"], body, self.kept.prefix)
+        tensors = self._tensors(params)
         tensors |= {name: a for name, a in self.kept.rest.items() if name not in tensors}
         with write_folder(folder, kind="model") as aside:
             for path, data in files.items():
@@ -99,10 +92,10 @@ class Model:
                 weights.write_file(aside / path / weights.SINGLE, head)
         return Path(folder)
 
-    def _check_length(self, length):
-        if length is not None:
-            most = self.module.transformer.max_length
-            checks.at_most("length", length, most, "the most tokens that the model reads")
+    def _tensors(self, params):
+        """Parameters as tensors of the transformer's file."""
+        body = {path: a for path, a in params.items() if not path.startswith("heads_")}
+        return names.tensors_of(self.config["model_type"], body, self.kept.prefix)
 
     def _files(self):
         """The small files as they are to be saved: {relative path: bytes}."""
@@ -115,6 +108,23 @@ class Model:
             raise ValueError('params must be {"params": ...}, as `load` gives them')
         leaves = flat(tree["params"])
         return checked(leaves, self.kept.shapes)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model(FolderModel):
+    """Base class of embedding models and cross-encoders. `load` makes them."""
+
+    tokenizer: tokenizer.Tokenizer
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens of a text; what is longer is cut."""
+        return self.tokenizer.max_length
+
+    def _check_length(self, length):
+        if length is not None:
+            most = self.module.transformer.max_length
+            checks.at_most("length", length, most, "the most tokens that the model reads")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

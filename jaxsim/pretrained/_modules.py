@@ -7,7 +7,7 @@ What a part's files say is honored, or refused with the name of the file and the
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -16,7 +16,9 @@ import jax.numpy as jnp
 
 from jaxsim import encoders, similarity
 from jaxsim.numerics import unit
+from jaxsim.pretrained import _weights as weights
 from jaxsim.storage._fields import Fields, parsed_json, read_json, read_object
+from jaxsim.storage._targets import MARK
 
 POOLINGS = {
     "cls": encoders.cls,
@@ -33,6 +35,7 @@ SIMILARITIES = {
     "manhattan": similarity.negative_manhattan,
 }
 MOST_PARTS = 100
+SMALL = (".json", ".txt", ".model", ".jinja", ".md")  # what is kept next to the weights
 SETTINGS = "config_sentence_transformers.json"
 _OLD_MODES = {
     "pooling_mode_cls_token": "cls",
@@ -88,7 +91,7 @@ def layout(folder: str | os.PathLike) -> Layout | None:
     parts = Fields(path, {"parts": tree}).objects("parts")
     if not 1 <= len(parts) <= MOST_PARTS:
         raise ValueError(f"{path}: must name from 1 to {MOST_PARTS} parts, got {len(parts)}")
-    result = Layout(places=tuple(_folder(part) for part in parts))
+    result = Layout(places=tuple(folder_of(part) for part in parts))
     for number, (part, place) in enumerate(zip(parts, result.places, strict=True)):
         kind = _kind(part)
         if (kind == "Transformer") != (number == 0):
@@ -136,6 +139,32 @@ def check_kind(folder: str | os.PathLike, settings: Settings, kind: str) -> None
             f"{Path(folder) / SETTINGS}: default_prompt_name must be null for a cross-encoder: prompts of "
             f"pairs are not supported, got {settings.default_prompt!r}"
         )
+
+
+def small_files(
+    folder: str | os.PathLike, places: Iterable[str], inner: str | os.PathLike
+) -> dict[str, bytes]:
+    """The bytes of a folder's files that are not weights: {relative path: bytes}.
+
+    Args:
+      folder: of the model.
+      places: the folders of its parts, inside it.
+      inner: the folder of the transformer, whose config.json is left out.
+    """
+    folder, inner = Path(folder), Path(inner)
+    skipped = {inner / "config.json", inner / weights.INDEX, folder / MARK}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in _files({folder, *(folder / place for place in places)})
+        if path.suffix in SMALL and path not in skipped and not path.name.endswith(".index.json")
+    }
+
+
+def _files(folders):
+    """The files of folders, without those of the folders in them."""
+    for folder in sorted(folders):
+        if folder.is_dir():
+            yield from (path for path in sorted(folder.iterdir()) if path.is_file())
 
 
 def with_settings(
@@ -207,7 +236,7 @@ def _kind(part):
 _PARTS = ("Transformer", "Pooling", "Dense", "Normalize", "Dropout")
 
 
-def _folder(part):
+def folder_of(part: Fields) -> str:
     """The path of a part, inside the model's folder."""
     path = part.text("path", "")
     if Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:

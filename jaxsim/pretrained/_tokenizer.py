@@ -21,9 +21,13 @@ class Tokenizer:
     max_length: int
     cut_left: bool = False  # what is too long loses its beginning
     ended: bool = False  # whether it has tokens around texts that its file lacks
+    # The token that fills every text, and to which length: part of the model where it reads padding (SigLIP).
+    filler: tuple[int, int] | None = None
 
     def tokens(self, texts: Iterable[str], *, prompt: str = "") -> list[np.ndarray]:
         """Token ids with the special tokens around them, cut to max_length: a list of int32 [length].
+
+        With a filler every text has the filler's length.
 
         Args:
           texts: strings.
@@ -32,7 +36,12 @@ class Tokenizer:
         texts = self.texts("texts", texts)
         if prompt and not self.cut_left:
             self._check_room(prompt)
-        return [_ids(e.ids) for e in self._encoded("texts", [prompt + text for text in texts])]
+        rows = [_ids(e.ids) for e in self._encoded("texts", [prompt + text for text in texts])]
+        return rows if self.filler is None else [self._filled(row) for row in rows]
+
+    def _filled(self, row):
+        token, length = self.filler
+        return np.pad(row, (0, length - len(row)), constant_values=token)
 
     def count(self, prompt: str) -> int:
         """How many tokens a prompt puts before the text's own, special tokens included: int."""

@@ -8,6 +8,8 @@ the name of the file and the field.
 
 import json
 import os
+import re
+import string
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,14 @@ CLASSES = {  # of a family, where the settings name none
     "distilbert": "DistilBertTokenizer",
     "mpnet": "MPNetTokenizer",
     "roberta": "RobertaTokenizer",
+    "clip": "CLIPTokenizer",
+    "siglip": "SiglipTokenizer",
 }
+WITH_IMAGES = ("clip", "siglip")
+VOCABULARY, MERGES = "vocab.json", "merges.txt"  # CLIP's folders before tokenizer.json
+_WORDS = (
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+)
 # Of keyword arguments that a folder may carry: what changes no number.
 HARMLESS = {"add_pooling_layer", "attn_implementation", "dtype", "torch_dtype", "trust_remote_code"}
 SIDES = ("left", "right")
@@ -58,10 +67,11 @@ def read(
     from tokenizers.pre_tokenizers import ByteLevel
 
     folder = Path(folder)
-    sentences = _sentences(folder, classifier)
+    images = family in WITH_IMAGES
+    sentences = _sentences(folder, classifier, images)
     settings = read_object(folder / SETTINGS, missing={})
     tokens = read_object(folder / TOKENS, missing={})
-    backend, side = _backend(folder / FILE)
+    backend, side = _backend(folder / FILE, family)
     side = settings.text("truncation_side", side, choices=SIDES)
     settings.text("padding_side", None, choices=SIDES)
     _check_added(backend, settings)
@@ -74,6 +84,8 @@ def read(
         _as_bert(backend, settings, tokens, kind)
     elif kind == "RobertaTokenizer" and isinstance(backend.pre_tokenizer, ByteLevel):
         backend.pre_tokenizer = ByteLevel(settings.flag("add_prefix_space", False))
+    elif kind == "SiglipTokenizer":
+        _canonical(backend, lower=settings.flag("do_lower_case", True))
     ended = _with_ends(backend, settings, tokens)
     if sentences.flag("do_lower_case", False):
         _lowered(backend)
@@ -85,7 +97,15 @@ def read(
         )
     special = backend.num_special_tokens_to_add(classifier) + (2 if classifier else 1)
     most = _length(sentences, settings, longest, special, max_length)
-    return Tokenizer(backend, most, side == "left", ended)
+    filler = None
+    if family == "siglip":
+        length = _length(sentences, settings, longest, special, None)
+        filler = _filler(backend, settings, tokens), length
+        if most > length:
+            raise ValueError(
+                f"max_length must be at most {length}, to which texts are filled, got {most}"
+            )
+    return Tokenizer(backend, most, side == "left", ended, filler)
 
 
 def with_ends(data: bytes, backend: Any) -> bytes:
@@ -114,13 +134,13 @@ def token_types(folder: str | os.PathLike, tokenizer: Tokenizer, *, pairs: bool)
     return any(second)
 
 
-def _sentences(folder, classifier):
+def _sentences(folder, classifier, images):
     """sentence_bert_config.json, of which all is known or refused."""
     path = next((folder / name for name in SENTENCES if os.path.lexists(folder / name)), None)
     fields = Fields(folder / SENTENCES[0], {}) if path is None else read_object(path)
     task = "sequence-classification" if classifier else "feature-extraction"
     fields.text("transformer_task", None, choices=(task,))
-    output = "scores" if classifier else "token_embeddings"
+    output = "scores" if classifier else "sentence_embedding" if images else "token_embeddings"
     fields.text("module_output_name", None, choices=(output,))
     for name in ("query_length", "document_length", "query_expansion", "tokenizer_name_or_path"):
         if name in fields:
@@ -139,19 +159,33 @@ def _sentences(folder, classifier):
             raise fields.wrong(name, "empty: its keywords are not supported")
     ways = fields.object("modality_config", None)
     if ways is not None:
-        if set(ways) != {"text"}:
-            raise fields.wrong("modality_config", 'of "text" alone')
-        text, wanted = ways.object("text"), "logits" if classifier else "last_hidden_state"
-        text.text("method", "forward", choices=("forward",))
-        text.text("method_output_name", wanted, choices=(wanted,))
+        modes = ("text", "image") if images else ("text",)
+        if not {"text"} <= set(ways) <= set(modes):
+            wanted = " and ".join(f'"{mode}"' for mode in modes)
+            raise fields.wrong("modality_config", f"of {wanted} alone")
+        for mode in ways:
+            way, wanted = ways.object(mode), "logits" if classifier else "last_hidden_state"
+            method, wanted = (
+                (f"get_{mode}_features", "pooler_output") if images else ("forward", wanted)
+            )
+            way.text("method", method, choices=(method,))
+            way.text("method_output_name", wanted, choices=(wanted,))
     return fields
 
 
-def _backend(path):
+def _backend(path, family):
     """A tokenizer.json without its truncation and padding, and the side that it cuts."""
     import tokenizers
 
     if not path.exists():
+        parts = path.with_name(VOCABULARY), path.with_name(MERGES)
+        if family == "clip" and all(part.exists() for part in parts):
+            return _clip(*parts), "right"
+        if path.with_name("spiece.model").exists():
+            raise FileNotFoundError(
+                f"{path}: there is no such file, and spiece.model is not read: take tokenizer.json from the "
+                "model's page on the hub"
+            )
         raise FileNotFoundError(
             f"{path}: there is no such file; where transformers is installed, "
             "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) writes it"
@@ -273,6 +307,66 @@ def _token(settings, tokens, name, default=None):
         if value is not None:
             return fields.text(name)
     return default
+
+
+def _clip(vocabulary, merges):
+    """CLIP's tokenizer of the files of its vocabulary and its merges."""
+    import tokenizers
+    from tokenizers import Regex, normalizers, pre_tokenizers, processors
+
+    ends = "<|startoftext|>", "<|endoftext|>"
+    try:
+        backend = tokenizers.Tokenizer(
+            tokenizers.models.BPE.from_file(
+                str(vocabulary), str(merges), end_of_word_suffix="</w>", unk_token=ends[1]
+            )
+        )
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise ValueError(f"{vocabulary}: not a vocabulary of CLIP, or damaged: {error}") from error
+    first, last = (backend.token_to_id(end) for end in ends)
+    if first is None or last is None:
+        raise ValueError(f"{vocabulary}: must hold {ends[0]!r} and {ends[1]!r}")
+    backend.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    backend.post_processor = processors.RobertaProcessing(
+        (ends[1], last), (ends[0], first), trim_offsets=False, add_prefix_space=False
+    )
+    backend.add_special_tokens(list(ends))
+    check_encodes(backend)
+    return backend
+
+
+def _canonical(backend, *, lower):
+    """Texts without ASCII punctuation and double spaces, which is how SigLIP's are read."""
+    from tokenizers import Regex, normalizers
+
+    punctuation = re.escape(string.punctuation)
+    rest = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = normalizers.Sequence(
+        [
+            *([normalizers.Lowercase()] if lower else []),
+            normalizers.Replace(Regex(f"[{punctuation}]"), ""),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Strip(),
+            *rest,
+        ]
+    )
+
+
+def _filler(backend, settings, tokens):
+    """The number of the token that pads, which a model that reads its padding must have."""
+    token = _token(settings, tokens, "pad_token")
+    number = None if token is None else backend.token_to_id(token)
+    if number is None:
+        raise settings.wrong("pad_token", f"a token of {FILE}: the model reads its padding")
+    return number
 
 
 def _lowered(backend):

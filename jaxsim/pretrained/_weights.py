@@ -109,7 +109,7 @@ def write_file(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes tensors to one safetensors file, which transformers reads, with the umask's permissions."""
     from safetensors.numpy import save_file
 
-    arrays = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
     save_file(arrays, path, metadata={"format": "pt"})
     mask = os.umask(0)
     os.umask(mask)
