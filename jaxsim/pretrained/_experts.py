@@ -50,6 +50,8 @@ def with_experts(
         raise ValueError(f"domains must be strings, got {checks.shown(names)}")
     if len(set(names)) != len(names):
         raise ValueError(f"domains must be different, got {checks.shown(names)}")
+    if not isinstance(model.module, encoders.TextEncoder):
+        raise ValueError(f"model must be a text model, got {type(model).__name__}")
     if model.module.transformer.experts is not None:
         raise ValueError("model must be dense, got one with experts: take_domain makes it so")
     chosen = None if layers is None else tuple(layers)
