@@ -49,7 +49,7 @@ class Config:
     queries: int = 1500  # of the own galleries
     distractors: int = 7  # of each kind
     projection: int = 256  # of the combiner
-    hidden: int = 512
+    hidden: int = 512  # inside it
     dropout: float = 0.5
     temperature: float = 0.01  # the paper's scale of 100
     steps: int = 800
