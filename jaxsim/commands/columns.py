@@ -55,17 +55,24 @@ def labeled_of(
     Raises: ValueError naming the columns that are there where they do not fit, and a row without a class.
     """
     columns = names_of(rows)
-    text = _column(columns, path, "text", text, TEXTS)
+    texts = _strings(rows, columns, path, _column(columns, path, "text", text, TEXTS))
     label = _column(columns, path, "label", label, CLASSES)
-    texts = _strings(rows, columns, path, text)
+    return Labeled(texts, classes_of(rows, path, label))
+
+
+def classes_of(rows: Sequence[dict], path: str | os.PathLike, name: str) -> list[str | int]:
+    """The values of a column of classes: strings or whole numbers.
+
+    Raises: ValueError naming the row of anything else.
+    """
     for place, row in enumerate(rows):
-        value = row.get(label)
+        value = row.get(name)
         if not isinstance(value, (str, int)) or isinstance(value, bool) or value == "":
             raise ValueError(
-                f"{path}: {row_at(rows, place)} must have a string or a whole number in {label!r}, "
-                f"{_came(row, label)}"
+                f"{path}: {row_at(rows, place)} must have a string or a whole number in {name!r}, "
+                f"{_came(row, name)}"
             )
-    return Labeled(texts, [row[label] for row in rows])
+    return [row[name] for row in rows]
 
 
 def is_labeled(rows: Sequence[dict]) -> bool:

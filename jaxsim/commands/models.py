@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -40,6 +41,7 @@ def options(add: Callable[..., Any]) -> None:
         action="store_true",
         help="allows downloading the model from the Hugging Face hub",
     )
+    add("--domain", help="of a model with experts: the domain whose expert is taken")
     add(
         "--dtype",
         type=arguments.one_of("float32", "bfloat16"),
@@ -66,7 +68,40 @@ def text_model(chosen: argparse.Namespace) -> pretrained.TextModel:
             f"--model must be an embedding model, got the cross-encoder {chosen.model}: "
             "search takes it with --reranker"
         )
-    return model
+    return of_chosen_domain(model, chosen)
+
+
+def of_chosen_domain(
+    model: pretrained.TextModel, chosen: argparse.Namespace
+) -> pretrained.TextModel:
+    """The dense model of --domain, where the model has experts of domains; another one as it is.
+
+    Raises: ValueError where only one of the two has domains, and for another domain.
+    """
+    if model.module.transformer.experts is None or not model.domains:
+        if chosen.domain is not None:
+            raise ValueError(f"--domain has no effect: {chosen.model} has no experts of domains")
+        return model
+    if chosen.domain not in model.domains:
+        raise ValueError(
+            f"--domain must be one of {', '.join(model.domains)}, the experts of {chosen.model}, got "
+            f"{chosen.domain!r:.60}"
+        )
+    return pretrained.take_domain(model, chosen.domain)
+
+
+def within_domain(model: pretrained.TextModel, domain: str) -> pretrained.TextModel:
+    """A model with experts, all of whose texts are of one domain."""
+    place = model.domains.index(domain)
+
+    def within(encode):
+        @functools.wraps(encode)
+        def encoded(params, texts, **settings):
+            return encode(params, {**texts, "domain": jnp.int32(place)}, **settings)
+
+        return encoded
+
+    return model.replace(encode=within(model.encode), encode_layers=within(model.encode_layers))
 
 
 def reranker(chosen: argparse.Namespace) -> pretrained.CrossEncoderModel:
@@ -101,7 +136,8 @@ def teacher(chosen: argparse.Namespace, role: str = "teacher") -> pretrained.Tex
 
 def dim_of(model: pretrained.TextModel) -> int:
     """The size of a model's vectors."""
-    return jax.eval_shape(model.encode, model.params, model.tokenize(["a"])).shape[1]
+    texts = model.tokenize(["a"], domain=model.domains[0] if model.domains else None)
+    return jax.eval_shape(model.encode, model.params, texts).shape[1]
 
 
 def with_cuts(

@@ -16,6 +16,7 @@ again; more --epochs or --steps lengthen it.
     --dims 128 64               vectors that may be cut to their first 128 or 64 coordinates (Matryoshka)
     --loss matryoshka_2d        cut in depth too: info_nce with --layers and --dims (2D Matryoshka)
     --teacher big-model/        learns the similarities of another model, no labels needed but the pairs
+    --experts                   an expert for each file of --pairs, in every layer (a folder for jaxsim alone)
     --guide big-model/          leaves out what another model takes for a right document (GISTEmbed)
 """
 
@@ -34,7 +35,7 @@ def main(command_line: Sequence[str]) -> None:
     train_runs.check_settings(options, settings)
     with train_runs.claimed(options.out):
         options.workdir.mkdir(parents=True, exist_ok=True)
-        model = models.text_model(options)
+        model = train_tasks.with_experts(options, models.text_model(options))
         task = train_tasks.task_of(options, model)
         settings |= train_runs.settings_of_model(options, model, task)
         train_runs.train(options, model, task, settings)

@@ -29,6 +29,7 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
     arguments.refuse_both(options, "score", "no_score")
     check_losses(options)
     check_mining(options)
+    check_experts(options)
     options.epochs = options.epochs or 1
     options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
     return options
@@ -122,6 +123,14 @@ def _losses(add):
         "--guide",
         type=arguments.path,
         help="folder of an embedding model that says which documents of a batch are no negatives",
+    )
+    add(
+        "--experts",
+        nargs="?",
+        const="",
+        metavar="COLUMN",
+        help="gives every layer a feed-forward part for each file of --pairs or, with a column, for each of its "
+        "values; other libraries cannot read the folder (jaxsim.pretrained.take_domain, --domain)",
     )
     add(
         "--dims",
@@ -303,6 +312,19 @@ def check_mining(options: argparse.Namespace) -> None:
             raise ValueError(
                 f"--mine-ranks must have room for --negatives={options.negatives}, got {first} to {last}"
             )
+
+
+def check_experts(options: argparse.Namespace) -> None:
+    """Refuses experts without several domains."""
+    if options.experts == "" and len(options.sources) < 2:
+        raise ValueError(
+            "--experts needs several files of --pairs, or the name of a column of domains"
+        )
+    if options.experts and len(options.sources) > 1:
+        raise ValueError(
+            f"--experts of a column needs one file of --pairs, got {len(options.sources)}: leave the column "
+            "out, and every file has an expert"
+        )
 
 
 def check_targets(options: argparse.Namespace) -> None:

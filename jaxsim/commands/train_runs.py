@@ -21,7 +21,7 @@ from jaxsim.training._checkpoint_files import steps_of
 # What is left out of a run's settings where it is not given: older runs do not have it.
 LATER = (
     *("dims", "layers", "teacher", "guide", "negatives", "mine_every", "mine_margin"),
-    *("mine_share", "mine_ranks", "per_class"),
+    *("mine_share", "mine_ranks", "per_class", "domain"),
 )
 
 
@@ -34,6 +34,8 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     for name in LATER:
         if getattr(options, name):
             settings[f"--{name.replace('_', '-')}"] = getattr(options, name)
+    if options.experts is not None:
+        settings["--experts"] = options.experts
     if options.set:
         settings["--set"] = sorted(one.typed for one in options.set)
     several = len(options.sources) > 1
@@ -119,6 +121,11 @@ def train(
     storage.write_json(
         options.workdir / "figures.json", {"before": before, "after": after, "step": step}
     )
+    if model.domains:
+        print(
+            f"{options.out}: has experts of {', '.join(model.domains)}, which other libraries cannot read; "
+            "jaxsim.pretrained.take_domain makes a model of one domain that they read"
+        )
     written = ("checkpoints", "negatives", "metrics.jsonl", "loss.png", "figures.json")
     there = ", ".join(name for name in written if (options.workdir / name).exists())
     print(f"{options.out}: the model; {options.workdir}: {there}")

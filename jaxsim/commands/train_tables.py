@@ -32,6 +32,7 @@ class Source:
     pairs: Any = None  # Pairs or Labeled, to train on
     held: Any = None  # likewise, to validate on
     rows: Sequence[int] = ()  # of the file, that are trained on
+    domain: str | int | None = None  # in the column of --experts, that its rows have
     columns: Any = ()  # that the file has
 
     @property
@@ -68,18 +69,21 @@ def read(options: argparse.Namespace) -> None:
 
     Raises: ValueError for columns that do not fit the loss.
     """
-    several = len(options.sources) > 1
+    if options.experts:
+        split_by_domain(options)
+    several = len({one.path for one in options.sources}) > 1
     for one in options.sources:
         one.loss = one.loss or options.loss or ""
-        one.pairs = table(options, one, one.path, several)
+        one.pairs, places = table(options, one, one.path, several)
         check_columns(one, one.pairs, one.path)
         if one.validation is None:
             held_out(options, one)
         else:
             one.rows = range(len(one.pairs[0]))
-            one.held = table(options, one, one.validation, several)
+            one.held, _ = table(options, one, one.validation, several)
             check_columns(one, one.held, one.validation)
         check_held(one)
+        one.rows = [places[row] for row in one.rows]
     check_named(options)
 
 
@@ -94,11 +98,49 @@ def check_named(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must name a column of --pairs, none has {column!r:.60}")
 
 
+def split_by_domain(options: argparse.Namespace) -> None:
+    """Makes a table of the rows of each value of the column of --experts.
+
+    Raises: ValueError for a file without the column, and for rows of a single domain or of none.
+    """
+    (one,), column = options.sources, options.experts
+    rows = data.read_records(one.path)
+    there = columns.names_of(rows)
+    if column not in there:
+        raise ValueError(f"--experts must name a column of {one.path}, which has no {column!r:.60}")
+    values = columns.classes_of(rows, one.path, column)
+    if len(set(values)) < 2:
+        raise ValueError(
+            f"--experts needs two domains or more, all of {one.path} have {values[0]!r}"
+        )
+    names = {value: "-".join(str(value).split()) for value in values}
+    if len(set(names.values())) < len(names):
+        raise ValueError(f"--experts: domains must differ in more than white space, got {names}")
+    options.sources = [
+        dataclasses.replace(one, name=name, domain=value) for value, name in names.items()
+    ]
+
+
 def table(
     options: argparse.Namespace, one: Source, path: str | os.PathLike, several: bool = False
-) -> columns.Pairs | columns.Labeled:
-    """The rows of a file; where the loss is not named yet, they decide it."""
+) -> tuple[columns.Pairs | columns.Labeled, Sequence[int]]:
+    """(the rows of a file, their places in it); where the loss is not named yet, they decide it.
+
+    Raises: ValueError for rows that do not fit, and a file without a row of the domain.
+    """
     rows = data.read_records(path)
+    found = _table(options, one, rows, path, several)
+    if one.domain is None:
+        return found, range(len(rows))
+    places = [place for place, row in enumerate(rows) if row.get(options.experts) == one.domain]
+    if not places:
+        raise ValueError(f"{path}: has no row whose {options.experts!r} is {one.domain!r}")
+    chosen = (None if column is None else [column[place] for place in places] for column in found)
+    return type(found)(*chosen), places
+
+
+def _table(options, one, rows, path, several):
+    """The rows of a file."""
     one.columns = there = columns.names_of(rows)
 
     def named(*names):

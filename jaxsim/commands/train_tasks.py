@@ -25,6 +25,13 @@ def task_of(
     return Mixture(tasks, weights)
 
 
+def with_experts(options: argparse.Namespace, model: pretrained.TextModel) -> pretrained.TextModel:
+    """The model with an expert for each table, where --experts asks for them."""
+    if options.experts is None:
+        return model
+    return pretrained.with_experts(model, [one.name for one in options.sources])
+
+
 def check(options: argparse.Namespace) -> None:
     """Refuses batches that rows cannot fill, losses that refuse their settings, mining that nothing takes."""
     sources = options.sources
@@ -54,6 +61,8 @@ def one_task(
     one: Source,
 ) -> fine_tuning.Task | LabelTask:
     """The task of a file."""
+    if model.domains:
+        model = models.within_domain(model, one.name)
     loss = train_losses.loss_of(one.loss, options.set, options.temperature, model)
     prompts = prompts_of(options, model, one)
     settings: dict[str, Any] = {"chunk": options.chunk, "cuts": cuts}
