@@ -102,6 +102,12 @@ from jaxsim.data._partners import (
     distinct_partners_released as distinct_partners_released,
     weighted_partners as weighted_partners,
 )
+from jaxsim.data._pictures import (
+    Composed as Composed,
+    Pictures as Pictures,
+    emoji as emoji,
+    named_glyphs as named_glyphs,
+)
 from jaxsim.data._pipelines import batches as batches
 from jaxsim.data._planned import Planned as Planned
 from jaxsim.data._records import read_records as read_records

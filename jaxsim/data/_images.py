@@ -91,12 +91,17 @@ def glyphs(*, size: int = 16) -> Images:
     Returns: `Images`, [n, size, size, 1], the fonts of a letter together and in one order.
     Raises: ValueError for an unknown size; ModuleNotFoundError without the `experiments` extra.
     """
+    arrays = glyphs_drawn(size)
+    images = (arrays["ink"] / np.float32(255))[..., None]
+    return Images(images, arrays["labels"], arrays["labels"])
+
+
+def glyphs_drawn(size: int) -> dict[str, np.ndarray]:
+    """The letters of `glyphs`: {"ink" uint8 [n, size, size], "labels" int32 [n], "letters" int32 [labels], their code points}."""
     checks.at_most("size", size, 64, "what letters are drawn at")
     import matplotlib
 
-    arrays = cached(f"glyphs-{size}-{matplotlib.__version__}", lambda: _drawn_glyphs(size))
-    images = (arrays["ink"] / np.float32(255))[..., None]
-    return Images(images, arrays["labels"], arrays["labels"])
+    return cached(f"glyphs-2-{size}-{matplotlib.__version__}", lambda: _drawn_glyphs(size))
 
 
 def omniglot(split: str, *, size: int = 28) -> Images:
@@ -198,7 +203,7 @@ def cached(name: str, decode: Callable[[], dict[str, np.ndarray]]) -> dict[str, 
 
 
 def _drawn_glyphs(size):
-    """{"ink" uint8 [n, size, size], "labels" int32 [n]}."""
+    """{"ink" uint8 [n, size, size], "labels" int32 [n], "letters" int32 [labels]}."""
     import matplotlib
     from matplotlib.ft2font import FT2Font
     from PIL import Image, ImageDraw, ImageFont
@@ -225,7 +230,8 @@ def _drawn_glyphs(size):
         if (cosines[place, distinct] < SAME_LETTER).all():
             distinct.append(place)
     labels = np.repeat(np.arange(len(distinct), dtype=np.int32), len(fonts))
-    return {"ink": ink[distinct].reshape(-1, size, size), "labels": labels}
+    points = np.array([ord(letters[place]) for place in distinct], np.int32)
+    return {"ink": ink[distinct].reshape(-1, size, size), "labels": labels, "letters": points}
 
 
 def _decoded_cifar10(path, split):

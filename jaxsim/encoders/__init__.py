@@ -70,6 +70,7 @@ from jaxsim.encoders._pooling import (
     pool_layers as pool_layers,
     pool_mean_of_layers as pool_mean_of_layers,
     side_by_side as side_by_side,
+    summed as summed,
     weighted_mean as weighted_mean,
     weighted_mean_by_place as weighted_mean_by_place,
     with_marker as with_marker,
@@ -81,6 +82,11 @@ from jaxsim.encoders._resnet import (
     ResNet as ResNet,
     resnet18 as resnet18,
     resnet50 as resnet50,
+)
+from jaxsim.encoders._sequences import (
+    BagEncoder as BagEncoder,
+    SequenceNet as SequenceNet,
+    TwoTowers as TwoTowers,
 )
 from jaxsim.encoders._simplex import SimplexHead as SimplexHead
 from jaxsim.encoders._tables import (

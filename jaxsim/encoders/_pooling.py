@@ -37,6 +37,11 @@ def mean(states: Array, where: Array) -> jax.Array:
     return masked.mean(states, where[..., None], axis=1)
 
 
+def summed(states: Array, where: Array) -> jax.Array:
+    """Sum pooling over real tokens; zeros for a text without any. [rows, length, dim] -> [rows, dim]"""
+    return masked.sum(states, where[..., None], axis=1)
+
+
 def mean_by_root(states: Array, where: Array) -> jax.Array:
     """Mean-sqrt-length pooling: the sum over real tokens divided by the root of their count. [rows, length, dim] -> [rows, dim]"""
     count = jnp.maximum(where.sum(axis=1, keepdims=True), 1)

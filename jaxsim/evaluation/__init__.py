@@ -1,5 +1,6 @@
 """Evaluation metrics of rankings, scores and embeddings: arrays in, numbers out."""
 
+from jaxsim.evaluation._bidirectional import bidirectional_ranks as bidirectional_ranks
 from jaxsim.evaluation._bootstrap import interval as interval, resampled as resampled
 from jaxsim.evaluation._class_retrieval import (
     class_recall as class_recall,

@@ -125,6 +125,19 @@ def test_ngrams_are_hashed_as_whole_numbers_are():
         data.ngram_ids(tokens, 2**32)
 
 
+def test_skip_grams_are_pairs_with_others_between_and_have_a_bigrams_number():
+    tokens = np.array([[4, 5, 6, 7], [4, 6, 5, 0]])
+    where = np.array([[1, 1, 1, 1], [1, 1, 1, 0]], bool)
+    ids, there = data.ngram_ids(tokens, 2**16, orders=(2,), skip=2, where=where)
+    assert ids.shape == (2, 12)
+    np.testing.assert_array_equal(there[0], [1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0])
+    np.testing.assert_array_equal(there[1], [1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+    assert ids[0, 4] == ids[1, 0], "4 and 6 with one between are not the bigram of 4 and 6"
+    assert ids[0, 0] == ids[1, 4]
+    with pytest.raises(ValueError, match="skip must be a whole number of at least 0"):
+        data.ngram_ids(tokens, 10, skip=-1)
+
+
 def test_pseudo_words_remember_what_they_were():
     texts, senses = data.pseudo_words([["cat", "sat"], ["dog", "cat"]], [("cat", "dog")])
     assert texts == [["cat|dog", "sat"], ["cat|dog", "cat|dog"]]

@@ -1,4 +1,4 @@
-"""The checks of the two-direction ranking hinge, on score matrices and on embeddings."""
+"""Every check of the method: the ranking hinge in both directions, n-grams, ranks in both directions."""
 
 import functools
 
@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsim import losses
+from jaxsim import data, evaluation, losses
 from jaxsim.numerics import total
 
 SCORES = np.array([[1.0, 0.5], [0.9, 0.8]])  # rows images, columns sentences
@@ -138,3 +138,19 @@ def test_it_is_a_sum_over_devices():
     np.testing.assert_allclose(
         jax.jit(split)(u.reshape(3, 2, 3), t.reshape(3, 2, 3)), whole, rtol=1e-12
     )
+
+
+def test_ngrams_of_three_words():
+    tokens = np.array([[7, 8, 9]])
+    ids, there = data.ngram_ids(tokens, 65536, orders=(1, 2, 3))
+    assert there.sum() == len(set(ids[there].tolist())) == 3 + 2 + 1
+    _, there = data.ngram_ids(tokens, 65536, orders=(1, 2, 3), skip=1)
+    assert there.sum() == 7
+
+
+def test_ranks_of_identity_and_of_constant_scores():
+    own = np.eye(4, dtype=bool)
+    for ranks in evaluation.bidirectional_ranks(np.eye(4), own):
+        np.testing.assert_array_equal(ranks, 1)
+    for ranks in evaluation.bidirectional_ranks(np.full((4, 4), 0.3), own):
+        np.testing.assert_array_equal(ranks, 4)
