@@ -96,6 +96,10 @@ from jaxsim.encoders._tables import (
     sense_tables as sense_tables,
 )
 from jaxsim.encoders._text import DenseHead as DenseHead, TextEncoder as TextEncoder
+from jaxsim.encoders._token_learner import (
+    TokenLearner as TokenLearner,
+    group_places as group_places,
+)
 from jaxsim.encoders._transformer import Transformer as Transformer
 from jaxsim.encoders._vae import Vae as Vae
 from jaxsim.encoders._vision_transformer import (
