@@ -1,6 +1,7 @@
 """Sentence pairs that people graded or labeled, and graded docstrings: from JAXSIM_DATA or from what is installed."""
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ class CaptionPairs(NamedTuple):
     images: np.ndarray  # int32 [pairs], equal for captions of one image
 
 
-def sts(year: int) -> GradedPairs:
+def sts(year: int, *, subsets: Sequence[str] = ()) -> GradedPairs:
     """SemEval's semantic textual similarity of a year (STS12 to STS16), all its subsets together.
 
     For evaluation only: 722 of the pairs are in the test part of the STS Benchmark. 3,108, 1,500, 3,750 and
@@ -42,14 +43,15 @@ def sts(year: int) -> GradedPairs:
     Args:
       year: 12 to 16. What the project's data were prepared from has no STS16: its file, sts/sts16.jsonl.gz in the
         layout of the others, is read where it is there.
+      subsets: those that are read, such as "OnWN" and "FNWN", sentences of which are definitions; all by default.
 
     Returns: `GradedPairs`, scores from 0 to 5.
-    Raises: ValueError for another year; FileNotFoundError without the data; ValueError naming the file, the line
+    Raises: ValueError for another year, and for subsets of which there is no pair; FileNotFoundError without the data; ValueError naming the file, the line
     and the field of what is damaged.
     Source: Agirre et al. 2012 to 2016, SemEval. Licence: CC BY-SA 4.0 (scores); the texts by their sources.
     """
     checks.one_of("year", year, (12, 13, 14, 15, 16))
-    return _graded(f"sts{year}.jsonl.gz", 0, 5)
+    return _graded(f"sts{year}.jsonl.gz", 0, 5, subsets)
 
 
 def sick(split: str) -> GradedPairs:
@@ -197,16 +199,20 @@ def graded_docstrings(split: str, *, config: str = "all", seed: int = 0) -> Grad
     return GradedPairs(first, second, np.array(scores, np.float32))
 
 
-def _graded(name, lowest, highest):
-    """The pairs of a file of sts/, whose scores are within a range."""
+def _graded(name, lowest, highest, subsets=()):
+    """The pairs of a file of sts/, whose scores are within a range; of some subsets, or of all."""
     first, second, scores = [], [], []
     for at, row in prepared_rows("sts", name, sentence1=str, sentence2=str):
+        if subsets and Fields(at, row).text("subset") not in subsets:
+            continue
         score = Fields(at, row).number("score")
         if not lowest <= score <= highest:
             raise Fields(at, row).wrong("score", f"from {lowest} to {highest}")
         first.append(row["sentence1"])
         second.append(row["sentence2"])
         scores.append(score)
+    if subsets and not scores:
+        raise ValueError(f"subsets must name some of {name}, got {', '.join(subsets)}")
     return GradedPairs(first, second, np.array(scores, np.float32))
 
 

@@ -43,6 +43,15 @@ def test_pairs_as_they_are_laid_out(written):
     assert (answers.first, answers.second, answers.labels.tolist()) == (["who?"], ["me"], [1])
 
 
+def test_subsets_of_a_year_alone(written):
+    rows = [PAIR | {"subset": name, "sentence2": name} for name in ("OnWN", "images", "FNWN")]
+    written("sts/sts13.jsonl.gz", *rows)
+    assert data.sts(13, subsets=("OnWN", "FNWN")).second == ["OnWN", "FNWN"]
+    assert len(data.sts(13).second) == 3
+    with pytest.raises(ValueError, match=r"subsets must name some of sts13.*, got SMT"):
+        data.sts(13, subsets=("SMT",))
+
+
 def test_what_is_missing_is_named(written):
     for load, name in (
         (lambda: data.sts(16), r"sts/sts16\.jsonl\.gz"),

@@ -1,0 +1,78 @@
+"""Entry embeddings of a dictionary: means of its definitions' vectors, and entries whose embeddings are equal."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsim import data
+from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
+
+
+def entry_embeddings(vectors: Array, entry: Array, num_entries: int) -> np.ndarray:
+    """The mean of the vectors of each entry's definitions (DefSent+): float [entries, dim].
+
+    Args:
+      vectors: float [definitions, dim].
+      entry: int [definitions], whose each is.
+      num_entries: how many entries there are; each has a definition.
+
+    Raises: ValueError for an entry without one.
+    """
+    vectors, entry = checks.host_reals("vectors", vectors), np.asarray(entry)
+    checks.shaped("entry", entry, (len(vectors),), "one per definition")
+    checks.outside("entry", entry, num_entries)
+    counts = np.bincount(entry, minlength=num_entries)
+    if not counts.all():
+        raise ValueError(f"entry must name every entry, got none of {int(np.argmin(counts))}")
+    sums = np.zeros((num_entries, vectors.shape[1]), np.float64)
+    np.add.at(sums, entry, vectors)
+    return (sums / counts[:, None]).astype(vectors.dtype)
+
+
+class Merged(NamedTuple):
+    """Distinct rows, and which of them each row was."""
+
+    table: np.ndarray  # [distinct, dim]
+    place: np.ndarray  # int32 [rows]
+
+
+def merge_identical(table: Array) -> Merged:
+    """Rows that are equal bit by bit become one, in the order in which they first come."""
+    table = np.ascontiguousarray(checks.host_reals("table", table))
+    checks.shaped("table", table, (None, None), "one row per entry")
+    _, first, place = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    number = np.empty(len(first), np.int32)
+    number[order] = np.arange(len(first))
+    return Merged(table[first[order]], number[np.ravel(place)])
+
+
+def drawn(
+    dictionary: data.Dictionary, count: int, *, preferred: Array, seed: int = 0
+) -> data.Dictionary:
+    """Some entries of a dictionary: preferred ones first, the others by chance.
+
+    Args:
+      dictionary: of it.
+      count: how many, at most.
+      preferred: bool [entries].
+      seed: of the draw.
+    """
+    chance = np.random.default_rng(seed).random(len(dictionary.entries))
+    order = np.argsort(chance - np.asarray(preferred), kind="stable")
+    return dictionary.of(np.sort(order[:count]))
+
+
+def partners(owners: Array, *, seed: int = 0) -> np.ndarray:
+    """For each definition another of the same entry, by chance, or itself where there is no other: int32 [n]."""
+    owners = np.asarray(owners)
+    chance = np.random.default_rng(seed).random(len(owners))
+    order = np.lexsort((chance, owners))
+    ends = np.append(np.flatnonzero(np.diff(owners[order])) + 1, len(owners))
+    starts = np.append(0, ends[:-1])
+    following = np.arange(1, len(owners) + 1)
+    following[ends - 1] = starts  # the last of an entry takes its first
+    result = np.empty(len(owners), np.int32)
+    result[order] = order[following]
+    return result
