@@ -29,7 +29,10 @@ from jaxsim.search._bases import (
 )
 from jaxsim.search._brute_force import approximate as approximate, exact as exact
 from jaxsim.search._budgeted import adaptive as adaptive, anncur as anncur
-from jaxsim.search._corpus import encode_corpus as encode_corpus
+from jaxsim.search._corpus import (
+    encode_corpus as encode_corpus,
+    encode_images as encode_images,
+)
 from jaxsim.search._cur import (
     CurIndex as CurIndex,
     add_items as add_items,

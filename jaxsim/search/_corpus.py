@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks, compute_dtype
 from jaxsim.numerics._buckets import bucket_of
-from jaxsim.numerics.types import ArrayTree, Encode
+from jaxsim.numerics.types import Array, ArrayTree, Encode
 from jaxsim.storage import bar, check_file, owned, read_object, write_json
 from jaxsim.storage._arrays import PIECE
 from jaxsim.storage._atomic import errors_named, reserve
@@ -90,9 +90,69 @@ def encode_corpus(
                     store.put(start, vectors)
         return store.close()
 
+    return _stored(fill, encode, len(texts), path, chunk, fingerprint, dtype)
+
+
+def encode_images(
+    encode: Callable[..., jax.Array],
+    params: ArrayTree,
+    process: Callable[[list], Array],
+    images: Iterable,
+    *,
+    path: str | os.PathLike | None = None,
+    batch: int = 64,
+    chunk: int = 1024,
+    fingerprint: Any = "",
+    label: str = "encoding",
+) -> np.ndarray:
+    """Encodes a corpus of images: the vectors of all, in their order.
+
+        vectors = encode_images(model.encode_image, model.params, model.process, paths, path="images.npy")
+
+    The next batch is read while the devices work on one. Batches are spread over the local devices.
+
+    Args:
+      encode: (params, images float [b, height, width, channels]) -> [b, dim].
+      params: its parameters.
+      process: list of images -> float [b, height, width, channels], as that of a loaded model.
+      images: a sequence of whatever `process` reads, such as paths.
+      path: a .npy file for the vectors, as in `encode_corpus`.
+      batch: images per batch over all devices; rounded up to a multiple of them.
+      chunk: images that a kill may lose; rounded up to a multiple of `batch`.
+      fingerprint: of the model and the images; a file of another one is refused.
+      label: of the progress bar.
+
+    Returns: numpy float32 [n, dim], read-only and memory-mapped where there is a path.
+    Raises: as `encode_corpus`, and whatever `process` raises.
+    """
+    if isinstance(images, (str, bytes, os.PathLike)):
+        raise ValueError(f"images must be a sequence of images or paths, got one: {images!r:.60}")
+    images = images if hasattr(images, "__getitem__") else list(images)
+    for name, value in (("batch", batch), ("chunk", chunk)):
+        checks.whole(name, value)
+    if len(images) == 0:
+        raise ValueError("images must not be empty, got 0")
+    batch = min(batch, len(images))
+    batch += -batch % len(jax.local_devices())
+    chunk += -chunk % batch
+
+    def fill(store):
+        if store.begun < len(images):
+            run = _image_encoder(encode, params)
+            chunks = _image_chunks(run, process, images, store.begun, chunk, batch, label)
+            with contextlib.closing(chunks):
+                for start, vectors in chunks:
+                    store.put(start, vectors)
+        return store.close()
+
+    return _stored(fill, encode, len(images), path, chunk, fingerprint, None)
+
+
+def _stored(fill, encode, count, path, chunk, fingerprint, dtype):
+    """What `fill` makes in a store: in memory, or in the file of a path, which may be finished already."""
     if path is None:
-        return fill(_Memory(len(texts)))
-    about = {"texts": len(texts), "chunk": int(chunk), "fingerprint": fingerprint}
+        return fill(_Memory(count))
+    about = {"texts": count, "chunk": int(chunk), "fingerprint": fingerprint}
     arithmetic = jnp.dtype(dtype or getattr(encode, "dtype", None) or compute_dtype()).name
     if arithmetic != "float32":  # left out where it is: older files do not have it
         about["dtype"] = arithmetic
@@ -141,6 +201,54 @@ def _vectors(encode, params, tokens, lengths):
     """Compiled once for each encode function and shape, however often a corpus is encoded."""
     where = jnp.arange(tokens.shape[1]) < lengths[:, None]
     return encode(params, {"tokens": tokens, "where": where}).astype(jnp.float32)
+
+
+def _image_encoder(encode, params):
+    """images -> vectors on the devices, the batch spread over them."""
+    mesh = Mesh(np.array(jax.local_devices()), ("devices",))
+    spread = NamedSharding(mesh, PartitionSpec("devices"))
+    params = jax.device_put(params, NamedSharding(mesh, PartitionSpec()))
+
+    def run(images):
+        return _image_vectors(encode, params, jax.device_put(images, spread))
+
+    return run
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _image_vectors(encode, params, images):
+    return encode(params, images).astype(jnp.float32)
+
+
+def _image_chunks(run, process, images, begun, chunk, batch, label):
+    """(start, vectors) of each chunk from `begun` on; the next batch is read while one is encoded."""
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as ahead,
+        bar(len(images), label, "images") as progress,
+    ):
+        progress.skip(begun)
+        coming = ahead.submit(process, list(images[begun : begun + batch]))
+        for start in range(begun, len(images), chunk):
+            end, parts = min(start + chunk, len(images)), []
+            for first in range(start, end, batch):
+                count = min(batch, end - first)
+                pixels, after = (
+                    np.asarray(coming.result()),
+                    images[first + batch : first + 2 * batch],
+                )
+                if len(pixels) != count:
+                    raise ValueError(f"process must return {count} images, got {len(pixels)}")
+                coming = ahead.submit(process, list(after)) if len(after) else None
+                pads = [(0, batch - count)] + [(0, 0)] * (pixels.ndim - 1)
+                parts.append(np.asarray(run(np.pad(pixels, pads)))[:count])
+                progress.advance(count)
+            vectors = np.concatenate(parts)
+            if bad := (~np.isfinite(vectors).all(axis=1)).sum():
+                raise ValueError(
+                    f"{label}: {bad} vectors are not finite among the images {start} to {end - 1}; finished "
+                    "chunks are kept"
+                )
+            yield start, vectors
 
 
 def _chunks(run, tokenize, texts, begun, chunk, batch_tokens, lengths, label):
