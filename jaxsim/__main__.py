@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 COMMANDS = {
     "train": "fine-tunes a model on pairs, triplets or graded pairs of a file",
     "merge": "merges several fine-tuned copies of a model into one",
-    "embed": "writes the vectors of a text column",
+    "embed": "writes the vectors of a text column or of pictures",
     "index": "encodes a corpus once, for search",
-    "search": "finds the nearest texts of a corpus, reranks them under a budget",
+    "search": "finds the nearest texts or pictures of a corpus, reranks texts under a budget",
     "evaluate": "scores a run against judgments",
 }
 # Packages that an extra of ours brings.

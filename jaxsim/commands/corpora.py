@@ -1,4 +1,4 @@
-"""A corpus with its vectors in a folder: what `index` builds and `search` reads."""
+"""A corpus, of texts or pictures, with its vectors in a folder: what `index` builds and `search` reads."""
 
 import argparse
 import contextlib
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsim import data, pretrained, search, storage
-from jaxsim.commands import arguments, models
+from jaxsim import data, search, storage
+from jaxsim.commands import arguments, models, pictures
 from jaxsim.commands.columns import IDS, column_of, ids_of
 from jaxsim.numerics.types import Array, Similarity
 
@@ -20,10 +20,11 @@ MARK = "index.json"  # in every index: what it was built from
 
 
 class Corpus(NamedTuple):
-    """Texts and their ids, as the file has them."""
+    """Texts and their ids, as the file has them, or pictures."""
 
-    texts: list
+    texts: list  # of pictures: what they are called
     ids: list  # of strings
+    images: list | None = None  # paths
 
 
 def options(add: Callable[..., Any]) -> None:
@@ -33,12 +34,16 @@ def options(add: Callable[..., Any]) -> None:
         "--corpus",
         required=True,
         type=arguments.path,
-        help="file of the texts: .jsonl, .csv, .tsv or .parquet",
+        help="file of the texts: .jsonl, .csv, .tsv or .parquet; or a folder of pictures",
     )
     add(
         "--column",
         default="text",
         help="column of the texts, or several to join: title,text (text)",
+    )
+    add(
+        "--image-column",
+        help="column of pictures' paths, relative to the file: pictures are searched, not texts",
     )
     add(
         "--id",
@@ -54,7 +59,7 @@ def options(add: Callable[..., Any]) -> None:
 
 def folder_of(chosen: argparse.Namespace) -> Path:
     """The folder of the index."""
-    return Path(chosen.index or f"{chosen.corpus}.index")
+    return Path(chosen.index or f"{Path(chosen.corpus)}.index")
 
 
 def read(chosen: argparse.Namespace, *, words: bool = False) -> Corpus:
@@ -71,46 +76,75 @@ def read(chosen: argparse.Namespace, *, words: bool = False) -> Corpus:
     storage.check_place(
         "--index", folder, mark=MARK, kind="an index that jaxsim wrote", writing=False
     )
-    rows = data.read_records(chosen.corpus)
-    texts = column_of(rows, chosen.corpus, chosen.column)
-    corpus = Corpus(texts, ids_of(rows, chosen.corpus, chosen.id, words=words))
+    corpus = _read(chosen, words)
+    if corpus.images is not None and chosen.document_prompt is not None:
+        raise ValueError("--document-prompt has no effect on pictures")
     _check_settings(folder, _of_corpus(corpus))
     if not (folder / "vectors.npy").exists():
         storage.check_place("--index", folder, mark=MARK, kind="an index that jaxsim wrote")
     return corpus
 
 
-def vectors_of(
-    chosen: argparse.Namespace, corpus: Corpus, model: pretrained.TextModel
-) -> np.ndarray:
+def _read(chosen, words):
+    if Path(chosen.corpus).is_dir():
+        for name, value in (("--image-column", chosen.image_column), ("--id", chosen.id)):
+            if value is not None:
+                raise ValueError(
+                    f"{name} is for a table, and --corpus={chosen.corpus!r} is a folder"
+                )
+        images = pictures.in_folder(chosen.corpus)
+        names = pictures.names_in(chosen.corpus, images)
+        if words and (bad := [name for name in names if name.split() != [name]]):
+            raise ValueError(
+                f"--run needs names without white space, got the picture {bad[0]!r} in {chosen.corpus}"
+            )
+        return Corpus(names, names, images)
+    rows = data.read_records(chosen.corpus)
+    ids = ids_of(rows, chosen.corpus, chosen.id, words=words)
+    if chosen.image_column is None:
+        return Corpus(column_of(rows, chosen.corpus, chosen.column), ids)
+    images = pictures.in_column(rows, chosen.corpus, chosen.image_column)
+    return Corpus(column_of(rows, chosen.corpus, chosen.image_column), ids, images)
+
+
+def vectors_of(chosen: argparse.Namespace, corpus: Corpus, model: Any) -> np.ndarray:
     """The vectors of a corpus, float32 [texts, dim]: of its index, which is built or continued if needed.
 
     Raises: ValueError for an index of another model, prompt or similarity, by name.
     """
     folder = folder_of(chosen)
-    prompt = models.prompt_of(
-        model, chosen.document_prompt, option="--document-prompt", usual=models.DOCUMENT_PROMPTS
-    )
     about = _of_corpus(corpus) | {
         "model": models.identity(model),
         "similarity": model.similarity.__name__,
-        "prompt": model.default_prompt if prompt is None else prompt,
-        "max_length": model.max_length,
     }
+    prompt = None
+    if corpus.images is None:
+        prompt = models.prompt_of(
+            model, chosen.document_prompt, option="--document-prompt", usual=models.DOCUMENT_PROMPTS
+        )
+        about["prompt"] = model.default_prompt if prompt is None else prompt
+        about["max_length"] = model.max_length
     _check_settings(folder, about)
     with contextlib.ExitStack() as stack:
         if not (folder / "vectors.npy").exists():  # a finished index needs no lock
             stack.enter_context(storage.owned(folder))
             _check_settings(folder, about)
             storage.write_json(folder / MARK, about)
+        settings = {
+            "path": folder / "vectors.npy",
+            "fingerprint": about["corpus"],
+            "label": f"indexing {chosen.corpus}",
+        }
+        if corpus.images is not None:
+            return search.encode_images(
+                model.encode_image, model.params, model.process, corpus.images, **settings
+            )
         return search.encode_corpus(
             model.encode,
             model.params,
             lambda texts: model.tokens(texts, prompt=prompt),
             corpus.texts,
-            path=folder / "vectors.npy",
-            fingerprint=about["corpus"],
-            label=f"indexing {chosen.corpus}",
+            **settings,
         )
 
 
@@ -126,6 +160,9 @@ def nearest(
 
 
 def _of_corpus(corpus):
+    if corpus.images is not None:
+        names = [f"{name} {text}" for name, text in zip(corpus.ids, corpus.texts, strict=True)]
+        return {"version": VERSION, "corpus": pictures.digest(names, corpus.images)}
     texts = json.dumps([corpus.ids, corpus.texts]).encode()
     return {"version": VERSION, "corpus": hashlib.sha256(texts).hexdigest()[:16]}
 

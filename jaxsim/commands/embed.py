@@ -1,6 +1,8 @@
-"""Writes the vectors of a text column, float32 [rows, dim], in the rows' order.
+"""Writes the vectors of a text column or of pictures, float32 [rows, dim], in the rows' order.
 
     python -m jaxsim embed --model out/ --corpus docs.jsonl --column text --out docs.npy
+    python -m jaxsim embed --model clip/ --corpus photos.csv --image-column path --out photos.npy
+    python -m jaxsim embed --model clip/ --corpus pictures/ --out pictures.npy    # sorted by name
 
 A killed run resumes when started again.
 """
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxsim import data, search, storage
-from jaxsim.commands import arguments, models
+from jaxsim.commands import arguments, models, pictures
 from jaxsim.commands.columns import column_of
 
 
@@ -23,13 +25,10 @@ def main(command_line: Sequence[str]) -> None:
         "--corpus",
         required=True,
         type=arguments.path,
-        help="file of the texts: .jsonl, .csv, .tsv or .parquet",
+        help="file of the texts: .jsonl, .csv, .tsv or .parquet; or a folder of pictures",
     )
-    add(
-        "--column",
-        default="text",
-        help="column of the texts, or several to join: title,text (text)",
-    )
+    add("--column", help="column of the texts, or several to join: title,text (text)")
+    add("--image-column", help="column of pictures' paths, relative to the file, in place of texts")
     add("--out", required=True, type=arguments.path, help="the .npy file to write")
     add(
         "--prompt", help="name of one of the model's prompts, '' for none; default: the model's own"
@@ -41,7 +40,11 @@ def main(command_line: Sequence[str]) -> None:
     arguments.check_output("--out", options.out, ours=_ours, kind="a file of vectors")
     about = f"{options.out}.json"
     arguments.check_output("--out", about, ours=_is_about, kind="a description of vectors")
-    texts = column_of(data.read_records(options.corpus), options.corpus, options.column)
+    arguments.refuse_both(options, "column", "image_column")
+    if options.image_column is not None or Path(options.corpus).is_dir():
+        _embed_pictures(options)
+        return
+    texts = column_of(data.read_records(options.corpus), options.corpus, options.column or "text")
     model = models.text_model(options)
     prompt = models.prompt_of(model, options.prompt, option="--prompt")
     digest = hashlib.sha256("\0".join(texts).encode())
@@ -56,6 +59,33 @@ def main(command_line: Sequence[str]) -> None:
         path=options.out,
         batch_tokens=options.batch_tokens,
         fingerprint=digest.hexdigest()[:16],
+        label=f"embedding {options.corpus}",
+    )
+    print(f"{options.out}: {vectors.shape[0]} vectors of {vectors.shape[1]}")
+
+
+def _embed_pictures(options):
+    for name in ("prompt", "column"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} has no effect on pictures")
+    if Path(options.corpus).is_dir():
+        if options.image_column is not None:
+            raise ValueError(f"--image-column is for a table, and {options.corpus} is a folder")
+        images = pictures.in_folder(options.corpus)
+        names = pictures.names_in(options.corpus, images)
+    else:
+        rows = data.read_records(options.corpus)
+        images = pictures.in_column(rows, options.corpus, options.image_column)
+        names = [str(path) for path in images]
+    model = models.embedding_model(options, texts=False, images=True)
+    about = [pictures.digest(names, images), models.identity(model), models.dtype_of(options)]
+    vectors = search.encode_images(
+        model.encode_image,
+        model.params,
+        model.process,
+        images,
+        path=options.out,
+        fingerprint=hashlib.sha256(repr(about).encode()).hexdigest()[:16],
         label=f"embedding {options.corpus}",
     )
     print(f"{options.out}: {vectors.shape[0]} vectors of {vectors.shape[1]}")

@@ -1,6 +1,7 @@
 """Encodes a corpus into an index, which `search` then reads. A killed run resumes when started again.
 
 python -m jaxsim index --model out/ --corpus docs.jsonl
+python -m jaxsim index --model clip/ --corpus pictures/
 """
 
 from collections.abc import Sequence
@@ -14,5 +15,8 @@ def main(command_line: Sequence[str]) -> None:
     corpora.options(parser.add_argument)
     chosen = parser.parse_args(command_line)
     corpus = corpora.read(chosen)
-    vectors = corpora.vectors_of(chosen, corpus, models.text_model(chosen))
-    print(f"{corpora.folder_of(chosen)}: {vectors.shape[0]} texts, vectors of {vectors.shape[1]}")
+    images = corpus.images is not None
+    model = models.embedding_model(chosen, texts=not images, images=images)
+    vectors = corpora.vectors_of(chosen, corpus, model)
+    what = "pictures" if images else "texts"
+    print(f"{corpora.folder_of(chosen)}: {vectors.shape[0]} {what}, vectors of {vectors.shape[1]}")

@@ -55,20 +55,41 @@ def dtype_of(chosen: argparse.Namespace) -> str:
     return chosen.dtype or jnp.dtype(compute_dtype()).name
 
 
-def text_model(chosen: argparse.Namespace) -> pretrained.TextModel:
+def embedding_model(chosen: argparse.Namespace, *, texts: bool = True, images: bool = False) -> Any:
     """The embedding model of --model.
 
-    Raises: ValueError for a cross-encoder.
+    Args:
+      chosen: the options.
+      texts: whether it must read texts.
+      images: whether it must read pictures.
+
+    Raises: ValueError for a cross-encoder, and for a model that does not read what it must.
     """
     model = _loaded(chosen.model, chosen, max_length=chosen.max_length)
     if chosen.dtype is None and dtype_of(chosen) != "float32":
         LOG.info("the model computes in %s; --dtype float32 is exact and slower", dtype_of(chosen))
-    if not hasattr(model, "encode"):
+    if hasattr(model, "score"):
         raise ValueError(
             f"--model must be an embedding model, got the cross-encoder {chosen.model}: "
             "search takes it with --reranker"
         )
+    if images and not hasattr(model, "encode_image"):
+        raise ValueError(
+            f"--model must read pictures, such as CLIP or SigLIP, got the text model {chosen.model}"
+        )
+    if texts and not hasattr(model, "encode"):
+        raise ValueError(
+            f"--model must read texts, such as CLIP or SigLIP, got the image encoder {chosen.model}"
+        )
     return of_chosen_domain(model, chosen)
+
+
+def text_model(chosen: argparse.Namespace) -> pretrained.TextModel:
+    """The embedding model of --model, which must read texts.
+
+    Raises: ValueError for a cross-encoder or an image encoder.
+    """
+    return embedding_model(chosen)
 
 
 def of_chosen_domain(
@@ -78,7 +99,7 @@ def of_chosen_domain(
 
     Raises: ValueError where only one of the two has domains, and for another domain.
     """
-    if model.module.transformer.experts is None or not model.domains:
+    if not getattr(model, "domains", ()) or model.module.transformer.experts is None:
         if chosen.domain is not None:
             raise ValueError(f"--domain has no effect: {chosen.model} has no experts of domains")
         return model

@@ -1,8 +1,13 @@
-"""Finds the nearest texts of a corpus: for a query on the command line, for a file of queries, or at a prompt.
+"""Finds the nearest texts or pictures of a corpus: for a query on the command line, for a file of queries, or at a prompt.
 
     python -m jaxsim search --model out/ --corpus docs.jsonl "how do I sort by two keys"
     python -m jaxsim search --model out/ --corpus docs.jsonl --queries q.jsonl --run found.trec
     python -m jaxsim search --model out/ --corpus docs.jsonl --reranker cross/ --budget 50
+    python -m jaxsim search --model clip/ --corpus pictures/ "a dog on a beach"
+    python -m jaxsim search --model clip/ --corpus captions.jsonl --image dog.jpg
+
+With a model of images and texts, such as CLIP or SigLIP, either side may be pictures: a folder of them, or a
+column of their paths.
 
 Texts are compared by the model's own similarity. The index is built if it is not there yet (see `index`).
 With a reranker the nearest `budget` texts of each query are scored again by a cross-encoder.
@@ -18,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim import data, search, storage
-from jaxsim.commands import arguments, corpora, models
+from jaxsim.commands import arguments, corpora, models, pictures
 from jaxsim.commands.columns import QUERY_IDS, column_of, ids_of
 
 WIDTH = 100  # letters of a text that are shown
@@ -26,40 +31,29 @@ BUDGET = 50
 
 
 class Queries(NamedTuple):
-    """Texts and their ids, as a file has them."""
+    """Texts and their ids, as a file has them, or pictures."""
 
-    texts: list
+    texts: list  # of pictures: what they are called
     ids: list  # of strings
+    images: list | None = None  # paths
 
 
 def main(command_line: Sequence[str]) -> None:
     """Runs the command."""
     chosen = parsed(command_line)
-    queries = None
-    if chosen.queries:
-        rows = data.read_records(chosen.queries)
-        queries = Queries(
-            column_of(rows, chosen.queries, chosen.query_column or "query"),
-            ids_of(
-                rows,
-                chosen.queries,
-                chosen.query_id,
-                QUERY_IDS,
-                option="--query-id",
-                words=bool(chosen.run),
-            ),
-        )
+    queries = _queries(chosen) if chosen.queries or chosen.image else None
     corpus = corpora.read(chosen, words=bool(chosen.run))
     with contextlib.ExitStack() as stack:
         if chosen.run:
             stack.enter_context(storage.owned(chosen.run, "file"))
-        answer = Answer(chosen, corpus)
+        answer = Answer(chosen, corpus, images=queries is not None and queries.images is not None)
         if queries is None:
             for query in [" ".join(chosen.query)] if chosen.query else asked():
                 scores, places = answer([query])
                 show(corpus, query, scores[0], places[0])
             return
-        scores, places = answer(queries.texts, queries.ids if chosen.ignore_self else None)
+        asked_for = queries.texts if queries.images is None else queries.images
+        scores, places = answer(asked_for, queries.ids if chosen.ignore_self else None)
         if chosen.run:
             storage.save_run(chosen.run, queries.ids, corpus.ids, places, scores)
             print(f"{chosen.run}: {len(queries.texts)} rankings of {places.shape[1]}")
@@ -79,8 +73,14 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
         help="words of one query; default, without --queries: asks for them",
     )
     corpora.options(add)
-    add("--queries", type=arguments.path, help="a file of queries: .jsonl, .csv, .tsv or .parquet")
+    add("--image", type=arguments.path, help="a picture as the query")
+    add(
+        "--queries",
+        type=arguments.path,
+        help="a file of queries: .jsonl, .csv, .tsv or .parquet; or a folder of pictures",
+    )
     add("--query-column", help="column of the queries (query)")
+    add("--query-image-column", help="column of pictures' paths, relative to the file, as queries")
     add(
         "--query-id",
         help=f"column of their ids; default: {', '.join(QUERY_IDS)} or the row's number, which '' selects",
@@ -110,13 +110,17 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
         help=f"texts per query that the reranker scores ({BUDGET})",
     )
     chosen = parser.parse_args(command_line)
-    if chosen.query and chosen.queries:
-        raise ValueError("a query and --queries must not both be given")
+    if chosen.query and (chosen.queries or chosen.image):
+        other = "--queries" if chosen.queries else "--image"
+        raise ValueError(f"a query and {other} must not both be given")
+    arguments.refuse_both(chosen, "image", "queries")
+    arguments.refuse_both(chosen, "query_column", "query_image_column")
     arguments.refuse_without(
         chosen,
         "queries",
         run="--run",
         query_column="--query-column",
+        query_image_column="--query-image-column",
         query_id="--query-id",
         ignore_self="--ignore-self",
     )
@@ -136,15 +140,25 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
 class Answer:
     """Queries to (scores [queries, k], places int [queries, k]), -1 where a query has fewer texts."""
 
-    def __init__(self, chosen: argparse.Namespace, corpus: corpora.Corpus) -> None:
+    def __init__(
+        self, chosen: argparse.Namespace, corpus: corpora.Corpus, *, images: bool = False
+    ) -> None:
+        self.images = images  # whether queries are pictures
+        if chosen.reranker and (images or corpus.images is not None):
+            raise ValueError("--reranker reads texts, and pictures are searched for or with")
+        if images and chosen.query_prompt is not None:
+            raise ValueError("--query-prompt has no effect on pictures")
         self.corpus, self.k = corpus, min(chosen.k, len(corpus.texts))
         self.budget = min(chosen.budget, len(corpus.texts))
         if chosen.reranker and self.budget < self.k:
             raise ValueError(f"--budget must be at least --k={self.k}, got {self.budget}")
-        self.model = models.text_model(chosen)
-        self.prompt = models.prompt_of(
-            self.model, chosen.query_prompt, option="--query-prompt", usual=models.QUERY_PROMPTS
-        )
+        both = corpus.images is not None, images
+        self.model = models.embedding_model(chosen, texts=not all(both), images=any(both))
+        self.prompt = None
+        if not images:
+            self.prompt = models.prompt_of(
+                self.model, chosen.query_prompt, option="--query-prompt", usual=models.QUERY_PROMPTS
+            )
         self.reranker = models.reranker(chosen) if chosen.reranker else None
         self.vectors = corpora.vectors_of(chosen, corpus, self.model)
         self.place_of = {name: place for place, name in enumerate(corpus.ids)}
@@ -155,17 +169,22 @@ class Answer:
         """Answers.
 
         Args:
-          queries: texts.
+          queries: texts, or paths of pictures where queries are these.
           own_ids: of the queries, whose texts of the same id are left out; None leaves out nothing.
         """
         model = self.model
-        vectors = search.encode_corpus(
-            model.encode,
-            model.params,
-            lambda texts: model.tokens(texts, prompt=self.prompt),
-            queries,
-            label="encoding queries",
-        )
+        if self.images:
+            vectors = search.encode_images(
+                model.encode_image, model.params, model.process, queries, label="encoding queries"
+            )
+        else:
+            vectors = search.encode_corpus(
+                model.encode,
+                model.params,
+                lambda texts: model.tokens(texts, prompt=self.prompt),
+                queries,
+                label="encoding queries",
+            )
         exclude = None
         if own_ids is not None:
             exclude = np.array([[self.place_of.get(name, -1)] for name in own_ids], np.int32)
@@ -186,6 +205,38 @@ class Answer:
             )
         order = np.lexsort((places, -scores), axis=1)[:, : self.k]
         return tuple(np.take_along_axis(one, order, axis=1) for one in (scores, places))
+
+
+def _queries(chosen):
+    """The queries of --queries or --image."""
+    if chosen.image:
+        if not Path(chosen.image).is_file():
+            raise ValueError(
+                f"--image must be a picture, got {chosen.image!r}: there is no such file"
+            )
+        return Queries([chosen.image], ["0"], [Path(chosen.image)])
+    if Path(chosen.queries).is_dir():
+        for option in ("query_column", "query_image_column", "query_id"):
+            if getattr(chosen, option) is not None:
+                raise ValueError(
+                    f"--{option.replace('_', '-')} is for a table, and --queries={chosen.queries!r} is a folder"
+                )
+        images = pictures.in_folder(chosen.queries)
+        names = pictures.names_in(chosen.queries, images)
+        return Queries(names, names, images)
+    rows = data.read_records(chosen.queries)
+    ids = ids_of(
+        rows,
+        chosen.queries,
+        chosen.query_id,
+        QUERY_IDS,
+        option="--query-id",
+        words=bool(chosen.run),
+    )
+    if chosen.query_image_column is not None:
+        images = pictures.in_column(rows, chosen.queries, chosen.query_image_column)
+        return Queries(column_of(rows, chosen.queries, chosen.query_image_column), ids, images)
+    return Queries(column_of(rows, chosen.queries, chosen.query_column or "query"), ids)
 
 
 def asked() -> Iterator[str]:
