@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from experiments import runner
@@ -31,6 +32,31 @@ def spearman(scores: Any, gold: Any, *, repeats: int = 100, seed: int = 0) -> ru
     x, y = (side - side.mean(axis=1, keepdims=True) for side in ranks)
     norms = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
     value, *rest = (x * y).sum(axis=1) / np.where(norms > 0, norms, np.nan)
+    return runner.Resampled(value, rest)
+
+
+def balanced(
+    statistic: Callable[..., Any],
+    scores: Any,
+    labels: Any,
+    *,
+    repeats: int = 100,
+    seed: int = 0,
+) -> runner.Resampled:
+    """A statistic of balanced pairs, such as `evaluation.roc_auc`: each right one is resampled with its wrong one.
+
+    Args:
+      statistic: of (scores, labels), which JAX can map over repeats.
+      scores, labels: [2 n], the right ones first and the wrong ones in their order, as `data.balanced_pairs` has them.
+      repeats: of the bootstrap.
+      seed: of its draws, the same for all arms.
+    """
+    count = len(labels) // 2
+    draws = np.random.default_rng(seed).integers(count, size=(repeats, count))
+    draws = np.concatenate([np.arange(count)[None], draws])
+    places = np.concatenate([draws, count + draws], axis=1)
+    scores, labels = np.asarray(scores, np.float32), np.asarray(labels)
+    value, *rest = np.asarray(jax.vmap(statistic)(scores[places], labels[places]), float)
     return runner.Resampled(value, rest)
 
 
