@@ -56,7 +56,7 @@ def labeled_of(
     """
     columns = names_of(rows)
     texts = _strings(rows, columns, path, _column(columns, path, "text", text, TEXTS))
-    label = _column(columns, path, "label", label, CLASSES)
+    label = str(_column(columns, path, "label", label, CLASSES))
     return Labeled(texts, classes_of(rows, path, label))
 
 

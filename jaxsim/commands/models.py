@@ -125,22 +125,31 @@ def within_domain(model: pretrained.TextModel, domain: str) -> pretrained.TextMo
     return model.replace(encode=within(model.encode), encode_layers=within(model.encode_layers))
 
 
+def cross_encoder(chosen: argparse.Namespace, role: str = "model") -> pretrained.CrossEncoderModel:
+    """The cross-encoder of --model, or of another role, with one score per pair.
+
+    Raises: ValueError for an embedding model, or one that gives several scores.
+    """
+    folder = getattr(chosen, role)
+    settings = {"max_length": chosen.max_length} if role == "model" else {}
+    model = _loaded(folder, chosen, **settings)
+    if not hasattr(model, "score"):
+        raise ValueError(
+            f"--{role} must be a cross-encoder for the loss, got {folder} (no classification head)"
+        )
+    if (labels := getattr(model.module, "labels", 1)) > 1:
+        raise ValueError(
+            f"--{role} must give one score per pair, got {folder}, which gives {labels}"
+        )
+    return model
+
+
 def reranker(chosen: argparse.Namespace) -> pretrained.CrossEncoderModel:
     """The cross-encoder of --reranker.
 
     Raises: ValueError for an embedding model, or one that gives several scores per pair.
     """
-    folder = chosen.reranker
-    model = _loaded(folder, chosen)
-    if not hasattr(model, "score"):
-        raise ValueError(
-            f"--reranker must be a cross-encoder, got {folder} (no classification head)"
-        )
-    if (labels := getattr(model.module, "labels", 1)) > 1:
-        raise ValueError(
-            f"--reranker must give one score per pair, got {folder}, which gives {labels}"
-        )
-    return model
+    return cross_encoder(chosen, "reranker")
 
 
 def teacher(chosen: argparse.Namespace, role: str = "teacher") -> pretrained.TextModel:

@@ -17,12 +17,13 @@ again; more --epochs or --steps lengthen it.
     --loss matryoshka_2d        cut in depth too: info_nce with --layers and --dims (2D Matryoshka)
     --teacher big-model/        learns the similarities of another model, no labels needed but the pairs
     --experts                   an expert for each file of --pairs, in every layer (a folder for jaxsim alone)
+    --model cross/ --loss list_softmax      a cross-encoder: by yes and no, by lists, or by a teacher's scores
     --guide big-model/          leaves out what another model takes for a right document (GISTEmbed)
 """
 
 from collections.abc import Sequence
 
-from jaxsim.commands import models, train_options, train_runs, train_tables, train_tasks
+from jaxsim.commands import train_options, train_runs, train_tables, train_tasks
 
 
 def main(command_line: Sequence[str]) -> None:
@@ -35,7 +36,7 @@ def main(command_line: Sequence[str]) -> None:
     train_runs.check_settings(options, settings)
     with train_runs.claimed(options.out):
         options.workdir.mkdir(parents=True, exist_ok=True)
-        model = train_tasks.with_experts(options, models.text_model(options))
+        model = train_tasks.model_of(options)
         task = train_tasks.task_of(options, model)
         settings |= train_runs.settings_of_model(options, model, task)
         train_runs.train(options, model, task, settings)

@@ -32,6 +32,10 @@ class Group(NamedTuple):
 
 PAIRS, NEGATIVES, GUIDED = "pairs", "pairs with negatives", "pairs and --guide"
 GRADED, LABELS, TEACHERS = "graded pairs", "labels", "pairs and --teacher"
+CROSS_GRADED = "pairs that a cross-encoder scores"
+CROSS_LISTS = "pairs with negatives that a cross-encoder orders"
+CROSS_TEACHERS = "pairs with negatives, a cross-encoder and --teacher"
+CROSS = (CROSS_GRADED, CROSS_LISTS, CROSS_TEACHERS)
 GROUPS = {
     PAIRS: Group(
         "a query and its document, with negatives or without",
@@ -39,8 +43,8 @@ GROUPS = {
             *("info_nce", "symmetric_info_nce", "joint_info_nce", "siglip", "simple_contrastive"),
             *("anchor_info_nce", "codiemb_retrieval", "expanded_info_nce", "hard_contrastive"),
             *("hard_simple_contrastive", "hardest_ranking_hinge", "hardness_info_nce"),
-            *("in_batch_hardness_info_nce", "mega_batch_margin", "multi_positive_info_nce"),
-            *("one_way_ranking_hinge", "pair_info_nce", "ranking_hinge"),
+            *("in_batch_hardness_info_nce", "mega_batch_margin", "mnr_plus"),
+            *("multi_positive_info_nce", "one_way_ranking_hinge", "pair_info_nce", "ranking_hinge"),
             *("barlow_twins", "vicreg"),
         ),
     ),
@@ -81,6 +85,25 @@ GROUPS = {
             *("embedding_distillation_mse", "relational_angles", "relational_distances"),
         ),
     ),
+    CROSS_GRADED: Group(
+        "two texts and a score; of binary_cross_entropy from 0 to 1, or negatives in its place",
+        ("binary_cross_entropy", "score_mse"),
+    ),
+    CROSS_LISTS: Group(
+        "a query, its document and negatives",
+        (
+            *("list_softmax", "lambda_loss", "list_mle", "list_net", "ndcg_loss_1", "p_list_mle"),
+            *("pairwise_hinge", "pairwise_mse", "pairwise_soft_zero_one", "rank_net"),
+            "unique_softmax",
+        ),
+    ),
+    CROSS_TEACHERS: Group(
+        "a query, its document and negatives; another cross-encoder's scores are learned",
+        (
+            *("score_distillation", "margin_mse", "adr_mse", "jensen_shannon", "symmetric_kl"),
+            "symmetric_kl_released",
+        ),
+    ),
 }
 GROUP_OF = {name: kind for kind, group in GROUPS.items() for name in group.names}
 OF_GRADES, OF_LABELS, OF_TEACHERS = (GROUPS[kind].names for kind in (GRADED, LABELS, TEACHERS))
@@ -102,6 +125,7 @@ OF_BATCHES = frozenset(
         *("axis_name", "ids", "query_ids", "document_ids", "document_where", "references"),
         *("reference_ids", "reference_labels", "reference_where", "positive_where"),
         *("negative_where", "directions", "same", "middle"),
+        *("logits", "judge", "candidate_where", "pair_weights", "place_weights"),
     )
 )
 
@@ -179,11 +203,35 @@ def both_sides(
     return (of_queries + loss(*flat, where=of_documents.ravel(), **settings)) / 2
 
 
+def of_each_candidate(
+    loss: Loss,
+    scores: jax.Array,
+    targets: jax.Array,
+    *,
+    candidate_where: jax.Array,
+    where: jax.Array,
+    **settings: Any,
+) -> jax.Array:
+    """A loss of single scores on those of lists [rows, candidates]."""
+    counts = (candidate_where & where[:, None]).ravel()
+    return loss(scores.ravel(), targets.ravel(), where=counts, **settings)
+
+
+def of_positives_first(
+    loss: Loss, scores: jax.Array, targets: jax.Array, **settings: Any
+) -> jax.Array:
+    """A loss of lists that takes the first candidate for the right one."""
+    del targets
+    return loss(scores, **settings)
+
+
 # What is called otherwise than its group: (the loss, its group's arrays, its group's settings) -> loss.
 CALLED = {
     "given_triplet": of_triplets,
     "codiemb_retrieval": of_positives,
     **dict.fromkeys(("pair_rank", "pearson", "pro", "rank_kl", "rank_kl_total"), of_scores),
+    "binary_cross_entropy": of_each_candidate,
+    "list_softmax": of_positives_first,
     **{name: both_sides for name in OF_TEACHERS if name != "similarity_distillation"},
 }
 
@@ -213,9 +261,10 @@ class Call:
 
 def takes_negatives(name: str) -> bool:
     """Whether a loss looks at negatives of a row's own."""
-    known = {"document_where", "negative_where"} | ({"negatives"} & {name})
+    if GROUP_OF[name] in (NEGATIVES, TEACHERS, *CROSS):
+        return name != "score_mse"
     loss = inspect.signature(getattr(losses, name)).parameters
-    return GROUP_OF[name] in (NEGATIVES, TEACHERS) or bool(known & set(loss))
+    return bool({"document_where", "negative_where"} & set(loss))
 
 
 def hyperparameters(name: str) -> dict[str, inspect.Parameter]:
@@ -313,6 +362,10 @@ def check_call(name: str, settings: Mapping[str, Any], rows: int, negatives: int
     of_pairs = {"query_ids": ids((rows,)), "document_ids": ids(each)}
     of_pairs |= {"guide": (side, documents), "teacher": (side, documents)}
     named = {"where": where} | (of_pairs if len(arrays) == 2 and arrays[1] is documents else {})
+    if GROUP_OF[name] in CROSS:
+        arrays = (floats((rows, 1 + negatives)),) * 2
+        counts = jax.ShapeDtypeStruct((rows, 1 + negatives), jnp.bool_)
+        named = {"where": where, "candidate_where": counts}
     call = Call(name, settings)
 
     def loss(arrays, named):
@@ -331,13 +384,15 @@ def loss_of(
     name: str,
     chosen: Sequence[Setting],
     temperature: float | None,
-    model: pretrained.TextModel,
+    model: pretrained.TextModel | pretrained.CrossEncoderModel,
 ) -> Call:
     """A loss with its settings and, of pairs, the model's similarity."""
     settings = settings_of(name, chosen)
     parameters = hyperparameters(name)
     if temperature is not None:
         settings |= dict.fromkeys(temperatures(name), temperature)
+    if isinstance(model, pretrained.CrossEncoderModel):
+        return Call(name, settings)
     kind, compared = GROUP_OF[name], model.similarity.__name__
     if kind in (GRADED, LABELS):
         if model.similarity is not similarity.cosine and "similarity" not in settings:
@@ -363,8 +418,8 @@ def of_any_similarity(name: str) -> bool:
 
 def temperatures(name: str) -> list[str]:
     """The settings of a loss that --temperature gives."""
-    both = ("student_temperature", "teacher_temperature")
-    return [n for n in ("temperature", *both) if n in hyperparameters(name)]
+    of_both = ("student_temperature", "teacher_temperature", "judge_temperature")
+    return [n for n in ("temperature", *of_both) if n in hyperparameters(name)]
 
 
 def listing() -> str:

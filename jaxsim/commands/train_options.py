@@ -7,7 +7,16 @@ from typing import Any
 
 from jaxsim import storage
 from jaxsim.commands import arguments, models, train_losses
-from jaxsim.commands.train_losses import GROUP_OF, GROUPS, GUIDED, LABELS, TEACHERS, TWO_DIMENSIONAL
+from jaxsim.commands.train_losses import (
+    CROSS,
+    CROSS_TEACHERS,
+    GROUP_OF,
+    GROUPS,
+    GUIDED,
+    LABELS,
+    TEACHERS,
+    TWO_DIMENSIONAL,
+)
 from jaxsim.commands.train_tables import (
     BATCH_SIZE,
     HELD_OUT,
@@ -17,6 +26,10 @@ from jaxsim.commands.train_tables import (
     source,
 )
 
+OF_EMBEDDINGS = (
+    *("dims", "layers", "chunk", "guide", "experts", "negatives", "domain", "text", "label"),
+    *("query_prompt", "document_prompt", "per_class"),
+)
 MINING = ("mine_every", "mine_margin", "mine_share", "mine_ranks")
 
 
@@ -288,18 +301,37 @@ def check_losses(options: argparse.Namespace) -> None:
         arguments.refuse_both(options, "guide", "layers")
     names = [one.loss or options.loss for one in options.sources]
     kinds = [GROUP_OF[name] for name in names if name]
-    for kind, field, what in ((TEACHERS, "teacher", "teachers"), (GUIDED, "guide", "guides")):
-        if (kind in kinds) != (getattr(options, field) is not None):
+    both = (TEACHERS, CROSS_TEACHERS), (GUIDED,)
+    for of_field, field, what in zip(
+        both, ("teacher", "guide"), ("teachers", "guides"), strict=True
+    ):
+        if bool(set(of_field) & set(kinds)) != (getattr(options, field) is not None):
+            listed = ", ".join(name for kind in of_field for name in GROUPS[kind].names)
             raise ValueError(
-                f"--{field} and a loss of {what} ({', '.join(GROUPS[kind].names)}) need each other, got "
+                f"--{field} and a loss of {what} ({listed}) need each other, got "
                 f"--loss {', '.join(str(name) for name in dict.fromkeys(names))}"
             )
+    if any(kind in CROSS for kind in kinds):
+        check_cross(options, kinds)
     if any(name in train_losses.OF_EQUAL_SIZES for name in names):
         arguments.refuse_both(options, "teacher", "dims", "its vectors are learned whole")
     if options.layers:
         arguments.refuse_both(options, "layers", "chunk")
         if LABELS in kinds:
             raise ValueError("--layers needs losses of pairs, got one of labels")
+
+
+def check_cross(options: argparse.Namespace, kinds: Sequence[str]) -> None:
+    """Refuses what a cross-encoder does not have."""
+    if len(kinds) < len(options.sources) or not set(kinds) <= set(CROSS):
+        raise ValueError(
+            "all files of --pairs must have a loss of cross-encoders where one has: their models differ"
+        )
+    for name in OF_EMBEDDINGS:
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is for embedding models, not cross-encoders"
+            )
 
 
 def check_mining(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jaxsim import data, pretrained, storage, training
+from jaxsim import data, storage, training
 from jaxsim.commands import fine_tuning, models
 from jaxsim.commands.train_tables import digest
 from jaxsim.numerics.types import ArrayTree
@@ -50,9 +50,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def settings_of_model(
-    options: argparse.Namespace, model: pretrained.TextModel, task: Any
-) -> dict[str, Any]:
+def settings_of_model(options: argparse.Namespace, model: Any, task: Any) -> dict[str, Any]:
     """What else a run depends on, once the model is loaded."""
     settings = {"model": models.identity(model), "--max-length": model.max_length}
     tasks = task.tasks if len(options.sources) > 1 else {"": task}
@@ -95,7 +93,7 @@ def claimed(out: str | os.PathLike) -> Iterator[None]:
 
 def train(
     options: argparse.Namespace,
-    model: pretrained.TextModel,
+    model: Any,
     task: Any,
     settings: dict[str, Any],
 ) -> None:
@@ -121,7 +119,7 @@ def train(
     storage.write_json(
         options.workdir / "figures.json", {"before": before, "after": after, "step": step}
     )
-    if model.domains:
+    if getattr(model, "domains", ()):
         print(
             f"{options.out}: has experts of {', '.join(model.domains)}, which other libraries cannot read; "
             "jaxsim.pretrained.take_domain makes a model of one domain that they read"
@@ -133,7 +131,7 @@ def train(
 
 def fitted(
     options: argparse.Namespace,
-    model: pretrained.TextModel,
+    model: Any,
     task: Any,
     batches: data.Planned,
     settings: dict[str, Any],
@@ -208,7 +206,7 @@ def with_rows(message: str, places: Sequence[tuple[int, str]]) -> str:
     return re.sub(r"the batch of ids \[([\d, ]*)\]( and \d+ more)?", named, message)
 
 
-def described(model: pretrained.TextModel, cuts: fine_tuning.Cuts) -> pretrained.TextModel:
+def described(model: Any, cuts: fine_tuning.Cuts) -> Any:
     """The model, whose settings name the cuts that were trained, if any."""
     if cuts == fine_tuning.WHOLE:
         return model

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxsim import data
 from jaxsim.commands import arguments, columns, fine_tuning, train_losses
-from jaxsim.commands.train_losses import GRADED, LABELS, NEGATIVES, OF_GRADES
+from jaxsim.commands.train_losses import CROSS_GRADED, GRADED, LABELS, NEGATIVES, OF_GRADES
 
 BATCH_SIZE, HELD_OUT, MOST_HELD_OUT, PER_CLASS = 32, 0.05, 1000, 4
 
@@ -39,6 +39,11 @@ class Source:
     def kind(self) -> str:
         """What its loss takes."""
         return train_losses.GROUP_OF[self.loss or "info_nce"]
+
+    @property
+    def cross(self) -> bool:
+        """Whether a cross-encoder learns by its loss."""
+        return self.kind in train_losses.CROSS
 
     @property
     def graded(self) -> bool:
@@ -129,13 +134,15 @@ def table(
     Raises: ValueError for rows that do not fit, and a file without a row of the domain.
     """
     rows = data.read_records(path)
-    found = _table(options, one, rows, path, several)
+    found: Any = _table(options, one, rows, path, several)
     if one.domain is None:
         return found, range(len(rows))
     places = [place for place, row in enumerate(rows) if row.get(options.experts) == one.domain]
     if not places:
         raise ValueError(f"{path}: has no row whose {options.experts!r} is {one.domain!r}")
-    chosen = (None if column is None else [column[place] for place in places] for column in found)
+    chosen: Any = (
+        None if column is None else [column[place] for place in places] for column in found
+    )
     return type(found)(*chosen), places
 
 
@@ -176,6 +183,9 @@ def check_columns(one: Source, pairs: Any, path: str | os.PathLike) -> None:
         if len(set(pairs.labels)) < 2:
             raise ValueError(f"{path}: {name} needs two classes or more, all rows have one")
         return
+    if one.cross:
+        check_lists(one, pairs, path)
+        return
     if not one.graded:
         scores = pairs.scores
         if scores is not None and (min(scores) != max(scores) or scores[0] <= 0):
@@ -213,10 +223,38 @@ def check_columns(one: Source, pairs: Any, path: str | os.PathLike) -> None:
             )
 
 
+def check_lists(one: Source, pairs: Any, path: str | os.PathLike) -> None:
+    """Refuses rows that a loss of a cross-encoder would misread."""
+    scores, negatives = pairs.scores, pairs.negatives
+    if one.loss == "score_mse" and scores is None:
+        raise ValueError(f"{path}: score_mse needs a score for every pair, there is no such column")
+    if one.kind == CROSS_GRADED and scores is None and negatives is None:
+        raise ValueError(
+            f"{path}: {one.loss} needs scores or negatives, there is no column of either"
+        )
+    if scores is not None and (negatives is not None or one.kind != CROSS_GRADED):
+        raise ValueError(
+            f"{path}: {one.loss} takes the first document of a row for the right one, and there are scores: "
+            "ignore them with --no-score"
+        )
+    if one.kind != CROSS_GRADED and negatives is None:
+        raise ValueError(
+            f"{path}: {one.loss} orders a query's documents, there is no column of negatives: name it with "
+            "--negative"
+        )
+    if one.loss != "binary_cross_entropy" or scores is None:
+        return
+    for place, score in enumerate(scores):
+        if not 0 <= score <= 1:
+            raise ValueError(
+                f"{path}: row {place + 1} must have a score from 0 to 1 for {one.loss}, got {score:g}"
+            )
+
+
 def held_out(options: argparse.Namespace, one: Source) -> None:
     """Splits off held-out rows of a file; all copies of a row are on the same side."""
     part = HELD_OUT if options.held_out is None else options.held_out
-    pairs = one.pairs
+    pairs: Any = one.pairs
     texts = pairs.texts if one.kind == LABELS else zip(pairs.queries, pairs.documents, strict=True)
     (numbers,) = fine_tuning.numbered(texts)
     count = int(numbers.max()) + 1
@@ -237,8 +275,9 @@ def held_out(options: argparse.Namespace, one: Source) -> None:
 
 def check_held(one: Source) -> None:
     """Refuses held-out rows that cannot distinguish a good model from a bad one."""
-    held = one.held
-    if one.graded and len(set(held.scores)) < 2:
+    held: Any = one.held
+    scored = one.graded or (one.cross and held.scores is not None)
+    if scored and len(set(held.scores)) < 2:
         raise ValueError(
             f"what is held out must have different scores, all {len(held.scores)} rows have "
             f"{held.scores[0]:g}: raise --held-out, or give --validation"
@@ -262,7 +301,7 @@ def check_batches(options: argparse.Namespace, one: Source) -> None:
             f"--batch-size must be at most {rows}, the rows that are trained on, got "
             f"{one.batch_size}"
         )
-    if one.kind == LABELS:
+    if one.kind == LABELS or one.cross:
         return
     negatives = one.pairs.negatives is not None or (
         options.negatives is not None and train_losses.takes_negatives(one.loss)

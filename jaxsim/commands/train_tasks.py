@@ -5,28 +5,34 @@ from typing import Any
 
 from jaxsim import pretrained
 from jaxsim.commands import fine_tuning, models, train_losses
+from jaxsim.commands.fine_tuning_cross import CrossTask
 from jaxsim.commands.fine_tuning_labels import LabelTask
 from jaxsim.commands.fine_tuning_mining import Mined, Mining
 from jaxsim.commands.fine_tuning_mixture import Mixture
 from jaxsim.commands.train_losses import LABELS, NEGATIVES
 from jaxsim.commands.train_tables import PER_CLASS, Source, check_batches
-from jaxsim.commands.train_teachers import taught
+from jaxsim.commands.train_teachers import scored, taught
 
 
-def task_of(
-    options: argparse.Namespace, model: pretrained.TextModel
-) -> fine_tuning.Task | LabelTask | Mixture:
+def task_of(options: argparse.Namespace, model: Any) -> Any:
     """The task of the options: of several files, a mixture of theirs."""
-    cuts = cuts_of(options, model)
-    tasks = {one.name: one_task(options, model, cuts, one) for one in options.sources}
+    if options.sources[0].cross:
+        tasks = {one.name: cross_task(options, model, one) for one in options.sources}
+    else:
+        cuts = cuts_of(options, model)
+        tasks = {one.name: one_task(options, model, cuts, one) for one in options.sources}
     if len(tasks) == 1:
         return tasks[options.sources[0].name]
-    weights = {one.name: one.weight or 1.0 for one in options.sources}
-    return Mixture(tasks, weights)
+    return Mixture(tasks, {one.name: one.weight or 1.0 for one in options.sources})
 
 
-def with_experts(options: argparse.Namespace, model: pretrained.TextModel) -> pretrained.TextModel:
-    """The model with an expert for each table, where --experts asks for them."""
+def model_of(
+    options: argparse.Namespace,
+) -> pretrained.TextModel | pretrained.CrossEncoderModel:
+    """The model of the options: with an expert for each table where --experts asks for them."""
+    if options.sources[0].cross:
+        return models.cross_encoder(options)
+    model = models.text_model(options)
     if options.experts is None:
         return model
     return pretrained.with_experts(model, [one.name for one in options.sources])
@@ -91,6 +97,14 @@ def one_task(
     )
 
 
+def cross_task(
+    options: argparse.Namespace, model: pretrained.CrossEncoderModel, one: Source
+) -> CrossTask:
+    """The task of a file whose pairs a cross-encoder scores."""
+    loss = train_losses.loss_of(one.loss, options.set, options.temperature, model)
+    return CrossTask(model, loss, one.pairs, one.held, one.batch_size, teacher=scored(options, one))
+
+
 def mined_of(options: argparse.Namespace, one: Source) -> Mined | None:
     """The mined negatives of a file whose loss takes some; None without."""
     if options.negatives is None or not takes_mined(one):
@@ -104,7 +118,9 @@ def mined_of(options: argparse.Namespace, one: Source) -> Mined | None:
 
 def takes_mined(one: Source) -> bool:
     """Whether negatives are mined for a file."""
-    return one.kind != LABELS and not one.graded and train_losses.takes_negatives(one.loss)
+    if one.kind == LABELS or one.graded or one.cross:
+        return False
+    return train_losses.takes_negatives(one.loss)
 
 
 def prompts_of(

@@ -5,10 +5,12 @@ import functools
 
 import numpy as np
 
-from jaxsim import pretrained, search
-from jaxsim.commands import columns, fine_tuning, models
-from jaxsim.commands.train_losses import GUIDED, OF_EQUAL_SIZES, TEACHERS
+from jaxsim import pretrained, search, storage
+from jaxsim.commands import columns, fine_tuning, fine_tuning_cross, models
+from jaxsim.commands.train_losses import CROSS_TEACHERS, GUIDED, OF_EQUAL_SIZES, TEACHERS
 from jaxsim.commands.train_tables import Source, digest
+
+SCORES = "scores of a teacher"
 
 
 def taught(
@@ -28,6 +30,32 @@ def taught(
         )
     ids = fine_tuning.ids_of(one.pairs)[1].ravel()
     return {role: fine_tuning.Teacher(queries, flat[np.unique(ids, return_index=True)[1]])}
+
+
+def scored(options: argparse.Namespace, one: Source) -> np.ndarray | None:
+    """A cross-encoder's scores of each row's documents, computed once and kept in the workdir; None without it.
+
+    Raises: ValueError for scores of another teacher or other rows.
+    """
+    if one.kind != CROSS_TEACHERS:
+        return None
+    teacher = models.cross_encoder(options, "teacher")
+    name = "teacher-scores" if len(options.sources) == 1 else f"teacher-scores-{one.name}"
+    path, about = (
+        options.workdir / f"{name}.arrays",
+        f"{models.identity(teacher)} {digest(one.pairs)}",
+    )
+    if path.exists():
+        arrays, known = storage.load_arrays(path, kind=SCORES, version=1)
+        if known != about:
+            raise ValueError(
+                f"{path}: holds scores of another teacher, or of other rows: remove it"
+            )
+        return arrays["scores"]
+    documents, _ = fine_tuning_cross.listed(one.pairs)
+    scores = fine_tuning_cross.scores_of(teacher, one.pairs.queries, documents)
+    storage.save_arrays(path, {"scores": scores}, kind=SCORES, version=1, meta=about)
+    return scores
 
 
 def vectors_of(

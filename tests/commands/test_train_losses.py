@@ -20,18 +20,16 @@ import catalog
 NOT_BY_COMMAND = {
     "asl": "how full of content each text is",
     "backward_compatible": "an old model's classes",
-    "binary_cross_entropy": "logits",
     "cross_entropy": "logits",
     "dse_binary": "a teacher's logits",
     "dse_multiclass": "a teacher's logits",
     "dynamic_soft_margin": "a histogram from step to step",
+    "frozen_class_cross_entropy": "a frozen table of classes",
     "grouped_norm_ratio": "groups and how full of content each text is",
     "hydra": "partners and a gate",
     "info_nce_with_extra": "further vectors",
-    "list_softmax": "a cross-encoder's scores",
     "norm_ratio": "which of two texts is larger",
     "pair_classification": "parameters of a classifier",
-    "score_mse": "a teacher's scores",
     "unime_v2_rerank": "a cross-encoder's scores",
     "unimodal_entropy": "logits",
     "csr_reconstruction": "a decoder",
@@ -76,7 +74,8 @@ def test_every_loss_of_a_table_is_there():
 def test_every_loss_takes_the_batches_of_its_group(kind):
     """Traced, with negatives of a row where it takes some."""
     for name in GROUPS[kind].names:
-        counts = [2] if kind == NEGATIVES else [0]
+        only = (NEGATIVES, train_losses.CROSS_LISTS, train_losses.CROSS_TEACHERS)
+        counts = [2] if kind in only else [0]
         counts += [2] if kind != LABELS and train_losses.takes_negatives(name) else []
         for negatives in counts:
             train_losses.check_call(name, NEEDED.get(name, {}), 8, negatives)

@@ -1,0 +1,163 @@
+"""Fine-tuning a cross-encoder: on graded pairs, on lists of a query's documents, or on a teacher's scores."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim import data, evaluation
+from jaxsim.commands.fine_tuning import WHOLE, ends_of, numbered, padded_to, usable
+from jaxsim.numerics.types import ArrayTree, Loss, Objective
+
+
+class CrossTask:
+    """A fine-tuning task of a cross-encoder, which scores each query with each of its row's documents.
+
+    Args:
+      model: of `pretrained.load`.
+      loss: (scores, targets, *, candidate_where, where, axis_name) -> loss, both [rows, documents]. Targets are
+        the teacher's scores, the pairs' scores or else 1 for the document and 0 for a negative.
+      pairs, held: `Pairs`, to train and to validate on.
+      batch_size: rows.
+      teacher: its scores of the rows that are trained on [rows, documents], or None.
+    """
+
+    mined, cuts, prompts = None, WHOLE, (None, None)
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        pairs: Any,
+        held: Any,
+        batch_size: int,
+        *,
+        teacher: np.ndarray | None = None,
+    ) -> None:
+        self.model, self.loss, self.held, self.batch_size = model, loss, held, batch_size
+        self.documents, self.counts = listed(pairs)
+        self.targets = targets_of(pairs) if teacher is None else np.asarray(teacher, np.float32)
+        self.shows_loss = teacher is None
+        trained_on = set(pairs.queries)
+        self.seen = sum(query in trained_on for query in held.queries)
+        self.left_out = int((~self.counts).sum())
+        each = self.counts.shape[1]
+        queries = [query for query in pairs.queries for _ in range(each)]
+        self.sides = model.tokenizer.pairs(queries, [d for row in self.documents for d in row])
+        self.ends = [ends_of(list(map(len, side))) for side in self.sides]
+        self.graded = pairs.scores is not None
+        self.figure = "spearman" if self.graded else "MRR"
+        self.held_loss = jax.jit(loss)
+
+    @property
+    def count(self) -> int:
+        """How many rows are trained on."""
+        return len(self.counts)
+
+    def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
+        """Batches of rows, each with all its documents."""
+        planned = data.array_batches(
+            {"row": np.arange(self.count)},
+            batch_size=self.batch_size,
+            seed=seed,
+            epochs=epochs,
+            steps=steps,
+        )
+        return planned.map(
+            lambda batch: (
+                self.columns(batch["ids"], 0) | {name: batch[name] for name in ("where", "ids")}
+            )
+        )
+
+    def columns(self, rows: np.ndarray, step: int) -> dict[str, Any]:
+        """The columns of a batch: "queries" and "documents", {"tokens", "where"} [batch, documents, length]."""
+        del step
+        each = self.counts.shape[1]
+        places = [row * each + place if row >= 0 else -1 for row in rows for place in range(each)]
+        found = {}
+        for name, side, ends in zip(("queries", "documents"), self.sides, self.ends, strict=True):
+            texts = padded_to([side[place] if place >= 0 else [] for place in places], ends)
+            found[name] = {part: a.reshape(len(rows), each, -1) for part, a in texts.items()}
+        return found
+
+    def objective(self) -> Objective:
+        """The loss of a batch."""
+
+        def objective(params, batch, *, key, axis_name):
+            rows, each, _ = batch["queries"]["tokens"].shape
+            sides = (
+                jax.tree.map(lambda a: a.reshape(rows * each, -1), batch[name])
+                for name in ("queries", "documents")
+            )
+            scores = self.model.score(params, *sides, key=key, axis_name=axis_name)
+            return self.loss(
+                scores.reshape(rows, each),
+                jnp.asarray(self.targets)[batch["ids"]],
+                candidate_where=jnp.asarray(self.counts)[batch["ids"]],
+                where=batch["where"],
+                axis_name=axis_name,
+            )
+
+        return objective
+
+    def mine(self, params: ArrayTree, step: int) -> None:
+        """There are no negatives to mine: a cross-encoder cannot look through all documents."""
+
+    def validate(self, params: ArrayTree) -> dict[str, float]:
+        """Figures on the held-out rows: {name: float}."""
+        documents, counts = listed(self.held)
+        scores = self._scores(params, documents)
+        targets = targets_of(self.held)
+        found = {}
+        if self.shows_loss:
+            where = np.ones(len(scores), bool)
+            loss = self.held_loss(scores, targets, candidate_where=counts, where=where)
+            found["loss"] = float(loss)
+        if self.graded:
+            return found | {
+                "spearman": float(evaluation.spearman(scores[:, 0], targets[:, 0])),
+                "pearson": float(evaluation.pearson(scores[:, 0], targets[:, 0])),
+            }
+        # Of equal scores the right document is the last.
+        ranks = 1 + (counts[:, 1:] & (scores[:, 1:] >= scores[:, :1])).sum(axis=1)
+        return found | {"first": float((ranks == 1).mean()), "MRR": float((1 / ranks).mean())}
+
+    def best(self, figures: Mapping[str, float]) -> float:
+        """What the best checkpoint is chosen by."""
+        return figures[self.figure]
+
+    def _scores(self, params, documents):
+        """The scores of what is held out: [rows, documents]."""
+        return scores_of(self.model, self.held.queries, documents, params)
+
+
+def scores_of(
+    model: Any, queries: list, documents: list, params: ArrayTree | None = None
+) -> np.ndarray:
+    """A cross-encoder's scores of queries, each with its own documents: float32 [rows, documents]."""
+    texts = list(dict.fromkeys(document for row in documents for document in row))
+    (numbers,) = numbered(texts)
+    place = dict(zip(texts, numbers.tolist(), strict=True))
+    score = model.scorer(queries, texts, params=params)
+    rows = np.repeat(np.arange(len(queries)), len(documents[0]))
+    found = score(rows, np.array([place[document] for row in documents for document in row]))
+    return np.asarray(found, np.float32).reshape(len(queries), -1)
+
+
+def listed(pairs: Any) -> tuple[list, np.ndarray]:
+    """Each row's documents, the right one first, and which of them count: bool [rows, documents]."""
+    if pairs.negatives is None:
+        return [[document] for document in pairs.documents], np.ones((len(pairs.queries), 1), bool)
+    rows = zip(pairs.documents, pairs.negatives, strict=True)
+    return [[document, *rest] for document, rest in rows], usable(pairs)
+
+
+def targets_of(pairs: Any) -> np.ndarray:
+    """What the documents of each row should score: float32 [rows, documents]."""
+    if pairs.scores is not None:
+        return np.float32(pairs.scores)[:, None]
+    targets = np.zeros((len(pairs.queries), 1 + len(pairs.negatives[0])), np.float32)
+    targets[:, 0] = 1
+    return targets
