@@ -46,7 +46,7 @@ class Config:
     sets: tuple[str, ...] = (
         "wordnet",
     )  # news, cocitations (need JAXSIM_DATA too), docstrings-small
-    pairs: int = 1500  # of a domain to learn from, at most
+    pairs: int = 1024  # of a domain to learn from, at most
     tests: int = 400  # pairs of a domain to test on, at most, and as many wrong ones
     near: int = 10  # texts nearest by TF-IDF, of which one is a pair's wrong one
     start: str = "scratch"  # or folder: the weights of a pretrained model
@@ -60,8 +60,8 @@ class Config:
     scale: float = 20.0  # of the cosines
     balance: float = 0.01  # weight of the load balance, of routers that learn
     guided: float = 0.1  # weight of the enforced routing loss, of switch
-    first_steps: int = 400  # on the union, for all arms
-    steps: int = 920  # of cpu four times all pairs, so that each domain has as many
+    first_steps: int = 320  # on the union, for all arms
+    steps: int = 640  # of cpu four times all pairs, so that each domain has as many
     batch: int = 32  # pairs per step
     rates: tuple[float, ...] = (1e-3,)  # of AdamW
     repeats: int = 200  # of resampling, for AUC and F1max
