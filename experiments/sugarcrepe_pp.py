@@ -3,7 +3,8 @@
 Claim: models fail where objects or attributes are exchanged, and do well where an object is replaced; what
 teaches them is negatives that differ in this way, not more paraphrases.
 Data: 4,757 triples of captions in five subsets, and COCO's captions of other photographs, from JAXSIM_DATA;
-`smoke` makes triples of docstrings. A benchmark: `--arms model --model DIR` runs the text encoder of a folder on it.
+`smoke` makes triples of docstrings. A benchmark: `--arms model --model DIR` runs the encoder of a folder on it; of an
+image-text model (CLIP, SigLIP) 88 triples whose photographs are there are asked with the image too (ITT).
 Predicts: all-MiniLM-L6-v2 gives the figures below to 0.2 points, swaps far below replacements; paraphrases alone
 leave the swaps nearly unchanged, swapped captions as negatives raise them sharply.
 
@@ -113,7 +114,7 @@ PRESETS = {
 }
 SEEDS = {"cpu": 3, "full": 5, "gpu": 5}
 KEYS = ("subset",)
-SHOWN = ("TOT", "P1 condition", "P2 condition")
+SHOWN = ("TOT", "P1 condition", "P2 condition", "ITT")
 ARMS = {
     "minilm": "all-MiniLM-L6-v2, frozen",
     "model": "the text encoder of a folder (--model DIR), frozen",
@@ -284,7 +285,28 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
         found, images = zip(*parts, strict=True)
         together = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
         rows.append({"subset": ALL, **figures(together, [one for row in images for one in row])})
+    if arm == "model" and config.data == "sugarcrepe_pp":
+        rows += of_photographs(config, shared.triples)
     return rows
+
+
+def of_photographs(config: Config, triples: list[Triple]) -> list[dict]:
+    """A row of the triples whose photograph is there, by an image-text model: is it nearer to both captions?"""
+    model = pretrained.load(models.folder(config.model))
+    if not isinstance(model, pretrained.ImageTextModel):
+        return []
+    pixels = dict(data.coco_photographs())
+    seen = [row for row in triples if row.image in pixels]
+    names = list(dict.fromkeys(row.image for row in seen))
+    vectors = search.encode_images(
+        model.encode_image, model.params, model.process, [pixels[name] for name in names]
+    )
+    images = vectors[[names.index(row.image) for row in seen]]
+    texts = [text for row in seen for text in row[2:]]
+    sides = of_folder(config.model)(texts).reshape(len(seen), 3, -1)
+    found = evaluation.triplet_image_hits(images, *np.moveaxis(sides, 1, 0))
+    named = {"ITT": found.both, "image, P1": found.first, "image, P2": found.second}
+    return [{"subset": "photographs", **figures(named, [row.image for row in seen])}]
 
 
 def subsets(triples: list[Triple]) -> dict[str, list[Triple]]:

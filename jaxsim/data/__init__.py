@@ -13,7 +13,9 @@ from jaxsim.data._captions import (
     SUGARCREPE_PP as SUGARCREPE_PP,
     CaptionedImage as CaptionedImage,
     CaptionTriple as CaptionTriple,
+    Photograph as Photograph,
     coco_captions as coco_captions,
+    coco_photographs as coco_photographs,
     sugarcrepe_pp as sugarcrepe_pp,
 )
 from jaxsim.data._classified import (

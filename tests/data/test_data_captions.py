@@ -62,3 +62,13 @@ def test_the_real_captions():
     assert sum(len(image.captions) for image in images) == 25_014
     asked = {row.image for subset in data.SUGARCREPE_PP for row in data.sugarcrepe_pp(subset)}
     assert asked == {image.image for image in images if image.in_sugarcrepe_pp}
+
+
+@needs_data
+def test_photographs_are_those_that_captions_name():
+    photographs = data.coco_photographs()
+    assert len(photographs) == 104
+    assert {min(one.pixels.shape[:2]) for one in photographs} == {128}
+    asked = {row.image for subset in data.SUGARCREPE_PP for row in data.sugarcrepe_pp(subset)}
+    assert len(asked & {one.image for one in photographs}) == 32
+    assert {one.image for one in photographs} <= {one.image for one in data.coco_captions()}

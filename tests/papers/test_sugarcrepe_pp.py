@@ -2,6 +2,7 @@
 
 import os
 
+import model_folders
 import numpy as np
 import pytest
 
@@ -101,3 +102,16 @@ def test_the_baselines_without_training():
         rows = {row["subset"]: row for row in sugarcrepe_pp.run(config, arm, shared, None)}
         found = [rows[subset]["TOT"].values.mean() for subset in order]
         np.testing.assert_allclose(found, figures, atol=0.002)
+
+
+@needs_data
+@pytest.mark.thorough
+def test_a_folder_with_an_image_side_is_asked_with_photographs(tmp_path):
+    folder = model_folders.make_images(tmp_path / "clip", "clip")
+    config = sugarcrepe_pp.Config(arms=("model",), model=str(folder))
+    triples = [row for row in sugarcrepe_pp.triples_of(config) if row.subset == "swap_obj"]
+    rows = sugarcrepe_pp.run(config, "model", sugarcrepe_pp.Shared(triples, [], None, {}), None)
+    assert [row["subset"] for row in rows] == ["swap_obj", "photographs"]
+    assert rows[1]["ITT"].values.shape == rows[1]["image, P1"].values.shape
+    seen = {one.image for one in data.coco_photographs()}
+    assert len(rows[1]["ITT"].values) == sum(row.image in seen for row in triples)
