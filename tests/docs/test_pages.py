@@ -5,14 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_folders import make_images
+from PIL import Image
+
+from jaxsim import pretrained
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def run(page):
-    """The names that a page's blocks leave, run in order."""
+def run(page, **names):
+    """The names that a page's blocks leave, run in order after those that the page leaves to the reader."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    names = {"__name__": page}
+    names["__name__"] = page
     for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         exec(compile(block, page, "exec"), names)
     return names
@@ -48,6 +52,21 @@ def test_search_keeps_its_budget():
     assert (names["adapted"].calls == 60).all()
     assert sum(names["calls"]) == 2 * 6 * 60
     assert 0.8 < names["recall"] <= 1
+
+
+@pytest.mark.thorough
+def test_pictures_are_searched_by_words_and_trained(tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 20, 24, 3)).astype(np.uint8)
+    for number, picture in enumerate(pixels):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    folder = make_images(tmp_path / "clip")
+    names = run("images.md", folder=folder, pictures=tmp_path, out=tmp_path / "out")
+    assert names["vectors"].shape == (4, 12)
+    assert names["ids"].shape == (2, 3)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert names["logits"].shape == (2, 2)
+    assert np.isfinite(names["value"])
+    pretrained.load(names["saved"])
 
 
 def test_every_page_is_in_the_navigation():
