@@ -13,7 +13,7 @@ All arms of a seed start from one encoder, trained on the union by in-batch nega
 and get the same batches of one domain each, each of whose pairs may be turned round; separate encoders get those of
 their domain, so that all arms see as much. Rates are one for all arms, or chosen among the same ones by AUC of
 validation pairs, of other texts than the test's. The wide control has the experts' parameters in one feed-forward
-part, and is trained on the union from its own start.
+part, and is trained on the union from a start of its width.
 
 The loss is InfoNCE of cosines. The paper's table is of MNR-plus on dot products, whose targets leave the diagonal
 where embeddings share a direction: `--loss mnr_plus_dot`; of cosines it is InfoNCE both ways, `mnr_plus`. No expert
@@ -241,9 +241,9 @@ def domains_of(config: Config, name: str, workdir: Path) -> Domains:
     for domain, related in SOURCES[name]().items():
         train, validation, test = data.split_related(related, seed=0)
         parts[domain] = (
-            some(train, config.pairs),
-            asked_of(some(validation, config.tests), config),
-            asked_of(some(test, config.tests), config),
+            at_most(train, config.pairs),
+            asked_of(at_most(validation, config.tests), config),
+            asked_of(at_most(test, config.tests), config),
         )
     if config.start == "folder":
         started = models.start(config.model)
@@ -279,12 +279,12 @@ def from_scratch(config: Config, *, hidden: int) -> encoders.TextEncoder:
     return module.clone(transformer=body.clone(hidden=hidden * body.hidden))
 
 
-def some(related: data.RelatedTexts, most: int) -> data.RelatedTexts:
+def at_most(related: data.RelatedTexts, most: int) -> data.RelatedTexts:
     """At most so many pairs, drawn once for all, and their texts."""
     order = np.random.default_rng(0).permutation(len(related.pairs))[:most]
-    kept, places = np.unique(related.pairs[np.sort(order)], return_inverse=True)
+    members, places = np.unique(related.pairs[np.sort(order)], return_inverse=True)
     pairs = places.reshape(-1, 2).astype(np.int32)
-    return data.RelatedTexts([related.texts[n] for n in kept], pairs, related.groups[kept])
+    return data.RelatedTexts([related.texts[n] for n in members], pairs, related.groups[members])
 
 
 def asked_of(related: data.RelatedTexts, config: Config) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -355,7 +355,7 @@ def scores_of(views: np.ndarray, asked: Asked) -> np.ndarray:
 
 
 def recalled(views: np.ndarray, asked: Asked) -> np.ndarray:
-    """Whether a first text is closest to its own second one of all second texts: float [n]."""
+    """Whether a first text is closest to its second one of all second texts: float [n]."""
     first, second = asked.pairs[asked.labels].T
     others = np.unique(second)
     right = np.zeros(len(first))

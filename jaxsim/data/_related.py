@@ -34,7 +34,7 @@ def cocitations(name: str, *, least: int = 1) -> RelatedTexts:
       name: "cacm" (computing) or "cisi" (library science).
       least: how many papers must cite both, at least.
 
-    Returns: `RelatedTexts`, each text its own group.
+    Returns: `RelatedTexts`, each text a group by itself.
     Raises: ValueError for another name; FileNotFoundError without the data; ValueError naming the file and line of
     what is damaged.
     Source: the SMART collections CACM and CISI, whose citations are a part of them. Licence: none stated, research.
@@ -157,9 +157,11 @@ def split_related(
             raise ValueError(
                 f"shares must leave a pair in every part, part {part} of {count} texts has none"
             )
-        kept, places = np.unique(inside, return_inverse=True)
+        members, places = np.unique(inside, return_inverse=True)
         pairs = places.reshape(inside.shape).astype(np.int32)
-        result.append(RelatedTexts([related.texts[n] for n in kept], pairs, related.groups[kept]))
+        result.append(
+            RelatedTexts([related.texts[n] for n in members], pairs, related.groups[members])
+        )
     return result
 
 

@@ -119,8 +119,8 @@ def route_top_k(logits: Array, k: int) -> jax.Array:
     Returns: float32 [..., experts], sums to 1; the softmax is in float32.
     Source: Shazeer et al. 2017 (1701.06538); Mixtral (2401.04088).
     """
-    kept = route_top_k_released(logits, k)
-    return kept / kept.sum(axis=-1, keepdims=True)
+    largest = route_top_k_released(logits, k)
+    return largest / largest.sum(axis=-1, keepdims=True)
 
 
 def route_top_k_released(logits: Array, k: int) -> jax.Array:
@@ -139,8 +139,8 @@ def route_top_k_released(logits: Array, k: int) -> jax.Array:
     checks.at_most("k", k, logits.shape[-1], "the experts")
     probabilities = jax.nn.softmax(logits, axis=-1)
     _, chosen = jax.lax.top_k(jax.lax.stop_gradient(logits), k)
-    kept = jax.nn.one_hot(chosen, logits.shape[-1], dtype=jnp.float32).sum(axis=-2)
-    return probabilities * kept
+    among = jax.nn.one_hot(chosen, logits.shape[-1], dtype=jnp.float32).sum(axis=-2)
+    return probabilities * among
 
 
 def mix_experts(

@@ -62,8 +62,8 @@ class TextEncoder(nn.Module):
         several = self.top_layers > 1
         if several and all_layers:
             raise ValueError(f"all_layers needs top_layers=1, got {self.top_layers}")
-        given = ("vectors", "vectors_where", "domain")
-        asked: dict[str, Any] = {name: texts[name] for name in given if name in texts}
+        extras = ("vectors", "vectors_where", "domain")
+        asked: dict[str, Any] = {name: texts[name] for name in extras if name in texts}
         if router_logits:
             asked["router_logits"] = True
         states = self.transformer(

@@ -45,14 +45,14 @@ def upcycle(
     checks.whole("experts", experts)
     checks.positive("deviation", deviation)
     leaves, structure = flat(tree)
-    found = {path: int(at[1]) for path in leaves if (at := PLACE.search(path))}
-    if not found:
+    numbers = {path: int(at[1]) for path in leaves if (at := PLACE.search(path))}
+    if not numbers:
         raise ValueError("tree must have layers such as layer_0/feed_forward_in/kernel, got none")
-    chosen = set(found.values() if layers is None else layers)
-    if missing := sorted(chosen - set(found.values())):
+    chosen = set(numbers.values() if layers is None else layers)
+    if missing := sorted(chosen - set(numbers.values())):
         raise ValueError(f"layers must be of the tree, which has no layer {missing[0]}")
     changed = {}
-    for path, number in found.items():
+    for path, number in numbers.items():
         if number not in chosen:
             continue
         leaf = leaves[path]
@@ -65,11 +65,11 @@ def upcycle(
     upcycled = structure(leaves | changed)
     if key is None:
         return upcycled
-    for path, number in sorted(found.items()):
+    for path, number in sorted(numbers.items()):
         if number in chosen and path.endswith(FIRST):
-            own = jax.random.fold_in(key, number)
+            of_layer = jax.random.fold_in(key, number)
             size = np.shape(leaves[path])[0], experts
-            kernel = deviation * jax.random.truncated_normal(own, -2, 2, size, jnp.float32)
+            kernel = deviation * jax.random.truncated_normal(of_layer, -2, 2, size, jnp.float32)
             place = path.removesuffix(FIRST) + "router/kernel"
             upcycled = _with_leaf(upcycled, place.split("/"), kernel)
     return upcycled

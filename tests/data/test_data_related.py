@@ -43,11 +43,11 @@ def synset(name, hypernym, lexname="noun.act", definition=None):
 
 def test_cocitations_are_pairs_of_abstracts_once_each(written):
     written("4\t2\t1", "1\t2\t2", "2\t1\t3", "1\t3\t5")
-    found = data.cocitations("cacm")
-    named = {frozenset(found.texts[n] for n in pair) for pair in found.pairs}
+    related = data.cocitations("cacm")
+    named = {frozenset(related.texts[n] for n in pair) for pair in related.pairs}
     assert named == {frozenset("db"), frozenset("ab")}
-    assert len(found.pairs) == 2
-    assert found.pairs.dtype == np.int32
+    assert len(related.pairs) == 2
+    assert related.pairs.dtype == np.int32
     assert set(data.cocitations("cacm", least=2).texts) == {"a", "b"}
 
 
@@ -74,10 +74,10 @@ def test_siblings_share_a_hypernym_of_their_file(tmp_path, monkeypatch):
     (tmp_path / "wordnet").mkdir()
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (tmp_path / "wordnet" / "synsets.jsonl.gz").write_bytes(gzip.compress(text.encode()))
-    found = data.sibling_definitions("noun.act")
-    named = [[found.texts[n].removeprefix("meaning of ") for n in pair] for pair in found.pairs]
+    related = data.sibling_definitions("noun.act")
+    named = [[related.texts[n].removeprefix("meaning of ") for n in pair] for pair in related.pairs]
     assert named == [["s1", "s2"], ["r1", "r2"]]
-    assert found.groups.tolist() == [0, 0, 1, 1]
+    assert related.groups.tolist() == [0, 0, 1, 1]
     with pytest.raises(ValueError, match="lexname must be one with siblings, such as"):
         data.sibling_definitions("noun.state")
 
@@ -102,7 +102,7 @@ def test_parts_share_no_text_and_small_groups_stay_whole():
     related = chains()
     parts = data.split_related(related, shares=(0.5, 0.25, 0.25), seed=1)
     seen = set()
-    kept = 0
+    whole = 0
     for part in parts:
         assert not seen & set(part.texts)
         seen |= set(part.texts)
@@ -110,10 +110,10 @@ def test_parts_share_no_text_and_small_groups_stay_whole():
         np.testing.assert_array_equal(part.groups, related.groups[names])
         small = [n for n in names if n < 40]
         assert all({n // 4 * 4 + k for k in range(4)} <= set(small) for n in small)
-        kept += sum(n < 40 for n in names)
+        whole += sum(n < 40 for n in names)
         known = {tuple(pair) for pair in related.pairs.tolist()}
         assert {tuple(names[pair]) for pair in part.pairs} <= known
-    assert kept == 40
+    assert whole == 40
     again = data.split_related(related, shares=(0.5, 0.25, 0.25), seed=1)
     assert [p.texts for p in again] == [p.texts for p in parts]
 
@@ -130,9 +130,9 @@ def test_balanced_pairs_have_as_many_right_as_wrong_and_no_partner_among_these()
         assert frozenset((one, other)) not in partners
         assert related.groups[one] != related.groups[other]
         assert other in near[one]
-    some = near.copy()
-    some[:20] = np.arange(20)[:, None]
-    assert len(data.balanced_pairs(related, some, seed=0)[1]) == len(labels) - 20
+    near_fewer = near.copy()
+    near_fewer[:20] = np.arange(20)[:, None]
+    assert len(data.balanced_pairs(related, near_fewer, seed=0)[1]) == len(labels) - 20
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_refusals_name_the_argument(act, message):
 @pytest.mark.thorough
 def test_the_real_ones_have_the_numbers_of_their_readme():
     assert len(data.cocitations("cacm").pairs) == 2632
-    found = data.cocitations("cisi")
-    assert (len(found.texts), len(found.pairs)) == (1439, 38672)
+    related = data.cocitations("cisi")
+    assert (len(related.texts), len(related.pairs)) == (1439, 38672)
     news = data.titled_texts(data.ag_news())
     assert [len(related.pairs) for related in news.values()] == [1900] * 4

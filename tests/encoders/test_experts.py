@@ -70,7 +70,7 @@ def softmax(z):
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def kept(z, k):
+def top(z, k):
     p = softmax(z)
     p[np.argsort(-p)[k:]] = 0
     return p
@@ -83,13 +83,13 @@ def weights_of(router, k, states, real, p, domain):
     gate = p["router"]["kernel"]
     if router == "token_top_k":
         logits = states @ gate
-        rows = [kept(z, k) for z in logits]
+        rows = [top(z, k) for z in logits]
         return np.array([row / row.sum() for row in rows]), logits
     logits = (states if "released" in router else states[real]).mean(axis=0) @ gate
     if "switch" in router:
         one = np.eye(EXPERTS)[np.argmax(logits)]
     else:
-        one = kept(logits, k)
+        one = top(logits, k)
         one = one if "released" in router else one / one.sum()
     return np.broadcast_to(one, (len(states), EXPERTS)), logits
 
@@ -136,8 +136,8 @@ ALL = [
 def test_every_router_is_its_equations(router, k):
     module, params, apply = built(router, k=k)
     learned = module.experts.learned
-    given = {"router_logits": True} if learned else {"domain": DOMAINS}
-    states = apply(params, TOKENS, WHERE, **given)
+    inputs = {"router_logits": True} if learned else {"domain": DOMAINS}
+    states = apply(params, TOKENS, WHERE, **inputs)
     states, logits = states if learned else (states, None)
     for row in range(ROWS):
         expected, of_layers = forward(params, row, router, k, DOMAINS[row])
@@ -177,8 +177,8 @@ def test_experts_that_are_copies_are_the_dense_model_except_of_the_released_top_
         module, _, apply = built(router, k=k)
         key = jax.random.key(0) if module.experts.learned else None
         upcycled = merging.upcycle(params, EXPERTS, key=key, deviation=0.5)
-        given = {} if module.experts.learned else {"domain": DOMAINS}
-        off = np.abs(apply(upcycled, TOKENS, WHERE, **given) - wanted).max()
+        inputs = {} if module.experts.learned else {"domain": DOMAINS}
+        off = np.abs(apply(upcycled, TOKENS, WHERE, **inputs) - wanted).max()
         assert off > 1e-3 if router == "sentence_top_k_released" else off < 1e-6, router
 
 
@@ -299,11 +299,11 @@ def test_a_mixture_in_bfloat16_sums_in_float32():
     np.testing.assert_array_equal(mixed, 0.5)
 
 
-def applied(**given):
-    given = {"router": "enforced", "call": {}, "layers": (0, 1)} | given
-    module = module_of(given["router"], layers=given["layers"])
+def applied(**inputs):
+    inputs = {"router": "enforced", "call": {}, "layers": (0, 1)} | inputs
+    module = module_of(inputs["router"], layers=inputs["layers"])
     jax.eval_shape(
-        functools.partial(module.init, **given["call"]), jax.random.key(0), TOKENS, WHERE
+        functools.partial(module.init, **inputs["call"]), jax.random.key(0), TOKENS, WHERE
     )
 
 

@@ -74,9 +74,9 @@ def test_a_domain_has_its_token_and_its_expert(job):
     np.testing.assert_array_equal(table[-4:], np.stack([table[job.domains.first]] * 4))
     form = moe_cocitation.Form(SMALL.vocabulary, module.transformer.experts, 4)
     texts = {"tokens": np.full((2, 3), 7), "where": np.ones((2, 3), bool)}
-    given = moe_cocitation.texts_of(form, texts, jnp.int32(2))
-    np.testing.assert_array_equal(given["tokens"], [[SMALL.vocabulary + 2, 7, 7]] * 2)
-    assert int(given["domain"]) == 2
+    routed = moe_cocitation.texts_of(form, texts, jnp.int32(2))
+    np.testing.assert_array_equal(routed["tokens"], [[SMALL.vocabulary + 2, 7, 7]] * 2)
+    assert int(routed["domain"]) == 2
     plain = moe_cocitation.texts_of(moe_cocitation.Form(), texts, jnp.int32(2))
     assert plain.keys() == {"tokens", "where"}
 
@@ -157,12 +157,12 @@ def test_settings_are_refused():
         dataclasses.replace(SMALL, loss="hinge")
 
 
-def test_some_keeps_whole_pairs_and_their_texts():
+def test_a_limit_keeps_whole_pairs_and_their_texts():
     related = data.RelatedTexts(
         list("abcdef"), np.array([[0, 1], [2, 3], [4, 5]], np.int32), np.arange(6, dtype=np.int32)
     )
-    kept = moe_cocitation.some(related, 2)
-    assert len(kept.pairs) == 2
-    pairs = {tuple(kept.texts[n] for n in pair) for pair in kept.pairs}
+    chosen = moe_cocitation.at_most(related, 2)
+    assert len(chosen.pairs) == 2
+    pairs = {tuple(chosen.texts[n] for n in pair) for pair in chosen.pairs}
     assert pairs <= {("a", "b"), ("c", "d"), ("e", "f")}
-    assert len(kept.texts) == 4
+    assert len(chosen.texts) == 4

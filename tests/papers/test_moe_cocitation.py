@@ -71,8 +71,8 @@ def test_load_balance_and_z_loss():
     certain = np.tile([1e3, 0, 0], (4, 1))
     np.testing.assert_allclose(losses.load_balance(certain), 3, rtol=1e-9)
     dispatch = np.eye(3)[np.argmax(LOGITS, axis=1)]
-    given = losses.load_balance(LOGITS, dispatch=dispatch)
-    np.testing.assert_allclose(given, 1.0933485267532332, rtol=1e-9)
+    value = losses.load_balance(LOGITS, dispatch=dispatch)
+    np.testing.assert_allclose(value, 1.0933485267532332, rtol=1e-9)
 
 
 def test_mutual_information():
@@ -190,8 +190,8 @@ def reference_targets(a, b, temperature):
 def test_mnr_plus_is_its_equation_and_its_gradient_is_that_of_the_logits(temperature):
     a, b = RANDOM.normal(size=(2, 6, 3)) + 1
     rows, columns = reference_targets(a, b, temperature)
-    given = parts.mnr_plus_targets(a, b, temperature=temperature, similarity=dot)
-    np.testing.assert_array_equal(given, (rows, columns))
+    targets = parts.mnr_plus_targets(a, b, temperature=temperature, similarity=dot)
+    np.testing.assert_array_equal(targets, (rows, columns))
     assert (rows != columns).any()  # softmax by rows breaks the symmetry
     logits = a @ b.T / temperature
 

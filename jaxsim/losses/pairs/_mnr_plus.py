@@ -120,5 +120,5 @@ def mnr_plus_targets(
     of_row = scores - log_sum_exp(scores, both)[:, None]
     by_row = jnp.argmax(logits, axis=1)
     by_column = jnp.argmax(jnp.where(both, of_row, -jnp.inf), axis=0)
-    own = row_ids(len(held[0]), axis_name)
-    return by_row[own].astype(jnp.int32), by_column[own].astype(jnp.int32)
+    rows = row_ids(len(held[0]), axis_name)
+    return by_row[rows].astype(jnp.int32), by_column[rows].astype(jnp.int32)
