@@ -268,6 +268,11 @@ def prepare_all(config: Config, workdir: Path) -> Common:
     texts = SOURCES[config.data]()
     if config.start == "folder":
         backbone = from_folder(config)
+        if backbone.lm is None and "defsent" in (config.arms or ARMS):
+            raise ValueError(
+                f"{models.folder(config.model)}: the arm defsent needs a masked language model's head, and this "
+                "folder has none: name other arms, or another folder"
+            )
     else:
         backbone = from_scratch(config, texts, workdir)
     single = [any(word in backbone.pieces for word in entry) for entry in texts.train.entries]
@@ -517,14 +522,10 @@ def rising(peak: float, *, steps: int, warmup: float) -> optax.Schedule:
 def defsent(config: Config, shared: Shared, workdir: Path) -> Weights:
     """The weights after DefSent: embeddings and head are frozen, the layers learn."""
     backbone, common = shared.common.backbone, shared.common
-    if backbone.lm is None or backbone.lm_params is None:
-        raise ValueError(
-            f"{models.folder(config.model)}: the arm defsent needs a masked language model's head, and this folder "
-            "has none"
-        )
     places, targets = single_tokens(common.train, backbone.pieces)
     body = backbone.params["params"]
     layers, frozen = parted(body)
+    assert backbone.lm_params is not None  # `prepare_all` has refused a folder without it
     state = {"body": frozen, "head": backbone.lm_params["params"]}
     return chosen(
         config,

@@ -146,6 +146,17 @@ def test_the_gpu_preset_starts_from_a_folder(tmp_path):
     assert {row["arm"] for row in rows} == {"backbone", "stage_1"}
 
 
+def test_defsent_needs_a_folder_with_the_head(tmp_path):
+    folder = model_folders.make(tmp_path / "model", "bert")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["pooler.dense.weight"] = np.ones((16, 16), np.float32)
+    tensors["pooler.dense.bias"] = np.ones(16, np.float32)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = dataclasses.replace(SMALL, start="folder", model=str(folder))
+    with pytest.raises(ValueError, match="the arm defsent needs a masked language model's head"):
+        defsent_plus.prepare_all(config, tmp_path)
+
+
 def test_a_folder_gives_its_pooler_or_its_head(tmp_path):
     bare = model_folders.make(tmp_path / "bare", "bert")
     config = functools.partial(dataclasses.replace, SMALL, start="folder")
