@@ -4,6 +4,7 @@ from jaxsim.evaluation._bidirectional import bidirectional_ranks as bidirectiona
 from jaxsim.evaluation._bootstrap import interval as interval, resampled as resampled
 from jaxsim.evaluation._class_retrieval import (
     class_recall as class_recall,
+    class_reciprocal_rank as class_reciprocal_rank,
     map_at_r as map_at_r,
     r_precision as r_precision,
 )
@@ -56,6 +57,11 @@ from jaxsim.evaluation._regression import (
     ridge_probe as ridge_probe,
     ridge_regression as ridge_regression,
     shot_mae as shot_mae,
+)
+from jaxsim.evaluation._reports import (
+    Estimate as Estimate,
+    report as report,
+    retrieval_report as retrieval_report,
 )
 from jaxsim.evaluation._thresholds import (
     f1_max as f1_max,

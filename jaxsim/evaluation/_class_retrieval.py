@@ -50,12 +50,31 @@ def r_precision(rows: Rows) -> Figure:
     return Figure(_precision, k=rows.largest_class())
 
 
+@over_queries
+def class_reciprocal_rank(rows: Rows) -> Figure:
+    """MRR of metric learning: one over the rank of a query's closest match of its class.
+
+    Counts the queries that have a reference of their class.
+    """
+    return Figure(_reciprocal_rank)
+
+
+def _reciprocal_rank(scores, labels, their_labels, where, _):
+    before, found = _others_before(scores, labels, their_labels, where)
+    return 1 / (1 + before.astype(jnp.float32)), found
+
+
 def _any_match(scores, labels, their_labels, where, k, _):
+    before, found = _others_before(scores, labels, their_labels, where)
+    return (before < k).astype(jnp.float32), found
+
+
+def _others_before(scores, labels, their_labels, where):
+    """(how many of other classes are not behind the closest match, whether there is a match)"""
     same = labels[:, None] == their_labels
     matches = where & same
     best = jnp.where(matches, scores, -jnp.inf).max(axis=1, keepdims=True)
-    before = (where & ~same & (scores >= best)).sum(axis=1)
-    return (before < k).astype(jnp.float32), matches.any(axis=1)
+    return (where & ~same & (scores >= best)).sum(axis=1), matches.any(axis=1)
 
 
 def _average_precision(scores, labels, their_labels, where, k):
