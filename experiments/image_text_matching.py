@@ -18,6 +18,7 @@ captions that come twice or more. Ties count against what is right.
 
 import dataclasses
 import functools
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ from jaxsim.numerics import total
 from jaxsim.numerics.types import ArrayTree, Objective
 
 LITTLE = 0.02  # of R@10: how far `both` may be below a specialist
+ASKED, NEAREST = 6, 6  # sentences whose nearest images are drawn, and how many of each
+ALL, ARROW = "all", " -> "  # in the key `asked`: everything, or one sentence and what it finds
 DIRECTIONS = ("annotation", "search")
 
 
@@ -43,16 +46,11 @@ class Config:
     seed: int = 0  # of the start, the batches and what is drawn
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = (
-        "emoji"  # emoji (needs JAXSIM_DATA), glyphs; captions, of which one stands for the image
+        "emoji"  # emoji or captions (need JAXSIM_DATA), glyphs; a caption stands for an image
     )
     model: str = ""  # a text model's folder, for the reader "frozen" and for captions
     size: int = 24  # of the pictures' sides
-    texts: tuple[str, ...] = (
-        "words",
-        "bigrams",
-        "ngrams",
-        "sequence",
-    )  # readers of sentences; frozen
+    texts: tuple[str, ...] = ("words", "bigrams", "ngrams", "sequence")  # readers; frozen
     images: str = "perceptron"  # or network: a convolutional network
     dim: int = 128  # of the space
     hidden: int = 256  # of each tower's hidden layer
@@ -63,7 +61,7 @@ class Config:
     margin: float = 1.0  # of the ranking hinge; 0.2 suits cosines
     batch: int = 128  # pairs per step
     drawn: int = 63  # negatives of each side of the arm that draws them
-    steps: int = 300
+    steps: int = 240
     rates: tuple[float, ...] = (1e-3,)  # of AdamW
 
     def __post_init__(self) -> None:
@@ -337,8 +335,23 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     for name in config.texts:
         module = towers(config, name, shared.texts[name].ids)
         params = chosen(config, arm, name, shared, module, workdir / name)
+        test = shared.galleries["test"]
         scores = scored(config, shared, module, params, name, "test")
-        rows.append({"text": name, **figures(scores, shared.galleries["test"].relevant)})
+        rows.append({"text": name, "asked": ALL, **figures(scores, test.relevant)})
+        if (arm, config.seed, name) == ("both", 0, config.texts[0]) and config.data != "captions":
+            rows += [{"text": name, **row} for row in found(config, scores, test)]
+    return rows
+
+
+def found(config: Config, scores: np.ndarray, test: Gallery) -> list[dict]:
+    """Rows of what a few sentences find; their keys say the sentence and the images, a + behind those that are right."""
+    _, ranks = evaluation.bidirectional_ranks(scores, test.relevant)
+    rows = []
+    for place in np.linspace(0, len(test.captions) - 1, ASKED).round().astype(int):
+        images = np.argsort(-scores[:, place], kind="stable")[:NEAREST]
+        marks = [f"{one}{'+' if test.relevant[one, place] else ''}" for one in images]
+        asked = [config.data, str(config.size), test.captions[place], " ".join(marks)]
+        rows.append({"asked": ARROW.join(asked), "rank": float(ranks[place])})
     return rows
 
 
@@ -352,8 +365,8 @@ def chosen(
 
     def attempt(rate: float) -> float:
         scores = scored(config, shared, module, fitted(rate), name, "validation")
-        found = figures(scores, shared.galleries["validation"].relevant)
-        return float(np.mean([found[f"{way} R@10"].mean() for way in DIRECTIONS]))
+        row = figures(scores, shared.galleries["validation"].relevant)
+        return float(np.mean([row[f"{way} R@10"].mean() for way in DIRECTIONS]))
 
     rate = config.rates[0]
     if len(config.rates) > 1:
@@ -512,16 +525,17 @@ def towers_of(module: Any) -> tuple[Callable[..., jax.Array], Callable[..., jax.
 
 def figures(scores: np.ndarray, relevant: np.ndarray) -> dict[str, Any]:
     """Of each direction: whether something right is among the first, the median rank and the reciprocal one."""
-    found = {}
+    row = {}
     ranks = evaluation.bidirectional_ranks(scores, relevant)
     for way, one in zip(DIRECTIONS, map(np.asarray, ranks), strict=True):
-        found |= {f"{way} R@{k}": (one <= k).astype(float) for k in (1, 5, 10)}
-        found |= {f"{way} median": float(np.median(one)), f"{way} MRR": 1 / one.astype(float)}
-    return found
+        row |= {f"{way} R@{k}": (one <= k).astype(float) for k in (1, 5, 10)}
+        row |= {f"{way} median": float(np.median(one)), f"{way} MRR": 1 / one.astype(float)}
+    return row
 
 
 def claim(rows: list[dict]) -> runner.Claim:
     """Does each choice of negatives specialize, and are both together near each specialist?"""
+    rows = [row for row in rows if row["asked"] == ALL]
     arms = {row["arm"] for row in rows}
 
     def above(arm: str, other: str, way: str) -> list[runner.Comparison]:
@@ -552,9 +566,34 @@ def claim(rows: list[dict]) -> runner.Claim:
 
 
 def pictures(rows: list[dict]) -> dict:
-    """annotation.png and search.png: R@10 of each arm by reader."""
-    shown = runner.summary(rows)
-    return {
-        way: pictures_.bars(shown, y=f"{way} R@10", panel="text", title=way.capitalize())
-        for way in DIRECTIONS
-    }
+    """annotation.png and search.png: R@10 of each arm by reader; found.png: what a few sentences find."""
+    shown = runner.summary([row for row in rows if row["asked"] == ALL])
+    made: dict[str, Any] = {}
+    for way in DIRECTIONS:
+        made[way] = pictures_.bars(shown, y=f"{way} R@10", panel="text", title=way.capitalize())
+    if asked := [row for row in rows if row["asked"] != ALL]:
+        made["found"] = drawn_rows(asked)
+    return made
+
+
+def drawn_rows(rows: list[dict]) -> Any:
+    """A sentence in each row with the images nearest to it, those that are right in a frame."""
+    import matplotlib.pyplot as plt
+
+    name, size, *_ = rows[0]["asked"].split(ARROW)
+    images = WORLDS[name](Config(data=name, size=int(size)))[2].features
+    figure, grid = plt.subplots(
+        len(rows), NEAREST + 1, figsize=(8, 1.05 * len(rows)), layout="constrained", squeeze=False
+    )
+    for axes, row in zip(grid, rows, strict=True):
+        *_, sentence, places = row["asked"].split(ARROW)
+        axes[0].text(1, 0.5, textwrap.fill(sentence, 22), ha="right", va="center", fontsize=8)
+        axes[0].axis("off")
+        for ax, place in zip(axes[1:], places.split(), strict=False):
+            ax.imshow(images[int(place.rstrip("+"))].squeeze(), cmap="gray_r")
+            ax.set(xticks=[], yticks=[])
+            right = place.endswith("+")
+            for spine in ax.spines.values():
+                spine.set(visible=right, linewidth=3, color="tab:green")
+    figure.suptitle("Unseen images nearest to a sentence; the right one in a frame", fontsize=10)
+    return figure
