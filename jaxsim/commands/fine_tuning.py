@@ -288,10 +288,10 @@ class Task:
         inputs = {"query_ids": query_ids, "document_ids": document_ids, "where": where}
         return self.loss(queries, documents, **inputs), document_ids[scores.argmax(axis=1)]
 
-    def _retrieval(self, queries, documents):
+    def _retrieval(self, queries, documents, ids=None):
         """How well each query finds its documents among all that are held out, each text once."""
-        query_ids, document_ids = self.held_ids
-        places = [np.unique(ids, return_index=True)[1] for ids in self.held_ids]
+        query_ids, document_ids = ids = self.held_ids if ids is None else ids
+        places = [np.unique(of_side, return_index=True)[1] for of_side in ids]
         k = min(10, len(places[1]))
         _, hits = search.exact(
             queries[places[0]], documents[places[1]], k=k, similarity=self.model.similarity

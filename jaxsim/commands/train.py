@@ -17,6 +17,7 @@ again; more --epochs or --steps lengthen it.
     --loss matryoshka_2d        cut in depth too: info_nce with --layers and --dims (2D Matryoshka)
     --teacher big-model/        learns the similarities of another model, no labels needed but the pairs
     --experts                   an expert for each file of --pairs, in every layer (a folder for jaxsim alone)
+    --model clip/ --image-column path       texts with pictures, found in both directions
     --model cross/ --loss list_softmax      a cross-encoder: by yes and no, by lists, or by a teacher's scores
     --guide big-model/          leaves out what another model takes for a right document (GISTEmbed)
 """

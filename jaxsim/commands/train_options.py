@@ -14,6 +14,7 @@ from jaxsim.commands.train_losses import (
     GROUPS,
     GUIDED,
     LABELS,
+    PAIRS,
     TEACHERS,
     TWO_DIMENSIONAL,
 )
@@ -30,6 +31,10 @@ OF_EMBEDDINGS = (
     *("dims", "layers", "chunk", "guide", "experts", "negatives", "domain", "text", "label"),
     *("query_prompt", "document_prompt", "per_class"),
 )
+OF_TEXTS = (  # what pictures do not have
+    *("document", "negative", "score", "no_score", "text", "label", "document_prompt", "per_class"),
+    *("negatives", "experts", "teacher", "guide", "layers", "chunk"),
+)
 MINING = ("mine_every", "mine_margin", "mine_share", "mine_ranks")
 
 
@@ -43,6 +48,7 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
     check_losses(options)
     check_mining(options)
     check_experts(options)
+    check_images(options)
     options.epochs = options.epochs or 1
     options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
     return options
@@ -86,6 +92,11 @@ def _tables(add):
     )
     for name in ("query", "document", "negative", "score", "text", "label"):
         add(f"--{name}", help=f"column of the {name}")
+    add(
+        "--image-column",
+        help="column of pictures' paths, relative to the file: texts (--query) find them, with a model of images "
+        "and texts; the loss is symmetric_info_nce at the model's own temperature unless named",
+    )
     add(
         "--no-score",
         action="store_true",
@@ -356,6 +367,22 @@ def check_experts(options: argparse.Namespace) -> None:
         raise ValueError(
             f"--experts of a column needs one file of --pairs, got {len(options.sources)}: leave the column "
             "out, and every file has an expert"
+        )
+
+
+def check_images(options: argparse.Namespace) -> None:
+    """Refuses what texts with pictures do not have: more than one file, other losses than of pairs."""
+    if options.image_column is None:
+        return
+    for name in OF_TEXTS:
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} has no effect with --image-column")
+    if len(options.sources) > 1:
+        raise ValueError(f"--image-column needs one file of --pairs, got {len(options.sources)}")
+    name = options.sources[0].loss or options.loss or "symmetric_info_nce"
+    if GROUP_OF[name] != PAIRS:
+        raise ValueError(
+            f"--image-column needs a loss of pairs ({', '.join(GROUPS[PAIRS].names[:5])}), got {name!r}"
         )
 
 

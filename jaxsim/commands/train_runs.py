@@ -21,7 +21,7 @@ from jaxsim.training._checkpoint_files import steps_of
 # What is left out of a run's settings where it is not given: older runs do not have it.
 LATER = (
     *("dims", "layers", "teacher", "guide", "negatives", "mine_every", "mine_margin"),
-    *("mine_share", "mine_ranks", "per_class", "domain"),
+    *("mine_share", "mine_ranks", "per_class", "domain", "image_column"),
 )
 
 

@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 
 from jaxsim import data
-from jaxsim.commands import arguments, columns, fine_tuning, train_losses
+from jaxsim.commands import arguments, columns, fine_tuning, pictures, train_losses
 from jaxsim.commands.train_losses import CROSS_GRADED, GRADED, LABELS, NEGATIVES, OF_GRADES
 
+CAPTIONS = (
+    "caption",
+    "text",
+    "title",
+)  # what a picture's text is called, before the names of queries
 BATCH_SIZE, HELD_OUT, MOST_HELD_OUT, PER_CLASS = 32, 0.05, 1000, 4
 
 
@@ -162,6 +167,8 @@ def _table(options, one, rows, path, several):
             for name, column in chosen.items()
         }
 
+    if options.image_column is not None:
+        return pictured(options, one, rows, path)
     labeled = not one.loss and columns.is_labeled(rows)
     if labeled and options.guide is None and options.teacher is None:
         one.loss = "multi_similarity"
@@ -174,6 +181,25 @@ def _table(options, one, rows, path, several):
     pairs = columns.pairs_of(rows, path, **named("query", "document", "negative", "score"))
     one.loss = one.loss or ("info_nce" if pairs.scores is None else "cosent")
     return pairs
+
+
+def pictured(
+    options: argparse.Namespace, one: Source, rows: Sequence[dict], path: str | os.PathLike
+) -> columns.Pairs:
+    """Texts with the pictures of --image-column, whose paths are documents.
+
+    Raises: ValueError for a column that is not there, and for a picture that is not there.
+    """
+    usual = (*CAPTIONS, *columns.QUERIES)
+    query = options.query or next((name for name in usual if name in one.columns), None)
+    if query is None:
+        raise ValueError(
+            f"{path}: no column for the text: looked for {', '.join(usual)}; name it with --query"
+        )
+    texts = columns.column_of(rows, path, query)
+    images = [str(image) for image in pictures.in_column(rows, path, options.image_column)]
+    one.loss = one.loss or "symmetric_info_nce"
+    return columns.Pairs(texts, images, None, None)
 
 
 def check_columns(one: Source, pairs: Any, path: str | os.PathLike) -> None:

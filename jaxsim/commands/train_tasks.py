@@ -3,9 +3,12 @@
 import argparse
 from typing import Any
 
+import numpy as np
+
 from jaxsim import pretrained
 from jaxsim.commands import fine_tuning, models, train_losses
 from jaxsim.commands.fine_tuning_cross import CrossTask
+from jaxsim.commands.fine_tuning_images import ImageTask
 from jaxsim.commands.fine_tuning_labels import LabelTask
 from jaxsim.commands.fine_tuning_mining import Mined, Mining
 from jaxsim.commands.fine_tuning_mixture import Mixture
@@ -32,7 +35,7 @@ def model_of(
     """The model of the options: with an expert for each table where --experts asks for them."""
     if options.sources[0].cross:
         return models.cross_encoder(options)
-    model = models.text_model(options)
+    model = models.embedding_model(options, images=options.image_column is not None)
     if options.experts is None:
         return model
     return pretrained.with_experts(model, [one.name for one in options.sources])
@@ -69,7 +72,8 @@ def one_task(
     """The task of a file."""
     if model.domains:
         model = models.within_domain(model, one.name)
-    loss = train_losses.loss_of(one.loss, options.set, options.temperature, model)
+    temperature = temperature_of(options, model, one)
+    loss = train_losses.loss_of(one.loss, options.set, temperature, model)
     prompts = prompts_of(options, model, one)
     settings: dict[str, Any] = {"chunk": options.chunk, "cuts": cuts}
     if one.kind == LABELS:
@@ -83,7 +87,8 @@ def one_task(
             prompt=prompts[0],
             **settings,
         )
-    return fine_tuning.Task(
+    task = fine_tuning.Task if options.image_column is None else ImageTask
+    return task(
         model,
         loss,
         one.pairs,
@@ -103,6 +108,17 @@ def cross_task(
     """The task of a file whose pairs a cross-encoder scores."""
     loss = train_losses.loss_of(one.loss, options.set, options.temperature, model)
     return CrossTask(model, loss, one.pairs, one.held, one.batch_size, teacher=scored(options, one))
+
+
+def temperature_of(
+    options: argparse.Namespace, model: pretrained.TextModel, one: Source
+) -> float | None:
+    """--temperature; of texts with pictures what the model has learned, where nothing names it."""
+    if options.temperature is not None or options.image_column is None:
+        return options.temperature
+    if "temperature" in train_losses.settings_of(one.loss, options.set):
+        return None
+    return float(np.exp(-np.float64(model.params["params"]["logit_scale"])))
 
 
 def mined_of(options: argparse.Namespace, one: Source) -> Mined | None:

@@ -63,6 +63,11 @@ class Towers(NamedTuple):
         """The text tower's transformer."""
         return self.text.transformer
 
+    @property
+    def heads(self) -> tuple:
+        """What comes after the text tower's pooling and projection."""
+        return self.text.heads
+
 
 class Text(NamedTuple):
     """A text tower, and what it asks of its tokenizer."""

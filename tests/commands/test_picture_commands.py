@@ -204,3 +204,42 @@ def test_images_are_encoded_in_batches_of_one_shape_and_resumed(tmp_path):
         both = {"encode": encode, "params": weights, "process": np.stack, "images": images}
         with pytest.raises(ValueError, match=message):
             search.encode_images(**both | settings)
+
+
+@pytest.mark.thorough
+def test_texts_with_pictures_are_learned_in_both_directions(place, tmp_path, capsys):
+    words = ["red", "green", "blue", "round", "square", "large", "small", "old"]
+    random = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        text = f"{words[number % 8]} {words[number // 8]}"
+        pixels = np.zeros((16, 16, 3), np.uint8)
+        pixels[:8], pixels[8:] = (random.integers(0, 256, 3) for _ in range(2))
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        rows += [{"caption": text, "path": f"{number}.png"}] * 2
+    table = tmp_path / "captions.jsonl"
+    table.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    out = tmp_path / "out"
+    command = ["train", "--model", place / "clip", "--pairs", table, "--image-column", "path"]
+    command += ["--validation", table, "--out", out, "--steps", 60, "--rate", 0.01]
+    command += ["--batch-size", 24]
+    assert run(*command) == 0
+    found = json.loads((tmp_path / "out.run" / "figures.json").read_text())
+    for name in ("MRR@10", "MRR@10 by picture"):
+        assert found["after"][name] > found["before"][name] + 0.2
+    before, after = pretrained.load(place / "clip"), pretrained.load(out)
+    for name in ("image", "text"):
+        leaves = [jax.tree.leaves(model.params["params"][name]) for model in (before, after)]
+        assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(*leaves, strict=True))
+    first = (out / "model.safetensors").read_bytes()
+    assert run(*command) == 0  # finished: the same at once
+    assert (out / "model.safetensors").read_bytes() == first
+    capsys.readouterr()
+    for more, message in (
+        (("--loss", "cosent"), "--image-column needs a loss of pairs"),
+        (("--negatives", 3), "--negatives has no effect with --image-column"),
+        (("--document", "a"), "--document has no effect with --image-column"),
+        (("--query", "words"), "has no column 'words'"),
+    ):
+        assert run(*command, "--out", tmp_path / "other", *more) == 2
+        assert message in capsys.readouterr().err
