@@ -8,6 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 from jaxsim import pretrained, storage
 from jaxsim.commands import arguments
 from jaxsim.numerics import compute_dtype
+from jaxsim.pretrained._adapters import CONFIG
 from jaxsim.pretrained._modules import SETTINGS
 
 LOG = logging.getLogger("jaxsim")
@@ -193,7 +195,11 @@ def any_model(folder: str, chosen: argparse.Namespace) -> Any:
 
 
 def _loaded(folder, chosen, **settings):
-    """A model; errors name the options of a command in place of the arguments of `pretrained.load`."""
+    """A model, or the one that a folder of an adapter changes; errors name the options of a command."""
+    if (adapter := adapter_config(folder)) is not None:
+        model = _loaded(adapter.text("base_model_name_or_path"), chosen, **settings)
+        changes, scale = pretrained.load_lora(model, folder)
+        return model.replace(params=pretrained.with_lora(model.params, changes, scale=scale))
     try:
         return pretrained.load(folder, download=chosen.download, dtype=chosen.dtype, **settings)
     except (ValueError, FileNotFoundError) as error:
@@ -201,6 +207,14 @@ def _loaded(folder, chosen, **settings):
             raise
         message = str(error).replace("pass download=True", "give --download")
         raise ValueError(re.sub("^max_length ", "--max-length ", message)) from error
+
+
+def adapter_config(folder: str) -> storage.Fields | None:
+    """The config of a folder of an adapter, None where the folder is none."""
+    for path in (Path(folder) / CONFIG, Path(folder) / "0_Transformer" / CONFIG):
+        if path.exists():
+            return storage.read_object(path)
+    return None
 
 
 def identity(model: Any) -> str:

@@ -19,6 +19,7 @@ again; more --epochs or --steps lengthen it.
     --experts                   an expert for each file of --pairs, in every layer (a folder for jaxsim alone)
     --model clip/ --image-column path       texts with pictures, found in both directions
     --model cross/ --loss list_softmax      a cross-encoder: by yes and no, by lists, or by a teacher's scores
+    --lora-rank 8               low-rank changes alone, as a folder of PEFT's; --lora-merged for the whole model
     --guide big-model/          leaves out what another model takes for a right document (GISTEmbed)
 """
 
@@ -40,4 +41,4 @@ def main(command_line: Sequence[str]) -> None:
         model = train_tasks.model_of(options)
         task = train_tasks.task_of(options, model)
         settings |= train_runs.settings_of_model(options, model, task)
-        train_runs.train(options, model, task, settings)
+        train_runs.train(options, model, task, train_tasks.tuned_of(options, model), settings)

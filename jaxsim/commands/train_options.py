@@ -49,6 +49,10 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
     check_mining(options)
     check_experts(options)
     check_images(options)
+    of_lora = {f"lora_{name}": f"--lora-{name}" for name in ("alpha", "parts", "merged")}
+    arguments.refuse_without(options, "lora_rank", **of_lora)
+    arguments.refuse_both(options, "lora_rank", "experts")
+    arguments.refuse_both(options, "lora_rank", "image_column")
     options.epochs = options.epochs or 1
     options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
     return options
@@ -213,6 +217,28 @@ def _training(add):
         "--per-class",
         type=arguments.whole(2),
         help=f"of texts with a label: rows of each class in a batch ({PER_CLASS})",
+    )
+    add(
+        "--lora-rank",
+        type=arguments.whole(),
+        help="trains low-rank changes of kernels alone (LoRA); --out is then a folder of PEFT's, which names the "
+        "model that it changes",
+    )
+    add(
+        "--lora-alpha",
+        type=arguments.number(above=0),
+        help="the changes are multiplied by alpha / rank; default: the rank",
+    )
+    add(
+        "--lora-parts",
+        type=arguments.one_of("attention", "all"),
+        help="attention: its four kernels; all: the feed-forward ones too (attention)",
+    )
+    add(
+        "--lora-merged",
+        action="store_true",
+        default=None,
+        help="writes the whole changed model to --out, which loads everywhere",
     )
     add(
         "--chunk",

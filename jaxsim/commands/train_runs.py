@@ -11,8 +11,9 @@ from typing import Any
 
 import jax
 
-from jaxsim import data, storage, training
+from jaxsim import data, pretrained, storage, training
 from jaxsim.commands import fine_tuning, models
+from jaxsim.commands.fine_tuning_lora import LowRank, Whole
 from jaxsim.commands.train_tables import digest
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
@@ -21,7 +22,8 @@ from jaxsim.training._checkpoint_files import steps_of
 # What is left out of a run's settings where it is not given: older runs do not have it.
 LATER = (
     *("dims", "layers", "teacher", "guide", "negatives", "mine_every", "mine_margin"),
-    *("mine_share", "mine_ranks", "per_class", "domain", "image_column"),
+    *("mine_share", "mine_ranks", "per_class", "domain", "image_column", "lora_rank"),
+    *("lora_alpha", "lora_parts"),
 )
 
 
@@ -95,6 +97,7 @@ def train(
     options: argparse.Namespace,
     model: Any,
     task: Any,
+    tuned: Whole | LowRank,
     settings: dict[str, Any],
 ) -> None:
     """Trains, and writes the best checkpoint."""
@@ -106,16 +109,16 @@ def train(
     batches = task.batches(epochs=options.epochs, steps=options.steps, seed=options.seed)
     steps = len(batches)
     try:
-        fitted(options, model, task, batches, settings)
+        fitted(options, tuned, task, batches, settings)
     except FloatingPointError as error:
         message = with_rows(str(error), places_of(options))
         raise FloatingPointError(f"{message}: lower --rate, {options.rate:g} now") from error
-    step, params, after = training.best_of(options.workdir, model.params, best=task.best)
+    step, params, after = training.best_of(options.workdir, tuned.start, best=task.best)
     show(f"best, after step {step} of {steps}", after, task)
     if line := worse(task.figure, before, after):
         print(line)
     with errors_named(Path(options.out)):
-        described(model.replace(params=params), task.cuts).save(options.out)
+        save(options, described(model, task.cuts), tuned, params)
     storage.write_json(
         options.workdir / "figures.json", {"before": before, "after": after, "step": step}
     )
@@ -129,9 +132,19 @@ def train(
     print(f"{options.out}: the model; {options.workdir}: {there}")
 
 
+def save(options: argparse.Namespace, model: Any, tuned: Whole | LowRank, trained: Any) -> None:
+    """Writes the trained model; of low-rank changes the adapter, unless the whole is asked for."""
+    if isinstance(tuned, Whole) or options.lora_merged:
+        model.replace(params=tuned.whole(trained)).save(options.out)
+        return
+    folder = Path(options.model)
+    base = str(folder.resolve()) if folder.exists() else options.model
+    pretrained.save_lora(model, trained, options.out, base=base, scale=tuned.scale)
+
+
 def fitted(
     options: argparse.Namespace,
-    model: Any,
+    tuned: Whole | LowRank,
     task: Any,
     batches: data.Planned,
     settings: dict[str, Any],
@@ -144,7 +157,7 @@ def fitted(
     steps, state = len(batches), getattr(task, "state", None)
     stops = [steps] if task.mined is None else task.mined.stops(steps)
     reached = max(steps_of(options.workdir / "checkpoints"), default=0)
-    objective, validate = task.objective(), validated(task)
+    objective, validate = tuned.objective(task.objective()), validated(task)
     optimizer = training.adamw(
         training.linear_warmup_decay(options.rate, steps=steps, warmup=options.warmup),
         weight_decay=options.weight_decay,
@@ -154,7 +167,7 @@ def fitted(
             continue
         trained = training.fit(
             objective,
-            model.params,
+            tuned.start,
             batches,
             steps=stop,
             state=state,
@@ -164,12 +177,12 @@ def fitted(
             fingerprint=settings,
             save_every=options.validate_every or math.ceil(steps / 5),
             keep=1,
-            validate=validate,
+            validate=lambda trained: validate(tuned.whole(trained)),
             best=task.best,
             label=f"training {Path(options.model).name}",
         )
         if stop < steps:
-            task.mine(trained if state is None else trained[0], stop)
+            task.mine(tuned.whole(trained if state is None else trained[0]), stop)
 
 
 def places_of(options: argparse.Namespace) -> list[tuple[int, str]]:

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxsim import pretrained
@@ -10,11 +11,13 @@ from jaxsim.commands import fine_tuning, models, train_losses
 from jaxsim.commands.fine_tuning_cross import CrossTask
 from jaxsim.commands.fine_tuning_images import ImageTask
 from jaxsim.commands.fine_tuning_labels import LabelTask
+from jaxsim.commands.fine_tuning_lora import LowRank, Whole
 from jaxsim.commands.fine_tuning_mining import Mined, Mining
 from jaxsim.commands.fine_tuning_mixture import Mixture
 from jaxsim.commands.train_losses import LABELS, NEGATIVES
 from jaxsim.commands.train_tables import PER_CLASS, Source, check_batches
 from jaxsim.commands.train_teachers import scored, taught
+from jaxsim.pretrained._adapters import ALL_PARTS, ATTENTION
 
 
 def task_of(options: argparse.Namespace, model: Any) -> Any:
@@ -39,6 +42,22 @@ def model_of(
     if options.experts is None:
         return model
     return pretrained.with_experts(model, [one.name for one in options.sources])
+
+
+def tuned_of(options: argparse.Namespace, model: Any) -> Whole | LowRank:
+    """What of the model is trained: all of it, or low-rank changes.
+
+    Raises: ValueError for a rank above the sides of the kernels.
+    """
+    if options.lora_rank is None:
+        return Whole(model)
+    parts = ALL_PARTS if options.lora_parts == "all" else ATTENTION
+    key = jax.random.fold_in(jax.random.key(options.seed), 1)
+    try:
+        adapter = pretrained.lora(model, options.lora_rank, parts=parts, key=key)
+    except ValueError as error:
+        raise ValueError(f"--lora-{error}" if str(error).startswith("rank") else error) from error
+    return LowRank(model, adapter, (options.lora_alpha or options.lora_rank) / options.lora_rank)
 
 
 def check(options: argparse.Namespace) -> None:

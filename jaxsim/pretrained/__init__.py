@@ -1,5 +1,11 @@
 """Pretrained models: folders of transformers and sentence-transformers, texts and images; image encoders of torchvision and timm."""
 
+from jaxsim.pretrained._adapters import (
+    load_lora as load_lora,
+    lora as lora,
+    save_lora as save_lora,
+    with_lora as with_lora,
+)
 from jaxsim.pretrained._experts import take_domain as take_domain, with_experts as with_experts
 from jaxsim.pretrained._folder import load as load
 from jaxsim.pretrained._image_models import (

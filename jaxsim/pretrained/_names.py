@@ -286,6 +286,12 @@ def tensors_of(family: str, params: Mapping[str, Any], prefix: str) -> dict:
     }
 
 
+def module_of(family: str, prefix: str, path: str) -> tuple[str, int, int]:
+    """(module, place in its tensor, of how many kernels) of a path of a kernel of ours, in a file of a family."""
+    name, place, of = _theirs(NAMES[family], prefix, path)
+    return name.removesuffix(".weight"), place, of
+
+
 def _stacked(path):
     """The axis of a tensor along which several of ours are one above the other; experts come before it."""
     return -2 if path.endswith(("/kernel", "/embedding")) else -1
