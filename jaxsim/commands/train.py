@@ -25,7 +25,7 @@ again; more --epochs or --steps lengthen it.
 
 from collections.abc import Sequence
 
-from jaxsim.commands import train_options, train_runs, train_tables, train_tasks
+from jaxsim.commands import train_judged, train_options, train_runs, train_tables, train_tasks
 
 
 def main(command_line: Sequence[str]) -> None:
@@ -33,6 +33,7 @@ def main(command_line: Sequence[str]) -> None:
     options = train_options.parsed(command_line, __doc__)
     train_options.check_targets(options)
     train_tables.read(options)
+    options.collection = options.judged and train_judged.Judged(*options.judged)
     train_tasks.check(options)
     settings = train_runs.settings_of(options)
     train_runs.check_settings(options, settings)

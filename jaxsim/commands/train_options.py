@@ -29,7 +29,7 @@ from jaxsim.commands.train_tables import (
 
 OF_EMBEDDINGS = (
     *("dims", "layers", "chunk", "guide", "experts", "negatives", "domain", "text", "label"),
-    *("query_prompt", "document_prompt", "per_class"),
+    *("query_prompt", "document_prompt", "per_class", "judged"),
 )
 OF_TEXTS = (  # what pictures do not have
     *("document", "negative", "score", "no_score", "text", "label", "document_prompt", "per_class"),
@@ -53,6 +53,8 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
     arguments.refuse_without(options, "lora_rank", **of_lora)
     arguments.refuse_both(options, "lora_rank", "experts")
     arguments.refuse_both(options, "lora_rank", "image_column")
+    arguments.refuse_both(options, "judged", "experts", "every expert is another model")
+    arguments.refuse_both(options, "judged", "image_column")
     options.epochs = options.epochs or 1
     options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
     return options
@@ -269,6 +271,13 @@ def _training(add):
         help="steps between validations; default: a fifth of the run",
     )
     add(
+        "--judged",
+        nargs=3,
+        type=arguments.path,
+        metavar=("CORPUS", "QUERIES", "QRELS"),
+        help="a judged collection that every validation searches; its figures are shown and choose nothing",
+    )
+    add(
         "--seed",
         type=arguments.whole(0),
         default=0,
@@ -419,6 +428,7 @@ def check_targets(options: argparse.Namespace) -> None:
         place = f" {number}" * (len(options.sources) > 1)
         inputs |= {f"--pairs{place}": one.path, f"--validation{place}": one.validation}
     inputs |= {"--teacher": options.teacher, "--guide": options.guide}
+    inputs |= {f"--judged {path}": path for path in options.judged or ()}
     inputs = {name: path for name, path in inputs.items() if path and Path(path).exists()}
     storage.check_folder(
         "--out", options.out, kind="model", outside={"--workdir": options.workdir, **inputs}

@@ -14,6 +14,7 @@ import jax
 from jaxsim import data, pretrained, storage, training
 from jaxsim.commands import fine_tuning, models
 from jaxsim.commands.fine_tuning_lora import LowRank, Whole
+from jaxsim.commands.train_judged import figures_of
 from jaxsim.commands.train_tables import digest
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
@@ -103,13 +104,14 @@ def train(
     """Trains, and writes the best checkpoint."""
     for line in notes(task):
         print(line)
-    before = task.validate(model.params)
+    judged = figures_of(options, model)
+    before = task.validate(model.params) | judged(model.params)
     show("before", before, task)
     task.mine(model.params, 0)
     batches = task.batches(epochs=options.epochs, steps=options.steps, seed=options.seed)
     steps = len(batches)
     try:
-        fitted(options, tuned, task, batches, settings)
+        fitted(options, tuned, task, batches, settings, judged)
     except FloatingPointError as error:
         message = with_rows(str(error), places_of(options))
         raise FloatingPointError(f"{message}: lower --rate, {options.rate:g} now") from error
@@ -148,6 +150,7 @@ def fitted(
     task: Any,
     batches: data.Planned,
     settings: dict[str, Any],
+    judged: Callable[[ArrayTree], dict[str, float]],
 ) -> None:
     """Trains up to every step at which negatives are mined again, and to the end.
 
@@ -157,7 +160,7 @@ def fitted(
     steps, state = len(batches), getattr(task, "state", None)
     stops = [steps] if task.mined is None else task.mined.stops(steps)
     reached = max(steps_of(options.workdir / "checkpoints"), default=0)
-    objective, validate = tuned.objective(task.objective()), validated(task)
+    objective, validate = tuned.objective(task.objective()), validated(task, judged)
     optimizer = training.adamw(
         training.linear_warmup_decay(options.rate, steps=steps, warmup=options.warmup),
         weight_decay=options.weight_decay,
@@ -190,12 +193,15 @@ def places_of(options: argparse.Namespace) -> list[tuple[int, str]]:
     return [(row, one.path) for one in options.sources for row in one.rows]
 
 
-def validated(task: Any) -> Callable[[ArrayTree], dict[str, float]]:
-    """The task's figures of parameters; what was fine before the first step and fails later has diverged."""
+def validated(
+    task: Any, judged: Callable[[ArrayTree], dict[str, float]] = lambda params: {}
+) -> Callable[[ArrayTree], dict[str, float]]:
+    """The task's figures of parameters, and those of `judged`; what was fine before the first step and fails later
+    has diverged."""
 
     def validate(params):
         try:
-            return task.validate(params)
+            return task.validate(params) | judged(params)
         except ValueError as error:
             problem = str(error).removesuffix("; finished chunks are kept")
             raise FloatingPointError(f"training has diverged: {problem}") from error

@@ -1,0 +1,78 @@
+"""What `train --judged` shows: how well a judged collection is searched, whenever the run is validated."""
+
+import argparse
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jaxsim import data, storage
+from jaxsim.commands import columns, corpora, evaluate, models
+from jaxsim.numerics.types import ArrayTree
+from jaxsim.search._corpus import encode_corpus
+
+DEPTH, K = 100, 10  # of a ranking, and of the figures
+FIGURES = (f"nDCG@{K}", f"recall@{K}", "MRR")
+
+
+class Judged:
+    """A judged collection: queries and a corpus with their ids, and the grades of documents.
+
+    Args:
+      corpus, queries, qrels: files.
+
+    Raises: ValueError for files that do not fit, and for judgments of none of the queries.
+    """
+
+    def __init__(self, corpus: str, queries: str, qrels: str) -> None:
+        rows = data.read_records(corpus)
+        title = "title,text" if "title" in columns.names_of(rows) else "text"
+        self.documents = columns.column_of(rows, corpus, title)
+        self.document_ids = columns.ids_of(rows, corpus)
+        rows = data.read_records(queries)
+        name = "query" if "query" in columns.names_of(rows) else "text"
+        self.queries = columns.column_of(rows, queries, name)
+        self.query_ids = columns.ids_of(rows, queries, usual=columns.QUERY_IDS)
+        self.judgments = storage.load_qrels(qrels)
+        if not set(evaluate.relevant_of(self.judgments)) & set(self.query_ids):
+            raise ValueError(f"{qrels}: judges no document of a query of {queries} relevant")
+
+    def figures(self, model: Any, prompts: tuple, params: ArrayTree) -> dict[str, float]:
+        """{"judged ...": float} of a model with these parameters."""
+        sides = ((self.queries, prompts[0]), (self.documents, prompts[1]))
+        vectors = [
+            encode_corpus(
+                model.encode,
+                params,
+                functools.partial(model.tokens, prompt=prompt),
+                texts,
+                label="encoding what is judged",
+            )
+            for texts, prompt in sides
+        ]
+        k = min(DEPTH, len(self.documents))
+        queries, documents = vectors
+        scores, places = corpora.nearest(queries, documents, k, model.similarity)
+        run = {
+            query: [
+                (self.document_ids[place], float(score))
+                for place, score in zip(places[row], scores[row], strict=True)
+            ]
+            for row, query in enumerate(self.query_ids)
+        }
+        found = evaluate.values(run, self.judgments, K)
+        return {f"judged {name}": float(np.mean(found[name])) for name in FIGURES}
+
+
+def figures_of(options: argparse.Namespace, model: Any) -> Callable[[ArrayTree], dict[str, float]]:
+    """A function of parameters to the figures of --judged; to none without it."""
+    if options.judged is None:
+        return lambda params: {}
+    prompts = tuple(
+        models.prompt_of(
+            model, getattr(options, f"{side}_prompt"), option=f"--{side}-prompt", usual=usual
+        )
+        for side, usual in (("query", models.QUERY_PROMPTS), ("document", models.DOCUMENT_PROMPTS))
+    )
+    return functools.partial(options.collection.figures, model, prompts)
