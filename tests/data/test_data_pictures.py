@@ -55,6 +55,7 @@ def test_a_part_of_the_pictures_keeps_the_triplets_within(parts):
     assert not part.of([0]).triplets
 
 
+@pytest.mark.thorough
 def test_emoji_are_pictures_on_white_with_names_keywords_and_triplets(monkeypatch):
     try:
         test = data.emoji("test", size=16)
