@@ -162,7 +162,8 @@ def teacher(chosen: argparse.Namespace, role: str = "teacher") -> pretrained.Tex
     folder = getattr(chosen, role)
     model = _loaded(folder, chosen)
     if not hasattr(model, "encode"):
-        raise ValueError(f"--{role} must be an embedding model, got the cross-encoder {folder}")
+        what = "cross-encoder" if hasattr(model, "score") else "image encoder"
+        raise ValueError(f"--{role} must be an embedding model of texts, got the {what} {folder}")
     return model
 
 

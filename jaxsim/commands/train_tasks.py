@@ -91,8 +91,8 @@ def one_task(
     """The task of a file."""
     if model.domains:
         model = models.within_domain(model, one.name)
-    temperature = temperature_of(options, model, one)
-    loss = train_losses.loss_of(one.loss, options.set, temperature, model)
+    chosen = [*learned_by(options, model), *options.set]
+    loss = train_losses.loss_of(one.loss, chosen, options.temperature, model)
     prompts = prompts_of(options, model, one)
     settings: dict[str, Any] = {"chunk": options.chunk, "cuts": cuts}
     if one.kind == LABELS:
@@ -129,15 +129,18 @@ def cross_task(
     return CrossTask(model, loss, one.pairs, one.held, one.batch_size, teacher=scored(options, one))
 
 
-def temperature_of(
-    options: argparse.Namespace, model: pretrained.TextModel, one: Source
-) -> float | None:
-    """--temperature; of texts with pictures what the model has learned, where nothing names it."""
-    if options.temperature is not None or options.image_column is None:
-        return options.temperature
-    if "temperature" in train_losses.settings_of(one.loss, options.set):
-        return None
-    return float(np.exp(-np.float64(model.params["params"]["logit_scale"])))
+def learned_by(options: argparse.Namespace, model: Any) -> list[train_losses.Setting]:
+    """The temperature and the bias that a model of images and texts has learned, which --set may replace."""
+    if options.image_column is None:
+        return []
+    top = model.params["params"]
+    learned = {"temperature": float(np.exp(-np.float64(top["logit_scale"])))}
+    if "logit_bias" in top:
+        learned["bias"] = float(top["logit_bias"])
+    return [
+        train_losses.Setting(f"{name}={value:g}", None, name, value)
+        for name, value in learned.items()
+    ]
 
 
 def mined_of(options: argparse.Namespace, one: Source) -> Mined | None:

@@ -232,6 +232,10 @@ def test_texts_with_pictures_are_learned_in_both_directions(place, tmp_path, cap
         leaves = [jax.tree.leaves(model.params["params"][name]) for model in (before, after)]
         assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(*leaves, strict=True))
     first = (out / "model.safetensors").read_bytes()
+    assert run("merge", place / "clip", out, "--out", tmp_path / "soup") == 0
+    mean = pretrained.load(tmp_path / "soup").params
+    halves = jax.tree.map(lambda a, b: (a + b) / 2, before.params, after.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), mean, halves)
     assert run(*command) == 0  # finished: the same at once
     assert (out / "model.safetensors").read_bytes() == first
     capsys.readouterr()

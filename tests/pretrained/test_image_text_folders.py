@@ -87,6 +87,20 @@ def test_padding_is_part_of_siglip_and_no_part_of_clip(folders):
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_in_bfloat16_vectors_are_float32_and_near(family, folders):
+    exact, rough = (pretrained.load(folders[family], dtype=t) for t in (None, jax.numpy.bfloat16))
+    pictures, texts = exact.process(PIXELS), exact.tokenize(TEXTS)
+    for one, other in (
+        (m.encode_image(m.params, pictures), m.encode_text(m.params, texts)) for m in (exact, rough)
+    ):
+        assert one.dtype == other.dtype == np.float32
+    mine, theirs = (np.asarray(m.encode_image(m.params, pictures)) for m in (exact, rough))
+    assert 0 < np.abs(mine - theirs).max() < 2.0**-4 * np.abs(mine).max()
+    assert rough.encode_image.dtype == rough.encode_text.dtype == jax.numpy.bfloat16
+
+
+@pytest.mark.thorough
 def test_dropout_has_a_key(folders):
     make_images(folders["vit"].parent / "dropped", "vit", config={"hidden_dropout_prob": 0.5})
     model = pretrained.load(folders["vit"].parent / "dropped")
