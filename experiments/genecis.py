@@ -14,6 +14,7 @@ A caption names (subject, relation, object) by a rule: two phrases that begin wi
 them; most captions have such phrases, and the rule is often wrong about them. A gallery holds the target, seven
 rows that share the reference's subject alone and seven that share the condition's object alone. Ties count
 against the target. Intervals resample photographs.
+MiniLM's vectors have length 1, so that both sums are the same with it.
 """
 
 import dataclasses
