@@ -61,7 +61,7 @@ class Config:
     margin: float = 1.0  # of the ranking hinge; 0.2 suits cosines
     batch: int = 128  # pairs per step
     drawn: int = 63  # negatives of each side of the arm that draws them
-    steps: int = 240
+    steps: int = 200
     rates: tuple[float, ...] = (1e-3,)  # of AdamW
 
     def __post_init__(self) -> None:
