@@ -16,6 +16,8 @@ published for text: T of 0.02 is the paper's, at which a gap of 0.1 is 5 nats, a
 nDCG@10 is of lists that the judge itself grades: circular, and said so; the claim is about people's grades.
 The reranker learns from the same mined lists, by a yes and a no, by the list, or by both, and ranks the ten first
 of the method's own embedder; of its list, the first negative is the one with a no, as released.
+It is from scratch here, not a pretrained model as in the paper, and `cpu` ends its training long before it has
+learned what it can.
 """
 
 import dataclasses
