@@ -59,8 +59,8 @@ def stub():
 
 
 def over(name):
-    """Whether a name is a lifter's, which has its own types."""
-    return name.startswith("over_")
+    """Whether a name is a lifter's or `check`, which have types of their own to show."""
+    return name.startswith("over_") or name == "check"
 
 
 def declared(name, what):

@@ -352,6 +352,7 @@ INPUTS = {
 # What a loss is made of, or what is kept between batches.
 NOT_LOSSES = {
     "lifters": {"over_classes", "over_examples", "over_labels", "over_pairs"},
+    "checks of any loss": {"check"},
     "compositions of any loss": {"both_ways", "preset"},
     "miners, of the masks of rows": {
         *("distance_weighted_negatives", "easiest_positives", "hard_negatives"),

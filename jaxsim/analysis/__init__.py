@@ -28,7 +28,9 @@ from jaxsim.analysis._senses import (
     sense_priors as sense_priors,
 )
 from jaxsim.analysis._weights import (
+    PairWeights as PairWeights,
     gpw_surrogate as gpw_surrogate,
+    loss_pair_weights as loss_pair_weights,
     on_cosines as on_cosines,
     pair_weights as pair_weights,
     wrong_way as wrong_way,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from jaxsim.analysis._weights import pair_weights
+from jaxsim.analysis._weights import PairWeights, pair_weights
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array, Rule
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def pair_weight_curves(
-    losses: Mapping[str, Rule],
-    scores: Array,
-    positives: Array,
+    losses: Mapping[str, Rule | PairWeights],
+    scores: Array | None = None,
+    positives: Array | None = None,
     where: Array | None = None,
     *,
     bins: int = 20,
@@ -30,8 +30,9 @@ def pair_weight_curves(
     below 0 the loss moves such pairs the wrong way.
 
     Args:
-      losses: {name: rule, lifted loss, partial of one, or tuple of them}, as `pair_weights` takes.
-      scores: [rows, references].
+      losses: {name: rule, lifted loss, partial of one, or tuple of them}, as `pair_weights` takes; or
+        the `PairWeights` that `loss_pair_weights` gives, which are of scores of their own.
+      scores: [rows, references], of the rules; needed where there is one.
       positives: bool [rows, references].
       where: bool [rows, references], False for what is not a pair; None keeps all.
       bins: of the scores, for positives and for negatives; those without a pair are left out.
@@ -44,27 +45,42 @@ def pair_weight_curves(
     if not isinstance(losses, dict) or not losses:
         raise ValueError(f"losses must be {{name: loss}}, at least one, got {checks.shown(losses)}")
     checks.whole("bins", bins)
-    scores = checks.host_reals("scores", scores)
-    checks.shaped("scores", scores, (None, None), "one row per anchor")
-    positives = np.asarray(checks.given_mask("positives", positives, scores.shape, "one per score"))
-    where = np.asarray(checks.mask("where", where, scores.shape, "one per score"))
-    if not np.isfinite(scores[where]).all():
-        raise ValueError("scores must be finite where they count, got NaN or infinity")
-    for name, loss in losses.items():
+    rules = {n: loss for n, loss in losses.items() if not isinstance(loss, PairWeights)}
+    for name, loss in rules.items():
         for one in loss if isinstance(loss, (tuple, list)) else (loss,):
             checks.function(f"losses[{name!r}]", one, "of jaxsim.losses, or a tuple of them")
-    curves = {
-        name: relative(
-            jax.jit(functools.partial(pair_weights, loss))(scores, positives, where), where
+    if rules:
+        if scores is None or positives is None:
+            raise ValueError(
+                f"scores and positives must be given for {next(iter(rules))!r}, got None"
+            )
+        scores = checks.host_reals("scores", scores)
+        checks.shaped("scores", scores, (None, None), "one row per anchor")
+        positives = checks.given_mask("positives", positives, scores.shape, "one per score")
+        where = checks.mask("where", where, scores.shape, "one per score")
+    pairs = {
+        name: PairWeights(
+            jax.jit(functools.partial(pair_weights, loss))(scores, positives, where),
+            scores,
+            positives,
+            where,
         )
+        if name in rules
+        else loss
         for name, loss in losses.items()
     }
+    pairs = {name: PairWeights(*map(np.asarray, of_loss)) for name, of_loss in pairs.items()}
+    for of_loss in pairs.values():
+        if not np.isfinite(of_loss.scores[of_loss.where]).all():
+            raise ValueError("scores must be finite where they count, got NaN or infinity")
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    sides = {"positives: pull": (positives & where, -1), "negatives: push": (where & ~positives, 1)}
-    for ax, (title, (pairs, sign)) in zip(panels, sides.items(), strict=True):
-        for number, (name, weights) in enumerate(curves.items()):
-            at, mean = binned(scores[pairs], sign * weights[pairs], bins)
+    sides = {"positives: pull": -1, "negatives: push": 1}
+    for ax, (title, sign) in zip(panels, sides.items(), strict=True):
+        for number, (name, of_loss) in enumerate(pairs.items()):
+            weights = sign * relative(of_loss.weights, of_loss.where)
+            side = of_loss.where & (of_loss.positives if sign < 0 else ~of_loss.positives)
+            at, mean = binned(of_loss.scores[side], weights[side], bins)
             style = {"marker": "osD^vPX*"[number % 8], "color": f"C{number % 10}"}
             ax.plot(at, mean, label=name, markersize=4, linewidth=1.3, **style)
         ax.axhline(0, color="black", linewidth=0.6)

@@ -5,6 +5,7 @@ A loss is its rule, lifted: of rows of scores by `over_labels` or `over_pairs`, 
 """
 
 from jaxsim.losses import memory as memory, miners as miners, parts as parts, reducers as reducers
+from jaxsim.losses._check import check as check
 from jaxsim.losses._lift._classes import over_classes as over_classes
 from jaxsim.losses._lift._compositions import both_ways as both_ways, preset as preset
 from jaxsim.losses._lift._lifters import over_labels as over_labels, over_pairs as over_pairs

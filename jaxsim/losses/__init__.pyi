@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import jax
 
 from jaxsim.losses import memory as memory, miners as miners, parts as parts, reducers as reducers
+from jaxsim.losses._check import check as check
 from jaxsim.losses._lift._classes import over_classes as over_classes
 from jaxsim.losses._lift._lifters import over_labels as over_labels, over_pairs as over_pairs
 from jaxsim.losses._lift._over_examples import over_examples as over_examples

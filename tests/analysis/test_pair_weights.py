@@ -1,6 +1,7 @@
 """Pair weights: the derivative of a loss by each score, and the surrogate with the same gradient."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -228,3 +229,71 @@ def test_the_picture_has_a_line_per_loss_with_its_own_average_at_one(float64):
     size = np.abs(weights[OTHERS]).mean()
     np.testing.assert_allclose(mean[-1], weights[highest].mean() / size, rtol=1e-9)
     np.testing.assert_allclose(at[-1], scores[highest].mean(), rtol=1e-9)
+
+
+PROXIES = np.random.default_rng(5).normal(size=(4, 4))
+CENTERS = np.random.default_rng(6).normal(size=(4, 2, 4))
+GRADES = np.random.default_rng(7).uniform(size=ROWS)
+# name: (arrays, settings): of proxies, of several of them, with further inputs, with a first pass
+OF_INPUTS = {
+    "arcface": ((X, LABELS, PROXIES), {"margin": 0.2}),
+    "soft_triple": ((X, LABELS, CENTERS), {"center_temperature": 0.3}),
+    "sphereface": ((X, LABELS, PROXIES), {}),
+    "rank_n_contrast": ((X, GRADES), {}),
+    "in_batch_hardness_info_nce": ((X, X[::-1].copy()), {}),
+    "lifted_structure": ((X, LABELS), {"where": LABELS < 3}),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "arcface" else pytest.param(n, marks=pytest.mark.thorough) for n in OF_INPUTS],
+)
+def test_weights_of_a_loss_on_its_own_inputs_are_its_slopes_by_its_scores(name, float64):
+    arrays, settings = OF_INPUTS[name]
+    loss = getattr(losses, name)
+    base = inspect.signature(loss).parameters["similarity"].default
+    pairs = analysis.loss_pair_weights(loss, *arrays, **settings)
+    if name == "soft_triple":
+        base, settings = functools.partial(base, **settings), {}
+
+    @jax.jit
+    @jax.grad
+    def slope(shift):
+        return loss(*arrays, **settings, similarity=lambda x, y: base(x, y) + shift)
+
+    expected = np.where(pairs.where, slope(jnp.zeros(pairs.scores.shape)), 0)
+    assert np.abs(expected).max() > 1e-4
+    np.testing.assert_allclose(pairs.weights, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.thorough
+def test_weights_of_losses_without_a_rule(float64):
+    others = X[::-1].copy()
+    pairs = analysis.loss_pair_weights(losses.symmetric_info_nce, X, others, temperature=0.5)
+    rule = functools.partial(losses.info_nce.rule, temperature=0.5)
+    scores = unit(X) @ unit(others).T
+    there, back = (weights_of(rule, s, np.eye(ROWS, dtype=bool)) for s in (scores, scores.T))
+    scale = np.abs(pairs.weights).sum() / np.abs(np.concatenate([there, back])).sum()
+    np.testing.assert_allclose(pairs.weights, scale * np.concatenate([there, back]), rtol=1e-9)
+    proxies = analysis.loss_pair_weights(losses.proxy_anchor, X, LABELS, PROXIES)
+    assert proxies.weights.shape == (4, ROWS)
+    np.testing.assert_array_equal(proxies.positives, np.arange(4)[:, None] == LABELS)
+    figure = analysis.pair_weight_curves({"both ways": pairs, "proxy anchor": proxies})
+    assert [line.get_label() for line in figure.axes[0].lines[:2]] == ["both ways", "proxy anchor"]
+
+
+def test_losses_without_scores_of_pairs_are_named():
+    scores = np.zeros((3, 4), np.float32)
+    with pytest.raises(ValueError, match="loss must be lifted or take similarity=, got list_net"):
+        analysis.loss_pair_weights(losses.list_net, scores, scores)
+    with pytest.raises(ValueError, match="block must be left out"):
+        analysis.loss_pair_weights(losses.nca, X, LABELS, block=2)
+    with pytest.raises(
+        ValueError, match=r"inputs must have distances.*got 0: analysis.loss_pair_w"
+    ):
+        analysis.pair_weights(losses.rank_n_contrast, scores, scores > 0)
+    with pytest.raises(ValueError, match=r"rule must be of .*got one of \(queries, documents"):
+        analysis.pair_weights(losses.joint_info_nce, scores, scores > 0)
+    with pytest.raises(ValueError, match="scores and positives must be given for 'a', got None"):
+        analysis.pair_weight_curves({"a": losses.nca})
