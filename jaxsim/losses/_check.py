@@ -122,7 +122,7 @@ def check(
       nearest: 1 finding
         wrong: rule: It returns values only: return (values, counts), where counts [rows] says which anchors count, such as positives.any(axis=1).
 
-    Data: labels, pairs, lists, graded pairs, numbers, views, teacher scores, teacher embeddings.
+    Data: labels, pairs, lists, graded pairs, numbers, teacher scores, teacher embeddings.
     Kind: part; memory that of the loss.
     """
     checks.function("loss", loss, "of arrays, or a rule (scores, positives, where, *, ...)")
@@ -577,21 +577,25 @@ class _Program:
 
 def _finite(inputs, program):
     """Value and gradient on awkward inputs."""
-    result = []
+    values, slopes, result = {}, {}, []
     for case, arrays, where in _awkward(inputs, program):
         value, gradients = program(arrays, where)
         if not np.isfinite(value):
-            result.append(
-                f"the value is {_number(value)} for {case}: divide by jnp.where(count > 0, count, 1), take "
-                "roots and logarithms of what is above 0, and reduce with numerics.masked, which is safe "
-                "on empty rows."
-            )
+            values[case] = _number(value)
         elif bad := [n for n, g in gradients.items() if not np.isfinite(g).all()]:
-            result.append(
-                f"the gradient by {bad[0]} is not finite for {case}, though the value is: a jnp.where "
-                "around a root, logarithm or division hides it from the value only; put one inside too, "
-                "f(jnp.where(ok, x, 1)), or use numerics.masked and numerics.safe_norm."
-            )
+            slopes[case] = bad[0]
+    if values:
+        result.append(
+            f"the value is {' or '.join(sorted({*values.values()}))} for {', '.join(values)}: divide by "
+            "jnp.where(count > 0, count, 1), take roots and logarithms of what is above 0 "
+            "(numerics.safe_norm), and reduce with numerics.masked, which is safe on empty rows."
+        )
+    if slopes:
+        result.append(
+            f"the gradient by {next(iter(slopes.values()))} is not finite for {', '.join(slopes)}, though "
+            "the value is: a jnp.where around a root, logarithm or division hides it from the value only; "
+            "put one inside too, f(jnp.where(ok, x, 1)), or use numerics.masked and numerics.safe_norm."
+        )
     return result
 
 
