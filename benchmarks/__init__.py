@@ -1,1 +1,9 @@
 """Speed and memory compared with what a user would pick instead. Not a part of the wheel."""
+
+import importlib.util
+
+if importlib.util.find_spec("jaxsim.losses") is None:
+    raise ImportError(
+        "jaxsim.losses is missing: the jaxsim that is installed is another project, of robot dynamics; "
+        "uninstall it and install this one, `pip install jaxsim-similarity` or `pip install -e .` in its checkout"
+    )

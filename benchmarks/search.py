@@ -360,7 +360,7 @@ def main():
     for name in PEERS:
         if importlib.util.find_spec(name) is None:
             print(
-                f'{name} is not installed, its rows are missing: pip install "jaxsim[peers]"',
+                f'{name} is not installed, its rows are missing: pip install "jaxsim-similarity[peers]"',
                 file=sys.stderr,
             )
     ways = {"recall": recall, "memory": remembered, "kills": search_build.killed}

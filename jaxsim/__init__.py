@@ -22,10 +22,19 @@ __all__ = [
     "training",
 ]
 
+# Modules of the robot simulator that is called jaxsim on the package index.
+_OF_ANOTHER_PROJECT = "api", "integrators", "mujoco", "parsers", "rbda", "terrain"
+
 
 def __getattr__(name):
     if name in __all__:
         return importlib.import_module(f"jaxsim.{name}")
+    if name in _OF_ANOTHER_PROJECT:
+        raise AttributeError(
+            f"module 'jaxsim' has no attribute {name!r}: this is similarity learning (the distribution "
+            "jaxsim-similarity), and the robot simulator of that name is the distribution jaxsim; install one "
+            "of them in an environment"
+        )
     raise AttributeError(f"module 'jaxsim' has no attribute {name!r}")
 
 

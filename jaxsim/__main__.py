@@ -77,7 +77,7 @@ def guarded(work: Callable[[], int], *, smaller: str, extra: str | None = None) 
         package = error.name.split(".")[0]
         if package not in EXTRAS:
             raise
-        needed = f'pip install "jaxsim[{extra or EXTRAS[package]}]"'
+        needed = f'pip install "jaxsim-similarity[{extra or EXTRAS[package]}]"'
         return fail(f"the package {package} is missing: {needed}")
     except OSError as error:
         return fail(reason(error))

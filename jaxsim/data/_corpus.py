@@ -152,7 +152,7 @@ def _root(package) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None:
         raise ModuleNotFoundError(
-            f"the docstrings corpus needs {package}: install jaxsim's extra, pip install jaxsim[data]"
+            f"the docstrings corpus needs {package}: install jaxsim's extra, pip install jaxsim-similarity[data]"
         )
     return Path(spec.origin).parent
 

@@ -177,7 +177,7 @@ def _parquet(path):
         from pyarrow import parquet
     except ImportError as error:
         raise ModuleNotFoundError(
-            f'{path}: parquet needs pyarrow: pip install "jaxsim[parquet]"'
+            f'{path}: parquet needs pyarrow: pip install "jaxsim-similarity[parquet]"'
         ) from error
     try:
         with parquet.ParquetFile(path) as file:

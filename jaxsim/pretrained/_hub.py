@@ -38,7 +38,7 @@ def fetched(path_or_name: str | os.PathLike, download: bool) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise ImportError(
-            "download=True needs huggingface_hub: install jaxsim[pretrained]"
+            "download=True needs huggingface_hub: install jaxsim-similarity[pretrained]"
         ) from error
     try:
         got = snapshot_download(

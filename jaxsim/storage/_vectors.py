@@ -214,5 +214,5 @@ def _parquet(path):
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise ModuleNotFoundError(
-            f'{path}: parquet needs pyarrow: pip install "jaxsim[parquet]"'
+            f'{path}: parquet needs pyarrow: pip install "jaxsim-similarity[parquet]"'
         ) from error

@@ -22,7 +22,9 @@ def tensorboard(folder: str | os.PathLike) -> Callable[[int, Mapping[str, float]
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
-        raise ImportError('tensorboard needs tensorboardX: pip install "jaxsim[boards]"') from error
+        raise ImportError(
+            'tensorboard needs tensorboardX: pip install "jaxsim-similarity[boards]"'
+        ) from error
     writer = SummaryWriter(str(folder))
 
     def write(step, figures):
@@ -45,7 +47,9 @@ def weights_and_biases(**settings: Any) -> Callable[[int, Mapping[str, float]], 
     try:
         import wandb
     except ImportError as error:
-        raise ImportError('weights_and_biases needs wandb: pip install "jaxsim[boards]"') from error
+        raise ImportError(
+            'weights_and_biases needs wandb: pip install "jaxsim-similarity[boards]"'
+        ) from error
     run = wandb.init(**settings)
 
     def write(step, figures):

@@ -72,7 +72,7 @@ SENTENCES = {
     "loss": (FloatingPointError("loss nan in step 3"), "loss nan in step 3"),
     "package": (
         ModuleNotFoundError("No module named 'orbax'", name="orbax.checkpoint"),
-        'the package orbax is missing: pip install "jaxsim[train]"',
+        'the package orbax is missing: pip install "jaxsim-similarity[train]"',
     ),
     "package, by us": (ModuleNotFoundError("a.parquet: needs pyarrow"), "a.parquet: needs pyarrow"),
 }

@@ -229,7 +229,9 @@ def test_a_missing_package_is_one_sentence(inside, capsys, monkeypatch):
     )
     (inside / "lazy.py").write_text(lazy)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    needed = 'error: the package matplotlib is missing: pip install "jaxsim[experiments]"\n'
+    needed = (
+        'error: the package matplotlib is missing: pip install "jaxsim-similarity[experiments]"\n'
+    )
     assert main([str(TOY), "--preset", "smoke"]) == 2
     assert capsys.readouterr().err == needed
     assert main(["lazy.py", "--preset", "smoke"]) == 2

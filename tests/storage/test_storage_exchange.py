@@ -39,7 +39,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
         lambda: data.read_records(tmp_path / "there.parquet"),
     ):
         with pytest.raises(
-            ModuleNotFoundError, match=r'needs pyarrow: pip install "jaxsim\[parquet\]"'
+            ModuleNotFoundError, match=r'needs pyarrow: pip install "jaxsim-similarity\[parquet\]"'
         ):
             call()
     assert not (tmp_path / "v.parquet").exists()
