@@ -74,6 +74,7 @@ class _anchor_info_nce(Protocol):
         weights: Array | None = ...,
         axis_name: str | None = ...,
         block: int | None = ...,
+        ring: bool = ...,
         reduce_fn: ReduceFn | None = ...,
     ) -> jax.Array: ...
 
@@ -1354,6 +1355,7 @@ class _info_nce(Protocol):
         weights: Array | None = ...,
         axis_name: str | None = ...,
         block: int | None = ...,
+        ring: bool = ...,
         reduce_fn: ReduceFn | None = ...,
     ) -> jax.Array: ...
 
@@ -1751,6 +1753,7 @@ class _multi_positive_info_nce(Protocol):
         weights: Array | None = ...,
         axis_name: str | None = ...,
         block: int | None = ...,
+        ring: bool = ...,
         reduce_fn: ReduceFn | None = ...,
     ) -> jax.Array: ...
 
@@ -1930,6 +1933,7 @@ class _nt_xent(Protocol):
         weights: Array | None = ...,
         axis_name: str | None = ...,
         block: int | None = ...,
+        ring: bool = ...,
         reduce_fn: ReduceFn | None = ...,
     ) -> jax.Array: ...
 
@@ -2057,6 +2061,7 @@ class _pair_info_nce(Protocol):
         weights: Array | None = ...,
         axis_name: str | None = ...,
         block: int | None = ...,
+        ring: bool = ...,
         reduce_fn: ReduceFn | None = ...,
     ) -> jax.Array: ...
 
@@ -2962,6 +2967,7 @@ class _supervised_contrastive(Protocol):
         weights: Array | None = ...,
         axis_name: str | None = ...,
         block: int | None = ...,
+        ring: bool = ...,
         reduce_fn: ReduceFn | None = ...,
     ) -> jax.Array: ...
 
@@ -3010,6 +3016,7 @@ def symmetric_info_nce(
     weights: Array | None = ...,
     axis_name: str | None = ...,
     block: int | None = ...,
+    ring: bool = ...,
     reduce_fn: ReduceFn | None = ...,
 ) -> jax.Array: ...
 

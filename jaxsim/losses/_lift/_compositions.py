@@ -45,7 +45,8 @@ def sharing(
     def decorated(function):
         parameters = inspect.signature(function).parameters
         every = inspect.signature(lifted).parameters.values() if hyperparameters else lifted.shared
-        shared = [p for p in every if p.name not in (*without, *parameters)]
+        # The ring is of a loss itself: what a body makes of its arguments may need the whole batch.
+        shared = [p for p in every if p.name not in ("ring", *without, *parameters)]
         shared = [p for p in shared if p.kind is p.KEYWORD_ONLY]
         shared = [p for p in shared if only is None or p.name in only]
         return _taking(function, parameters, shared, function.__doc__, lifted)

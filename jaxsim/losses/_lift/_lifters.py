@@ -20,6 +20,8 @@ A rule may want more than that, and says so when it is lifted:
                         it for its rows, [rows, 1], and for its references, [1, references]
     key=                among its hyperparameters: it gets one key per row, so that blocks and devices
                         do not change the draws
+    ring=form           the rule as sums over tiles of references (_ring.py): the loss gains the argument
+                        `ring`, by which no device gathers all embeddings
 """
 
 import functools
@@ -34,6 +36,7 @@ import jax.numpy as jnp
 from jaxsim.losses._lift._blocks import Rows, keyed, lift, reduced, without_padding, without_weight
 from jaxsim.losses._lift._documentation import OVER_LABELS, OVER_PAIRS, documentation
 from jaxsim.losses._lift._protocols import LabelLoss, PairLoss
+from jaxsim.losses._lift._ring import lift_in_ring
 from jaxsim.losses._lift._settings import check_settings
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import gather, row_ids
@@ -51,6 +54,7 @@ def over_labels(
     similarity: Similarity = ...,
     inputs: Inputs | None = ...,
     first: Rule | None = ...,
+    ring: Rule | None = ...,
     reduce_fn: ReduceFn = ...,
 ) -> LabelLoss: ...
 
@@ -62,6 +66,7 @@ def over_labels(
     similarity: Similarity = ...,
     inputs: Inputs | None = ...,
     first: Rule | None = ...,
+    ring: Rule | None = ...,
     reduce_fn: ReduceFn = ...,
 ) -> Callable[[Rule], LabelLoss]: ...
 
@@ -72,6 +77,7 @@ def over_labels(
     similarity: Similarity = cosine,
     inputs: Inputs | None = None,
     first: Rule | None = None,
+    ring: Rule | None = None,
     reduce_fn: ReduceFn = mean,
 ) -> LabelLoss | Callable[[Rule], LabelLoss]:
     """Makes `loss(embeddings, labels, *, ...)` of a rule: equal labels are positives.
@@ -85,6 +91,8 @@ def over_labels(
       inputs: {name: (labels of the rows, labels of the references) -> [rows, references]}, what the
         rule takes after `where`, in this order.
       first: a rule of a first pass; see above. It takes the hyperparameters that it names.
+      ring: (walk, *, ...) -> (values, weights), the rule as sums over tiles of references, with its
+        hyperparameters; see `lift_in_ring`.
       reduce_fn: the loss's default, (values, weights, axis_name) -> loss.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
@@ -107,8 +115,8 @@ def over_labels(
         over_labels, similarity=similarity, inputs=inputs, first=first, reduce_fn=reduce_fn
     )
     if rule is None:
-        return again
-    default, default_reduce_fn = similarity, reduce_fn
+        return functools.partial(again, ring=ring)
+    default, default_reduce_fn, form = similarity, reduce_fn, ring
     builders = tuple((inputs or {}).values())
 
     def loss(
@@ -126,13 +134,16 @@ def over_labels(
         weights=None,
         axis_name=None,
         block=None,
+        ring=False,
         reduce_fn=default_reduce_fn,
         **settings,
     ):
         _only_known(loss, settings)
+        _with_ring(loss, form, ring)
         embeddings, batch = vectors_of("embeddings", embeddings)
         labels = checks.labels("labels", labels, batch, "one per row of embeddings")
         _axis(axis_name)
+        ring = ring and batch > 0
         ids = row_ids(batch, axis_name) if ids is None else checks.column("ids", ids, batch)
         where = checks.mask("where", where, (batch,))
         rest = {"reference_where": reference_where, "reference_ids": reference_ids}
@@ -155,12 +166,15 @@ def over_labels(
             )
         else:
             _without_references(reference_labels=reference_labels, **rest)
-            others = gather(others, axis_name)
-        parts_of = functools.partial(
-            lift, similarity=similarity, same=same, block=block, axis_name=axis_name
-        )
+            others = others if ring else gather(others, axis_name)
+        how = {"similarity": similarity, "same": same, "block": block, "axis_name": axis_name}
+        parts_of = functools.partial(lift, **how)
         anchors, others = without_padding(anchors), without_padding(others)
         anchors = without_weight(anchors, weights, others, similarity)
+        if ring:
+            passed, still = ((others,), ()) if references is None else ((), (others,))
+            parts = lift_in_ring(form, settings, anchors, passed, still, **how)
+            return reduced(parts, weights, axis_name, reduce_fn)
         every_builder = builders
         if first is not None:
             statistic = keyed(first, {n: settings[n] for n in keywords_of(first) if n in settings})
@@ -179,7 +193,7 @@ def over_labels(
         parts = parts_of(keyed(rule, settings), anchors, others, builders=every_builder)
         return reduced(parts, weights, axis_name, reduce_fn)
 
-    loss.lift = again
+    loss.lift, loss.ring = again, form
     return _dressed(loss, rule, LabelLoss, _OVER_LABELS, OVER_LABELS)
 
 
@@ -189,6 +203,7 @@ def over_pairs(
     *,
     similarity: Similarity = ...,
     inputs: Inputs | None = ...,
+    ring: Rule | None = ...,
     reduce_fn: ReduceFn = ...,
 ) -> PairLoss: ...
 
@@ -199,6 +214,7 @@ def over_pairs(
     *,
     similarity: Similarity = ...,
     inputs: Inputs | None = ...,
+    ring: Rule | None = ...,
     reduce_fn: ReduceFn = ...,
 ) -> Callable[[Rule], PairLoss]: ...
 
@@ -208,6 +224,7 @@ def over_pairs(
     *,
     similarity: Similarity = cosine,
     inputs: Inputs | None = None,
+    ring: Rule | None = None,
     reduce_fn: ReduceFn = mean,
 ) -> PairLoss | Callable[[Rule], PairLoss]:
     """Makes `loss(queries, documents, *, ...)` of a rule: document i is query i's positive.
@@ -222,6 +239,8 @@ def over_pairs(
         after `where`, in this order. The loss gains an argument of each name, a pair of arrays: for
         the queries [batch, ...] and for the documents [batch, ...] or [batch, 1 + negatives, ...];
         with `references` a third one for these.
+      ring: (walk, *, ...) -> (values, weights), the rule as sums over tiles of references, with its
+        hyperparameters; see `lift_in_ring`.
       reduce_fn: the loss's default, (values, weights, axis_name) -> loss.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
@@ -230,8 +249,9 @@ def over_pairs(
     """
     again = functools.partial(over_pairs, similarity=similarity, inputs=inputs, reduce_fn=reduce_fn)
     if rule is None:
-        return again
+        return functools.partial(again, ring=ring)
     default, default_reduce_fn, names = similarity, reduce_fn, tuple(inputs or {})
+    form = ring
     builders, by_row = tuple((inputs or {}).values()), _asks_for_own(rule, names)
     if by_row:
         builders = (_same_number, *builders)
@@ -251,10 +271,12 @@ def over_pairs(
         weights=None,
         axis_name=None,
         block=None,
+        ring=False,
         reduce_fn=default_reduce_fn,
         **settings,
     ):
         _only_known(loss, settings)
+        _with_ring(loss, form, ring)
         sources = {name: settings.pop(name, None) for name in names}
         queries, batch = vectors_of("queries", queries)
         documents = _columns_of_each(queries, documents)
@@ -263,6 +285,7 @@ def over_pairs(
         numbers = row_ids(batch, axis_name)
         query_ids = numbers if query_ids is None else checks.column("query_ids", query_ids, batch)
         shape = batch, jax.tree.leaves(documents)[0].shape[1]
+        ring = ring and min(shape) > 0
         positive_ids, keys = _keys_of(query_ids, document_ids, numbers, shape)
         column_where = where[:, None]
         if document_where is not None:
@@ -276,28 +299,25 @@ def over_pairs(
         column_where = jnp.broadcast_to(column_where, shape)
         columns = Rows(documents, keys, None, column_where, of_documents)
         columns = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), columns)
-        columns = gather(columns, axis_name)
+        columns, further = columns if ring else gather(columns, axis_name), ()
         if references is None:
             _without_references(reference_where=reference_where, reference_ids=reference_ids)
         else:
-            columns = _with_references(
-                columns, references, reference_where, reference_ids, of_references, by_row
-            )
+            what = references, reference_where, reference_ids, of_references, by_row
+            further = (_of_no_query(*what),)
         anchors = without_padding(Rows(queries, (query_ids, positive_ids), None, where, of_queries))
-        columns = without_padding(columns)
-        parts = lift(
-            keyed(rule, settings),
-            without_weight(anchors, weights, columns, similarity),
-            columns,
-            similarity=similarity,
-            same=_same_pair,
-            builders=builders,
-            block=block,
-            axis_name=axis_name,
-        )
+        how = {"similarity": similarity, "same": _same_pair, "block": block, "axis_name": axis_name}
+        if ring:
+            columns, further = without_padding(columns), tuple(map(without_padding, further))
+            anchors = without_weight(anchors, weights, columns, similarity)
+            parts = lift_in_ring(form, settings, anchors, (columns,), further, **how)
+        else:
+            columns = without_padding(_concatenated(columns, *further))
+            anchors = without_weight(anchors, weights, columns, similarity)
+            parts = lift(keyed(rule, settings), anchors, columns, builders=builders, **how)
         return reduced(parts, weights, axis_name, reduce_fn)
 
-    loss.lift = again
+    loss.lift, loss.ring = again, form
     return _dressed(loss, rule, PairLoss, _OVER_PAIRS, OVER_PAIRS, names)
 
 
@@ -397,16 +417,22 @@ def _same_pair(mine, theirs):
     return by_query | ((document[:, None] == their_document) & has_id)
 
 
-def _with_references(columns, references, where, ids, inputs, by_row):
-    """The gathered documents followed by further ones, which belong to no query."""
+def _of_no_query(references, where, ids, inputs, by_row):
+    """Further documents as `Rows`: none belongs to a query."""
     references, size = vectors_of("references", references)
     has_id = jnp.full(size, ids is not None)
     ids = jnp.zeros(size, jnp.int32) if ids is None else checks.column("reference_ids", ids, size)
     keys = jnp.zeros(size, jnp.int32), jnp.zeros(size, bool), ids, has_id
     where = checks.mask("reference_where", where, (size,))
     inputs = (jnp.full(size, -1), *inputs) if by_row else inputs
-    further = Rows(references, keys, None, where, inputs)
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b.astype(a.dtype)]), columns, further)
+    return Rows(references, keys, None, where, inputs)
+
+
+def _concatenated(columns, *further):
+    """The documents of queries, gathered, followed by further ones."""
+    for rows in further:
+        columns = jax.tree.map(lambda a, b: jnp.concatenate([a, b.astype(a.dtype)]), columns, rows)
+    return columns
 
 
 def _without_references(**given):
@@ -421,6 +447,17 @@ def vectors_of(name, tree):
     if isinstance(tree, jax.Array) and tree.dtype == bool:
         raise ValueError(f"{name} must be [batch, dim] numbers, got bool")
     return tree, checks.rows_of(name, tree)
+
+
+def _with_ring(loss, form, ring):
+    """Refuses the ring where a rule has no form for it."""
+    if not isinstance(ring, bool):
+        raise ValueError(f"ring must be True or False, got {ring!r}")
+    if ring and form is None:
+        raise TypeError(
+            f"{loss.__name__} has no ring: its rule is not made of sums over tiles of references, "
+            "as that of info_nce is"
+        )
 
 
 def _axis(axis_name):
@@ -451,8 +488,10 @@ def _dressed(loss, rule, protocol, shared, kind, sources=()):
     common = [
         p.replace(annotation=types[p.name].annotation)
         for p in inspect.signature(loss).parameters.values()
-        if p.kind is not p.VAR_KEYWORD
+        if p.kind is not p.VAR_KEYWORD and (p.name != "ring" or loss.ring is not None)
     ]
+    if loss.ring is not None:
+        shared = shared.replace("  reduce_fn: ", _RING + "  reduce_fn: ")
     lifted_again = loss.lift
     functools.update_wrapper(loss, rule)
     del loss.__wrapped__  # inspect would show the rule's signature
@@ -478,6 +517,13 @@ _EVERY = """
 
 Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
 Raises: ValueError for shapes that do not fit, an axis that is not bound, a block below 1.
+"""
+
+_RING = """\
+  ring: whether the batch stays split over `axis_name`: blocks of it are passed from device to device, and
+    none ever holds all of it. The same loss and gradient in the memory of a device's rows, one neighbor's
+    and a tile of scores, [block, a device's rows]; differentiable once, in reverse mode. For rules that
+    are sums and log-sums over references: those of InfoNCE, NT-Xent, SupCon and their relatives.
 """
 
 _OVER_LABELS = """

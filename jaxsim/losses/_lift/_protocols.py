@@ -34,6 +34,7 @@ class LabelLoss(Protocol):
         weights: Array | None = None,
         axis_name: str | None = None,
         block: int | None = None,
+        ring: bool = ...,
         reduce_fn: ReduceFn | None = ...,
         **hyperparameters: Any,
     ) -> jax.Array: ...
@@ -62,6 +63,7 @@ class PairLoss(Protocol):
         weights: Array | None = None,
         axis_name: str | None = None,
         block: int | None = None,
+        ring: bool = ...,
         reduce_fn: ReduceFn | None = ...,
         **hyperparameters: Any,
     ) -> jax.Array: ...

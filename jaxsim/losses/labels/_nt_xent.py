@@ -3,6 +3,8 @@
 embeddings [batch, dim], labels [batch] -> loss
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -11,7 +13,24 @@ from jaxsim.numerics import checks, masked
 from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
-@over_labels
+def nt_xent_in_ring(walk: Callable, *, temperature: Numeric = 0.07) -> RuleResult:
+    """The rule of `nt_xent` as sums over tiles: a first walk for the negatives, a second for the pairs."""
+    checks.positive("temperature", temperature)
+
+    def of_negatives(scores, positives, where):
+        negatives = where & ~positives
+        return (masked.log_sum_exp(scores / temperature, negatives, empty=masked.NOTHING),), ()
+
+    def of_positives(scores, positives, where, others):
+        gaps = jnp.where(positives, others - scores / temperature, -jnp.inf)
+        return (), (jax.nn.softplus(gaps).sum(axis=1), positives.sum(axis=1, dtype=gaps.dtype))
+
+    (others,), _ = walk(of_negatives)
+    _, (costs, count) = walk(of_positives, others)
+    return costs / jnp.maximum(count, 1), count
+
+
+@over_labels(ring=nt_xent_in_ring)
 def nt_xent(
     scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.07
 ) -> RuleResult:

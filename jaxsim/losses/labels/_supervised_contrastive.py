@@ -4,11 +4,16 @@ embeddings [batch, dim], labels [batch] -> loss
 """
 
 from jaxsim.losses._lift._lifters import over_labels
-from jaxsim.losses.pairs._info_nce import multi_positive_info_nce
+from jaxsim.losses.pairs._info_nce import multi_positive_in_ring, multi_positive_info_nce
 from jaxsim.numerics.types import Array, Numeric, RuleResult
 
 
-@over_labels
+def _in_ring(walk, *, temperature=0.1):
+    values, counted = multi_positive_in_ring(walk, temperature=temperature)
+    return values, counted & ~(values <= 0)
+
+
+@over_labels(ring=_in_ring)
 def supervised_contrastive(
     scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.1
 ) -> RuleResult:

@@ -3,14 +3,21 @@
 queries [batch, dim], documents [batch, dim] -> loss
 """
 
+import functools
+
 import jax
 
 from jaxsim.losses._lift._lifters import over_pairs
-from jaxsim.losses.labels._nt_xent import nt_xent
+from jaxsim.losses.labels._nt_xent import nt_xent, nt_xent_in_ring
 from jaxsim.numerics.types import Array, Numeric
 
 
-@over_pairs
+def _of_anchors_in_ring(walk, *, temperature=0.1):
+    values, pairs = nt_xent_in_ring(walk, temperature=temperature)
+    return values, pairs > 0
+
+
+@over_pairs(ring=functools.partial(nt_xent_in_ring, temperature=0.1))
 def pair_info_nce(
     scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.1
 ) -> tuple[jax.Array, jax.Array]:
@@ -30,7 +37,7 @@ def pair_info_nce(
     return nt_xent.rule(scores, positives, where, temperature=temperature)
 
 
-@over_pairs
+@over_pairs(ring=_of_anchors_in_ring)
 def anchor_info_nce(
     scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.1
 ) -> tuple[jax.Array, jax.Array]:

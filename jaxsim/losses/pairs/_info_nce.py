@@ -16,12 +16,38 @@ from jaxsim.losses._lift._examples import mask_of_lists, with_weight
 from jaxsim.losses._lift._lifters import over_pairs, vectors_of
 from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.numerics import checks, masked
-from jaxsim.numerics.masked import log_sum_exp, zeroed
+from jaxsim.numerics.masked import NOTHING, log_sum_exp, zeroed
 from jaxsim.numerics.types import Array, ArrayTree, Numeric, Similarity
 from jaxsim.similarity import cosine, list_scores
 
 
-@over_pairs
+def _info_nce_in_ring(walk, *, temperature=0.05):
+    """`info_nce` as sums over tiles."""
+    checks.positive("temperature", temperature)
+
+    def of_tile(scores, positives, where):
+        scores = scores / temperature
+        logs = tuple(log_sum_exp(scores, mask, empty=NOTHING) for mask in (where, positives))
+        return logs, (positives.sum(axis=1, dtype=logs[0].dtype),)
+
+    (every, own), (count,) = walk(of_tile)
+    return every - own, count > 0
+
+
+def multi_positive_in_ring(walk, *, temperature=0.05):
+    """`multi_positive_info_nce` as sums over tiles."""
+    checks.positive("temperature", temperature)
+
+    def of_tile(scores, positives, where):
+        scores = scores / temperature
+        every = log_sum_exp(scores, where, empty=NOTHING)
+        return (every,), (masked.sum(scores, positives), positives.sum(axis=1, dtype=every.dtype))
+
+    (every,), (own, count) = walk(of_tile)
+    return every - own / jnp.maximum(count, 1), count > 0
+
+
+@over_pairs(ring=_info_nce_in_ring)
 def info_nce(
     scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.05
 ) -> tuple[jax.Array, jax.Array]:
@@ -53,7 +79,7 @@ def info_nce(
     return log_sum_exp(scores, where) - log_sum_exp(scores, positives), positives.any(axis=1)
 
 
-@over_pairs
+@over_pairs(ring=multi_positive_in_ring)
 def multi_positive_info_nce(
     scores: Array, positives: Array, where: Array, *, temperature: Numeric = 0.05
 ) -> tuple[jax.Array, jax.Array]:

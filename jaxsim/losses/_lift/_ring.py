@@ -1,0 +1,209 @@
+"""A ring between devices: every anchor meets all references, and no device ever holds all of them.
+
+Each device keeps its rows; blocks of references are passed from neighbor to neighbor, and every anchor adds
+up what it needs of them. The backward pass is a second round, on which the gradient of a block travels with
+it until it is home. A device holds its rows, one neighbor's, and a tile of scores.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.losses._lift._blocks import _counted, block_of, scored, spoilt
+from jaxsim.numerics import checks
+from jaxsim.numerics.masked import NOTHING
+
+
+def lift_in_ring(
+    form, settings, anchors, passed, still, *, similarity, same, block=None, axis_name=None
+):
+    """Values and weights of a rule in its form for the ring: `lift`, where references stay split.
+
+    Args:
+      form: (walk, **settings) -> (values [batch], weights [batch]), of
+
+            walk(of_tile, *statistics) -> (log-sums, sums)
+
+        where of_tile(scores, positives, where, *statistics) -> (log-sums, sums) of a tile of scores
+        [rows, references], two tuples of arrays [rows], and walk has both of all references: sums added,
+        log-sums by the logarithm of their added exponentials, `masked.NOTHING` being that of nothing. The
+        statistics [batch] are of the anchors, from an earlier walk, and come as [rows, 1].
+      settings: the rule's hyperparameters.
+      anchors: `Rows`.
+      passed: a tuple of `Rows`, references of this device, for the anchors of all devices.
+      still: a tuple of `Rows` that are the same on every device.
+      similarity, same, block, axis_name: as in `lift`.
+
+    Returns: a list of (values, weights), [batch] each, as `lift`; differentiable once, in reverse mode.
+    """
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    checks.function("same", same, "of (labels of rows, labels of references)")
+    if block is not None:
+        checks.whole("block", block)
+
+    bad = _any_spoilt(passed, anchors, similarity)
+    if axis_name is not None:
+        bad = jax.lax.pmax(bad.astype(jnp.int32), axis_name) > 0
+    bad = bad | _any_spoilt(still, anchors, similarity)
+    bad = anchors.where & (spoilt(anchors, (*passed, *still)[0], similarity) | bad)
+
+    def walk(of_tile, *statistics):
+        def of_rows(mine, theirs):
+            some, statistics = mine
+            where = some.where[:, None] & theirs.where
+            if some.ids is not None and theirs.ids is not None:
+                where = where & (some.ids[:, None] != theirs.ids)
+            scores = scored(similarity, some.embeddings, theirs.embeddings, where.shape)
+            positives = where & same(some.keys, theirs.keys)
+            return of_tile(scores, positives, where, *(a[:, None] for a in statistics))
+
+        mine = anchors, statistics
+        rounds = [_around(of_rows, mine, rows, block, axis_name, True) for rows in passed]
+        rounds += [_around(of_rows, mine, rows, block, axis_name, False) for rows in still]
+        return functools.reduce(_merged, rounds)
+
+    arrays = {name: a for name, a in settings.items() if isinstance(a, jax.Array)}
+    settings = {**settings, **_varying(arrays, axis_name)}
+    return [_counted(anchors.where, bad, *form(walk, **settings))]
+
+
+def _any_spoilt(several, anchors, similarity):
+    """Whether references that count hold NaN: bool []."""
+
+    def turned(x, y):
+        return similarity(y, x).T
+
+    bad = [(rows.where & spoilt(rows, anchors, turned)).any() for rows in several]
+    return functools.reduce(jnp.logical_or, bad, jnp.zeros((), bool))
+
+
+def _around(of_rows, mine, theirs, block, axis_name, passed):
+    """What `of_rows` gives for all of mine, merged over the blocks of theirs that come by.
+
+    Args:
+      of_rows: (rows of mine, theirs) -> (log-sums, sums).
+      mine, theirs: pytrees of rows.
+      block: rows of mine at once.
+      axis_name: over which both are split, or None.
+      passed: whether theirs are passed around; else each device has all.
+    """
+    mine, theirs = _varying((mine, theirs), axis_name)
+    batch, size = (jax.tree.leaves(tree)[0].shape[0] for tree in (mine, theirs))
+    if block is None:
+        leaves = jax.tree.leaves(theirs.embeddings)
+        block = block_of(batch, size, sum(a.shape[-1] for a in leaves if a.ndim > 1))
+    block = min(block, batch)
+    blocks = jax.tree.map(functools.partial(_in_blocks, block), mine)
+    # What similarity and rule close over, such as a traced temperature, has gradients too.
+    tile, inside = jax.closure_convert(of_rows, jax.tree.map(lambda a: a[0], blocks), theirs)
+    (blocks, still, joined), (theirs, their_still, their_joined) = _split(blocks), _split(theirs)
+    count = jax.lax.axis_size(axis_name) if passed and axis_name is not None else 1
+
+    def sums_of(rows, live, rest, inside):
+        return tile(joined(*rows), their_joined(live, rest), *inside)
+
+    def onward(tree):
+        if count == 1:
+            return tree
+        return jax.lax.ppermute(tree, axis_name, [(i, (i + 1) % count) for i in range(count)])
+
+    @jax.custom_vjp
+    def summed(blocks, still, theirs, rest, inside):
+        def step(state, _):
+            theirs, rest, sums = state
+            here = jax.lax.map(lambda rows: sums_of(rows, theirs, rest, inside), (blocks, still))
+            return (*onward((theirs, rest)), _merged(sums, here)), None
+
+        first = [a[0] for a in blocks], [a[0] for a in still]
+        shapes = jax.eval_shape(sums_of, first, theirs, rest, inside)
+        rows = jax.tree.leaves(blocks)[0].shape[:1]
+        logs, sums = jax.tree.map(lambda a: jnp.zeros((*rows, *a.shape), a.dtype), shapes)
+        start = _varying((tuple(a + NOTHING for a in logs), sums), axis_name)
+        return jax.lax.scan(step, (theirs, rest, start), length=count)[0][-1]
+
+    def forward(*arguments):
+        sums = summed(*arguments)
+        return sums, (arguments, sums[0])
+
+    def backward(residuals, slopes):
+        (blocks, still, theirs, rest, inside), logs = residuals
+
+        def tile_back(so_far, rows):
+            block, still, logs, (of_logs, of_sums), theirs, rest = rows
+            (here, _), pull = jax.vjp(
+                lambda block, theirs, inside: sums_of((block, still), theirs, rest, inside),
+                *(block, theirs, inside),
+            )
+            shares = tuple(g * jnp.exp(a - b) for g, a, b in zip(of_logs, here, logs, strict=True))
+            of_block, *others = pull((shares, of_sums))
+            return _added(so_far, tuple(others)), of_block
+
+        def step(state, _):
+            theirs, rest, of_theirs, of_blocks, of_inside = state
+            (of_theirs, of_inside), here = jax.lax.scan(
+                lambda so_far, rows: tile_back(so_far, (*rows, theirs, rest)),
+                (of_theirs, of_inside),
+                (blocks, still, logs, slopes),
+            )
+            theirs, rest, of_theirs = onward((theirs, rest, of_theirs))
+            return (theirs, rest, of_theirs, _added(of_blocks, here), of_inside), None
+
+        nothing = jax.tree.map(_float32_zeros, (theirs, blocks, inside))
+        *_, of_theirs, of_blocks, of_inside = jax.lax.scan(
+            step, (theirs, rest, *nothing), length=count
+        )[0]
+        found = jax.tree.map(
+            lambda a, like: a.astype(like.dtype),
+            (of_blocks, of_theirs, of_inside),
+            (blocks, theirs, inside),
+        )
+        return found[0], None, found[1], None, found[2]
+
+    summed.defvjp(forward, backward)
+    sums = summed(blocks, still, theirs, their_still, inside)
+    return jax.tree.map(lambda a: a.reshape(-1)[:batch], sums)
+
+
+def _merged(one, other):
+    logs = tuple(map(jnp.logaddexp, one[0], other[0]))
+    return logs, tuple(map(jnp.add, one[1], other[1]))
+
+
+def _added(sums, more):
+    return jax.tree.map(lambda a, b: a + b.astype(a.dtype), sums, more)
+
+
+def _float32_zeros(like):
+    return jnp.zeros_like(like, dtype=jnp.promote_types(like.dtype, jnp.float32))
+
+
+def _in_blocks(block, a):
+    padding = [(0, -a.shape[0] % block)] + [(0, 0)] * (a.ndim - 1)
+    return jnp.pad(a, padding).reshape(-1, block, *a.shape[1:])
+
+
+def _varying(tree, axis_name):
+    """The tree as one that differs between devices, which shard_map asks for by type.
+
+    Chosen by a number of the device, which says so in every version of JAX, and costs nothing.
+    """
+    if axis_name is None:
+        return tree
+
+    here = jax.lax.axis_index(axis_name) >= 0
+    return jax.tree.map(lambda a: jnp.where(here, a, a), tree)
+
+
+def _split(tree):
+    """Leaves that have gradients, the others, and what joins both again."""
+    leaves, structure = jax.tree.flatten(tree)
+    real = [jnp.issubdtype(a.dtype, jnp.inexact) for a in leaves]
+    live = [a for a, is_real in zip(leaves, real, strict=True) if is_real]
+    rest = [a for a, is_real in zip(leaves, real, strict=True) if not is_real]
+
+    def joined(live, rest):
+        sides = iter(live), iter(rest)
+        return jax.tree.unflatten(structure, [next(sides[not is_real]) for is_real in real])
+
+    return live, rest, joined
