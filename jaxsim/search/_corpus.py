@@ -3,9 +3,7 @@
 texts -> tokenize -> batches of nearly equal lengths -> encode -> float32 [n, dim], in the texts' order
 """
 
-import concurrent.futures
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -16,10 +14,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks, compute_dtype
-from jaxsim.numerics._buckets import bucket_of
+from jaxsim.numerics._encoding import (
+    batch_of_tokens,
+    image_chunks,
+    image_encoder,
+    text_chunks,
+    text_encoder,
+)
 from jaxsim.numerics.types import Array, ArrayTree, Encode
 from jaxsim.storage import bar, check_file, owned, read_object, write_json
 from jaxsim.storage._arrays import PIECE
@@ -83,11 +86,21 @@ def encode_corpus(
 
     def fill(store):
         if store.begun < len(texts):
-            run = _encoder(encode, params, dtype)
-            chunks = _chunks(run, tokenize, texts, store.begun, chunk, batch_tokens, lengths, label)
-            with contextlib.closing(chunks):
-                for start, vectors in chunks:
-                    store.put(start, vectors)
+            run = text_encoder(encode, params, dtype)
+            with bar(len(texts), label, "texts") as progress:
+                progress.skip(store.begun)
+                chunks = text_chunks(
+                    run,
+                    tokenize,
+                    texts,
+                    begun=store.begun,
+                    chunk=chunk,
+                    batch_of=batch_of_tokens(batch_tokens, run.devices),
+                    lengths=lengths,
+                    label=label,
+                    advance=progress.advance,
+                )
+                _put(store, chunks)
         return store.close()
 
     return _stored(fill, encode, len(texts), path, chunk, fingerprint, dtype)
@@ -138,14 +151,29 @@ def encode_images(
 
     def fill(store):
         if store.begun < len(images):
-            run = _image_encoder(encode, params)
-            chunks = _image_chunks(run, process, images, store.begun, chunk, batch, label)
-            with contextlib.closing(chunks):
-                for start, vectors in chunks:
-                    store.put(start, vectors)
+            with bar(len(images), label, "images") as progress:
+                progress.skip(store.begun)
+                chunks = image_chunks(
+                    image_encoder(encode, params),
+                    process,
+                    images,
+                    begun=store.begun,
+                    chunk=chunk,
+                    batch=batch,
+                    label=label,
+                    advance=progress.advance,
+                )
+                _put(store, chunks)
         return store.close()
 
     return _stored(fill, encode, len(images), path, chunk, fingerprint, None)
+
+
+def _put(store, chunks):
+    """Puts the vectors of chunks into a store; what reads ahead ends with them."""
+    with contextlib.closing(chunks):
+        for start, vectors in chunks:
+            store.put(start, vectors)
 
 
 def _stored(fill, encode, count, path, chunk, fingerprint, dtype):
@@ -165,154 +193,6 @@ def _stored(fill, encode, count, path, chunk, fingerprint, dtype):
             return done
         store.resume()
         return fill(store)
-
-
-def length_buckets(longest: int) -> tuple[int, ...]:
-    """Default length buckets: multiples of 16 to 128, of 32 to 256, and so on, up to `longest`."""
-    buckets = [16]
-    while buckets[-1] < longest:
-        buckets.append(buckets[-1] + max(16, 2 ** (buckets[-1].bit_length() - 1) // 4))
-    return tuple(buckets)
-
-
-def _encoder(encode, params, dtype):
-    """(tokens, where) -> vectors on the devices, the batch spread over them."""
-    devices = jax.local_devices()
-    if dtype is None and not hasattr(encode, "dtype") and compute_dtype() != jnp.float32:
-        dtype = compute_dtype()
-    mesh = Mesh(np.array(devices), ("devices",))
-    spread = NamedSharding(mesh, PartitionSpec("devices"))
-    if dtype is not None:
-        params = jax.tree.map(
-            lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, params
-        )
-    params = jax.device_put(params, NamedSharding(mesh, PartitionSpec()))
-
-    def run(tokens, lengths):
-        return _vectors(encode, params, *jax.device_put((tokens, lengths), spread))
-
-    run.devices = len(devices)
-    run.longest = getattr(encode, "max_length", None)
-    return run
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _vectors(encode, params, tokens, lengths):
-    """Compiled once for each encode function and shape, however often a corpus is encoded."""
-    where = jnp.arange(tokens.shape[1]) < lengths[:, None]
-    return encode(params, {"tokens": tokens, "where": where}).astype(jnp.float32)
-
-
-def _image_encoder(encode, params):
-    """images -> vectors on the devices, the batch spread over them."""
-    mesh = Mesh(np.array(jax.local_devices()), ("devices",))
-    spread = NamedSharding(mesh, PartitionSpec("devices"))
-    params = jax.device_put(params, NamedSharding(mesh, PartitionSpec()))
-
-    def run(images):
-        return _image_vectors(encode, params, jax.device_put(images, spread))
-
-    return run
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _image_vectors(encode, params, images):
-    return encode(params, images).astype(jnp.float32)
-
-
-def _image_chunks(run, process, images, begun, chunk, batch, label):
-    """(start, vectors) of each chunk from `begun` on; the next batch is read while one is encoded."""
-    with (
-        concurrent.futures.ThreadPoolExecutor(1) as ahead,
-        bar(len(images), label, "images") as progress,
-    ):
-        progress.skip(begun)
-        coming = ahead.submit(process, list(images[begun : begun + batch]))
-        for start in range(begun, len(images), chunk):
-            end, parts = min(start + chunk, len(images)), []
-            for first in range(start, end, batch):
-                count = min(batch, end - first)
-                pixels, after = (
-                    np.asarray(coming.result()),
-                    images[first + batch : first + 2 * batch],
-                )
-                if len(pixels) != count:
-                    raise ValueError(f"process must return {count} images, got {len(pixels)}")
-                coming = ahead.submit(process, list(after)) if len(after) else None
-                pads = [(0, batch - count)] + [(0, 0)] * (pixels.ndim - 1)
-                parts.append(np.asarray(run(np.pad(pixels, pads)))[:count])
-                progress.advance(count)
-            vectors = np.concatenate(parts)
-            if bad := (~np.isfinite(vectors).all(axis=1)).sum():
-                raise ValueError(
-                    f"{label}: {bad} vectors are not finite among the images {start} to {end - 1}; finished "
-                    "chunks are kept"
-                )
-            yield start, vectors
-
-
-def _chunks(run, tokenize, texts, begun, chunk, batch_tokens, lengths, label):
-    """(start, vectors) of each chunk from `begun` on; the next is tokenized while one is encoded."""
-    starts = range(begun, len(texts), chunk)
-    with (
-        concurrent.futures.ThreadPoolExecutor(1) as ahead,
-        bar(len(texts), label, "texts") as progress,
-    ):
-        progress.skip(begun)
-        coming = ahead.submit(tokenize, list(texts[begun : begun + chunk]))
-        for start in starts:
-            rows, after = coming.result(), texts[start + chunk : start + 2 * chunk]
-            count = min(chunk, len(texts) - start)
-            if len(rows) != count:
-                raise ValueError(f"tokenize must return a row per text, {count}, got {len(rows)}")
-            coming = ahead.submit(tokenize, list(after)) if len(after) else None
-            vectors = _chunk(run, rows, batch_tokens, lengths, progress)
-            if bad := (~np.isfinite(vectors).all(axis=1)).sum():
-                raise ValueError(
-                    f"{label}: {bad} vectors are not finite among the texts {start} to "
-                    f"{start + len(rows) - 1}; finished chunks are kept"
-                )
-            yield start, vectors
-
-
-def _chunk(run, rows, batch_tokens, buckets, progress):
-    """Vectors of some texts' tokens, float32 [rows, dim]."""
-    sizes = np.array([len(row) for row in rows])
-    if buckets is None:
-        buckets = length_buckets(sizes.max())
-        if run.longest is not None:
-            buckets = sorted({min(length, run.longest) for length in buckets})
-    ends = np.asarray(buckets)[bucket_of(sizes, buckets)]
-    # From the longest down: a batch takes what follows, whatever its bucket, and only the last is short.
-    order = np.argsort(-sizes, kind="stable")
-    running, vectors, start = [], None, 0
-
-    def fetch():
-        nonlocal vectors
-        members, values = running.pop(0)
-        values = np.asarray(values)
-        if values.ndim != 2 or len(values) < len(members):
-            raise ValueError(f"encode must return [b, dim], a row per text, got {values.shape}")
-        if vectors is None:
-            vectors = np.empty((len(rows), values.shape[1]), np.float32)
-        vectors[members] = values[: len(members)]
-        progress.advance(len(members))
-
-    while start < len(order):
-        length = int(ends[order[start]])
-        batch = max(1, batch_tokens // (length * run.devices)) * run.devices
-        members = order[start : start + batch]
-        tokens = np.zeros((batch, length), np.int32)
-        for place, member in enumerate(members):
-            tokens[place, : sizes[member]] = rows[member]
-        true_lengths = np.pad(sizes[members], (0, batch - len(members)), constant_values=1)
-        running.append((members, run(tokens, true_lengths.astype(np.int32))))
-        start += batch
-        if len(running) > 2:  # a bounded run-ahead: devices stay busy, memory stays flat
-            fetch()
-    while running:
-        fetch()
-    return vectors
 
 
 class _Memory:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxsim import storage
-from jaxsim.search._corpus import encode_corpus, length_buckets
+from jaxsim.numerics._encoding import length_buckets
+from jaxsim.search._corpus import encode_corpus
 
 PARAMS = {"table": np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)}
 TEXTS = [" ".join("w" for _ in range(1 + (7 * i) % 40)) for i in range(90)]

@@ -1,0 +1,222 @@
+"""Encoding in batches: texts by length, images in order, over the local devices; the next are read meanwhile.
+
+texts -> tokenize -> batches of nearly equal lengths -> encode -> float32 [n, dim], in the texts' order
+"""
+
+import concurrent.futures
+import functools
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxsim.numerics._buckets import bucket_of
+from jaxsim.numerics._devices import compute_dtype
+from jaxsim.numerics.types import Array, ArrayTree, Encode
+
+
+def length_buckets(longest: int) -> tuple[int, ...]:
+    """Default length buckets: multiples of 16 to 128, of 32 to 256, and so on, up to `longest`."""
+    buckets = [16]
+    while buckets[-1] < longest:
+        buckets.append(buckets[-1] + max(16, 2 ** (buckets[-1].bit_length() - 1) // 4))
+    return tuple(buckets)
+
+
+def text_encoder(
+    encode: Encode, params: ArrayTree, dtype: jax.typing.DTypeLike | None = None
+) -> Callable:
+    """Returns (tokens int32 [b, length], lengths int32 [b]) -> vectors, with the batch spread over the devices.
+
+    Args:
+      encode, params, dtype: as for `search.encode_corpus`.
+
+    Returns: the function, with the attributes `devices`, their number, and `longest`, the most tokens of a text.
+    """
+    devices = jax.local_devices()
+    if dtype is None and not hasattr(encode, "dtype") and compute_dtype() != jnp.float32:
+        dtype = compute_dtype()
+    mesh = Mesh(np.array(devices), ("devices",))
+    spread = NamedSharding(mesh, PartitionSpec("devices"))
+    if dtype is not None:
+        params = jax.tree.map(
+            lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, params
+        )
+    params = jax.device_put(params, NamedSharding(mesh, PartitionSpec()))
+
+    def run(tokens, lengths):
+        return _vectors(encode, params, *jax.device_put((tokens, lengths), spread))
+
+    run.devices = len(devices)
+    run.longest = getattr(encode, "max_length", None)
+    return run
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _vectors(encode, params, tokens, lengths):
+    """Compiled once for each encode function and shape, however often a corpus is encoded."""
+    where = jnp.arange(tokens.shape[1]) < lengths[:, None]
+    return encode(params, {"tokens": tokens, "where": where}).astype(jnp.float32)
+
+
+def image_encoder(encode: Callable[..., jax.Array], params: ArrayTree) -> Callable:
+    """Returns images [b, height, width, channels] -> vectors, with the batch spread over the devices.
+
+    Args:
+      encode, params: as for `search.encode_images`.
+    """
+    mesh = Mesh(np.array(jax.local_devices()), ("devices",))
+    spread = NamedSharding(mesh, PartitionSpec("devices"))
+    params = jax.device_put(params, NamedSharding(mesh, PartitionSpec()))
+
+    def run(images):
+        return _image_vectors(encode, params, jax.device_put(images, spread))
+
+    return run
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _image_vectors(encode, params, images):
+    return encode(params, images).astype(jnp.float32)
+
+
+def image_chunks(
+    run: Callable,
+    process: Callable[[list], Array],
+    images: Sequence,
+    *,
+    begun: int,
+    chunk: int,
+    batch: int,
+    label: str,
+    advance: Callable[[int], None],
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Encodes images in order: (start, float32 [chunk, dim]) of each chunk from `begun` on.
+
+    The next batch is read while one is encoded.
+
+    Args:
+      run: of `image_encoder`.
+      process, images, chunk, batch, label: as for `search.encode_images`; batch divides over the devices.
+      begun: images that are done.
+      advance: called with the number of images of each batch that is done.
+
+    Raises: ValueError for another number of images from `process`, and vectors that are not finite.
+    """
+    with concurrent.futures.ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(process, list(images[begun : begun + batch]))
+        for start in range(begun, len(images), chunk):
+            end, parts = min(start + chunk, len(images)), []
+            for first in range(start, end, batch):
+                count = min(batch, end - first)
+                pixels, after = (
+                    np.asarray(coming.result()),
+                    images[first + batch : first + 2 * batch],
+                )
+                if len(pixels) != count:
+                    raise ValueError(f"process must return {count} images, got {len(pixels)}")
+                coming = ahead.submit(process, list(after)) if len(after) else None
+                pads = [(0, batch - count)] + [(0, 0)] * (pixels.ndim - 1)
+                parts.append(np.asarray(run(np.pad(pixels, pads)))[:count])
+                advance(count)
+            vectors = np.concatenate(parts)
+            if bad := (~np.isfinite(vectors).all(axis=1)).sum():
+                raise ValueError(
+                    f"{label}: {bad} vectors are not finite among the images {start} to {end - 1}; finished "
+                    "chunks are kept"
+                )
+            yield start, vectors
+
+
+def text_chunks(
+    run: Callable,
+    tokenize: Callable[[list[str]], Sequence],
+    texts: Sequence,
+    *,
+    begun: int,
+    chunk: int,
+    batch_of: Callable[[int], int],
+    lengths: Sequence[int] | None,
+    label: str,
+    advance: Callable[[int], None],
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Encodes texts by length: (start, float32 [chunk, dim]) of each chunk from `begun` on.
+
+    The next chunk is tokenized while one is encoded.
+
+    Args:
+      run: of `text_encoder`.
+      tokenize, texts, chunk, lengths, label: as for `search.encode_corpus`.
+      begun: texts that are done.
+      batch_of: the rows of a batch of a length, a multiple of the devices.
+      advance: called with the number of texts of each batch that is done.
+
+    Raises: ValueError for another number of rows from `tokenize`, and vectors that are not finite.
+    """
+    with concurrent.futures.ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(tokenize, list(texts[begun : begun + chunk]))
+        for start in range(begun, len(texts), chunk):
+            rows, after = coming.result(), texts[start + chunk : start + 2 * chunk]
+            count = min(chunk, len(texts) - start)
+            if len(rows) != count:
+                raise ValueError(f"tokenize must return a row per text, {count}, got {len(rows)}")
+            coming = ahead.submit(tokenize, list(after)) if len(after) else None
+            vectors = _chunk(run, rows, batch_of, lengths, advance)
+            if bad := (~np.isfinite(vectors).all(axis=1)).sum():
+                raise ValueError(
+                    f"{label}: {bad} vectors are not finite among the texts {start} to "
+                    f"{start + len(rows) - 1}; finished chunks are kept"
+                )
+            yield start, vectors
+
+
+def _chunk(run, rows, batch_of, buckets, advance):
+    """Vectors of some texts' tokens, float32 [rows, dim]."""
+    sizes = np.array([len(row) for row in rows])
+    if buckets is None:
+        buckets = length_buckets(sizes.max())
+        if run.longest is not None:
+            buckets = sorted({min(length, run.longest) for length in buckets})
+    ends = np.asarray(buckets)[bucket_of(sizes, buckets)]
+    # From the longest down: a batch takes what follows, whatever its bucket, and only the last is short.
+    order = np.argsort(-sizes, kind="stable")
+    running, vectors, start = [], None, 0
+
+    def fetch():
+        nonlocal vectors
+        members, values = running.pop(0)
+        values = np.asarray(values)
+        if values.ndim != 2 or len(values) < len(members):
+            raise ValueError(f"encode must return [b, dim], a row per text, got {values.shape}")
+        if vectors is None:
+            vectors = np.empty((len(rows), values.shape[1]), np.float32)
+        vectors[members] = values[: len(members)]
+        advance(len(members))
+
+    while start < len(order):
+        length = int(ends[order[start]])
+        batch = batch_of(length)
+        members = order[start : start + batch]
+        tokens = np.zeros((batch, length), np.int32)
+        for place, member in enumerate(members):
+            tokens[place, : sizes[member]] = rows[member]
+        true_lengths = np.pad(sizes[members], (0, batch - len(members)), constant_values=1)
+        running.append((members, run(tokens, true_lengths.astype(np.int32))))
+        start += batch
+        if len(running) > 2:  # a bounded run-ahead: devices stay busy, memory stays flat
+            fetch()
+    while running:
+        fetch()
+    return vectors
+
+
+def batch_of_tokens(batch_tokens: int, devices: int) -> Callable[[int], int]:
+    """Returns length -> the rows of about so many tokens, a multiple of the devices.
+
+    Args:
+      batch_tokens: over all devices, padding included.
+      devices: their number.
+    """
+    return lambda length: max(1, batch_tokens // (length * devices)) * devices
