@@ -86,7 +86,8 @@ def make(folder, family="bert", *, tokenizer=None, parts=True, **files):
     if parts:
         kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
         entries = [
-            {"path": path, "type": f"sentence_transformers.models.{k}"} for path, k in kinds.items()
+            {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for n, (path, kind) in enumerate(kinds.items())
         ]
         write(folder / "modules.json", entries)
         pooling = {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True}

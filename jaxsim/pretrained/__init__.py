@@ -6,6 +6,7 @@ from jaxsim.pretrained._adapters import (
     save_lora as save_lora,
     with_lora as with_lora,
 )
+from jaxsim.pretrained._benchmark import for_mteb as for_mteb
 from jaxsim.pretrained._experts import take_domain as take_domain, with_experts as with_experts
 from jaxsim.pretrained._folder import load as load
 from jaxsim.pretrained._image_models import (

@@ -11,7 +11,11 @@ import numpy as np
 from jaxsim import similarity
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array, ArrayTree
-from jaxsim.pretrained import _image_processor as image_processor, _tower_names as names
+from jaxsim.pretrained import (
+    _embedding as embedding,
+    _image_processor as image_processor,
+    _tower_names as names,
+)
 from jaxsim.pretrained._model import FolderModel, Kept, TextModel
 
 
@@ -39,6 +43,40 @@ class VisionModel(FolderModel):
     )
     processor: image_processor.ImageProcessor = None
     similarity: Callable = similarity.cosine
+
+    def embed_images(
+        self,
+        images: Any,
+        *,
+        batch_size: int = 64,
+        normalize: bool = False,
+        truncate_dim: int | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Embeds pictures: paths or pictures in, one vector each out.
+
+        The next batch is read while the devices work on one, over which it is spread. For a gradient take
+        `encode_image`, for vectors that do not fit in memory `search.encode_images`.
+
+        Args:
+          images: as for `process`; or one path, picture or array, uint8 [height, width, 3] or [height, width].
+          batch_size: pictures of a batch over all devices.
+          normalize, truncate_dim, progress: as for `TextModel.embed`.
+
+        Returns: numpy float32 [n, dim] in the order of the pictures; [dim] for one.
+        Raises: as `process` does, and ValueError for a truncate_dim above the dimension and for vectors that are not
+        finite.
+        """
+        return embedding.embed_images(
+            self.encode_image,
+            self.params,
+            self.processor,
+            images,
+            batch_size=batch_size,
+            normalize=normalize,
+            truncate_dim=truncate_dim,
+            progress=progress,
+        )
 
     def process(self, images: Any) -> np.ndarray:
         """Processes pictures for `encode_image`: float32 [rows, height, width, 3].
@@ -75,6 +113,40 @@ class ImageTextModel(TextModel):
     def encode_text(self) -> Callable:
         """(params, texts, *, key=None, axis_name=None) -> float32 [rows, dim], of texts from `tokenize`."""
         return self.encode
+
+    def embed_images(
+        self,
+        images: Any,
+        *,
+        batch_size: int = 64,
+        normalize: bool = False,
+        truncate_dim: int | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Embeds pictures: paths or pictures in, one vector each out, in the space of `embed`.
+
+        The next batch is read while the devices work on one, over which it is spread. For a gradient take
+        `encode_image`, for vectors that do not fit in memory `search.encode_images`.
+
+        Args:
+          images: as for `process`; or one path, picture or array, uint8 [height, width, 3] or [height, width].
+          batch_size: pictures of a batch over all devices.
+          normalize, truncate_dim, progress: as for `TextModel.embed`.
+
+        Returns: numpy float32 [n, dim] in the order of the pictures; [dim] for one.
+        Raises: as `process` does, and ValueError for a truncate_dim above the dimension and for vectors that are not
+        finite.
+        """
+        return embedding.embed_images(
+            self.encode_image,
+            self.params,
+            self.processor,
+            images,
+            batch_size=batch_size,
+            normalize=normalize,
+            truncate_dim=truncate_dim,
+            progress=progress,
+        )
 
     def process(self, images: Any) -> np.ndarray:
         """Processes pictures for `encode_image`: float32 [rows, height, width, 3].

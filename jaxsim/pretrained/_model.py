@@ -1,6 +1,7 @@
 """Loaded models: parameters, plain functions of them, a tokenizer, and how they are saved."""
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from jaxsim import similarity
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array, ArrayTree
 from jaxsim.pretrained import (
+    _embedding as embedding,
     _families as families,
     _masked_lm as masked_lm,
     _modules as modules,
@@ -142,6 +144,62 @@ class TextModel(Model):
     def domains(self) -> tuple[str, ...]:
         """The names of the domains that its experts are of, in their order; () without experts."""
         return tuple(self.config.get(families.EXPERTS, {}).get("domains", ()))
+
+    def embed(
+        self,
+        texts: str | Iterable[str],
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        domain: str | None = None,
+        batch_size: int | None = None,
+        normalize: bool = False,
+        truncate_dim: int | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Embeds texts: strings in, one vector each out, as `encode` of sentence-transformers does.
+
+            vectors = model.embed(["red shoes", "a dog on a beach"], prompt="query: ")
+            scores = model.similarity(vectors, model.embed(documents))
+
+        Texts are tokenized, sorted by length, padded little, and each batch is spread over the local devices. For a
+        gradient take `encode`, for vectors that do not fit in memory `search.encode_corpus`.
+
+        Args:
+          texts: a list of strings, or one string.
+          prompt, prompt_name: as for `tokens`; those that the model reads and does not pool too.
+          domain: one of `domains`, of all texts, where the model's experts are those of domains.
+          batch_size: texts of a batch over all devices; None is as many as have 4,096 tokens.
+          normalize: divide each vector by its norm, after it was cut.
+          truncate_dim: how many numbers of each vector to keep, the first (Matryoshka); None is all.
+          progress: show a bar in a terminal, lines in a log elsewhere.
+
+        Returns: numpy float32 [n, dim] in the order of the texts; [dim] for one string.
+        Raises: ValueError for what is not texts, a prompt or domain that the model does not have, a truncate_dim above
+        its dimension, and vectors that are not finite.
+        """
+        one = isinstance(texts, str)
+        rows = self.tokenizer.texts("texts", [texts] if one else texts)
+        prompt = self._prompt(prompt, prompt_name)
+        unpooled = self.tokenizer.count(prompt) if prompt and not self.pool_prompt else 0
+        if domain is not None and not self.domains:
+            raise ValueError(
+                f"domain must be None for a model without experts of domains, got {domain!r}"
+            )
+        if domain is not None:
+            checks.one_of("domain", domain, self.domains)
+        place = None if domain is None else self.domains.index(domain)
+        vectors = embedding.embed_texts(
+            embedding.with_inputs(self.encode, unpooled, place),
+            self.params,
+            functools.partial(self.tokenizer.tokens, prompt=prompt),
+            rows,
+            batch_size=batch_size,
+            normalize=normalize,
+            truncate_dim=truncate_dim,
+            progress=progress,
+        )
+        return vectors[0] if one else vectors
 
     def tokens(
         self, texts: Iterable[str], *, prompt: str | None = None, prompt_name: str | None = None
@@ -296,6 +354,40 @@ class CrossEncoderModel(Model):
         return pairs.pair_scorer(
             self.score, params, self.tokenizer, queries, candidates, batch=batch
         )
+
+    def rank(
+        self, query: str, texts: Iterable[str], k: int | None = None, *, batch_size: int = 256
+    ) -> list[tuple[int, float]]:
+        """Ranks texts for a query, best first, as `CrossEncoder.rank` of sentence-transformers does.
+
+            for place, score in reranker.rank("how are vectors compared?", passages, k=3):
+                print(score, passages[place])
+
+        For many queries, a first stage or a budget of calls take `scorer` and `search.rerank`.
+
+        Args:
+          query: a string.
+          texts: a list of strings.
+          k: how many to return; None is all.
+          batch_size: pairs per call of `score`.
+
+        Returns: a list of (place in `texts`, score), with the highest score first and equal ones in the order of
+        `texts`. Scores are those of `score`, without a sigmoid.
+        Raises: ValueError as `scorer` does, for a query that is not one string, and for scores that are not finite.
+        """
+        if not isinstance(query, str):
+            raise ValueError(f"query must be one string, got {type(query).__name__} {query!r:.60}")
+        rows = self.tokenizer.texts("texts", texts)
+        if k is not None:
+            checks.whole("k", k)
+        if not rows:
+            return []
+        places = np.arange(len(rows))
+        scores = self.scorer([query], rows, batch=batch_size)(np.zeros_like(places), places)
+        if bad := (~np.isfinite(scores)).sum():
+            raise ValueError(f"scores must be finite, got {bad} that are not, of {len(rows)} texts")
+        order = np.argsort(-scores, kind="stable")[:k]
+        return list(zip(order.tolist(), scores[order].tolist(), strict=True))
 
     def tokenize(
         self, queries: Iterable[str], *, max_length: int | None = None, length: int | None = None
