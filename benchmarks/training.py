@@ -3,6 +3,7 @@
     python -m benchmarks.training                       the tables, and benchmarks/training.json
     python -m benchmarks.training --devices 1 2 4       fewer devices
     python -m benchmarks.training --only memory
+    python -m benchmarks.training --only ring           embeddings gathered, or passed round a ring
 
 The work: a contrastive step (info_nce of queries and documents, AdamW) of a small encoder. On CPU the
 devices are simulated and share its cores: scaling then shows what spreading costs, not what it gains.
@@ -10,6 +11,9 @@ Memory is the compiler's own analysis of the compiled step. Bytes are read from 
 per device, counted as a ring would move them (all-gather and reduce-scatter (n - 1) / n of the whole,
 all-reduce twice that), compared with the least: one gather of the documents' embeddings and its transpose, one
 reduction of the gradients.
+
+The ring's table is of the loss alone, with the gradient of its embeddings, lowered and compiled for 8 devices
+and never run; `pairs_in_80_gb` scales its memory, which is linear in the pairs at a block of so many anchors.
 """
 
 import argparse
@@ -27,6 +31,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "f64": 8}
+CARD = 80e9  # bytes of a device, for the largest batch that fits
 LENGTH, WIDTH, HIDDEN, LAYERS, WORDS = 32, 64, 256, 3, 1000
 COLLECTIVE = re.compile(
     r"= (?P<shapes>\(?[^=]*?\)?) (?P<kind>all-gather|all-reduce|reduce-scatter|all-to-all|"
@@ -122,6 +127,42 @@ def measured(batch, chunk, devices, spread, timed):
     return row
 
 
+def measured_ring(pairs, dim, block, ring, devices=8):
+    """One row of the ring's table, from the compiler alone; called in a separate process."""
+    import jax
+    from jax.sharding import AxisType, PartitionSpec
+
+    from jaxsim import losses
+    from jaxsim.training._compiled import memory_of
+
+    mesh = jax.make_mesh((devices,), ("devices",), axis_types=(AxisType.Auto,))
+    spread = PartitionSpec("devices")
+
+    def loss(queries, documents):
+        return losses.info_nce(queries, documents, axis_name="devices", block=block, ring=ring)
+
+    step = jax.shard_map(
+        jax.value_and_grad(loss, argnums=(0, 1)),
+        mesh=mesh,
+        in_specs=(spread, spread),
+        out_specs=(PartitionSpec(), (spread, spread)),
+    )
+    rows = jax.ShapeDtypeStruct((pairs, dim), "float32")
+    began = time.perf_counter()
+    compiled = jax.jit(step).lower(rows, rows).compile()
+    needs = memory_of(compiled)
+    return {
+        "pairs": pairs,
+        "dim": dim,
+        "block": block,
+        "form": "ring" if ring else "gathered",
+        "compile_s": round(time.perf_counter() - began, 2),
+        "mib": round(needs / 2**20),
+        "temporaries_mib": round(compiled.memory_analysis().temp_size_in_bytes / 2**20),
+        "pairs_in_80_gb": round(pairs * CARD / needs),
+    }
+
+
 def collectives(text):
     """(kind, bytes that a device sends in a ring) of each collective in a compiled program."""
     found = []
@@ -189,11 +230,12 @@ def main():
     parser.add_argument("--devices", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--batch", type=int, default=512, help="of the scaling table")
     parser.add_argument("--steps", type=int, default=5, help="timed")
-    parser.add_argument("--only", choices=["memory", "scaling"], help="one of the tables")
+    parser.add_argument("--only", choices=["memory", "scaling", "ring"], help="one of the tables")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measured(**json.loads(options.one))))
+        settings = json.loads(options.one)
+        print(json.dumps((measured_ring if "ring" in settings else measured)(**settings)))
         return
     import jax
 
@@ -206,7 +248,7 @@ def main():
         "load": os.getloadavg(),
         "date": time.strftime("%Y-%m-%d"),
     }
-    if options.only != "scaling":
+    if options.only in (None, "memory"):
         common = {"devices": 1, "spread": "pmap", "timed": 0}
         cases = [
             (128, None, options.steps),
@@ -224,7 +266,20 @@ def main():
             rows,
             ["batch", "chunk", "mib", "mib_over_128", "step_ms", "compile_s"],
         )
-    if options.only != "memory":
+    if options.only in (None, "ring"):
+        cases = [(2**20, 768), (2**22, 768)]
+        rows = [
+            child(pairs=pairs, dim=dim, block=128, ring=ring)
+            for pairs, dim in cases
+            for ring in (False, True)
+        ]
+        results["ring"] = rows
+        table(
+            "the loss and its gradient on 8 devices, per device",
+            rows,
+            ["pairs", "dim", "form", "mib", "temporaries_mib", "pairs_in_80_gb", "compile_s"],
+        )
+    if options.only in (None, "scaling"):
         rows = [
             child(batch=options.batch, chunk=None, devices=d, spread=s, timed=options.steps)
             for s in ("pmap", "shard_map", "sharded")
