@@ -153,12 +153,12 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
         *_, of_theirs, of_blocks, of_inside = jax.lax.scan(
             step, (theirs, rest, *nothing), length=count
         )[0]
-        found = jax.tree.map(
+        gradients = jax.tree.map(
             lambda a, like: a.astype(like.dtype),
             (of_blocks, of_theirs, of_inside),
             (blocks, theirs, inside),
         )
-        return found[0], None, found[1], None, found[2]
+        return gradients[0], None, gradients[1], None, gradients[2]
 
     summed.defvjp(forward, backward)
     sums = summed(blocks, still, theirs, their_still, inside)

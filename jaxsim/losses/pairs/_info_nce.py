@@ -30,8 +30,8 @@ def _info_nce_in_ring(walk, *, temperature=0.05):
         logs = tuple(log_sum_exp(scores, mask, empty=NOTHING) for mask in (where, positives))
         return logs, (positives.sum(axis=1, dtype=logs[0].dtype),)
 
-    (every, own), (count,) = walk(of_tile)
-    return every - own, count > 0
+    (every, positive), (count,) = walk(of_tile)
+    return every - positive, count > 0
 
 
 def multi_positive_in_ring(walk, *, temperature=0.05):
@@ -43,8 +43,8 @@ def multi_positive_in_ring(walk, *, temperature=0.05):
         every = log_sum_exp(scores, where, empty=NOTHING)
         return (every,), (masked.sum(scores, positives), positives.sum(axis=1, dtype=every.dtype))
 
-    (every,), (own, count) = walk(of_tile)
-    return every - own / jnp.maximum(count, 1), count > 0
+    (every,), (positive, count) = walk(of_tile)
+    return every - positive / jnp.maximum(count, 1), count > 0
 
 
 @over_pairs(ring=_info_nce_in_ring)
