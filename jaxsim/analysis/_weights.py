@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxsim.losses._lift._blocks import reduced
+from jaxsim.losses._lift._lifters import keywords_of
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
@@ -240,8 +242,7 @@ def _of_lifted(loss, arrays, arguments):
         return loss.rule(scores, positives, where, *inputs, **settings)
 
     loss.lift(watched)(*arrays, **arguments, **({} if rows is None else {"block": max(rows, 1)}))
-    taken = inspect.signature(loss.rule).parameters
-    settings = {n: v for n, v in arguments.items() if n in taken}
+    settings = {n: arguments[n] for n in keywords_of(loss.rule) if n in arguments}
     first = _first_of(loss)
     rule = _with_first_pass(functools.partial(loss, **settings))
     reduce_fn = inspect.signature(loss).parameters["reduce_fn"].default
@@ -268,7 +269,7 @@ def _of_similarity(loss, parameters, arrays, positives, arguments):
         return base(x, y)
 
     loss(*arrays, similarity=watched, **options)
-    if not sides or any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves(sides)):
+    if not sides or any(isinstance(a, Tracer) for a in jax.tree.leaves(sides)):
         raise ValueError(f"loss must score its pairs outside of compiled loops, got {name}")
     scores = [at_least_float32(base(x, y)) for x, y in sides]
     if len({s.shape[1] for s in scores}) > 1:

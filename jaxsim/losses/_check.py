@@ -141,8 +141,13 @@ def check(
             loss = lifter(_named(loss, name))
         report = _of_loss(name, loss, _inputs(loss, data, settings, shared), skip)
         if of_rule and _takes_masks(rule, data):
-            mask = _masked_scores(rule, settings)
-            report = dataclasses.replace(report, findings=(*mask, *report.findings))
+            try:
+                found = _masked_scores(rule, settings)
+            except Exception as error:
+                found = [Finding("masks", f"On scores and masks {_raised(error)}")]
+            passed = report.passed if found else ("masks", *report.passed)
+            findings = (*found, *report.findings)
+            report = dataclasses.replace(report, findings=findings, passed=passed)
     if raises and not report.ok:
         raise ValueError(str(report))
     return report
@@ -238,7 +243,7 @@ def _of_rule(rule, data, settings):
         return [
             Finding(
                 "rule",
-                f"It takes ({', '.join(names)}): write its arguments as {form}, in this order.",
+                f"It takes ({', '.join(names)}): write its arguments as {form}, in this order; or, if it is a whole loss, give where a default, where=None.",
             )
         ]
     findings = []

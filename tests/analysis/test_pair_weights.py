@@ -236,7 +236,7 @@ CENTERS = np.random.default_rng(6).normal(size=(4, 2, 4))
 GRADES = np.random.default_rng(7).uniform(size=ROWS)
 # name: (arrays, settings): of proxies, of several of them, with further inputs, with a first pass
 OF_INPUTS = {
-    "arcface": ((X, LABELS, PROXIES), {"margin": 0.2}),
+    "arcface": ((X, LABELS, PROXIES), {"margin": 0.2, "where": LABELS > 0}),
     "soft_triple": ((X, LABELS, CENTERS), {"center_temperature": 0.3}),
     "sphereface": ((X, LABELS, PROXIES), {}),
     "rank_n_contrast": ((X, GRADES), {}),

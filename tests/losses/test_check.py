@@ -135,6 +135,8 @@ def test_what_is_no_loss():
     def count(x, y):
         return jnp.sum(x > y)
 
+    form = said(losses.check(lambda x, y, where: jnp.sum(x), "pairs"))["rule"]
+    assert "give where a default, where=None" in form
     assert "returns 2 things" in said(losses.check(two, "pairs"))["call"]
     assert "int32, which has no slope" in said(losses.check(count, "pairs"))["call"]
     assert "shape (16,)" in said(losses.check(lambda x, y: x[:, 0], "pairs"))["call"]
@@ -253,6 +255,7 @@ def test_a_good_rule_passes_under_every_lifter(data):
     report = losses.check(functools.partial(soft_margin, temperature=0.2), data)
     assert report.ok, report
     assert not report.left_out
+    assert report.passed[:3] == ("masks", "call", "jit")
 
 
 @pytest.mark.thorough
