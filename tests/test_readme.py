@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from model_folders import make_images
 
 from experiments.__main__ import main
 from jaxsim import pretrained
@@ -94,11 +95,21 @@ def test_the_experiment_runs(tmp_path, monkeypatch, capsys):
     assert "at equal budget" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
+def test_models_embed_and_rank_in_one_call(tiny, tiny_cross, tmp_path):
+    names = {"folder": tiny, "reranker": tiny_cross, "clip": make_images(tmp_path / "clip")}
+    names |= {"documents": ["red round", "old", "blue"], "paths": np.zeros((2, 9, 9, 3), np.uint8)}
+    exec(compile(PYTHON[3], "README.md", "exec"), names)
+    assert names["scores"].shape == (2, 3)
+    assert names["pictures"].shape == (2, 12)
+    assert sorted(place for place, _ in names["ranking"]) == [0, 1, 2]
+
+
 def test_a_model_is_fine_tuned_by_hand(tiny, rows, tmp_path):
     sides = ([row[side] for row in rows] for side in ("anchor", "positive"))
     names = dict(zip(("queries", "documents"), sides, strict=True))
     names |= {"folder": tiny, "out": tmp_path / "out"}
-    small = PYTHON[3].replace("(32, 64)", "(16,)").replace("(64, 128)", "(16,)")
+    small = PYTHON[4].replace("(32, 64)", "(16,)").replace("(64, 128)", "(16,)")
     exec(compile(small, "README.md", "exec"), names)
     trained = pretrained.load(tmp_path / "out").params
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), names["model"].params, trained)

@@ -8,7 +8,7 @@ import pytest
 from model_folders import make_images
 from PIL import Image
 
-from jaxsim import pretrained
+from jaxsim import pretrained, storage
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -52,6 +52,17 @@ def test_search_keeps_its_budget():
     assert (names["adapted"].calls == 60).all()
     assert sum(names["calls"]) == 2 * 6 * 60
     assert 0.8 < names["recall"] <= 1
+
+
+@pytest.mark.thorough
+def test_figures_come_as_reports_and_files(tmp_path):
+    names = run("evaluation.md", out=tmp_path)
+    assert set(names["classes"]) == {"recall@1", "recall@4", "MRR", "R-precision", "MAP@R", "NMI"}
+    assert 0.5 < names["classes"]["recall@1"].value <= 1
+    assert 0 < names["rankings"]["nDCG@10"].value <= 1
+    judged = storage.load_qrels(tmp_path / "qrels.txt")
+    queries, *_ = storage.ranking_arrays(storage.load_run(tmp_path / "run.trec"), judged)
+    assert queries == names["query_ids"]
 
 
 @pytest.mark.thorough
