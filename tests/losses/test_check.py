@@ -135,7 +135,7 @@ def test_what_is_no_loss():
     def count(x, y):
         return jnp.sum(x > y)
 
-    form = said(losses.check(lambda x, y, where: jnp.sum(x), "pairs"))["rule"]
+    form = said(losses.check(lambda x, where: jnp.sum(x), "pairs"))["rule"]
     assert "give where a default, where=None" in form
     assert "returns 2 things" in said(losses.check(two, "pairs"))["call"]
     assert "int32, which has no slope" in said(losses.check(count, "pairs"))["call"]
