@@ -22,6 +22,7 @@ learned what it can.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -548,7 +549,8 @@ def figures(
         row: dict[str, Any] = {"data": name, "Spearman": runner.Resampled(*found)}
         if not of_judge:
             lists = Lists.of(config, test)
-            row |= ranking(bed, lists, lists.scores(similarities))
+            scores = lists.scores(similarities)
+            row |= ranking(bed, lists, scores) | by_judge(bed, lists, scores)
         rows.append(row)
     return rows
 
@@ -591,6 +593,20 @@ def ranking(bed: Bed, lists: Lists, scores: np.ndarray) -> dict[str, np.ndarray]
     }
 
 
+BINS = np.linspace(0, 1, 11)  # of the judge's scores
+
+
+def by_judge(bed: Bed, lists: Lists, scores: np.ndarray) -> dict[str, float]:
+    """The student's mean cosine of the pairs that the judge gives about so much; without those of empty bins."""
+    grades = np.clip(lists.scores(bed.judge), 0, 1)
+    found = {}
+    for low, high in itertools.pairwise(BINS):
+        inside = (grades >= low) & ((grades < high) | (high == 1))
+        if inside.any():
+            found[f"cosine at {(low + high) / 2:.2f}"] = float(scores[inside].mean())
+    return found
+
+
 def claim(rows: list[dict]) -> runner.Claim:
     """In correlation with people's grades: soft targets above hard negatives above the batch's own?"""
     name = rows[0]["data"]
@@ -631,10 +647,30 @@ def claim(rows: list[dict]) -> runner.Claim:
 
 
 def pictures(rows: list[dict]) -> dict:
-    """spearman.png: the correlation with people's grades by test set, the method at each temperature."""
-    named = [
-        row | {"arm": f"unime, T = {row['T']}" if row["T"] else row["arm"]}
-        for row in runner.summary(rows)
-        if row["arm"] not in RERANKERS
+    """spearman.png: the correlation with people's grades by test set; judge.png: the student's cosine against it."""
+    shown = [row for row in runner.summary(rows) if row["arm"] not in RERANKERS]
+    named = [row | {"arm": f"unime, T = {row['T']}" if row["T"] else row["arm"]} for row in shown]
+    prefix = "cosine at "
+    against = [
+        {
+            "arm": row["arm"],
+            "data": row["data"],
+            "judge": name.removeprefix(prefix),
+            "cosine": row[name],
+        }
+        for row in shown
+        for name in row
+        if not row["T"] and name.startswith(prefix) and not name.endswith("interval")
     ]
-    return {"spearman": pictures_.dots(named, y="Spearman", panel="data")}
+    found = {"spearman": pictures_.dots(named, y="Spearman", panel="data")}
+    if against:
+        found["judge"] = pictures_.curves(
+            against,
+            x="judge",
+            y="cosine",
+            panel="data",
+            log=False,
+            x_unit="score of the judge",
+            title="The student's cosine of pairs, by the judge's score",
+        )
+    return found
