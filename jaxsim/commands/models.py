@@ -127,8 +127,15 @@ def within_domain(model: pretrained.TextModel, domain: str) -> pretrained.TextMo
     return model.replace(encode=within(model.encode), encode_layers=within(model.encode_layers))
 
 
-def cross_encoder(chosen: argparse.Namespace, role: str = "model") -> pretrained.CrossEncoderModel:
+def cross_encoder(
+    chosen: argparse.Namespace, role: str = "model", *, why: str = ""
+) -> pretrained.CrossEncoderModel:
     """The cross-encoder of --model, or of another role, with one score per pair.
+
+    Args:
+      chosen: the options.
+      role: the name of the option.
+      why: what needs it, for the error: " for the loss".
 
     Raises: ValueError for an embedding model, or one that gives several scores.
     """
@@ -137,7 +144,7 @@ def cross_encoder(chosen: argparse.Namespace, role: str = "model") -> pretrained
     model = _loaded(folder, chosen, **settings)
     if not hasattr(model, "score"):
         raise ValueError(
-            f"--{role} must be a cross-encoder for the loss, got {folder} (no classification head)"
+            f"--{role} must be a cross-encoder{why}, got {folder} (no classification head)"
         )
     if (labels := getattr(model.module, "labels", 1)) > 1:
         raise ValueError(

@@ -37,7 +37,7 @@ def model_of(
 ) -> pretrained.TextModel | pretrained.CrossEncoderModel:
     """The model of the options: with an expert for each table where --experts asks for them."""
     if options.sources[0].cross:
-        return models.cross_encoder(options)
+        return models.cross_encoder(options, why=" for the loss")
     model = models.embedding_model(options, images=options.image_column is not None)
     if options.experts is None:
         return model

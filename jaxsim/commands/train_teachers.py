@@ -39,7 +39,7 @@ def scored(options: argparse.Namespace, one: Source) -> np.ndarray | None:
     """
     if one.kind != CROSS_TEACHERS:
         return None
-    teacher = models.cross_encoder(options, "teacher")
+    teacher = models.cross_encoder(options, "teacher", why=" for the loss")
     name = "teacher-scores" if len(options.sources) == 1 else f"teacher-scores-{one.name}"
     path, about = (
         options.workdir / f"{name}.arrays",
