@@ -284,7 +284,9 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     if len(rows) > 1:
         found, images = zip(*parts, strict=True)
         together = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
-        rows.append({"subset": ALL, **figures(together, [one for row in images for one in row])})
+        macro = float(np.mean([one["TOT"].mean() for one in found]))
+        whole = figures(together, [one for row in images for one in row])
+        rows.append({"subset": ALL, **whole, "macro TOT": macro})
     if arm == "model" and config.data == "sugarcrepe_pp":
         rows += of_photographs(config, shared.triples)
     return rows
