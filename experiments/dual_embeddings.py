@@ -77,6 +77,7 @@ PRESETS = {
         snapshots=2,
         rates=(0.05,),
         exponents=(0.0,),
+        hidden=0.3,
     ),
     "cpu": Config(),
     "full": Config(
@@ -268,6 +269,10 @@ def cold(config: Config, arm: str, shared: Shared) -> list[dict]:
     np.fill_diagonal(likeness, -1)
     answers = COLD[arm](config, shared, split, likeness)
     partners = np.where(hidden[:, None], baskets.truth(split.test, items), -1)
+    if not (partners >= 0).any():
+        raise ValueError(
+            f"hidden must leave out an item that is bought in the test part, got {config.hidden}"
+        )
     return figures(config, "cold", answers, partners)
 
 
