@@ -453,7 +453,8 @@ def graded_texts(config: Config, ids: Callable[..., Any], tests: dict[str, grade
     place = {text: number for number, text in enumerate(texts)}
     places = {}
     for name, pairs in drawn.items():
-        first, second = (np.array([place[text] for text in side]) for side in pairs[:2])
+        first = np.array([place[text] for text in pairs.first])
+        second = np.array([place[text] for text in pairs.second])
         places[name] = first, second, pairs.scores
     return Graded(ids("sentence", texts), places)
 

@@ -283,7 +283,8 @@ def prepare_all(config: Config, workdir: Path) -> Common:
             )
     else:
         backbone = from_scratch(config, texts, workdir)
-    single = [any(word in backbone.pieces for word in entry) for entry in texts.train.entries]
+    pieces = set(backbone.pieces)
+    single = [not pieces.isdisjoint(entry) for entry in texts.train.entries]
     count = config.entries or len(texts.train.entries)
     train = entries.drawn(texts.train, count, preferred=np.array(single))
     facts: dict[str, float] = {
@@ -703,9 +704,8 @@ def correlated(
     rows = unit_rows(encoded(config, common.backbone, params, ids))
     found = []
     for pairs in sets:
-        first, second = (
-            rows[[place[text] for text in side]] for side in (pairs.first, pairs.second)
-        )
+        first = rows[[place[text] for text in pairs.first]]
+        second = rows[[place[text] for text in pairs.second]]
         cosines = np.sum(first * second, axis=1)
         found.append(figures.spearman(cosines, pairs.scores, repeats=config.repeats))
     return found

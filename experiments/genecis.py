@@ -163,7 +163,7 @@ class Shared(NamedTuple):
 
 def fingerprint(config: Config) -> dict[str, Any]:
     """Of the data: the captions, GeneCIS's templates, and the frozen model."""
-    templates = {task: [list(row) for row in data.genecis(task)] for task in config.tasks}
+    templates = {task: list(map(list, data.genecis(task))) for task in config.tasks}
     if config.data == "letters":
         return {"letters": letters()}
     model = runner.folder_fingerprint(models.folder(config.model))
@@ -269,7 +269,7 @@ def templates(task: str) -> Queries:
         [caption[row.reference] for row in rows],
         conditions,
         conditions,
-        [[caption[one] for one in (row.target, *row.gallery)] for row in rows],
+        [list(map(caption.__getitem__, (row.target, *row.gallery))) for row in rows],
         [row.reference for row in rows],
     )
 

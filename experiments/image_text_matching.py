@@ -49,7 +49,7 @@ class Config:
     seed: int = 0  # of the start, the batches and what is drawn
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = (
-        "emoji"  # emoji or captions (need JAXSIM_DATA), glyphs; a caption stands for an image
+        "emoji"  # emoji or captions (need JAXSIM_DATA), glyphs; a caption in place of an image
     )
     model: str = ""  # a text model's folder, for the reader "frozen" and for captions
     size: int = 24  # of the pictures' sides
@@ -76,11 +76,13 @@ class Config:
         settings.positive(self, "margin", "rates")
         settings.some(self, "texts", "rates")
         if self.data == "captions" and self.images == "network":
-            raise ValueError("images must be perceptron where captions stand for them, got network")
+            raise ValueError(
+                "images must be perceptron where captions are in their place, got network"
+            )
 
 
 class World(NamedTuple):
-    """Things with captions: what stands for each, and what is said of it."""
+    """Things with captions: a picture or vectors of each, and what is said of it."""
 
     features: np.ndarray  # float32 [things, ...]: pixels, or vectors
     captions: list[list[str]]
@@ -253,7 +255,7 @@ def read(config: Config, name: str, captions_: list[list[str]]) -> Texts:
     """What a reader makes of captions to learn from, to validate with and to test on."""
     if name == "frozen":
         return Texts(*(frozen(config, rows) for rows in captions_), ids=0)
-    words = [[data.words(text) for text in rows] for rows in captions_]
+    words = [list(map(data.words, rows)) for rows in captions_]
     known = data.vocabulary(words[0], min_count=config.least).numbers
     rows = [numbered(part, known) for part in words]
     if name == "sequence":

@@ -287,9 +287,8 @@ def figures(
 ) -> dict[str, Any]:
     """Recall of the targets, and what a query costs."""
     triplets = shared.test.triplets
-    references, targets = (
-        np.array([getattr(one, side) for one in triplets]) for side in ("reference", "target")
-    )
+    references = np.array([one.reference for one in triplets])
+    targets = np.array([one.target for one in triplets])
     found = composed.ranks(queries, gallery, references, targets)
     concepts = shared.test.concepts[references]
     recalls = {f"R@{k}": runner.Grouped(found <= k, concepts) for k in (1, 5, 10)}

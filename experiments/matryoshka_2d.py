@@ -583,7 +583,8 @@ LOSSES: dict[str, Callable[[Loss, Cuts], Loss]] = {
 def claim(rows: list[dict]) -> runner.Claim:
     """Better at few layers than both baselines, better at few coordinates than base, at little cost in full."""
     rows = judged_rows(rows)
-    depth, width = (max((row[key] for row in rows), default=0) for key in ("layer", "dim"))
+    depth = max((row["layer"] for row in rows), default=0)
+    width = max((row["dim"] for row in rows), default=0)
     on = "recall@1"
 
     def part(holds: Callable[[dict], bool]) -> list[dict]:

@@ -216,7 +216,7 @@ def heat_maps(
     Raises: ValueError where an arm has two rows of one cell.
     """
     arms = list(dict.fromkeys(row["arm"] for row in rows))
-    columns, lines = (sorted({row[key] for row in rows}) for key in (x, y))
+    columns, lines = sorted({row[x] for row in rows}), sorted({row[y] for row in rows})
     figure, axes, bottom = _grid(len(arms), height=0.5 + 0.32 * len(lines))
     known = [row[of] for row in rows if row.get(of) is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)

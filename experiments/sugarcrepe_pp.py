@@ -20,6 +20,7 @@ are swapped by a rule (experiments/workbench/swaps.py), not by its authors' mode
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -145,6 +146,10 @@ class States(NamedTuple):
     rows: np.ndarray  # float32 [texts, length x dim], perhaps a mapped file
     lengths: np.ndarray  # int [texts], how many tokens are real
 
+    def at(self, texts: Sequence[str]) -> np.ndarray:
+        """The places of texts."""
+        return np.array([self.places[text] for text in texts])
+
     def of(self, places: np.ndarray, length: int) -> dict[str, np.ndarray]:
         """What a head reads of texts: {"states" [n, length, dim], "where" [n, length]}."""
         places = np.asarray(places)
@@ -227,7 +232,11 @@ SWAP_SEEDS = 3  # sets of swapped captions, of which each seed of a run takes on
 def chosen(config: Config, photographs: list[list[str]], seed: int) -> list[list[str]]:
     """Two captions of each photograph, drawn by a seed."""
     random = np.random.default_rng(seed % SWAP_SEEDS)
-    return [[row[place] for place in random.permutation(len(row))[:2]] for row in photographs]
+    pairs = []
+    for row in photographs:
+        one, other = random.permutation(len(row))[:2]
+        pairs.append([row[one], row[other]])
+    return pairs
 
 
 def swapped(config: Config, photographs: list[list[str]], seed: int) -> list[str | None]:
@@ -283,9 +292,9 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
         rows.append({"subset": subset, **figures(*parts[-1])})
     if len(rows) > 1:
         found, images = zip(*parts, strict=True)
-        together = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+        together = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
         macro = float(np.mean([one["TOT"].mean() for one in found]))
-        whole = figures(together, [one for row in images for one in row])
+        whole = figures(together, list(itertools.chain.from_iterable(images)))
         rows.append({"subset": ALL, **whole, "macro TOT": macro})
     if arm == "model" and config.data == "sugarcrepe_pp":
         rows += of_photographs(config, shared.triples)
@@ -322,11 +331,8 @@ def subsets(triples: list[Triple]) -> dict[str, list[Triple]]:
 def hits(vectors: np.ndarray, texts: list[str], triples: list[Triple]) -> dict[str, np.ndarray]:
     """What SugarCrepe++ asks of each triple, from the vectors of texts."""
     place = {text: number for number, text in enumerate(texts)}
-    sides = [
-        vectors[[place[getattr(row, name)] for row in triples]]
-        for name in ("first", "second", "negative")
-    ]
-    found = evaluation.triplet_text_hits(*sides)
+    places = np.array([list(map(place.__getitem__, row[2:])) for row in triples])
+    found = evaluation.triplet_text_hits(*vectors[places.T])
     return {"TOT": found.both, "P1 condition": found.first, "P2 condition": found.second}
 
 
@@ -458,7 +464,7 @@ def headed(config: Config, arm: str, shared: Shared, workdir: Path) -> Embed:
         "second": [row[1] for row in pairs],
         "negative": [text or row[0] for text, row in zip(negatives, pairs, strict=True)],
     }
-    columns = {n: np.array([states.places[t] for t in texts]) for n, texts in names.items()}
+    columns = {name: states.at(texts) for name, texts in names.items()}
     columns["photograph"] = np.arange(len(pairs), dtype=np.int32)
     columns["swapped"] = np.array([text is not None for text in negatives])
     read = ("first", "second", "negative") if HEADS[arm] else ("first", "second")
@@ -489,7 +495,7 @@ def vectors_of(
 ) -> np.ndarray:
     """Unit vectors of texts by a head, block by block."""
     encode, block = jax.jit(sentences.function_of(module)), 512
-    places = np.array([states.places[text] for text in texts])
+    places = states.at(texts)
     padded = np.pad(places, (0, -len(places) % block))
     parts = [
         np.asarray(encode(params, states.of(padded[start : start + block], length)))

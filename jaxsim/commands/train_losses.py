@@ -340,7 +340,9 @@ def check_settings(names: Sequence[str], chosen: Sequence[Setting]) -> None:
             raise ValueError(f"{name} needs {', '.join(f'--set {n}=...' for n in lacking)}")
 
 
-def check_call(name: str, settings: Mapping[str, Any], rows: int, negatives: int) -> None:
+def check_call(
+    name: str, settings: Mapping[str, Any], rows: int, negatives: int
+) -> jax.ShapeDtypeStruct:
     """Traces a loss on arrays of the shapes of a batch: what it refuses is refused before any work.
 
     Args:
@@ -349,6 +351,7 @@ def check_call(name: str, settings: Mapping[str, Any], rows: int, negatives: int
       rows: of a batch.
       negatives: of a row.
 
+    Returns: the shape and type of its value.
     Raises: ValueError of the loss, which names what is wrong.
     """
     floats = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.float32)
@@ -372,7 +375,7 @@ def check_call(name: str, settings: Mapping[str, Any], rows: int, negatives: int
         return call(*arrays, key=jax.random.key(0), **named)
 
     try:
-        jax.eval_shape(loss, arrays, named)
+        return jax.eval_shape(loss, arrays, named)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from error
     except ValueError as error:

@@ -78,7 +78,8 @@ def test_every_loss_takes_the_batches_of_its_group(kind):
         counts = [2] if kind in only else [0]
         counts += [2] if kind != LABELS and train_losses.takes_negatives(name) else []
         for negatives in counts:
-            train_losses.check_call(name, NEEDED.get(name, {}), 8, negatives)
+            value = train_losses.check_call(name, NEEDED.get(name, {}), 8, negatives)
+            assert (value.shape, value.dtype) == ((), np.float32), name
 
 
 @pytest.mark.thorough
