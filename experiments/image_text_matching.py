@@ -76,9 +76,7 @@ class Config:
         settings.positive(self, "margin", "rates")
         settings.some(self, "texts", "rates")
         if self.data == "captions" and self.images == "network":
-            raise ValueError(
-                "images must be perceptron where captions are in their place, got network"
-            )
+            raise ValueError("images must be perceptron where captions stand for them, got network")
 
 
 class World(NamedTuple):
