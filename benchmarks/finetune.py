@@ -41,8 +41,8 @@ def run_ours(options, queries, documents):
     import jax
 
     from jaxsim import losses, pretrained, training
-    from jaxsim.commands.columns import Pairs
-    from jaxsim.commands.fine_tuning import Task
+    from jaxsim.commands.fine_tuning.texts import Task
+    from jaxsim.commands.inputs.columns import Pairs
 
     jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
     model = pretrained.load(options.model, max_length=options.length)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxsim import data, search, storage
-from jaxsim.commands import arguments, models, pictures
-from jaxsim.commands.columns import column_of
+from jaxsim.commands.inputs import arguments, models, pictures
+from jaxsim.commands.inputs.columns import column_of
 
 
 def main(command_line: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jaxsim import evaluation, storage
-from jaxsim.commands import arguments
+from jaxsim.commands.inputs import arguments
 
 
 def main(command_line: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ python -m jaxsim index --model clip/ --corpus pictures/
 
 from collections.abc import Sequence
 
-from jaxsim.commands import arguments, corpora, models
+from jaxsim.commands.inputs import arguments, corpora, models
 
 
 def main(command_line: Sequence[str]) -> None:

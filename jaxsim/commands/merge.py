@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from jaxsim import merging, storage
-from jaxsim.commands import arguments, models
+from jaxsim.commands.inputs import arguments, models
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
 

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim import data, search, storage
-from jaxsim.commands import arguments, corpora, models, pictures
-from jaxsim.commands.columns import QUERY_IDS, column_of, ids_of
+from jaxsim.commands.inputs import arguments, corpora, models, pictures
+from jaxsim.commands.inputs.columns import QUERY_IDS, column_of, ids_of
 
 WIDTH = 100  # letters of a text that are shown
 BUDGET = 50

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxsim.commands import arguments
+from jaxsim.commands.inputs import arguments
 
 
 def parsed(kind, text):

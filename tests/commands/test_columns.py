@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxsim.commands import columns
+from jaxsim.commands.inputs import columns
 from jaxsim.data import read_records
 
 

@@ -8,8 +8,11 @@ import pytest
 from tiers import parameters
 
 from jaxsim import losses, pretrained, similarity
-from jaxsim.commands import fine_tuning, train_losses, train_options, train_tables
-from jaxsim.commands.columns import Pairs
+from jaxsim.commands.fine_tuning.texts import Task
+from jaxsim.commands.inputs.columns import Pairs
+from jaxsim.commands.train.losses import Call
+from jaxsim.commands.train.options import parsed
+from jaxsim.commands.train.tables import held_out
 
 LOSSES = ["info_nce", "symmetric_info_nce", "joint_info_nce", "siglip", "simple_contrastive"]
 A, B, C, D, E = "red green", "old new", "blue round", "square large", "hard light"
@@ -23,7 +26,7 @@ def model(tiny):
 def task_of(model, pairs, held=None, *, loss=losses.info_nce, size=None, graded=False):
     size = size or len(pairs.queries)
     held = held or pairs
-    return fine_tuning.Task(model, loss, pairs, held, size, graded=graded, prompts=(None, None))
+    return Task(model, loss, pairs, held, size, graded=graded, prompts=(None, None))
 
 
 def loss_of(task):
@@ -70,7 +73,7 @@ def test_negatives_that_are_right_are_left_out(model):
 
 @pytest.mark.parametrize("name", parameters(LOSSES, quick=["info_nce"]))
 def test_every_loss_of_pairs_gets_the_ids_of_negatives(model, name):
-    loss, asked = train_losses.Call(name, {}), {}
+    loss, asked = Call(name, {}), {}
 
     def spy(queries, documents, **settings):
         asked.update(settings, shape=documents.shape)
@@ -123,11 +126,11 @@ def test_figures_are_those_of_the_models_similarity(model, name):
 
 def test_copies_of_a_row_are_held_out_together():
     queries = [f"q{n % 10}" for n in range(40)]
-    options = train_options.parsed(
+    options = parsed(
         ["--model", "m", "--pairs", "p", "--out", "o", "--held-out", "0.3", "--loss", "info_nce"]
     )
     one = options.sources[0]
     one.pairs = Pairs(queries, [f"d {query}" for query in queries], None, None)
-    train_tables.held_out(options, one)
+    held_out(options, one)
     assert (len(one.pairs.queries), len(one.held.queries)) == (28, 12)
     assert not set(one.pairs.queries) & set(one.held.queries)

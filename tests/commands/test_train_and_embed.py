@@ -8,7 +8,7 @@ import pytest
 
 from jaxsim import pretrained
 from jaxsim.__main__ import main
-from jaxsim.commands import columns
+from jaxsim.commands.inputs import columns
 
 
 def run(*words):

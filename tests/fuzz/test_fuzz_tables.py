@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from jaxsim import data, storage
-from jaxsim.commands import columns
+from jaxsim.commands.inputs import columns
 
 pytestmark = pytest.mark.thorough
 many = settings(

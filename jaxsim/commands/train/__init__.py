@@ -25,21 +25,22 @@ again; more --epochs or --steps lengthen it.
 
 from collections.abc import Sequence
 
-from jaxsim.commands import train_judged, train_options, train_runs, train_tables, train_tasks
+from jaxsim.commands.train import judged, runs, tables, tasks
+from jaxsim.commands.train.options import check_targets, parsed
 
 
 def main(command_line: Sequence[str]) -> None:
     """Runs the command."""
-    options = train_options.parsed(command_line, __doc__)
-    train_options.check_targets(options)
-    train_tables.read(options)
-    options.collection = options.judged and train_judged.Judged(*options.judged)
-    train_tasks.check(options)
-    settings = train_runs.settings_of(options)
-    train_runs.check_settings(options, settings)
-    with train_runs.claimed(options.out):
+    options = parsed(command_line, __doc__)
+    check_targets(options)
+    tables.read(options)
+    options.collection = options.judged and judged.Judged(*options.judged)
+    tasks.check(options)
+    settings = runs.settings_of(options)
+    runs.check_settings(options, settings)
+    with runs.claimed(options.out):
         options.workdir.mkdir(parents=True, exist_ok=True)
-        model = train_tasks.model_of(options)
-        task = train_tasks.task_of(options, model)
-        settings |= train_runs.settings_of_model(options, model, task)
-        train_runs.train(options, model, task, train_tasks.tuned_of(options, model), settings)
+        model = tasks.model_of(options)
+        task = tasks.task_of(options, model)
+        settings |= runs.settings_of_model(options, model, task)
+        runs.train(options, model, task, tasks.tuned_of(options, model), settings)

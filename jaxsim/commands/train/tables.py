@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from jaxsim import data
-from jaxsim.commands import arguments, columns, fine_tuning, pictures, train_losses
-from jaxsim.commands.train_losses import CROSS_GRADED, GRADED, LABELS, NEGATIVES, OF_GRADES
+from jaxsim.commands.fine_tuning.pairs import documents_of, numbered
+from jaxsim.commands.inputs import arguments, columns, pictures
+from jaxsim.commands.train import losses
+from jaxsim.commands.train.losses import CROSS_GRADED, GRADED, LABELS, NEGATIVES, OF_GRADES
 
 CAPTIONS = (
     "caption",
@@ -43,12 +45,12 @@ class Source:
     @property
     def kind(self) -> str:
         """What its loss takes."""
-        return train_losses.GROUP_OF[self.loss or "info_nce"]
+        return losses.GROUP_OF[self.loss or "info_nce"]
 
     @property
     def cross(self) -> bool:
         """Whether a cross-encoder learns by its loss."""
-        return self.kind in train_losses.CROSS
+        return self.kind in losses.CROSS
 
     @property
     def graded(self) -> bool:
@@ -66,7 +68,7 @@ def source(text: str) -> Source:
     if parts and _is_number(last):
         weight = arguments.number(above=0)(last)
         *parts, last = parts
-    if parts and (last in train_losses.GROUP_OF or not last):
+    if parts and (last in losses.GROUP_OF or not last):
         loss = last
         *parts, last = parts
     elif parts and last.isidentifier() and Path(":".join(parts)).exists():
@@ -220,7 +222,7 @@ def check_columns(one: Source, pairs: Any, path: str | os.PathLike) -> None:
                 f"{min(scores):g} to {max(scores):g}: keep the positive rows alone, take a loss of graded "
                 f"pairs ({', '.join(OF_GRADES)}), or ignore the scores with --no-score"
             )
-        if pairs.negatives is not None and not train_losses.takes_negatives(name):
+        if pairs.negatives is not None and not losses.takes_negatives(name):
             raise ValueError(
                 f"{path}: {name} takes no negatives, there is a column of them: remove it, or take another loss"
             )
@@ -232,7 +234,7 @@ def check_columns(one: Source, pairs: Any, path: str | os.PathLike) -> None:
             f"{path}: {name} takes no negatives, there is a column of them: remove it, or ignore the "
             "scores with --no-score"
         )
-    if name in train_losses.OF_ANSWERS and not set(pairs.scores) <= {0.0, 1.0}:
+    if name in losses.OF_ANSWERS and not set(pairs.scores) <= {0.0, 1.0}:
         wrong = next(score for score in pairs.scores if score not in (0.0, 1.0))
         place = pairs.scores.index(wrong)
         raise ValueError(
@@ -282,7 +284,7 @@ def held_out(options: argparse.Namespace, one: Source) -> None:
     part = HELD_OUT if options.held_out is None else options.held_out
     pairs: Any = one.pairs
     texts = pairs.texts if one.kind == LABELS else zip(pairs.queries, pairs.documents, strict=True)
-    (numbers,) = fine_tuning.numbered(texts)
+    (numbers,) = numbered(texts)
     count = int(numbers.max()) + 1
     held_count = min(MOST_HELD_OUT, round(part * count))
     if not 0 < held_count < count:
@@ -330,7 +332,7 @@ def check_batches(options: argparse.Namespace, one: Source) -> None:
     if one.kind == LABELS or one.cross:
         return
     negatives = one.pairs.negatives is not None or (
-        options.negatives is not None and train_losses.takes_negatives(one.loss)
+        options.negatives is not None and losses.takes_negatives(one.loss)
     )
     if one.kind == NEGATIVES and not negatives:
         raise ValueError(
@@ -347,7 +349,7 @@ def check_batches(options: argparse.Namespace, one: Source) -> None:
             f"{one.path}: {one.loss} learns from the order of scores, and all rows that are trained "
             f"on have {one.pairs.scores[0]:g}"
         )
-    documents = len(dict.fromkeys(fine_tuning.documents_of(one.pairs)))
+    documents = len(dict.fromkeys(documents_of(one.pairs)))
     if options.negatives is not None and negatives and options.negatives >= documents:
         raise ValueError(
             f"--negatives must be below {documents}, the different documents of {one.path}, got "

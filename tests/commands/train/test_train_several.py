@@ -8,10 +8,13 @@ import pytest
 
 from jaxsim import losses, pretrained
 from jaxsim.__main__ import main
-from jaxsim.commands import fine_tuning, fine_tuning_labels, fine_tuning_mining
-from jaxsim.commands.columns import Labeled, Pairs
-from jaxsim.commands.fine_tuning_mixture import Mixture
-from jaxsim.commands.train_losses import Call
+from jaxsim.commands.fine_tuning.labels import LabelTask
+from jaxsim.commands.fine_tuning.mining import Mined, Mining
+from jaxsim.commands.fine_tuning.mixture import Mixture
+from jaxsim.commands.fine_tuning.pairs import documents_of
+from jaxsim.commands.fine_tuning.texts import Task
+from jaxsim.commands.inputs.columns import Labeled, Pairs
+from jaxsim.commands.train.losses import Call
 
 TRAINING = ("--rate", 0.01, "--held-out", 0.2, "--batch-size", 16, "--max-length", 8)
 A, B, C, D, E = "red green", "old new", "blue round", "square large", "hard light"
@@ -53,7 +56,7 @@ def task(tiny):
         settings = {"graded": False, "prompts": (None, None)} | settings
         loss = Call("cosent" if settings["graded"] else "info_nce", {})
         size = len(pairs.queries)
-        return fine_tuning.Task(model, loss, pairs, pairs, size, mined=mined, **settings)
+        return Task(model, loss, pairs, pairs, size, mined=mined, **settings)
 
     return made
 
@@ -96,7 +99,7 @@ def test_a_mixture_has_the_loss_of_each_task(task):
 @pytest.mark.thorough
 def test_mined_negatives_are_near_and_no_document_of_the_query(task, tmp_path):
     """Not the query itself, no document that any row gives it, and every row as many as there are."""
-    mined = fine_tuning_mining.Mined(tmp_path, "n", fine_tuning_mining.Mining(3, 2))
+    mined = Mined(tmp_path, "n", Mining(3, 2))
     queries, documents = [A, B, A, C], [C, D, E, A]
     one = task(Pairs(queries, documents, None, None), mined)
     params = one.model.params
@@ -104,7 +107,7 @@ def test_mined_negatives_are_near_and_no_document_of_the_query(task, tmp_path):
     one.mine(params, 0)
     assert mined.known(1)
     assert not mined.known(2)
-    texts = fine_tuning.documents_of(one.pairs)
+    texts = documents_of(one.pairs)
     assert texts == [C, D, E, A]
     right = {A: {C, E, A}, B: {D}, C: {A, C}}
     allowed = [set(texts) - right[query] for query in queries]
@@ -134,16 +137,16 @@ def test_mined_negatives_are_near_and_no_document_of_the_query(task, tmp_path):
 
 
 def test_mining_rules_are_those_of_search(task, tmp_path):
-    mining = fine_tuning_mining.Mining(1, None, 0.2, 0.9, (2, 30))
+    mining = Mining(1, None, 0.2, 0.9, (2, 30))
     assert [rule.__name__ for rule in mining.rules()] == [
         "below_by_a_margin",
         "below_a_share",
         "in_ranks",
     ]
     assert mining.depth() == 100
-    mined = fine_tuning_mining.Mined(tmp_path, "n", mining)
+    mined = Mined(tmp_path, "n", mining)
     assert (mined.first_of(77), mined.stops(80)) == (0, [80])
-    again = fine_tuning_mining.Mined(tmp_path, "n", mining._replace(every=30))
+    again = Mined(tmp_path, "n", mining._replace(every=30))
     assert (again.first_of(77), again.stops(80)) == (60, [30, 60, 80])
     assert again.stops(60) == [30, 60]
 
@@ -152,7 +155,7 @@ def test_mining_rules_are_those_of_search(task, tmp_path):
 def test_texts_with_labels_are_batches_of_classes(tiny):
     model = pretrained.load(tiny, max_length=8)
     rows = Labeled([A, B, C, D, E, "red old"], ["x", "y", "x", "y", "z", "z"])
-    one = fine_tuning_labels.LabelTask(
+    one = LabelTask(
         model, Call("triplet", {"margin": 0.3}), rows, rows, 4, per_class=2, prompt=None
     )
     batch = one.batches(epochs=1, steps=None, seed=0)[0]
@@ -207,7 +210,7 @@ def test_a_run_that_mines_again_resumes_bitwise(tiny, table, tmp_path, monkeypat
     words = ("train", "--model", tiny, "--pairs", pairs, *TRAINING, "--steps", 9)
     words = (*words, "--negatives", 2, "--mine-every", 4, "--mine-ranks", 1, 20)
     assert run(*words, "--out", tmp_path / "whole") == 0
-    columns, mine = fine_tuning.Task.columns, fine_tuning_mining.Mined.mine
+    columns, mine = Task.columns, Mined.mine
 
     def killed_at_6(self, rows, step):
         if step == 6:
@@ -221,10 +224,10 @@ def test_a_run_that_mines_again_resumes_bitwise(tiny, table, tmp_path, monkeypat
 
     again = (*words, "--out", tmp_path / "again")
     with monkeypatch.context() as patch:
-        patch.setattr(fine_tuning.Task, "columns", killed_at_6)
+        patch.setattr(Task, "columns", killed_at_6)
         assert run(*again) == 130
     with monkeypatch.context() as patch:
-        patch.setattr(fine_tuning_mining.Mined, "mine", killed_at_8)
+        patch.setattr(Mined, "mine", killed_at_8)
         assert run(*again) == 130
     assert run(*again) == 0
     names = sorted(path.name for path in (tmp_path / "again.run" / "negatives").iterdir())

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import math
+import operator
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,10 +13,11 @@ from typing import Any
 import jax
 
 from jaxsim import data, pretrained, storage, training
-from jaxsim.commands import fine_tuning, models
-from jaxsim.commands.fine_tuning_lora import LowRank, Whole
-from jaxsim.commands.train_judged import figures_of
-from jaxsim.commands.train_tables import digest
+from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts
+from jaxsim.commands.fine_tuning.lora import LowRank, Whole
+from jaxsim.commands.inputs import models
+from jaxsim.commands.train.judged import figures_of
+from jaxsim.commands.train.tables import digest
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
 from jaxsim.training._checkpoint_files import steps_of
@@ -107,7 +109,8 @@ def train(
     judged = figures_of(options, model)
     before = task.validate(model.params) | judged(model.params)
     show("before", before, task)
-    task.mine(model.params, 0)
+    if task.mined is not None:
+        task.mine(model.params, 0)
     batches = task.batches(epochs=options.epochs, steps=options.steps, seed=options.seed)
     steps = len(batches)
     try:
@@ -115,7 +118,9 @@ def train(
     except FloatingPointError as error:
         message = with_rows(str(error), places_of(options))
         raise FloatingPointError(f"{message}: lower --rate, {options.rate:g} now") from error
-    step, params, after = training.best_of(options.workdir, tuned.start, best=task.best)
+    step, params, after = training.best_of(
+        options.workdir, tuned.start, best=operator.itemgetter(task.figure)
+    )
     show(f"best, after step {step} of {steps}", after, task)
     if line := worse(task.figure, before, after):
         print(line)
@@ -181,7 +186,7 @@ def fitted(
             save_every=options.validate_every or math.ceil(steps / 5),
             keep=1,
             validate=lambda trained: validate(tuned.whole(trained)),
-            best=task.best,
+            best=operator.itemgetter(task.figure),
             label=f"training {Path(options.model).name}",
         )
         if stop < steps:
@@ -225,9 +230,9 @@ def with_rows(message: str, places: Sequence[tuple[int, str]]) -> str:
     return re.sub(r"the batch of ids \[([\d, ]*)\]( and \d+ more)?", named, message)
 
 
-def described(model: Any, cuts: fine_tuning.Cuts) -> Any:
+def described(model: Any, cuts: Cuts) -> Any:
     """The model, whose settings name the cuts that were trained, if any."""
-    if cuts == fine_tuning.WHOLE:
+    if cuts == WHOLE:
         return model
     whole, depth = models.dim_of(model), model.module.transformer.layers
     return models.with_cuts(

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim import pretrained, storage
-from jaxsim.commands import arguments
+from jaxsim.commands.inputs import arguments
 from jaxsim.numerics import compute_dtype
 from jaxsim.pretrained._adapters import CONFIG
 from jaxsim.pretrained._modules import SETTINGS

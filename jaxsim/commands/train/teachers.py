@@ -6,16 +6,19 @@ import functools
 import numpy as np
 
 from jaxsim import pretrained, search, storage
-from jaxsim.commands import columns, fine_tuning, fine_tuning_cross, models
-from jaxsim.commands.train_losses import CROSS_TEACHERS, GUIDED, OF_EQUAL_SIZES, TEACHERS
-from jaxsim.commands.train_tables import Source, digest
+from jaxsim.commands.fine_tuning import cross
+from jaxsim.commands.fine_tuning.pairs import ids_of
+from jaxsim.commands.fine_tuning.texts import Teacher
+from jaxsim.commands.inputs import columns, models
+from jaxsim.commands.train.losses import CROSS_TEACHERS, GUIDED, OF_EQUAL_SIZES, TEACHERS
+from jaxsim.commands.train.tables import Source, digest
 
 SCORES = "scores of a teacher"
 
 
 def taught(
     options: argparse.Namespace, model: pretrained.TextModel, one: Source
-) -> dict[str, fine_tuning.Teacher]:
+) -> dict[str, Teacher]:
     """{"teacher" or "guide": its vectors of all texts of a file}, computed once and kept in the workdir."""
     role = {TEACHERS: "teacher", GUIDED: "guide"}.get(one.kind)
     if role is None:
@@ -28,8 +31,8 @@ def taught(
             f"--teacher must give vectors of {models.dim_of(model)}, the model's size, for "
             f"{one.loss}, got {queries.shape[1]}: similarity_distillation takes any"
         )
-    ids = fine_tuning.ids_of(one.pairs)[1].ravel()
-    return {role: fine_tuning.Teacher(queries, flat[np.unique(ids, return_index=True)[1]])}
+    ids = ids_of(one.pairs)[1].ravel()
+    return {role: Teacher(queries, flat[np.unique(ids, return_index=True)[1]])}
 
 
 def scored(options: argparse.Namespace, one: Source) -> np.ndarray | None:
@@ -52,8 +55,8 @@ def scored(options: argparse.Namespace, one: Source) -> np.ndarray | None:
                 f"{path}: holds scores of another teacher, or of other rows: remove it"
             )
         return arrays["scores"]
-    documents, _ = fine_tuning_cross.listed(one.pairs)
-    scores = fine_tuning_cross.scores_of(teacher, one.pairs.queries, documents)
+    documents, _ = cross.listed(one.pairs)
+    scores = cross.scores_of(teacher, one.pairs.queries, documents)
     storage.save_arrays(path, {"scores": scores}, kind=SCORES, version=1, meta=about)
     return scores
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxsim import storage
-from jaxsim.commands import arguments, models, train_losses
-from jaxsim.commands.train_losses import (
+from jaxsim.commands.inputs import arguments, models
+from jaxsim.commands.train import losses
+from jaxsim.commands.train.losses import (
     CROSS,
     CROSS_TEACHERS,
     GROUP_OF,
@@ -18,7 +19,7 @@ from jaxsim.commands.train_losses import (
     TEACHERS,
     TWO_DIMENSIONAL,
 )
-from jaxsim.commands.train_tables import (
+from jaxsim.commands.train.tables import (
     BATCH_SIZE,
     HELD_OUT,
     MOST_HELD_OUT,
@@ -135,7 +136,7 @@ def _losses(add):
         nargs="+",
         action="extend",
         default=[],
-        type=train_losses.setting,
+        type=losses.setting,
         metavar="NAME=VALUE",
         help="hyperparameters of the loss: margin=0.1; LOSS.NAME=VALUE where several losses have the name",
     )
@@ -296,7 +297,7 @@ class Listing(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        print(train_losses.listing())
+        print(losses.listing())
         parser.exit()
 
 
@@ -359,7 +360,7 @@ def check_losses(options: argparse.Namespace) -> None:
             )
     if any(kind in CROSS for kind in kinds):
         check_cross(options, kinds)
-    if any(name in train_losses.OF_EQUAL_SIZES for name in names):
+    if any(name in losses.OF_EQUAL_SIZES for name in names):
         arguments.refuse_both(options, "teacher", "dims", "its vectors are learned whole")
     if options.layers:
         arguments.refuse_both(options, "layers", "chunk")

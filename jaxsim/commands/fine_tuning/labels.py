@@ -1,7 +1,6 @@
 """Fine-tuning on texts with classes: batches of several examples of each class, and figures by class."""
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data, evaluation
-from jaxsim.commands.fine_tuning import WHOLE, Cuts, encoder_of, ends_of, over_dims, padded_to
+from jaxsim.commands.fine_tuning.batches import ends_of, padded_to, with_columns
+from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts, encoder_of, over_dims
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
 from jaxsim.search._corpus import encode_corpus
 
@@ -70,11 +70,7 @@ class LabelTask:
             epochs=epochs,
             steps=steps,
         )
-        return planned.map(
-            lambda batch: (
-                self.columns(batch["ids"], 0) | {name: batch[name] for name in ("where", "ids")}
-            )
-        )
+        return with_columns(planned, self.columns)
 
     def columns(self, rows: np.ndarray, step: int) -> dict[str, Any]:
         """The texts of a batch, {"text": ...}; every step has the same."""
@@ -97,9 +93,6 @@ class LabelTask:
 
         return objective
 
-    def mine(self, params: ArrayTree, step: int) -> None:
-        """There are no negatives to mine."""
-
     def validate(self, params: ArrayTree) -> dict[str, float]:
         """Figures on the held-out texts: {name: float}."""
         vectors = encode_corpus(
@@ -113,10 +106,6 @@ class LabelTask:
         for dim in self.cuts.dims:
             found[f"MAP@R of {dim}"] = self._classes(vectors[:, :dim])["MAP@R"]
         return found
-
-    def best(self, figures: Mapping[str, float]) -> float:
-        """What the best checkpoint is chosen by."""
-        return figures[self.figure]
 
     def _loss(self, vectors):
         """The mean loss of batches of the training's size, in an order that does not depend on the rows'."""

@@ -85,7 +85,8 @@ class Mixture:
     def mine(self, params: ArrayTree, step: int) -> None:
         """Mines the negatives of every task that has some."""
         for task in self.tasks.values():
-            task.mine(params, step)
+            if task.mined is not None:
+                task.mine(params, step)
 
     def validate(self, params: ArrayTree) -> dict[str, float]:
         """Figures on what is held out: {"task figure": float}, their mean, and the weighted sum of the losses."""
@@ -97,7 +98,3 @@ class Mixture:
             found |= {f"{name} {figure}": value for figure, value in figures.items()}
         loss = {"loss": total} if all(f"{name} loss" in found for name in self.tasks) else {}
         return loss | {self.figure: float(np.mean(main))} | found
-
-    def best(self, figures: Mapping[str, float]) -> float:
-        """What the best checkpoint is chosen by."""
-        return figures[self.figure]

@@ -8,7 +8,7 @@ import pytest
 
 from jaxsim import pretrained
 from jaxsim.__main__ import main
-from jaxsim.commands import models
+from jaxsim.commands.inputs import models
 
 TRAINING = ("--steps", 4, "--rate", 0.01, "--held-out", 0.2, "--max-length", 8)
 

@@ -1,30 +1,20 @@
 """Fine-tuning on pairs: the objective, and figures on held-out pairs."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim import data, evaluation, losses, search, training
-from jaxsim.commands.fine_tuning_mining import Mined
+from jaxsim import data, evaluation, losses, search
+from jaxsim.commands.fine_tuning.batches import ends_of, padded_to, row_batches
+from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts, encoder_of, over_dims
+from jaxsim.commands.fine_tuning.mining import Mined
+from jaxsim.commands.fine_tuning.pairs import documents_of, ids_of, numbered, usable
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
 from jaxsim.search._corpus import encode_corpus
 from jaxsim.similarity import paired
-
-MULTIPLE = 16  # what lengths are rounded up to
-
-
-class Cuts(NamedTuple):
-    """What of a model is trained to be used by itself."""
-
-    dims: tuple[int, ...] = ()  # sizes of first coordinates below the whole
-    layers: bool = False  # every cut of the transformer too
-
-
-WHOLE = Cuts()
 
 
 class Teacher(NamedTuple):
@@ -110,10 +100,9 @@ class Task:
 
     def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
         """Batches of token ids; lengths are cut in two, so that few shapes are compiled."""
-        settings = {"batch_size": self.batch_size, "seed": seed, "epochs": epochs, "steps": steps}
+        settings = {"batch_size": self.batch_size, "epochs": epochs, "steps": steps, "seed": seed}
         if self.mined is not None:
-            planned = data.array_batches({"row": np.arange(len(self.queries))}, **settings)
-            return data.Planned(len(planned), lambda step: self._of_step(planned[step], step))
+            return row_batches(self.count, self.columns, **settings)
         examples = [
             {"query": query, "documents": documents}
             for query, documents in zip(self.queries, self._rows(), strict=True)
@@ -155,7 +144,7 @@ class Task:
 
     def mine(self, params: ArrayTree, step: int) -> None:
         """Mines the negatives of the steps from `step` with the model of these parameters."""
-        if self.mined is None or self.mined.known(step):
+        if self.mined.known(step):
             return
         texts, rows = documents_of(self.pairs), len(self.queries)
         queries, documents = (
@@ -175,11 +164,6 @@ class Task:
             step=step,
         )
 
-    def _of_step(self, batch, step):
-        """A batch of rows as a batch of texts."""
-        rest = {name: batch[name] for name in ("where", "ids")}
-        return self.columns(batch["ids"], step) | rest
-
     def objective(self) -> Objective:
         """The loss of a batch. Equal texts have equal ids, so that no copy is its own negative."""
 
@@ -192,14 +176,19 @@ class Task:
             documents = self.encode(params, flat, key=keys[1], axis_name=axis_name)
             if each > 1:
                 documents = jax.tree.map(lambda a: a.reshape(rows, each, -1), documents)
-            loss = functools.partial(self._of_embeddings, batch, axis_name, key)
             if self.cuts.layers:
+                loss = functools.partial(self._of_embeddings, batch, axis_name, key)
                 states = {"queries": jnp.stack(queries), "documents": jnp.stack(documents)}
                 return self._over_layers(loss, states, jax.random.fold_in(key, 2), batch, axis_name)
-            both = {"queries": queries, "documents": documents}
-            return over_dims(loss, self.cuts, queries.shape[-1])(both)
+            return self._of_both(queries, documents, batch, axis_name, key)
 
         return objective
+
+    def _of_both(self, queries, documents, batch, axis_name, key):
+        """The loss of a batch's embeddings, of the whole and of the cuts."""
+        loss = functools.partial(self._of_embeddings, batch, axis_name, key)
+        both = {"queries": queries, "documents": documents}
+        return over_dims(loss, self.cuts, queries.shape[-1])(both)
 
     def _of_embeddings(self, batch, axis_name, key, both):
         """The loss of a batch's embeddings {"queries", "documents"}."""
@@ -255,10 +244,6 @@ class Task:
             cut = self._retrieval(queries[:, :dim], documents[:, :dim])
             found[f"MRR@10 of {dim}"] = cut["MRR@10"]
         return found
-
-    def best(self, figures: Mapping[str, float]) -> float:
-        """What the best checkpoint is chosen by."""
-        return figures[self.figure]
 
     def _in_batches(self, queries, documents):
         """The loss and accuracy in batches of the training's size, without mined negatives.
@@ -325,72 +310,3 @@ class Task:
 
     def _ids(self, side, texts):
         return self.model.tokens(texts, prompt=self.prompts[side])
-
-
-def encoder_of(model: Any, cuts: Cuts, chunk: int | None) -> Callable[..., Any]:
-    """A model's encoder as it is trained: (params, texts, *, key, axis_name) -> vectors, or those of all layers."""
-    if chunk is not None:
-        return training.chunked(
-            lambda params, texts, key=None: model.encode(params, texts, key=key), chunk
-        )
-    return model.encode_layers if cuts.layers else model.encode
-
-
-def over_dims(loss: Loss, cuts: Cuts, dim: int) -> Loss:
-    """A loss of embeddings of a size, summed over the whole and the cuts."""
-    return losses.matryoshka(loss, dims=(dim, *cuts.dims)) if cuts.dims else loss
-
-
-def padded_to(texts: Sequence[Any], ends: Sequence[int]) -> dict[str, np.ndarray]:
-    """Token ids padded to the first length that holds them all; to the last where processes share a batch."""
-    longest = max(map(len, texts), default=0)
-    fits = [end for end in ends if end >= longest] if jax.process_count() == 1 else ends[-1:]
-    return data.padded(texts, fits[0])
-
-
-def documents_of(pairs: Any) -> list[str]:
-    """The different documents of pairs, negatives among them, in the order of their ids."""
-    negatives = pairs.negatives or [()] * len(pairs.documents)
-    rows = zip(pairs.documents, negatives, strict=True)
-    return list(dict.fromkeys(text for document, rest in rows for text in (document, *rest)))
-
-
-def numbered(*columns: Iterable[Any]) -> list[np.ndarray]:
-    """An int for each text of some columns, equal for equal texts, in the order of their first places."""
-    numbers = {}
-    return [
-        np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int32)
-        for texts in columns
-    ]
-
-
-def ids_of(pairs: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Ids by text: of queries int [rows], of documents int [rows] or, with negatives, [rows, 1 + negatives]."""
-    (queries,) = numbered(pairs.queries)
-    if pairs.negatives is None:
-        return queries, *numbered(pairs.documents)
-    listed = [
-        [document, *rest] for document, rest in zip(pairs.documents, pairs.negatives, strict=True)
-    ]
-    (documents,) = numbered([text for row in listed for text in row])
-    return queries, documents.reshape(len(listed), -1)
-
-
-def usable(pairs: Any) -> np.ndarray:
-    """Which documents may be compared with their query, bool [rows, 1 + negatives].
-
-    Not a negative that is the query itself, or a document of the same query in any row.
-    """
-    right = {}
-    for query, document in zip(pairs.queries, pairs.documents, strict=True):
-        right.setdefault(query, {query}).add(document)
-    rows = zip(pairs.queries, pairs.negatives, strict=True)
-    return np.array(
-        [[True, *(text not in right[query] for text in texts)] for query, texts in rows]
-    )
-
-
-def ends_of(lengths: Sequence[int]) -> tuple[int, ...]:
-    """Two lengths to pad to: one that holds three quarters of the texts, and the longest."""
-    ends = {int(np.quantile(lengths, part, method="higher")) for part in (0.75, 1.0)}
-    return tuple(sorted({-(-end // MULTIPLE) * MULTIPLE for end in ends}))

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxsim import losses, pretrained
 from jaxsim.__main__ import main
-from jaxsim.commands import train_losses
+from jaxsim.commands.train.losses import both_sides
 
 TRAINING = ("--epochs", 6, "--rate", 0.01, "--held-out", 0.2)
 
@@ -109,7 +109,7 @@ def test_both_sides_are_halves():
     queries, taught = random.normal(size=(2, 3, 4))
     documents, answers = random.normal(size=(2, 3, 2, 4))
     where = np.array([True, False, True])
-    found = train_losses.both_sides(
+    found = both_sides(
         losses.embedding_distillation, queries, documents, teacher=(taught, answers), where=where
     )
 

@@ -7,7 +7,9 @@ import jax
 import numpy as np
 
 from jaxsim import data, search
-from jaxsim.commands.fine_tuning import Task, documents_of, over_dims, padded_to
+from jaxsim.commands.fine_tuning.batches import padded_to, row_batches
+from jaxsim.commands.fine_tuning.pairs import documents_of
+from jaxsim.commands.fine_tuning.texts import Task
 from jaxsim.numerics.types import ArrayTree, Objective
 
 
@@ -19,18 +21,8 @@ class ImageTask(Task):
 
     def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
         """Batches of token ids and pictures."""
-        planned = data.array_batches(
-            {"row": np.arange(self.count)},
-            batch_size=self.batch_size,
-            seed=seed,
-            epochs=epochs,
-            steps=steps,
-        )
-        return planned.map(
-            lambda batch: (
-                self.columns(batch["ids"], 0) | {name: batch[name] for name in ("where", "ids")}
-            )
-        )
+        settings = {"batch_size": self.batch_size, "epochs": epochs, "steps": steps, "seed": seed}
+        return row_batches(self.count, self.columns, **settings)
 
     def columns(self, rows: np.ndarray, step: int) -> dict[str, Any]:
         """The columns of a batch; every step has the same.
@@ -57,9 +49,7 @@ class ImageTask(Task):
             documents = self.model.encode_image(
                 params, batch["documents"], key=keys[1], axis_name=axis_name
             )
-            loss = functools.partial(self._of_embeddings, batch, axis_name, key)
-            both = {"queries": queries, "documents": documents}
-            return over_dims(loss, self.cuts, queries.shape[-1])(both)
+            return self._of_both(queries, documents, batch, axis_name, key)
 
         return objective
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from jaxsim import data, storage
-from jaxsim.commands import columns, corpora, evaluate, models
+from jaxsim.commands import evaluate
+from jaxsim.commands.inputs import columns, corpora, models
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.search._corpus import encode_corpus
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsim import data, search, storage
-from jaxsim.commands import arguments, models, pictures
-from jaxsim.commands.columns import IDS, column_of, ids_of
+from jaxsim.commands.inputs import arguments, models, pictures
+from jaxsim.commands.inputs.columns import IDS, column_of, ids_of
 from jaxsim.numerics.types import Array, Similarity
 
 VERSION = 2

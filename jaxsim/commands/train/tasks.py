@@ -7,16 +7,19 @@ import jax
 import numpy as np
 
 from jaxsim import pretrained
-from jaxsim.commands import fine_tuning, models, train_losses
-from jaxsim.commands.fine_tuning_cross import CrossTask
-from jaxsim.commands.fine_tuning_images import ImageTask
-from jaxsim.commands.fine_tuning_labels import LabelTask
-from jaxsim.commands.fine_tuning_lora import LowRank, Whole
-from jaxsim.commands.fine_tuning_mining import Mined, Mining
-from jaxsim.commands.fine_tuning_mixture import Mixture
-from jaxsim.commands.train_losses import LABELS, NEGATIVES
-from jaxsim.commands.train_tables import PER_CLASS, Source, check_batches
-from jaxsim.commands.train_teachers import scored, taught
+from jaxsim.commands.fine_tuning.cross import CrossTask
+from jaxsim.commands.fine_tuning.cuts import Cuts
+from jaxsim.commands.fine_tuning.images import ImageTask
+from jaxsim.commands.fine_tuning.labels import LabelTask
+from jaxsim.commands.fine_tuning.lora import LowRank, Whole
+from jaxsim.commands.fine_tuning.mining import Mined, Mining
+from jaxsim.commands.fine_tuning.mixture import Mixture
+from jaxsim.commands.fine_tuning.texts import Task
+from jaxsim.commands.inputs import models
+from jaxsim.commands.train import losses
+from jaxsim.commands.train.losses import LABELS, NEGATIVES
+from jaxsim.commands.train.tables import PER_CLASS, Source, check_batches
+from jaxsim.commands.train.teachers import scored, taught
 from jaxsim.pretrained._adapters import ALL_PARTS, ATTENTION
 
 
@@ -66,8 +69,8 @@ def check(options: argparse.Namespace) -> None:
     for one in sources:
         check_batches(options, one)
     names = list(dict.fromkeys(one.loss for one in sources))
-    train_losses.check_settings(names, options.set)
-    if options.temperature is not None and not any(map(train_losses.temperatures, names)):
+    losses.check_settings(names, options.set)
+    if options.temperature is not None and not any(map(losses.temperatures, names)):
         raise ValueError(f"{names[0]} has no temperature")
     if options.negatives is not None and not any(map(takes_mined, sources)):
         raise ValueError(f"--negatives has no effect: {', '.join(names)} takes no negatives")
@@ -78,21 +81,21 @@ def check(options: argparse.Namespace) -> None:
             0 if one.kind == LABELS or one.pairs.negatives is None else len(one.pairs.negatives[0])
         )
         each += options.negatives or 0 if takes_mined(one) else 0
-        settings = train_losses.settings_of(one.loss, options.set)
-        train_losses.check_call(one.loss, settings, one.batch_size, each)
+        settings = losses.settings_of(one.loss, options.set)
+        losses.check_call(one.loss, settings, one.batch_size, each)
 
 
 def one_task(
     options: argparse.Namespace,
     model: pretrained.TextModel,
-    cuts: fine_tuning.Cuts,
+    cuts: Cuts,
     one: Source,
-) -> fine_tuning.Task | LabelTask:
+) -> Task | LabelTask:
     """The task of a file."""
     if model.domains:
         model = models.within_domain(model, one.name)
     chosen = [*learned_by(options, model), *options.set]
-    loss = train_losses.loss_of(one.loss, chosen, options.temperature, model)
+    loss = losses.loss_of(one.loss, chosen, options.temperature, model)
     prompts = prompts_of(options, model, one)
     settings: dict[str, Any] = {"chunk": options.chunk, "cuts": cuts}
     if one.kind == LABELS:
@@ -106,7 +109,7 @@ def one_task(
             prompt=prompts[0],
             **settings,
         )
-    task = fine_tuning.Task if options.image_column is None else ImageTask
+    task = Task if options.image_column is None else ImageTask
     return task(
         model,
         loss,
@@ -125,11 +128,11 @@ def cross_task(
     options: argparse.Namespace, model: pretrained.CrossEncoderModel, one: Source
 ) -> CrossTask:
     """The task of a file whose pairs a cross-encoder scores."""
-    loss = train_losses.loss_of(one.loss, options.set, options.temperature, model)
+    loss = losses.loss_of(one.loss, options.set, options.temperature, model)
     return CrossTask(model, loss, one.pairs, one.held, one.batch_size, teacher=scored(options, one))
 
 
-def learned_by(options: argparse.Namespace, model: Any) -> list[train_losses.Setting]:
+def learned_by(options: argparse.Namespace, model: Any) -> list[losses.Setting]:
     """The temperature and the bias that a model of images and texts has learned, which --set may replace."""
     if options.image_column is None:
         return []
@@ -138,8 +141,7 @@ def learned_by(options: argparse.Namespace, model: Any) -> list[train_losses.Set
     if "logit_bias" in top:
         learned["bias"] = float(top["logit_bias"])
     return [
-        train_losses.Setting(f"{name}={value:g}", None, name, value)
-        for name, value in learned.items()
+        losses.Setting(f"{name}={value:g}", None, name, value) for name, value in learned.items()
     ]
 
 
@@ -158,7 +160,7 @@ def takes_mined(one: Source) -> bool:
     """Whether negatives are mined for a file."""
     if one.kind == LABELS or one.graded or one.cross:
         return False
-    return train_losses.takes_negatives(one.loss)
+    return losses.takes_negatives(one.loss)
 
 
 def prompts_of(
@@ -176,7 +178,7 @@ def prompts_of(
     return query, document
 
 
-def cuts_of(options: argparse.Namespace, model: pretrained.TextModel) -> fine_tuning.Cuts:
+def cuts_of(options: argparse.Namespace, model: pretrained.TextModel) -> Cuts:
     """The cuts that are trained; 2D Matryoshka halves the size down to 8 where none are named.
 
     Raises: ValueError for a size that is not below the model's, and for layers that a model does not have.
@@ -192,4 +194,4 @@ def cuts_of(options: argparse.Namespace, model: pretrained.TextModel) -> fine_tu
         raise ValueError(
             f"--layers needs a model of two layers or more, got {model.module.transformer.layers}"
         )
-    return fine_tuning.Cuts(tuple(sorted(set(dims or ()), reverse=True)), bool(options.layers))
+    return Cuts(tuple(sorted(set(dims or ()), reverse=True)), bool(options.layers))

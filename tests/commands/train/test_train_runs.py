@@ -8,14 +8,12 @@ import pytest
 
 from jaxsim import losses, pretrained, similarity
 from jaxsim.__main__ import main
-from jaxsim.commands import (
-    columns,
-    fine_tuning,
-    train_losses,
-    train_options,
-    train_runs,
-    train_tables,
-)
+from jaxsim.commands.fine_tuning.texts import Task
+from jaxsim.commands.inputs import columns
+from jaxsim.commands.train.losses import loss_of
+from jaxsim.commands.train.options import parsed
+from jaxsim.commands.train.runs import notes, validated, with_rows, worse
+from jaxsim.commands.train.tables import check_batches
 
 WORDS = ["--model", "m", "--pairs", "p", "--out", "o", "--loss", "info_nce"]
 
@@ -78,41 +76,39 @@ def test_a_loss_that_is_not_finite_is_one_sentence(command, tmp_path, capsys):
 
 def test_rows_of_the_file_are_named_in_place_of_ids():
     message, places = "step 1, for the batch of ids [3, 0]; saved", [(n, "p") for n in (0, 2, 5, 9)]
-    assert train_runs.with_rows(message, places) == "step 1, for rows 10, 1 of p; saved"
+    assert with_rows(message, places) == "step 1, for rows 10, 1 of p; saved"
     message = "the batch of ids [0, 1] and 98 more; saved"
-    assert (
-        train_runs.with_rows(message, [(0, "p"), (1, "p")]) == "rows 1, 2 and 98 more of p; saved"
-    )
-    assert train_runs.with_rows("another", []) == "another"
+    assert with_rows(message, [(0, "p"), (1, "p")]) == "rows 1, 2 and 98 more of p; saved"
+    assert with_rows("another", []) == "another"
     several = [(0, "p"), (7, "q")]
-    assert train_runs.with_rows("the batch of ids [1]", several) == "rows 8 of q"
+    assert with_rows("the batch of ids [1]", several) == "rows 8 of q"
 
 
 def test_a_model_that_diverges_between_two_checkpoints_is_said(tiny):
     model = pretrained.load(tiny)
     pairs = columns.Pairs(["red", "old"], ["blue", "new"], None, None)
     settings = {"graded": False, "prompts": (None, None)}
-    task = fine_tuning.Task(model, losses.info_nce, pairs, pairs, 2, **settings)
+    task = Task(model, losses.info_nce, pairs, pairs, 2, **settings)
     bad = jax.tree.map(lambda leaf: leaf * np.nan, model.params)
     with pytest.raises(FloatingPointError, match=r"training has diverged: .* are not finite"):
-        train_runs.validated(task)(bad)
+        validated(task)(bad)
 
 
 def test_few_rows_are_one_batch():
     for count, size in ((10, 10), (32, 32), (100, 32)):
-        options = train_options.parsed(WORDS)
+        options = parsed(WORDS)
         texts, one = [str(n) for n in range(count)], options.sources[0]
         one.loss, one.pairs = "info_nce", columns.Pairs(texts, texts, None, None)
-        train_tables.check_batches(options, one)
+        check_batches(options, one)
         assert one.batch_size == size
 
 
 def test_a_model_that_got_worse_is_said():
     before, after = {"loss": 2.0, "MRR@10": 0.9}, {"loss": 1.0, "MRR@10": 0.8}
     said = "the model before training was better on what is held out: MRR@10 0.9000, now 0.8000"
-    assert train_runs.worse("MRR@10", before, after) == said
-    assert train_runs.worse("MRR@10", before, before) is None
-    assert train_runs.worse("MRR@10", after, before) is None
+    assert worse("MRR@10", before, after) == said
+    assert worse("MRR@10", before, before) is None
+    assert worse("MRR@10", after, before) is None
 
 
 def test_what_is_known_of_a_table_is_said(capsys, tiny):
@@ -120,12 +116,12 @@ def test_what_is_known_of_a_table_is_said(capsys, tiny):
         left_out, seen = 3, 2
         held = columns.Pairs(["a", "b"], ["c", "d"], None, None)
 
-    assert train_runs.notes(Task) == [
+    assert notes(Task) == [
         "3 negatives are left out: they are their row's query, or a right document of it",
         "of 2 rows that are held out 2 have a query that is trained on",
     ]
     Task.left_out = Task.seen = 0
-    assert train_runs.notes(Task) == []
+    assert notes(Task) == []
 
 
 def test_another_similarity_has_another_temperature(tiny, capsys):
@@ -133,11 +129,11 @@ def test_another_similarity_has_another_temperature(tiny, capsys):
     x, y = np.random.default_rng(0).normal(size=(2, 4, 8)).astype(np.float32)
     for name, temperature in (("cosine", 0.05), ("dot", 1), ("negative_euclidean", 1)):
         function = getattr(similarity, name)
-        loss = train_losses.loss_of("info_nce", [], None, model.replace(similarity=function))
+        loss = loss_of("info_nce", [], None, model.replace(similarity=function))
         expected = losses.info_nce(x, y, similarity=function, temperature=temperature)
         assert float(loss(x, y)) == float(expected)
         assert ("--temperature 1" in capsys.readouterr().out) == (temperature == 1)
-    loss = train_losses.loss_of("info_nce", [], 0.5, model.replace(similarity=similarity.dot))
+    loss = loss_of("info_nce", [], 0.5, model.replace(similarity=similarity.dot))
     expected = losses.info_nce(x, y, similarity=similarity.dot, temperature=0.5)
     assert float(loss(x, y)) == float(expected)
     assert capsys.readouterr().out == ""

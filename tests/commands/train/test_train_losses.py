@@ -10,10 +10,24 @@ import pytest
 
 from jaxsim import losses, similarity
 from jaxsim.__main__ import main
-from jaxsim.commands import train_losses, train_options
-from jaxsim.commands.train_losses import GROUP_OF, GROUPS, LABELS, NEGATIVES, PAIRS, Call
+from jaxsim.commands.train.losses import (
+    CROSS_LISTS,
+    CROSS_TEACHERS,
+    GROUP_OF,
+    GROUPS,
+    LABELS,
+    NEGATIVES,
+    PAIRS,
+    REDUCERS,
+    Call,
+    check_call,
+    setting,
+    settings_of,
+    takes_negatives,
+)
+from jaxsim.commands.train.options import parsed
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "docs"))
+sys.path.append(str(Path(__file__).resolve().parents[3] / "docs"))
 import catalog
 
 # Losses of such tables that need what a table or a model of texts does not have.
@@ -74,11 +88,11 @@ def test_every_loss_of_a_table_is_there():
 def test_every_loss_takes_the_batches_of_its_group(kind):
     """Traced, with negatives of a row where it takes some."""
     for name in GROUPS[kind].names:
-        only = (NEGATIVES, train_losses.CROSS_LISTS, train_losses.CROSS_TEACHERS)
+        only = (NEGATIVES, CROSS_LISTS, CROSS_TEACHERS)
         counts = [2] if kind in only else [0]
-        counts += [2] if kind != LABELS and train_losses.takes_negatives(name) else []
+        counts += [2] if kind != LABELS and takes_negatives(name) else []
         for negatives in counts:
-            value = train_losses.check_call(name, NEEDED.get(name, {}), 8, negatives)
+            value = check_call(name, NEEDED.get(name, {}), 8, negatives)
             assert (value.shape, value.dtype) == ((), np.float32), name
 
 
@@ -122,22 +136,22 @@ def test_positives_and_negatives_are_separated():
 
 
 def test_settings_are_read_as_they_are_meant():
-    read = train_losses.setting("margin=0.1")
+    read = setting("margin=0.1")
     assert (read.loss, read.name, read.value) == (None, "margin", 0.1)
-    read = train_losses.setting("cosent.temperature=1e-2")
+    read = setting("cosent.temperature=1e-2")
     assert (read.loss, read.name, read.value) == ("cosent", "temperature", 0.01)
-    chosen = [train_losses.setting(text) for text in ("similarity=dot", "reduce_fn=total")]
-    found = train_losses.settings_of("info_nce", chosen)
-    assert found == {"similarity": similarity.dot, "reduce_fn": train_losses.REDUCERS["total"]}
-    assert train_losses.settings_of("cosent", chosen) == {}  # it has neither
-    values = [train_losses.setting(f"x={text}").value for text in ("true", "None", "3", "dot")]
+    chosen = [setting(text) for text in ("similarity=dot", "reduce_fn=total")]
+    found = settings_of("info_nce", chosen)
+    assert found == {"similarity": similarity.dot, "reduce_fn": REDUCERS["total"]}
+    assert settings_of("cosent", chosen) == {}  # it has neither
+    values = [setting(f"x={text}").value for text in ("true", "None", "3", "dot")]
     assert values == [True, None, 3, "dot"]
 
 
 def test_a_setting_of_one_loss_is_that_losss_alone():
-    chosen = [train_losses.setting(text) for text in ("temperature=1", "cosent.temperature=2")]
-    assert train_losses.settings_of("cosent", chosen) == {"temperature": 2}
-    assert train_losses.settings_of("info_nce", chosen) == {"temperature": 1}
+    chosen = [setting(text) for text in ("temperature=1", "cosent.temperature=2")]
+    assert settings_of("cosent", chosen) == {"temperature": 2}
+    assert settings_of("info_nce", chosen) == {"temperature": 1}
 
 
 def test_the_listing_names_all(capsys):
@@ -170,7 +184,7 @@ def test_files_of_any_name_are_read_with_their_loss(tmp_path, monkeypatch):
         "missing:x.jsonl": ("missing:x.jsonl", "", None),
     }
     words = ["--model", "m", "--out", "o", "--pairs"]
-    sources = train_options.parsed([*words, *read]).sources
+    sources = parsed([*words, *read]).sources
     assert [(one.path, one.loss, one.weight) for one in sources] == list(read.values())
     assert len({one.name for one in sources}) == len(read)
 

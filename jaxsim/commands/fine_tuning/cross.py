@@ -1,6 +1,5 @@
 """Fine-tuning a cross-encoder: on graded pairs, on lists of a query's documents, or on a teacher's scores."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -8,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data, evaluation
-from jaxsim.commands.fine_tuning import WHOLE, ends_of, numbered, padded_to, usable
+from jaxsim.commands.fine_tuning.batches import ends_of, padded_to, row_batches
+from jaxsim.commands.fine_tuning.cuts import WHOLE
+from jaxsim.commands.fine_tuning.pairs import numbered, usable
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
 
 
@@ -58,18 +59,8 @@ class CrossTask:
 
     def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
         """Batches of rows, each with all its documents."""
-        planned = data.array_batches(
-            {"row": np.arange(self.count)},
-            batch_size=self.batch_size,
-            seed=seed,
-            epochs=epochs,
-            steps=steps,
-        )
-        return planned.map(
-            lambda batch: (
-                self.columns(batch["ids"], 0) | {name: batch[name] for name in ("where", "ids")}
-            )
-        )
+        settings = {"batch_size": self.batch_size, "epochs": epochs, "steps": steps, "seed": seed}
+        return row_batches(self.count, self.columns, **settings)
 
     def columns(self, rows: np.ndarray, step: int) -> dict[str, Any]:
         """The columns of a batch: "queries" and "documents", {"tokens", "where"} [batch, documents, length]."""
@@ -102,9 +93,6 @@ class CrossTask:
 
         return objective
 
-    def mine(self, params: ArrayTree, step: int) -> None:
-        """There are no negatives to mine: a cross-encoder cannot look through all documents."""
-
     def validate(self, params: ArrayTree) -> dict[str, float]:
         """Figures on the held-out rows: {name: float}."""
         documents, counts = listed(self.held)
@@ -123,10 +111,6 @@ class CrossTask:
         # Of equal scores the right document is the last.
         ranks = 1 + (counts[:, 1:] & (scores[:, 1:] >= scores[:, :1])).sum(axis=1)
         return found | {"first": float((ranks == 1).mean()), "MRR": float((1 / ranks).mean())}
-
-    def best(self, figures: Mapping[str, float]) -> float:
-        """What the best checkpoint is chosen by."""
-        return figures[self.figure]
 
     def _scores(self, params, documents):
         """The scores of what is held out: [rows, documents]."""

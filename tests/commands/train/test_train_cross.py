@@ -7,9 +7,9 @@ import pytest
 
 from jaxsim import losses, pretrained
 from jaxsim.__main__ import main
-from jaxsim.commands import fine_tuning_cross
-from jaxsim.commands.columns import Pairs
-from jaxsim.commands.train_losses import Call
+from jaxsim.commands.fine_tuning.cross import CrossTask, listed, scores_of
+from jaxsim.commands.inputs.columns import Pairs
+from jaxsim.commands.train.losses import Call
 
 TRAINING = ("--steps", 6, "--rate", 0.01, "--held-out", 0.2, "--batch-size", 16)
 A, B, C, D, E = "red green", "old new", "blue round", "square large", "hard light"
@@ -32,11 +32,11 @@ def model(tiny_cross):
 def test_a_row_is_scored_with_each_of_its_documents(model):
     """Scores are those of the model; a negative that is right for the query does not count."""
     pairs = Pairs([A, B, A], [C, D, E], [[D, E], [A, C], [B, D]], None)
-    task = fine_tuning_cross.CrossTask(model, Call("list_softmax", {}), pairs, pairs, 3)
+    task = CrossTask(model, Call("list_softmax", {}), pairs, pairs, 3)
     assert task.counts.tolist() == [[True, True, False], [True] * 3, [True] * 3]
     assert task.left_out == 1
-    documents, _ = fine_tuning_cross.listed(pairs)
-    scores = fine_tuning_cross.scores_of(model, pairs.queries, documents)
+    documents, _ = listed(pairs)
+    scores = scores_of(model, pairs.queries, documents)
     for row, query in enumerate(pairs.queries):
         sides = model.tokenize_pairs([query] * 3, documents[row])
         np.testing.assert_allclose(scores[row], model.score(model.params, *sides), atol=1e-5)
