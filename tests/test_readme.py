@@ -1,5 +1,6 @@
 """README's snippets run as they stand, and its first two blocks are the two commands of the Makefile."""
 
+import json
 import os
 import re
 import shlex
@@ -7,13 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
+from loss_inputs import INPUTS
 from model_folders import make_images
 
 from experiments.__main__ import main
-from jaxsim import pretrained
+from jaxsim.__main__ import main as jaxsim_main
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -105,15 +106,28 @@ def test_models_embed_and_rank_in_one_call(tiny, tiny_cross, tmp_path):
     assert sorted(place for place, _ in names["ranking"]) == [0, 1, 2]
 
 
-def test_a_model_is_fine_tuned_by_hand(tiny, rows, tmp_path):
-    sides = ([row[side] for row in rows] for side in ("anchor", "positive"))
-    names = dict(zip(("queries", "documents"), sides, strict=True))
-    names |= {"folder": tiny, "out": tmp_path / "out"}
-    small = PYTHON[4].replace("(32, 64)", "(16,)").replace("(64, 128)", "(16,)")
-    exec(compile(small, "README.md", "exec"), names)
-    trained = pretrained.load(tmp_path / "out").params
-    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), names["model"].params, trained)
-    assert 0 < max(jax.tree.leaves(moved)) < 1e-2
+@pytest.mark.thorough
+def test_a_model_is_trained_and_searched_by_two_commands(tiny, rows, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pairs = [{"query": row["anchor"], "document": row["positive"]} for row in rows]
+    documents = [{"text": pair["document"]} for pair in pairs]
+    for name, table in (("pairs.jsonl", pairs), ("docs.jsonl", documents)):
+        Path(name).write_text("".join(f"{json.dumps(row)}\n" for row in table), encoding="utf-8")
+    train, search = SHELL[5].splitlines()
+    small = ["--max-length", "16", "--batch-size", "8", "--steps", "2"]
+    for line, options in ((train, small), (search, ["--k", "3"])):
+        words = shlex.split(line.replace("all-MiniLM-L6-v2/", str(tiny)))
+        assert words[:3] == ["python", "-m", "jaxsim"]
+        assert jaxsim_main([*words[3:], *options]) == 0
+    printed = capsys.readouterr().out
+    assert "recall@1" in printed
+    nearest = printed.splitlines()[-3:]
+    assert all(any(row["text"] in line for row in documents) for line in nearest)
+
+
+@pytest.mark.thorough
+def test_the_number_of_losses_is_not_less_than_said():
+    assert len(INPUTS) > int(re.search(r"more than (\d+) losses", README)[1])
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))

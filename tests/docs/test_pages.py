@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from model_folders import make_images
@@ -13,9 +14,15 @@ from jaxsim import pretrained, storage
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def run(page, **names):
-    """The names that a page's blocks leave, run in order after those that the page leaves to the reader."""
+def run(page, replaced=(), **names):
+    """The names that a page's blocks leave, run in order after those that the page leaves to the reader.
+
+    `replaced` are (text, other text) for what is too large for a test.
+    """
     text = (DOCS / page).read_text(encoding="utf-8")
+    for large, small in replaced:
+        assert large in text
+        text = text.replace(large, small)
     names["__name__"] = page
     for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         exec(compile(block, page, "exec"), names)
@@ -63,6 +70,18 @@ def test_figures_come_as_reports_and_files(tmp_path):
     judged = storage.load_qrels(tmp_path / "qrels.txt")
     queries, *_ = storage.ranking_arrays(storage.load_run(tmp_path / "run.trec"), judged)
     assert queries == names["query_ids"]
+
+
+@pytest.mark.thorough
+def test_a_model_is_fine_tuned_by_hand(tiny, rows, tmp_path):
+    sides = ([row[side] for row in rows] for side in ("anchor", "positive"))
+    names = dict(zip(("queries", "documents"), sides, strict=True))
+    names |= {"folder": tiny, "out": tmp_path / "out"}
+    short = [("(32, 64)", "(16,)"), ("(64, 128)", "(16,)")]
+    names = run("fine_tuning.md", short, **names)
+    trained = pretrained.load(tmp_path / "out").params
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), names["model"].params, trained)
+    assert 0 < max(jax.tree.leaves(moved)) < 1e-2
 
 
 @pytest.mark.thorough
