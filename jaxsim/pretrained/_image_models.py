@@ -28,21 +28,13 @@ class KeptTowers(Kept):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class VisionModel(FolderModel):
-    """Image encoder of a transformers folder: ViT or DINOv2.
-
-        model = pretrained.load("path/to/dinov2-base")
-        vectors = model.encode_image(model.params, model.process(["cat.jpg", "dog.jpg"]))  # [2, 768]
-
-    A picture's vector is the class token's state after the last norm, which transformers calls `pooler_output`
-    in DINOv2 and `last_hidden_state[:, 0]` in ViT. Vectors are compared by `similarity`, cosine.
-    """
+class ImageSide:
+    """What models with an image side have in common: a processor, and pictures in, vectors out."""
 
     encode_image: Callable = (
         None  # (params, images, *, key=None, axis_name=None) -> float32 [rows, dim]
     )
     processor: image_processor.ImageProcessor = None
-    similarity: Callable = similarity.cosine
 
     def embed_images(
         self,
@@ -91,7 +83,21 @@ class VisionModel(FolderModel):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ImageTextModel(TextModel):
+class VisionModel(ImageSide, FolderModel):
+    """Image encoder of a transformers folder: ViT or DINOv2.
+
+        model = pretrained.load("path/to/dinov2-base")
+        vectors = model.encode_image(model.params, model.process(["cat.jpg", "dog.jpg"]))  # [2, 768]
+
+    A picture's vector is the class token's state after the last norm, which transformers calls `pooler_output`
+    in DINOv2 and `last_hidden_state[:, 0]` in ViT. Vectors are compared by `similarity`, cosine.
+    """
+
+    similarity: Callable = similarity.cosine
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageTextModel(ImageSide, TextModel):
     """Image-text model: CLIP or SigLIP, two towers into one space, in which pictures and texts are compared.
 
         model = pretrained.load("path/to/clip-vit-base-patch32")
@@ -104,57 +110,10 @@ class ImageTextModel(TextModel):
     under "text" and "image", and "logit_scale" (of SigLIP "logit_bias" too).
     """
 
-    encode_image: Callable = (
-        None  # (params, images, *, key=None, axis_name=None) -> float32 [rows, dim]
-    )
-    processor: image_processor.ImageProcessor = None
-
     @property
     def encode_text(self) -> Callable:
         """(params, texts, *, key=None, axis_name=None) -> float32 [rows, dim], of texts from `tokenize`."""
         return self.encode
-
-    def embed_images(
-        self,
-        images: Any,
-        *,
-        batch_size: int = 64,
-        normalize: bool = False,
-        truncate_dim: int | None = None,
-        progress: bool = False,
-    ) -> np.ndarray:
-        """Embeds pictures: paths or pictures in, one vector each out, in the space of `embed`.
-
-        The next batch is read while the devices work on one, over which it is spread. For a gradient take
-        `encode_image`, for vectors that do not fit in memory `search.encode_images`.
-
-        Args:
-          images: as for `process`; or one path, picture or array, uint8 [height, width, 3] or [height, width].
-          batch_size: pictures of a batch over all devices.
-          normalize, truncate_dim, progress: as for `TextModel.embed`.
-
-        Returns: numpy float32 [n, dim] in the order of the pictures; [dim] for one.
-        Raises: as `process` does, and ValueError for a truncate_dim above the dimension and for vectors that are not
-        finite.
-        """
-        return embedding.embed_images(
-            self.encode_image,
-            self.params,
-            self.processor,
-            images,
-            batch_size=batch_size,
-            normalize=normalize,
-            truncate_dim=truncate_dim,
-            progress=progress,
-        )
-
-    def process(self, images: Any) -> np.ndarray:
-        """Processes pictures for `encode_image`: float32 [rows, height, width, 3].
-
-        Args:
-          images: a list of paths, Pillow images and uint8 arrays, as `ImageProcessor` takes them.
-        """
-        return self.processor(images)
 
     def logits(self, params: ArrayTree, images: Array, texts: Array) -> jax.Array:
         """Logits of all pairs: cosine times exp(logit_scale), plus logit_bias where the model has one (SigLIP).
@@ -173,6 +132,3 @@ class ImageTextModel(TextModel):
         top = params["params"]
         scores = similarity.cosine(images, texts).astype(jnp.float32)
         return scores * jnp.exp(top["logit_scale"]) + top.get("logit_bias", 0.0)
-
-    def _tensors(self, params):
-        return names.theirs_of(self.kept.places, self.kept.theirs, params)
