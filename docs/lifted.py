@@ -1,31 +1,24 @@
-"""Lifted losses in the API pages as a user meets them: the loss's signature and text, not the rule's."""
+"""The API pages as a user meets the library: lifted losses with the loss's signature, docstrings as Markdown."""
 
 import ast
+import importlib
 import inspect
+import sys
+from pathlib import Path
 
 import griffe
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from docstrings import markdown
 
 KINDS = {
     inspect.Parameter.POSITIONAL_OR_KEYWORD: griffe.ParameterKind.positional_or_keyword,
     inspect.Parameter.KEYWORD_ONLY: griffe.ParameterKind.keyword_only,
 }
-
-
-class Lifted(griffe.Extension):
-    """Pages are made of the sources; what `over_labels` and `over_pairs` make of a rule is asked for."""
-
-    def on_function(self, *, func, **_):
-        lifted = any("over_" in str(decorator.value) for decorator in func.decorators)
-        if not lifted or func.docstring is None:  # a rule of the library's own has no docstring
-            return
-        loss = griffe.dynamic_import(func.path)
-        func.docstring.value = inspect.getdoc(loss)
-        func.parameters = griffe.Parameters(
-            *(
-                griffe.Parameter(p.name, kind=KINDS[p.kind], default=shown(p.default))
-                for p in inspect.signature(loss).parameters.values()
-            )
-        )
+# The rooms that have pages, and the modules that they offer next to their names.
+ROOMS = sorted({path.stem for path in (Path(__file__).parent / "api").glob("*.md")} | {"losses"})
+MODULES = {"losses": ("memory", "miners", "parts", "reducers"), "search": ("anchors", "mining")}
 
 
 class Offered(griffe.Extension):
@@ -35,6 +28,137 @@ class Offered(griffe.Extension):
         names = node.names if isinstance(node, ast.ImportFrom) else ()
         if any(given.name == given.asname == alias.name for given in names):
             alias.public = True
+
+
+class Readable(griffe.Extension):
+    """Losses as they are called, and every docstring as Markdown, with links between public names."""
+
+    def on_package(self, *, pkg, **_):
+        if pkg.name == "jaxsim":
+            for thing in everything(pkg):
+                if thing.is_function and thing.docstring:  # a rule of the library's own has none
+                    as_called(thing)
+            as_defined(pkg.members["losses"])
+        rooms = (pkg.members[room] for room in ROOMS) if pkg.name == "jaxsim" else ()
+        public = {room.name: dict(offered(room)) for room in rooms}
+        for thing in everything(pkg):
+            if thing.docstring:
+                thing.docstring.value = markdown(
+                    thing.docstring.value, defaults=defaults(thing), link=links(thing, public)
+                )
+
+
+def as_called(function):
+    """Pages are made of the sources; what `over_labels` and `over_pairs` make of a rule is asked for."""
+    if not any("over_" in str(decorator.value) for decorator in function.decorators):
+        return
+    loss = griffe.dynamic_import(function.path)
+    written = {parameter.name: parameter.annotation for parameter in function.parameters}
+    function.docstring.value = inspect.getdoc(loss)
+    function.parameters = taken(loss, written)
+    function.returns = "jax.Array"
+
+
+def as_defined(stub):
+    """The losses as they are defined: __init__.pyi, which griffe reads first, has their types and no texts."""
+    for name, loss in vars(importlib.import_module(stub.path)).items():
+        if name.startswith("_") or name not in stub.members or inspect.ismodule(loss):
+            continue
+        declared = stub.members[name]
+        if declared.is_alias:
+            continue
+        module = stub.modules_collection[loss.__module__]
+        defined = module.members.get(name)
+        if defined is None or defined.is_attribute:  # what `both_ways` or another call made
+            defined = made(name, loss, module)
+        call = declared if declared.is_function else stub.members[f"_{name}"].members["__call__"]
+        for parameter in defined.parameters:
+            if parameter.name in call.parameters:
+                parameter.annotation = call.parameters[parameter.name].annotation
+        stub.set_member(name, griffe.Alias(name, defined, parent=stub))
+
+
+def made(name, loss, module):
+    """The function that a call of the module's code made."""
+    text = inspect.getdoc(loss) or ""
+    function = griffe.Function(
+        name,
+        parent=module,
+        lineno=None,
+        docstring=griffe.Docstring(text),
+        parameters=taken(loss, {}),
+    )
+    function.returns = "jax.Array"
+    module.set_member(name, function)
+    return function
+
+
+def taken(loss, written):
+    """The parameters of a function as it is called, with the annotations that its code has."""
+    return griffe.Parameters(
+        *(
+            griffe.Parameter(
+                p.name, kind=KINDS[p.kind], default=shown(p.default), annotation=written.get(p.name)
+            )
+            for p in inspect.signature(loss).parameters.values()
+        )
+    )
+
+
+def offered(room):
+    """(name, where it is on the pages) of all that a room offers, its modules' names too."""
+    for name in names_of(room):
+        yield name, f"{room.path}.{name}"
+    for inner in MODULES.get(room.name, ()):
+        module = room.members[inner]
+        module = room.modules_collection[module.target_path] if module.is_alias else module
+        yield from ((name, f"{room.path}.{inner}.{name}") for name in names_of(module))
+
+
+def names_of(module):
+    """The names that a module offers: those that it imports as themselves, and its own."""
+    for name, member in module.members.items():
+        own = not member.is_alias and not member.is_module
+        if not name.startswith("_") and (own or member.public):
+            yield name
+
+
+def everything(module):
+    """All that a package defines, once."""
+    for member in list(module.members.values()):
+        if member.is_alias:
+            continue
+        yield member
+        if member.is_module or member.is_class:
+            yield from everything(member)
+
+
+def defaults(thing):
+    """{argument: its default} of a function, or of a class's fields."""
+    if thing.is_function:
+        return {p.name: str(p.default) for p in thing.parameters if p.default is not None}
+    if thing.is_class:
+        return {
+            name: str(member.value)
+            for name, member in thing.members.items()
+            if member.is_attribute and not member.is_alias and member.value is not None
+        }
+    return {}
+
+
+def links(thing, public):
+    """name -> where its page has it, for the names that a docstring of the same room may say."""
+    room = thing.path.split(".")[1] if "." in thing.path else ""
+    near = public.get(room, {})
+    own = {thing.name} | ({p.name for p in thing.parameters} if thing.is_function else set())
+
+    def link(name):
+        place, _, last = name.rpartition(".")
+        if not place:
+            return None if name in own else near.get(name)
+        return public.get(place.split(".")[0], {}).get(last)
+
+    return link
 
 
 def shown(default):

@@ -15,7 +15,7 @@ def angle_score(x: Array, y: Array, *, precision: jax.lax.PrecisionLike = "highe
     """AnglE score: how far two complex vectors agree in angle, larger is closer, in [0, sqrt 2].
 
         x = a + ib, y = c + id, the halves of each row:
-        s = | sum_k (a_k c_k + b_k d_k + b_k c_k - a_k d_k) | / (|x| |y|)
+        s = |sum_k (a_k c_k + b_k d_k + b_k c_k - a_k d_k)| / (|x| |y|)
 
     The sum of real and imaginary part of their Hermitian product. x and -x score as x and x: 1. Not a
     score to truncate: which coordinates form a complex number depends on the dimension.

@@ -1,6 +1,7 @@
-"""docs/losses.md is what the docstrings say, and every name of the two large catalogs has a row."""
+"""The pages of losses are what the docstrings say, and every name of the two large catalogs has a row."""
 
 import importlib
+import itertools
 import re
 import runpy
 import tomllib
@@ -74,9 +75,21 @@ THEIRS = {
 }
 
 
-def test_the_page_is_what_the_docstrings_say():
-    written = (DOCS / "losses.md").read_text(encoding="utf-8")
-    assert written == CATALOG["page"](), "run: python docs/catalog.py"
+def test_the_pages_are_what_the_docstrings_say():
+    files = [DOCS / "losses.md", *(DOCS / "losses").glob("*.md")]
+    written = {path.relative_to(DOCS).as_posix(): path.read_text("utf-8") for path in files}
+    assert written == CATALOG["pages"](), "run: python docs/catalog.py"
+
+
+def test_every_name_is_on_one_page_with_losses_before_their_parts():
+    pages = CATALOG["pages"]()
+    placed = [re.findall(r"^<!-- jaxsim\.losses\.(\S+) -->", text, re.M) for text in pages.values()]
+    assert sorted(itertools.chain(*placed)) == sorted(
+        f"{e.space}{e.name}" for e in ENTRIES.values()
+    )
+    for names in placed:
+        parts = [ENTRIES[name.rpartition(".")[2]].kind == "part" for name in names]
+        assert parts == sorted(parts)
 
 
 def test_every_name_says_its_data_kind_and_memory():
