@@ -71,6 +71,45 @@ def test_negatives_that_are_right_are_left_out(model):
     assert loss_of(task) == pytest.approx((2 * each[0] + each[1]) / 3, abs=1e-4)
 
 
+def test_rows_may_have_different_numbers_of_negatives(model):
+    queries, documents = [A, B, C], [C, D, B]
+    task = task_of(model, Pairs(queries, documents, [[D, E], [], [A]], None))
+    assert task.ids[1].tolist() == [[0, 1, 2], [1, -1, -1], [3, 4, -1]]
+    assert task.document_where.tolist() == [[True] * 3, [True, False, False], [True, True, False]]
+    assert (task.left_out, task.negatives) == (0, [2, 0, 1])
+    texts = [C, D, E, D, B, A]  # of all rows, without what they lack
+    s = scores_of(model, queries, texts)
+    right = [[0], [1, 3], [4]]
+    each = [np.log(s[i].sum()) - np.log(s[i, right[i]].sum()) for i in range(3)]
+    assert loss_of(task) == pytest.approx(np.mean(each), abs=1e-4)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "name",
+    ["info_nce", "given_triplet", "group_info_nce", "hard_negative_hardness_info_nce", "kalm"],
+)
+def test_what_a_row_lacks_has_no_influence_and_no_gradient(model, name):
+    """The same loss and gradient as where the row ends with other texts that do not count."""
+    values = []
+    for texts in ([[D, E], [A], [E, A]], [[D, E], [A, E], [E, A]]):
+        task = task_of(model, Pairs([A, B, C], [C, D, B], texts, None), loss=Call(name, {}))
+        task.document_where[1] = [True, True, False]
+        batch = task.batches(epochs=1, steps=None, seed=0)[0]
+        objective = task.objective()
+        values.append(
+            jax.value_and_grad(
+                lambda params, batch=batch, objective=objective: objective(
+                    params, batch, key=jax.random.key(0), axis_name=None
+                )
+            )(model.params)
+        )
+    (one, slopes), (other, others) = values
+    assert np.isfinite(one)
+    assert float(one) == pytest.approx(float(other), abs=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), slopes, others)
+
+
 @pytest.mark.parametrize("name", parameters(LOSSES, quick=["info_nce"]))
 def test_every_loss_of_pairs_gets_the_ids_of_negatives(model, name):
     loss, asked = Call(name, {}), {}

@@ -9,7 +9,7 @@ import numpy as np
 from jaxsim import data, evaluation
 from jaxsim.commands.fine_tuning.batches import ends_of, padded_to, row_batches
 from jaxsim.commands.fine_tuning.cuts import WHOLE
-from jaxsim.commands.fine_tuning.pairs import numbered, usable
+from jaxsim.commands.fine_tuning.pairs import columns_of, listed, most_negatives, numbered, usable
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
 
 
@@ -38,15 +38,20 @@ class CrossTask:
         teacher: np.ndarray | None = None,
     ) -> None:
         self.model, self.loss, self.held, self.batch_size = model, loss, held, batch_size
-        self.documents, self.counts = listed(pairs)
+        self.documents, self.counts = listed(pairs), counts_of(pairs)
         self.targets = targets_of(pairs) if teacher is None else np.asarray(teacher, np.float32)
         self.shows_loss = teacher is None
         trained_on = set(pairs.queries)
         self.seen = sum(query in trained_on for query in held.queries)
-        self.left_out = int((~self.counts).sum())
-        each = self.counts.shape[1]
-        queries = [query for query in pairs.queries for _ in range(each)]
+        self.negatives = list(map(len, pairs.negatives or ()))
+        there = list(map(len, self.documents))
+        self.left_out = sum(there) - int(self.counts.sum())
+        queries = [
+            query for query, each in zip(pairs.queries, there, strict=True) for _ in range(each)
+        ]
         self.sides = model.tokenizer.pairs(queries, [d for row in self.documents for d in row])
+        # The place of each document among all, -1 where a row has fewer.
+        self.places = columns_of(self.documents, np.arange(len(queries)), -1)
         self.ends = [ends_of(list(map(len, side))) for side in self.sides]
         self.graded = pairs.scores is not None
         self.figure = "spearman" if self.graded else "MRR"
@@ -66,7 +71,7 @@ class CrossTask:
         """The columns of a batch: "queries" and "documents", {"tokens", "where"} [batch, documents, length]."""
         del step
         each = self.counts.shape[1]
-        places = [row * each + place if row >= 0 else -1 for row in rows for place in range(each)]
+        places = np.where(rows[:, None] >= 0, self.places[rows], -1).ravel()
         found = {}
         for name, side, ends in zip(("queries", "documents"), self.sides, self.ends, strict=True):
             texts = padded_to([side[place] if place >= 0 else [] for place in places], ends)
@@ -95,7 +100,7 @@ class CrossTask:
 
     def validate(self, params: ArrayTree) -> dict[str, float]:
         """Figures on the held-out rows: {name: float}."""
-        documents, counts = listed(self.held)
+        documents, counts = listed(self.held), counts_of(self.held)
         scores = self._scores(params, documents)
         targets = targets_of(self.held)
         found = {}
@@ -110,6 +115,7 @@ class CrossTask:
             }
         # Of equal scores the right document is the last.
         ranks = 1 + (counts[:, 1:] & (scores[:, 1:] >= scores[:, :1])).sum(axis=1)
+        ranks = ranks[counts[:, 1:].any(axis=1)]  # of rows that have something to rank
         return found | {"first": float((ranks == 1).mean()), "MRR": float((1 / ranks).mean())}
 
     def _scores(self, params, documents):
@@ -120,28 +126,28 @@ class CrossTask:
 def scores_of(
     model: Any, queries: list, documents: list, params: ArrayTree | None = None
 ) -> np.ndarray:
-    """A cross-encoder's scores of queries, each with its own documents: float32 [rows, documents]."""
+    """A cross-encoder's scores of queries, each with its own documents: float32 [rows, documents].
+
+    0 is where a row has fewer.
+    """
     texts = list(dict.fromkeys(document for row in documents for document in row))
     (numbers,) = numbered(texts)
     place = dict(zip(texts, numbers.tolist(), strict=True))
     score = model.scorer(queries, texts, params=params)
-    rows = np.repeat(np.arange(len(queries)), len(documents[0]))
+    rows = np.repeat(np.arange(len(queries)), list(map(len, documents)))
     found = score(rows, np.array([place[document] for row in documents for document in row]))
-    return np.asarray(found, np.float32).reshape(len(queries), -1)
+    return columns_of(documents, np.asarray(found, np.float32), 0)
 
 
-def listed(pairs: Any) -> tuple[list, np.ndarray]:
-    """Each row's documents, the right one first, and which of them count: bool [rows, documents]."""
-    if pairs.negatives is None:
-        return [[document] for document in pairs.documents], np.ones((len(pairs.queries), 1), bool)
-    rows = zip(pairs.documents, pairs.negatives, strict=True)
-    return [[document, *rest] for document, rest in rows], usable(pairs)
+def counts_of(pairs: Any) -> np.ndarray:
+    """Which documents of each row count: bool [rows, documents]."""
+    return np.ones((len(pairs.queries), 1), bool) if pairs.negatives is None else usable(pairs)
 
 
 def targets_of(pairs: Any) -> np.ndarray:
     """What the documents of each row should score: float32 [rows, documents]."""
     if pairs.scores is not None:
         return np.float32(pairs.scores)[:, None]
-    targets = np.zeros((len(pairs.queries), 1 + len(pairs.negatives[0])), np.float32)
+    targets = np.zeros((len(pairs.queries), 1 + most_negatives(pairs)), np.float32)
     targets[:, 0] = 1
     return targets

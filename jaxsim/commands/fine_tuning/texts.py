@@ -16,6 +16,8 @@ from jaxsim.numerics.types import ArrayTree, Loss, Objective
 from jaxsim.search._corpus import encode_corpus
 from jaxsim.similarity import paired
 
+NOTHING = np.zeros(0, np.int32)  # the token ids of no text
+
 
 class Teacher(NamedTuple):
     """A teacher's vectors of the texts that are trained on: of each row's query, of each different document."""
@@ -29,7 +31,7 @@ class Task:
 
     Texts are compared by the model's own similarity. Equal texts have equal ids, negatives too, so that no
     text is the negative of its own query; a negative that is the row's query or one of the query's
-    documents in any row is left out.
+    documents in any row is left out. Rows may have different numbers of negatives.
 
     Args:
       model: of `pretrained.load`.
@@ -76,6 +78,7 @@ class Task:
         self.queries, self.documents = self._ids(0, pairs.queries), self._documents()
         self.scores = None if pairs.scores is None else np.array(pairs.scores, np.float32)
         self.document_where = None if pairs.negatives is None else usable(pairs)
+        self.negatives = list(map(len, pairs.negatives or ()))
         self.held_ids = numbered(held.queries)[0], numbered(held.documents)[0]
         trained_on = set(pairs.queries)
         self.seen = sum(query in trained_on for query in held.queries)
@@ -96,7 +99,9 @@ class Task:
     @property
     def left_out(self) -> int:
         """How many negatives are left out."""
-        return 0 if self.document_where is None else int((~self.document_where).sum())
+        if self.document_where is None:
+            return 0
+        return int(((self.ids[1] >= 0) & ~self.document_where).sum())
 
     def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
         """Batches of token ids; lengths are cut in two, so that few shapes are compiled."""
@@ -201,7 +206,7 @@ class Task:
             document_ids = batch["document_ids"]
         if "document_where" in batch:
             named["document_where"] = batch["document_where"]
-        elif self.left_out:
+        elif self.document_where is not None and not self.document_where.all():
             named["document_where"] = jnp.asarray(self.document_where)[rows]
         if "key" in getattr(self.loss, "takes", ()):
             named["key"] = jax.random.fold_in(key, 3)
@@ -302,9 +307,9 @@ class Task:
         return self._ids(1, documents_of(self.pairs))
 
     def _rows(self):
-        """The token ids of each row's documents, the positive first."""
+        """The token ids of each row's documents, the positive first, none where a row has fewer."""
         return [
-            [self.documents[number] for number in row]
+            [self.documents[number] if number >= 0 else NOTHING for number in row]
             for row in self.ids[1].reshape(len(self.queries), -1)
         ]
 

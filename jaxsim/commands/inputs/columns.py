@@ -3,8 +3,8 @@
 import itertools
 import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Pairs(NamedTuple):
 
     queries: list  # of strings
     documents: list  # of strings
-    negatives: list | None  # of lists of strings, as many in every row
+    negatives: list | None  # of lists of strings; rows may have different numbers of them
     scores: list | None  # of floats
 
 
@@ -35,6 +35,15 @@ class Labeled(NamedTuple):
 
     texts: list  # of strings
     labels: list  # of strings or whole numbers
+
+
+def taken(table: Pairs | Labeled, places: Iterable[int]) -> Any:
+    """The rows of a table at some places, as a table of its kind."""
+    places = list(places)
+    columns = [None if column is None else [column[place] for place in places] for column in table]
+    if isinstance(table, Pairs) and not any(columns[2] or ()):
+        columns[2] = None
+    return type(table)(*columns)
 
 
 def labeled_of(
@@ -97,7 +106,8 @@ def pairs_of(
       rows: dicts.
       path: of the file, for errors.
       query, document, negative, score: names of columns; None finds them by their names. Negatives are a
-        string, a list of strings, or the columns negative_1, negative_2 and so on.
+        string, a list of strings, or the columns negative_1, negative_2 and so on. A row has none in a column that
+        it lacks, and none where there is null or an empty string.
 
     Returns: `Pairs`.
     Raises: ValueError naming the columns that are there where they do not fit.
@@ -107,20 +117,16 @@ def pairs_of(
     document = _column(columns, path, "document", document, DOCUMENTS)
     score = _column(columns, path, "score", score, SCORES, needed=False)
     names = [name for name in columns if name.startswith("negative_")] if negative is None else []
-    if negative := _column(columns, path, "negative", negative, NEGATIVES, needed=False):
-        names = [negative, *names]
+    if first := _column(columns, path, "negative", negative, NEGATIVES, needed=False):
+        names = [first, *names]
     texts = [_strings(rows, columns, path, name) for name in (query, document)]
     negatives = [_negatives(rows, place, names, path) for place in range(len(rows))]
-    for place, texts_of_row in enumerate(negatives):
-        if len(texts_of_row) != len(negatives[0]):
-            raise ValueError(
-                f"{path}: rows must have equally many negatives, got {len(negatives[0])} in "
-                f"{row_at(rows, 0)} and {len(texts_of_row)} in {row_at(rows, place)}"
-            )
+    if negative is not None and not any(negatives):
+        raise ValueError(f"{path}: the column {negative!r} must hold negatives, no row has one")
     scores = None
     if score is not None:
         scores = [_number(rows, place, score, path) for place in range(len(rows))]
-    return Pairs(*texts, negatives if negatives[0] else None, scores)
+    return Pairs(*texts, negatives if any(negatives) else None, scores)
 
 
 def column_of(rows: Sequence[dict], path: str | os.PathLike, name: str) -> list[str]:
@@ -252,13 +258,13 @@ def _negatives(rows, place, names, path):
     texts = []
     for name in names:
         value = rows[place].get(name)
-        value = [value] if isinstance(value, str) else value
+        value = [] if value is None else [value] if isinstance(value, str) else value
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise ValueError(
                 f"{path}: {row_at(rows, place)} must have a string or a list of strings in {name!r}, "
                 f"{_came(rows[place], name)}"
             )
-        texts += value
+        texts += filter(None, value)
     return texts
 
 

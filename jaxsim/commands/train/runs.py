@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxsim import data, pretrained, storage, training
 from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts
@@ -249,6 +250,11 @@ def notes(task: Any) -> list[str]:
             lines.append(
                 f"{of}{one.left_out} negatives are left out: they are their row's query, or a right document "
                 "of it"
+            )
+        counts = getattr(one, "negatives", ())
+        if len(set(counts)) > 1:
+            lines.append(
+                f"{of}rows have from {min(counts)} to {max(counts)} negatives, {np.mean(counts):.1f} on average"
             )
         if one.seen:
             lines.append(

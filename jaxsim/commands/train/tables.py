@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxsim import data
-from jaxsim.commands.fine_tuning.pairs import documents_of, numbered
+from jaxsim.commands.fine_tuning.pairs import documents_of, numbered, usable
 from jaxsim.commands.inputs import arguments, columns, pictures
 from jaxsim.commands.train import losses
 from jaxsim.commands.train.losses import CROSS_GRADED, GRADED, LABELS, NEGATIVES, OF_GRADES
@@ -147,10 +147,7 @@ def table(
     places = [place for place, row in enumerate(rows) if row.get(options.experts) == one.domain]
     if not places:
         raise ValueError(f"{path}: has no row whose {options.experts!r} is {one.domain!r}")
-    chosen: Any = (
-        None if column is None else [column[place] for place in places] for column in found
-    )
-    return type(found)(*chosen), places
+    return columns.taken(found, places), places
 
 
 def _table(options, one, rows, path, several):
@@ -296,8 +293,7 @@ def held_out(options: argparse.Namespace, one: Source) -> None:
     is_held = np.isin(numbers, order[:held_count])
     one.rows = np.flatnonzero(~is_held).tolist()
     one.pairs, one.held = (
-        type(pairs)(*(c if c is None else [c[i] for i in np.flatnonzero(rows)] for c in pairs))
-        for rows in (~is_held, is_held)
+        columns.taken(pairs, np.flatnonzero(rows)) for rows in (~is_held, is_held)
     )
 
 
@@ -309,6 +305,11 @@ def check_held(one: Source) -> None:
         raise ValueError(
             f"what is held out must have different scores, all {len(held.scores)} rows have "
             f"{held.scores[0]:g}: raise --held-out, or give --validation"
+        )
+    if one.cross and not scored and (held.negatives is None or not usable(held)[:, 1:].any()):
+        raise ValueError(
+            f"{one.path}: what is held out must have a row with a negative, none of {len(held.queries)} has: "
+            "raise --held-out, or give --validation"
         )
     if one.kind == LABELS and len(set(held.labels)) in (1, len(held.labels)):
         raise ValueError(
@@ -328,6 +329,10 @@ def check_batches(options: argparse.Namespace, one: Source) -> None:
         raise ValueError(
             f"--batch-size must be at most {rows}, the rows that are trained on, got "
             f"{one.batch_size}"
+        )
+    if one.cross and one.pairs.scores is None and one.pairs.negatives is None:
+        raise ValueError(
+            f"{one.path}: {one.loss} orders a query's documents, no row that is trained on has negatives"
         )
     if one.kind == LABELS or one.cross:
         return

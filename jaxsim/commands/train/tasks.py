@@ -14,6 +14,7 @@ from jaxsim.commands.fine_tuning.labels import LabelTask
 from jaxsim.commands.fine_tuning.lora import LowRank, Whole
 from jaxsim.commands.fine_tuning.mining import Mined, Mining
 from jaxsim.commands.fine_tuning.mixture import Mixture
+from jaxsim.commands.fine_tuning.pairs import most_negatives
 from jaxsim.commands.fine_tuning.texts import Task
 from jaxsim.commands.inputs import models
 from jaxsim.commands.train import losses
@@ -77,9 +78,7 @@ def check(options: argparse.Namespace) -> None:
     if options.per_class is not None and not any(one.kind == LABELS for one in sources):
         raise ValueError("--per-class has no effect without a loss of labels")
     for one in sources:
-        each = (
-            0 if one.kind == LABELS or one.pairs.negatives is None else len(one.pairs.negatives[0])
-        )
+        each = 0 if one.kind == LABELS else most_negatives(one.pairs)
         each += options.negatives or 0 if takes_mined(one) else 0
         settings = losses.settings_of(one.loss, options.set)
         losses.check_call(one.loss, settings, one.batch_size, each)

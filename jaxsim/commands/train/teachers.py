@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxsim import pretrained, search, storage
 from jaxsim.commands.fine_tuning import cross
-from jaxsim.commands.fine_tuning.pairs import ids_of
+from jaxsim.commands.fine_tuning.pairs import ids_of, listed
 from jaxsim.commands.fine_tuning.texts import Teacher
 from jaxsim.commands.inputs import columns, models
 from jaxsim.commands.train.losses import CROSS_TEACHERS, GUIDED, OF_EQUAL_SIZES, TEACHERS
@@ -32,7 +32,10 @@ def taught(
             f"{one.loss}, got {queries.shape[1]}: similarity_distillation takes any"
         )
     ids = ids_of(one.pairs)[1].ravel()
-    return {role: Teacher(queries, flat[np.unique(ids, return_index=True)[1]])}
+    first = np.unique(ids[ids >= 0], return_index=True)[
+        1
+    ]  # `flat` has no place for what a row lacks
+    return {role: Teacher(queries, flat[first])}
 
 
 def scored(options: argparse.Namespace, one: Source) -> np.ndarray | None:
@@ -55,8 +58,7 @@ def scored(options: argparse.Namespace, one: Source) -> np.ndarray | None:
                 f"{path}: holds scores of another teacher, or of other rows: remove it"
             )
         return arrays["scores"]
-    documents, _ = cross.listed(one.pairs)
-    scores = cross.scores_of(teacher, one.pairs.queries, documents)
+    scores = cross.scores_of(teacher, one.pairs.queries, listed(one.pairs))
     storage.save_arrays(path, {"scores": scores}, kind=SCORES, version=1, meta=about)
     return scores
 
@@ -69,13 +71,7 @@ def vectors_of(
     name: str,
 ) -> list[np.ndarray]:
     """A model's vectors of the queries, and of each row's documents, one after the other."""
-    documents = [
-        [document, *more]
-        for document, more in zip(
-            pairs.documents, pairs.negatives or [[]] * len(pairs.documents), strict=True
-        )
-    ]
-    sides = (pairs.queries, [text for row in documents for text in row])
+    sides = (pairs.queries, [text for row in listed(pairs) for text in row])
     usual = (models.QUERY_PROMPTS, models.DOCUMENT_PROMPTS)
     vectors = [
         search.encode_corpus(

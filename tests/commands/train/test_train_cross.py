@@ -7,7 +7,8 @@ import pytest
 
 from jaxsim import losses, pretrained
 from jaxsim.__main__ import main
-from jaxsim.commands.fine_tuning.cross import CrossTask, listed, scores_of
+from jaxsim.commands.fine_tuning.cross import CrossTask, scores_of
+from jaxsim.commands.fine_tuning.pairs import listed
 from jaxsim.commands.inputs.columns import Pairs
 from jaxsim.commands.train.losses import Call
 
@@ -35,7 +36,7 @@ def test_a_row_is_scored_with_each_of_its_documents(model):
     task = CrossTask(model, Call("list_softmax", {}), pairs, pairs, 3)
     assert task.counts.tolist() == [[True, True, False], [True] * 3, [True] * 3]
     assert task.left_out == 1
-    documents, _ = listed(pairs)
+    documents = listed(pairs)
     scores = scores_of(model, pairs.queries, documents)
     for row, query in enumerate(pairs.queries):
         sides = model.tokenize_pairs([query] * 3, documents[row])
@@ -48,6 +49,24 @@ def test_a_row_is_scored_with_each_of_its_documents(model):
     batch = task.batches(epochs=1, steps=None, seed=0)[0]
     loss = task.objective()(model.params, batch, key=None, axis_name=None)
     assert float(loss) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_rows_with_fewer_negatives_end_with_documents_that_do_not_count(model):
+    pairs = Pairs([A, B, C], [C, D, E], [[D, E], [], [A]], None)
+    task = CrossTask(model, Call("list_softmax", {}), pairs, pairs, 3)
+    assert task.counts.tolist() == [[True] * 3, [True, False, False], [True, True, False]]
+    assert (task.left_out, task.negatives) == (0, [2, 0, 1])
+    scores = scores_of(model, pairs.queries, listed(pairs))
+    assert scores[~task.counts].tolist() == [0, 0, 0]
+    each = [np.log(np.exp(row[row != 0]).sum()) - row[0] for row in np.float64(scores)]
+    expected = np.mean(each)  # of row 1, which has nothing to order, 0
+    found = task.validate(model.params)
+    assert found["loss"] == pytest.approx(expected, abs=1e-5)
+    ranks = 1 + ((scores[:, 1:] >= scores[:, :1]) & task.counts[:, 1:]).sum(axis=1)
+    assert found["MRR"] == pytest.approx((1 / ranks[[0, 2]]).mean())
+    batch = task.batches(epochs=1, steps=None, seed=0)[0]
+    loss = task.objective()(model.params, batch, key=None, axis_name=None)
+    assert float(loss) == pytest.approx(expected, abs=1e-4)
 
 
 def test_every_candidate_is_a_yes_or_a_no():
