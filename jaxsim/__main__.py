@@ -16,10 +16,14 @@ COMMANDS = {
     "index": "encodes a corpus once, for search",
     "search": "finds the nearest texts or pictures of a corpus, reranks texts under a budget",
     "evaluate": "scores a run against judgments",
+    "export": "writes a model as StableHLO or ONNX, vectors as an index of FAISS or usearch",
 }
 # Packages that an extra of ours brings.
 EXTRAS = {
-    **dict.fromkeys(("flax", "tokenizers", "safetensors", "huggingface_hub"), "pretrained"),
+    **dict.fromkeys(
+        ("flax", "tokenizers", "safetensors", "huggingface_hub", "flatbuffers"), "pretrained"
+    ),
+    **dict.fromkeys(("jax2onnx", "onnx", "onnxruntime"), "onnx"),
     **dict.fromkeys(("optax", "orbax", "etils"), "train"),
     "grain": "data",
     "pyarrow": "parquet",

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxsim.encoders._pooling import first_place, mean
 from jaxsim.encoders._text import Texts, check_texts
 from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array
 
 
 class ClsCrossEncoder(nn.Module):
@@ -38,12 +39,27 @@ class ClsCrossEncoder(nn.Module):
     biases: tuple[str, ...] = ("pooler", "score")  # the dense layers that have one
     typed: bool = True  # whether the candidate has another token type than the query
 
-    @nn.compact
     def __call__(
         self, queries: Texts, candidates: Texts, *, deterministic: bool = True
     ) -> jax.Array:
-        tokens, where, segments = join(queries, candidates)
-        tokens, where, segments = _closed_up(tokens, where, segments, self.transformer.max_length)
+        joined = join(queries, candidates)
+        joined = _closed_up(*joined, self.transformer.max_length)
+        return self.score_joined(*joined, deterministic=deterministic)
+
+    @nn.compact
+    def score_joined(
+        self, tokens: Array, where: Array, segments: Array, *, deterministic: bool = True
+    ) -> jax.Array:
+        """Scores of pairs that are joined, as a tokenizer of pairs gives them: `apply(..., method="score_joined")`.
+
+        Args:
+          tokens: int [rows, length], both texts with their special tokens.
+          where: bool [rows, length], False for padding.
+          segments: int [rows, length], 1 for the candidate's tokens; without effect where not `typed`.
+          deterministic: no dropout.
+
+        Returns: float32 [rows], or [rows, labels] of several labels.
+        """
         segments = segments if self.typed and self.transformer.segments > 1 else None
         if self.place is None:
             states = self.transformer(tokens, where, segments, deterministic=deterministic)

@@ -8,6 +8,10 @@ from jaxsim.pretrained._adapters import (
 )
 from jaxsim.pretrained._benchmark import for_mteb as for_mteb
 from jaxsim.pretrained._experts import take_domain as take_domain, with_experts as with_experts
+from jaxsim.pretrained._export import (
+    export_onnx as export_onnx,
+    export_stablehlo as export_stablehlo,
+)
 from jaxsim.pretrained._folder import load as load
 from jaxsim.pretrained._image_models import (
     ImageTextModel as ImageTextModel,

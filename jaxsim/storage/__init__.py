@@ -15,6 +15,7 @@ from jaxsim.storage._fields import (
     read_json as read_json,
     read_object as read_object,
 )
+from jaxsim.storage._indexes import save_faiss as save_faiss, save_usearch as save_usearch
 from jaxsim.storage._progress import bar as bar
 from jaxsim.storage._settings import (
     changed_settings as changed_settings,

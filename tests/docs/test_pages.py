@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from model_folders import make_images
+from model_folders import make, make_images
 from PIL import Image
 
 from jaxsim import pretrained, storage
@@ -97,6 +97,13 @@ def test_pictures_are_searched_by_words_and_trained(tmp_path, capsys):
     assert names["logits"].shape == (2, 2)
     assert np.isfinite(names["value"])
     pretrained.load(names["saved"])
+
+
+@pytest.mark.thorough
+def test_an_exported_program_gives_the_models_vectors(tmp_path):
+    names = run("leave.md", folder=make(tmp_path / "bert"), out=tmp_path / "out")
+    expected = names["model"].embed(["a sentence", "another"])
+    np.testing.assert_allclose(names["vectors"], expected, atol=1e-5)
 
 
 def test_every_page_is_in_the_navigation():

@@ -197,9 +197,15 @@ def with_cuts(
     return model.replace(kept=dataclasses.replace(model.kept, files=files))
 
 
-def any_model(folder: str, chosen: argparse.Namespace) -> Any:
-    """The model of a folder, of whichever kind."""
-    return _loaded(folder, chosen)
+def any_model(folder: str, chosen: argparse.Namespace, *, max_length: int | None = None) -> Any:
+    """The model of a folder, of whichever kind.
+
+    Args:
+      folder: of the model.
+      chosen: the options.
+      max_length: the most tokens of a text; None is what the folder says.
+    """
+    return _loaded(folder, chosen, **({} if max_length is None else {"max_length": max_length}))
 
 
 def _loaded(folder, chosen, **settings):

@@ -1,0 +1,177 @@
+"""An exported model gives the same numbers without jaxsim: StableHLO by jax, in a process of its own."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from exported_folders import outputs
+from model_folders import make, make_images
+
+from jaxsim import pretrained
+
+TEXTS = ["red round", "blue", "green " * 30, "", "large old square", "query : red"]
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def deserialized(folder):
+    return jax.export.deserialize(bytearray((folder / "encoder.stablehlo").read_bytes()))
+
+
+def columns(model, texts, length=None):
+    """What a tokenizer gives: ids and masks, int32."""
+    arrays = model.tokenize(texts, length=length)
+    return arrays["tokens"], arrays["where"].astype(np.int32)
+
+
+def test_one_program_takes_any_number_of_texts_and_tokens(tmp_path):
+    model = pretrained.load(make(tmp_path / "bert"))
+    folder = pretrained.export_stablehlo(model, tmp_path / "out")
+    program, weights = deserialized(folder), dict(np.load(folder / "weights.npz"))
+    assert set(program.platforms) == {"cpu", "cuda", "rocm", "tpu"}
+    for texts, length in ((TEXTS, None), (TEXTS[:1], 5)):
+        found = program.call(weights, *columns(model, texts, length))
+        np.testing.assert_allclose(found, model.embed(texts), **CLOSE)
+
+
+@pytest.mark.thorough
+def test_others_parameters_are_taken_in_place_of_these(tmp_path):
+    model = pretrained.load(make(tmp_path / "bert"))
+    folder = pretrained.export_stablehlo(model, tmp_path / "out")
+    doubled = jax.tree.map(lambda a: 2 * a, model.params)
+    weights = {name: 2 * array for name, array in np.load(folder / "weights.npz").items()}
+    found = deserialized(folder).call(weights, *columns(model, TEXTS))
+    np.testing.assert_allclose(found, model.replace(params=doubled).embed(TEXTS), **CLOSE)
+
+
+PARTS = {
+    "mean, normalized": {},
+    "cls": {"pooling": {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}},
+    "prompts": {"sentence": {"prompts": {"query": "query : "}, "default_prompt_name": "query"}},
+    "unpooled prompts": {
+        "pooling": {"include_prompt": False},
+        "sentence": {"prompts": {"query": "query : "}, "default_prompt_name": "query"},
+    },
+    "cut on the left": {"tokenizer_config": {"truncation_side": "left"}},
+}
+SIZES = {
+    "mean, normalized": {"weights": "inside"},
+    "cls": {"rows": 4, "length": 20},
+    "prompts": {"rows": 2, "weights": "inside"},
+    "unpooled prompts": {"length": 9},
+    "cut on the left": {"length": 6},
+}
+
+
+def with_dense(folder):
+    """A folder whose vectors go through a dense part."""
+    from safetensors.numpy import save_file
+
+    make(folder)
+    parts = json.loads((folder / "modules.json").read_text())
+    kind = "sentence_transformers.models.Dense"
+    parts.append({"idx": 3, "name": "3", "path": "3_Dense", "type": kind})
+    (folder / "modules.json").write_text(json.dumps(parts))
+    (folder / "3_Dense").mkdir()
+    sizes = {"in_features": 16, "out_features": 5, "bias": True}
+    activation = {"activation_function": "torch.nn.modules.activation.Tanh"}
+    (folder / "3_Dense" / "config.json").write_text(json.dumps(sizes | activation))
+    random = np.random.default_rng(0)
+    shapes = {"linear.weight": (5, 16), "linear.bias": (5,)}
+    tensors = {name: np.float32(random.normal(size=shape)) for name, shape in shapes.items()}
+    save_file(tensors, folder / "3_Dense" / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.thorough
+def test_folders_run_without_jaxsim(tiny_cross, tmp_path):
+    calls, expected = [], []
+    for name, files in PARTS.items():
+        model = pretrained.load(make(tmp_path / name, **files))
+        out = pretrained.export_stablehlo(model, tmp_path / f"{name} out", **SIZES[name])
+        length = SIZES[name].get("length")
+        cut = pretrained.load(tmp_path / name, max_length=length) if length else model
+        calls.append((out, "embed", [TEXTS]))
+        expected.append(cut.embed(TEXTS))
+        if "prompt" in name:
+            calls.append((out, "embed", [TEXTS[:3], "small "]))
+            expected.append(cut.embed(TEXTS[:3], prompt="small "))
+    for family in ("mpnet", "modernbert", "llama"):
+        model = pretrained.load(make(tmp_path / family, family))
+        calls.append(
+            (pretrained.export_stablehlo(model, tmp_path / f"{family} out"), "embed", [TEXTS])
+        )
+        expected.append(model.embed(TEXTS))
+    model = pretrained.load(with_dense(tmp_path / "dense"))
+    calls.append((pretrained.export_stablehlo(model, tmp_path / "dense out"), "embed", [TEXTS]))
+    expected.append(model.embed(TEXTS))
+    cross = pretrained.load(tiny_cross)
+    out = pretrained.export_stablehlo(cross, tmp_path / "cross out")
+    calls.append((out, "score", ["red " * 20, TEXTS]))
+    expected.append(cross.scorer(["red " * 20], TEXTS)(np.zeros(6, int), np.arange(6)))
+    for call, found, wanted in zip(calls, outputs(calls, tmp_path / "work"), expected, strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, **CLOSE, err_msg=str(call))
+
+
+@pytest.mark.thorough
+def test_run_py_is_a_script_and_the_folder_explains_itself(tmp_path):
+    folder = make(tmp_path / "bert")
+    (folder / "README.md").write_text("the card")
+    out = pretrained.export_stablehlo(pretrained.load(folder), tmp_path / "out")
+    command = [sys.executable, str(out / "run.py"), "red", "blue round"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert [line.split(" (16,)")[0] for line in done.stdout.splitlines()] == ["red", "blue round"]
+    assert (out / "MODEL_CARD.md").read_text() == "the card"
+    readme = (out / "README.md").read_text()
+    assert "pip install jax numpy flatbuffers tokenizers" in readme
+    assert "{" not in readme
+    for name in ("encoder.stablehlo", "weights.npz", "tokenizer.json", "settings.json", "run.py"):
+        assert (out / name).exists()
+        assert name in readme
+
+
+def test_an_exported_folder_is_replaced_and_another_is_not(tmp_path):
+    model = pretrained.load(make(tmp_path / "bert"))
+    out = pretrained.export_stablehlo(model, tmp_path / "out", dtype=jnp.bfloat16)
+    pretrained.export_stablehlo(model, out, weights="inside")
+    assert not (out / "weights.npz").exists()
+    with pytest.raises(ValueError, match="not a model export that jaxsim wrote"):
+        pretrained.export_stablehlo(model, tmp_path / "bert")
+
+
+REFUSED = {
+    "weights": ({"weights": "under"}, "weights must be one of 'beside', 'inside', got 'under'"),
+    "rows": ({"rows": 0}, "rows must be a whole number of at least 1, got 0"),
+    "length": ({"length": 33}, "length must be at most 32, the most that the model reads, got 33"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("export", [pretrained.export_stablehlo, pretrained.export_onnx])
+def test_what_is_out_of_range_is_named(name, export, tmp_path):
+    settings, message = REFUSED[name]
+    model = pretrained.load(make(tmp_path / "bert"))
+    with pytest.raises(ValueError, match=message):
+        export(model, tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_models_are_named(tmp_path):
+    model = pretrained.load(make_images(tmp_path / "clip"))
+    with pytest.raises(
+        ValueError, match="of texts or a cross-encoder to be exported, got ImageText"
+    ):
+        pretrained.export_stablehlo(model, tmp_path / "out")
+
+
+@pytest.mark.thorough
+def test_a_model_of_several_domains_is_refused(tmp_path):
+    model = pretrained.load(make(tmp_path / "bert"))
+    model = pretrained.with_experts(model, ("a", "b"))
+    with pytest.raises(ValueError, match="must be of one domain to be exported"):
+        pretrained.export_stablehlo(model, tmp_path / "out")
+    pretrained.export_stablehlo(pretrained.take_domain(model, "a"), tmp_path / "out")
