@@ -105,6 +105,9 @@ def train(
     settings: dict[str, Any],
 ) -> None:
     """Trains, and writes the best checkpoint."""
+    batches = task.batches(epochs=options.epochs, steps=options.steps, seed=options.seed)
+    steps = len(batches)
+    check_steps(options, steps)
     for line in notes(task):
         print(line)
     judged = figures_of(options, model)
@@ -112,8 +115,6 @@ def train(
     show("before", before, task)
     if task.mined is not None:
         task.mine(model.params, 0)
-    batches = task.batches(epochs=options.epochs, steps=options.steps, seed=options.seed)
-    steps = len(batches)
     try:
         fitted(options, tuned, task, batches, settings, judged)
     except FloatingPointError as error:
@@ -138,6 +139,25 @@ def train(
     written = ("checkpoints", "negatives", "metrics.jsonl", "loss.png", "figures.json")
     there = ", ".join(name for name in written if (options.workdir / name).exists())
     print(f"{options.out}: the model; {options.workdir}: {there}")
+
+
+def check_steps(options: argparse.Namespace, steps: int) -> None:
+    """Refuses fewer steps than a run has taken; says where a finished run is lengthened.
+
+    Raises: ValueError naming the option that gives too few.
+    """
+    reached = max(steps_of(options.workdir / "checkpoints"), default=0)
+    if reached > steps:
+        given = f"--steps {options.steps}"
+        if options.steps is None:
+            given = f"--epochs {options.epochs}, {steps} steps,"
+        raise ValueError(
+            f"{given} must not be fewer than the {reached} steps that the run of {str(options.workdir)!r} has "
+            "taken: give more, or another --workdir"
+        )
+    path = options.workdir / "figures.json"
+    if reached and path.exists() and reached < steps:
+        print(f"{options.workdir}: the run of {reached} steps is lengthened to {steps}")
 
 
 def save(options: argparse.Namespace, model: Any, tuned: Whole | LowRank, trained: Any) -> None:
