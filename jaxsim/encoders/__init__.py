@@ -89,6 +89,12 @@ from jaxsim.encoders._sequences import (
     TwoTowers as TwoTowers,
 )
 from jaxsim.encoders._simplex import SimplexHead as SimplexHead
+from jaxsim.encoders._splade import (
+    SpladeEncoder as SpladeEncoder,
+    keep_largest as keep_largest,
+    log_log_saturation as log_log_saturation,
+    log_saturation as log_saturation,
+)
 from jaxsim.encoders._tables import (
     disambiguation_per_word as disambiguation_per_word,
     in_out_tables as in_out_tables,
