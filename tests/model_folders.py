@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import tokenizers
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from jaxsim import encoders
@@ -97,6 +97,52 @@ def make(folder, family="bert", *, tokenizer=None, parts=True, **files):
             folder / "sentence_bert_config.json", {"max_seq_length": 20} | files.get("lengths", {})
         )
     save_file(tensors(config), folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def make_sparse(folder, family="bert", *, parts=True, head=True, **files):
+    """A folder of a sparse encoder (SPLADE), or without parts of its masked language model.
+
+    Args:
+      folder: where.
+      family: of CONFIGS, one with BERT's names.
+      parts: modules.json, with a SpladePooling.
+      head: the masked language model's head.
+      files: fields that are added to files of settings: config, pooling, sentence, lengths.
+
+    Returns: the folder, a `Path`.
+    """
+    folder = make(folder, family, parts=False, config=files.get("config", {}))
+    if parts:
+        kinds = {
+            "": "base.modules.transformer.Transformer",
+            "1_SpladePooling": "sparse_encoder.modules.splade_pooling.SpladePooling",
+        }
+        entries = [
+            {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.{kind}"}
+            for n, (path, kind) in enumerate(kinds.items())
+        ]
+        write(folder / "modules.json", entries)
+        pooling = {"pooling_strategy": "max", "activation_function": "relu"}
+        write(folder / "1_SpladePooling" / "config.json", pooling | files.get("pooling", {}))
+        settings = {"model_type": "SparseEncoder", "similarity_fn_name": None}
+        write(folder / "config_sentence_transformers.json", settings | files.get("sentence", {}))
+        lengths = {"max_seq_length": 20, "transformer_task": "fill-mask"}
+        write(folder / "sentence_bert_config.json", lengths | files.get("lengths", {}))
+    if head:
+        random, count = np.random.default_rng(1), SIZES["vocab_size"]
+        shapes = {
+            "transform.dense.weight": (16, 16),
+            "transform.dense.bias": (16,),
+            "transform.LayerNorm.weight": (16,),
+            "transform.LayerNorm.bias": (16,),
+            "bias": (count,),
+        }
+        tensors = load_file(folder / "model.safetensors")
+        for name, shape in shapes.items():
+            array = 0.5 * random.normal(size=shape) + name.endswith("LayerNorm.weight")
+            tensors[f"cls.predictions.{name}"] = np.asarray(array, np.float32)
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 

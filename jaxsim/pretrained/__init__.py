@@ -23,3 +23,7 @@ from jaxsim.pretrained._images import (
     load_image_model as load_image_model,
 )
 from jaxsim.pretrained._model import CrossEncoderModel as CrossEncoderModel, TextModel as TextModel
+from jaxsim.pretrained._sparse_model import (
+    SparseTextModel as SparseTextModel,
+    splade as splade,
+)

@@ -55,12 +55,12 @@ def embed_texts(
     run = text_encoder(encode, params)
     by_tokens = batch_of_tokens(TOKENS, run.devices)
     given = None if batch_size is None else batch_size + -batch_size % run.devices
-    most = _rows(len(texts), run.devices)
+    most = batch_rows(len(texts), run.devices)
 
     def batch_of(length):
         return min(most, by_tokens(length) if given is None else given)
 
-    with _bar(progress, len(texts), "texts") as advance:
+    with progress_bar(progress, len(texts), "texts") as advance:
         chunks = text_chunks(
             run,
             tokenize,
@@ -104,8 +104,8 @@ def embed_images(
     if len(pictures) == 0:
         return np.zeros((0, dim), np.float32)
     devices = len(jax.local_devices())
-    batch = min(batch_size + -batch_size % devices, _rows(len(pictures), devices))
-    with _bar(progress, len(pictures), "images") as advance:
+    batch = min(batch_size + -batch_size % devices, batch_rows(len(pictures), devices))
+    with progress_bar(progress, len(pictures), "images") as advance:
         chunks = image_chunks(
             image_encoder(encode, params),
             processor,
@@ -164,7 +164,7 @@ def _is_picture(images: Any) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
 
 
-def _rows(count, devices):
+def batch_rows(count: int, devices: int) -> int:
     """The next power of two, or a multiple of the devices: few shapes are compiled for few inputs."""
     rows = 1 << (count - 1).bit_length()
     return rows + -rows % devices
@@ -184,7 +184,7 @@ def _vectors(chunks, count, dim, normalize):
 
 
 @contextlib.contextmanager
-def _bar(progress: bool, count: int, unit: str) -> Iterator[Callable[[int], None]]:
+def progress_bar(progress: bool, count: int, unit: str) -> Iterator[Callable[[int], None]]:
     """What is called with the number of those that are done: a bar's, or nothing."""
     if not progress:
         yield lambda count: None

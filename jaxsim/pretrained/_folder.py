@@ -13,13 +13,16 @@ from jaxsim.pretrained import (
     _families as families,
     _functions as functions,
     _image_folders as image_folders,
+    _masked_lm as masked_lm,
     _modules as modules,
     _names as names,
+    _sparse_folders as sparse_folders,
     _tokenizer_files as tokenizer_files,
     _weights as weights,
 )
 from jaxsim.pretrained._hub import fetched
 from jaxsim.pretrained._model import CrossEncoderModel, Kept, TextModel, flat, nested, under
+from jaxsim.pretrained._sparse_model import sparse_model
 from jaxsim.storage._fields import read_object
 
 CLASSIFIER = "ForSequenceClassification"
@@ -55,7 +58,8 @@ def load(
       causal: False lets a decoder (Llama, Qwen) see both ways, whatever its config says.
       cudnn: False keeps attention from cuDNN, which NVIDIA cards use where it takes the shapes.
 
-    Returns: `TextModel`, or `CrossEncoderModel` where config.json names a sequence classifier; `ImageTextModel` of
+    Returns: `TextModel`, or `CrossEncoderModel` where config.json names a sequence classifier; `SparseTextModel` of
+    sparse encoders such as SPLADE, whose modules.json has a SpladePooling; `ImageTextModel` of
     CLIP and SigLIP, `VisionModel` of ViT and DINOv2, by the model_type of config.json.
     Raises: FileNotFoundError for what is missing; ValueError for pickled weights, for families and
     settings that are not here, and for files that are damaged or do not fit, by name.
@@ -65,7 +69,8 @@ def load(
         if causal is not None:
             raise ValueError(f"causal is for decoders, got {causal} for a model with an image side")
         return image_folders.load(folder, place, dtype=dtype, max_length=max_length, cudnn=cudnn)
-    layout = modules.layout(folder)
+    sparse = sparse_folders.read(folder)
+    layout = modules.layout(folder) if sparse is None else sparse.layout
     settings = modules.settings(folder)
     inner = folder / ("" if layout is None else layout.transformer)
     fields = families.without_experts(read_object(inner / "config.json"))
@@ -83,12 +88,14 @@ def load(
         longest=transformer.max_length,
         max_length=max_length,
         classifier=classifier,
+        sparse=sparse is not None,
     )
     typed = transformer.segments > 1 and tokenizer_files.token_types(
         inner, tokenizer, pairs=classifier
     )
-    if classifier and transformer.experts is not None:
-        raise fields.wrong("architectures", "an embedding model's: cross-encoders have no experts")
+    if (classifier or sparse is not None) and transformer.experts is not None:
+        what = "cross-encoders" if classifier else "sparse encoders"
+        raise fields.wrong("architectures", f"an embedding model's: {what} have no experts")
     if classifier:
         module = _classifier(fields, transformer, typed)
         first = module.place is encoders.first_place
@@ -100,7 +107,8 @@ def load(
             f"{inner / tokenizer_files.FILE}: must put a special token before a text, whose state the "
             "model takes for the text's, and puts none"
         )
-    modules.check_kind(folder, settings, "CrossEncoder" if classifier else "SentenceTransformer")
+    kind = "CrossEncoder" if classifier else "SentenceTransformer"
+    modules.check_kind(folder, settings, kind if sparse is None else sparse_folders.KIND)
     size, shapes = _shapes(module, classifier)
     body = {path: shape for path, shape in shapes.items() if not path.startswith("heads_")}
     params, rest = names.params_of(fields, prefix, tensors, body)
@@ -123,6 +131,8 @@ def load(
         return CrossEncoderModel(
             **common, module=module, score=functions.of_texts(module, "queries", "candidates")
         )
+    if sparse is not None:
+        return _sparse(folder, sparse, common, module.transformer, settings)
     module = _truncated(folder, module, settings.truncate_dim, size)
     return TextModel(
         **common,
@@ -133,6 +143,31 @@ def load(
         default_prompt=settings.default_prompt,
         pool_prompt=layout.pool_prompt,
         similarity=settings.similarity,
+    )
+
+
+def _sparse(folder, sparse, common, transformer, settings):
+    """The sparse encoder of a folder, whose head is among the tensors that the transformer leaves."""
+    config, kept = common["config"], common["kept"]
+    if sparse.dim not in (None, transformer.vocabulary):
+        raise ValueError(
+            f"{folder / 'modules.json'}: its SpladePooling gives vectors of {sparse.dim}, and the model has "
+            f"{transformer.vocabulary} words"
+        )
+    try:
+        module, params = masked_lm.masked_lm(config, transformer, common["params"], kept.rest)
+    except ValueError as error:
+        raise ValueError(f"{folder}: a sparse encoder's {error}") from error
+    return sparse_model(
+        {"config": config, "tokenizer": common["tokenizer"], "kept": kept},
+        module,
+        params,
+        pooling=sparse.pooling,
+        activation=sparse.activation,
+        max_active_dims=sparse.max_active_dims,
+        prompts=settings.prompts,
+        default_prompt=settings.default_prompt,
+        similarity=sparse_folders.similarity_of(folder, settings),
     )
 
 

@@ -20,6 +20,7 @@ class _Head(NamedTuple):
     activation: Callable | None = None  # None is the transformer's
 
 
+_KERNEL = "dense/kernel"  # which files have transposed
 _ROBERTA = _Head(
     "lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder", encoders.gelu
 )
@@ -61,16 +62,14 @@ def masked_lm(
     names = _HEADS[family]
     words = np.asarray(params["params"]["transformer"]["tokens"]["embedding"])
     count, dim = words.shape
-    bias = names.bias if names.bias in rest else f"{names.decoder}.bias"
-    wanted = {
-        "dense/kernel": (f"{names.dense}.weight", (dim, dim)),
-        "dense/bias": (f"{names.dense}.bias", (dim,)),
-        "norm/scale": (f"{names.norm}.weight", (dim,)),
-        "norm/bias": (f"{names.norm}.bias", (dim,)),
-        "bias": (bias, (count,)),
+    shapes = {
+        _KERNEL: (dim, dim),
+        **dict.fromkeys(("dense/bias", "norm/scale", "norm/bias"), (dim,)),
+        "bias": (count,),
     }
     arrays = {}
-    for path, (name, shape) in wanted.items():
+    for path, name in _tensor_names(names, rest).items():
+        shape = shapes[path]
         if name not in rest:
             raise ValueError(
                 f"masked_lm needs a folder with a masked language model's head, and this one lacks {name}"
@@ -94,9 +93,44 @@ def masked_lm(
         transformer.initial,
     )
     tree = {
-        "dense": {"kernel": arrays["dense/kernel"], "bias": arrays["dense/bias"]},
+        "dense": {"kernel": arrays[_KERNEL], "bias": arrays["dense/bias"]},
         "norm": {"scale": arrays["norm/scale"], "bias": arrays["norm/bias"]},
         "bias": arrays["bias"],
     }
     module = encoders.MaskedLanguageModel(transformer, head)
     return module, {"params": {"transformer": params["params"]["transformer"], "head": tree}}
+
+
+def head_tensors(
+    family: str, params: Mapping[str, Any], rest: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """A head's parameters as tensors of a family's file, and the copies of words and biases that it had.
+
+    Args:
+      family: a config's model_type.
+      params: {our path: array} of the whole, as `pretrained._model.flat` gives those of `masked_lm`.
+      rest: {tensor name: array} that the file had beyond the transformer's.
+    """
+    names = _HEADS[family]
+    head = {path: np.asarray(params[f"head/{path}"]) for path in _tensor_names(names, rest)}
+    tensors = {
+        name: head[path].T if path == _KERNEL else head[path]
+        for path, name in _tensor_names(names, rest).items()
+    }
+    for name in (names.bias, f"{names.decoder}.bias"):
+        if name in rest:
+            tensors[name] = head["bias"]
+    if f"{names.decoder}.weight" in rest:
+        tensors[f"{names.decoder}.weight"] = np.asarray(params["transformer/tokens/embedding"])
+    return tensors
+
+
+def _tensor_names(names, rest):
+    """{our path: tensor name} of a head; the bias of words has two names."""
+    return {
+        _KERNEL: f"{names.dense}.weight",
+        "dense/bias": f"{names.dense}.bias",
+        "norm/scale": f"{names.norm}.weight",
+        "norm/bias": f"{names.norm}.bias",
+        "bias": names.bias if names.bias in rest else f"{names.decoder}.bias",
+    }

@@ -190,7 +190,7 @@ class TextModel(Model):
             checks.one_of("domain", domain, self.domains)
         place = None if domain is None else self.domains.index(domain)
         vectors = embedding.embed_texts(
-            embedding.with_inputs(self.encode, unpooled, place),
+            embedding.with_inputs(self._encode_within(), unpooled, place),
             self.params,
             functools.partial(self.tokenizer.tokens, prompt=prompt),
             rows,
@@ -263,6 +263,10 @@ class TextModel(Model):
         """
         body = self.module.transformer
         return masked_lm.masked_lm(self.config, body, self.params, self.kept.rest)
+
+    def _encode_within(self) -> Callable:
+        """The function whose vectors `embed` gives: `encode`, or one that keeps some of its numbers."""
+        return self.encode
 
     def _domain(self, domain, rows):
         """The numbers of domains by name: int32 [] or [rows]."""

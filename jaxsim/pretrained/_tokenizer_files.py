@@ -49,6 +49,7 @@ def read(
     longest: int,
     max_length: int | None = None,
     classifier: bool = False,
+    sparse: bool = False,
 ) -> Tokenizer:
     """Reads the tokenizer of a folder.
 
@@ -59,6 +60,7 @@ def read(
       longest: the most tokens that the model reads.
       max_length: the most tokens of a text; None is what the folder says.
       classifier: whether the model reads pairs.
+      sparse: whether it is a sparse encoder, of a masked language model's logits.
 
     Raises: FileNotFoundError without a tokenizer.json; ValueError for a damaged one, and for settings that do
     not fit or are not here, by name.
@@ -68,7 +70,7 @@ def read(
 
     folder = Path(folder)
     images = family in WITH_IMAGES
-    sentences = _sentences(folder, classifier, images)
+    sentences = _sentences(folder, classifier, images, sparse)
     settings = read_object(folder / SETTINGS, missing={})
     tokens = read_object(folder / TOKENS, missing={})
     backend, side = _backend(folder / FILE, family)
@@ -134,11 +136,12 @@ def token_types(folder: str | os.PathLike, tokenizer: Tokenizer, *, pairs: bool)
     return any(second)
 
 
-def _sentences(folder, classifier, images):
+def _sentences(folder, classifier, images, sparse):
     """sentence_bert_config.json, of which all is known or refused."""
     path = next((folder / name for name in SENTENCES if os.path.lexists(folder / name)), None)
     fields = Fields(folder / SENTENCES[0], {}) if path is None else read_object(path)
     task = "sequence-classification" if classifier else "feature-extraction"
+    task = "fill-mask" if sparse else task
     fields.text("transformer_task", None, choices=(task,))
     output = "scores" if classifier else "sentence_embedding" if images else "token_embeddings"
     fields.text("module_output_name", None, choices=(output,))
@@ -164,7 +167,10 @@ def _sentences(folder, classifier, images):
             wanted = " and ".join(f'"{mode}"' for mode in modes)
             raise fields.wrong("modality_config", f"of {wanted} alone")
         for mode in ways:
-            way, wanted = ways.object(mode), "logits" if classifier else "last_hidden_state"
+            way, wanted = (
+                ways.object(mode),
+                "logits" if classifier or sparse else "last_hidden_state",
+            )
             method, wanted = (
                 (f"get_{mode}_features", "pooler_output") if images else ("forward", wanted)
             )
