@@ -84,6 +84,16 @@ from jaxsim.search._scorers import (
     similarity_scorer as similarity_scorer,
 )
 from jaxsim.search._second_stage import rerank as rerank
+from jaxsim.search._sparse import (
+    SparseIndex as SparseIndex,
+    sparse_exact as sparse_exact,
+    sparse_index as sparse_index,
+)
+from jaxsim.search._sparse_files import (
+    encode_sparse_corpus as encode_sparse_corpus,
+    load_sparse_index as load_sparse_index,
+    save_sparse_index as save_sparse_index,
+)
 from jaxsim.search._tuning import (
     CurSettings as CurSettings,
     best_settings as best_settings,
