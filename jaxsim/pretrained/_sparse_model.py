@@ -87,7 +87,7 @@ class SparseTextModel(TextModel):
             return min(most, by_tokens(length) if given is None else given)
 
         with embedding.progress_bar(progress, len(rows), "texts") as advance:
-            chunks = text_chunks(
+            chunks: Any = text_chunks(
                 run,
                 functools.partial(self.tokenizer.tokens, prompt=prompt),
                 rows,
@@ -119,11 +119,12 @@ class SparseTextModel(TextModel):
         matrix = csr_array(vectors)
         checks.shaped("vectors", matrix, (None, self.module.transformer.vocabulary), "one per text")
         matrix.sort_indices()
+        backend: Any = self.tokenizer.backend
         said = []
         for start, end in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
             places, values = matrix.indices[start:end], matrix.data[start:end]
             order = np.argsort(-values, kind="stable")[:k]
-            words = map(self.tokenizer.backend.id_to_token, places[order].tolist())
+            words = map(backend.id_to_token, places[order].tolist())
             said.append(list(zip(words, values[order].tolist(), strict=True)))
         return said
 

@@ -102,27 +102,28 @@ def encode_sparse_corpus(
     """
     if isinstance(texts, (str, bytes)):
         raise ValueError(f"texts must be a sequence of strings, got one: {texts!r:.60}")
-    texts = texts if hasattr(texts, "__getitem__") else list(texts)
+    rows: Any = texts if hasattr(texts, "__getitem__") else list(texts)
     for name, value in (("batch_tokens", batch_tokens), ("block", block)):
         checks.whole(name, value)
-    if len(texts) == 0:
+    if len(rows) == 0:
         raise ValueError("texts must not be empty, got 0")
-    batch = jax.ShapeDtypeStruct((1, 1), jnp.int32), jax.ShapeDtypeStruct((1, 1), jnp.bool_)
-    dim = jax.eval_shape(encode, params, dict(zip(("tokens", "where"), batch, strict=True))).shape[
-        1
-    ]
-    about = {"count": len(texts), "dim": dim, "block": min(block, len(texts))}
+    one = {
+        "tokens": jax.ShapeDtypeStruct((1, 1), jnp.int32),
+        "where": jax.ShapeDtypeStruct((1, 1), jnp.bool_),
+    }
+    dim = jax.eval_shape(encode, params, one).shape[1]
+    about = {"count": len(rows), "dim": dim, "block": min(block, len(rows))}
 
     def encoded(missing: Sequence[int]) -> Iterator[tuple[int, Postings]]:
         run = text_encoder(encode, params, dtype)
         size = about["block"]
-        with bar(len(texts), label, "texts") as progress:
-            progress.skip(len(texts) - sum(len(texts[n * size : (n + 1) * size]) for n in missing))
+        with bar(len(rows), label, "texts") as progress:
+            progress.skip(len(rows) - sum(len(rows[n * size : (n + 1) * size]) for n in missing))
             for number in missing:
-                chunks = text_chunks(
+                chunks: Any = text_chunks(
                     run,
                     tokenize,
-                    texts[number * size : (number + 1) * size],
+                    rows[number * size : (number + 1) * size],
                     begun=0,
                     chunk=CHUNK,
                     batch_of=batch_of_tokens(batch_tokens, run.devices),
