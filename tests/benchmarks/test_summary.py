@@ -1,0 +1,42 @@
+"""The table on top of the benchmarks is that of the files next to it."""
+
+import json
+
+from benchmarks import summary
+
+ABOUT = {"date": "2026-01-02"}
+
+
+def test_the_table_in_readme_is_that_of_the_files():
+    page = (summary.HERE / "README.md").read_text(encoding="utf-8")
+    inside = page.split(summary.START)[1].split(summary.END)[0]
+    assert inside.strip() == summary.table()
+
+
+def test_faster_is_above_one_and_sizes_make_a_span(tmp_path):
+    sizes = [
+        {"work": "triplet", "peer": "PML", "ratio": ratio, "times_floor": floor}
+        for ratio, floor in ((0.5, 1.25), (0.01, 2.0))
+    ]
+    (tmp_path / "losses.json").write_text(json.dumps({"about": ABOUT, "rows": sizes}))
+    *_, line = summary.table(tmp_path).splitlines()
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == [
+        "`triplet`, value and gradient, 2 sizes",
+        "PML",
+        "2 to 100",
+        "its matrix products",
+        "1.25 to 2",
+        "2026-01-02",
+        "`python -m benchmarks.losses --losses triplet`",
+    ]
+
+
+def test_losses_behind_a_peer_are_named_worst_first(tmp_path):
+    rows = [
+        {"work": work, "shape": "8 x 4", "peer": "optax one", "ratio": ratio}
+        for work, ratio in (("a", 0.5), ("b", 1.2), ("c", 2.0), ("d", 1.04))
+    ]
+    (tmp_path / "losses_catalog.json").write_text(json.dumps({"about": ABOUT, "rows": rows}))
+    _, _, median, *behind = summary.table(tmp_path).splitlines()
+    assert median.startswith("| 4 losses that others have too, the median | optax | 0.897 |")
+    assert [line.split(",")[0] for line in behind] == ["| `c`", "| `b`"]
