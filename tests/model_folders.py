@@ -146,6 +146,71 @@ def make_sparse(folder, family="bert", *, parts=True, head=True, **files):
     return folder
 
 
+LATE_PARTS = {
+    "": "base.modules.transformer.Transformer",
+    "1_Dense": "base.modules.dense.Dense",
+    "2_MultiVectorMask": "multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask",
+    "3_Normalize": "base.modules.normalize.Normalize",
+}
+
+
+def make_late(folder, family="bert", *, layout="native", dim=6, **files):
+    """A folder of late interaction (ColBERT).
+
+    Args:
+      folder: where.
+      family: of CONFIGS.
+      layout: "native" is sentence-transformers', "pylate" or "stanford" the older ones.
+      dim: of the vectors.
+      files: fields that are added to files of settings: config, sentence, lengths, mask, metadata.
+
+    Returns: the folder, a `Path`.
+    """
+    config = files.get("config", {})
+    if layout == "stanford":
+        config = config | {"architectures": ["HF_ColBERT"]}
+    settings = {"mask_token": "[MASK]", "unk_token": "[UNK]"}
+    if family != "bert":
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    folder = make(folder, family, parts=False, config=config, tokenizer_config=settings)
+    weight = {"linear.weight": np.float32(np.random.default_rng(1).normal(size=(dim, 16)))}
+    if layout == "stanford":
+        tensors = load_file(folder / "model.safetensors")
+        tensors = {f"bert.{name}": array for name, array in tensors.items()} | weight
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        write(folder / "artifact.metadata", files.get("metadata", {}))
+        return folder
+    native = layout == "native"
+    kinds = {place: f"sentence_transformers.{kind}" for place, kind in LATE_PARTS.items()}
+    if not native:
+        kinds = {
+            "": "sentence_transformers.models.Transformer",
+            "1_Dense": "pylate.models.Dense.Dense",
+        }
+    entries = [
+        {"idx": n, "name": str(n), "path": path, "type": kind}
+        for n, (path, kind) in enumerate(kinds.items())
+    ]
+    write(folder / "modules.json", entries)
+    states = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
+    dense = {
+        "in_features": 16,
+        "out_features": dim,
+        "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
+    write(folder / "1_Dense" / "config.json", dense | (states if native else {}))
+    save_file(weight, folder / "1_Dense" / "model.safetensors", metadata={"format": "pt"})
+    if native:
+        mask = {"skiplist_words": [], "skiplist_tasks": ["document"], "keep_only_token_ids": None}
+        write(folder / "2_MultiVectorMask" / "config.json", mask | files.get("mask", {}))
+        write(folder / "3_Normalize" / "config.json", states)
+    kind = {"model_type": "MultiVectorEncoder" if native else "ColBERT"}
+    write(folder / "config_sentence_transformers.json", kind | files.get("sentence", {}))
+    write(folder / "sentence_bert_config.json", {"max_seq_length": 24} | files.get("lengths", {}))
+    return folder
+
+
 def tensors(config):
     """Random weights by the names of the family's files, large enough that every input matters."""
     module = encoders.TextEncoder(families.transformer(config))

@@ -102,6 +102,7 @@ from jaxsim.encoders._tables import (
     sense_tables as sense_tables,
 )
 from jaxsim.encoders._text import DenseHead as DenseHead, TextEncoder as TextEncoder
+from jaxsim.encoders._token_encoder import TokenEncoder as TokenEncoder
 from jaxsim.encoders._token_learner import (
     TokenLearner as TokenLearner,
     group_places as group_places,

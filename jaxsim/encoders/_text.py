@@ -15,7 +15,7 @@ from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
 # {"tokens" int [rows, length], "where" bool [rows, length]}, perhaps with "pooled", "vectors", "vectors_where",
-# "domain".
+# "domain"; of a TokenEncoder with "seen" and "scored".
 Texts = Mapping[str, Array]
 
 
@@ -108,16 +108,16 @@ def check_texts(name: str, texts: Any) -> None:
     tokens = texts["tokens"]
     checks.integers(f"{name}' tokens", tokens)
     checks.shaped(f"{name}' tokens", tokens, (None, None), "rows, length")
-    for mask in ("where", "pooled"):
+    for mask in ("where", "pooled", "seen", "scored"):
         if mask in texts:
             checks.shaped(f"{name}' {mask}", texts[mask], tokens.shape, "one per token")
             checks.booleans(f"{name}' {mask}", texts[mask])
 
 
 class DenseHead(nn.Module):
-    """Dense head after the pooling, in float32: activation(x W + b), plus x where `residual`.
+    """Dense head, in float32: activation(x W + b), plus x where `residual`.
 
-    [rows, inputs] -> float32 [rows, size]
+    [..., inputs] -> float32 [..., size]
     """
 
     size: int

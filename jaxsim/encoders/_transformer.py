@@ -72,6 +72,7 @@ class Transformer(nn.Module):
         *,
         vectors: Array | None = None,
         vectors_where: Array | None = None,
+        seen: Array | None = None,
         positions: Array | None = None,
         deterministic: bool = True,
         all_layers: bool = False,
@@ -87,6 +88,8 @@ class Transformer(nn.Module):
           vectors: float [rows, length, dim], taken for the rows of the token table: pseudo-words, or states
             of another model. Positions, segments and the first norm follow as for tokens.
           vectors_where: bool [rows, length], where they are taken; None is everywhere, which needs vectors.
+          seen: bool [rows, length], the tokens that others attend to; None is `where`. ColBERT's queries end in
+            mask tokens that have positions and states, and that no token sees.
           positions: int [rows, p]; where given, the last layer is computed at these places only, to
             the same numbers, and [rows, p, dim] comes back.
           deterministic: no dropout.
@@ -113,11 +116,14 @@ class Transformer(nn.Module):
         dtype = compute_dtype() if self.dtype is None else self.dtype
         places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
         self._check_vectors(tokens, vectors, vectors_where)
+        if seen is not None:
+            checks.shaped("seen", seen, tokens.shape, "one per token")
+            checks.booleans("seen", seen)
         x = self._embedded(tokens, places, segments, vectors, vectors_where)
         if post or self.start_norm:
             x = self._norm("norm" if post else "embedding_norm")(x)
         x = nn.Dropout(self.dropout)(x, deterministic=deterministic).astype(dtype)
-        views = self._views(places, where)
+        views = self._views(places, where if seen is None else seen)
         states, logits = [x], []
         for number in range(self.layers):
             last = number == self.layers - 1
@@ -222,7 +228,7 @@ class Transformer(nn.Module):
             name=name,
         )
 
-    def _views(self, places, where):
+    def _views(self, places, seen):
         """What global layers see, and what local ones do: made once, used by all."""
         bias = None
         if self.buckets:
@@ -234,7 +240,7 @@ class Transformer(nn.Module):
             rotary = self.local_rotary if local and self.local_rotary else self.rotary
             angles = None if rotary is None else rotary.angles(places, each)
             window = self.window if local else None
-            mask = visible(places, where, window=window, causal=self.causal)
+            mask = visible(places, seen, window=window, causal=self.causal)
             views[local] = View(mask, angles, angles, bias)
         return views
 

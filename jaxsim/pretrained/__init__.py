@@ -22,6 +22,7 @@ from jaxsim.pretrained._images import (
     ImageModel as ImageModel,
     load_image_model as load_image_model,
 )
+from jaxsim.pretrained._late_model import MultiVectorModel as MultiVectorModel
 from jaxsim.pretrained._model import CrossEncoderModel as CrossEncoderModel, TextModel as TextModel
 from jaxsim.pretrained._sparse_model import (
     SparseTextModel as SparseTextModel,

@@ -1,5 +1,6 @@
 """Loads a model from a folder: sentence-transformers' layout, or a plain one of transformers."""
 
+import dataclasses
 import json
 import os
 from typing import Any
@@ -13,6 +14,7 @@ from jaxsim.pretrained import (
     _families as families,
     _functions as functions,
     _image_folders as image_folders,
+    _late_folders as late_folders,
     _masked_lm as masked_lm,
     _modules as modules,
     _names as names,
@@ -21,6 +23,7 @@ from jaxsim.pretrained import (
     _weights as weights,
 )
 from jaxsim.pretrained._hub import fetched
+from jaxsim.pretrained._late_model import MultiVectorModel
 from jaxsim.pretrained._model import CrossEncoderModel, Kept, TextModel, flat, nested, under
 from jaxsim.pretrained._sparse_model import sparse_model
 from jaxsim.storage._fields import read_object
@@ -59,8 +62,8 @@ def load(
       cudnn: False keeps attention from cuDNN, which NVIDIA cards use where it takes the shapes.
 
     Returns: `TextModel`, or `CrossEncoderModel` where config.json names a sequence classifier; `SparseTextModel` of
-    sparse encoders such as SPLADE, whose modules.json has a SpladePooling; `ImageTextModel` of
-    CLIP and SigLIP, `VisionModel` of ViT and DINOv2, by the model_type of config.json.
+    sparse encoders such as SPLADE, whose modules.json has a SpladePooling; `MultiVectorModel` of ColBERT;
+    `ImageTextModel` of CLIP and SigLIP, `VisionModel` of ViT and DINOv2, by the model_type of config.json.
     Raises: FileNotFoundError for what is missing; ValueError for pickled weights, for families and
     settings that are not here, and for files that are damaged or do not fit, by name.
     """
@@ -69,17 +72,20 @@ def load(
         if causal is not None:
             raise ValueError(f"causal is for decoders, got {causal} for a model with an image side")
         return image_folders.load(folder, place, dtype=dtype, max_length=max_length, cudnn=cudnn)
-    sparse = sparse_folders.read(folder)
-    layout = modules.layout(folder) if sparse is None else sparse.layout
-    settings = modules.settings(folder)
+    sparse, late = sparse_folders.read(folder), late_folders.read(folder)
+    layout = _layout(folder, sparse, late)
+    settings = modules.settings(folder) if late is None else None
     inner = folder / ("" if layout is None else layout.transformer)
     fields = families.without_experts(read_object(inner / "config.json"))
     family = families.family_of(fields)
     transformer = families.transformer(fields, causal=causal, dtype=dtype, cudnn=cudnn)
     tensors = names.modern(weights.entries(inner))
+    projection = None
+    if late is not None and late.kind == late_folders.STANFORD:
+        projection = {late_folders.PROJECTION: tensors.pop(late_folders.PROJECTION)}
     prefix = names.check_sizes(fields, transformer, tensors)
     classifier = families.architecture_of(fields).endswith(CLASSIFIER)
-    classifier = classifier and (layout is None or layout.pooling is None)
+    classifier = classifier and late is None and (layout is None or layout.pooling is None)
     layout = modules.Layout(pooling=_pooling(fields)) if layout is None else layout
     tokenizer = tokenizer_files.read(
         inner,
@@ -89,6 +95,7 @@ def load(
         max_length=max_length,
         classifier=classifier,
         sparse=sparse is not None,
+        late=late is not None,
     )
     typed = transformer.segments > 1 and tokenizer_files.token_types(
         inner, tokenizer, pairs=classifier
@@ -99,6 +106,10 @@ def load(
     if classifier:
         module = _classifier(fields, transformer, typed)
         first = module.place is encoders.first_place
+    elif late is not None:
+        if transformer.experts is not None:
+            raise fields.wrong("architectures", "an embedding model's: ColBERT has no experts")
+        module, first = encoders.TokenEncoder(transformer, layout.heads), False
     else:
         module = _text_encoder(folder, fields, transformer, layout)
         first = layout.first
@@ -107,13 +118,14 @@ def load(
             f"{inner / tokenizer_files.FILE}: must put a special token before a text, whose state the "
             "model takes for the text's, and puts none"
         )
-    kind = "CrossEncoder" if classifier else "SentenceTransformer"
-    modules.check_kind(folder, settings, kind if sparse is None else sparse_folders.KIND)
+    if settings is not None:
+        kind = "CrossEncoder" if classifier else "SentenceTransformer"
+        modules.check_kind(folder, settings, kind if sparse is None else sparse_folders.KIND)
     size, shapes = _shapes(module, classifier)
     body = {path: shape for path, shape in shapes.items() if not path.startswith("heads_")}
     params, rest = names.params_of(fields, prefix, tensors, body)
     for place, path in layout.dense.items():
-        params |= _dense(place, folder / path, shapes)
+        params |= _dense(place, folder / path, shapes, projection)
     common = {
         "params": {"params": nested({path: jnp.asarray(params[path]) for path in shapes})},
         "config": _config(fields, family, transformer),
@@ -133,6 +145,8 @@ def load(
         )
     if sparse is not None:
         return _sparse(folder, sparse, common, module.transformer, settings)
+    if late is not None:
+        return _multi_vector(late, inner, common, module, max_length)
     module = _truncated(folder, module, settings.truncate_dim, size)
     return TextModel(
         **common,
@@ -144,6 +158,12 @@ def load(
         pool_prompt=layout.pool_prompt,
         similarity=settings.similarity,
     )
+
+
+def _layout(folder, sparse, late):
+    """The parts of a folder, of whichever kind its model is; None without modules.json."""
+    of_kind = sparse or late
+    return modules.layout(folder) if of_kind is None else of_kind.layout
 
 
 def _sparse(folder, sparse, common, transformer, settings):
@@ -168,6 +188,28 @@ def _sparse(folder, sparse, common, transformer, settings):
         prompts=settings.prompts,
         default_prompt=settings.default_prompt,
         similarity=sparse_folders.similarity_of(folder, settings),
+    )
+
+
+def _multi_vector(late, inner, common, module, max_length):
+    """The model of late interaction; what it keeps is in the layout of today."""
+    tokenizer, kept = common["tokenizer"], common["kept"]
+    transformer = module.transformer
+    reading = late_folders.reading(
+        late, inner, tokenizer, longest=transformer.max_length, max_length=max_length
+    )
+    files = late_folders.native(late, kept.files, tokenizer, transformer.dim)
+    common["kept"] = dataclasses.replace(kept, files=files)
+    if late.kind == late_folders.STANFORD:
+        name = f"{families.CLASSES[common['config']['model_type']]}Model"
+        common["config"] = common["config"] | {"architectures": [name]}
+    return MultiVectorModel(
+        **common,
+        module=module,
+        encode=functions.of_texts(module, "texts"),
+        prompts={side: late.prompts.get(side, "") for side in late_folders.SIDES} | late.prompts,
+        similarity=late.similarity,
+        reading=reading,
     )
 
 
@@ -261,12 +303,13 @@ def _shapes(module, classifier):
     for path, shape in under(shapes, last).items():
         for number in range(traced, transformer.layers):
             shapes[f"transformer/layer_{number}/{path}"] = shape
-    return out.shape[-1], dict(sorted(shapes.items()))
+    vectors = jax.tree.leaves(out)[0]  # of late interaction the vectors of tokens come first
+    return vectors.shape[-1], dict(sorted(shapes.items()))
 
 
-def _dense(place, path, shapes):
-    """A dense part's parameters: {our path: array}."""
-    tensors = weights.entries(path)
+def _dense(place, path, shapes, tensors=None):
+    """A dense part's parameters: {our path: array}; of its folder where no tensors are given."""
+    tensors = weights.entries(path) if tensors is None else tensors
     wanted = under(shapes, f"heads_{place}/")
     ours = {name: name.replace(".weight", "/kernel").replace(".", "/") for name in tensors}
     if missing := sorted(set(wanted) - set(ours.values())):

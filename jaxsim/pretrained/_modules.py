@@ -45,13 +45,14 @@ _OLD_MODES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-_ACTIVATIONS = {
+ACTIVATIONS = {
     "Tanh": jnp.tanh,
     "Identity": lambda x: x,
     "ReLU": lambda x: jnp.maximum(x, 0),
     "GELU": encoders.gelu,
     "Sigmoid": lambda x: 1 / (1 + jnp.exp(-x)),
 }
+WHOLE_TEXT = "sentence_embedding"  # what a part of an embedding model reads and writes
 _OURS = "sentence_transformers."  # where its own parts are
 
 
@@ -110,11 +111,11 @@ def layout(folder: str | os.PathLike) -> Layout | None:
                 raise part.wrong("type", "one Pooling")
             result = _pooled(result, _settings(folder, place, result))
         elif kind == "Dense":
-            head = _dense(_settings(folder, place, result))
+            head = dense(_settings(folder, place, result))
             places = {**result.dense, len(result.heads): place}
             result = result._replace(heads=(*result.heads, head), dense=places)
         elif kind == "Normalize":
-            _whole_text(read_object(folder / place / "config.json", missing={}))
+            check_input(read_object(folder / place / "config.json", missing={}), WHOLE_TEXT)
             result = result._replace(heads=(*result.heads, unit))
     return result
 
@@ -281,23 +282,34 @@ def _modes(fields):
     return modes
 
 
-def _dense(fields):
+def dense(fields: Fields, *, states: str = WHOLE_TEXT) -> encoders.DenseHead:
+    """The head of a dense part's settings.
+
+    Args:
+      fields: its config.json.
+      states: what it must map: a text's vector, or those of its tokens.
+
+    Raises: ValueError naming the field.
+    """
     name = fields.text("activation_function", "torch.nn.modules.activation.Tanh")
-    if not name.startswith("torch.") or name.split(".")[-1] not in _ACTIVATIONS:
-        raise fields.wrong("activation_function", f"one of torch's {', '.join(_ACTIVATIONS)}")
-    _whole_text(fields)
+    if not name.startswith("torch.") or name.split(".")[-1] not in ACTIVATIONS:
+        raise fields.wrong("activation_function", f"one of torch's {', '.join(ACTIVATIONS)}")
+    check_input(fields, states)
     fields.whole("in_features", None, least=1)
     return encoders.DenseHead(
         fields.whole("out_features", least=1),
-        _ACTIVATIONS[name.split(".")[-1]],
+        ACTIVATIONS[name.split(".")[-1]],
         fields.flag("bias", True),
         fields.flag("use_residual", False),
     )
 
 
-def _whole_text(fields):
+def check_input(fields: Fields, states: str, *, needed: bool = False) -> None:
+    """Refuses a part that reads or writes other states than `states`; with `needed` one that does not say so."""
     for name in ("module_input_name", "module_output_name"):
-        fields.text(name, None, choices=("sentence_embedding",))
+        if needed and name == "module_input_name":
+            fields.text(name, choices=(states,))
+        fields.text(name, None, choices=(states,))
 
 
 def _names(names):

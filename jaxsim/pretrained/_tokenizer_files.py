@@ -50,6 +50,7 @@ def read(
     max_length: int | None = None,
     classifier: bool = False,
     sparse: bool = False,
+    late: bool = False,
 ) -> Tokenizer:
     """Reads the tokenizer of a folder.
 
@@ -61,6 +62,7 @@ def read(
       max_length: the most tokens of a text; None is what the folder says.
       classifier: whether the model reads pairs.
       sparse: whether it is a sparse encoder, of a masked language model's logits.
+      late: whether it is one of late interaction, whose queries have a length and a filling.
 
     Raises: FileNotFoundError without a tokenizer.json; ValueError for a damaged one, and for settings that do
     not fit or are not here, by name.
@@ -70,7 +72,7 @@ def read(
 
     folder = Path(folder)
     images = family in WITH_IMAGES
-    sentences = _sentences(folder, classifier, images, sparse)
+    sentences = _sentences(folder, classifier, images, sparse, late)
     settings = read_object(folder / SETTINGS, missing={})
     tokens = read_object(folder / TOKENS, missing={})
     backend, side = _backend(folder / FILE, family)
@@ -136,16 +138,38 @@ def token_types(folder: str | os.PathLike, tokenizer: Tokenizer, *, pairs: bool)
     return any(second)
 
 
-def _sentences(folder, classifier, images, sparse):
-    """sentence_bert_config.json, of which all is known or refused."""
+def sentence_settings(folder: Path) -> Fields:
+    """sentence_bert_config.json as it is, empty where there is none."""
     path = next((folder / name for name in SENTENCES if os.path.lexists(folder / name)), None)
-    fields = Fields(folder / SENTENCES[0], {}) if path is None else read_object(path)
+    return Fields(folder / SENTENCES[0], {}) if path is None else read_object(path)
+
+
+def filling_token(folder: Path, backend: Any) -> str | None:
+    """The token that fills queries where a folder names none: the mask token, else the last; None without both."""
+    settings = read_object(folder / SETTINGS, missing={})
+    tokens = read_object(folder / TOKENS, missing={})
+    names = [_token(settings, tokens, "mask_token"), "[MASK]", "<mask>"]
+    names.append(_token(settings, tokens, "eos_token"))
+    there = (name for name in names if name and backend.token_to_id(name) is not None)
+    return next(there, None)
+
+
+def pads_left(folder: Path) -> bool:
+    """Whether a folder's tokenizer fills texts at their beginning."""
+    settings = read_object(folder / SETTINGS, missing={})
+    return settings.text("padding_side", "right", choices=SIDES) == "left"
+
+
+def _sentences(folder, classifier, images, sparse, late):
+    """sentence_bert_config.json, of which all is known or refused."""
+    fields = sentence_settings(folder)
     task = "sequence-classification" if classifier else "feature-extraction"
     task = "fill-mask" if sparse else task
     fields.text("transformer_task", None, choices=(task,))
     output = "scores" if classifier else "sentence_embedding" if images else "token_embeddings"
     fields.text("module_output_name", None, choices=(output,))
-    for name in ("query_length", "document_length", "query_expansion", "tokenizer_name_or_path"):
+    of_sides = ("query_length", "document_length", "query_expansion")
+    for name in ("tokenizer_name_or_path", *(() if late else of_sides)):
         if name in fields:
             raise fields.wrong(name, "null: it is not supported")
     for name in (
