@@ -63,6 +63,11 @@ from jaxsim.evaluation._reports import (
     report as report,
     retrieval_report as retrieval_report,
 )
+from jaxsim.evaluation._sparsity import (
+    Sparsity as Sparsity,
+    search_flops as search_flops,
+    sparsity as sparsity,
+)
 from jaxsim.evaluation._thresholds import (
     f1_max as f1_max,
     micro_average_precision as micro_average_precision,
