@@ -3,11 +3,14 @@
     python -m jaxsim embed --model out/ --corpus docs.jsonl --column text --out docs.npy
     python -m jaxsim embed --model clip/ --corpus photos.csv --image-column path --out photos.npy
     python -m jaxsim embed --model clip/ --corpus pictures/ --out pictures.npy    # sorted by name
+    python -m jaxsim embed --model splade/ --corpus docs.jsonl --out docs.npz     # a sparse encoder's
 
-A killed run resumes when started again.
+A killed run resumes when started again. Vectors of a sparse encoder are a compressed sparse row matrix, which
+scipy.sparse.load_npz reads; such a run does not resume.
 """
 
 import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,24 +32,40 @@ def main(command_line: Sequence[str]) -> None:
     )
     add("--column", help="column of the texts, or several to join: title,text (text)")
     add("--image-column", help="column of pictures' paths, relative to the file, in place of texts")
-    add("--out", required=True, type=arguments.path, help="the .npy file to write")
+    add(
+        "--out",
+        required=True,
+        type=arguments.path,
+        help="the .npy file to write, .npz of a sparse encoder",
+    )
     add(
         "--prompt", help="name of one of the model's prompts, '' for none; default: the model's own"
     )
     add("--batch-tokens", type=arguments.whole(), default=4096, help="tokens per batch (4096)")
     options = parser.parse_args(command_line)
-    if Path(options.out).suffix != ".npy":
-        raise ValueError(f"--out must end in .npy, got {options.out!r}")
+    suffix = Path(options.out).suffix
+    if suffix not in (".npy", ".npz"):
+        raise ValueError(
+            f"--out must end in .npy, or .npz of a sparse encoder, got {options.out!r}"
+        )
     arguments.check_output("--out", options.out, ours=_ours, kind="a file of vectors")
     about = f"{options.out}.json"
     arguments.check_output("--out", about, ours=_is_about, kind="a description of vectors")
     arguments.refuse_both(options, "column", "image_column")
     if options.image_column is not None or Path(options.corpus).is_dir():
+        if suffix != ".npy":
+            raise ValueError(f"--out must end in .npy for pictures, got {options.out!r}")
         _embed_pictures(options)
         return
     texts = column_of(data.read_records(options.corpus), options.corpus, options.column or "text")
     model = models.text_model(options)
     prompt = models.prompt_of(model, options.prompt, option="--prompt")
+    if models.is_sparse(model) != (suffix == ".npz"):
+        wanted = ".npz for a sparse encoder" if models.is_sparse(model) else ".npy"
+        raise ValueError(f"--out must end in {wanted}, got {options.out!r}")
+    if models.is_sparse(model):
+        _embed_sparse(options, model, texts, prompt)
+        return
     digest = hashlib.sha256("\0".join(texts).encode())
     digest.update(repr((models.identity(model), prompt, model.max_length)).encode())
     if models.dtype_of(options) != "float32":
@@ -62,6 +81,19 @@ def main(command_line: Sequence[str]) -> None:
         label=f"embedding {options.corpus}",
     )
     print(f"{options.out}: {vectors.shape[0]} vectors of {vectors.shape[1]}")
+
+
+def _embed_sparse(options, model, texts, prompt):
+    """Writes a sparse matrix as scipy.sparse.save_npz does, its mark next to it."""
+    from scipy.sparse import save_npz  # comes with jax
+
+    vectors = model.embed_sparse(texts, prompt=prompt, progress=True)
+    written = io.BytesIO()
+    save_npz(written, vectors)
+    storage.write_json(f"{options.out}.json", {"fingerprint": models.identity(model)})
+    storage.write_bytes(options.out, written.getvalue())
+    count, dim = vectors.shape
+    print(f"{options.out}: {count} vectors of {dim}, {vectors.nnz / count:.1f} of them not 0")
 
 
 def _embed_pictures(options):

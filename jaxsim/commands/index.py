@@ -6,6 +6,7 @@ python -m jaxsim index --model clip/ --corpus pictures/
 
 from collections.abc import Sequence
 
+from jaxsim import search
 from jaxsim.commands.inputs import arguments, corpora, models
 
 
@@ -19,4 +20,8 @@ def main(command_line: Sequence[str]) -> None:
     model = models.embedding_model(chosen, texts=not images, images=images)
     vectors = corpora.vectors_of(chosen, corpus, model)
     what = "pictures" if images else "texts"
-    print(f"{corpora.folder_of(chosen)}: {vectors.shape[0]} {what}, vectors of {vectors.shape[1]}")
+    count, dim = vectors.shape
+    active = ""
+    if isinstance(vectors, search.SparseIndex):
+        active = f", {vectors.active_dims:.1f} of them not 0"
+    print(f"{corpora.folder_of(chosen)}: {count} {what}, vectors of {dim}{active}")

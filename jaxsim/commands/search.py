@@ -178,13 +178,7 @@ class Answer:
                 model.encode_image, model.params, model.process, queries, label="encoding queries"
             )
         else:
-            vectors = search.encode_corpus(
-                model.encode,
-                model.params,
-                lambda texts: model.tokens(texts, prompt=self.prompt),
-                queries,
-                label="encoding queries",
-            )
+            vectors = corpora.queries_of(model, queries, self.prompt)
         exclude = None
         if own_ids is not None:
             exclude = np.array([[self.place_of.get(name, -1)] for name in own_ids], np.int32)

@@ -42,6 +42,11 @@ class SparseIndex:
     block: int
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(items, dimensions)."""
+        return self.count, self.dim
+
+    @property
     def active_dims(self) -> float:
         """Numbers other than 0 of a vector, on average."""
         full = sum(int((np.asarray(one.items) < self.block).sum()) for one in self.blocks)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxsim import data
 
 MULTIPLE = 16  # what lengths are rounded up to
+RAMP = 3  # the weight of a regularizer is whole after one of so many parts of a run
 
 
 def row_batches(
@@ -46,6 +47,21 @@ def with_columns(
     def of_step(step):
         batch = planned[step]
         return columns(batch["ids"], step) | {name: batch[name] for name in ("where", "ids")}
+
+    return data.Planned(len(planned), of_step)
+
+
+def with_ramp(planned: data.Planned) -> data.Planned:
+    """Batches with "ramp", float32 [rows]: the share of a regularizer's weight, (step / third)^2 up to a third of them.
+
+    Source: SPLADE (Formal et al. 2021, 2107.05720), section 3.2.
+    """
+    third = max(len(planned) / RAMP, 1)
+
+    def of_step(step):
+        batch = planned[step]
+        share = min((step + 1) / third, 1.0) ** 2
+        return {**batch, "ramp": np.full(len(batch["where"]), share, np.float32)}
 
     return data.Planned(len(planned), of_step)
 

@@ -74,7 +74,8 @@ class Mixture:
         def objective(params, state, batch, *, key, axis_name):
             name = next(name for name in names if name in batch)
             rows = jnp.where(batch["ids"] >= 0, batch["ids"] - self.first[name], -1)
-            of_task = {**batch[name], "where": batch["where"], "ids": rows}
+            shared = {column: batch[column] for column in ("where", "ramp") if column in batch}
+            of_task = {**batch[name], **shared, "ids": rows}
             loss = objectives[name](params, of_task, key=key, axis_name=axis_name)
             state = state.at[names.index(name)].set(jax.lax.stop_gradient(loss))
             shown = {f"{task} loss": state[place] for place, task in enumerate(names)}

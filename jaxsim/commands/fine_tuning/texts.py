@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim import data, evaluation, losses, search
+from jaxsim import data, evaluation, losses, pretrained, search
 from jaxsim.commands.fine_tuning.batches import ends_of, padded_to, row_batches
 from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts, encoder_of, over_dims
 from jaxsim.commands.fine_tuning.mining import Mined
@@ -208,6 +208,9 @@ class Task:
             named["document_where"] = batch["document_where"]
         elif self.document_where is not None and not self.document_where.all():
             named["document_where"] = jnp.asarray(self.document_where)[rows]
+        if "ramp" in batch:
+            ramp = batch["ramp"].max()  # one number in every row
+            named["ramp"] = ramp if axis_name is None else jax.lax.pmax(ramp, axis_name)
         if "key" in getattr(self.loss, "takes", ()):
             named["key"] = jax.random.fold_in(key, 3)
         for name, vectors in self.taught.items():
@@ -243,6 +246,11 @@ class Task:
                 "pearson": float(evaluation.pearson(scores, labels)),
             }
         found = self._retrieval(queries, documents)
+        if isinstance(self.model, pretrained.SparseTextModel):
+            found |= {
+                f"active dims of {side}": float(evaluation.sparsity(vectors).active_dims)
+                for side, vectors in (("queries", queries), ("documents", documents))
+            }
         if self.alone:
             found = self._in_batches(queries, documents) | found
         for dim in self.cuts.dims:

@@ -4,19 +4,21 @@ import argparse
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsim import data, search, storage
+from jaxsim import data, search, similarity, storage
 from jaxsim.commands.inputs import arguments, models, pictures
 from jaxsim.commands.inputs.columns import IDS, column_of, ids_of
 from jaxsim.numerics.types import Array, Similarity
+from jaxsim.search._sparse_files import MARK as SPARSE_MARK
 
 VERSION = 2
 MARK = "index.json"  # in every index: what it was built from
+SPARSE = "sparse"  # the folder of a sparse encoder's vectors in it
 
 
 class Corpus(NamedTuple):
@@ -80,7 +82,7 @@ def read(chosen: argparse.Namespace, *, words: bool = False) -> Corpus:
     if corpus.images is not None and chosen.document_prompt is not None:
         raise ValueError("--document-prompt has no effect on pictures")
     _check_settings(folder, _of_corpus(corpus))
-    if not (folder / "vectors.npy").exists():
+    if not _whole(folder):
         storage.check_place("--index", folder, mark=MARK, kind="an index that jaxsim wrote")
     return corpus
 
@@ -107,12 +109,21 @@ def _read(chosen, words):
     return Corpus(column_of(rows, chosen.corpus, chosen.image_column), ids, images)
 
 
-def vectors_of(chosen: argparse.Namespace, corpus: Corpus, model: Any) -> np.ndarray:
+def vectors_of(
+    chosen: argparse.Namespace, corpus: Corpus, model: Any
+) -> np.ndarray | search.SparseIndex:
     """The vectors of a corpus, float32 [texts, dim]: of its index, which is built or continued if needed.
 
-    Raises: ValueError for an index of another model, prompt or similarity, by name.
+    Those of a sparse encoder are an inverted index.
+
+    Raises: ValueError for an index of another model, prompt or similarity, by name, and for a sparse encoder that
+    does not compare by the dot product.
     """
     folder = folder_of(chosen)
+    if models.is_sparse(model) and model.similarity is not similarity.dot:
+        raise ValueError(
+            f"--model must compare sparse vectors by dot to be searched, got {model.similarity.__name__}"
+        )
     about = _of_corpus(corpus) | {
         "model": models.identity(model),
         "similarity": model.similarity.__name__,
@@ -126,7 +137,7 @@ def vectors_of(chosen: argparse.Namespace, corpus: Corpus, model: Any) -> np.nda
         about["max_length"] = model.max_length
     _check_settings(folder, about)
     with contextlib.ExitStack() as stack:
-        if not (folder / "vectors.npy").exists():  # a finished index needs no lock
+        if not _whole(folder):  # a finished index needs no lock
             stack.enter_context(storage.owned(folder))
             _check_settings(folder, about)
             storage.write_json(folder / MARK, about)
@@ -139,8 +150,11 @@ def vectors_of(chosen: argparse.Namespace, corpus: Corpus, model: Any) -> np.nda
             return search.encode_images(
                 model.encode_image, model.params, model.process, corpus.images, **settings
             )
-        return search.encode_corpus(
-            model.encode,
+        encode = search.encode_corpus
+        if models.is_sparse(model):
+            encode, settings["path"] = search.encode_sparse_corpus, folder / SPARSE
+        return encode(
+            models.encode_of(model),
             model.params,
             lambda texts: model.tokens(texts, prompt=prompt),
             corpus.texts,
@@ -148,15 +162,43 @@ def vectors_of(chosen: argparse.Namespace, corpus: Corpus, model: Any) -> np.nda
         )
 
 
+def queries_of(model: Any, texts: Sequence[str], prompt: str | None) -> Any:
+    """The vectors of queries, as `nearest` takes them: float32 [queries, dim], of a sparse encoder a sparse matrix."""
+    if models.is_sparse(model):
+        return model.embed_sparse(texts, prompt=prompt)
+    return search.encode_corpus(
+        model.encode,
+        model.params,
+        lambda texts: model.tokens(texts, prompt=prompt),
+        texts,
+        label="encoding queries",
+    )
+
+
 def nearest(
-    queries: Array, vectors: Array, k: int, similarity: Similarity, exclude: Array | None = None
+    queries: Any,
+    vectors: Array | search.SparseIndex,
+    k: int,
+    similarity: Similarity,
+    exclude: Array | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest texts of each query: numpy (scores [queries, k], ids int [queries, k]).
 
     Where fewer than k are left, ids are -1.
     """
-    hits = search.exact(queries, vectors, k=k, similarity=similarity, exclude=exclude)
+    if isinstance(vectors, search.SparseIndex):
+        hits = search.sparse_exact(queries, vectors, k, exclude=exclude)
+    else:
+        hits = search.exact(queries, vectors, k=k, similarity=similarity, exclude=exclude)
     return tuple(np.asarray(one) for one in hits)
+
+
+def _whole(folder):
+    """Whether the vectors of an index are finished."""
+    if (folder / "vectors.npy").exists():
+        return True
+    mark = folder / SPARSE / SPARSE_MARK
+    return mark.exists() and storage.read_object(mark).flag("finished", False)
 
 
 def _of_corpus(corpus):

@@ -19,6 +19,7 @@ from jaxsim.commands.inputs import arguments
 from jaxsim.numerics import compute_dtype
 from jaxsim.pretrained._adapters import CONFIG
 from jaxsim.pretrained._modules import SETTINGS
+from jaxsim.pretrained._sparse_model import within
 
 LOG = logging.getLogger("jaxsim")
 # What sentence-transformers' encode_query and encode_document take where no prompt is named.
@@ -172,6 +173,17 @@ def teacher(chosen: argparse.Namespace, role: str = "teacher") -> pretrained.Tex
         what = "cross-encoder" if hasattr(model, "score") else "image encoder"
         raise ValueError(f"--{role} must be an embedding model of texts, got the {what} {folder}")
     return model
+
+
+def is_sparse(model: Any) -> bool:
+    """Whether a model is a sparse encoder, such as SPLADE."""
+    return isinstance(model, pretrained.SparseTextModel)
+
+
+def encode_of(model: Any) -> Callable[..., jax.Array]:
+    """The function that gives a model's vectors: of a sparse encoder the largest numbers of each, as it limits them."""
+    limited = is_sparse(model) and model.max_active_dims is not None
+    return within(model.encode, model.max_active_dims) if limited else model.encode
 
 
 def dim_of(model: pretrained.TextModel) -> int:

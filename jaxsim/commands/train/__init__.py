@@ -20,6 +20,7 @@ again; more --epochs or --steps lengthen it.
     --model clip/ --image-column path       texts with pictures, found in both directions
     --model cross/ --loss list_softmax      a cross-encoder: by yes and no, by lists, or by a teacher's scores
     --lora-rank 8               low-rank changes alone, as a folder of PEFT's; --lora-merged for the whole model
+    --loss splade --set query_weight=5e-5 document_weight=3e-5     a sparse encoder (SPLADE)
     --guide big-model/          leaves out what another model takes for a right document (GISTEmbed)
 """
 

@@ -12,6 +12,7 @@ from jaxsim.commands import evaluate
 from jaxsim.commands.inputs import columns, corpora, models
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.search._corpus import encode_corpus
+from jaxsim.search._sparse_files import encode_sparse_corpus
 
 DEPTH, K = 100, 10  # of a ranking, and of the figures
 FIGURES = (f"nDCG@{K}", f"recall@{K}", "MRR")
@@ -42,15 +43,16 @@ class Judged:
     def figures(self, model: Any, prompts: tuple, params: ArrayTree) -> dict[str, float]:
         """{"judged ...": float} of a model with these parameters."""
         sides = ((self.queries, prompts[0]), (self.documents, prompts[1]))
+        of_documents = encode_sparse_corpus if models.is_sparse(model) else encode_corpus
         vectors = [
-            encode_corpus(
-                model.encode,
+            encode(
+                models.encode_of(model),
                 params,
                 functools.partial(model.tokens, prompt=prompt),
                 texts,
                 label="encoding what is judged",
             )
-            for texts, prompt in sides
+            for encode, (texts, prompt) in zip((encode_corpus, of_documents), sides, strict=True)
         ]
         k = min(DEPTH, len(self.documents))
         queries, documents = vectors

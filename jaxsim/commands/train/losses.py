@@ -20,6 +20,7 @@ from jaxsim.numerics._reductions import mean, total
 from jaxsim.numerics.types import Loss
 from jaxsim.similarity import paired
 
+SPLADE = "splade"  # info_nce of dot products, and the regularizer of sparse vectors
 TWO_DIMENSIONAL = "matryoshka_2d"  # info_nce with --layers, and --dims by default
 
 
@@ -45,7 +46,7 @@ GROUPS = {
             *("hard_simple_contrastive", "hardest_ranking_hinge", "hardness_info_nce"),
             *("in_batch_hardness_info_nce", "mega_batch_margin", "mnr_plus"),
             *("multi_positive_info_nce", "one_way_ranking_hinge", "pair_info_nce", "ranking_hinge"),
-            *("barlow_twins", "vicreg"),
+            *("barlow_twins", "vicreg", SPLADE),
         ),
     ),
     NEGATIVES: Group(
@@ -125,7 +126,7 @@ OF_BATCHES = frozenset(
         *("axis_name", "ids", "query_ids", "document_ids", "document_where", "references"),
         *("reference_ids", "reference_labels", "reference_where", "positive_where"),
         *("negative_where", "directions", "same", "middle"),
-        *("logits", "judge", "candidate_where", "pair_weights", "place_weights"),
+        *("loss", "logits", "judge", "candidate_where", "pair_weights", "place_weights"),
     )
 )
 
@@ -225,9 +226,38 @@ def of_positives_first(
     return loss(scores, **settings)
 
 
+def of_sparse(
+    loss: Loss,
+    queries: jax.Array,
+    documents: jax.Array,
+    *,
+    query_ids: jax.Array | None = None,
+    document_ids: jax.Array | None = None,
+    document_where: jax.Array | None = None,
+    where: jax.Array | None = None,
+    axis_name: str | None = None,
+    ramp: jax.Array | float = 1.0,
+) -> jax.Array:
+    """SPLADE on queries and documents: info_nce of their dot products, and the regularizer times `ramp`."""
+    ranking = functools.partial(
+        losses.info_nce,
+        temperature=1.0,
+        similarity=similarity.dot,
+        query_ids=query_ids,
+        document_ids=document_ids,
+        document_where=document_where,
+        where=where,
+        axis_name=axis_name,
+    )
+    masks = {"document_where": document_where, "where": where, "axis_name": axis_name}
+    weights = {name: ramp * loss.keywords[name] for name in ("query_weight", "document_weight")}
+    return loss(ranking, **weights, **masks)(queries, documents)
+
+
 # What is called otherwise than its group: (the loss, its group's arrays, its group's settings) -> loss.
 CALLED = {
     "given_triplet": of_triplets,
+    SPLADE: of_sparse,
     "codiemb_retrieval": of_positives,
     **dict.fromkeys(("pair_rank", "pearson", "pro", "rank_kl", "rank_kl_total"), of_scores),
     "binary_cross_entropy": of_each_candidate,

@@ -14,10 +14,12 @@ import jax
 import numpy as np
 
 from jaxsim import data, pretrained, storage, training
+from jaxsim.commands.fine_tuning.batches import with_ramp
 from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts
 from jaxsim.commands.fine_tuning.lora import LowRank, Whole
 from jaxsim.commands.inputs import models
 from jaxsim.commands.train.judged import figures_of
+from jaxsim.commands.train.losses import SPLADE
 from jaxsim.commands.train.tables import digest
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
@@ -106,6 +108,8 @@ def train(
 ) -> None:
     """Trains, and writes the best checkpoint."""
     batches = task.batches(epochs=options.epochs, steps=options.steps, seed=options.seed)
+    if SPLADE in [one.loss for one in options.sources]:
+        batches = with_ramp(batches)
     steps = len(batches)
     check_steps(options, steps)
     for line in notes(task):

@@ -43,9 +43,30 @@ def model_of(
     if options.sources[0].cross:
         return models.cross_encoder(options, why=" for the loss")
     model = models.embedding_model(options, images=options.image_column is not None)
+    if losses.SPLADE in [one.loss for one in options.sources]:
+        model = sparse(options, model)
     if options.experts is None:
         return model
     return pretrained.with_experts(model, [one.name for one in options.sources])
+
+
+def sparse(options: argparse.Namespace, model: Any) -> pretrained.SparseTextModel:
+    """A model as the sparse encoder that its loss needs: of a masked language model SPLADE is made.
+
+    Raises: ValueError for a model that neither is one nor has a masked language model's head.
+    """
+    if models.is_sparse(model):
+        return model
+    try:
+        made = pretrained.splade(model)
+    except ValueError as error:
+        raise ValueError(
+            f"--loss splade needs a sparse encoder or a masked language model, got {options.model}: {error}"
+        ) from error
+    print(
+        f"{options.model}: becomes a sparse encoder, its vectors are weights of {models.dim_of(made)} words"
+    )
+    return made
 
 
 def tuned_of(options: argparse.Namespace, model: Any) -> Whole | LowRank:
@@ -182,6 +203,11 @@ def cuts_of(options: argparse.Namespace, model: pretrained.TextModel) -> Cuts:
 
     Raises: ValueError for a size that is not below the model's, and for layers that a model does not have.
     """
+    for name in ("dims", "layers"):
+        if models.is_sparse(model) and getattr(options, name):
+            raise ValueError(
+                f"--{name} has no effect on sparse encoders: their dimensions are words"
+            )
     whole = models.dim_of(model)
     dims = options.dims
     if dims is not None and not dims:

@@ -66,6 +66,7 @@ NEEDED = {
     "hard_simple_contrastive": {"k": 2},
     "hardness_info_nce": {"hardness": 2.0},
     "ranked_list": {"margin": 0.4, "negative_sharpness": 3.0},
+    "splade": {"query_weight": 0.1, "document_weight": 0.2},
 }
 
 
@@ -133,6 +134,19 @@ def test_positives_and_negatives_are_separated():
         queries, documents[:, :1], documents[:, 1:], negative_where=where[:, 1:]
     )
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.thorough
+def test_the_regularizer_of_sparse_vectors_grows():
+    queries, documents = np.abs(np.random.default_rng(3).normal(size=(2, 4, 6))).astype(np.float32)
+    call = Call("splade", {"query_weight": 0.1, "document_weight": 0.2})
+    ranked = losses.info_nce(queries, documents, temperature=1.0, similarity=similarity.dot)
+    flops = 0.1 * losses.flops(queries) + 0.2 * losses.flops(documents)
+    for ramp in (0.0, 0.25, 1.0):
+        np.testing.assert_allclose(
+            call(queries, documents, ramp=np.float32(ramp)), ranked + ramp * flops, rtol=1e-5
+        )
+    np.testing.assert_allclose(call(queries, documents), ranked + flops, rtol=1e-5)
 
 
 def test_settings_are_read_as_they_are_meant():
