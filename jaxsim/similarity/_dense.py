@@ -7,6 +7,7 @@ close neighbors change places. Lower it where speed is worth that.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,8 +78,7 @@ def squared_euclidean(
       center: [dim] or 0, to shift by instead: a distance then doesn't depend, in its last digits, on
         the other rows of y.
     """
-    square, _ = _squares(x, y, precision, center)
-    return jnp.where(square <= 0, 0, square)  # NaN stays: 0 would be the best score of all
+    return squares_of_shifted(*shifted(x, y, center), precision)
 
 
 def euclidean(
@@ -95,9 +95,7 @@ def euclidean(
 
     Args and result as in `squared_euclidean`.
     """
-    square, rounding = _squares(x, y, precision, center)
-    equal = (square <= rounding) & (rounding < jnp.inf)  # NaN is not equal to anything
-    return jnp.where(equal, 0, jnp.sqrt(jnp.where(equal, 1, square)))
+    return distances_of_shifted(*shifted(x, y, center), precision)
 
 
 def negative_squared_euclidean(
@@ -142,19 +140,40 @@ def negative_unit_euclidean(
     return -euclidean(unit(x), unit(y), precision=precision)
 
 
-def _squares(x, y, precision, center):
-    """Squared distances, a little below 0 by rounding at times, and how large that rounding may be."""
+def shifted(x: Array, y: Array, center: Numeric | None = None) -> tuple[Any, Any]:
+    """Both sides shifted by a center, as the distances of their pairs are computed from.
+
+    Returns: (x [n, dim], |x|^2 [n]), and (y [m, dim], |y|^2 [m], the rounding of the shift [m]).
+    """
     x, y = (at_least_float32(a) for a in of_one_dim(x, y))
     if center is None:
         center = usual_center(jax.lax.stop_gradient(y))
     x, y = x - center, y - center
-    norms = jnp.sum(x * x, -1)[:, None] + jnp.sum(y * y, -1)
+    # Copies may be shifted by centers that differ in their last digit: a compiler may fuse either side.
+    shift = 2 * jnp.finfo(y.dtype).eps ** 2 * jnp.sum(jnp.square(center))
+    return (x, jnp.sum(x * x, -1)), (y, jnp.sum(y * y, -1), jnp.broadcast_to(shift, len(y)))
+
+
+def squares_of_shifted(x: Any, y: Any, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
+    """Squared distances of both sides of `shifted`: [n, m]."""
+    square, _ = _squares(x, y, precision)
+    return jnp.where(square <= 0, 0, square)  # NaN stays: 0 would be the best score of all
+
+
+def distances_of_shifted(x: Any, y: Any, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
+    """Distances of both sides of `shifted`: [n, m]."""
+    square, rounding = _squares(x, y, precision)
+    equal = (square <= rounding) & (rounding < jnp.inf)  # NaN is not equal to anything
+    return jnp.where(equal, 0, jnp.sqrt(jnp.where(equal, 1, square)))
+
+
+def _squares(x, y, precision):
+    """Squared distances, a little below 0 by rounding at times, and how large that rounding may be."""
+    (x, of_x), (y, of_y, shift) = x, y
+    norms = of_x[:, None] + of_y
     square = norms - 2 * dot(x, y, precision=precision)
     # Between copies |square| reached (1, 2, 5, 12) eps * norms at dim (4, 32, 128, 1024).
-    eps = jnp.finfo(square.dtype).eps
-    share = (2 + math.sqrt(x.shape[1]) / 2) * eps
-    # Copies may be shifted by centers that differ in their last digit: a compiler may fuse either side.
-    shift = 2 * eps**2 * jnp.sum(jnp.square(center))
+    share = (2 + math.sqrt(x.shape[1]) / 2) * jnp.finfo(square.dtype).eps
     return square, share * jax.lax.stop_gradient(norms) + shift
 
 

@@ -38,15 +38,7 @@ def gated_cosine(
     Returns: [n, m], summed in float32 at least.
     Source: Hydra (2410.18200), the similarity of its first version.
     """
-    vectors, gate, others = _parts(x, y)
-    # Sizes drop out: taking them away first keeps the squares from under- and overflow.
-    vectors, others = unit(vectors), unit(others)
-    opened = jnp.square(unit(gate))
-    product = dot(opened * vectors, others, precision=precision)
-    norms = jnp.sum(opened * jnp.square(vectors), axis=1, keepdims=True)
-    square = norms * dot(opened, jnp.square(others), precision=precision)
-    none = square <= 0  # NaN is not: it stays
-    return jnp.where(none, 0, product * jax.lax.rsqrt(jnp.where(none, 1, square)))
+    return cosine_of_opened(*opened(x, y), precision)
 
 
 def gated_dot(
@@ -64,8 +56,36 @@ def gated_dot(
     Args and result as in `gated_cosine`.
     Source: SimLAP, the later version of Hydra (2410.18200), from its released code.
     """
+    return dot(*weighted_by_gate(x, y), precision=precision)
+
+
+def opened(x: Any, y: Any) -> tuple[Any, Any]:
+    """What `gated_cosine` needs of single rows.
+
+    Returns: of x the vectors weighted by their gates, the gates' squares [n, dim] and the squared norms
+    under them [n]; of y the vectors and their squares [m, dim].
+    """
     vectors, gate, others = _parts(x, y)
-    return dot(jnp.square(gate) * unit(vectors), unit(others), precision=precision)
+    # Sizes drop out: taking them away first keeps the squares from under- and overflow.
+    vectors, others = unit(vectors), unit(others)
+    weights = jnp.square(unit(gate))
+    norms = jnp.sum(weights * jnp.square(vectors), axis=1)
+    return (weights * vectors, weights, norms), (others, jnp.square(others))
+
+
+def cosine_of_opened(x: Any, y: Any, precision: jax.lax.PrecisionLike = "highest") -> jax.Array:
+    """The gated cosine of both sides of `opened`: [n, m]."""
+    (vectors, weights, norms), (others, squares) = x, y
+    product = dot(vectors, others, precision=precision)
+    square = norms[:, None] * dot(weights, squares, precision=precision)
+    none = square <= 0  # NaN is not: it stays
+    return jnp.where(none, 0, product * jax.lax.rsqrt(jnp.where(none, 1, square)))
+
+
+def weighted_by_gate(x: Any, y: Any) -> tuple[jax.Array, jax.Array]:
+    """Both sides of `gated_dot`, whose dot product it is: [n, dim] and [m, dim]."""
+    vectors, gate, others = _parts(x, y)
+    return jnp.square(gate) * unit(vectors), unit(others)
 
 
 def _parts(x, y):
