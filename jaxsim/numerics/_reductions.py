@@ -27,8 +27,7 @@ def mean(values: Array, weights: Array, axis_name: str | None = None) -> jax.Arr
       >>> float(numerics.mean(np.array([1.0, 3.0, np.nan]), np.array([1.0, 1.0, 0.0])))
       2.0
     """
-    counted, count = _sums(values, weights, axis_name)
-    return counted / jnp.where(count <= 0, 1, count)
+    return _ratio(*_sums(values, weights), axis_name)
 
 
 def total(values: Array, weights: Array, axis_name: str | None = None) -> jax.Array:
@@ -40,10 +39,28 @@ def total(values: Array, weights: Array, axis_name: str | None = None) -> jax.Ar
 
     Returns: a scalar, the same on every device.
     """
-    return _sums(values, weights, axis_name)[0]
+    return _all(*_sums(values, weights), axis_name)
 
 
-def _sums(values, weights, axis_name):
-    values = jnp.where(weights <= 0, 0, values)  # a weight of NaN counts
-    sums = jnp.sum(values * weights), jnp.sum(weights)
-    return sums if axis_name is None else jax.lax.psum(sums, axis_name)
+def weighted_sum(values: Array, weights: Array) -> jax.Array:
+    """sum(values * weights); where the weight is 0 the value may be anything."""
+    return jnp.sum(jnp.where(weights <= 0, 0, values) * weights)  # a weight of NaN counts
+
+
+def _sums(values, weights):
+    return weighted_sum(values, weights), jnp.sum(weights)
+
+
+def _ratio(counted, count, axis_name):
+    if axis_name is not None:
+        counted, count = jax.lax.psum((counted, count), axis_name)
+    return counted / jnp.where(count <= 0, 1, count)
+
+
+def _all(counted, count, axis_name):
+    return counted if axis_name is None else jax.lax.psum(counted, axis_name)
+
+
+# Reductions that are one of two sums of a device, the weighted one and that of the weights: of both and the
+# axis. Linear in the first, so that its gradient can be taken before the second is known.
+OF_SUMS = {mean: _ratio, total: _all}

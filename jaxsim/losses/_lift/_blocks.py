@@ -1,18 +1,23 @@
 """Rows of scores, block by block: what every pairwise loss runs on.
 
 Blocks of anchors are walked with `lax.map` over a checkpointed body: memory is O(block * references),
-never [batch, references], forward and backward.
+never [batch, references], forward and backward. A loss that is one sum over the rows has its gradient
+taken on the way (_one_pass.py).
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._examples import reduced_parts, weighted
+from jaxsim.losses._lift._one_pass import in_blocks, sum_with_slopes
 from jaxsim.numerics import checks
 from jaxsim.numerics._devices import block_entries, row_ids
+from jaxsim.numerics._reductions import OF_SUMS
 from jaxsim.numerics.masked import zeroed
+from jaxsim.similarity._steps import steps_of
 
 # Scores that a block may hold when `block` is None. On CPU what a core's cache holds, which pays for taking
 # every score twice, unless vectors are long: WHOLE grows with them. Each block adds to the gradient of all
@@ -50,6 +55,44 @@ def lift(rule, anchors, references, *, similarity, same, builders=(), block=None
     with NaN, and every one that meets a reference with NaN, has the value NaN and weight 1: rules compare
     scores, where NaN would be lost. A rule's values may have further axes, for a reduction of its own.
     """
+    return _parts_of(
+        _walk_of(rule, anchors, references, similarity, same, builders, block, axis_name)
+    )
+
+
+def lift_and_reduce(rule, anchors, references, *, weights, reduce_fn, axis_name=None, **how):
+    """The loss of a rule: `lift` and `reduced` in one.
+
+    In blocks of anchors, where the reduction is one of the sum of the rows' values (`mean`, `total`), the
+    gradient of that sum is taken with the value: three products of a block, where walking twice takes four.
+
+    Args:
+      weights: [batch], the user's; or None.
+      reduce_fn: as in `reduced`.
+      rule, anchors, references, axis_name, how: as in `lift`.
+    """
+    walk = _walk_of(rule, anchors, references, axis_name=axis_name, **how)
+    batch = len(anchors.where)
+    of_sums = next((form for known, form in OF_SUMS.items() if known is reduce_fn), None)
+    if of_sums is not None and 0 < walk.block < batch and len(references.where) > 0:
+        if weights is not None:
+            weights = checks.weights("weights", weights, batch, "one per anchor")
+        sums = sum_with_slopes(*walk, weights, axis_name)
+        if sums is not None:
+            return of_sums(*sums, axis_name)
+    return reduced(_parts_of(walk), weights, axis_name, reduce_fn)
+
+
+class _Walk(NamedTuple):
+    """A walk over blocks of anchors."""
+
+    of_rows: Callable  # (rows of mine, references) -> [(values, weights), ...]
+    mine: Any  # pytree [batch, ...]
+    references: Rows
+    block: int
+
+
+def _walk_of(rule, anchors, references, similarity, same, builders=(), block=None, axis_name=None):
     checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     checks.function("same", same, "of (labels of rows, labels of references)")
     batch, size = anchors.where.shape[0], references.where.shape[0]
@@ -57,38 +100,46 @@ def lift(rule, anchors, references, *, similarity, same, builders=(), block=None
         leaves = jax.tree.leaves(references.embeddings)
         block = block_of(batch, size, sum(a.shape[-1] for a in leaves if a.ndim > 1))
     checks.whole("block", block)
-    by_id = anchors.ids is not None and references.ids is not None
 
-    def rows(some, numbers, bad):
-        where = some.where[:, None] & references.where
-        if by_id:
-            where = where & (some.ids[:, None] != references.ids)
-        scores = scored(similarity, some.embeddings, references.embeddings, where.shape)
-        positives = where & same(some.keys, references.keys)
-        inputs = (
-            f(*ends) for f, *ends in zip(builders, some.inputs, references.inputs, strict=True)
+    bad = anchors.where
+    if batch and size:
+        bad = bad & (
+            spoilt(anchors, references, similarity)
+            | (references.where & spoilt(references, anchors, _turned(similarity))).any()
         )
+    steps = steps_of(similarity)
+    if steps is not None and 0 < block < batch and size:
+        mine, theirs = steps.of_rows(anchors.embeddings, references.embeddings)
+        anchors = anchors._replace(embeddings=mine)
+        references = references._replace(embeddings=theirs)
+        similarity = steps.of_pairs
+
+    def of_rows(mine, theirs):
+        some, numbers, bad = mine
+        where = some.where[:, None] & theirs.where
+        if some.ids is not None and theirs.ids is not None:
+            where = where & (some.ids[:, None] != theirs.ids)
+        scores = scored(similarity, some.embeddings, theirs.embeddings, where.shape)
+        positives = where & same(some.keys, theirs.keys)
+        inputs = (f(*ends) for f, *ends in zip(builders, some.inputs, theirs.inputs, strict=True))
         parts = rule(scores, positives, where, *inputs, keys=lambda key: _key_of_each(key, numbers))
         return [_counted(some.where, bad, *part) for part in _as_list(parts)]
 
-    numbers = row_ids(batch, axis_name)
+    return _Walk(of_rows, (anchors, row_ids(batch, axis_name), bad), references, block)
+
+
+def _parts_of(walk):
+    """A list of (values, weights), [batch] each."""
+    of_rows, mine, references, block = walk
+    batch, size = len(mine[0].where), len(references.where)
     if batch == 0 or size == 0:
-        shapes = jax.eval_shape(rows, *jax.tree.map(_one_row, (anchors, numbers, anchors.where)))
+        shapes = jax.eval_shape(of_rows, jax.tree.map(_one_row, mine), references)
         return jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), shapes)
-    bad = anchors.where & (
-        spoilt(anchors, references, similarity)
-        | (references.where & spoilt(references, anchors, _turned(similarity))).any()
-    )
     if block >= batch:
-        return rows(anchors, numbers, bad)
-    padding = -batch % block
-    blocks = jax.tree.map(
-        lambda a: jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)).reshape(
-            -1, block, *a.shape[1:]
-        ),
-        (anchors, numbers, bad),
+        return of_rows(mine, references)
+    lifted = jax.lax.map(
+        lambda some: jax.checkpoint(of_rows)(some, references), in_blocks(block, mine)
     )
-    lifted = jax.lax.map(lambda some: jax.checkpoint(rows)(*some), blocks)
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:batch], lifted)
 
 

@@ -33,8 +33,17 @@ from typing import Any, overload
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import Rows, keyed, lift, reduced, without_padding, without_weight
+from jaxsim.losses._lift._blocks import (
+    Rows,
+    keyed,
+    lift,
+    lift_and_reduce,
+    reduced,
+    without_padding,
+    without_weight,
+)
 from jaxsim.losses._lift._documentation import OVER_LABELS, OVER_PAIRS, documentation
+from jaxsim.losses._lift._one_pass import varying_numbers
 from jaxsim.losses._lift._protocols import LabelLoss, PairLoss
 from jaxsim.losses._lift._ring import lift_in_ring
 from jaxsim.losses._lift._settings import check_settings
@@ -190,8 +199,15 @@ def over_labels(
             every_builder += (lambda mine, theirs: mine[:, None], lambda mine, theirs: theirs[None])
             anchors = anchors._replace(inputs=(*anchors.inputs, mine, mine))
             others = others._replace(inputs=(*others.inputs, theirs, theirs))
-        parts = parts_of(keyed(rule, settings), anchors, others, builders=every_builder)
-        return reduced(parts, weights, axis_name, reduce_fn)
+        return lift_and_reduce(
+            keyed(rule, varying_numbers(settings, axis_name)),
+            anchors,
+            others,
+            builders=every_builder,
+            weights=weights,
+            reduce_fn=reduce_fn,
+            **how,
+        )
 
     loss.lift, loss.ring = again, form
     return _dressed(loss, rule, LabelLoss, _OVER_LABELS, OVER_LABELS)
@@ -311,11 +327,18 @@ def over_pairs(
             columns, further = without_padding(columns), tuple(map(without_padding, further))
             anchors = without_weight(anchors, weights, columns, similarity)
             parts = lift_in_ring(form, settings, anchors, (columns,), further, **how)
-        else:
-            columns = without_padding(_concatenated(columns, *further))
-            anchors = without_weight(anchors, weights, columns, similarity)
-            parts = lift(keyed(rule, settings), anchors, columns, builders=builders, **how)
-        return reduced(parts, weights, axis_name, reduce_fn)
+            return reduced(parts, weights, axis_name, reduce_fn)
+        columns = without_padding(_concatenated(columns, *further))
+        anchors = without_weight(anchors, weights, columns, similarity)
+        return lift_and_reduce(
+            keyed(rule, varying_numbers(settings, axis_name)),
+            anchors,
+            columns,
+            builders=builders,
+            weights=weights,
+            reduce_fn=reduce_fn,
+            **how,
+        )
 
     loss.lift, loss.ring = again, form
     return _dressed(loss, rule, PairLoss, _OVER_PAIRS, OVER_PAIRS, names)

@@ -65,7 +65,9 @@ def over_triplets(penalty, scores, positives, negatives, margin):
     costs are > 0); the sums are differentiable along scores and margin, once in reverse mode.
     """
     visit = functools.partial(_cost_of_positive, penalty)
-    return sums_of(visit, scores, positives, negatives, jnp.asarray(margin, scores.dtype))
+    number = jnp.asarray(margin, scores.dtype)
+    sums, along = sums_of(visit, scores, positives, negatives, number)
+    return sums, jax.lax.stop_gradient(along)
 
 
 def _cost_of_positive(penalty, scores, negatives, margin, column, level, live):

@@ -11,6 +11,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import _counted, block_of, scored, spoilt
+from jaxsim.losses._lift._one_pass import (
+    added,
+    float32_zeros,
+    in_blocks,
+    split,
+    varying,
+    varying_numbers,
+)
 from jaxsim.numerics import checks
 from jaxsim.numerics.masked import NOTHING
 
@@ -63,9 +71,7 @@ def lift_in_ring(
         rounds += [_around(of_rows, mine, rows, block, axis_name, False) for rows in still]
         return functools.reduce(_merged, rounds)
 
-    arrays = {name: a for name, a in settings.items() if isinstance(a, jax.Array)}
-    settings = {**settings, **_varying(arrays, axis_name)}
-    return [_counted(anchors.where, bad, *form(walk, **settings))]
+    return [_counted(anchors.where, bad, *form(walk, **varying_numbers(settings, axis_name)))]
 
 
 def _any_spoilt(several, anchors, similarity):
@@ -88,16 +94,16 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
       axis_name: over which both are split, or None.
       passed: whether theirs are passed around; else each device has all.
     """
-    mine, theirs = _varying((mine, theirs), axis_name)
+    mine, theirs = varying((mine, theirs), axis_name)
     batch, size = (jax.tree.leaves(tree)[0].shape[0] for tree in (mine, theirs))
     if block is None:
         leaves = jax.tree.leaves(theirs.embeddings)
         block = block_of(batch, size, sum(a.shape[-1] for a in leaves if a.ndim > 1))
     block = min(block, batch)
-    blocks = jax.tree.map(functools.partial(_in_blocks, block), mine)
+    blocks = in_blocks(block, mine)
     # What similarity and rule close over, such as a traced temperature, has gradients too.
     tile, inside = jax.closure_convert(of_rows, jax.tree.map(lambda a: a[0], blocks), theirs)
-    (blocks, still, joined), (theirs, their_still, their_joined) = _split(blocks), _split(theirs)
+    (blocks, still, joined), (theirs, their_still, their_joined) = split(blocks), split(theirs)
     count = jax.lax.axis_size(axis_name) if passed and axis_name is not None else 1
 
     def sums_of(rows, live, rest, inside):
@@ -119,7 +125,7 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
         shapes = jax.eval_shape(sums_of, first, theirs, rest, inside)
         rows = jax.tree.leaves(blocks)[0].shape[:1]
         logs, sums = jax.tree.map(lambda a: jnp.zeros((*rows, *a.shape), a.dtype), shapes)
-        start = _varying((tuple(a + NOTHING for a in logs), sums), axis_name)
+        start = varying((tuple(a + NOTHING for a in logs), sums), axis_name)
         return jax.lax.scan(step, (theirs, rest, start), length=count)[0][-1]
 
     def forward(*arguments):
@@ -137,7 +143,7 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
             )
             shares = tuple(g * jnp.exp(a - b) for g, a, b in zip(of_logs, here, logs, strict=True))
             of_block, *others = pull((shares, of_sums))
-            return _added(so_far, tuple(others)), of_block
+            return added(so_far, tuple(others)), of_block
 
         def step(state, _):
             theirs, rest, of_theirs, of_blocks, of_inside = state
@@ -147,9 +153,9 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
                 (blocks, still, logs, slopes),
             )
             theirs, rest, of_theirs = onward((theirs, rest, of_theirs))
-            return (theirs, rest, of_theirs, _added(of_blocks, here), of_inside), None
+            return (theirs, rest, of_theirs, added(of_blocks, here), of_inside), None
 
-        nothing = jax.tree.map(_float32_zeros, (theirs, blocks, inside))
+        nothing = jax.tree.map(float32_zeros, (theirs, blocks, inside))
         *_, of_theirs, of_blocks, of_inside = jax.lax.scan(
             step, (theirs, rest, *nothing), length=count
         )[0]
@@ -168,42 +174,3 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
 def _merged(one, other):
     logs = tuple(map(jnp.logaddexp, one[0], other[0]))
     return logs, tuple(map(jnp.add, one[1], other[1]))
-
-
-def _added(sums, more):
-    return jax.tree.map(lambda a, b: a + b.astype(a.dtype), sums, more)
-
-
-def _float32_zeros(like):
-    return jnp.zeros_like(like, dtype=jnp.promote_types(like.dtype, jnp.float32))
-
-
-def _in_blocks(block, a):
-    padding = [(0, -a.shape[0] % block)] + [(0, 0)] * (a.ndim - 1)
-    return jnp.pad(a, padding).reshape(-1, block, *a.shape[1:])
-
-
-def _varying(tree, axis_name):
-    """The tree as one that differs between devices, which shard_map asks for by type.
-
-    Chosen by a number of the device, which says so in every version of JAX, and costs nothing.
-    """
-    if axis_name is None:
-        return tree
-
-    here = jax.lax.axis_index(axis_name) >= 0
-    return jax.tree.map(lambda a: jnp.where(here, a, a), tree)
-
-
-def _split(tree):
-    """Leaves that have gradients, the others, and what joins both again."""
-    leaves, structure = jax.tree.flatten(tree)
-    real = [jnp.issubdtype(a.dtype, jnp.inexact) for a in leaves]
-    live = [a for a, is_real in zip(leaves, real, strict=True) if is_real]
-    rest = [a for a, is_real in zip(leaves, real, strict=True) if not is_real]
-
-    def joined(live, rest):
-        sides = iter(live), iter(rest)
-        return jax.tree.unflatten(structure, [next(sides[not is_real]) for is_real in real])
-
-    return live, rest, joined
