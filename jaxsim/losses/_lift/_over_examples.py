@@ -140,7 +140,7 @@ def over_examples(
         for name in names:
             if chosen[name] is None and signature.parameters[name].default is not None:
                 raise ValueError(f"{name} must be an array, got None")
-        arrays, where, counts = _checked(
+        arrays, where, counts, outside = _checked(
             {name: chosen[name] for name in names},
             chosen.get("candidate_where"),
             *(chosen[name] for name in ("where", "weights", "axis_name")),
@@ -153,6 +153,8 @@ def over_examples(
             counts = jnp.where(counts, weights, 0)
         else:
             values = result
+        if outside is not None:  # a product, and no choice: the gradient is NaN too
+            values = values * jnp.where(outside, jnp.nan, jnp.ones((), values.dtype))
         return reduced(values, counts, *(chosen[n] for n in ("weights", "axis_name", "reduce_fn")))
 
     functools.update_wrapper(loss, rule)
@@ -197,7 +199,9 @@ def _checked(
     masks,
     constant,
 ):
-    """The arrays as the rule takes them, its `where`, and which rows count by default."""
+    """The arrays as the rule takes them, its `where`, which rows count by default, and which have a place
+    outside, or None.
+    """
     of_each = {
         name: axes[name] if isinstance(axes, Mapping) else axes or (LISTS if lists else "batch")
         for name, array in inputs.items()
@@ -221,7 +225,7 @@ def _checked(
     for name, array in arrays.items():
         listed = lists and of_each[name] == LISTS
         arrays[name] = zeroed(array, counted & with_weights[:, None] if listed else with_weights)
-    columns = {}
+    columns, of_rows = {}, None
     for name, other in masks.items():
         if inputs[name] is not None:
             shape = arrays[other].shape if other in arrays else np.shape(inputs[other])
@@ -231,14 +235,15 @@ def _checked(
         bad = outside & with_weights.reshape(-1, *[1] * (outside.ndim - 1))
         for mask, of in masks.items():
             bad = bad & columns[mask] if of == name and mask in columns else bad
-        of_rows = bad.any(axis=tuple(range(1, bad.ndim)))
-        arrays = {n: poisoned(a, bad if n == other else of_rows) for n, a in arrays.items()}
+        bad = bad.any(axis=tuple(range(1, bad.ndim)))
+        of_rows = bad if of_rows is None else of_rows | bad
     arrays |= {name: jax.lax.stop_gradient(arrays[name]) for name in constant}
     taken = {**inputs, **arrays, **columns}
     return (
         [taken[name] for name in inputs],
         counted if lists else with_weights,
         counted.any(axis=1) if lists else rows,
+        of_rows,
     )
 
 

@@ -5,6 +5,7 @@ logits [batch, ..., classes], labels int [batch, ...] -> loss
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._over_examples import over_examples
@@ -36,9 +37,11 @@ def cross_entropy(
     """
     kept = jnp.broadcast_to(where.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
     kept = kept if label_where is None else kept & label_where
-    logits, labels = zeroed(logits, kept), jnp.where(kept, labels, 0)
-    log_p = masked.log_softmax(logits, True)
-    likely = jnp.take_along_axis(log_p, labels[..., None], axis=-1, mode="clip")
+    logits = zeroed(logits, kept)
+    # Shifted first: near the largest of logits of 1e4 nothing is left of the logarithm otherwise.
+    logits = logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True))
+    picked = jnp.arange(logits.shape[-1]) == jnp.where(kept, labels, 0)[..., None]
+    costs = jnp.log(jnp.exp(logits).sum(axis=-1)) - jnp.where(picked, logits, 0).sum(axis=-1)
     each = math.prod(labels.shape[1:])
-    likely, kept = likely.reshape(len(labels), each), kept.reshape(len(labels), each)
-    return masked.mean(-likely, kept), kept.sum(axis=1)
+    costs, kept = costs.reshape(len(labels), each), kept.reshape(len(labels), each)
+    return masked.mean(costs, kept), kept.sum(axis=1)
