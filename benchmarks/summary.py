@@ -145,7 +145,7 @@ def search(rows: list[Row]) -> Iterator[Line]:
             reading = row["work"] == "query"
             yield Line(
                 f"{SEARCHED[row['work']]}, {row['shape']}",
-                "reading the item matrix" if reading else SIDES.get(row["side"], row["side"]),
+                "reading the item matrix" if reading else SIDES[row["side"]],
                 "" if reading else _number(1 / row["ours / this"]),
                 "reading the item matrix" if reading else "",
                 _number(row["ours / this"]) if reading else "",
