@@ -40,9 +40,17 @@ import numpy as np
 import optax
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import each, entries, figures, fits, models, sentences, tuning
+from experiments.workbench import (
+    backbones,
+    entries,
+    figures,
+    fits,
+    models,
+    sentences,
+    tuning,
+)
 from experiments.workbench.vectors import unit_rows
-from jaxsim import analysis, data, encoders, evaluation, losses, training
+from jaxsim import analysis, data, encoders, losses, training
 from jaxsim.numerics.types import Objective
 
 Weights = dict[str, Any]  # {"params": nested dicts of arrays}
@@ -218,25 +226,12 @@ ARMS = {
 }
 
 
-class Backbone(NamedTuple):
-    """What every training starts from."""
-
-    body: encoders.Transformer
-    params: Weights  # of the body
-    lm: Any  # its `encoders.MaskedLmHead`; None: the folder has none
-    lm_params: Weights | None
-    project: Any  # the `encoders.DenseHead` between a text's vector and the table
-    project_params: Weights
-    words: Any  # a tokenizer, or the pretrained model
-    pieces: dict[str, int]  # ids of the tokenizer
-
-
 class Common(NamedTuple):
     """What all seeds share."""
 
     texts: Texts
     train: data.Dictionary  # the entries drawn
-    backbone: Backbone
+    backbone: backbones.Backbone
     ids: list[np.ndarray]  # tokens of the definitions of `train`
     first: "Table"  # of the backbone's entry embeddings
     facts: dict[str, float]
@@ -275,14 +270,24 @@ def prepare_all(config: Config, workdir: Path) -> Common:
     """The texts and the backbone, once for all seeds."""
     texts = SOURCES[config.data]()
     if config.start == "folder":
-        backbone = from_folder(config)
+        backbone = backbones.from_folder(config.model)
         if backbone.lm is None and "defsent" in (config.arms or ARMS):
             raise ValueError(
                 f"{models.folder(config.model)}: the arm defsent needs a masked language model's head, and this "
                 "folder has none: name other arms, or another folder"
             )
     else:
-        backbone = from_scratch(config, texts, workdir)
+        backbone = backbones.from_scratch(
+            [*texts.train.definitions, *texts.running],
+            sizes=sentences.Sizes(
+                config.vocabulary, config.dim, config.layers, config.heads, config.length
+            ),
+            steps=config.first_steps,
+            batch=config.first_batch,
+            rate=config.first_rate,
+            most=config.most,
+            workdir=workdir,
+        )
     pieces = set(backbone.pieces)
     single = [not pieces.isdisjoint(entry) for entry in texts.train.entries]
     count = config.entries or len(texts.train.entries)
@@ -302,112 +307,6 @@ def prepare(config: Config, workdir: Path, common: Common) -> Shared:
     return Shared(common, runner.Stages(workdir))
 
 
-def from_scratch(config: Config, texts: Texts, workdir: Path) -> Backbone:
-    """A transformer that has learned masked words of definitions and of running text."""
-    written = [*texts.train.definitions, *texts.running]
-    drawn = np.random.default_rng(0).permutation(len(written))
-    written = sentences.at(written, drawn[: config.first_steps * config.first_batch])
-    words = sentences.tokenizer(written, workdir / "tokenizer.json", size=config.vocabulary)
-    pieces = words.get_vocab()
-    sizes = sentences.Sizes(len(pieces), config.dim, config.layers, config.heads, config.length)
-    initial = 0.02 * (768 / config.dim) ** 0.5  # BERT's 0.02 of 768 dimensions, for this many
-    body = sentences.transformer(sizes, norm="post", initial=initial)
-    head = encoders.MaskedLmHead(initial=initial)
-    module = encoders.MaskedLanguageModel(body, head)
-    rows = sentences.token_ids(words, written, config.length)
-    batches = sentences.batches(
-        {"text": rows},
-        batch=config.first_batch,
-        steps=config.first_steps,
-        seed=0,
-        buckets={"text": (config.length,)},
-    )
-    params = fits.fitted(
-        masked_words(config, module, pieces),
-        fits.initial(module, 0, data.padded(rows[:1], config.length)),
-        batches,
-        rate=config.first_rate,
-        seed=0,
-        workdir=workdir / "backbone",
-        label="masked words",
-    )["params"]
-    lm = {"params": params["head"]}
-    return Backbone(
-        body,
-        {"params": params["transformer"]},
-        head,
-        lm,
-        encoders.DenseHead(config.dim, encoders.gelu),
-        {"params": {"linear": params["head"]["dense"]}},
-        words,
-        pieces,
-    )
-
-
-def masked_words(
-    config: Config, module: encoders.MaskedLanguageModel, pieces: dict[str, int]
-) -> Objective:
-    """BERT's objective on masked words of a batch's texts."""
-    special = jnp.array([pieces["[CLS]"], pieces["[SEP]"]])
-    encode = sentences.function_of(module)
-
-    def objective(params, batch, *, key, axis_name):
-        text = batch["text"]
-        mask, drop = jax.random.split(key)
-        noisy = data.masked_by_count(
-            mask,
-            text["tokens"],
-            text["where"],
-            mask=pieces["[MASK]"],
-            vocabulary=len(pieces),
-            most=config.most,
-            spared=(text["tokens"][..., None] == special).any(axis=-1),
-            ids=batch["ids"],
-        )
-        texts = {"tokens": noisy.tokens, "where": text["where"]}
-        logits = encode(params, texts, noisy.places, key=drop, axis_name=axis_name)
-        return losses.cross_entropy(
-            logits,
-            noisy.labels,
-            label_where=noisy.label_where,
-            where=batch["where"],
-            axis_name=axis_name,
-        )
-
-    return objective
-
-
-def from_folder(config: Config) -> Backbone:
-    """A pretrained model; its pooler with tanh before the table, or the dense layer of its head with GELU."""
-    start = models.start(config.model)
-    model, body = start.words, start.module.transformer
-    leaves: Any = start.params
-    params = {"params": leaves["params"]["transformer"]}
-    try:
-        module, lm = model.masked_lm()
-        head, lm_params = module.head, {"params": lm["params"]["head"]}
-    except ValueError:
-        head = lm_params = None
-    rest = model.kept.rest
-    pooler = next((name for name in rest if name.endswith("pooler.dense.weight")), None)
-    if pooler is not None:
-        bias = rest[pooler.removesuffix("weight") + "bias"]
-        kernel = jnp.asarray(rest[pooler], jnp.float32).T
-        linear = {"kernel": kernel, "bias": jnp.asarray(bias, jnp.float32)}
-        project = encoders.DenseHead(body.dim)
-    elif lm_params is not None:
-        linear = lm_params["params"]["dense"]
-        project = encoders.DenseHead(body.dim, encoders.gelu)
-    else:
-        raise ValueError(
-            f"{models.folder(config.model)}: DefSent+ needs a pooler or a masked language model's head, "
-            "and this folder has neither"
-        )
-    pieces = model.tokenizer.backend.get_vocab()
-    linear = {"params": {"linear": linear}}
-    return Backbone(body, params, head, lm_params, project, linear, model, pieces)
-
-
 def single_tokens(
     dictionary: data.Dictionary, pieces: dict[str, int]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -420,13 +319,13 @@ def single_tokens(
     return np.array(places, np.int32), np.array(targets, np.int32)
 
 
-def encoder_of(config: Config, backbone: Backbone) -> Any:
+def encoder_of(config: Config, backbone: backbones.Backbone) -> Any:
     """The mean of the states, with the dropout of the trainings."""
     return encoders.TextEncoder(backbone.body.clone(dropout=config.dropout))
 
 
 def encoded(
-    config: Config, backbone: Backbone, params: Weights, ids: list[np.ndarray]
+    config: Config, backbone: backbones.Backbone, params: Weights, ids: list[np.ndarray]
 ) -> np.ndarray:
     """Vectors of token ids, float32 [texts, dim]."""
     tree = {"params": {"transformer": params["params"]}}
@@ -452,7 +351,7 @@ def staged(config: Config, shared: Shared, number: int, *, continued: bool = Fal
 
 def table_of(
     config: Config,
-    backbone: Backbone,
+    backbone: backbones.Backbone,
     train: data.Dictionary,
     ids: list[np.ndarray],
     params: Weights,
@@ -753,37 +652,12 @@ def evenness(config: Config, common: Common, params: Weights) -> dict[str, float
 
 def reverse_dictionary(config: Config, common: Common, params: Weights) -> np.ndarray:
     """MRR@10: which unseen entry a definition belongs to, by the mean of the entry's other definitions."""
-    asked, rest = questions(common.texts.test, config.queries)
-    words, length = common.backbone.words, config.definition_length
-    test = common.texts.test
-    queries = encoded(
-        config,
-        common.backbone,
-        params,
-        sentences.token_ids(words, sentences.at(test.definitions, asked), length),
-    )
-    others = encoded(
-        config,
-        common.backbone,
-        params,
-        sentences.token_ids(words, sentences.at(test.definitions, rest), length),
-    )
-    number = np.full(len(test.entries), -1)
-    number[test.owners[asked]] = np.arange(len(asked))
-    table = entries.entry_embeddings(others, number[test.owners[rest]], len(asked))
-    scores = unit_rows(queries) @ unit_rows(table).T
-    ids = np.argsort(-scores, axis=1, kind="stable")[:, :10]
-    return each(evaluation.reciprocal_rank, ids, np.arange(len(asked))[:, None])
 
+    def encode(definitions: list[str]) -> np.ndarray:
+        ids = sentences.token_ids(common.backbone.words, definitions, config.definition_length)
+        return encoded(config, common.backbone, params, ids)
 
-def questions(test: data.Dictionary, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places of one definition of each entry that has several, at most so many, and of their other ones."""
-    counts = np.bincount(test.owners, minlength=len(test.entries))
-    several = np.flatnonzero(counts > 1)
-    taken = np.sort(np.random.default_rng(0).permutation(several)[:most])
-    _, first = np.unique(test.owners, return_index=True)  # the first definition of each entry
-    places = np.flatnonzero(np.isin(test.owners, taken))
-    return first[taken], places[~np.isin(places, first[taken])]
+    return entries.reverse_dictionary(encode, common.texts.test, most=config.queries)
 
 
 def zca(config: Config, rows: np.ndarray) -> analysis.Whitening:

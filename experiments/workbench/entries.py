@@ -1,10 +1,13 @@
 """Entry embeddings of a dictionary: means of its definitions' vectors, and entries whose embeddings are equal."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxsim import data
+from experiments.workbench import each
+from experiments.workbench.vectors import unit_rows
+from jaxsim import data, evaluation
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
@@ -76,3 +79,38 @@ def partners(owners: Array, *, seed: int = 0) -> np.ndarray:
     result = np.empty(len(owners), np.int32)
     result[order] = order[following]
     return result
+
+
+def reverse_dictionary(
+    encode: Callable[[list[str]], np.ndarray], test: data.Dictionary, *, most: int
+) -> np.ndarray:
+    """Reverse dictionary: the reciprocal rank, in the first ten, of the entry that a definition belongs to.
+
+    An entry's vector is the mean of its other definitions'.
+
+    Args:
+      encode: definitions to vectors [texts, dim].
+      test: entries and their definitions; those with several are asked for.
+      most: entries, at most.
+
+    Returns: float [questions].
+    """
+    asked, rest = questions(test, most)
+    queries = encode([test.definitions[place] for place in asked])
+    others = encode([test.definitions[place] for place in rest])
+    number = np.full(len(test.entries), -1)
+    number[test.owners[asked]] = np.arange(len(asked))
+    table = entry_embeddings(others, number[test.owners[rest]], len(asked))
+    scores = unit_rows(queries) @ unit_rows(table).T
+    ids = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+    return each(evaluation.reciprocal_rank, ids, np.arange(len(asked))[:, None])
+
+
+def questions(test: data.Dictionary, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of one definition of each entry that has several, at most so many, and of their other ones."""
+    counts = np.bincount(test.owners, minlength=len(test.entries))
+    several = np.flatnonzero(counts > 1)
+    taken = np.sort(np.random.default_rng(0).permutation(several)[:most])
+    _, first = np.unique(test.owners, return_index=True)  # the first definition of each entry
+    places = np.flatnonzero(np.isin(test.owners, taken))
+    return first[taken], places[~np.isin(places, first[taken])]

@@ -1,7 +1,6 @@
 """DefSent+ as an experiment: stages start equally, DefSent's frozen parts stay, a folder starts it, its claim."""
 
 import dataclasses
-import functools
 import json
 
 import jax
@@ -11,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from experiments import __main__ as command, defsent_plus, runner
-from experiments.workbench import entries
+from experiments.workbench import backbones, entries
 from jaxsim import data
 
 SMALL = defsent_plus.PRESETS["smoke"]
@@ -82,9 +81,9 @@ def test_single_tokens_are_pairs_of_a_definition_and_a_word():
 def test_questions_are_one_definition_of_entries_with_several():
     owners = np.array([0, 1, 1, 2, 2, 2], np.int32)
     test = data.Dictionary([("a",), ("b",), ("c",)], list("uvwxyz"), owners)
-    asked, rest = defsent_plus.questions(test, 10)
+    asked, rest = entries.questions(test, 10)
     assert (asked.tolist(), rest.tolist()) == ([1, 3], [2, 4, 5])
-    asked, rest = defsent_plus.questions(test, 1)
+    asked, rest = entries.questions(test, 1)
     assert len(asked) == 1
     assert set(owners[rest]) == set(owners[asked])
 
@@ -159,11 +158,10 @@ def test_defsent_needs_a_folder_with_the_head(tmp_path):
 
 def test_a_folder_gives_its_pooler_or_its_head(tmp_path):
     bare = model_folders.make(tmp_path / "bare", "bert")
-    config = functools.partial(dataclasses.replace, SMALL, start="folder")
     with pytest.raises(ValueError, match="needs a pooler or a masked language model's head"):
-        defsent_plus.from_folder(config(model=str(bare)))
+        backbones.from_folder(str(bare))
     headed = with_head(model_folders.make(tmp_path / "headed", "bert"))
-    found = defsent_plus.from_folder(config(model=str(headed)))
+    found = backbones.from_folder(str(headed))
     np.testing.assert_array_equal(
         found.project_params["params"]["linear"]["kernel"],
         found.lm_params["params"]["dense"]["kernel"],
@@ -174,7 +172,7 @@ def test_a_folder_gives_its_pooler_or_its_head(tmp_path):
     tensors["pooler.dense.weight"] = np.float32(np.arange(256).reshape(16, 16))
     tensors["pooler.dense.bias"] = np.ones(16, np.float32)
     save_file(tensors, pooled / "model.safetensors", metadata={"format": "pt"})
-    found = defsent_plus.from_folder(config(model=str(pooled)))
+    found = backbones.from_folder(str(pooled))
     assert found.lm is None
     kernel = found.project_params["params"]["linear"]["kernel"]
     np.testing.assert_array_equal(kernel, np.arange(256).reshape(16, 16).T)
