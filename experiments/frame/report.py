@@ -5,7 +5,7 @@ the repository, with the pages and their pictures. `report` copies the results.j
 each over its own file alone, with their pictures, and renders from all that is there
 
     RESULTS.md                a line for each file
-    docs/results.md           the same for the site
+    docs/results.md           a gallery, and the same table, for the site
     docs/results/             a page for each experiment: sentences, pictures, tables
 
 On a fresh clone, without any workdir, the same pages come out. Not kept are the preset `smoke`, which
@@ -72,8 +72,8 @@ def write(
             "another preset than smoke"
         )
     written = [path, pages.with_suffix(".md")]
-    for file in written:
-        storage.write_text(file, table(trees, links=os.path.relpath(pages, file.parent)))
+    storage.write_text(path, table(trees, links=os.path.relpath(pages, path.parent)))
+    storage.write_text(written[-1], gallery(trees, pages))
     for slug, members in itertools.groupby(trees, key=lambda tree: tree["experiment"]):
         written.append(pages / f"{slug}.md")
         storage.write_text(written[-1], page(list(members), pages))
@@ -85,6 +85,49 @@ def write(
 
 def table(results: Sequence[Tree], *, links: str) -> str:
     """RESULTS.md as a string.
+
+    Args:
+      results: trees as results.json holds them.
+      links: the path to the folder of the pages, from the place of the table.
+    """
+    return HEAD + _table(results, links)
+
+
+def gallery(results: Sequence[Tree], pages: Path) -> str:
+    """docs/results.md as a string: a picture and the verdicts of each experiment, then the table.
+
+    Args:
+      results: trees as results.json holds them, those of an experiment next to each other.
+      pages: the folder of the pages; shown are the pictures that are there.
+    """
+    cards = []
+    for slug, members in itertools.groupby(results, key=lambda tree: tree["experiment"]):
+        cards.append(_card(slug, list(members), pages))
+    # The class is the site's; elsewhere it is a list.
+    shown = ['<div class="gallery" markdown>', "", *cards, "</div>", "", "## How they were run", ""]
+    return HEAD + "\n".join(shown) + "\n" + _table(results, pages.name)
+
+
+def _card(slug: str, members: list[Tree], pages: Path) -> str:
+    """An experiment in the gallery: what came out, its name, its most telling picture."""
+    place = f"{pages.name}/{slug}.md"
+    verdicts = ", ".join(f"**{one['claim']['verdict']}** ({one['preset']})" for one in members)
+    lines = [f"- [{_plain(members[0]['title'].rstrip('.'))}]({place}): {verdicts}", ""]
+    files = [
+        kept.picture_of(one, name)
+        for one in members
+        for name in sorted(
+            one.get("pictures") or (), key="claim".__eq__
+        )  # stable: claim is the last
+    ]
+    picture = next((file for file in files if (pages / file).is_file()), None)
+    if picture:
+        lines += [f"    [![{slug}]({pages.name}/{picture})]({place})", ""]
+    return "\n".join(lines)
+
+
+def _table(results: Sequence[Tree], links: str) -> str:
+    """A line for each result.
 
     Args:
       results: trees as results.json holds them.
@@ -104,7 +147,7 @@ def table(results: Sequence[Tree], *, links: str) -> str:
             f"`{_command(one)}`",
         )
         lines.append(_line(*cells))
-    return HEAD + "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def page(results: Sequence[Tree], pages: Path) -> str:

@@ -90,11 +90,23 @@ def test_a_run_adds_its_own_file_and_drops_nothing(tree, inside):
     table = Path("RESULTS.md").read_text()
     assert "[another](docs/results/another.md) | held | cpu | 1 |" in table
     assert "[toy](docs/results/toy.md) | held | slow | 1 |" in table
-    assert Path("docs/results.md").read_text() == table.replace("(docs/results/", "(results/")
+    gallery = Path("docs/results.md").read_text()
+    assert gallery.endswith(table.partition("\n\n| ")[2].replace("(docs/results/", "(results/"))
+    assert "(results/another.md): **held** (cpu)\n" in gallery
     (inside / "runs/a/results.json").unlink()
     (inside / "elsewhere/b/results.json").unlink()
     report.write(Path("RESULTS.md"))  # as on a fresh clone
     assert Path("RESULTS.md").read_text() == table
+
+
+def test_the_gallery_shows_a_picture_of_each_before_its_claim(tree, inside):
+    tree = {**tree, "pictures": ["claim", "arms", "more"]}
+    for name in ("claim", "more"):
+        storage.write_bytes(inside / "docs/results" / kept.picture_of(tree, name), b"")
+    text = report.gallery([tree, {**tree, "preset": "cpu"}], Path("docs/results"))
+    assert text.count("![toy]") == 1
+    assert "    [![toy](results/toy-slow-more.png)](results/toy.md)\n" in text
+    assert "(results/toy.md): **held** (slow), **held** (cpu)\n" in text
 
 
 def test_a_page_has_what_a_reader_asks(tree, inside):
