@@ -92,6 +92,30 @@ def test_every_name_is_on_one_page_with_losses_before_their_parts():
         assert parts == sorted(parts)
 
 
+# Pairwise losses that have no default for what they need, or no slope by the scores of one call.
+NOT_DRAWN = {
+    "codiemb_retrieval",
+    "ranked_list",
+    "hydra",
+    "supremix",
+    "info_nce_with_extra",
+    "n_pairs",
+}
+
+
+def test_pictures_show_every_pairwise_loss_of_their_page():
+    pictures = sorted((DOCS / "losses").glob("*.svg"))
+    assert {"pairs", "labels", "lists"} <= {path.stem for path in pictures}
+    for path in pictures:
+        here = {
+            n: e for n, e in ENTRIES.items() if CATALOG["slug"](CATALOG["home"](e)) == path.stem
+        }
+        shown = set(re.findall(r">(\w+)</text>", path.read_text("utf-8")))
+        pairwise = {name for name, e in here.items() if e.kind == "pairwise"}
+        assert pairwise - NOT_DRAWN - shown == set(), f"run: python docs/pictures.py {path.stem}"
+        assert {word for word in shown if re.match("[a-z]+_", word)} <= set(here), path.name
+
+
 def test_every_name_says_its_data_kind_and_memory():
     lacking = {
         name: [part for part in ("data", "kind", "memory") if not getattr(e, part)]
