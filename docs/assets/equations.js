@@ -2,6 +2,6 @@
 document.addEventListener("DOMContentLoaded", () => {
   if (typeof katex === "undefined") return;
   for (const place of document.querySelectorAll(".equation")) {
-    katex.render(place.dataset.tex, place, { displayMode: true, fleqn: true });
+    katex.render(place.dataset.tex, place, { displayMode: true, fleqn: true, throwOnError: false });
   }
 });
