@@ -183,7 +183,7 @@ OTHER = {
 }
 BUILDING = {
     "over_labels", "over_pairs", "over_examples", "over_classes",
-    "check", "mined", "preset", "both_ways", "weighted_sum",
+    "check", "mined", "preset", "both_ways", "of_views", "weighted_sum",
 }  # fmt: skip
 SPACES = {"miners.": "miners", "memory.": "memory", "reducers.": "building losses"}
 

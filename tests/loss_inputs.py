@@ -353,15 +353,15 @@ INPUTS = {
 NOT_LOSSES = {
     "lifters": {"over_classes", "over_examples", "over_labels", "over_pairs"},
     "checks of any loss": {"check"},
-    "compositions of any loss": {"both_ways", "preset"},
+    "compositions of any loss": {"both_ways", "of_views", "preset"},
     "miners, of the masks of rows": {
         *("distance_weighted_negatives", "easiest_positives", "hard_negatives"),
         *("hardest_negatives", "hardest_positives", "multi_similarity_pairs", "pairs_within"),
         *("semi_hard_negatives",),
     },
     "state": {
-        *("Memory", "as_references", "averaged_bank", "empty_memory", "margin_histogram"),
-        *("remembered",),
+        *("Memory", "as_references", "averaged_bank", "cross_batch", "empty_memory"),
+        *("margin_histogram", "remembered"),
     },
     "directions of a softmax": {
         *("documents_to_documents", "documents_to_queries", "positives_to_positives"),

@@ -23,6 +23,7 @@ NOT_TIMED = {
     "mined": "what it is of: a rule with a miner is timed as `multi_similarity`",
     "mix_list": "gives vectors, not a number: it is timed in `kalm`",
     "mix_pairs": "gives vectors, not a number: it is timed in `kalm`",
+    "of_views": "the time of its loss on two views",
     "preset": "the time of its loss: `expanded_info_nce` is one",
     "weighted_sum": "the sum of its losses' times",
 }

@@ -12,12 +12,14 @@ from jaxsim.data._tokens import padded
 from jaxsim.numerics import checks
 from jaxsim.numerics._buckets import bucket_of
 
+MULTIPLE = 16  # of the lengths that are chosen where none are given
+
 
 def batches(
-    examples: Sequence[dict[str, Any]],
+    examples: Sequence[dict[str, Any]] | Mapping[str, Sequence],
     *,
     batch_size: int,
-    buckets: Mapping[str, Sequence[int]],
+    buckets: Mapping[str, Sequence[int]] | None = None,
     seed: int,
     steps: int | None = None,
     epochs: int = 1,
@@ -30,10 +32,11 @@ def batches(
 
     Args:
       examples: sequence of dicts of columns: a column is an int array [length], or a list of such
-        arrays (as many in every example).
+        arrays (as many in every example). Or a dict of columns, {"query": model.tokens(queries), ...}.
       batch_size: examples per batch, of all processes together.
       buckets: {column: increasing lengths}, one entry for every column; few, for each combination
-        that occurs is compiled.
+        that occurs is compiled. None takes two for each column, which hold half of its texts and all of
+        them, rounded up to multiples of 16.
       seed: of the order.
       steps: how many batches; None takes `epochs` whole epochs.
       epochs: how often the examples are seen where `steps` is None.
@@ -52,6 +55,7 @@ def batches(
     index, count = checked_shard(shard, batch_size)
     examples = _checked_examples(examples)
     check_batch_size(batch_size, len(examples))
+    buckets = _usual_buckets(examples) if buckets is None else buckets
     _check_buckets(buckets)
     token_batches = TokenBatches(examples, batch_size, buckets, seed, index, count)
     length = checked_steps(token_batches.epochs.length, steps, epochs)
@@ -121,9 +125,29 @@ class TokenBatches:
         return {name: array.reshape(share, each, size) for name, array in flat.items()}
 
 
+def _rows_of(columns):
+    """A dict of columns as a list of dicts."""
+    sizes = {name: len(column) for name, column in columns.items()}
+    if len(set(sizes.values())) != 1:
+        raise ValueError(f"examples must have columns of one length, got {sizes}")
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _usual_buckets(examples):
+    """Two lengths for each column: {column: increasing lengths}."""
+    buckets = {}
+    for column in examples[0]:
+        lengths = [_longest(_column(e, column, i)) for i, e in enumerate(examples)]
+        ends = {int(np.median(lengths)), max(lengths)}
+        buckets[column] = tuple(sorted({max(MULTIPLE, end + -end % MULTIPLE) for end in ends}))
+    return buckets
+
+
 def _checked_examples(examples):
     """The examples as a list of dicts."""
-    if isinstance(examples, (str, dict)) or not hasattr(examples, "__getitem__"):
+    if isinstance(examples, Mapping):
+        examples = _rows_of(examples)
+    if isinstance(examples, str) or not hasattr(examples, "__getitem__"):
         raise ValueError(
             f"examples must be a sequence of dicts of columns, got {type(examples).__name__}"
         )

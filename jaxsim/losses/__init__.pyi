@@ -1939,6 +1939,7 @@ class _nt_xent(Protocol):
 
 nt_xent: _nt_xent
 
+def of_views(loss: Any) -> Any: ...
 def ogm_ge_coefficients(
     unimodal: Array,
     labels: Array,

@@ -10,6 +10,7 @@ of them enter in the order of the devices, so that every device holds the same m
     loss = multi_similarity(embeddings, labels, ids=ids, **as_references(memory), axis_name="devices")
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -142,6 +143,46 @@ def as_references(memory: "Memory") -> dict[str, jax.Array]:
         "reference_ids": memory.ids,
         "reference_where": memory.where,
     }
+
+
+def cross_batch(loss: Callable) -> Callable:
+    """Cross-batch memory (XBM) around a loss over labels: (embeddings, labels, memory) -> (loss, memory).
+
+        queue = losses.memory.empty_memory(1024, embeddings, labels)
+        loss, queue = losses.memory.cross_batch(losses.contrastive)(embeddings, labels, queue)
+
+    The batch enters the memory, then each of its rows is compared with all that is there but itself.
+
+    Args:
+      loss: a loss over labels.
+
+    Returns: function (embeddings, labels, memory, *, ids=None, where=None, axis_name=None, ...) -> (loss,
+    memory with the batch), which `jax.value_and_grad` takes with has_aux=True. With `ids`, as `remembered` has
+    them, an example's older copies are left out too. All else is of the loss.
+    Source: cross-batch memory, Wang et al. 2020 (1912.06798), algorithm 1.
+    Data: labels.
+    Kind: state; memory that of the loss against the memory.
+    """
+
+    def remembering(
+        embeddings, labels, memory, *, ids=None, where=None, axis_name=None, **settings
+    ):
+        known = memory
+        own = ids
+        if ids is None:  # numbers that no older row has
+            own = jnp.arange(checks.rows_of("embeddings", embeddings))
+            if axis_name is not None:
+                checks.bound(axis_name)
+                own = own + jax.lax.axis_index(axis_name) * own.size
+            known = memory._replace(ids=jnp.full_like(memory.ids, -1))
+        common = {"ids": own, "where": where, "axis_name": axis_name}
+        known = remembered(known, embeddings, labels, **common)
+        value = loss(embeddings, labels, **common, **as_references(known), **settings)
+        if ids is None:
+            known = known._replace(ids=jnp.full_like(known.ids, -1))
+        return value, known
+
+    return remembering
 
 
 @checked

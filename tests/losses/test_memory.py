@@ -166,3 +166,45 @@ def test_rows_that_do_not_fit():
         losses.memory.empty_memory(0, X, LABELS)
     with pytest.raises(ValueError, match="momentum must be between 0 and 1, got 2"):
         losses.memory.averaged_bank(BANK, IDS, X[:4], momentum=2)
+
+
+def test_a_memory_around_a_loss_leaves_each_row_out_of_its_own():
+    """With ids an example's older copies are left out too; without them only the row itself."""
+    rows, ids = X[4:8], np.arange(4, 8)
+    before = fed(8, range(6))
+    loss = losses.memory.cross_batch(losses.nca)
+    value, memory = loss(rows, LABELS[4:8], before, ids=ids)
+    known = losses.memory.remembered(before, rows, LABELS[4:8], ids=ids)
+    expected = losses.nca(rows, LABELS[4:8], ids=ids, **losses.memory.as_references(known))
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    chex.assert_trees_all_equal(memory, known)
+    value, memory = loss(rows, LABELS[4:8], before)
+    known = known._replace(ids=np.array([6, 7, -1, -1, -1, -1, 4, 5]))  # where the batch went
+    expected = losses.nca(rows, LABELS[4:8], ids=ids, **losses.memory.as_references(known))
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    assert (memory.ids == -1).all()
+
+
+@pytest.mark.parametrize("wrapped", ["cross_batch", "of_views"])
+def test_what_surrounds_a_loss_is_the_same_on_several_devices(wrapped):
+    where = np.arange(8) != 3
+    memory = fed(12, range(6))
+
+    def of(x, labels, where, axis_name=None):
+        common = {"where": where, "axis_name": axis_name}
+        if wrapped == "of_views":
+            return losses.of_views(losses.nt_xent)(x, 2 * x + 1, **common)
+        return losses.memory.cross_batch(losses.nt_xent)(x, labels, memory, **common)[0]
+
+    whole = of(X[:8], LABELS[:8], where)
+    split = [a.reshape(4, 2, *a.shape[1:]) for a in (X[:8], LABELS[:8], where)]
+    each = jax.pmap(functools.partial(of, axis_name="devices"), axis_name="devices")
+    np.testing.assert_allclose(each(*split), np.full(4, whole), rtol=1e-5)
+
+
+def test_two_views_are_a_batch_of_classes_of_two():
+    both, ids = np.concatenate([X[:4], X[4:8]]), np.tile(np.arange(4), 2)
+    value = losses.of_views(losses.nt_xent)(X[:4], X[4:8], temperature=0.2)
+    np.testing.assert_allclose(value, losses.nt_xent(both, ids, temperature=0.2), rtol=1e-6)
+    with pytest.raises(ValueError, match="second must have 4 rows, one per row of first, got 3"):
+        losses.of_views(losses.nt_xent)(X[:4], X[:3])

@@ -13,3 +13,4 @@ from jaxsim.losses.compose._matryoshka import (
     matryoshka_drawn as matryoshka_drawn,
     weighted_sum as weighted_sum,
 )
+from jaxsim.losses.compose._views import of_views as of_views

@@ -181,6 +181,16 @@ def remembering(loss, compared, enters):
     return empty, jax.jit(jax.value_and_grad(of, has_aux=True))
 
 
+def handed_in(loss):
+    """The same by `cross_batch`, which needs no ids."""
+    empty, _ = remembering(loss, ALL, ALL)
+
+    def of(x, labels, ids, memory):
+        return losses.memory.cross_batch(loss)(x, labels, memory)
+
+    return empty, jax.jit(jax.value_and_grad(of, has_aux=True))
+
+
 ALL, HALF = np.ones(4, bool), np.array([True, False, True, False])
 QUEUED = {  # which rows are compared, which enter the queue
     "CrossBatchMemory": (functools.partial(remembering, losses.contrastive, ALL, ALL), None),
@@ -188,6 +198,7 @@ QUEUED = {  # which rows are compared, which enter the queue
         functools.partial(remembering, losses.contrastive, ~HALF, HALF),
         {"enqueue_mask": torch.tensor(HALF)},
     ),
+    "CrossBatchMemory, handed in": (functools.partial(handed_in, losses.contrastive), None),
     "CrossBatchMemory, mined": (
         functools.partial(remembering, losses.multi_similarity, ALL, ALL),
         None,
