@@ -169,10 +169,14 @@ def made(examples):
             lambda: made([{"t": np.ones(3)}]),
             r"examples\[0\]\['t'\] must be an int array .* got float64\[3\]",
         ),
-        (lambda: made([np.arange(3)]), r"examples\[0\] must be a dict of columns, got ndarray"),
         (
             lambda: made({"t": np.arange(3)}),
-            "examples must be a sequence of dicts of columns, got dict",
+            r"examples\[0\]\['t'\] must be an int array of tokens, .*, got int64\[\]",
+        ),
+        (lambda: made([np.arange(3)]), r"examples\[0\] must be a dict of columns, got ndarray"),
+        (
+            lambda: made("text"),
+            "examples must be a sequence of dicts of columns, got str",
         ),
         (
             lambda: made([{"t": np.array([2**40])}])[0],
