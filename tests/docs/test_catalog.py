@@ -95,6 +95,7 @@ def test_every_name_is_on_one_page_with_losses_before_their_parts():
 # Pairwise losses that have no default for what they need, or no slope by the scores of one call.
 NOT_DRAWN = {
     "codiemb_retrieval",
+    "grouped_norm_ratio",
     "ranked_list",
     "hydra",
     "supremix",

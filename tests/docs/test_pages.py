@@ -37,6 +37,13 @@ def test_the_road_ends_at_the_right_answers():
 
 
 @pytest.mark.thorough
+def test_the_doors_of_the_home_page_open():
+    names = run("index.md")
+    assert names["ids"].shape == (8, 3)
+    assert names["nearest"](np.eye(2), np.array([0, 0])) == 1
+
+
+@pytest.mark.thorough
 def test_a_loss_is_prototyped():
     names = run("prototype.md")
     assert np.isfinite(names["value"])
@@ -110,5 +117,5 @@ def test_every_page_is_in_the_navigation():
     named = re.findall(r"[:-] (\S+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(), re.MULTILINE)
     pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
     # A new experiment is one file: its page is in the table of results.md, made with it.
-    listed = re.findall(r"\]\((results/\S+\.md)\)", (DOCS / "results.md").read_text())
+    listed = re.findall(r"\]\((results/\w+\.md)\)", (DOCS / "results.md").read_text())
     assert sorted([*named, *set(listed)]) == sorted(pages)
