@@ -68,6 +68,9 @@ def test_a_masked_language_model_becomes_a_trained_sparse_encoder(
     figures = json.loads((tmp_path / "out.run" / "figures.json").read_text())
     for name in ("loss", "active dims of queries", "active dims of documents"):
         assert figures["after"][name] < figures["before"][name]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "- sparse-encoder" in card
+    assert 'SparseEncoder("out")' in card
 
 
 @pytest.mark.thorough

@@ -21,11 +21,13 @@ again; more --epochs or --steps lengthen it.
     --model cross/ --loss list_softmax      a cross-encoder: by yes and no, by lists, or by a teacher's scores
     --lora-rank 8               low-rank changes alone, as a folder of PEFT's; --lora-merged for the whole model
     --loss splade --set query_weight=5e-5 document_weight=3e-5     a sparse encoder (SPLADE)
+    --push OWNER/NAME           uploads the folder to the hub, privately; --public for everybody
     --guide big-model/          leaves out what another model takes for a right document (GISTEmbed)
 """
 
 from collections.abc import Sequence
 
+from jaxsim.commands.outputs import hub
 from jaxsim.commands.train import judged, runs, tables, tasks
 from jaxsim.commands.train.options import check_targets, parsed
 
@@ -39,6 +41,8 @@ def main(command_line: Sequence[str]) -> None:
     tasks.check(options)
     settings = runs.settings_of(options)
     runs.check_settings(options, settings)
+    if options.push is not None:
+        options.push = hub.checked(options.push, public=bool(options.public))
     with runs.claimed(options.out):
         options.workdir.mkdir(parents=True, exist_ok=True)
         model = tasks.model_of(options)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxsim import storage
 from jaxsim.commands.inputs import arguments, models
+from jaxsim.commands.outputs import cards
 from jaxsim.commands.train import losses
 from jaxsim.commands.train.losses import (
     CROSS,
@@ -56,6 +57,9 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
     arguments.refuse_both(options, "lora_rank", "image_column")
     arguments.refuse_both(options, "judged", "experts", "every expert is another model")
     arguments.refuse_both(options, "judged", "image_column")
+    arguments.refuse_without(options, "push", public="--public")
+    check_push(options)
+    options.words = list(command_line)
     options.epochs = options.epochs or 1
     options.workdir = Path(options.workdir or f"{Path(options.out)}.run")
     return options
@@ -71,6 +75,7 @@ def parser_of(description: str | None) -> arguments.Parser:
     _losses(parser.add_argument_group("the loss").add_argument)
     _negatives(parser.add_argument_group("hard negatives").add_argument)
     _training(parser.add_argument_group("the training").add_argument)
+    _folder(parser.add_argument_group("the folder").add_argument)
     return parser
 
 
@@ -287,6 +292,30 @@ def _training(add):
     add("--workdir", type=arguments.path, help="folder for checkpoints; default: OUT.run")
 
 
+def _folder(add):
+    add(
+        "--card",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=cards.field,
+        metavar="NAME=VALUE",
+        help="what the metadata of the model card also says: license=mit, language=en, base_model=OWNER/NAME, "
+        "datasets=OWNER/NAME, tags=NAME; a name may be given again",
+    )
+    add(
+        "--push",
+        metavar="OWNER/NAME",
+        help="uploads the folder to the Hugging Face hub, as a private repository; of a finished run it uploads alone",
+    )
+    add(
+        "--public",
+        action="store_true",
+        default=None,
+        help="makes the repository of --push one that everybody reads",
+    )
+
+
 class Listing(argparse.Action):
     """Prints all losses and ends, whatever else is given."""
 
@@ -419,6 +448,19 @@ def check_images(options: argparse.Namespace) -> None:
     if GROUP_OF[name] != PAIRS:
         raise ValueError(
             f"--image-column needs a loss of pairs ({', '.join(GROUPS[PAIRS].names[:5])}), got {name!r}"
+        )
+
+
+def check_push(options: argparse.Namespace) -> None:
+    """Refuses an adapter to be pushed whose base nobody else has.
+
+    Raises: ValueError for a base in a folder.
+    """
+    adapter = options.lora_rank is not None and not options.lora_merged
+    if options.push is not None and adapter and Path(options.model).exists():
+        raise ValueError(
+            f"--push of an adapter needs a --model by its name on the hub, got the folder {options.model}: take "
+            "the name, or give --lora-merged"
         )
 
 

@@ -18,6 +18,9 @@ from jaxsim.commands.fine_tuning.batches import with_ramp
 from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts
 from jaxsim.commands.fine_tuning.lora import LowRank, Whole
 from jaxsim.commands.inputs import models
+from jaxsim.commands.outputs import hub
+from jaxsim.commands.outputs.cards import with_card
+from jaxsim.commands.train.card import card_of
 from jaxsim.commands.train.judged import figures_of
 from jaxsim.commands.train.losses import SPLADE
 from jaxsim.commands.train.tables import digest
@@ -131,7 +134,10 @@ def train(
     if line := worse(task.figure, before, after):
         print(line)
     with errors_named(Path(options.out)):
-        save(options, described(model, task.cuts), tuned, params)
+        card = card_of(
+            options, model, task, settings, before=before, after=after, step=step, steps=steps
+        )
+        save(options, with_card(described(model, task.cuts), card), tuned, params)
     storage.write_json(
         options.workdir / "figures.json", {"before": before, "after": after, "step": step}
     )
@@ -143,6 +149,23 @@ def train(
     written = ("checkpoints", "negatives", "metrics.jsonl", "loss.png", "figures.json")
     there = ", ".join(name for name in written if (options.workdir / name).exists())
     print(f"{options.out}: the model; {options.workdir}: {there}")
+    if options.push is not None:
+        pushed(options, steps)
+
+
+def pushed(options: argparse.Namespace, steps: int) -> None:
+    """Uploads the folder to the hub.
+
+    Raises: OSError or ValueError saying where the model is, and how to upload it again.
+    """
+    try:
+        message = f"{steps} steps on {', '.join(Path(one.path).name for one in options.sources)}"
+        address = hub.push(options.out, options.push, public=bool(options.public), message=message)
+    except (OSError, ValueError) as error:
+        raise type(error)(
+            f"{error}; the model is in {options.out}, and the same command tries again"
+        ) from error
+    print(f"{address}: pushed, {'for everybody' if options.public else 'private'}")
 
 
 def check_steps(options: argparse.Namespace, steps: int) -> None:
