@@ -1,8 +1,7 @@
 """Exact search of sparse vectors (SPLADE, BM25 weights) by an inverted index: a query reads only its own dimensions.
 
-Items are held in blocks of some thousands, and in each block by dimension: the items that have it, with their values
-(postings). For some queries at a time the dimensions that any of them has are laid out as a dense matrix of a block,
-[dimensions, items], which a matrix product then scores: what is not in a query is never read.
+Items are held in blocks, and in each block by dimension: the items that have it, with their values (postings). The
+postings of a query's dimensions, times its weights, are added up by item: what is not in a query is never read.
 """
 
 import dataclasses
@@ -14,14 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
-from jaxsim.numerics._topk import merged_top_k, top_k
+from jaxsim.numerics._topk import top_k
 from jaxsim.numerics.types import Array
 from jaxsim.search._brute_force import filtered
 
-BLOCK = 2**13  # items of a block
+BLOCK = 2**15  # items of a block: their scores for a query stay in the cache
 TILE = 16  # postings of one dimension that are read together
-WIDTH = 1024  # dimensions that are laid out at once: [WIDTH, BLOCK] float32, 32 MiB
-NOWHERE = 2**30  # a place among dimensions that is none
+ENTRIES = 2**30  # entries of scores at once, at most
 
 
 class Postings(NamedTuple):
@@ -95,7 +93,7 @@ def sparse_exact(
     *,
     where: Array | None = None,
     exclude: Array | None = None,
-    query_block: int = 8,
+    query_block: int = 16,
 ) -> tuple[jax.Array, jax.Array]:
     """Exact nearest neighbors of sparse vectors by their dot product: the k items of the highest scores.
 
@@ -108,7 +106,7 @@ def sparse_exact(
       k: how many, at most n.
       where: bool [n], False for items that must not be found (a filter).
       exclude: int [m, e], items that a query must not find, such as itself; -1 means nothing.
-      query_block: queries that share a pass over their dimensions.
+      query_block: queries whose scores of a block are alive at once.
 
     Returns: (scores float32 [m, k], ids int32 [m, k]), closest first. Where fewer than k items are left, the rest
     have score -inf and id -1.
@@ -134,28 +132,33 @@ def sparse_exact(
         exclude = checks.one_array("exclude", exclude)
         checks.shaped("exclude", exclude, (rows, None), "one row per query")
         checks.integers("exclude", exclude)
-    batches = [
-        _batch(queries[start : start + query_block], index, min(query_block, rows))
-        for start in range(0, rows, query_block)
-    ]
-    best: list[Any] = [None] * len(batches)
-    for number, one in enumerate(index.blocks):
-        start = number * index.block
-        mask = np.arange(index.block) < index.count - start
-        if where is not None:
-            part = np.asarray(where[start : start + index.block])
-            mask[: len(part)] &= part
-        for place, batch in enumerate(batches):
-            first = place * query_block
-            left_out = _places(exclude, first, batch.weights.shape[1], start, index.block)
-            parts = [_touched(one, piece, batch.tiles) for piece in batch.pieces]
-            rows_of, items, values = (jnp.stack(arrays) for arrays in zip(*parts, strict=True))
-            found = _scored(
-                batch.weights, rows_of, items, values, mask, left_out, start, k=k, block=index.block
-            )
-            best[place] = found if best[place] is None else _merged(best[place], found, k)
-    if not batches:
+    if rows == 0:
         return jnp.zeros((0, k), jnp.float32), jnp.zeros((0, k), jnp.int32)
+    query_block = min(query_block, rows, ENTRIES // (index.block + 1))
+    starts = range(0, rows, query_block)
+    batches = [_batch(queries[start : start + query_block], index) for start in starts]
+    found: list[list] = [[] for _ in batches]
+    for number, one in enumerate(index.blocks):
+        first = number * index.block
+        mask = _mask(where, first, index)
+        for place, batch in enumerate(batches):
+            left_out = _places(exclude, starts[place], query_block, first, index.block)
+            weights, owners, items, values = _touched(one, batch)
+            found[place].append(
+                _scored(
+                    weights,
+                    owners,
+                    items,
+                    values,
+                    mask,
+                    left_out,
+                    first,
+                    k=min(k, index.block),
+                    queries=query_block,
+                    block=index.block,
+                )
+            )
+    best = [_best(tuple(parts), k) for parts in found]
     scores, ids = (jnp.concatenate(arrays)[:rows] for arrays in zip(*best, strict=True))
     return scores, ids
 
@@ -214,54 +217,44 @@ def a_sparse_index(name: str, index: Any) -> None:
 
 
 class _Batch(NamedTuple):
-    """Some queries over the dimensions that any of them has, some of these at a time."""
+    """What some queries hold, one number after the other."""
 
-    weights: np.ndarray  # float32 [pieces, queries, width]
-    pieces: list  # int [dimensions] each, at most the width
-    tiles: int  # of postings that are read of a block, at most: of one length, so that little is compiled
+    dims: np.ndarray  # int [numbers]
+    weights: np.ndarray  # float32 [numbers]
+    owners: np.ndarray  # int32 [numbers], the query of each
+    tiles: int  # that are read of a block, at most: of one length, so that little is compiled
 
 
-def _batch(queries, index, rows):
-    """The batch of a few queries; there are always `rows`, the last of zeros."""
-    dims = np.unique(queries.indices)
-    width = min(WIDTH, max(64, 1 << max(len(dims) - 1, 0).bit_length()))
-    pieces = [dims[start : start + width] for start in range(0, max(len(dims), 1), width)]
-    weights = np.zeros((len(pieces), rows, width), np.float32)
-    owners = np.repeat(np.arange(queries.shape[0]), np.diff(queries.indptr))
-    places = np.searchsorted(dims, queries.indices)
-    weights[places // width, owners, places % width] = queries.data
-    most = max(
-        int((one.starts[piece + 1] - one.starts[piece]).sum())
-        for one in index.blocks
-        for piece in pieces
-    )
-    return _Batch(weights, pieces, _rounded(most))
+def _batch(queries, index):
+    """The batch of a few queries."""
+    dims = queries.indices
+    owners = np.repeat(np.arange(queries.shape[0], dtype=np.int32), np.diff(queries.indptr))
+    most = max(int((one.starts[dims + 1] - one.starts[dims]).sum()) for one in index.blocks)
+    return _Batch(dims, queries.data, owners, _rounded(most))
 
 
 def _rounded(count):
-    """A count rounded up by at most a quarter, so that few lengths are compiled."""
-    step = 1 << max((count - 1).bit_length() - 3, 4) if count > 1 else 16
-    return -(-max(count, 1) // step) * step
+    """A count rounded up to a power of two or half more, so that few lengths are compiled."""
+    power = max(64, 1 << max(count - 1, 0).bit_length())
+    return power if count > power // 4 * 3 else power // 4 * 3
 
 
-def _touched(one, dims, length):
-    """The tiles of some dimensions: (place among the dimensions int32 [length], items, values [length, TILE]).
-
-    Tiles beyond those that there are have a place of 2^30, which is none.
-    """
-    first = one.starts[dims]
-    counts = one.starts[dims + 1] - first
+def _touched(one, batch):
+    """The postings of a batch's dimensions: (weights [tiles], owners [tiles], items [tiles, TILE], values)."""
+    first = one.starts[batch.dims]
+    counts = one.starts[batch.dims + 1] - first
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
-    rows = np.full(length, NOWHERE, np.int32)
-    rows[:total] = np.repeat(np.arange(len(dims), dtype=np.int32), counts)
-    tiles = np.zeros(length, np.int32)
+    tiles, owners = (np.zeros(batch.tiles, np.int32) for _ in range(2))
+    weights = np.zeros(batch.tiles, np.float32)  # 0 where there is no tile
     tiles[:total] = np.arange(total) + np.repeat(first - ends + counts, counts)
+    owners[:total] = np.repeat(batch.owners, counts)
+    weights[:total] = np.repeat(batch.weights, counts)
     if isinstance(one.items, jax.Array):
-        return rows, *_taken(one.items, one.values, tiles)
+        return weights, owners, *_taken(one.items, one.values, tiles)
     if not len(one.items):
-        return rows, np.zeros((length, TILE), np.int32), np.zeros((length, TILE), np.float32)
-    return rows, np.take(one.items, tiles, axis=0), np.take(one.values, tiles, axis=0)
+        return weights, owners, *(np.zeros((batch.tiles, TILE), a.dtype) for a in one[1:])
+    return weights, owners, *(np.take(array, tiles, axis=0) for array in one[1:])
 
 
 @jax.jit
@@ -269,34 +262,43 @@ def _taken(items, values, tiles):
     return items[tiles], values[tiles]
 
 
-@functools.partial(jax.jit, static_argnames=("k", "block"))
-def _scored(weights, rows, items, values, mask, exclude, start, *, k, block):
+@functools.partial(jax.jit, static_argnames=("k", "queries", "block"))
+def _scored(weights, owners, items, values, mask, exclude, first, *, k, queries, block):
     """The k best items of a block for some queries; what is not found has score -inf and id -1."""
-    pieces, count, width = weights.shape
-    total = jnp.zeros((count, block), jnp.float32)
-    for piece in range(pieces):
-        # What is outside of [width, block] is dropped: what fills a tile, and tiles that are none.
-        places = jnp.where(items[piece] < block, rows[piece][:, None], NOWHERE)
-        dense = jnp.zeros((width, block), jnp.float32)
-        dense = dense.at[places, items[piece]].set(values[piece], mode="drop", unique_indices=True)
-        total += jnp.matmul(weights[piece], dense, precision="highest")
+    # A place more for each query: what fills a tile is added there.
+    places = owners[:, None] * (block + 1) + items
+    scores = jnp.zeros(queries * (block + 1), jnp.float32)
+    scores = scores.at[places].add(weights[:, None] * values, mode="promise_in_bounds")
+    scores = scores.reshape(queries, block + 1)[:, :block]
     if exclude is not None:
-        total = total.at[jnp.arange(count)[:, None], exclude].set(-jnp.inf, mode="drop")
-    best, ids = top_k(total, min(k, block), where=mask)
-    ids = jnp.where(best == -jnp.inf, -1, ids + start)
-    short = ((0, 0), (0, k - best.shape[1]))
-    return jnp.pad(best, short, constant_values=-jnp.inf), jnp.pad(ids, short, constant_values=-1)
+        scores = scores.at[jnp.arange(queries)[:, None], exclude].set(-jnp.inf, mode="drop")
+    best, ids = top_k(scores, k, where=mask)
+    return best, jnp.where(best == -jnp.inf, -1, ids + first)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _merged(first, second, k):
-    return merged_top_k(first, second, k)
+@functools.partial(jax.jit, static_argnums=1)
+def _best(parts, k):
+    """The k best of all blocks, in the order of their items."""
+    scores, ids = (jnp.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
+    best, places = top_k(scores, k)
+    return best, jnp.take_along_axis(ids, places, axis=1)
 
 
-def _places(exclude, first, rows, start, block):
+def _mask(where, first, index):
+    """Which places of a block may be found, bool [block]; None where all may."""
+    count = min(index.block, index.count - first)
+    if where is None and count == index.block:
+        return None
+    mask = np.arange(index.block) < count
+    if where is not None:
+        mask[:count] &= np.asarray(where[first : first + count])
+    return mask
+
+
+def _places(exclude, start, rows, first, block):
     """The items that some queries must not find as places in a block, `block` for those elsewhere; None without."""
     if exclude is None:
         return None
-    part = exclude[first : first + rows].astype(np.int64) - start
+    part = exclude[start : start + rows].astype(np.int64) - first
     part = np.where((part < 0) | (part >= block), block, part).astype(np.int32)
     return np.pad(part, ((0, rows - len(part)), (0, 0)), constant_values=block)

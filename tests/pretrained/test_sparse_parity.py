@@ -6,7 +6,7 @@ import pytest
 from model_folders import make, write
 from safetensors.numpy import load_file, save_file
 
-from jaxsim import encoders, losses, pretrained, similarity
+from jaxsim import encoders, losses, pretrained, search, similarity
 
 peer = pytest.importorskip("sentence_transformers", reason="needs the extra peers")
 torch = pytest.importorskip("torch", reason="needs torch, of the extra peers")
@@ -78,6 +78,10 @@ def test_a_folder_of_theirs_gives_their_vectors(family, pooling, tmp_path):
     np.testing.assert_allclose(found.toarray(), kept, **CLOSE)
     again = peer.SparseEncoder(str(model.save(tmp_path / "out")), device="cpu")
     np.testing.assert_allclose(theirs_of(again), expected, **CLOSE)
+    scores = theirs.similarity(theirs.encode(TEXTS), theirs.encode(TEXTS)).to_dense().numpy()
+    index = search.sparse_index(model.embed_sparse(TEXTS))
+    best, ids = search.sparse_exact(model.embed(TEXTS), index, k=len(TEXTS))
+    np.testing.assert_allclose(np.take_along_axis(scores, np.asarray(ids), 1), best, rtol=1e-4)
 
 
 @pytest.mark.thorough

@@ -5,7 +5,6 @@ import pytest
 from scipy.sparse import csc_array, csr_array
 
 from jaxsim import search
-from jaxsim.search import _sparse
 
 RANDOM = np.random.default_rng(0)
 DIM = 90
@@ -60,13 +59,6 @@ def test_what_must_not_be_found_is_not(index):
     expected = reference(QUERIES, ITEMS, count, where, exclude)
     assert (expected[1] == -1).any()
     assert_found(found, expected)
-
-
-def test_dimensions_beyond_those_laid_out_at_once_are_added(index, monkeypatch):
-    monkeypatch.setattr(_sparse, "WIDTH", 64)
-    queries = drawn(3, 0.9)
-    found = search.sparse_exact(queries, index, 5, query_block=4)
-    assert_found(found, reference(queries, ITEMS, 5))
 
 
 def test_more_than_a_block_is_found_and_numbers_may_be_negative():
