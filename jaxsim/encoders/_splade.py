@@ -71,7 +71,7 @@ def keep_largest(vectors: Array, k: int) -> jax.Array:
     if k >= vectors.shape[1]:
         return vectors
     values, places = jax.lax.top_k(vectors, k)
-    rows = jnp.arange(len(vectors))[:, None]
+    rows = jnp.arange(vectors.shape[0])[:, None]
     return jnp.zeros_like(vectors).at[rows, places].set(values, unique_indices=True)
 
 

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim import encoders
 from jaxsim.numerics import checks
 from jaxsim.pretrained import (
     _export_texts as export_texts,
@@ -26,6 +27,7 @@ from jaxsim.pretrained import (
     _tokenizer as tokenizer,
 )
 from jaxsim.pretrained._model import CrossEncoderModel, TextModel, flat, nested
+from jaxsim.pretrained._sparse_model import SparseTextModel
 from jaxsim.storage._atomic import write_folder
 from jaxsim.storage._targets import check_folder
 
@@ -68,7 +70,7 @@ def export_stablehlo(
     for at least six months after the version that wrote it; for longer take `export_onnx`, or export again.
 
     Args:
-      model: of texts, or a cross-encoder.
+      model: of texts, dense or sparse (SPLADE), or a cross-encoder.
       folder: where; a folder that was exported there before is replaced.
       weights: "beside" the program, in weights.npz, for models of any size and for others' parameters; or "inside" it.
       rows: a fixed number of texts; None is any.
@@ -110,7 +112,7 @@ def export_onnx(
     run once by onnxruntime and compared with the model before the folder takes its name.
 
     Args:
-      model: of texts, or a cross-encoder.
+      model: of texts, dense or sparse (SPLADE), or a cross-encoder.
       folder: where; a folder that was exported there before is replaced.
       weights: "beside" the program, in encoder.onnx.data, for models of any size; or "inside" it.
       rows, length: as for `export_stablehlo`.
@@ -129,7 +131,8 @@ def export_onnx(
 
 def _checked(model, folder, weights, rows, length, dtype):
     """The program of a model, after all that can be refused was."""
-    if type(model) not in (TextModel, CrossEncoderModel):  # those of images too give several things
+    # Not those with an image side, nor those of late interaction.
+    if type(model) not in (TextModel, SparseTextModel, CrossEncoderModel):
         raise ValueError(
             f"model must be one of texts or a cross-encoder to be exported, got {type(model).__name__}"
         )
@@ -154,7 +157,8 @@ def _checked(model, folder, weights, rows, length, dtype):
     if isinstance(model, CrossEncoderModel):
         return Program(_score_of(module), export_texts.PAIR_INPUTS, "logits", **sizes)
     inputs = export_texts.TEXT_INPUTS if model.pool_prompt else export_texts.PROMPTED_INPUTS
-    return Program(_encode_of(module), inputs, "sentence_embedding", **sizes)
+    most = getattr(model, "max_active_dims", None)
+    return Program(_encode_of(module, most), inputs, "sentence_embedding", **sizes)
 
 
 def _check_there(package, what, extra):
@@ -164,12 +168,15 @@ def _check_there(package, what, extra):
         )
 
 
-def _encode_of(module):
+def _encode_of(module, most):
+    """An encoder that keeps the `most` largest numbers of a vector; None keeps all."""
+
     def encode(params, tokens, mask, pooled=None):
         texts = {"tokens": tokens, "where": mask != 0}
         if pooled is not None:
             texts["pooled"] = pooled != 0
-        return module.apply(params, texts)
+        vectors = module.apply(params, texts)
+        return vectors if most is None else encoders.keep_largest(vectors, most)
 
     return encode
 
@@ -229,8 +236,22 @@ def _write_onnx(path, program, params, *, inside):
         proto.graph.node.insert(0, cast)
         value.name = name
         value.type.tensor_type.elem_type = onnx.TensorProto.INT64
+    used = set(_names_read(proto.graph))
+    unused = [one for one in proto.graph.initializer if one.name not in used]
+    for one in unused:  # which the converter leaves, and onnxruntime warns of
+        proto.graph.initializer.remove(one)
     settings = {"location": f"{path.name}.data", "size_threshold": DATA}
     onnx.save_model(proto, path, save_as_external_data=not inside, **settings)
+
+
+def _names_read(graph):
+    """The names that the nodes of a graph and of those inside it read, and what comes out."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _names_read(attribute.g)
+    yield from (value.name for value in graph.output)
 
 
 def _check_same(path, program, model):
@@ -275,7 +296,8 @@ def _write_texts(folder, model, program, to, weights):
         "output": program.output,
         "rows": program.rows,
         "length": program.length,
-        "max_length": most,
+        "longest": program.length or program.longest,  # tokens that the program takes
+        "max_length": most,  # to which the tokenizer cuts texts
         "split_special_tokens": model.tokenizer.backend.encode_special_tokens,
     }
     if isinstance(model, TextModel):

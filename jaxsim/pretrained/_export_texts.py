@@ -178,7 +178,7 @@ def readme(to: str, kind: str, settings: Mapping[str, Any], *, inside: bool) -> 
         dtype="int32" if to == "stablehlo" else "int64",
         inputs=", ".join(settings["inputs"]),
         rows=settings["rows"] or "any number of",
-        length=settings["length"] or "any number of",
+        length=settings["length"] or f"up to {settings['longest']}",
         output=settings["output"],
         most=settings["max_length"],
         held="prompts, similarity, sizes" if kind == "texts" else "sizes",

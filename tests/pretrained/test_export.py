@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from exported_folders import outputs
-from model_folders import make, make_images
+from model_folders import make, make_images, make_sparse
 
 from jaxsim import pretrained
 
@@ -107,6 +107,10 @@ def test_folders_run_without_jaxsim(tiny_cross, tmp_path):
         expected.append(model.embed(TEXTS))
     model = pretrained.load(with_dense(tmp_path / "dense"))
     calls.append((pretrained.export_stablehlo(model, tmp_path / "dense out"), "embed", [TEXTS]))
+    expected.append(model.embed(TEXTS))
+    sparse = {"max_active_dims": 4, "similarity_fn_name": "dot"}
+    model = pretrained.load(make_sparse(tmp_path / "sparse", sentence=sparse))
+    calls.append((pretrained.export_stablehlo(model, tmp_path / "sparse out"), "embed", [TEXTS]))
     expected.append(model.embed(TEXTS))
     cross = pretrained.load(tiny_cross)
     out = pretrained.export_stablehlo(cross, tmp_path / "cross out")

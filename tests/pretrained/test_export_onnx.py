@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from exported_folders import outputs
-from model_folders import make
+from model_folders import make, make_sparse
 from test_export import CLOSE, PARTS, SIZES, TEXTS, with_dense
 
 from jaxsim import pretrained
@@ -30,6 +30,10 @@ def test_folders_run_in_onnxruntime(tiny_cross, tmp_path):
         out = pretrained.export_onnx(model, tmp_path / f"{number} out")
         calls.append((out, "embed", [TEXTS]))
         expected.append(model.embed(TEXTS))
+    sparse = {"max_active_dims": 4, "similarity_fn_name": "dot"}
+    model = pretrained.load(make_sparse(tmp_path / "sparse", sentence=sparse))
+    calls.append((pretrained.export_onnx(model, tmp_path / "sparse out"), "embed", [TEXTS]))
+    expected.append(model.embed(TEXTS))
     cross = pretrained.load(tiny_cross)
     out = pretrained.export_onnx(cross, tmp_path / "cross out")
     calls.append((out, "score", ["red " * 20, TEXTS]))
