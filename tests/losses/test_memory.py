@@ -172,19 +172,21 @@ def test_a_memory_around_a_loss_leaves_each_row_out_of_its_own():
     """With ids an example's older copies are left out too; without them only the row itself."""
     rows, ids = X[4:8], np.arange(4, 8)
     before = fed(8, range(6))
-    loss = losses.memory.cross_batch(losses.nca)
+    loss = jax.jit(losses.memory.cross_batch(losses.nca))
     value, memory = loss(rows, LABELS[4:8], before, ids=ids)
-    known = losses.memory.remembered(before, rows, LABELS[4:8], ids=ids)
-    expected = losses.nca(rows, LABELS[4:8], ids=ids, **losses.memory.as_references(known))
+    known = jax.jit(losses.memory.remembered)(before, rows, LABELS[4:8], ids=ids)
+    plain = jax.jit(losses.nca)
+    expected = plain(rows, LABELS[4:8], ids=ids, **losses.memory.as_references(known))
     np.testing.assert_allclose(value, expected, rtol=1e-6)
     chex.assert_trees_all_equal(memory, known)
     value, memory = loss(rows, LABELS[4:8], before)
     known = known._replace(ids=np.array([6, 7, -1, -1, -1, -1, 4, 5]))  # where the batch went
-    expected = losses.nca(rows, LABELS[4:8], ids=ids, **losses.memory.as_references(known))
+    expected = plain(rows, LABELS[4:8], ids=ids, **losses.memory.as_references(known))
     np.testing.assert_allclose(value, expected, rtol=1e-6)
     assert (memory.ids == -1).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wrapped", ["cross_batch", "of_views"])
 def test_what_surrounds_a_loss_is_the_same_on_several_devices(wrapped):
     where = np.arange(8) != 3
@@ -204,7 +206,8 @@ def test_what_surrounds_a_loss_is_the_same_on_several_devices(wrapped):
 
 def test_two_views_are_a_batch_of_classes_of_two():
     both, ids = np.concatenate([X[:4], X[4:8]]), np.tile(np.arange(4), 2)
-    value = losses.of_views(losses.nt_xent)(X[:4], X[4:8], temperature=0.2)
-    np.testing.assert_allclose(value, losses.nt_xent(both, ids, temperature=0.2), rtol=1e-6)
+    value = jax.jit(losses.of_views(losses.nt_xent))(X[:4], X[4:8], temperature=0.2)
+    expected = jax.jit(losses.nt_xent)(both, ids, temperature=0.2)
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
     with pytest.raises(ValueError, match="second must have 4 rows, one per row of first, got 3"):
         losses.of_views(losses.nt_xent)(X[:4], X[:3])
