@@ -19,13 +19,19 @@ import numpy as np
 
 from benchmarks.catalog import CATALOG, kind
 
-RUNS, LONGEST = 5, 1.0  # runs of each, and seconds after which fewer do
+# Runs of each, the seconds after which fewer do, and those before which there are more.
+RUNS, LONGEST, SHORTEST = 5, 1.0, 0.1
 
 
 def timed(call):
     """Milliseconds of the middle run of several."""
     seconds, begun = [], time.perf_counter()
-    while len(seconds) < RUNS and (not seconds or time.perf_counter() - begun < LONGEST):
+
+    def enough():
+        past = time.perf_counter() - begun
+        return past >= (SHORTEST if len(seconds) >= RUNS else LONGEST)
+
+    while not seconds or not enough():
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
