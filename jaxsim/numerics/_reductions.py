@@ -3,10 +3,12 @@
 These are what `reduce_fn=` of a loss takes: functions of (values, weights, axis_name).
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
-from jaxsim.numerics.types import Array
+from jaxsim.numerics.types import Array, ReduceFn
 
 
 def mean(values: Array, weights: Array, axis_name: str | None = None) -> jax.Array:
@@ -63,4 +65,4 @@ def _all(counted, count, axis_name):
 
 # Reductions that are one of two sums of a device, the weighted one and that of the weights: of both and the
 # axis. Linear in the first, so that its gradient can be taken before the second is known.
-OF_SUMS = {mean: _ratio, total: _all}
+OF_SUMS: dict[ReduceFn, Callable[..., jax.Array]] = {mean: _ratio, total: _all}

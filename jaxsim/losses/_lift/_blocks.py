@@ -38,7 +38,16 @@ class Rows(NamedTuple):
     inputs: Any = ()  # pytree, what further inputs of the rule are built from
 
 
-def lift(rule, anchors, references, *, similarity, same, builders=(), block=None, axis_name=None):
+class Walk(NamedTuple):
+    """A walk over blocks of rows."""
+
+    of_rows: Callable  # (rows of mine, theirs) -> [(values, weights), ...], [rows] each
+    mine: Any  # pytree [batch, ...]
+    theirs: Any  # pytree
+    block: int  # rows at once; 0 where there is nothing to compare with
+
+
+def lift(rule, anchors, references, **how):
     """Values and weights of a rule, walking blocks of anchors: what a loss is before its reduction.
 
     Args:
@@ -49,15 +58,14 @@ def lift(rule, anchors, references, *, similarity, same, builders=(), block=None
       same: (anchor keys, reference keys) -> bool [n, m], which pairs are positives.
       builders: (mine, theirs) -> [n, m], one for each of the `inputs` of Rows.
       block: anchors per block; None chooses it from the sizes, see `block_of`.
+      layers: how many times the scores' memory the rule takes.
       axis_name: over which the anchors are split; it numbers the rows for their keys.
 
     Returns: a list of (values, weights), [batch] each. An anchor that is padding has weight 0. An anchor
     with NaN, and every one that meets a reference with NaN, has the value NaN and weight 1: rules compare
     scores, where NaN would be lost. A rule's values may have further axes, for a reduction of its own.
     """
-    return _parts_of(
-        _walk_of(rule, anchors, references, similarity, same, builders, block, axis_name)
-    )
+    return _parts_of(_walk_of(rule, anchors, references, **how))
 
 
 def lift_and_reduce(rule, anchors, references, *, weights, reduce_fn, axis_name=None, **how):
@@ -72,9 +80,14 @@ def lift_and_reduce(rule, anchors, references, *, weights, reduce_fn, axis_name=
       rule, anchors, references, axis_name, how: as in `lift`.
     """
     walk = _walk_of(rule, anchors, references, axis_name=axis_name, **how)
-    batch = len(anchors.where)
+    return walk_and_reduce(walk, weights, reduce_fn, axis_name)
+
+
+def walk_and_reduce(walk: Walk, weights, reduce_fn, axis_name):
+    """The loss of a `Walk`: `lift_and_reduce` for other rows than those of scores."""
+    batch = _batch_of(walk)
     of_sums = next((form for known, form in OF_SUMS.items() if known is reduce_fn), None)
-    if of_sums is not None and 0 < walk.block < batch and len(references.where) > 0:
+    if of_sums is not None and 0 < walk.block < batch:
         if weights is not None:
             weights = checks.weights("weights", weights, batch, "one per anchor")
         sums = sum_with_slopes(*walk, weights, axis_name)
@@ -83,22 +96,25 @@ def lift_and_reduce(rule, anchors, references, *, weights, reduce_fn, axis_name=
     return reduced(_parts_of(walk), weights, axis_name, reduce_fn)
 
 
-class _Walk(NamedTuple):
-    """A walk over blocks of anchors."""
-
-    of_rows: Callable  # (rows of mine, references) -> [(values, weights), ...]
-    mine: Any  # pytree [batch, ...]
-    references: Rows
-    block: int
-
-
-def _walk_of(rule, anchors, references, similarity, same, builders=(), block=None, axis_name=None):
+def _walk_of(
+    rule,
+    anchors,
+    references,
+    *,
+    similarity,
+    same,
+    builders=(),
+    block=None,
+    layers=1,
+    axis_name=None,
+):
     checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     checks.function("same", same, "of (labels of rows, labels of references)")
     batch, size = anchors.where.shape[0], references.where.shape[0]
     if block is None:
         leaves = jax.tree.leaves(references.embeddings)
-        block = block_of(batch, size, sum(a.shape[-1] for a in leaves if a.ndim > 1))
+        dim = sum(a.shape[-1] for a in leaves if a.ndim > 1)
+        block = block_of(batch, size * layers, dim)
     checks.whole("block", block)
 
     bad = anchors.where
@@ -125,22 +141,25 @@ def _walk_of(rule, anchors, references, similarity, same, builders=(), block=Non
         parts = rule(scores, positives, where, *inputs, keys=lambda key: _key_of_each(key, numbers))
         return [_counted(some.where, bad, *part) for part in _as_list(parts)]
 
-    return _Walk(of_rows, (anchors, row_ids(batch, axis_name), bad), references, block)
+    mine = anchors, row_ids(batch, axis_name), bad
+    return Walk(of_rows, mine, references, block if size else 0)
 
 
 def _parts_of(walk):
     """A list of (values, weights), [batch] each."""
-    of_rows, mine, references, block = walk
-    batch, size = len(mine[0].where), len(references.where)
-    if batch == 0 or size == 0:
-        shapes = jax.eval_shape(of_rows, jax.tree.map(_one_row, mine), references)
+    of_rows, mine, theirs, block = walk
+    batch = _batch_of(walk)
+    if batch == 0 or block == 0:
+        shapes = jax.eval_shape(of_rows, jax.tree.map(_one_row, mine), theirs)
         return jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), shapes)
     if block >= batch:
-        return of_rows(mine, references)
-    lifted = jax.lax.map(
-        lambda some: jax.checkpoint(of_rows)(some, references), in_blocks(block, mine)
-    )
+        return of_rows(mine, theirs)
+    lifted = jax.lax.map(lambda some: jax.checkpoint(of_rows)(some, theirs), in_blocks(block, mine))
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:batch], lifted)
+
+
+def _batch_of(walk):
+    return jax.tree.leaves(walk.mine)[0].shape[0]
 
 
 def block_of(batch, size, dim):

@@ -15,10 +15,19 @@ from typing import Any, Protocol, overload
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import Rows, block_of, keyed, lift, reduced, without_weight
+from jaxsim.losses._lift._blocks import (
+    Rows,
+    block_of,
+    keyed,
+    lift,
+    lift_and_reduce,
+    reduced,
+    without_weight,
+)
 from jaxsim.losses._lift._documentation import OVER_CLASSES, documentation
 from jaxsim.losses._lift._labeled import labeled, matrix, of_classes
 from jaxsim.losses._lift._lifters import _EVERY
+from jaxsim.losses._lift._one_pass import varying_numbers
 from jaxsim.losses._lift._settings import check_settings
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
@@ -148,22 +157,22 @@ def over_classes(
         if similarity is default and of_default:
             similarity = functools.partial(default, **{n: take[n] for n in of_default})
         own = {name: take[name] for name in hyperparameters}
+        own = keyed(rule, varying_numbers(own, take["axis_name"]))
         shared = {name: take[name] for name in ("where", "weights", "axis_name", "block")}
-        parts = [
-            part
-            for side in sides
-            for part in _parts(
-                keyed(rule, own),
-                take[side],
-                take["labels"],
-                vectors,
-                classes=classes,
-                similarity=similarity,
-                builders=builders,
-                **shared,
-            )
-        ]
-        return reduced(parts, take["weights"], take["axis_name"], take["reduce_fn"])
+        shared |= {"similarity": similarity, "builders": builders}
+
+        def over_sides(lifter, **more):
+            of_side = functools.partial(_of_side, functools.partial(lifter, own, **more))
+            return [
+                of_side(take[side], take["labels"], vectors, classes=classes, **shared)
+                for side in sides
+            ]
+
+        if (reduce_fn := take["reduce_fn"]) is None:
+            parts = [part for parts in over_sides(lift) for part in parts]
+            return reduced(parts, take["weights"], take["axis_name"], None)
+        how = {"weights": take["weights"], "reduce_fn": reduce_fn}
+        return functools.reduce(jnp.add, over_sides(lift_and_reduce, **how))
 
     functools.update_wrapper(loss, rule)
     del loss.__wrapped__  # inspect would show the rule's signature
@@ -208,8 +217,8 @@ def _checked(take, sides, classes, centers):
     return matrix(classes, take[classes], "one row per class")
 
 
-def _parts(
-    rule,
+def _of_side(
+    lifter,
     embeddings,
     labels,
     vectors,
@@ -222,7 +231,7 @@ def _parts(
     axis_name,
     block,
 ):
-    """The rule's values and weights of one side."""
+    """What a lifter makes of a rule and the rows of one side."""
     count = len(vectors)
     embeddings, labels = of_classes(embeddings, labels, count, classes, where)
     anchors = labeled(embeddings, labels, where, axis_name, lambda x: (x,) * len(builders))
@@ -231,8 +240,7 @@ def _parts(
         block = block_of(len(anchors.keys), vectors.size // max(dim, 1), dim)
     inputs = (at_least_float32(vectors),) * len(builders)
     references = Rows(vectors, jnp.arange(count), None, jnp.ones(count, bool), inputs)
-    return lift(
-        rule,
+    return lifter(
         without_weight(anchors, weights, references, similarity),
         references,
         similarity=similarity,

@@ -9,7 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import lift, reduced
+from jaxsim.losses._lift._blocks import lift_and_reduce
 from jaxsim.losses._lift._labeled import labeled
 from jaxsim.losses._lift._lifters import equal_labels
 from jaxsim.numerics._devices import gather
@@ -105,7 +105,7 @@ def over_positive_pairs(rule, embeddings, labels, *, similarity, where, axis_nam
 
         return rule(scores, positives, where & ~positives, rows_of)
 
-    parts = lift(
+    return lift_and_reduce(
         with_rows,
         anchors,
         gather(anchors, axis_name),
@@ -113,6 +113,7 @@ def over_positive_pairs(rule, embeddings, labels, *, similarity, where, axis_nam
         same=equal_labels,
         builders=(lambda mine, theirs: theirs,),
         block=block,
+        weights=None,
+        reduce_fn=mean,
         axis_name=axis_name,
     )
-    return reduced(parts, None, axis_name, mean)

@@ -11,8 +11,9 @@ Scores of pairs are `similarity.paired(cosine)(queries, documents)`, or a cross-
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import Rows, keyed, lift, reduced
+from jaxsim.losses._lift._blocks import Rows, keyed, lift_and_reduce
 from jaxsim.losses._lift._examples import of_rows, spoilt_by
+from jaxsim.losses._lift._one_pass import varying_numbers
 from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.losses._lift._settings import checked
 from jaxsim.losses.teachers._divergences import kl_of_softmaxes
@@ -245,17 +246,18 @@ def pro(
     checks.positive("temperature", temperature)
     scores, labels, where = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
     pairs = Rows(labels, labels, None, where, (scores, scores))
-    parts = lift(
-        keyed(_pro, {"temperature": temperature}),
+    return lift_and_reduce(
+        keyed(_pro, varying_numbers({"temperature": temperature}, axis_name)),
         pairs,
         gather(pairs, axis_name),
         similarity=lambda mine, theirs: mine[:, None] - theirs,
         same=lambda mine, theirs: mine[:, None] - theirs > eps,
         builders=(lambda mine, theirs: mine[:, None], lambda mine, theirs: theirs[None]),
         block=block,
+        weights=None,
+        reduce_fn=reduce_fn,
         axis_name=axis_name,
     )
-    return reduced(parts, None, axis_name, reduce_fn)
 
 
 def average_ranks(values: Array, where: Array | None = None) -> jax.Array:

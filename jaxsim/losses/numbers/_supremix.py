@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
-from jaxsim.losses._lift._blocks import BLOCK_ENTRIES, lift, reduced, without_weight
+from jaxsim.losses._lift._blocks import IN_CACHE, lift_and_reduce, without_weight
 from jaxsim.losses._lift._labeled import labeled
 from jaxsim.losses._lift._lifters import equal_labels
+from jaxsim.losses._lift._one_pass import varying_numbers
 from jaxsim.losses._lift._settings import checked
 from jaxsim.losses.numbers._regression_supervised_contrastive import linear_weight
 from jaxsim.numerics import checks, masked
@@ -64,17 +66,64 @@ def mixed_positives(block: Block) -> tuple[jax.Array, jax.Array, jax.Array]:
     Data: numbers.
     Kind: part; memory block x batch^2.
     """
-    gaps = block.gaps
-    below = (block.unlike & (gaps < 0) & (gaps > -block.window))[:, :, None]
-    above = (block.unlike & (gaps > 0) & (gaps < block.window))[:, None, :]
-    pairs = below & above
-    spread = jnp.where(pairs, gaps[:, None, :] - gaps[:, :, None], 1)
-    share = gaps[:, None, :] / spread
-    logits = share * block.held[:, :, None] + (1 - share) * block.held[:, None, :]
-    logits, pairs = (a.reshape(len(gaps), -1) for a in (logits, pairs))
-    in_denominator = logits + block.log_weight(jnp.zeros((), logits.dtype))
-    count = pairs.sum(axis=1, dtype=logits.dtype)
-    return log_sum_exp(in_denominator, pairs, empty=NOTHING), masked.sum(logits, pairs), count
+    gaps, held = block.gaps, block.held
+    below = block.unlike & (gaps < 0) & (gaps > -block.window)
+    above = block.unlike & (gaps > 0) & (gaps < block.window)
+    pairs = below[:, :, None] & above[:, None]
+    spread = jnp.where(pairs, gaps[:, None] - gaps[:, :, None], 1)
+    share = jnp.where(pairs, gaps[:, None] / spread, 0)
+
+    counts = (mask.sum(axis=1, keepdims=True, dtype=held.dtype) for mask in (below, above))
+    of_below, of_above = counts
+    count = (of_below * of_above)[:, 0]
+    log_sum = _log_sum_of_mixtures(held, share, pairs)
+    log_sum += block.log_weight(jnp.zeros((), held.dtype))
+    # How often each reference is in a sum over all pairs.
+    parts = share.sum(axis=2) + of_below * above - share.sum(axis=1)
+    total = masked.sum(parts * held, below | above)
+    return jnp.where(count > 0, log_sum, NOTHING), total, count
+
+
+@jax.custom_jvp
+def _log_sum_of_mixtures(held, share, pairs):
+    """The log of the sum of exp(logit) over the mixed positives of each anchor, `NOTHING` without one.
+
+    Its slopes are sums of the terms along rows and columns of the pairs, taken while they are there.
+
+    Args:
+      held: logits [rows, references].
+      share: of the first of a pair in its mixture, 0 where there is none [rows, references, references].
+      pairs: bool, of its shape.
+    """
+    return _log_sum_and_terms(held, share, pairs)[0]
+
+
+@functools.partial(_log_sum_of_mixtures.defjvp, symbolic_zeros=True)
+def _log_sum_of_mixtures_jvp(primals, tangents):
+    held, share, _ = primals
+    log_sum, terms, total = _log_sum_and_terms(*primals)
+    tangent = jnp.zeros_like(log_sum)
+    of_held, of_share = (not isinstance(t, SymbolicZero) for t in tangents[:2])
+    if of_held:
+        firsts = terms * share
+        slopes = firsts.sum(axis=2) + terms.sum(axis=1) - firsts.sum(axis=1)
+        tangent += jnp.sum(slopes * tangents[0], axis=1)
+    if of_share:
+        slopes = terms * (held[:, :, None] - held[:, None])
+        tangent += jnp.sum(slopes * tangents[1], axis=(1, 2))
+    return log_sum, tangent / total
+
+
+def _log_sum_and_terms(held, share, pairs):
+    """The log of the sum, its terms but for a factor, and their sum; by columns first, the fastest on CPU."""
+    logits = share * (held[:, :, None] - held[:, None]) + held[:, None]
+    logits = jnp.where(pairs, logits, NOTHING)
+    top = jax.lax.stop_gradient(logits.max(axis=1).max(axis=1))
+    terms = jnp.where(pairs, jnp.exp(logits - top[:, None, None]), 0)
+    total = terms.sum(axis=1).sum(axis=1)
+    nothing = total == 0
+    total = jnp.where(nothing, 1, total)
+    return jnp.where(nothing, NOTHING, top + jnp.log(total)), terms, total
 
 
 @checked
@@ -126,7 +175,7 @@ def supremix(
       where: bool [batch], False for padding.
       weights: [batch].
       axis_name: the named axis over which the batch is split; draws do not depend on the split.
-      block: anchors per block; None chooses it so that block * batch^2 stays below 2^22.
+      block: anchors per block; None chooses it so that block * batch^2 stays in a cache.
       reduce_fn: (values, weights, axis_name) -> loss; None returns this device's (values, weights).
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.
@@ -152,14 +201,13 @@ def supremix(
     anchors = anchors._replace(inputs=(*shared, anchors.embeddings, drawn))
     others = others._replace(inputs=(*others.inputs, others.keys, others.keys))
     anchors = without_weight(anchors, weights, others, similarity)
+    numbers = {"temperature": temperature, "window": window, "label_scale": label_scale}
     rule = functools.partial(
         _rule,
         key=None if shares is not None else key,
         mixtures=mixtures,
-        temperature=temperature,
-        window=window,
         distance_weight=distance_weight,
-        label_scale=label_scale,
+        **varying_numbers(numbers, axis_name),
     )
     builders = (
         lambda mine, theirs: similarity(mine, jax.lax.stop_gradient(theirs)),
@@ -167,17 +215,18 @@ def supremix(
         lambda mine, theirs: paired(similarity)(mine, jax.lax.stop_gradient(mine))[:, None],
         lambda mine, theirs: mine,
     )
-    parts = lift(
+    return lift_and_reduce(
         rule,
         anchors,
         others,
         similarity=similarity,
         same=equal_labels,
         builders=builders,
-        block=max(1, block_entries(BLOCK_ENTRIES) // max(size, 1) ** 2) if block is None else block,
+        block=max(1, block_entries(IN_CACHE) // max(size, 1) ** 2) if block is None else block,
+        weights=weights,
+        reduce_fn=reduce_fn,
         axis_name=axis_name,
     )
-    return reduced(parts, weights, axis_name, reduce_fn)
 
 
 def _rule(
