@@ -64,6 +64,7 @@ def over_labels(
     inputs: Inputs | None = ...,
     first: Rule | None = ...,
     ring: Rule | None = ...,
+    layers: int = ...,
     reduce_fn: ReduceFn = ...,
 ) -> LabelLoss: ...
 
@@ -76,6 +77,7 @@ def over_labels(
     inputs: Inputs | None = ...,
     first: Rule | None = ...,
     ring: Rule | None = ...,
+    layers: int = ...,
     reduce_fn: ReduceFn = ...,
 ) -> Callable[[Rule], LabelLoss]: ...
 
@@ -87,6 +89,7 @@ def over_labels(
     inputs: Inputs | None = None,
     first: Rule | None = None,
     ring: Rule | None = None,
+    layers: int = 1,
     reduce_fn: ReduceFn = mean,
 ) -> LabelLoss | Callable[[Rule], LabelLoss]:
     """Makes `loss(embeddings, labels, *, ...)` of a rule: equal labels are positives.
@@ -102,6 +105,8 @@ def over_labels(
       first: a rule of a first pass; see above. It takes the hyperparameters that it names.
       ring: (walk, *, ...) -> (values, weights), the rule as sums over tiles of references, with its
         hyperparameters; see `lift_in_ring`.
+      layers: how many times the scores' memory the rule takes, where that is much more than theirs:
+        blocks are so much smaller.
       reduce_fn: the loss's default, (values, weights, axis_name) -> loss.
 
     Returns: the loss, with the rule at `loss.rule`; without `rule`, a decorator.
@@ -121,7 +126,12 @@ def over_labels(
     Kind: part; memory block x references.
     """
     again = functools.partial(
-        over_labels, similarity=similarity, inputs=inputs, first=first, reduce_fn=reduce_fn
+        over_labels,
+        similarity=similarity,
+        inputs=inputs,
+        first=first,
+        layers=layers,
+        reduce_fn=reduce_fn,
     )
     if rule is None:
         return functools.partial(again, ring=ring)
@@ -184,6 +194,7 @@ def over_labels(
             passed, still = ((others,), ()) if references is None else ((), (others,))
             parts = lift_in_ring(form, settings, anchors, passed, still, **how)
             return reduced(parts, weights, axis_name, reduce_fn)
+        how["layers"] = layers
         every_builder = builders
         if first is not None:
             statistic = keyed(first, {n: settings[n] for n in keywords_of(first) if n in settings})

@@ -20,6 +20,7 @@ from jaxsim.similarity._gated import gated_cosine
 
 @over_labels(
     similarity=gated_cosine,
+    layers=2,
     inputs={"own_class": lambda mine, theirs: mine[:, None, 1] == theirs[None]},
 )
 def _under_gates(scores, positives, where, own_class, *, rule, temperature):
