@@ -22,6 +22,8 @@ from jaxsim.numerics.types import Array, ArrayTree, Devices, Similarity
 from jaxsim.similarity import (
     cosine,
     dot,
+    max_sim,
+    mean_max_sim,
     negative_euclidean,
     negative_squared_euclidean,
     negative_unit_euclidean,
@@ -32,6 +34,7 @@ BLOCK_ENTRIES = (
     2**24
 )  # scores alive at once when `block` is None, on accelerators at least: 64 MiB of float32
 AXIS = "devices"
+OF_TOKENS = (max_sim, mean_max_sim)
 
 
 def exact(
@@ -85,7 +88,8 @@ def exact(
     streamed = any(map(_on_file, jax.tree.leaves(items)))
     prepare, kernel = KERNELS.get(similarity, (_as_it_is, similarity))
     query_block = min(query_block, max(rows, 1))
-    block = max(k, _block_of(items, query_block)) if block is None else block
+    if block is None:
+        block = max(k, _block_of(items, query_block, similarity in OF_TOKENS))
     checks.whole("block", block)
     settings = {
         "k": k,
@@ -157,8 +161,15 @@ def approximate(
     )
 
 
-def _block_of(items, query_block):
-    """Items per block where none is given: a larger memory takes more, of their vectors as of their scores."""
+def _block_of(items, query_block, of_tokens=False):
+    """Items per block where none is given: a larger memory takes more, of their vectors as of their scores.
+
+    Of token vectors each item has as many scores as tokens.
+    """
+    if of_tokens:
+        return max(
+            block_entries(BLOCK_ENTRIES) // (max(query_block, 128) * items["where"].shape[1]), 1
+        )
     width = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(items))
     larger = block_entries(BLOCK_ENTRIES) // max(query_block, width)
     return max(BLOCK_ENTRIES // query_block, larger)

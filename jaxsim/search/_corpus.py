@@ -103,7 +103,7 @@ def encode_corpus(
                 _put(store, chunks)
         return store.close()
 
-    return _stored(fill, encode, len(texts), path, chunk, fingerprint, dtype)
+    return stored(fill, encode, len(texts), path, chunk, fingerprint, dtype)
 
 
 def encode_images(
@@ -166,7 +166,7 @@ def encode_images(
                 _put(store, chunks)
         return store.close()
 
-    return _stored(fill, encode, len(images), path, chunk, fingerprint, None)
+    return stored(fill, encode, len(images), path, chunk, fingerprint, None)
 
 
 def _put(store, chunks):
@@ -176,7 +176,7 @@ def _put(store, chunks):
             store.put(start, vectors)
 
 
-def _stored(fill, encode, count, path, chunk, fingerprint, dtype):
+def stored(fill, encode, count, path, chunk, fingerprint, dtype):
     """What `fill` makes in a store: in memory, or in the file of a path, which may be finished already."""
     if path is None:
         return fill(_Memory(count))

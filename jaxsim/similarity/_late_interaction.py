@@ -16,6 +16,8 @@ from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.types import Array
 
+TOKENS = 128  # rows of a matrix product at least: fewer do not keep a processor busy
+
 
 def max_sim(
     x: Mapping[str, Array], y: Mapping[str, Array], *, precision: jax.lax.PrecisionLike = "highest"
@@ -24,8 +26,8 @@ def max_sim(
 
         s_ij = sum_{a in i} max_{b in j} x_ia . y_jb
 
-    One query token at a time, so that what is held is [n, m * length] and not its square. A query
-    without a token has 0 with all; a document without one has minus infinity (0 with such a query).
+    A few query tokens at a time, one each where there are 128 queries, so that what is held is [max(n, 128),
+    m * length] and not its square. A query without a token has 0 with all; a document without one has minus infinity (0 with such a query).
 
     Args:
       x: queries, {"vectors" [n, length, dim], "where" bool [n, length]}; unit vectors make it a sum of
@@ -60,20 +62,25 @@ def max_sim(
         )
     count, length, dim = documents.shape
     flat, real = documents.reshape(count * length, dim), y["where"]
+    rows, asked = queries.shape[:2]
+    each = max(min(asked, TOKENS // max(rows, 1)), 1)
 
     @jax.checkpoint
-    def added(total, token):
-        vectors, where = token  # [n, dim], [n]
-        scores = jnp.matmul(vectors, flat.T, precision=precision).reshape(-1, count, length)
-        best = jnp.max(scores, axis=2, where=real, initial=-jnp.inf)
-        return total + jnp.where(where[:, None], best, 0), None
+    def added(total, tokens):
+        vectors, where = tokens  # [n, each, dim], [n, each]
+        scores = jnp.matmul(vectors.reshape(-1, dim), flat.T, precision=precision)
+        scores = scores.reshape(rows, each, count, length)
+        best = jnp.max(scores, axis=3, where=real, initial=-jnp.inf)
+        return total + jnp.where(where[..., None], best, 0).sum(axis=1), None
 
-    tokens = jnp.swapaxes(queries, 0, 1), jnp.swapaxes(x["where"], 0, 1)
+    def steps(array):
+        """[n, length, ...] -> [steps, n, each, ...], filled up with what does not count."""
+        filled = jnp.pad(array, [(0, 0), (0, -asked % each), *[(0, 0)] * (array.ndim - 2)])
+        return jnp.moveaxis(filled.reshape(rows, -(-asked // each), each, *array.shape[2:]), 1, 0)
+
     # From the inputs, so that a checked shard_map knows that it varies as they do.
-    none = (
-        jnp.zeros((queries.shape[0], count), queries.dtype) + 0 * queries[:, :1, 0] + 0 * flat[0, 0]
-    )
-    return jax.lax.scan(added, none, tokens)[0]
+    none = jnp.zeros((rows, count), queries.dtype) + 0 * queries[:, :1, 0] + 0 * flat[0, 0]
+    return jax.lax.scan(added, none, (steps(queries), steps(jnp.asarray(x["where"]))))[0]
 
 
 def mean_max_sim(

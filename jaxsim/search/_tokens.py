@@ -1,0 +1,253 @@
+"""Late interaction over a corpus (ColBERT): token vectors of ragged documents without padding, searched exactly.
+
+    vectors float [tokens, dim] of all documents one after the other, offsets int [n + 1]
+
+Document i has the vectors from offsets[i] to offsets[i + 1]. Both may be memory-mapped.
+"""
+
+import functools
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxsim.numerics import checks
+from jaxsim.numerics._encoding import batch_of_tokens
+from jaxsim.numerics._token_encoding import TokenBatches
+from jaxsim.numerics._topk import top_k
+from jaxsim.numerics.types import Array, ArrayTree, Devices, Similarity
+from jaxsim.search._brute_force import chosen, filtered
+from jaxsim.search._corpus import stored
+from jaxsim.similarity import max_sim
+from jaxsim.storage import bar, write_bytes
+
+PIECE = 4096  # texts that are tokenized at once
+LENGTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
+
+def encode_tokens(
+    encode: Callable[..., Any],
+    params: ArrayTree,
+    rows: Callable[[list[str]], Sequence],
+    texts: Sequence[str],
+    *,
+    path: str | os.PathLike | None = None,
+    batch_tokens: int = 4096,
+    chunk: int = 2**16,
+    fingerprint: Any = "",
+    label: str = "encoding",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Encodes a corpus for late interaction: the vectors of all tokens that count, and where each text begins.
+
+        vectors, offsets = search.encode_tokens(model.encode, model.params, model.rows, texts, path="docs.npy")
+
+    Args:
+      encode: (params, {"tokens", "where", "seen", "scored"}) -> {"vectors" [b, length, dim], "where"}.
+      params: its parameters.
+      rows: list of texts -> list of rows with `tokens`, `seen` and `scored`, as `MultiVectorModel.rows`.
+      texts: a sequence of strings.
+      path: a .npy file for the vectors, written chunk by chunk and mapped, with the offsets next to it
+        (docs.offsets.npy); a killed call resumes where it was. None keeps them in memory.
+      batch_tokens: tokens per batch over all devices, padding included.
+      chunk: vectors that are written together, and what a kill may lose.
+      fingerprint: of the model and the texts; a file of another one is refused.
+      label: of the progress bar.
+
+    Returns: (numpy float32 [tokens, dim], read-only and memory-mapped where there is a path; int64 [n + 1]).
+    Raises: ValueError for no texts, no tokens that count and vectors that are not finite, and as `encode_corpus`.
+    """
+    if isinstance(texts, (str, bytes)):
+        raise ValueError(f"texts must be a sequence of strings, got one: {texts!r:.60}")
+    texts = texts if hasattr(texts, "__getitem__") else list(texts)
+    checks.function("rows", rows, "(texts) -> rows of tokens, such as model.rows")
+    for name, value in (("batch_tokens", batch_tokens), ("chunk", chunk)):
+        checks.whole(name, value)
+    if len(texts) == 0:
+        raise ValueError("texts must not be empty, got 0")
+    counts = [
+        int(row.scored.sum())
+        for start in range(0, len(texts), PIECE)
+        for row in rows(list(texts[start : start + PIECE]))
+    ]
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    total = int(offsets[-1])
+    if total == 0:
+        raise ValueError("texts must have tokens that count, got none")
+
+    def fill(store):
+        if store.begun < total:
+            batch_of = batch_of_tokens(batch_tokens, len(jax.local_devices()))
+            run = TokenBatches(encode, params, batch_of)
+            with bar(total, label, "tokens") as progress:
+                progress.skip(store.begun)
+                for start in range(store.begun, total, chunk):
+                    end = min(start + chunk, total)
+                    store.put(start, _between(run, rows, texts, offsets, start, end, label))
+                    progress.advance(end - start)
+        return store.close()
+
+    digest = hashlib.sha256(offsets.tobytes()).hexdigest()[:16]
+    vectors = stored(fill, encode, total, path, chunk, [fingerprint, digest], None)
+    if path is not None:
+        file = io.BytesIO()
+        np.save(file, offsets)
+        write_bytes(offsets_of(path), file.getvalue())
+    return vectors, offsets
+
+
+def offsets_of(path: str | os.PathLike) -> Path:
+    """The file of the offsets of a file of vectors: docs.npy -> docs.offsets.npy."""
+    return Path(path).with_suffix(".offsets.npy")
+
+
+def _between(run, rows, texts, offsets, start, end, label):
+    """The vectors of the tokens from `start` to `end`: of the texts that they belong to, cut."""
+    first = int(np.searchsorted(offsets, start, side="right")) - 1
+    last = int(np.searchsorted(offsets, end, side="left"))
+    vectors = np.concatenate(run(rows(list(texts[first:last]))))
+    if bad := (~np.isfinite(vectors).all(axis=1)).sum():
+        raise ValueError(
+            f"{label}: {bad} vectors are not finite among the texts {first} to {last - 1}; finished chunks "
+            "are kept"
+        )
+    return vectors[start - offsets[first] : end - offsets[first]]
+
+
+def exact_tokens(
+    queries: Mapping[str, Array],
+    vectors: Array,
+    offsets: Array,
+    k: int,
+    *,
+    similarity: Similarity = max_sim,
+    where: Array | None = None,
+    exclude: Array | None = None,
+    block: int = 2**15,
+    query_block: int = 32,
+    devices: Devices = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Exact late interaction search (MaxSim, ColBERT) of ragged documents: the k most similar of each query.
+
+    Documents of nearly equal lengths are padded together and scored block by block, spread over the devices; the
+    vectors are read in that order and never held as a whole. `search.exact` does the same for documents
+    that are padded already, {"vectors" [n, length, dim], "where"}. Ties go to the lowest id.
+
+    Args:
+      queries: {"vectors" [m, length, dim], "where" bool [m, length]}.
+      vectors: float [tokens, dim], of all documents one after the other; may be memory-mapped.
+      offsets: int [n + 1], where each document begins, from 0 to the number of tokens.
+      k: how many, at most n.
+      similarity: `similarity.max_sim` or `similarity.mean_max_sim`, or another of such texts.
+      where: bool [n], False for documents that must not be found.
+      exclude: int [m, e], documents that a query must not find; -1 means nothing.
+      block: tokens per block over all devices, padding included.
+      query_block: queries per block.
+      devices: the devices to use; None takes all of this process.
+
+    Returns: (scores [m, k], ids int32 [m, k]), closest first. Where fewer than k documents have a score, the rest
+    are -inf with id -1; a document without a token is not found.
+    Raises: ValueError for shapes that do not fit, offsets that do not increase, and k above n.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import search
+      >>> query = {"vectors": np.eye(2)[None], "where": np.ones((1, 2), bool)}
+      >>> documents = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 0.5]])  # of one token, and of two
+      >>> scores, ids = search.exact_tokens(query, documents, np.array([0, 1, 3]), k=2)
+      >>> print(scores, ids)
+      [[1. 1.]] [[0 1]]
+    """
+    checks.function("similarity", similarity, "of token vectors, such as similarity.max_sim")
+    checks.shaped("vectors", vectors, (None, None), "one row per token")
+    offsets = _checked_offsets(offsets, vectors.shape[0])
+    rows, count = checks.rows_of("queries", queries), len(offsets) - 1
+    checks.at_most("k", k, count, "the number of documents")
+    checks.whole("query_block", query_block)
+    checks.whole("block", block)
+    allowed = filtered(where, count)
+    allowed = np.ones(count, bool) if allowed is None else np.asarray(allowed)
+    exclude = np.full((rows, 1), -1) if exclude is None else checks.one_array("exclude", exclude)
+    checks.shaped("exclude", exclude, (rows, None), "one row per query")
+    mesh = Mesh(np.array(chosen(devices)), ("devices",))
+    spread = NamedSharding(mesh, PartitionSpec("devices"))
+    whole = NamedSharding(mesh, PartitionSpec())
+    parts = [slice(start, start + query_block) for start in range(0, rows, query_block)]
+    sides = [
+        jax.device_put(({n: np.asarray(a)[part] for n, a in queries.items()}, exclude[part]), whole)
+        for part in parts
+    ]
+    none = np.full((rows, k), -np.inf, np.float32), np.full((rows, k), -1, np.int32)
+    best = [jax.device_put(tuple(a[part] for a in none), whole) for part in parts]
+    for members, documents in _blocks(vectors, offsets, allowed, block, mesh.size):
+        documents, ids = jax.device_put(documents, spread), jax.device_put(members, whole)
+        for part, side in enumerate(sides):
+            # One program at a time: what is read runs one block ahead of the devices, no more.
+            jax.block_until_ready(best)
+            best[part] = _better(similarity, k, *side, documents, ids, best[part])
+    if not best:
+        return jnp.asarray(none[0]), jnp.asarray(none[1])
+    return tuple(
+        jnp.asarray(np.concatenate([np.asarray(a) for a in side]))
+        for side in zip(*best, strict=True)
+    )
+
+
+def _checked_offsets(offsets, tokens):
+    offsets = checks.one_array("offsets", offsets)
+    checks.shaped("offsets", offsets, (None,), "where each document begins, and the end")
+    checks.integers("offsets", offsets)
+    fits = len(offsets) > 1 and offsets[0] == 0 and offsets[-1] == tokens
+    if not fits or (np.diff(offsets) < 0).any():
+        raise ValueError(
+            f"offsets must increase from 0 to the {tokens} rows of vectors, got {checks.shown(offsets)}"
+        )
+    return offsets.astype(np.int64)
+
+
+def _blocks(vectors, offsets, allowed, block, devices) -> Iterator[tuple[np.ndarray, dict]]:
+    """Documents of nearly equal lengths: (ids int32 [b], {"vectors" [b, length, dim], "where"}), -1 for padding."""
+    lengths = np.diff(offsets)
+    found = np.flatnonzero(allowed & (lengths > 0))
+    longest = int(lengths[found].max(initial=0))
+    ends = np.array([*(length for length in LENGTHS if length < longest), longest])
+    kinds = np.searchsorted(ends, lengths[found])
+    for kind in np.unique(kinds):
+        length = int(ends[kind])
+        size = max(block // length, 1)
+        size += -size % devices
+        of_kind = found[kinds == kind]
+        if len(of_kind) < size:
+            size = min(size, devices * (1 << (-(-len(of_kind) // devices) - 1).bit_length()))
+        for start in range(0, len(of_kind), size):
+            ids = np.full(size, -1, np.int32)
+            members = of_kind[start : start + size]
+            ids[: len(members)] = members
+            documents = np.zeros((size, length, vectors.shape[1]), vectors.dtype)
+            where = np.zeros((size, length), bool)
+            where[: len(members)] = np.arange(length) < lengths[members, None]
+            for place, member in enumerate(members):
+                begin, end = offsets[member], offsets[member + 1]
+                documents[place, : end - begin] = vectors[begin:end]
+            yield ids, {"vectors": documents, "where": where}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _better(similarity, k, queries, exclude, documents, ids, best):
+    """The k best of what is known and of a block of documents; of equal scores the lowest ids."""
+    scores = similarity(queries, documents).astype(jnp.float32)
+    wanted = (ids >= 0) & (exclude[:, :, None] != ids).all(axis=1)
+    scores, places = top_k(scores, min(k, len(ids)), where=wanted)
+    found = jnp.where(places < 0, -1, ids[jnp.maximum(places, 0)])
+    scores = jnp.concatenate([best[0], scores], axis=1)
+    # What is not found comes after every document of the same score.
+    found = jnp.concatenate([best[1], found], axis=1)
+    order = jnp.where(found < 0, jnp.iinfo(jnp.int32).max, found)
+    negative, _, found = jax.lax.sort((-scores, order, found), num_keys=2)
+    return -negative[:, :k], found[:, :k]
