@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -43,9 +44,13 @@ class Readable(griffe.Extension):
         public = {room.name: dict(offered(room)) for room in rooms}
         for thing in everything(pkg):
             if thing.docstring:
+                text = thing.docstring.value + (fields(thing) if thing.is_class else "")
                 thing.docstring.value = markdown(
-                    thing.docstring.value, defaults=defaults(thing), link=links(thing, public)
+                    text, defaults=defaults(thing), link=links(thing, public)
                 )
+        for room in (pkg.members[room] for room in ROOMS if pkg.name == "jaxsim"):
+            for module in (room, *modules_of(room)):
+                module.exports = in_order(module)
 
 
 def as_called(function):
@@ -109,10 +114,37 @@ def offered(room):
     """(name, where it is on the pages) of all that a room offers, its modules' names too."""
     for name in names_of(room):
         yield name, f"{room.path}.{name}"
-    for inner in MODULES.get(room.name, ()):
-        module = room.members[inner]
-        module = room.modules_collection[module.target_path] if module.is_alias else module
-        yield from ((name, f"{room.path}.{inner}.{name}") for name in names_of(module))
+    for module in modules_of(room):
+        yield from ((name, f"{room.path}.{module.name}.{name}") for name in names_of(module))
+
+
+def modules_of(room):
+    """The modules that a room offers next to its names."""
+    for name in MODULES.get(room.name, ()):
+        module = room.members[name]
+        yield room.modules_collection[module.target_path] if module.is_alias else module
+
+
+def in_order(module):
+    """What a module offers, functions before classes, each by name."""
+    functions, classes = [], []
+    for name in sorted(names_of(module), key=str.lower):
+        (classes if name[0].isupper() else functions).append(name)
+    return functions + classes
+
+
+def fields(made):
+    """The fields of a class as a section of its docstring: those that it does not explain, by their comments."""
+    lines = []
+    for name, member in made.members.items():
+        said = re.search(rf"^\s*{re.escape(name)}\b", made.docstring.value, re.MULTILINE)
+        if member.is_alias or not member.is_attribute or member.docstring or said:
+            continue
+        if name.startswith("_") or member.annotation is None or member.lineno is None:
+            continue
+        _, _, comment = member.lines[0].partition("  # ") if member.lines else ("", "", "")
+        lines.append(f"  {name}: `{member.annotation}`{'; ' if comment else ''}{comment}")
+    return "\n".join(["", "", "Fields:", *lines]) if lines else ""
 
 
 def names_of(module):

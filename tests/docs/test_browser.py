@@ -4,6 +4,7 @@ import contextlib
 import functools
 import html.parser
 import http.server
+import importlib
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
+
+from jaxsim import losses
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTHS = 1300, 400
@@ -201,8 +204,26 @@ class Anchors(html.parser.HTMLParser):
             self.links.append(named["href"])
 
 
-def test_no_link_is_broken(site, pages):
-    read = {path: Anchors(file.read_text("utf-8")) for path, file in pages.items()}
+@pytest.fixture(scope="module")
+def read(pages):
+    return {path: Anchors(file.read_text("utf-8")) for path, file in pages.items()}
+
+
+def test_every_public_name_has_its_place_with_what_it_returns(read, pages):
+    places = set().union(*(anchors.places for anchors in read.values()))
+    for room in sorted((ROOT / "docs/api").glob("*.md")):
+        module = importlib.import_module(f"jaxsim.{room.stem}")
+        names = [n for n, v in vars(module).items() if n[0] != "_" and callable(v)]
+        assert [n for n in names if f"jaxsim.{room.stem}.{n}" not in places] == []
+    names = [n for n, v in vars(losses).items() if n[0] != "_" and callable(v)]
+    assert [n for n in names if f"jaxsim.losses.{n}" not in places] == []
+    text = pages["/losses/pairs/"].read_text("utf-8")
+    text = text[text.index('id="jaxsim.losses.info_nce"') :]
+    for part in ("temperature</code> <small>= <code>0.05", 'data-tex="', "<dt>Returns</dt>"):
+        assert part in text[: text.index('id="jaxsim.losses.joint_info_nce"')]
+
+
+def test_no_link_is_broken(site, read):
     broken = []
     for path, anchors in read.items():
         for link in anchors.links:
