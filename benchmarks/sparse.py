@@ -88,7 +88,7 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
                 {
                     "work": "sparse",
                     "side": side,
-                    "shape": f"{options.items} x {WORDS}, {count} queries, k {k}",
+                    "shape": f"{options.items} x {WORDS}, {count} {'query' if count == 1 else 'queries'}, k {k}",
                     "ms": float(best[side][0]),
                     "cpu_ms": float(best[side][1]),
                     "ours / this": float(best["ours"][0] / best[side][0]),

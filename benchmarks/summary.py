@@ -153,12 +153,21 @@ def search(rows: list[Row]) -> Iterator[Line]:
             )
 
 
+def sparse(rows: list[Row]) -> Iterator[Line]:
+    """Search of sparse vectors, by the seconds of all cores."""
+    for row in rows:
+        if row["side"] != "ours":
+            faster = _number(1 / row["ours / this, cores"])
+            yield Line(f"sparse search, {row['shape']}", "SciPy", faster, command="sparse")
+
+
 FILES: dict[str, Callable[[list[Row]], Iterator[Line]]] = {
     "encode": encode,
     "finetune": finetune,
     "losses": losses,
     "losses_catalog": catalog,
     "search": search,
+    "sparse": sparse,
     "images": images,
     "words": words,
 }
