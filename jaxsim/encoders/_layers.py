@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders._attention import attention
+from jaxsim.encoders._dropout import Dropout
 from jaxsim.encoders._experts import Experts, Routing, mix_experts, routed
 from jaxsim.encoders._positions import View, rotated
 from jaxsim.numerics.types import Array
@@ -27,8 +28,15 @@ def rms_norm(eps: float = 1e-6) -> Callable[..., nn.Module]:
     return functools.partial(nn.RMSNorm, epsilon=eps)
 
 
-gelu = functools.partial(nn.gelu, approximate=False)
-"""GELU without the approximation by tanh: x times the normal distribution's share below x, elementwise."""
+def gelu(x: jax.Array) -> jax.Array:
+    """GELU: x times the normal distribution function of x. Keeps shape and type.
+
+    By erf, as torch has it, where it is float32: erfc, which is also exact to a narrow type's digits, takes twice as
+    long.
+    """
+    if x.dtype != jnp.float32:
+        return nn.gelu(x, approximate=False)
+    return 0.5 * x * (1 + jax.lax.erf(x * 0.5**0.5))
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:
@@ -88,7 +96,7 @@ class Block(nn.Module):
         deterministic: bool = True,
         routing: Routing | None = None,
     ) -> Any:
-        dropout = nn.Dropout(self.dropout, deterministic=deterministic)
+        dropout = Dropout(self.dropout, deterministic=deterministic)
         post = self.norm == "post"
         normed = x if post or self.bare else self._norm("attention_norm", x)
         asking = normed
@@ -227,7 +235,9 @@ def products(x: jax.Array, weights: Sequence[tuple], dtype: Any) -> list[jax.Arr
     Returns: a list of [..., size].
     """
     kernels, biases = zip(*weights, strict=True)
-    whole = x.astype(dtype) @ _side_by_side([k.astype(dtype) for k in kernels])
+    # With two axes: of three XLA transposes the states once more for the kernel's gradient.
+    flat = x.astype(dtype).reshape(-1, x.shape[-1])
+    whole = flat @ _side_by_side([k.astype(dtype) for k in kernels])
     sizes = [k.shape[1] for k in kernels]
     if any(bias is not None for bias in biases):
         whole = whole + _side_by_side(
@@ -237,6 +247,7 @@ def products(x: jax.Array, weights: Sequence[tuple], dtype: Any) -> list[jax.Arr
             ]
         )
         whole = whole.astype(dtype)
+    whole = whole.reshape(*x.shape[:-1], sum(sizes))
     ends = [sum(sizes[: n + 1]) for n in range(len(sizes) - 1)]
     return jnp.split(whole, ends, axis=-1)
 
