@@ -97,6 +97,7 @@ from jaxsim.data._mixtures import (
     task_batches as task_batches,
 )
 from jaxsim.data._ngrams import ngram_ids as ngram_ids
+from jaxsim.data._packing import packed as packed, rows_to_pack as rows_to_pack
 from jaxsim.data._partners import (
     arbitrary_partners as arbitrary_partners,
     class_pair_weights as class_pair_weights,

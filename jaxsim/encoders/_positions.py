@@ -78,7 +78,12 @@ class View(NamedTuple):
 
 
 def visible(
-    places: Array, where: Array, *, window: int | None = None, causal: bool = False
+    places: Array,
+    where: Array,
+    *,
+    window: int | None = None,
+    causal: bool = False,
+    segments: Array | None = None,
 ) -> jax.Array:
     """Attention mask: which tokens each token sees, bool [rows, 1, 1 or length, length].
 
@@ -88,8 +93,14 @@ def visible(
         whoever pools it.
       window: None, or the largest distance that is seen.
       causal: only what does not come later.
+      segments: int [rows, length], of packed rows the number of the text that a token is of: a token sees
+        those of its own text alone, and padding sees padding.
     """
     mask = (where | ~where.any(axis=1, keepdims=True))[:, None, None, :]
+    if segments is not None:
+        # Finite for padding too: there each token sees itself at least.
+        same = segments[:, :, None] == segments[:, None, :]
+        mask = (same & (where[:, None, :] | ~where[:, :, None]))[:, None]
     if window is None and not causal:
         return mask
     behind = (places[:, :, None] - places[:, None, :])[:, None]

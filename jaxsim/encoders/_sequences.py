@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders._pooling import largest, summed
+from jaxsim.encoders._text import check_not_packed
 from jaxsim.numerics import checks, compute_dtype, masked
 from jaxsim.numerics.types import Array
 
@@ -121,6 +122,7 @@ def _switch(tower, deterministic):
 
 def _texts(texts):
     """(tokens, where), checked."""
+    check_not_packed("texts", texts)
     tokens, where = texts["tokens"], texts["where"]
     checks.integers("texts' tokens", tokens)
     checks.shaped("texts' tokens", tokens, (None, None), "rows, length")

@@ -1,6 +1,7 @@
 """Text encoders: a transformer, a pooling, optionally dense heads.
 
 {"tokens" int [rows, length], "where" bool [rows, length]} -> float32 [rows, dim]
+packed, with "segments", "positions", "starts" and "lengths" -> float32 [texts, dim]
 """
 
 from collections.abc import Callable, Mapping
@@ -9,13 +10,16 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxsim.encoders._packed import PACKED, of_packed, unpacked
 from jaxsim.encoders._pooling import mean, pool_layers, state_at
+from jaxsim.encoders._transformer import Packing
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
 # {"tokens" int [rows, length], "where" bool [rows, length]}, perhaps with "pooled", "vectors", "vectors_where",
-# "domain"; of a TokenEncoder with "seen" and "scored".
+# "domain"; packed with all of PACKED; of a TokenEncoder with "seen" and "scored".
 Texts = Mapping[str, Array]
 
 
@@ -26,6 +30,9 @@ class TextEncoder(nn.Module):
     that are real. (Instructions that are read but not pooled.) Under "vectors" and "vectors_where" are what
     the transformer takes for its table's rows: pseudo-words. Of a transformer whose experts are those of
     domains they say under "domain", int [] for all or [rows], which one they are of.
+
+    Rows that hold several texts, as `data.packed` gives them, are encoded to one embedding per text, that of the
+    text in a row of its own: tokens see their own text, positions begin anew, each text is pooled by itself.
     """
 
     transformer: nn.Module
@@ -64,6 +71,9 @@ class TextEncoder(nn.Module):
             raise ValueError(f"all_layers needs top_layers=1, got {self.top_layers}")
         extras = ("vectors", "vectors_where", "domain")
         asked: dict[str, Any] = {name: texts[name] for name in extras if name in texts}
+        packed = "segments" in texts
+        if packed:
+            asked["packing"] = Packing(texts["segments"], texts["positions"])
         if router_logits:
             asked["router_logits"] = True
         states = self.transformer(
@@ -77,11 +87,14 @@ class TextEncoder(nn.Module):
         counted = texts.get("pooled", texts["where"])
         pooling = self.pooling
         if self.place is not None:
-            place = self.place(texts["tokens"], texts["where"])
+            both = texts["tokens"], texts["where"]
+            place = self.place(*(unpacked(a, texts) for a in both) if packed else both)
 
             def pooling(states, _):
                 return state_at(states, place)
 
+        if packed:
+            pooling = of_packed(pooling, texts)
         project = (
             (lambda x: x)
             if self.dim is None
@@ -112,6 +125,24 @@ def check_texts(name: str, texts: Any) -> None:
         if mask in texts:
             checks.shaped(f"{name}' {mask}", texts[mask], tokens.shape, "one per token")
             checks.booleans(f"{name}' {mask}", texts[mask])
+    packing = [one for one in PACKED if one in texts]
+    if not packing:
+        return
+    if len(packing) < len(PACKED):
+        missing = next(one for one in PACKED if one not in texts)
+        raise ValueError(f"{name} must be packed as data.packed gives them, got no {missing!r}")
+    for one in PACKED:
+        shape = tokens.shape if one in PACKED[:2] else (np.shape(texts["starts"])[0],)
+        checks.shaped(f"{name}' {one}", texts[one], shape)
+        checks.integers(f"{name}' {one}", texts[one])
+
+
+def check_not_packed(name: str, texts: Any) -> None:
+    """Refuses packed texts where each text must have a row."""
+    if isinstance(texts, Mapping) and "segments" in texts:
+        raise ValueError(
+            f"{name} must be padded, a text in each row, got packed ones: use data.padded"
+        )
 
 
 class DenseHead(nn.Module):

@@ -1,15 +1,25 @@
 """Transformer encoders, bidirectional by default: BERT, related families, and decoders read as encoders."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxsim.encoders._dropout import Dropout
 from jaxsim.encoders._experts import SENTENCE, Experts, Routing, check_domain
 from jaxsim.encoders._layers import Block, Style
 from jaxsim.encoders._positions import Rotary, View, relative_buckets, visible
 from jaxsim.numerics import checks, compute_dtype
 from jaxsim.numerics.types import Array
+
+
+class Packing(NamedTuple):
+    """Which texts packed rows hold (`data.packed`): each token sees its own text alone, from position 0 on."""
+
+    segments: (
+        Array  # int [rows, length], the number of the text that a token is of; padding has another
+    )
+    positions: Array  # int [rows, length], the token's place in its text
 
 
 class Transformer(nn.Module):
@@ -78,6 +88,7 @@ class Transformer(nn.Module):
         all_layers: bool = False,
         domain: Array | None = None,
         router_logits: bool = False,
+        packing: Packing | None = None,
     ) -> Any:
         """The last hidden states.
 
@@ -100,6 +111,8 @@ class Transformer(nn.Module):
           router_logits: (what is given otherwise, logits) instead, of experts whose router has parameters:
             float32 [rows, layers with experts, experts], or [rows, layers, length, experts] of
             "token_top_k".
+          packing: of rows that hold several texts; states are those of the texts in rows of their own. Not with
+            experts that route by all states of a text, nor with one domain per row.
         """
         checks.one_of("norm", self.norm, ("post", "pre"))
         checks.shaped("where", where, tokens.shape, "one per token")
@@ -112,9 +125,13 @@ class Transformer(nn.Module):
                 "positions go with the last layer: not with all_layers, nor without layers"
             )
         routing = self._routing(tokens, where, domain, positions, router_logits)
+        self._check_packing(tokens, packing, domain, router_logits)
         post = self.norm == "post"
         dtype = compute_dtype() if self.dtype is None else self.dtype
-        places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
+        if packing is None:
+            places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
+        else:
+            places = jnp.asarray(packing.positions)
         self._check_vectors(tokens, vectors, vectors_where)
         if seen is not None:
             checks.shaped("seen", seen, tokens.shape, "one per token")
@@ -122,8 +139,8 @@ class Transformer(nn.Module):
         x = self._embedded(tokens, places, segments, vectors, vectors_where)
         if post or self.start_norm:
             x = self._norm("norm" if post else "embedding_norm")(x)
-        x = nn.Dropout(self.dropout)(x, deterministic=deterministic).astype(dtype)
-        views = self._views(places, where if seen is None else seen)
+        x = Dropout(self.dropout)(x, deterministic=deterministic).astype(dtype)
+        views = self._views(places, where if seen is None else seen, packing)
         states, logits = [x], []
         for number in range(self.layers):
             last = number == self.layers - 1
@@ -195,6 +212,23 @@ class Transformer(nn.Module):
             )
         return Routing(where, domain)
 
+    def _check_packing(self, tokens, packing, domain, router_logits):
+        """Refuses what is for each row where a row holds several texts."""
+        if packing is None:
+            return
+        for name, array in packing._asdict().items():
+            checks.shaped(f"packing's {name}", array, tokens.shape, "one per token")
+            checks.integers(f"packing's {name}", array)
+        if self.experts is not None and (self.experts.router in SENTENCE or router_logits):
+            raise ValueError(
+                "texts must not be packed where experts route by all states of a text, or where router_logits "
+                "are asked for: give each a row"
+            )
+        if domain is not None and jnp.ndim(domain) == 1:
+            raise ValueError(
+                "domain must be one for all texts, or one per token, where rows hold several texts, got one per row"
+            )
+
     def _check_vectors(self, tokens, vectors, vectors_where):
         if vectors is None:
             if vectors_where is not None:
@@ -228,19 +262,20 @@ class Transformer(nn.Module):
             name=name,
         )
 
-    def _views(self, places, seen):
+    def _views(self, places, seen, packing):
         """What global layers see, and what local ones do: made once, used by all."""
         bias = None
         if self.buckets:
             table = nn.Embed(self.buckets, self.heads, dtype=jnp.float32, name="relative")
             bias = jnp.moveaxis(table(relative_buckets(places, self.buckets)), -1, 1)
         each = self.head_dim or self.dim // self.heads
+        segments = None if packing is None else jnp.asarray(packing.segments)
         views = {}
         for local in (False, True) if self.local else (False,):
             rotary = self.local_rotary if local and self.local_rotary else self.rotary
             angles = None if rotary is None else rotary.angles(places, each)
             window = self.window if local else None
-            mask = visible(places, seen, window=window, causal=self.causal)
+            mask = visible(places, seen, window=window, causal=self.causal, segments=segments)
             views[local] = View(mask, angles, angles, bias)
         return views
 

@@ -138,7 +138,7 @@ def with_inputs(encode: Callable, prompt: int, domain: int | None) -> Callable:
     def inner(params, texts):
         texts = dict(texts)
         if prompt:
-            places = jnp.arange(texts["where"].shape[1])
+            places = texts.get("positions", jnp.arange(texts["where"].shape[1]))
             texts["pooled"] = texts["where"] & (places >= prompt)
         if domain is not None:
             texts["domain"] = jnp.int32(domain)
