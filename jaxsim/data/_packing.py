@@ -23,13 +23,14 @@ def packed(
       texts: int arrays [length] of any lengths; an empty one takes no room.
       length: of a row, at least that of the longest text.
       rows: of each device; None takes the fewest that first fit decreasing needs on any device, at least 1.
-      devices: that share the texts in their order, in equal parts: each has its own rows.
+      devices: that share the texts in their order, in equal parts: each part has its own rows, so that a step may
+        split the arrays over as many devices.
 
-    Returns: a dict of arrays, each the devices' parts one after another:
+    Returns: a dict of arrays:
       "tokens" int32 [rows, length], "where" bool [rows, length], False for padding,
-      "segments" int32 [rows, length], the number of a token's text among those of its device, -1 for padding,
+      "segments" int32 [rows, length], the number of a token's text, -1 for padding,
       "positions" int32 [rows, length], a token's place in its text, 0 for padding,
-      "starts" int32 [texts], where a text begins among its device's tokens: row * length + column,
+      "starts" int32 [texts], where a text begins: row * length + column,
       "lengths" int32 [texts].
     Raises: ValueError for a text longer than `length`, more rows needed than `rows`, texts that the devices
     cannot share equally.
@@ -57,10 +58,10 @@ def packed(
     checks.whole("rows", rows)
     if needed > rows:
         raise ValueError(f"rows must be at least {needed} for these texts, got {rows}")
-    arrays = [
-        arrays_of(part, starts, rows, length) for part, (starts, _) in zip(parts, fits, strict=True)
-    ]
-    return {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]}
+    starts = np.concatenate(
+        [place + number * rows * length for number, (place, _) in enumerate(fits)]
+    )
+    return arrays_of(texts, starts, rows * devices, length)
 
 
 def rows_to_pack(lengths: Sequence[int], length: int, *, devices: int = 1) -> int:

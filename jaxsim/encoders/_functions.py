@@ -6,6 +6,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from jaxsim.encoders._text import TextEncoder
+
 
 def as_function(
     module: nn.Module, *, all_layers: bool = False, router_logits: bool = False
@@ -22,7 +24,8 @@ def as_function(
 
     Returns: function (params, *inputs, key=None, axis_name=None). With a key, dropout is on; the
     device's place on `axis_name` is folded in, so that devices drop different units. Of a module that chooses
-    its arithmetic it has the attribute `dtype`, as the module has it: parameters stay float32.
+    its arithmetic it has the attribute `dtype`, as the module has it: parameters stay float32. `packs` says
+    whether it takes `data.packed` texts.
     """
     settings: Any = {"all_layers": True} if all_layers else {}
     if router_logits:
@@ -38,4 +41,5 @@ def as_function(
     computing = getattr(module, "transformer", module)
     if hasattr(computing, "dtype"):
         function.dtype = computing.dtype
+    function.packs = isinstance(module, TextEncoder) and module.packs and not router_logits
     return function

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.encoders._layers import BERT_NORM, gelu
-from jaxsim.encoders._text import Texts, check_not_packed, check_texts
+from jaxsim.encoders._text import Texts, check_texts
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics.types import Array
@@ -78,7 +78,6 @@ class MaskedLanguageModel(nn.Module):
         Returns: float32 [rows, length or p, vocabulary].
         """
         check_texts("texts", texts)
-        check_not_packed("texts", texts)
         tokens, where = texts["tokens"], texts["where"]
         if places is not None:
             checks.shaped("places", places, (tokens.shape[0], None), "places per row")

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxsim.encoders._packed import PACKED, of_packed, unpacked
 from jaxsim.encoders._pooling import mean, pool_layers, state_at
-from jaxsim.encoders._transformer import Packing
+from jaxsim.encoders._transformer import Packing, Transformer
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array
 
@@ -44,6 +44,12 @@ class TextEncoder(nn.Module):
     # (tokens, where) -> int [rows]: the token whose state is the text's, in place of `pooling` (CLIP).
     place: Callable[[Array, Array], jax.Array] | None = None
 
+    @property
+    def packs(self) -> bool:
+        """Whether it takes packed texts: not where experts route by all states of a text."""
+        body = self.transformer
+        return isinstance(body, Transformer) and body.packs
+
     @nn.compact
     def __call__(
         self,
@@ -64,7 +70,7 @@ class TextEncoder(nn.Module):
           router_logits: (what is given otherwise, the logits of the transformer's routers) instead, for
             losses on them.
         """
-        check_texts("texts", texts)
+        check_texts("texts", texts, packed=True)
         checks.whole("top_layers", self.top_layers)
         several = self.top_layers > 1
         if several and all_layers:
@@ -113,11 +119,19 @@ class TextEncoder(nn.Module):
         return (result, *logits) if router_logits else result
 
 
-def check_texts(name: str, texts: Any) -> None:
-    """Refuses what is not tokenized: a list of strings, or arrays that do not fit each other."""
+def check_texts(name: str, texts: Any, *, packed: bool = False) -> None:
+    """Refuses what is not tokenized: a list of strings, or arrays that do not fit each other.
+
+    Args:
+      name: of the texts, for errors.
+      texts: {"tokens", "where"}, perhaps packed.
+      packed: whether rows may hold several texts.
+    """
     if not isinstance(texts, Mapping) or not {"tokens", "where"} <= set(texts):
         got = list(texts) if isinstance(texts, Mapping) else type(texts).__name__
         raise ValueError(f'{name} must be {{"tokens", "where"}}, as tokenize gives them, got {got}')
+    if not packed:
+        check_not_packed(name, texts)
     tokens = texts["tokens"]
     checks.integers(f"{name}' tokens", tokens)
     checks.shaped(f"{name}' tokens", tokens, (None, None), "rows, length")

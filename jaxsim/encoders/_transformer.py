@@ -73,6 +73,11 @@ class Transformer(nn.Module):
     cudnn: bool = True  # attention through cuDNN on a card that has it; False is XLA's everywhere
     experts: Experts | None = None  # in place of one feed-forward part in each layer
 
+    @property
+    def packs(self) -> bool:
+        """Whether a row may hold several texts: not where experts route by all states of a text."""
+        return self.experts is None or self.experts.router not in SENTENCE
+
     @nn.compact
     def __call__(
         self,
@@ -219,7 +224,7 @@ class Transformer(nn.Module):
         for name, array in packing._asdict().items():
             checks.shaped(f"packing's {name}", array, tokens.shape, "one per token")
             checks.integers(f"packing's {name}", array)
-        if self.experts is not None and (self.experts.router in SENTENCE or router_logits):
+        if not self.packs or router_logits:
             raise ValueError(
                 "texts must not be packed where experts route by all states of a text, or where router_logits "
                 "are asked for: give each a row"

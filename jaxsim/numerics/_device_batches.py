@@ -1,6 +1,7 @@
 """Splitting a batch over devices: padding to their number, and the checks of every batch."""
 
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,7 +14,8 @@ def spread(batch: dict, count: int) -> dict:
 
     Args:
       batch: dict of arrays (or of dicts of them) that share their leading axis, among them `where`,
-        bool [rows], False for padding, and `ids`, int [rows].
+        bool [rows], False for padding, and `ids`, int [rows]. A dict of packed texts (`data.packed`) has other
+        leading axes, and must be packed for a multiple of `count` devices.
       count: the number of devices.
 
     Returns: the same with leaves [count, rows per device, ...]; filled up with zeros, ids with -1.
@@ -34,7 +36,7 @@ def spread(batch: dict, count: int) -> dict:
         return leaf.reshape(count, (rows + padding) // count, *leaf.shape[1:])
 
     return {
-        name: split(column, -1) if name == "ids" else _mapped(split, column)
+        name: split(column, -1) if name == "ids" else _mapped(split, column, count)
         for name, column in batch.items()
     }
 
@@ -51,6 +53,7 @@ def rows_of_batch(batch: dict) -> int:
             has = ", ".join(map(str, batch))
             raise ValueError(f"batch must have a column {name!r}, {what}: it has {has}")
     rows = {name: _checked(name, leaf) for name, leaf in _columns("batch", batch)}
+    rows = {name: count for name, count in rows.items() if count is not None}
     if len(set(rows.values())) != 1:
         counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
         raise ValueError(
@@ -65,14 +68,20 @@ def rows_of_batch(batch: dict) -> int:
 
 
 def _columns(name, column):
-    """(name, array) of every column, those of dicts within dicts too."""
+    """(name, array) of every column, those of dicts within dicts too; packed texts are one."""
+    if is_packed(column):
+        return [(name, column)]
     if not isinstance(column, dict):
         return [(name, column)]
     return [pair for key, inner in column.items() for pair in _columns(f"{name}[{key!r}]", inner)]
 
 
 def _checked(name, column):
-    """The rows of a column of numbers that fit JAX's."""
+    """The rows of a column of numbers that fit JAX's; None of packed texts, whose rows are others."""
+    if isinstance(column, dict):
+        for key, array in column.items():
+            _checked(f"{name}[{key!r}]", array)
+        return None
     if not hasattr(column, "dtype") or not hasattr(column, "shape"):
         raise ValueError(f"{name} must be an array, got {type(column).__name__}: np.asarray it")
     if column.dtype.kind in "USOMm":
@@ -93,7 +102,32 @@ def _checked(name, column):
     return column.shape[0]
 
 
-def _mapped(function, column):
+def _mapped(function, column, count):
+    if is_packed(column):
+        return _packed(column, count)
     if isinstance(column, dict):
-        return {name: _mapped(function, leaf) for name, leaf in column.items()}
+        return {name: _mapped(function, leaf, count) for name, leaf in column.items()}
     return function(column)
+
+
+def is_packed(column: Any) -> bool:
+    """Whether a column of a batch is texts as `data.packed` gives them."""
+    return isinstance(column, dict) and {"segments", "starts", "lengths"} <= set(column)
+
+
+def _packed(column, count):
+    """Packed texts with a leading axis for devices, and for each its own numbers of texts and places."""
+    texts, rows = len(column["starts"]), len(column["segments"])
+    if texts % count == rows % count == 0:
+        parts = {name: a.reshape(count, -1, *a.shape[1:]) for name, a in column.items()}
+        number = np.arange(count, dtype=np.int32)
+        size = parts["segments"][0].size
+        starts = parts["starts"] - size * number[:, None]
+        real = parts["lengths"] > 0
+        if ((starts >= 0) & (starts < size))[real].all():
+            segments = parts["segments"] - texts // count * number[:, None, None]
+            segments = np.where(parts["segments"] >= 0, segments, -1)
+            return {**parts, "segments": segments, "starts": np.where(real, starts, 0)}
+    raise ValueError(
+        f"packed texts must be packed for a multiple of {count} devices, data.packed(devices={count})"
+    )

@@ -1,6 +1,6 @@
-"""Encoding in batches: texts by length, images in order, over the local devices; the next are read meanwhile.
+"""Encoding in batches: texts packed or by length, images in order, over the local devices; the next are read meanwhile.
 
-texts -> tokenize -> batches of nearly equal lengths -> encode -> float32 [n, dim], in the texts' order
+texts -> tokenize -> rows of several texts, or of nearly equal lengths -> encode -> float32 [n, dim], in the texts' order
 """
 
 import concurrent.futures
@@ -14,7 +14,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics._buckets import bucket_of
 from jaxsim.numerics._devices import compute_dtype
+from jaxsim.numerics._packing import arrays_of, first_fit_rows
 from jaxsim.numerics.types import Array, ArrayTree, Encode
+
+# Lengths of rows that hold several texts. A token of a row of 256 costs a tenth more than one of a row of 64, by its
+# attention, which is less than padding costs; beyond, it costs more.
+PACKED_ROWS = (128, 256)
+TEXTS_OF_TOKENS = 8  # packed texts of a batch are at most one for so many tokens
 
 
 def length_buckets(longest: int) -> tuple[int, ...]:
@@ -33,7 +39,9 @@ def text_encoder(
     Args:
       encode, params, dtype: as for `search.encode_corpus`.
 
-    Returns: the function, with the attributes `devices`, their number, and `longest`, the most tokens of a text.
+    Returns: the function, with the attributes `devices`, their number, `longest`, the most tokens of a text, and
+    `packed`: packed texts, each array with a leading axis for the devices -> vectors [devices, texts, dim], or None
+    where `encode` does not take them.
     """
     devices = jax.local_devices()
     if dtype is None and not hasattr(encode, "dtype") and compute_dtype() != jnp.float32:
@@ -49,9 +57,25 @@ def text_encoder(
     def run(tokens, lengths):
         return _vectors(encode, params, *jax.device_put((tokens, lengths), spread))
 
+    def run_packed(texts):
+        return _packed_vectors(encode, mesh, params, jax.device_put(texts, spread))
+
     run.devices = len(devices)
     run.longest = getattr(encode, "max_length", None)
+    run.packed = run_packed if getattr(encode, "packs", False) else None
     return run
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _packed_vectors(encode, mesh, params, texts):
+    def of_device(params, texts):
+        texts = jax.tree.map(lambda a: a[0], texts)
+        return encode(params, texts).astype(jnp.float32)[None]
+
+    split = PartitionSpec("devices")
+    return jax.shard_map(
+        of_device, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False
+    )(params, texts)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -139,18 +163,21 @@ def text_chunks(
     chunk: int,
     batch_of: Callable[[int], int],
     lengths: Sequence[int] | None,
+    pack: int | None = None,
     label: str,
     advance: Callable[[int], None],
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Encodes texts by length: (start, float32 [chunk, dim]) of each chunk from `begun` on.
 
-    The next chunk is tokenized while one is encoded.
+    The next chunk is tokenized while one is encoded. Texts are packed where the encoder takes that and there is a
+    full batch of them; a few are padded, as a row that they do not fill costs more.
 
     Args:
       run: of `text_encoder`.
       tokenize, texts, chunk, lengths, label: as for `search.encode_corpus`.
       begun: texts that are done.
       batch_of: the rows of a batch of a length, a multiple of the devices.
+      pack: tokens of a batch over all devices, of packed texts; None pads all.
       advance: called with the number of texts of each batch that is done.
 
     Raises: ValueError for another number of rows from `tokenize`, and vectors that are not finite.
@@ -163,7 +190,7 @@ def text_chunks(
             if len(rows) != count:
                 raise ValueError(f"tokenize must return a row per text, {count}, got {len(rows)}")
             coming = ahead.submit(tokenize, list(after)) if len(after) else None
-            vectors = _chunk(run, rows, batch_of, lengths, advance)
+            vectors = _chunk(run, rows, batch_of, lengths, pack, advance)
             if bad := (~np.isfinite(vectors).all(axis=1)).sum():
                 raise ValueError(
                     f"{label}: {bad} vectors are not finite among the texts {start} to "
@@ -172,9 +199,37 @@ def text_chunks(
             yield start, vectors
 
 
-def _chunk(run, rows, batch_of, buckets, advance):
+def _chunk(run, rows, batch_of, buckets, pack, advance):
     """Vectors of some texts' tokens, float32 [rows, dim]."""
     sizes = np.array([len(row) for row in rows])
+    running, vectors = [], None
+
+    def fetch():
+        nonlocal vectors
+        members, places, values = running.pop(0)
+        values = np.asarray(values)
+        if values.ndim != 2 or len(values) < len(members):
+            raise ValueError(f"encode must return [b, dim], a row per text, got {values.shape}")
+        if vectors is None:
+            vectors = np.empty((len(rows), values.shape[1]), np.float32)
+        vectors[members] = values[places]
+        advance(len(members))
+
+    if pack is not None and run.packed is not None and sizes.sum() >= pack:
+        batches = _packed_batches(run, rows, sizes, batch_of, pack)
+    else:
+        batches = _padded_batches(run, rows, sizes, batch_of, buckets)
+    for batch in batches:
+        running.append(batch)
+        if len(running) > 2:  # a bounded run-ahead: devices stay busy, memory stays flat
+            fetch()
+    while running:
+        fetch()
+    return vectors
+
+
+def _padded_batches(run, rows, sizes, batch_of, buckets):
+    """Batches of nearly equal lengths: (their texts, the texts' places among the vectors, vectors)."""
     if buckets is None:
         buckets = length_buckets(sizes.max())
         if run.longest is not None:
@@ -182,19 +237,7 @@ def _chunk(run, rows, batch_of, buckets, advance):
     ends = np.asarray(buckets)[bucket_of(sizes, buckets)]
     # From the longest down: a batch takes what follows, whatever its bucket, and only the last is short.
     order = np.argsort(-sizes, kind="stable")
-    running, vectors, start = [], None, 0
-
-    def fetch():
-        nonlocal vectors
-        members, values = running.pop(0)
-        values = np.asarray(values)
-        if values.ndim != 2 or len(values) < len(members):
-            raise ValueError(f"encode must return [b, dim], a row per text, got {values.shape}")
-        if vectors is None:
-            vectors = np.empty((len(rows), values.shape[1]), np.float32)
-        vectors[members] = values[: len(members)]
-        advance(len(members))
-
+    start = 0
     while start < len(order):
         length = int(ends[order[start]])
         batch = batch_of(length)
@@ -203,13 +246,54 @@ def _chunk(run, rows, batch_of, buckets, advance):
         for place, member in enumerate(members):
             tokens[place, : sizes[member]] = rows[member]
         true_lengths = np.pad(sizes[members], (0, batch - len(members)), constant_values=1)
-        running.append((members, run(tokens, true_lengths.astype(np.int32))))
+        yield members, slice(len(members)), run(tokens, true_lengths.astype(np.int32))
         start += batch
-        if len(running) > 2:  # a bounded run-ahead: devices stay busy, memory stays flat
-            fetch()
-    while running:
-        fetch()
-    return vectors
+
+
+def _packed_batches(run, rows, sizes, batch_of, tokens):
+    """Batches of rows of several texts, as of `_padded_batches`; longer texts and empty ones by their lengths."""
+    ends = [end for end in PACKED_ROWS if run.longest is None or end <= run.longest]
+    ends = ends or [run.longest]
+    takes = (sizes > 0) & (sizes <= ends[-1])
+    if not takes.all():
+        rest = np.flatnonzero(~takes)
+        batches = _padded_batches(run, [rows[one] for one in rest], sizes[rest], batch_of, None)
+        for members, places, vectors in batches:
+            yield rest[members], places, vectors
+    packs = np.flatnonzero(takes)
+    row_of, columns, lengths = first_fit_rows(sizes[packs], ends)
+    for length in np.unique(lengths)[::-1].tolist():
+        of_length = np.flatnonzero(lengths == length)
+        most = max(1, tokens // (length * run.devices))
+        # Of each row its part, and its number there; a part is what a device gets of a batch.
+        parts = _parts(row_of, of_length, most, most * length // TEXTS_OF_TOKENS, run.devices)
+        texts = [np.flatnonzero(np.isin(row_of, part)) for part in parts]
+        count, capacity = max(map(len, parts)), _power_of_two(max(map(len, texts)))
+        for start in range(0, len(parts), run.devices):
+            places, arrays = [], []
+            for device in range(run.devices):
+                part, held = parts[start + device], texts[start + device]
+                begins = np.searchsorted(part, row_of[held]) * length + columns[held]
+                empty = capacity - len(held)
+                ids = [rows[packs[one]] for one in held] + [np.zeros(0, np.int32)] * empty
+                arrays.append(arrays_of(ids, np.pad(begins, (0, empty)), count, length))
+                places += range(device * capacity, device * capacity + len(held))
+            stacked = {name: np.stack([one[name] for one in arrays]) for name in arrays[0]}
+            vectors = run.packed(stacked)
+            members = packs[np.concatenate(texts[start : start + run.devices])]
+            yield members, places, vectors.reshape(-1, vectors.shape[-1])
+
+
+def _parts(row_of, rows, most, capacity, devices):
+    """Rows dealt into parts, a multiple of the devices, of at most `most` rows and about `capacity` texts."""
+    texts = np.isin(row_of, rows).sum()
+    batches = max(-(-len(rows) // (most * devices)), -(-texts // (max(capacity, 1) * devices)))
+    # In turns, so that the short texts of the last rows are in all parts.
+    return [rows[number :: batches * devices] for number in range(batches * devices)]
+
+
+def _power_of_two(count):
+    return 1 << max(count - 1, 31).bit_length()
 
 
 def batch_of_tokens(batch_tokens: int, devices: int) -> Callable[[int], int]:

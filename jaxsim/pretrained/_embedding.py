@@ -69,6 +69,7 @@ def embed_texts(
             chunk=CHUNK,
             batch_of=batch_of,
             lengths=None,
+            pack=TOKENS if batch_size is None else None,
             label="embed",
             advance=advance,
         )

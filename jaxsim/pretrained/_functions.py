@@ -21,8 +21,8 @@ def of_texts(module: Any, *names: str, at: str | None = None, **settings: Any) -
       at: the place of its parameters among those of a model of several towers; None is the whole.
       settings: of `encoders.as_function`.
 
-    Returns: function (params, *inputs, key=None, axis_name=None), with the attributes `dtype` of its arithmetic
-    and `max_length`, the most tokens that it takes.
+    Returns: function (params, *inputs, key=None, axis_name=None), with the attributes `dtype` of its arithmetic,
+    `max_length`, the most tokens that it takes, and `packs`, whether it takes `data.packed` texts.
     """
     plain = encoders.as_function(module, **settings)
 
@@ -35,10 +35,12 @@ def of_texts(module: Any, *names: str, at: str | None = None, **settings: Any) -
     @functools.wraps(compiled)
     def function(params, *inputs, key=None, axis_name=None):
         for name, texts in zip(names, inputs, strict=True):
-            check_texts(name, texts)  # before JAX says that strings are not arrays
+            check_texts(
+                name, texts, packed=function.packs
+            )  # before JAX says that strings are not arrays
         return compiled(params, *inputs, key=key, axis_name=axis_name)
 
-    function.max_length = module.transformer.max_length
+    function.max_length, function.packs = module.transformer.max_length, plain.packs
     return function
 
 

@@ -1,6 +1,6 @@
-"""Corpus encoding: sorted by length to avoid padding, batched over devices, and resumable.
+"""Corpus encoding: packed or sorted by length to avoid padding, batched over devices, and resumable.
 
-texts -> tokenize -> batches of nearly equal lengths -> encode -> float32 [n, dim], in the texts' order
+texts -> tokenize -> rows of several texts, or batches of nearly equal lengths -> encode -> float32 [n, dim], in the texts' order
 """
 
 import contextlib
@@ -48,10 +48,11 @@ def encode_corpus(
 
         vectors = encode_corpus(model.encode, model.params, model.tokens, texts, path="docs.npy")
 
-    A chunk of texts is tokenized (while the devices still work on the chunk before), sorted by length
-    and cut into batches of about `batch_tokens` tokens, each padded to one of `lengths`: there is one
-    compilation per length that occurs, and next to no padding. Batches are spread over the local
-    devices. A vector does not depend on its batch, up to the rounding of float32.
+    A chunk of texts is tokenized (while the devices still work on the chunk before) and cut into batches of about
+    `batch_tokens` tokens, which are spread over the local devices. An `encode` with the attribute `packs`, such as a
+    loaded model's, gets several texts in a row of 128 or 256 tokens, each length compiled once or twice. Any other,
+    and texts that are longer or too few for a batch, get texts sorted by length, padded to one of `lengths`: one
+    compilation per length that occurs. A vector does not depend on its batch, up to the rounding of float32.
 
     Args:
       encode: (params, {"tokens" int32 [b, length], "where" bool [b, length]}) -> [b, dim].
@@ -62,8 +63,8 @@ def encode_corpus(
         it was and ends with the same bytes. PATH.json holds its checksum. None keeps the vectors in
         memory.
       batch_tokens: tokens per batch over all devices, padding included.
-      lengths: increasing lengths that batches are padded to; None takes multiples of 16, and larger
-        steps beyond 128, at most the attribute `max_length` of an `encode` that has one.
+      lengths: increasing lengths that batches are padded to, and no text is packed; None takes multiples of 16, and
+        larger steps beyond 128, at most the attribute `max_length` of an `encode` that has one.
       chunk: texts that are sorted together, and what a kill may lose.
       dtype: that floating parameters are cast to. None leaves them to an `encode` that has the attribute
         `dtype`, as a loaded model's and that of `encoders.as_function`; those of any other are cast to
@@ -97,6 +98,7 @@ def encode_corpus(
                     chunk=chunk,
                     batch_of=batch_of_tokens(batch_tokens, run.devices),
                     lengths=lengths,
+                    pack=batch_tokens if lengths is None else None,
                     label=label,
                     advance=progress.advance,
                 )

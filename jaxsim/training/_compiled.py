@@ -28,6 +28,7 @@ class Compiled:
         shapes = structure, tuple((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
         if shapes not in self.known:
             began = time.monotonic()
+            self.say(f"compiling the step for {described(batch)}")
             if self.ahead:
                 compiled = self.function.lower(carry, batch, key, stop).compile()
                 needs = f"; {size(memory_of(compiled))} per device"
@@ -39,6 +40,23 @@ class Compiled:
             if not self.ahead:
                 return result
         return self.known[shapes](carry, batch, key, stop)
+
+
+def described(batch: Batch) -> str:
+    """The shapes of a batch of all devices, as a person reads them: query 32 x 64, documents 32 x 1 x 128 tokens."""
+    parts = []
+
+    def visit(name, column):
+        if isinstance(column, dict) and "tokens" in column:
+            shape = " x ".join(map(str, column["tokens"].shape))
+            parts.append(f"{name} of {shape} tokens".strip())
+        elif isinstance(column, dict):
+            for key, inner in column.items():
+                visit(f"{name} {key}".strip(), inner)
+
+    visit("", batch)
+    rows = " x ".join(map(str, np.shape(batch["where"]) if isinstance(batch, dict) else ()))
+    return ", ".join(parts) or f"batches of {rows} rows"
 
 
 def memory_of(compiled: Any) -> int:

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxsim.numerics._device_batches import is_packed
 from jaxsim.numerics.types import Batch, PRNGKey
 
 LOG = logging.getLogger("jaxsim.training")
@@ -52,10 +53,15 @@ def key_name(key: PRNGKey) -> str:
 
 
 def data_name(batch: Batch) -> str:
-    """A batch as a short string: the same however its rows are split over processes and padded."""
+    """A batch as a short string: the same however its rows are split over processes, padded and packed."""
     rows = np.flatnonzero(batch["where"])
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(batch)]
-    total = 0
+    packed = [one for one in jax.tree.leaves(batch, is_leaf=is_packed) if is_packed(one)]
+    leaves = [
+        np.asarray(leaf)
+        for leaf in jax.tree.leaves(batch, is_leaf=is_packed)
+        if not is_packed(leaf)
+    ]
+    total = sum(map(_texts_name, packed))
     for row in rows:
         digest = hashlib.sha256()
         for leaf in leaves:
@@ -65,6 +71,18 @@ def data_name(batch: Batch) -> str:
         halves = np.array([total >> 31, total & (2**31 - 1)], np.int32)
         total = sum((int(a) << 31) + int(b) for a, b in multihost_utils.process_allgather(halves))
     return f"{total % 2**64:016x}"
+
+
+def _texts_name(texts):
+    """The sum of a hash of each packed text; row by row, as texts may be packed for several devices."""
+    total = 0
+    for tokens, segments, where in zip(
+        *(np.asarray(texts[name]) for name in ("tokens", "segments", "where")), strict=True
+    ):
+        for number in np.unique(segments[where]):
+            text = np.ascontiguousarray(tokens[where & (segments == number)])
+            total += int.from_bytes(hashlib.sha256(text.tobytes()).digest()[:4], "big")
+    return total
 
 
 def everywhere(sound: bool) -> bool:

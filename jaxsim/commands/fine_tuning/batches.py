@@ -40,13 +40,13 @@ def with_columns(
     """Batches of rows as batches of what the rows hold: their columns, "where" and "ids".
 
     Args:
-      planned: batches with "ids", int [batch], -1 for padding, and "where".
+      planned: batches with "ids", int [batch], -1 for padding.
       columns: (ids, step) -> the columns of a batch.
     """
 
     def of_step(step):
-        batch = planned[step]
-        return columns(batch["ids"], step) | {name: batch[name] for name in ("where", "ids")}
+        ids = filled_up(planned[step]["ids"])
+        return columns(ids, step) | {"where": ids >= 0, "ids": ids}
 
     return data.Planned(len(planned), of_step)
 
@@ -64,6 +64,66 @@ def with_ramp(planned: data.Planned) -> data.Planned:
         return {**batch, "ramp": np.full(len(batch["where"]), share, np.float32)}
 
     return data.Planned(len(planned), of_step)
+
+
+class Packer:
+    """Packs the texts of batches into rows of one length, in one of two numbers of rows, so that two shapes are compiled.
+
+    Args:
+      longest: tokens of the longest text.
+      sample: lengths of the texts of some batches, a list of [texts] each: what most batches need is taken from it.
+      devices: that share a batch.
+    """
+
+    def __init__(self, longest: int, sample: Sequence[np.ndarray], devices: int) -> None:
+        self.length = -(-longest // MULTIPLE) * MULTIPLE
+        self.devices = devices
+        needs = [data.rows_to_pack(lengths, self.length, devices=devices) for lengths in sample]
+        self.ends = sorted({int(np.quantile(needs, part, method="higher")) for part in (0.75, 1)})
+
+    def __call__(self, texts: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Texts in the order of the devices, as `data.packed` gives them; a batch beyond the sample gets an eighth more rows."""
+        lengths = list(map(len, texts))
+        needed = data.rows_to_pack(lengths, self.length, devices=self.devices)
+        step = -(-self.ends[-1] // 8)
+        rows = next((end for end in self.ends if end >= needed), -(-needed // step) * step)
+        return data.packed(texts, self.length, rows=rows, devices=self.devices)
+
+
+def packer(
+    encode: Callable[..., Any],
+    texts_of: Callable[[np.ndarray], Sequence[Any]],
+    *,
+    longest: int,
+    count: int,
+    size: int,
+) -> Packer | None:
+    """A `Packer` for batches of rows; None where they must be padded.
+
+    They are where the encoder does not take packed texts (`encode.packs`), and where several processes share a
+    batch: these must agree on its shape, which depends on the texts of all.
+
+    Args:
+      encode: as it is trained.
+      texts_of: int [rows] -> their texts' token ids, in the order of the devices.
+      longest: tokens of the longest text.
+      count: rows that are trained on.
+      size: rows of a batch.
+    """
+    if not getattr(encode, "packs", False) or jax.process_count() > 1:
+        return None
+    random = np.random.default_rng(0)
+    sample, seen = [], 0
+    while len(sample) < 4 or (len(sample) < 100 and seen < 50_000):
+        rows = random.choice(count, size, replace=size > count)
+        sample.append(np.array(list(map(len, texts_of(rows)))))
+        seen += len(sample[-1])
+    return Packer(longest, sample, len(jax.local_devices()))
+
+
+def filled_up(rows: np.ndarray) -> np.ndarray:
+    """Rows of a batch, int [batch], with -1 behind them up to a multiple of the devices: packed texts need equal parts."""
+    return np.pad(rows, (0, -len(rows) % len(jax.local_devices())), constant_values=-1)
 
 
 def padded_to(texts: Sequence[Any], ends: Sequence[int]) -> dict[str, np.ndarray]:

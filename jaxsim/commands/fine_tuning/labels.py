@@ -8,10 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data, evaluation
-from jaxsim.commands.fine_tuning.batches import ends_of, padded_to, with_columns
+from jaxsim.commands.fine_tuning.batches import (
+    Packer,
+    ends_of,
+    filled_up,
+    packer,
+    padded_to,
+    with_columns,
+)
 from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts, encoder_of, over_dims
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
 from jaxsim.search._corpus import encode_corpus
+
+NOTHING = np.zeros(0, np.int32)  # the token ids of no text
 
 
 class LabelTask:
@@ -75,8 +84,23 @@ class LabelTask:
     def columns(self, rows: np.ndarray, step: int) -> dict[str, Any]:
         """The texts of a batch, {"text": ...}; every step has the same."""
         del step
-        texts = [self.texts[row] if row >= 0 else [] for row in rows]
-        return {"text": padded_to(texts, self.ends)}
+        if self.packer is not None:
+            return {"text": self.packer(self._texts(rows))}
+        return {"text": padded_to(self._texts(rows), self.ends)}
+
+    @functools.cached_property
+    def packer(self) -> Packer | None:
+        """What packs the texts of a batch; None where they are padded."""
+        return packer(
+            self.encode,
+            lambda rows: self._texts(filled_up(rows)),
+            longest=max(map(len, self.texts)),
+            count=self.count,
+            size=self.batch_size,
+        )
+
+    def _texts(self, rows):
+        return [self.texts[row] if row >= 0 else NOTHING for row in rows]
 
     def objective(self) -> Objective:
         """The loss of a batch."""

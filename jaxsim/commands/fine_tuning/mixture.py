@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data
+from jaxsim.commands.fine_tuning.batches import filled_up
 from jaxsim.numerics.types import ArrayTree, Objective
 
 
@@ -56,11 +57,11 @@ class Mixture:
 
         def of_step(step):
             batch = planned[step]
-            name, rows = names[int(batch["task"][0])], batch["ids"]
+            name, rows = names[int(batch["task"][0])], filled_up(batch["ids"])
             ids = np.where(rows >= 0, rows + self.first[name], -1).astype(np.int32)
             return {
                 name: self.tasks[name].columns(rows, step),
-                "where": batch["where"],
+                "where": rows >= 0,
                 "ids": ids,
             }
 

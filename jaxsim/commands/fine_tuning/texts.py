@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import data, evaluation, losses, pretrained, search
-from jaxsim.commands.fine_tuning.batches import ends_of, padded_to, row_batches
+from jaxsim.commands.fine_tuning.batches import (
+    Packer,
+    ends_of,
+    filled_up,
+    packer,
+    padded_to,
+    row_batches,
+)
 from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts, encoder_of, over_dims
 from jaxsim.commands.fine_tuning.mining import Mined
 from jaxsim.commands.fine_tuning.pairs import documents_of, ids_of, numbered, usable
@@ -104,9 +111,10 @@ class Task:
         return int(((self.ids[1] >= 0) & ~self.document_where).sum())
 
     def batches(self, *, epochs: int, steps: int | None, seed: int) -> data.Planned:
-        """Batches of token ids; lengths are cut in two, so that few shapes are compiled."""
+        """Batches of token ids, packed where the encoder takes that, else padded to one of two lengths: few shapes
+        are compiled."""
         settings = {"batch_size": self.batch_size, "epochs": epochs, "steps": steps, "seed": seed}
-        if self.mined is not None:
+        if self.mined is not None or self.packer is not None:
             return row_batches(self.count, self.columns, **settings)
         examples = [
             {"query": query, "documents": documents}
@@ -121,31 +129,63 @@ class Task:
           rows: int [batch], -1 for padding.
           step: of the training, whose mined negatives the rows get.
 
-        Returns: "query" and "documents" as `batches` has them, "document_ids" int, -1 for none, [batch] or,
-        with negatives, [batch, documents] and "document_where" bool of that shape.
+        Returns: "texts", packed, of each row its query and then its documents, or "query" and "documents" as
+        `data.batches` has them; "document_ids" int, -1 for none, [batch] or, with negatives, [batch, documents] and
+        "document_where" bool of that shape.
         """
+        ids, where = self._document_ids(rows, None if self.mined is None else self.mined.at(step))
+        if self.packer is not None:
+            found = {"texts": self.packer(self._texts(rows, ids))}
+        else:
+            queries = [self.queries[row] if row >= 0 else NOTHING for row in rows]
+            documents = padded_to(self._texts_of(ids.ravel()), self.ends["documents"])
+            found = {
+                "query": padded_to(queries, self.ends["query"]),
+                "documents": {
+                    name: array.reshape(*ids.shape, -1) for name, array in documents.items()
+                },
+            }
+        if ids.shape[1] == 1:
+            return found | {"document_ids": ids[:, 0]}
+        return found | {"document_ids": ids, "document_where": where}
+
+    @functools.cached_property
+    def packer(self) -> Packer | None:
+        """What packs the texts of a batch; None where they are padded."""
+        random = np.random.default_rng(0)
+
+        def texts_of(rows):
+            rows = filled_up(rows)
+            shape = 0 if self.mined is None else self.mined.mining.count
+            drawn = random.integers(len(self.documents), size=(len(self.queries), shape))
+            return self._texts(rows, self._document_ids(rows, drawn if shape else None)[0])
+
+        longest = max(map(len, [*self.queries, *self.documents]))
+        sizes = {"count": self.count, "size": self.batch_size}
+        return packer(self.encode, texts_of, longest=longest, **sizes)
+
+    def _document_ids(self, rows, mined):
+        """The documents of a batch's rows and which of them count, [batch, documents]; `mined` is of all rows."""
         places, counts = np.maximum(rows, 0), (rows >= 0)[:, None]
         ids = self.ids[1].reshape(len(self.queries), -1)[places]
         where = counts & np.ones_like(ids, bool)
         if self.document_where is not None:
             where = counts & self.document_where[places]
-        if self.mined is not None:
-            negatives = self.mined.at(step)[places]
+        if mined is not None:
+            negatives = mined[places]
             ids = np.concatenate([ids, negatives], axis=1)
             where = np.concatenate([where, counts & (negatives >= 0)], axis=1)
-        ids = np.where(counts, ids, -1).astype(np.int32)
-        queries = [self.queries[row] if row >= 0 else [] for row in rows]
-        documents = [self.documents[number] if number >= 0 else [] for number in ids.ravel()]
-        found = {
-            "query": padded_to(queries, self.ends["query"]),
-            "documents": {
-                name: array.reshape(*ids.shape, -1)
-                for name, array in padded_to(documents, self.ends["documents"]).items()
-            },
-        }
-        if ids.shape[1] == 1:
-            return found | {"document_ids": ids[:, 0]}
-        return found | {"document_ids": ids, "document_where": where}
+        return np.where(counts, ids, -1).astype(np.int32), where
+
+    def _texts(self, rows, ids):
+        """The texts of a batch row by row, the query before its documents."""
+        texts = []
+        for row, documents in zip(rows, ids, strict=True):
+            texts += [self.queries[row] if row >= 0 else NOTHING, *self._texts_of(documents)]
+        return texts
+
+    def _texts_of(self, ids):
+        return [self.documents[number] if number >= 0 else NOTHING for number in ids]
 
     def mine(self, params: ArrayTree, step: int) -> None:
         """Mines the negatives of the steps from `step` with the model of these parameters."""
@@ -173,14 +213,7 @@ class Task:
         """The loss of a batch. Equal texts have equal ids, so that no copy is its own negative."""
 
         def objective(params, batch, *, key, axis_name):
-            keys = jax.random.split(key)
-            queries = self.encode(params, batch["query"], key=keys[0], axis_name=axis_name)
-            documents = batch["documents"]
-            rows, each, _ = documents["tokens"].shape
-            flat = jax.tree.map(lambda a: a.reshape(rows * each, -1), documents)
-            documents = self.encode(params, flat, key=keys[1], axis_name=axis_name)
-            if each > 1:
-                documents = jax.tree.map(lambda a: a.reshape(rows, each, -1), documents)
+            queries, documents = self._encoded(params, batch, key, axis_name)
             if self.cuts.layers:
                 loss = functools.partial(self._of_embeddings, batch, axis_name, key)
                 states = {"queries": jnp.stack(queries), "documents": jnp.stack(documents)}
@@ -188,6 +221,26 @@ class Task:
             return self._of_both(queries, documents, batch, axis_name, key)
 
         return objective
+
+    def _encoded(self, params, batch, key, axis_name):
+        """The vectors of a batch's queries [rows, dim] and documents [rows, dim] or [rows, documents, dim]."""
+        rows = batch["where"].shape[0]
+        keys = jax.random.split(key)
+        if "texts" in batch:
+            of_row = batch["document_ids"].shape[1:]
+            each = 1 + (of_row[0] if of_row else 1)
+            both = self.encode(params, batch["texts"], key=keys[0], axis_name=axis_name)
+            both = jax.tree.map(lambda a: a.reshape(rows, each, -1), both)
+            queries = jax.tree.map(lambda a: a[:, 0], both)
+            documents = jax.tree.map(lambda a: a[:, 1] if each == 2 else a[:, 1:], both)
+            return queries, documents
+        queries = self.encode(params, batch["query"], key=keys[0], axis_name=axis_name)
+        each = batch["documents"]["tokens"].shape[1]
+        flat = jax.tree.map(lambda a: a.reshape(rows * each, -1), batch["documents"])
+        documents = self.encode(params, flat, key=keys[1], axis_name=axis_name)
+        if each > 1:
+            documents = jax.tree.map(lambda a: a.reshape(rows, each, -1), documents)
+        return queries, documents
 
     def _of_both(self, queries, documents, batch, axis_name, key):
         """The loss of a batch's embeddings, of the whole and of the cuts."""
