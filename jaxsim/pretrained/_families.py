@@ -3,7 +3,6 @@
 Families: bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, llama, mistral, qwen2, qwen3.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from jaxsim import encoders
 from jaxsim.storage._fields import Fields
 
 ACTIVATIONS = {
-    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu": encoders.gelu,
     "gelu_new": jax.nn.gelu,
     "gelu_pytorch_tanh": jax.nn.gelu,
     "quick_gelu": encoders.quick_gelu,
