@@ -6,11 +6,10 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._packing import arrays_of, first_fit
-from jaxsim.numerics.types import Array
 
 
 def packed(
-    texts: Sequence[Array], length: int, *, rows: int | None = None, devices: int = 1
+    texts: Sequence[np.ndarray], length: int, *, rows: int | None = None, devices: int = 1
 ) -> dict[str, np.ndarray]:
     """Packs texts into rows of one length, several in a row, longest first into the first row with room.
 
@@ -47,6 +46,9 @@ def packed(
     """
     checks.whole("length", length)
     checks.whole("devices", devices)
+    for text in texts:
+        if len(text) and not np.issubdtype(np.asarray(text).dtype, np.integer):
+            raise ValueError(f"texts must be int arrays of tokens, got {np.asarray(text).dtype}")
     if len(texts) % devices:
         raise ValueError(f"texts must be a multiple of devices={devices}, got {len(texts)}")
     each = len(texts) // devices
@@ -64,7 +66,7 @@ def packed(
     return arrays_of(texts, starts, rows * devices, length)
 
 
-def rows_to_pack(lengths: Sequence[int], length: int, *, devices: int = 1) -> int:
+def rows_to_pack(lengths: Sequence[int] | np.ndarray, length: int, *, devices: int = 1) -> int:
     """How many rows `packed` needs on each device.
 
     Args:

@@ -107,7 +107,7 @@ from jaxsim.encoders._token_learner import (
     TokenLearner as TokenLearner,
     group_places as group_places,
 )
-from jaxsim.encoders._transformer import Transformer as Transformer
+from jaxsim.encoders._transformer import Packing as Packing, Transformer as Transformer
 from jaxsim.encoders._vae import Vae as Vae
 from jaxsim.encoders._vision_transformer import (
     VisionTransformer as VisionTransformer,

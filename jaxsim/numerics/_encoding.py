@@ -252,8 +252,8 @@ def _padded_batches(run, rows, sizes, batch_of, buckets):
 
 def _packed_batches(run, rows, sizes, batch_of, tokens):
     """Batches of rows of several texts, as of `_padded_batches`; longer texts and empty ones by their lengths."""
-    ends = [end for end in PACKED_ROWS if run.longest is None or end <= run.longest]
-    ends = ends or [run.longest]
+    longest = PACKED_ROWS[-1] if run.longest is None else run.longest
+    ends = sorted({min(end, longest) for end in PACKED_ROWS})
     takes = (sizes > 0) & (sizes <= ends[-1])
     if not takes.all():
         rest = np.flatnonzero(~takes)

@@ -33,7 +33,7 @@ def first_fit_rows(
     Returns: the row of each text and its column, int [texts] each, and the length of each row, int [rows].
     Raises: ValueError for a text longer than a row.
     """
-    sizes, ends = np.asarray(lengths, np.int64), np.asarray(ends, np.int64)
+    sizes = np.asarray(lengths, np.int64)
     if sizes.size and sizes.max() > ends[-1]:
         raise ValueError(f"texts must be at most length={ends[-1]} long, got one of {sizes.max()}")
     rows, columns = np.zeros((2, len(sizes)), np.int64)
@@ -47,14 +47,14 @@ def first_fit_rows(
         row = int(fits.argmax()) if count else 0
         if not count or not fits[row]:
             row, count = count, count + 1
-            whole[row] = free[row] = ends[np.searchsorted(ends, size)]
+            whole[row] = free[row] = ends[int(np.searchsorted(ends, size))]
         rows[number], columns[number] = row, whole[row] - free[row]
         free[row] -= size
     return rows, columns, whole[:count]
 
 
 def arrays_of(
-    texts: Sequence[Array], starts: np.ndarray, rows: int, length: int
+    texts: Sequence[np.ndarray], starts: np.ndarray, rows: int, length: int
 ) -> dict[str, np.ndarray]:
     """The arrays of one device's rows, as `data.packed` describes them.
 

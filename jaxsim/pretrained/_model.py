@@ -162,14 +162,15 @@ class TextModel(Model):
             vectors = model.embed(["red shoes", "a dog on a beach"], prompt="query: ")
             scores = model.similarity(vectors, model.embed(documents))
 
-        Texts are tokenized, sorted by length, padded little, and each batch is spread over the local devices. For a
-        gradient take `encode`, for vectors that do not fit in memory `search.encode_corpus`.
+        Texts are tokenized, several go into a row where there are many, few are sorted by length and padded little;
+        each batch is spread over the local devices. For a gradient take `encode`, for vectors that do not fit in
+        memory `search.encode_corpus`.
 
         Args:
           texts: a list of strings, or one string.
           prompt, prompt_name: as for `tokens`; those that the model reads and does not pool too.
           domain: one of `domains`, of all texts, where the model's experts are those of domains.
-          batch_size: texts of a batch over all devices; None is as many as have 4,096 tokens.
+          batch_size: texts of a batch over all devices, each in a row; None is as many as have 4,096 tokens.
           normalize: divide each vector by its norm, after it was cut.
           truncate_dim: how many numbers of each vector to keep, the first (Matryoshka); None is all.
           progress: show a bar in a terminal, lines in a log elsewhere.

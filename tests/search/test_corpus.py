@@ -3,11 +3,12 @@
 import contextlib
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsim import storage
+from jaxsim import data, encoders, storage
 from jaxsim.numerics._encoding import length_buckets
 from jaxsim.search._corpus import encode_corpus
 
@@ -311,3 +312,23 @@ def test_buckets_waste_little_and_are_few():
     assert length_buckets(130) == (16, 32, 48, 64, 80, 96, 112, 128, 160)
     assert length_buckets(512)[-1] == 512
     assert len(length_buckets(512)) == 16
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("devices", [1, 8])
+def test_packed_texts_have_the_vectors_of_padded_ones(monkeypatch, devices):
+    """Of a transformer, over texts of nothing to longer than a packed row, in batches of few tokens."""
+    monkeypatch.setattr(jax, "local_devices", lambda kept=jax.local_devices: kept()[:devices])
+    body = encoders.Transformer(
+        60, dim=8, layers=1, heads=2, hidden=8, max_length=320, dtype=jnp.float32
+    )
+    module = encoders.TextEncoder(body)
+    params = module.init(jax.random.key(0), data.padded([np.ones(3, int)]))
+    encode = encoders.as_function(module)
+    random = np.random.default_rng(0)
+    sizes = [*random.integers(1, 60, 90), 130, 200, 250, 256, 257, 300, 0]
+    texts = [random.integers(1, 60, size).astype(np.int32) for size in sizes]
+    settings = {"batch_tokens": 1024, "chunk": 64}
+    packed = encode_corpus(encode, params, list, texts, **settings)
+    padded = encode_corpus(encode, params, list, texts, lengths=(64, 320), **settings)
+    np.testing.assert_allclose(packed, padded, atol=2e-6)
