@@ -4,7 +4,7 @@ import contextlib
 import functools
 import html.parser
 import http.server
-import importlib
+import importlib.util
 import json
 import os
 import shutil
@@ -29,9 +29,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),  # one build and one visit for all
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
     pytest.mark.skipif(
-        subprocess.run(
-            [sys.executable, "-c", "import mkdocs, djangocms_katex"], capture_output=True
-        ).returncode,
+        not all(map(importlib.util.find_spec, ("mkdocs", "mkdocstrings", "djangocms_katex"))),
         reason="mkdocs or KaTeX's files are not installed: make docs does it",
     ),
 ]
