@@ -1,6 +1,7 @@
 """The equations of docstrings as TeX, and docstrings as Markdown."""
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -56,15 +57,18 @@ def test_rows_are_under_what_is_above():
     assert made == r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
 
 
+@functools.cache
 def blocks():
-    """(where, block) of every block that a docstring of the package sets off."""
+    """[(where, kind, block)] of every block that a docstring of the package sets off."""
+    found = []
     for path in sorted((ROOT / "jaxsim").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
                 name = f"{path.relative_to(ROOT)}::{getattr(node, 'name', '')}"
                 made = docstrings.markdown(ast.get_docstring(node) or "")
                 for kind, block in re.findall(r"^```(\w+)\n(.*?)^```$", made, re.M | re.S):
-                    yield name, kind, block.rstrip()
+                    found.append((name, kind, block.rstrip()))
+    return found
 
 
 def test_all_equations_become_tex_that_closes_what_it_opens():
