@@ -85,6 +85,7 @@ def test_the_kernels_run():
     assert 0.8 < names["recall"] <= 1
 
 
+@pytest.mark.thorough
 def test_the_experiment_runs(tmp_path, monkeypatch, capsys):
     (line,) = [line for line in SHELL[4].splitlines() if line]
     words = shlex.split(line)

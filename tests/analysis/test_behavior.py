@@ -24,6 +24,7 @@ def all_three(temperature):
     return [f(SCORES, POSITIVES, temperature=temperature, where=WHERE) for f in figures]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("temperature", [0.07, 1.0])
 def test_ratio_entropy_and_temperature_gradient_are_their_equations(temperature, float64):
     ratio, entropy, slope = all_three(temperature)

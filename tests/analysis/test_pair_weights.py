@@ -145,6 +145,7 @@ def test_the_surrogate_has_the_gradient_of_the_loss(name, float64):
     np.testing.assert_allclose(surrogate, gradient, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_a_loss_that_pushes_a_positive_is_told_and_has_another_surrogate(float64):
     # Within the angle that it asks for, tuplet margin pushes positives away.
     x = jnp.asarray([[1.0, 0], [1, 0.05], [1, 0.2], [-1, 0.1]])

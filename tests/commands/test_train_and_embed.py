@@ -51,6 +51,7 @@ def test_train_writes_a_better_model(tiny, table, tmp_path, columns, more, bette
     assert (out / "model.safetensors").read_bytes() == first
 
 
+@pytest.mark.thorough
 def test_embed_writes_the_vectors_of_the_model(tiny, table, tmp_path, rows, capsys):
     out = tmp_path / "vectors.npy"
     words = ("embed", "--model", tiny, "--corpus", table("anchor"), "--out", out)

@@ -59,6 +59,7 @@ def test_crop_shows_the_share_that_it_says():
     assert np.ptp(shares) > 0.3
 
 
+@pytest.mark.thorough
 def test_crop_is_that_of_augment_and_says_more():
     views, _ = many(copies.crop(), PHOTO)
     plain = jax.vmap(augment.crop(), (0, None))(KEYS, PHOTO)
@@ -80,6 +81,7 @@ def triangle(source, sides, start, size):
     return np.einsum("is,s...->i...", weights, source)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("visible", [1.0, 0.5])
 def test_paste_is_the_smaller_image_on_the_background(visible):
     views, shares = many(copies.paste(area=(0.3, 0.8), visible=visible), PHOTO, BACKGROUND)
@@ -107,6 +109,7 @@ def test_paste_is_the_smaller_image_on_the_background(visible):
         assert shares.max() > 0.95
 
 
+@pytest.mark.thorough
 def test_chain_multiplies_shares_and_whole_has_all():
     views, shares = many(copies.chain(copies.crop(), copies.crop()), PHOTO)
     for place, key in enumerate(KEYS[:5]):
@@ -120,6 +123,7 @@ def test_chain_multiplies_shares_and_whole_has_all():
     assert (all_of_it == 1).all()
 
 
+@pytest.mark.thorough
 def test_views_of_a_batch_depend_on_ids_alone_with_their_backgrounds():
     images, backgrounds = RANDOM.random((4, 8, 8, 3)), RANDOM.random((4, 8, 8, 3))
     ids = np.array([3, 0, 8, 1])
@@ -135,6 +139,7 @@ def test_views_of_a_batch_depend_on_ids_alone_with_their_backgrounds():
         views(KEYS[0], images, ids, backgrounds[:3])
 
 
+@pytest.mark.thorough
 def test_blur_is_a_gaussian_of_what_lies_inside():
     views = np.asarray(jax.vmap(augment.blur(sigma=(0.1, 2.0)), (0, None))(KEYS, PHOTO))
     for key, view in zip(KEYS[:10], views, strict=False):
@@ -194,6 +199,7 @@ def test_jpeg_takes_a_quality_for_each_image():
     np.testing.assert_array_equal(copies.jpeg(images + 9, 95), copies.jpeg(images * 0 + 1, 95))
 
 
+@pytest.mark.thorough
 def test_content_pairs_are_what_the_released_sampler_draws():
     content = jnp.array([[1.0, 0.7, 0.5, 0.3], [1, 0.7, 0.7, 0.3], [1, 1, 1, 1]])
     keys = jax.random.split(jax.random.key(1), 20_000)

@@ -148,6 +148,7 @@ def test_docstrings_are_graded_by_their_paths():
     assert data.graded_docstrings("test", config="small", seed=1).second != pairs.second
 
 
+@pytest.mark.thorough
 @needs_data
 def test_the_real_pairs():
     assert [len(data.sts(year).scores) for year in (12, 13, 14, 15)] == [3108, 1500, 3750, 3000]

@@ -9,6 +9,7 @@ import pytest
 from jaxsim.encoders._convolution import Convolution
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 9), (4, 4), (8, 7)])
 @pytest.mark.parametrize(("side", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2), (7, 2)])
 def test_it_is_the_convolution_of_linen(size, side, stride, float64):

@@ -100,6 +100,7 @@ def test_generalized_mean_between_the_mean_and_the_largest(float64):
         np.testing.assert_allclose(found, expected, rtol=close)
 
 
+@pytest.mark.thorough
 def test_generalized_mean_of_extremes_is_finite():
     """Zeros after a ReLU, a large exponent, half precision and large values; NaN is NaN."""
     pooling = encoders.GeM(start=50.0)
@@ -143,6 +144,7 @@ def test_bad_arguments_are_named():
         encoders.ConvNet(widths=(4, 6), groups=4).init(jax.random.key(0), IMAGES)
 
 
+@pytest.mark.thorough
 def test_without_a_head_it_gives_what_the_pooling_does():
     _, seen = NET.apply(params(), IMAGES, features=True)
     bare = encoders.ConvNet(dim=None, widths=(4, 8), groups=2)

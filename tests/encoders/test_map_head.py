@@ -56,6 +56,7 @@ def by_hand(params, states, where):
     return np.array(vectors)
 
 
+@pytest.mark.thorough
 def test_a_learned_query_pools_what_counts():
     variables = randomized(HEAD, np.float32(STATES), WHERE)
     apply = jax.jit(HEAD.apply)

@@ -96,6 +96,7 @@ def applied(net, params, averages, x, where, axis_name=None):
     return net.apply({"params": params, "batch_stats": averages}, x, maps=True, **settings)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NETS)
 def test_every_stage_is_its_definition(name, float64):
     net = NETS[name].clone(dtype=jnp.float64)
@@ -150,6 +151,7 @@ def test_gradient_is_the_slope_of_its_definition(name, float64):
         np.testing.assert_allclose(along, (ahead - behind) / 2e-6, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_one_and_eight_devices_agree(float64):
     """By vmap: without XLA's optimizations, as tests run, pmapped CPU devices have wrong gradients here."""
     net = NETS["basic"].clone(dtype=jnp.float64)
@@ -189,6 +191,7 @@ def test_a_split_batch_gives_the_same_maps_by_pmap():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[3], rtol=1e-4), changed, same)
 
 
+@pytest.mark.thorough
 def test_sizes_are_torchvisions():
     images = np.zeros((2, 64, 64, 3), np.float32)
     for make, count, dim in (

@@ -45,6 +45,7 @@ def test_what_changes_nothing():
     np.testing.assert_allclose(constant, 2, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_words_start_long_enough_and_attention_as_the_identity():
     wide = encoders.TokenLearner(tokens=3, dim=600, heads=2, norm=2.5)
     words = wide.apply(wide.init(jax.random.key(1), MAPS), MAPS)

@@ -94,6 +94,7 @@ def test_gradient_of_the_pixels_is_the_slope_of_the_definition():
     np.testing.assert_allclose(np.vdot(slopes, way), (ahead - behind) / 2e-6, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_it_works_as_a_plain_function():
     net = NETS["mean"].clone(dropout=0.5)
     encode = encoders.as_function(net)

@@ -22,6 +22,7 @@ def by_hand(order, grades, k, gain=lambda g: g):
     return dcg([gains[i] for i in order], k) / best if best else None
 
 
+@pytest.mark.thorough
 def test_a_returned_ranking():
     ids = np.array([[4, 2, 4, 9, -1], [0, 1, 2, 3, 4], [7, 7, 7, 7, 7]])
     truth = np.array([[2, 4, 8, -1], [5, 6, 7, 8], [-1, -1, -1, -1]])

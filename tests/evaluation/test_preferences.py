@@ -47,6 +47,7 @@ def test_accuracy_counts_the_pairs_whose_truth_differs():
     np.testing.assert_allclose(accuracy, np.mean(np.array(right)[there]), rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_what_is_masked_has_no_influence_and_nan_has():
     pairs = np.concatenate([PAIRS, [[0, 5]]])
     where = np.arange(len(pairs)) < len(PAIRS)

@@ -163,6 +163,7 @@ def test_pictures_come_along_small_and_go_with_their_results(finished, tree, ins
     assert stray.exists(), "no report made it"
 
 
+@pytest.mark.thorough
 def test_a_large_picture_is_kept_with_fewer_pixels(inside):
     noise = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
     Image.fromarray(noise).save("noise.png")

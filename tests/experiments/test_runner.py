@@ -52,6 +52,7 @@ def test_rows_are_means_with_intervals_and_the_verdict_follows(tmp_path):
     assert (results["pictures"], results["arms"]) == (["claim", "toy"], toy.ARMS)
 
 
+@pytest.mark.thorough
 def test_what_is_there_is_reused_and_what_is_not_is_named(tmp_path, caplog, monkeypatch):
     caplog.set_level(logging.INFO, "jaxsim.experiments")
     first = run(tmp_path, seeds=2)

@@ -138,6 +138,7 @@ def by_hand(scores, right, copied, counts):
     return total / max((counts * copied).sum(), 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arm", asl.ARMS)
 def test_every_arm_has_columns_a_loss_and_rankings(arm, views, benchmark):
     config = dataclasses.replace(asl.PRESETS["smoke"], images=4, dim=8)

@@ -125,6 +125,7 @@ def test_grades_are_the_part_of_topics_that_two_documents_share(problem):
     assert grades[1].tolist() == [0.5] * 9 + [1]
 
 
+@pytest.mark.thorough
 def test_figures_by_hand_never_count_the_query_itself(problem):
     bits = np.zeros((10, 8), bool)
     bits[5:, :4] = True  # four bits from the others

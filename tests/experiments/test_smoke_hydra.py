@@ -38,6 +38,7 @@ def test_a_random_gate_is_that_of_its_pair():
     assert 0 <= gates.min() < 0.1 < 0.9 < gates.max() <= 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arm", hydra.ARMS)
 def test_every_arm_has_a_loss_whose_gradient_is_finite(arm):
     config = hydra.PRESETS["smoke"]

@@ -55,6 +55,7 @@ def test_the_claim_looks_at_the_chosen_beta_alone():
     assert [round(one.mean, 6) for one in claim.comparisons] == [0.0, 0.4, 0.3]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arm", ifm.ARMS)
 def test_every_arm_merges_a_convolutional_network(arm):
     """Of batch norms too: an arm's network at its full width, and how wide it is."""

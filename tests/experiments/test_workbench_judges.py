@@ -29,6 +29,7 @@ def trained(words, workdir, **settings):
     )
 
 
+@pytest.mark.thorough
 def test_a_judge_learns_and_is_made_once(words, tmp_path):
     judge = trained(words, tmp_path / "judge", symmetric=True)
     logits = judge(FIRST, SECOND)
@@ -86,6 +87,7 @@ def test_a_cross_fitted_logit_is_of_a_judge_that_has_not_seen_it(tmp_path):
         judges.cross_fitted(ids, fit, groups=groups, **settings | {"folds": 11})
 
 
+@pytest.mark.thorough
 def test_texts_in_single_task_batches_and_every_layers_vectors(words):
     ids = data.text_tokens(words, FIRST, max_length=8)
     tasks = {

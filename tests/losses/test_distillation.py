@@ -31,6 +31,7 @@ def test_the_gradient_is_that_of_the_cross_entropy():
     np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-15)
 
 
+@pytest.mark.thorough
 def test_a_batch_of_vectors_is_its_matrix_of_scores():
     rng = np.random.default_rng(1)
     queries, documents = rng.normal(size=(3, 4)), rng.normal(size=(3, 2, 4))
@@ -72,6 +73,7 @@ def test_contrast_onto_a_fixed_teacher():
     np.testing.assert_allclose(both(np.ones((2, 2)), np.ones((2, 2)))[0], np.log(2), rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_margins_know_no_offset_of_a_row():
     student, teacher = np.random.default_rng(3).normal(size=(2, 3, 4))
     shift = np.array([[1.0], [-2.0], [30.0]])

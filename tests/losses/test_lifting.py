@@ -179,6 +179,7 @@ def test_a_queue_of_documents_is_negative_but_for_copies():
     np.testing.assert_allclose(value, pair_reference(X, everything, positives, kept), rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_memory_of_blocks_does_not_grow_with_the_batch_squared():
     def temporaries(batch, block):
         x = jax.ShapeDtypeStruct((batch, 8), jnp.float32)
@@ -245,6 +246,7 @@ def test_on_an_accelerator_blocks_are_as_large_as_its_memory_has_room_for(monkey
     assert block_of(131_072, 131_072, 768) == 2**28 // 131_072
 
 
+@pytest.mark.thorough
 def test_left_to_itself_a_large_batch_is_the_whole_one():
     x = np.random.default_rng(1).normal(size=(1100, 8))
     labels = np.arange(1100) // 4
@@ -269,6 +271,7 @@ def test_a_preset_has_other_defaults_which_callers_can_change():
         losses.preset(losses.info_nce, temprature=1.0)
 
 
+@pytest.mark.thorough
 def test_both_ways_is_the_sum_of_the_two_directions():
     both = losses.both_ways(losses.info_nce)
     there, back = losses.info_nce(X, 2 * X + 1), losses.info_nce(2 * X + 1, X)
@@ -279,6 +282,7 @@ def test_both_ways_is_the_sum_of_the_two_directions():
         both(X, X, references=X)
 
 
+@pytest.mark.thorough
 def test_a_preset_is_mined_with_its_defaults():
     miner, where = losses.miners.hardest_negatives, np.arange(6) < 4
     for settings in ({"temperature": 1.0}, {"where": where}):

@@ -74,6 +74,7 @@ def test_the_weights_of_the_pairs_add_up():
     np.testing.assert_allclose(both, swaps + 3 * steps, rtol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("loss", [losses.rank_net, losses.lambda_loss])
 def test_a_few_lists_at_a_time_are_all_lists(loss, monkeypatch):
     rng = np.random.default_rng(0)

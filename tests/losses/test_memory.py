@@ -104,6 +104,7 @@ BANK = np.zeros((6, 3), np.float32)
 IDS = np.array([0, 4, 4, 2])
 
 
+@pytest.mark.thorough
 def test_a_bank_averages_and_renormalizes():
     put = jax.jit(losses.memory.averaged_bank)
     bank = put(BANK, IDS, X[:4], where=np.array([True, True, True, False]))
@@ -148,6 +149,7 @@ def on_shard_map(state, rows):
     return jax.jit(mapped)(*state, *rows)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", [on_pmap, on_shard_map])
 def test_eight_devices_hold_what_one_holds(way):
     where = np.arange(16) % 3 > 0
@@ -158,6 +160,7 @@ def test_eight_devices_hold_what_one_holds(way):
     chex.assert_trees_all_equal(many, one)
 
 
+@pytest.mark.thorough
 def test_rows_that_do_not_fit():
     memory = losses.memory.empty_memory(4, X[:1], LABELS[:1])
     with pytest.raises(ValueError, match=r"labels must be \[3\].*got shape \(2,\)"):

@@ -65,6 +65,7 @@ def test_a_learned_margin_has_a_slope():
     np.testing.assert_allclose(call(0.1)[1], (ends[0] - ends[1]) / 2e-2, rtol=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["triplet", "smooth_triplet", "swapped_triplet"])
 def test_triplets_are_never_held(name):
     def temporaries(batch):

@@ -66,6 +66,7 @@ def test_the_clamp_bounds_the_share_of_a_sure_modality(float64):
     np.testing.assert_allclose(surest[0], 0.77, atol=0.005)
 
 
+@pytest.mark.thorough
 def test_entropies_of_zero_do_not_explode():
     certain = np.zeros((4, 2, 3), np.float32)
     certain[:, 0, 1], certain[:, 1, 2] = 1e4, 1.0
@@ -77,6 +78,7 @@ def test_entropies_of_zero_do_not_explode():
     np.testing.assert_allclose(losses.arl_coefficients_paper(certain).sum(), 1)
 
 
+@pytest.mark.thorough
 def test_an_excluded_class_adds_no_entropy(float64):
     logits = np.array([[1.0, 0.0, -np.inf]])
     value, slope = jax.value_and_grad(losses.unimodal_entropy)(logits)
@@ -85,6 +87,7 @@ def test_an_excluded_class_adds_no_entropy(float64):
     np.testing.assert_allclose(slope, np.append(of_two, [[0.0]], axis=1), atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_the_papers_form_is_a_mean_of_reciprocals(float64):
     logits = RANDOM.normal(size=(5, 2, 4))
     q, depends = np.zeros(2), np.zeros(2)
@@ -115,6 +118,7 @@ def joint(tree, gamma, k, labels=LABELS):
 TREE = {"z": Z, "kernels": KERNELS, "bias": BIAS}
 
 
+@pytest.mark.thorough
 def test_without_gamma_and_k_the_gradients_are_those_of_joint_training(float64):
     def plain(tree):
         fused, _ = encoders.masked_linear_heads(tree["z"], tree["kernels"], tree["bias"])
@@ -175,6 +179,7 @@ def test_with_a_large_covariance_a_weight_is_below_zero(float64):
     assert weights[1] < 0
 
 
+@pytest.mark.thorough
 def test_devices_share_one_coefficient(float64):
     """Two rows on each of eight devices: entropies and dependences are summed before any ratio."""
     logits = RANDOM.normal(size=(16, 2, 4)) * np.linspace(0.1, 4, 16)[:, None, None]
@@ -252,6 +257,7 @@ def ratio(one, other, name):
     return factor
 
 
+@pytest.mark.thorough
 def test_arms_differ_by_the_factors_that_they_name(shared):
     """After the warm-up: 1.5 for both; 1 + k with k that sum to 1; 2 k; and the other's."""
     base = slopes("unimodal", shared, PLAIN, 5)
@@ -267,6 +273,7 @@ def test_arms_differ_by_the_factors_that_they_name(shared):
     assert abs(factors["arl"][0] - 1.5) > 0.01
 
 
+@pytest.mark.thorough
 def test_the_warm_up_has_no_scale_and_gamma_one(shared):
     """SMALL has 8 steps, of which the first is warm at a share of 1/8."""
     config = dataclasses.replace(SMALL, warm=1 / 8)
@@ -294,6 +301,7 @@ def test_the_warm_up_has_no_scale_and_gamma_one(shared):
     assert float(after["k of the first"][0]) > 0
 
 
+@pytest.mark.thorough
 def test_ogm_ge_is_joint_training_with_weaker_noisy_encoders_for_half_of_the_steps(shared):
     base = slopes("joint", shared, {**PLAIN, "gamma": 0.0}, 7)
     late = slopes("ogm_ge", shared, PLAIN, 7)
@@ -336,6 +344,7 @@ def rows_of(config, arm, seeds, shared, workdir):
     return rows
 
 
+@pytest.mark.thorough
 def test_settings_are_chosen_on_validation_pairs(shared, tmp_path):
     """Labels to test on that are all wrong change the figures, and not what is chosen."""
     config = dataclasses.replace(SMALL, rates=(1e-4, 0.1), more_rates=())
@@ -346,6 +355,7 @@ def test_settings_are_chosen_on_validation_pairs(shared, tmp_path):
     assert one["accuracy"].mean() > other["accuracy"].mean()
 
 
+@pytest.mark.thorough
 def test_seeds_together_are_seeds_alone(tmp_path):
     configs = [dataclasses.replace(SMALL, seed=seed) for seed in (4, 5)]
     both = tuple(arl.prepare(config, tmp_path) for config in configs)

@@ -169,6 +169,7 @@ def test_equal_contents_are_excluded_or_count_one():
     assert both[0] == pytest.approx(all_pairs(NORMS, DISTINCT), rel=1e-12)
 
 
+@pytest.mark.thorough
 def test_asl_is_angles_and_norms():
     x, content, groups = RANDOM.normal(size=(8, 5)), RANDOM.random(8), np.repeat([0, 1], 4)
     whole = losses.asl(x, groups, content, weight=0.3)
@@ -260,6 +261,7 @@ def test_score_normalization_of_no_strength_and_of_a_shift():
     np.testing.assert_allclose(lowest, wanted, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_stretching_is_normalization_by_distances():
     q, r, t = (RANDOM.normal(size=(n, 5)) + 1 for n in (4, 7, 30))
     q, r, t = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (q, r, t))
@@ -271,6 +273,7 @@ def test_stretching_is_normalization_by_distances():
     np.testing.assert_array_equal(np.argsort(distances, axis=1), np.argsort(q @ r.T, axis=1))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("devices", [1, 8])
 def test_groups_split_over_devices_are_the_same(devices):
     x, content = RANDOM.normal(size=(16, 5)), RANDOM.random(16)

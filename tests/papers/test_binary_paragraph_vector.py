@@ -51,6 +51,7 @@ def test_bits_and_their_slopes():
     assert relaxations.binarize(np.zeros(1))[0] == 0
 
 
+@pytest.mark.thorough
 def test_loss_and_slopes_by_hand():
     hidden, target, bias = np.array([[1.0, 0.0]]), np.array([2]), np.zeros(3)
     value, slope = jax.value_and_grad(full_softmax)(hidden, OUT, bias, target)
@@ -72,6 +73,7 @@ def test_log_uniform():
     np.testing.assert_allclose(p.sum(), 1, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_all_other_classes_are_the_full_softmax():
     table, bias = RANDOM.normal(size=(7, 4)), RANDOM.normal(size=7)
     documents, target = RANDOM.normal(size=(5, 4)), np.array([0, 6, 2, 2, 4])

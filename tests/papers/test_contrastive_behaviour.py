@@ -208,6 +208,7 @@ def test_tolerance_of_four_points():
     np.testing.assert_allclose(found, [0.8, 0.9, 0.2666667, 0.45], atol=5e-8)
 
 
+@pytest.mark.thorough
 def test_tolerance_by_class_sums_is_tolerance_by_pairs():
     random = np.random.default_rng(0)
     x, labels = random.normal(size=(40, 7)), random.integers(0, 5, 40)

@@ -88,6 +88,7 @@ def test_hard_samples_follow_the_softmax():
     assert (np.abs(share - p) < 3 * np.sqrt(p * (1 - p) / draws)).all()
 
 
+@pytest.mark.thorough
 def test_one_sense_is_plain_skip_gram():
     tables = random_tables(senses=1)
 
@@ -102,6 +103,7 @@ def test_one_sense_is_plain_skip_gram():
     assert not np.asarray(ours[1]["weights"]).any()
 
 
+@pytest.mark.thorough
 def test_no_gradient_reaches_a_word_that_is_context_alone():
     gradient = np.asarray(jax.grad(loss_of)(random_tables())["out"])
     assert 7 in CONTEXTS
@@ -110,6 +112,7 @@ def test_no_gradient_reaches_a_word_that_is_context_alone():
     assert np.abs(gradient[TARGETS]).min() > 0
 
 
+@pytest.mark.thorough
 def test_the_order_of_senses_does_not_matter():
     tables, turn = random_tables(), np.array([2, 0, 1])
     word = CENTERS[0]
@@ -126,6 +129,7 @@ def test_the_order_of_senses_does_not_matter():
     np.testing.assert_allclose(theirs["out"], mine["out"], rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.thorough
 def test_without_disambiguation_senses_are_equal_and_entropy_is_stationary():
     start = encoders.disambiguation_per_word(
         encoders.sense_tables(jax.random.key(0), WORDS, SENSES, DIM)
@@ -159,6 +163,7 @@ def test_the_entropy_is_weighted_by_its_sign_and_may_be_of_other_probabilities()
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("huber", [False, True])
 def test_the_penalty_is_of_the_off_diagonal(huber):
     weights = RANDOM.normal(size=(2, DIM, SENSES))

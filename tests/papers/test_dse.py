@@ -138,6 +138,7 @@ def drawn(head, dim):
     return jax.tree.map(lambda leaf: random.normal(size=leaf.shape), shapes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "head",
     [encoders.PairHead((6, 3), 2), encoders.PairHead((6,), symmetric=True), encoders.DotHead()],
@@ -154,6 +155,7 @@ def test_a_score_matrix_is_every_pair_at_any_block_size(head):
     assert same == (not isinstance(head, encoders.PairHead) or head.symmetric)
 
 
+@pytest.mark.thorough
 def test_equal_vectors():
     phi = np.asarray(encoders.compare_features(U, U))
     np.testing.assert_array_equal(phi[:, 4:], np.concatenate([U**2, 0 * U], axis=1))

@@ -84,6 +84,7 @@ def test_a_gate_that_does_not_fit_is_named():
         gated_cosine(Z, K)
 
 
+@pytest.mark.thorough
 def test_masks():
     """Positives {1}, {2, 3}, {0}, {2, 3}; negatives {2, 3}, {0}, {1}, {0, 1}."""
     seen = []
@@ -219,6 +220,7 @@ def test_a_pair_without_negatives_teaches_nothing():
     assert not gradient.any()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("combine", ["mean", "product"])
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_the_gate_of_a_pair_is_symmetric_and_in_evaluation_independent_of_the_batch(norm, combine):
@@ -232,6 +234,7 @@ def test_the_gate_of_a_pair_is_symmetric_and_in_evaluation_independent_of_the_ba
     assert np.all((whole > 0) & (whole < 1))
 
 
+@pytest.mark.thorough
 def test_the_gate_trains_with_the_encoder():
     """The loss's gradient reaches all of the gate's network, and scaling the gate changes nothing."""
     module = encoders.PairGate(3, 3, embed_dim=8, hidden=6, norm="layer")
@@ -248,6 +251,7 @@ def test_the_gate_trains_with_the_encoder():
     np.testing.assert_allclose(loss(params, 7.0), loss(params), rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_partners_from_the_batch_leave_no_anchor_without_a_positive():
     """Of those of the released code most are not there where there are many classes."""
     labels, key = np.arange(8) * 9, jax.random.key(0)

@@ -40,6 +40,7 @@ def test_exact_duplicates_merge_without_a_change():
     assert np.abs(difference).max() < 1e-12
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("folded", [False, True])
 def test_duplicates_behind_a_batch_norm_merge_without_a_change(folded):
     tree = networks.conv(twins=[(2, 5)])
@@ -172,6 +173,7 @@ def test_three_duplicates_do_not_merge_at_a_low_beta_unless_sizes_are_divided_by
     assert normalized[2]["in"].tolist() == [0, 0, 0, 3]
 
 
+@pytest.mark.thorough
 def test_the_largest_distance_grows_with_merging():
     """beta is of squared distances, and of their maximum at the time: here the second merge needs it."""
     tree, spec = hidden(4, [[0.0, 0.01, 1.0, 1.0], [0, 0, 0, 0.1]])
@@ -194,6 +196,7 @@ def test_a_scaled_duplicate_is_not_near():
     assert merged(tree, networks.mlp_spec(tree), 1e-3)[1]["dense_0"] == 7
 
 
+@pytest.mark.thorough
 def test_dead_channels_are_near_one_another():
     """Weight decay makes many channels of about zero: merging them is what pruning does too."""
     tree = networks.mlp()
@@ -226,6 +229,7 @@ def test_opposite_channels_are_merged_without_a_bound():
     assert abs((output(narrow) - output(tree)).item()) > 0.4
 
 
+@pytest.mark.thorough
 def test_a_channel_owns_all_places_that_read_it():
     """Flattened maps: the head's axis is [places * channels], the channel fastest."""
     tree = networks.conv()

@@ -44,6 +44,7 @@ def test_a_sentence_is_start_words_modifier_end():
     np.testing.assert_allclose(read(PARAMS, as_vectors), read(PARAMS, plain), atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_distillation_at_its_ends(float64):
     same = jnp.ones((4, 3))
     np.testing.assert_allclose(
@@ -66,6 +67,7 @@ def test_distillation_at_its_ends(float64):
     np.testing.assert_allclose(slopes, 0, atol=1e-10)
 
 
+@pytest.mark.thorough
 def test_the_teacher_has_no_gradient():
     student, teacher = RNG.normal(size=(2, 4, 3))
     slopes = jax.grad(
@@ -81,6 +83,7 @@ def test_ranks_leave_the_reference_out_and_count_ties_against_the_target():
     assert found.tolist() == [2, 2, 1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("split", [slice(0, 5), slice(0, 300)])
 def test_blocks_change_nothing(split):
     images = RNG.normal(size=(300, 4, 4, 1)).astype(np.float32)

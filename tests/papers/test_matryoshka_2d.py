@@ -138,6 +138,7 @@ def test_layers_and_sizes_by_hand(name, temperature):
     assert not gradient["q"][0].any()
 
 
+@pytest.mark.thorough
 def test_a_size_drawn_inside_jit_is_cut_by_zeroing():
     value, gradient = over_cuts("paper", 0.3)
     traced, slope = over_cuts("paper", 0.3, dim=None)
@@ -246,6 +247,7 @@ def test_pair_rank_by_hand():
     assert not gradient.any()
 
 
+@pytest.mark.thorough
 def test_angle_scores_by_hand():
     x, y = np.array([[1.0, 2, 0, 1]]), np.array([[2.0, 1, 1, 0]])
     np.testing.assert_allclose(similarity.angle_score(x, y), [[2 / 3]], rtol=1e-12)

@@ -35,6 +35,7 @@ def test_mnr_of_orthonormal_pairs():
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("loss", "scale", "value"),
     [
@@ -61,6 +62,7 @@ def test_mnr_gradient_rows_and_permuted_batches():
     np.testing.assert_allclose(loss(a[order], b[order]), value, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_load_balance_and_z_loss():
     np.testing.assert_allclose(losses.load_balance(LOGITS), 1.0933485267532332, rtol=1e-9)
     np.testing.assert_allclose(losses.router_z(LOGITS), 5.504162581598209, rtol=1e-9)
@@ -121,6 +123,7 @@ EXPERTS = 4
 THOROUGH = pytest.mark.thorough
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("k", [pytest.param(1, marks=THOROUGH), 2, pytest.param(4, marks=THOROUGH)])
 def test_equal_experts_are_the_dense_model(k):
     dense = drawn_part()
@@ -138,6 +141,7 @@ def test_equal_experts_are_the_dense_model(k):
     np.testing.assert_allclose(mixed, wanted / 4, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_one_sum_over_experts_is_a_gather_of_each_example_and_leaves_unused_ones_alone():
     experts = drawn_part(EXPERTS)
     weights = encoders.route_enforced(DOMAINS, EXPERTS)[:, None]
@@ -218,6 +222,7 @@ def test_normalized_mnr_plus_has_targets_on_the_diagonal_where_rows_are_distinct
     np.testing.assert_allclose(losses.mnr_plus(a, b), plain, rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_without_normalization_a_large_row_becomes_the_target_of_all():
     a, b = 0.1 * RANDOM.normal(size=(2, 8, 3)) + 1
     a[5] *= 3

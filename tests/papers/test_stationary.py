@@ -95,6 +95,7 @@ def entropy(z, labels, classes):
     return losses.cross_entropy(dot(z, vertices(classes)), labels)
 
 
+@pytest.mark.thorough
 def test_cross_entropy_and_its_gradient():
     z, labels = np.array([[1.0, 2, -1]]), np.array([3])
     value, gradient = jax.value_and_grad(entropy)(z, labels, 4)
@@ -102,6 +103,7 @@ def test_cross_entropy_and_its_gradient():
     np.testing.assert_allclose(gradient, [[0.6335285, 1.2014448, 0.3981427]], atol=5e-8)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("classes", "size", "expected", "digits"),
     [
@@ -196,6 +198,7 @@ def test_the_old_model_gets_no_gradient(kind):
     assert not np.any(old)
 
 
+@pytest.mark.thorough
 def test_a_weight_of_one_is_cross_entropy_and_a_tenth_is_the_paper():
     z = np.array([[1.0, 2], [0, -1], [3, 1]])
     value = losses.stationary(z, OLD, LABELS, vertices(3), weight=1.0)
@@ -212,6 +215,7 @@ def test_slots_may_be_reversed(kind):
     np.testing.assert_allclose(value, hoc(kind)[0], rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_average_compatibility_and_accuracy():
     np.testing.assert_allclose(evaluation.average_compatibility(MATRIX), 1 / 3, rtol=1e-6)
     loose = evaluation.average_compatibility(MATRIX, strict=False)
@@ -230,6 +234,7 @@ def test_a_rotated_simplex_is_as_regular_and_another():
     assert np.abs(np.sum(plain * rotated, axis=1)).max() < 0.6
 
 
+@pytest.mark.thorough
 def test_a_growing_classifier_has_the_classes_so_far_alone():
     """Of logits, gradients too: as if the other class vectors were not there."""
     z, classes = np.array([[1.0, 2], [0, -1]]), np.random.default_rng(0).normal(size=(4, 2))
@@ -248,6 +253,7 @@ def test_a_growing_classifier_has_the_classes_so_far_alone():
     assert not gradient[~seen].any()
 
 
+@pytest.mark.thorough
 def test_the_influence_is_of_old_classes_alone():
     """Backward-compatible training: rows of new classes and class vectors of others have no part."""
     random = np.random.default_rng(1)

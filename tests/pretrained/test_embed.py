@@ -107,6 +107,7 @@ def test_texts_are_ranked_as_they_score(tiny_cross):
     assert reranker.rank("red", []) == []
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_embedded_or_ranked_is_named(model, clip, tiny_cross):
     reranker = pretrained.load(tiny_cross)
     for call, message in (

@@ -71,6 +71,7 @@ def reference(folder, ids):
     return x.mean(axis=0) / np.linalg.norm(x.mean(axis=0))
 
 
+@pytest.mark.thorough
 def test_it_is_its_equations(minilm, model, vectors):
     assert vectors.shape == (4, 384)
     assert vectors.dtype == np.float32
@@ -91,6 +92,7 @@ def test_one_by_one_is_all_together(model, vectors):
         np.testing.assert_allclose(alone, vector, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_every_cut_is_pooled_and_the_last_is_the_embedding(model, vectors):
     cuts = model.encode_layers(model.params, model.tokenize(TEXTS))
     assert [cut.shape for cut in cuts] == [(4, 384)] * 7
@@ -98,6 +100,7 @@ def test_every_cut_is_pooled_and_the_last_is_the_embedding(model, vectors):
     assert np.abs(cuts[-2] - cuts[-1]).max() > 0.01
 
 
+@pytest.mark.thorough
 def test_saved_and_loaded_it_is_the_same_and_what_was_saved_there_is_replaced(
     model, vectors, tmp_path
 ):
@@ -118,6 +121,7 @@ def test_saved_and_loaded_it_is_the_same_and_what_was_saved_there_is_replaced(
     np.testing.assert_array_equal(same, vectors)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("out", [False, True], ids=["in", "out"])
 def test_it_agrees_with_sentence_transformers(minilm, model, vectors, tmp_path, out):
     peer = pytest.importorskip("sentence_transformers")

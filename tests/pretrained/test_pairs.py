@@ -34,6 +34,7 @@ def test_pairs_are_cut_as_tokenizers_cuts_them(model, side):
         assert len(first) == whole.type_ids.count(0)
 
 
+@pytest.mark.thorough
 def test_a_scorer_gives_what_each_pair_gives_alone(model):
     queries, candidates = texts([1, 2, 9, 40]), texts([26, 3, 0, 60, 12])
     score_pairs = model.scorer(queries, candidates, batch=8)

@@ -25,6 +25,7 @@ def vectors(model, **of_texts):
     return np.asarray(model.encode(model.params, model.tokenize(TEXTS, **of_texts)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
 def test_a_folder_with_experts_comes_back_as_it_was_saved(family, tmp_path):
     dense = pretrained.load(model_folders.make(tmp_path / "dense", family))

@@ -46,6 +46,7 @@ WAYS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("k", parameters([1, 5, 17, 40], quick=[5, 40]))
 def test_every_way_gives_distinct_items(way, k):
@@ -74,6 +75,7 @@ def test_leverage_draws_what_the_leading_vectors_stand_on():
         assert chosen.tolist() == [3, 17, 29]
 
 
+@pytest.mark.thorough
 def test_clusters_are_each_represented():
     middle = 10 * np.random.default_rng(1).normal(size=(6, 4))
     scores = np.repeat(middle, 10, axis=1) + 0.1 * SCORES
@@ -81,6 +83,7 @@ def test_clusters_are_each_represented():
     assert set((chosen // 10).tolist()) == {0, 1, 2, 3}
 
 
+@pytest.mark.thorough
 def test_too_many_are_refused():
     with pytest.raises(ValueError, match="k must be at most 40, the number of items, got 41"):
         search.anchors.pivoted_qr(SCORES, 41)

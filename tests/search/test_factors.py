@@ -19,6 +19,7 @@ def error(factors):
     return np.sqrt(np.mean((factors.queries @ factors.items.T + factors.bias - SCORES) ** 2))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("inductive", [False, True])
 def test_entries_that_nobody_scored_are_closer_than_at_the_start(inductive):
     start = search.factorize(ROWS, COLUMNS, VALUES, QUERIES, ITEMS, epochs=0)

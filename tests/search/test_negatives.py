@@ -101,6 +101,7 @@ def test_cyclic_negatives_are_every_so_many_th_survivor(stride):
         search.mine_negatives(QUERIES, ITEMS, POSITIVES, 4, key=jax.random.key(0), stride=2)
 
 
+@pytest.mark.thorough
 def test_a_query_is_consistent_where_its_positive_is_near():
     for top in (1, 2, 5, 20, 60, 99):
         found = search.consistency_filter(QUERIES, ITEMS, POSITIVES, top)

@@ -119,6 +119,7 @@ def found_by_first_stage(kind, kernel, **settings):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_first_stage_follows_the_similarity(name):
     # Of the shortest rows a byte of the longest rows' range leaves little.
@@ -128,6 +129,7 @@ def test_the_first_stage_follows_the_similarity(name):
         assert found_by_first_stage("binary", KERNELS[name], oversample=10) > 0.85
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", FITS)
 @pytest.mark.parametrize("name", ["cosine", "negative_euclidean"])
 def test_the_first_stage_ranks_what_the_codes_stand_for(kind, name):

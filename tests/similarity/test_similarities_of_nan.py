@@ -69,6 +69,7 @@ def test_one_row_far_away_takes_no_digits_of_the_others(name, size):
     assert (np.sign(scores[:, 3]) == np.sign(clean[:, 3])).all()
 
 
+@pytest.mark.thorough
 def test_the_gradient_is_nan_where_the_distance_is():
     x = X.copy()
     x[2, 1] = np.nan
@@ -95,6 +96,7 @@ def test_padding_tokens_may_hold_nan():
     assert np.isnan(both(spoilt)[0])
 
 
+@pytest.mark.thorough
 def test_lists_are_arrays_and_what_is_not_is_named():
     x = [[1.0, 0.0], [0.0, 2.0]]
     for name in ("cosine", "negative_euclidean", "negative_manhattan", "angle_score"):

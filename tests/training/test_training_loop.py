@@ -155,6 +155,7 @@ def test_sigterm_saves_and_exits_with_zero(unbroken, tmp_path):
     assert same(fit(workdir=tmp_path), unbroken)
 
 
+@pytest.mark.thorough
 def test_ctrl_c_saves_and_raises(unbroken, tmp_path):
     class Interrupting:
         def __init__(self):
@@ -181,6 +182,7 @@ def test_ctrl_c_saves_and_raises(unbroken, tmp_path):
     assert same(fit(workdir=tmp_path), unbroken)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("damage", ["cut", "emptied"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(
     unbroken, tmp_path, damage, caplog
@@ -235,6 +237,7 @@ def test_changed_data_another_key_and_another_optimizer_are_refused(tmp_path):
     assert (tmp_path / "checkpoints" / "3").exists()
 
 
+@pytest.mark.thorough
 def test_the_best_checkpoint_stays_beside_the_last_and_the_average_is_what_counts(tmp_path):
     def validate(params):
         return {"recall": -abs(float(params["w"][0]) - 0.9)}

@@ -30,6 +30,7 @@ def model(tiny_cross):
     return pretrained.load(tiny_cross)
 
 
+@pytest.mark.thorough
 def test_a_row_is_scored_with_each_of_its_documents(model):
     """Scores are those of the model; a negative that is right for the query does not count."""
     pairs = Pairs([A, B, A], [C, D, E], [[D, E], [A, C], [B, D]], None)

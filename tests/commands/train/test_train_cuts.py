@@ -41,6 +41,7 @@ def deep(tiny, tmp_path_factory):
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.xdist_group("commands")
 def test_dims_make_vectors_that_may_be_cut(tiny, table, tmp_path):
     words = ("train", "--model", tiny, "--pairs", table("anchor", "positive"), *TRAINING)
@@ -103,6 +104,7 @@ def test_a_student_gets_nearer_to_its_teacher(tiny, table, tmp_path, rows, loss)
     assert (tmp_path / "out.run" / "teacher-queries.npy").exists()
 
 
+@pytest.mark.thorough
 def test_both_sides_are_halves():
     """Of queries and of documents with negatives, rows that do not count left out."""
     random = np.random.default_rng(0)

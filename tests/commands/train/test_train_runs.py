@@ -61,6 +61,7 @@ def test_a_run_of_one_step_learns_and_is_lengthened(command, tiny, tmp_path, cap
     assert 'other settings: --dtype not set, now "bfloat16"' in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 @pytest.mark.xdist_group("commands")
 def test_a_loss_that_is_not_finite_is_one_sentence(command, tmp_path, capsys):
     assert command("--rate", 1e30, "--steps", 9) == 2
@@ -124,6 +125,7 @@ def test_what_is_known_of_a_table_is_said(capsys, tiny):
     assert notes(Task) == []
 
 
+@pytest.mark.thorough
 def test_another_similarity_has_another_temperature(tiny, capsys):
     model = pretrained.load(tiny)
     x, y = np.random.default_rng(0).normal(size=(2, 4, 8)).astype(np.float32)
