@@ -49,7 +49,9 @@ def floor_of(name, arrays):
     """The matrix products that a pairwise loss of vectors cannot do without; None for others."""
     import jax
 
-    if kind(name) != "pairwise" or arrays[0].ndim != 2:
+    from jaxsim import losses
+
+    if kind(getattr(losses, name)) != "pairwise" or arrays[0].ndim != 2:
         return None
     of_documents = 1 in CATALOG[name].moved
     others = arrays[1].reshape(-1, arrays[0].shape[1]) if of_documents else arrays[0]
