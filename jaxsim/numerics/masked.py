@@ -53,9 +53,10 @@ def log_softmax(scores: Array, where: Array, *, axis: int | tuple[int, ...] = -1
     """Masked log-softmax; 0 at masked entries and on rows that keep nothing."""
     scores, where = _kept(scores, where)
     # Shifted first: near the largest of scores of 1e4 nothing is left of the logarithm otherwise.
-    scores = scores - jax.lax.stop_gradient(max(scores, where, axis=axis, keepdims=True))
-    total = jnp.expand_dims(log_sum_exp(scores, where, axis=axis), axis)
-    return jnp.where(where, scores - total, 0)
+    largest = jax.lax.stop_gradient(max(scores, where, axis=axis, keepdims=True))
+    scores = jnp.where(where, scores - largest, 0)
+    total = jnp.sum(jnp.where(where, jnp.exp(scores), 0), axis=axis, keepdims=True)
+    return jnp.where(where, scores - jnp.log(jnp.where(total == 0, 1, total)), 0)
 
 
 def max(
