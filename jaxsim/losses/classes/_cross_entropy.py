@@ -39,8 +39,10 @@ def cross_entropy(
     kept = kept if label_where is None else kept & label_where
     logits = zeroed(logits, kept)
     # Shifted first: near the largest of logits of 1e4 nothing is left of the logarithm otherwise.
-    logits = logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True))
-    costs = jnp.log(jnp.exp(logits).sum(axis=-1)) - _of_label(logits, jnp.where(kept, labels, 0))
+    largest = jax.lax.stop_gradient(logits.max(axis=-1))
+    largest = jnp.where(jnp.isfinite(largest), largest, 0)
+    every = jnp.exp(logits - largest[..., None]).sum(axis=-1)
+    costs = jnp.log(every) - (_of_label(logits, jnp.where(kept, labels, 0)) - largest)
     each = math.prod(labels.shape[1:])
     costs, kept = costs.reshape(len(labels), each), kept.reshape(len(labels), each)
     return masked.mean(costs, kept), kept.sum(axis=1)
