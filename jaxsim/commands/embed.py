@@ -1,6 +1,7 @@
 """Writes the vectors of a text column or of pictures, float32 [rows, dim], in the rows' order.
 
     python -m jaxsim embed --model out/ --corpus docs.jsonl --column text --out docs.npy
+    python -m jaxsim embed --model colbert/ --corpus docs.jsonl --out docs.npy    # and docs.offsets.npy
     python -m jaxsim embed --model clip/ --corpus photos.csv --image-column path --out photos.npy
     python -m jaxsim embed --model clip/ --corpus pictures/ --out pictures.npy    # sorted by name
     python -m jaxsim embed --model splade/ --corpus docs.jsonl --out docs.npz     # a sparse encoder's
@@ -9,6 +10,7 @@ A killed run resumes when started again. Vectors of a sparse encoder are a compr
 scipy.sparse.load_npz reads; such a run does not resume.
 """
 
+import functools
 import hashlib
 import io
 from collections.abc import Sequence
@@ -41,6 +43,11 @@ def main(command_line: Sequence[str]) -> None:
     add(
         "--prompt", help="name of one of the model's prompts, '' for none; default: the model's own"
     )
+    add(
+        "--side",
+        type=arguments.one_of("query", "document"),
+        help="of late interaction (ColBERT): whether the texts are queries or documents (document)",
+    )
     add("--batch-tokens", type=arguments.whole(), default=4096, help="tokens per batch (4096)")
     options = parser.parse_args(command_line)
     suffix = Path(options.out).suffix
@@ -63,8 +70,13 @@ def main(command_line: Sequence[str]) -> None:
     if models.is_sparse(model) != (suffix == ".npz"):
         wanted = ".npz for a sparse encoder" if models.is_sparse(model) else ".npy"
         raise ValueError(f"--out must end in {wanted}, got {options.out!r}")
+    if options.side is not None and not models.is_late(model):
+        raise ValueError(f"--side has no effect: {options.model} reads queries as documents")
     if models.is_sparse(model):
         _embed_sparse(options, model, texts, prompt)
+        return
+    if models.is_late(model):
+        _embed_tokens(options, model, texts, prompt)
         return
     digest = hashlib.sha256("\0".join(texts).encode())
     digest.update(repr((models.identity(model), prompt, model.max_length)).encode())
@@ -96,8 +108,29 @@ def _embed_sparse(options, model, texts, prompt):
     print(f"{options.out}: {count} vectors of {dim}, {vectors.nnz / count:.1f} of them not 0")
 
 
+def _embed_tokens(options, model, texts, prompt):
+    """Writes the vectors of tokens, and where each text begins in a second file."""
+    side = options.side or "document"
+    about = (models.identity(model), prompt, side, model.reading, models.dtype_of(options))
+    digest = hashlib.sha256(repr((texts, about)).encode()).hexdigest()[:16]
+    vectors, _ = search.encode_tokens(
+        model.encode,
+        model.params,
+        functools.partial(model.rows, side=side, prompt=prompt),
+        texts,
+        path=options.out,
+        batch_tokens=options.batch_tokens,
+        fingerprint=digest,
+        label=f"embedding {options.corpus}",
+    )
+    print(
+        f"{options.out}: {vectors.shape[0]} vectors of {vectors.shape[1]}, those of the tokens of "
+        f"{len(texts)} texts; {Path(options.out).with_suffix('.offsets.npy')}: where each begins"
+    )
+
+
 def _embed_pictures(options):
-    for name in ("prompt", "column"):
+    for name in ("prompt", "column", "side"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name} has no effect on pictures")
     if Path(options.corpus).is_dir():

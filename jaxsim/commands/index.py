@@ -24,4 +24,6 @@ def main(command_line: Sequence[str]) -> None:
     active = ""
     if isinstance(vectors, search.SparseIndex):
         active = f", {vectors.active_dims:.1f} of them not 0"
+    if isinstance(vectors, corpora.TokenVectors):
+        active = f", one for each of {len(vectors.vectors)} tokens"
     print(f"{corpora.folder_of(chosen)}: {count} {what}, vectors of {dim}{active}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,6 +34,9 @@ class MultiVectorModel(Model):
     prompts: dict = dataclasses.field(default_factory=dict)  # {"query": text, "document": text}
     similarity: Callable = similarity.max_sim  # of texts, that the model was trained for
     reading: Reading = None  # lengths, filling, and tokens that do not count
+    domains: ClassVar[tuple[str, ...]] = ()
+    default_prompt: ClassVar[str] = ""
+    pool_prompt: ClassVar[bool] = True  # a prompt's tokens count as all others
 
     def rows(
         self, texts: Iterable[str], *, side: str = "document", prompt: str | None = None

@@ -239,7 +239,7 @@ class Task:
         flat = jax.tree.map(lambda a: a.reshape(rows * each, -1), batch["documents"])
         documents = self.encode(params, flat, key=keys[1], axis_name=axis_name)
         if each > 1:
-            documents = jax.tree.map(lambda a: a.reshape(rows, each, -1), documents)
+            documents = jax.tree.map(lambda a: a.reshape(rows, each, *a.shape[1:]), documents)
         return queries, documents
 
     def _of_both(self, queries, documents, batch, axis_name, key):
@@ -318,20 +318,19 @@ class Task:
         """
         right = {*zip(*(ids.tolist() for ids in self.held_ids), strict=True)}
         loss = hits = 0.0
-        for start in range(0, len(queries), self.batch_size):
-            columns = queries, documents, *self.held_ids
-            part = [a[start : start + self.batch_size] for a in columns]
-            count = len(part[0])
-            missing = self.batch_size - count
+        rows = len(self.held_ids[0])
+        for start in range(0, rows, self.batch_size):
+            count = min(self.batch_size, rows - start)
             where = np.arange(self.batch_size) < count
-            part = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) for a in part]
+            columns = queries, documents, *self.held_ids
+            part = jax.tree.map(functools.partial(rows_from, start, self.batch_size), columns)
             value, predicted = self.of_batch(*part, where)
             loss += float(value) * count
             pairs = zip(
                 part[2][:count].tolist(), np.asarray(predicted)[:count].tolist(), strict=True
             )
             hits += sum(pair in right for pair in pairs)
-        return {"loss": loss / len(queries), "accuracy in batch": hits / len(queries)}
+        return {"loss": loss / rows, "accuracy in batch": hits / rows}
 
     def _loss_and_nearest(self, queries, documents, query_ids, document_ids, where):
         """The loss of the rows that count, and the id of the document that each query finds."""
@@ -344,9 +343,11 @@ class Task:
         query_ids, document_ids = ids = self.held_ids if ids is None else ids
         places = [np.unique(of_side, return_index=True)[1] for of_side in ids]
         k = min(10, len(places[1]))
-        _, hits = search.exact(
-            queries[places[0]], documents[places[1]], k=k, similarity=self.model.similarity
-        )
+        sides = [
+            jax.tree.map(lambda a, rows=rows: a[rows], side)
+            for side, rows in zip((queries, documents), places, strict=True)
+        ]
+        _, hits = search.exact(*sides, k=k, similarity=self.model.similarity)
         right = [set() for _ in places[0]]
         for query, document in zip(query_ids, document_ids, strict=True):
             right[query].add(document)
@@ -376,3 +377,9 @@ class Task:
 
     def _ids(self, side, texts):
         return self.model.tokens(texts, prompt=self.prompts[side])
+
+
+def rows_from(start: int, count: int, array: np.ndarray) -> np.ndarray:
+    """`count` rows of an array from `start` on, filled up with zeros."""
+    part = array[start : start + count]
+    return np.pad(part, [(0, count - len(part))] + [(0, 0)] * (part.ndim - 1))

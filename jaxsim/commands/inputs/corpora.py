@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -27,6 +28,18 @@ class Corpus(NamedTuple):
     texts: list  # of pictures: what they are called
     ids: list  # of strings
     images: list | None = None  # paths
+
+
+class TokenVectors(NamedTuple):
+    """The vectors of all tokens of a corpus one after the other, and where each text begins."""
+
+    vectors: np.ndarray  # [tokens, dim]
+    offsets: np.ndarray  # int [texts + 1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many texts, and the size of a vector."""
+        return len(self.offsets) - 1, self.vectors.shape[1]
 
 
 def options(add: Callable[..., Any]) -> None:
@@ -111,10 +124,10 @@ def _read(chosen, words):
 
 def vectors_of(
     chosen: argparse.Namespace, corpus: Corpus, model: Any
-) -> np.ndarray | search.SparseIndex:
+) -> np.ndarray | search.SparseIndex | TokenVectors:
     """The vectors of a corpus, float32 [texts, dim]: of its index, which is built or continued if needed.
 
-    Those of a sparse encoder are an inverted index.
+    Those of a sparse encoder are an inverted index, those of late interaction of tokens.
 
     Raises: ValueError for an index of another model, prompt or similarity, by name, and for a sparse encoder that
     does not compare by the dot product.
@@ -150,6 +163,10 @@ def vectors_of(
             return search.encode_images(
                 model.encode_image, model.params, model.process, corpus.images, **settings
             )
+        if models.is_late(model):
+            rows = functools.partial(model.rows, prompt=prompt)
+            found = search.encode_tokens(model.encode, model.params, rows, corpus.texts, **settings)
+            return TokenVectors(*found)
         encode = search.encode_corpus
         if models.is_sparse(model):
             encode, settings["path"] = search.encode_sparse_corpus, folder / SPARSE
@@ -163,7 +180,12 @@ def vectors_of(
 
 
 def queries_of(model: Any, texts: Sequence[str], prompt: str | None) -> Any:
-    """The vectors of queries, as `nearest` takes them: float32 [queries, dim], of a sparse encoder a sparse matrix."""
+    """The vectors of queries, as `nearest` takes them: float32 [queries, dim], of a sparse encoder a sparse matrix.
+
+    Of late interaction {"vectors" [queries, length, dim], "where"}.
+    """
+    if models.is_late(model):
+        return model.embed(texts, side="query", prompt=prompt)
     if models.is_sparse(model):
         return model.embed_sparse(texts, prompt=prompt)
     return search.encode_corpus(
@@ -177,7 +199,7 @@ def queries_of(model: Any, texts: Sequence[str], prompt: str | None) -> Any:
 
 def nearest(
     queries: Any,
-    vectors: Array | search.SparseIndex,
+    vectors: Array | search.SparseIndex | TokenVectors,
     k: int,
     similarity: Similarity,
     exclude: Array | None = None,
@@ -188,6 +210,8 @@ def nearest(
     """
     if isinstance(vectors, search.SparseIndex):
         hits = search.sparse_exact(queries, vectors, k, exclude=exclude)
+    elif isinstance(vectors, TokenVectors):
+        hits = search.exact_tokens(queries, *vectors, k, similarity=similarity, exclude=exclude)
     else:
         hits = search.exact(queries, vectors, k=k, similarity=similarity, exclude=exclude)
     return tuple(np.asarray(one) for one in hits)

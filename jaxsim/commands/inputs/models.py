@@ -180,6 +180,11 @@ def is_sparse(model: Any) -> bool:
     return isinstance(model, pretrained.SparseTextModel)
 
 
+def is_late(model: Any) -> bool:
+    """Whether a model is one of late interaction, such as ColBERT: a vector for each token."""
+    return isinstance(model, pretrained.MultiVectorModel)
+
+
 def encode_of(model: Any) -> Callable[..., jax.Array]:
     """The function that gives a model's vectors: of a sparse encoder the largest numbers of each, as it limits them."""
     limited = is_sparse(model) and model.max_active_dims is not None
@@ -188,6 +193,8 @@ def encode_of(model: Any) -> Callable[..., jax.Array]:
 
 def dim_of(model: pretrained.TextModel) -> int:
     """The size of a model's vectors."""
+    if is_late(model):
+        return jax.eval_shape(model.encode, model.params, model.tokenize(["a"]))["vectors"].shape[2]
     texts = model.tokenize(["a"], domain=model.domains[0] if model.domains else None)
     return jax.eval_shape(model.encode, model.params, texts).shape[1]
 

@@ -13,6 +13,7 @@ from jaxsim.commands.inputs import columns, corpora, models
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.search._corpus import encode_corpus
 from jaxsim.search._sparse_files import encode_sparse_corpus
+from jaxsim.search._tokens import encode_tokens
 
 DEPTH, K = 100, 10  # of a ranking, and of the figures
 FIGURES = (f"nDCG@{K}", f"recall@{K}", "MRR")
@@ -44,7 +45,8 @@ class Judged:
         """{"judged ...": float} of a model with these parameters."""
         sides = ((self.queries, prompts[0]), (self.documents, prompts[1]))
         of_documents = encode_sparse_corpus if models.is_sparse(model) else encode_corpus
-        vectors = [
+        vectors = [] if not models.is_late(model) else tokens_of(model, params, *sides)
+        vectors = vectors or [
             encode(
                 models.encode_of(model),
                 params,
@@ -66,6 +68,16 @@ class Judged:
         }
         found = evaluate.values(run, self.judgments, K)
         return {f"judged {name}": float(np.mean(found[name])) for name in FIGURES}
+
+
+def tokens_of(model: Any, params: ArrayTree, queries: tuple, documents: tuple) -> list[Any]:
+    """The token vectors of queries and of documents, each (texts, prompt), of a model of late interaction."""
+    of_queries = model.replace(params=params).embed(queries[0], side="query", prompt=queries[1])
+    rows = functools.partial(model.rows, prompt=documents[1])
+    of_documents = encode_tokens(
+        model.encode, params, rows, documents[0], label="encoding what is judged"
+    )
+    return [of_queries, corpora.TokenVectors(*of_documents)]
 
 
 def figures_of(options: argparse.Namespace, model: Any) -> Callable[[ArrayTree], dict[str, float]]:

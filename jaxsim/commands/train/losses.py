@@ -437,6 +437,7 @@ def loss_of(
     elif kind != TEACHERS and of_any_similarity(name):
         settings.setdefault("similarity", model.similarity)
         scaled = model.similarity is similarity.cosine or unit in model.module.heads
+        scaled = scaled and model.similarity is not similarity.max_sim  # a sum over tokens
         if not scaled and "temperature" in parameters and "temperature" not in settings:
             settings["temperature"] = 1.0
             print(f"the model compares by {compared}: {name} has --temperature 1")
@@ -447,6 +448,39 @@ def of_any_similarity(name: str) -> bool:
     """Whether a loss takes whichever similarity a model has: one whose default is a distance does not."""
     parameter = hyperparameters(name).get("similarity")
     return parameter is not None and parameter.default in (similarity.cosine, similarity.dot)
+
+
+def check_tokens(name: str, loss: Call, rows: int, negatives: int) -> None:
+    """Refuses a loss that does not take late interaction's texts, vectors of tokens, before any work.
+
+    Args:
+      name: of the loss.
+      loss: of `loss_of`.
+      rows: of a batch.
+      negatives: of a row.
+    """
+    each = (rows, 1 + negatives) if negatives else (rows,)
+
+    def texts(shape):
+        vectors = jax.ShapeDtypeStruct((*shape, 3, 8), jnp.float32)
+        return {"vectors": vectors, "where": jax.ShapeDtypeStruct((*shape, 3), jnp.bool_)}
+
+    ids = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.int32)
+    named = {"where": jax.ShapeDtypeStruct((rows,), jnp.bool_)}
+    named |= {"query_ids": ids((rows,)), "document_ids": ids(each)}
+    possible = GROUP_OF[name] in (PAIRS, NEGATIVES) and of_any_similarity(name)
+    try:
+        if not possible:
+            raise ValueError("compares single vectors")
+        jax.eval_shape(
+            lambda sides, named: loss(*sides, key=jax.random.key(0), **named),
+            (texts((rows,)), texts(each)),
+            named,
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"--loss {name} does not take the token vectors of late interaction, such as info_nce does: {error}"
+        ) from error
 
 
 def temperatures(name: str) -> list[str]:

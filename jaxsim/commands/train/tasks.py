@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxsim import pretrained
 from jaxsim.commands.fine_tuning.cross import CrossTask
-from jaxsim.commands.fine_tuning.cuts import Cuts
+from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts
 from jaxsim.commands.fine_tuning.images import ImageTask
 from jaxsim.commands.fine_tuning.labels import LabelTask
 from jaxsim.commands.fine_tuning.lora import LowRank, Whole
@@ -16,6 +16,7 @@ from jaxsim.commands.fine_tuning.mining import Mined, Mining
 from jaxsim.commands.fine_tuning.mixture import Mixture
 from jaxsim.commands.fine_tuning.pairs import most_negatives
 from jaxsim.commands.fine_tuning.texts import Task
+from jaxsim.commands.fine_tuning.tokens import TokenTask
 from jaxsim.commands.inputs import models
 from jaxsim.commands.train import losses
 from jaxsim.commands.train.losses import LABELS, NEGATIVES
@@ -118,6 +119,13 @@ def one_task(
     loss = losses.loss_of(one.loss, chosen, options.temperature, model)
     prompts = prompts_of(options, model, one)
     settings: dict[str, Any] = {"chunk": options.chunk, "cuts": cuts}
+    if models.is_late(model):
+        losses.check_tokens(one.loss, loss, one.batch_size, most_negatives(one.pairs))
+        alone = one.kind != NEGATIVES
+        sides = one.pairs, one.held, one.batch_size
+        return TokenTask(
+            model, loss, *sides, graded=False, prompts=prompts, alone=alone, **settings
+        )
     if one.kind == LABELS:
         return LabelTask(
             model,
@@ -203,6 +211,14 @@ def cuts_of(options: argparse.Namespace, model: pretrained.TextModel) -> Cuts:
 
     Raises: ValueError for a size that is not below the model's, and for layers that a model does not have.
     """
+    if models.is_late(model):
+        for name in ("dims", "layers", "negatives", "lora_rank", "experts"):
+            if getattr(options, name):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is not for late interaction, and {options.model} gives a "
+                    "vector for each token"
+                )
+        return WHOLE
     for name in ("dims", "layers"):
         if models.is_sparse(model) and getattr(options, name):
             raise ValueError(
