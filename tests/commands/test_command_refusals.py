@@ -89,7 +89,7 @@ CASES = [
     (f"{TRAIN} --workdir=", "--workdir must be the name of a file or folder, got ''"),
     (f"{TRAIN} --workdir gs://bucket/run", "--workdir must be a local path, got 'gs://bucket/run'"),
     (f"{TRAIN} --out old", "--rate 1e-05, now 2e-05"),
-    (f"{EMBED} --out mine", "--out must end in .npy, got 'mine'"),
+    (f"{EMBED} --out mine", "--out must end in .npy, or .npz of a sparse encoder, got 'mine'"),
     (f"{EMBED} --out mine.npy", "exists and is not a file of vectors that jaxsim wrote"),
     (f"{EMBED} --out notes.txt/x.npy", "notes.txt', which is not a folder"),
     (
