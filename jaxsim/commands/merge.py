@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxsim import merging, storage
 from jaxsim.commands.inputs import arguments, models
+from jaxsim.commands.outputs import cards, kinds
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
 
@@ -47,10 +48,12 @@ def main(command_line: Sequence[str]) -> None:
             power=1.0 if options.power is None else options.power,
             prior=options.weights,
         )
-    for folder, tree in zip(options.models, trees, strict=True):
-        print(f"{folder}: {distance(tree, merged):.4g} from the result")
+    distances = [distance(tree, merged) for tree in trees]
+    for folder, moved in zip(options.models, distances, strict=True):
+        print(f"{folder}: {moved:.4g} from the result")
+    card = card_of(options, loaded[0], distances, command_line)
     with errors_named(Path(options.out)):
-        loaded[0].replace(params=merged).save(options.out)
+        cards.with_card(loaded[0].replace(params=merged), card).save(options.out)
     print(f"{options.out}: {options.method} of {len(trees)} models")
 
 
@@ -106,6 +109,47 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
         if options.method == "soup" and getattr(options, name) is not None:
             raise ValueError(f"--{name} has no effect without --method fuse")
     return options
+
+
+def card_of(
+    options: argparse.Namespace,
+    model: Any,
+    distances: Sequence[float],
+    command_line: Sequence[str],
+) -> str:
+    """The card of a merged model as the text of README.md.
+
+    Args:
+      options: of the command.
+      model: the first, whose small files the result has.
+      distances: of each model from the result.
+      command_line: as it was given.
+    """
+    name, kind = Path(options.out).resolve().name, kinds.kind_of(model)
+    bases = [base for folder in options.models if (base := cards.base_of(folder)) is not None]
+    weights = options.weights or [1.0] * len(options.models)
+    names = map(cards.shown_base, options.models)
+    method = "the mean of the parameters"
+    if options.method == "fuse":
+        method = f"the fusion of changes from {cards.shown_base(options.base)}"
+    body = [
+        f"# {name}",
+        f"{kind.about}: {method} of {len(options.models)} models, merged with jaxsim. It was not evaluated.",
+        cards.table(
+            ("model", "weight", "relative distance"), zip(names, weights, distances, strict=True)
+        ),
+        cards.block("sh", cards.command("merge", command_line)),
+        ", ".join(cards.versions()) + ".",
+    ]
+    metadata = {
+        **cards.licensed(model),
+        "library_name": kind.library,
+        "pipeline_tag": kind.pipeline,
+        "base_model": bases,
+        "base_model_relation": "merge" if bases else None,
+        "tags": [*kind.tags, "jaxsim", "merge"],
+    }
+    return cards.written(metadata, body)
 
 
 def check_target(options: argparse.Namespace) -> None:

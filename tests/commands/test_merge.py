@@ -43,6 +43,11 @@ def test_a_soup_is_the_mean(copies, tmp_path, capsys, weights):
     assert run("merge", one, two, "--out", tmp_path / "out", *words) == 0
     check(tmp_path / "out", merging.soup(trees, weights=weights))
     assert "soup of 2 models" in capsys.readouterr().out
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "library_name: sentence-transformers" in card
+    assert "the mean of the parameters of 2 models" in card
+    assert f"| `1` | {3 if weights else 1}.0000 |" in card
+    assert str(tmp_path) not in card
 
 
 def test_a_fusion_starts_from_the_base(copies, tmp_path):

@@ -2,13 +2,21 @@
 
 import argparse
 import dataclasses
+import importlib.metadata
 import json
+import platform
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+
+import jaxsim
+
 FILE = "README.md"
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")  # whose versions a card names
 FIELDS = ("base_model", "datasets", "language", "license", "tags")  # what --card may give
 LICENSES = ("license", "license_name", "license_link")  # what is taken from a base's card
 PLAIN = re.compile(r"[A-Za-z][\w/@.+-]*")  # a string that YAML reads without quotes
@@ -115,6 +123,51 @@ def code(value: Any) -> str:
 def block(language: str, *lines: str) -> str:
     """A block of code."""
     return "\n".join([f"```{language}", *lines, "```"])
+
+
+def shown_base(name: str) -> str:
+    """The base in the text of a card: a link to the hub, or the name of a folder."""
+    base = base_of(name)
+    return (
+        code(Path(name).resolve().name)
+        if base is None
+        else f"[{base}](https://huggingface.co/{base})"
+    )
+
+
+def shortened(value: Any) -> Any:
+    """A path by its last part: a card names no folder of a machine."""
+    if isinstance(value, str) and (Path(value).is_absolute() or value.startswith(("~", ".."))):
+        return Path(value).name
+    return value
+
+
+def command(name: str, command_line: Sequence[str]) -> str:
+    """The command, its paths by their last parts."""
+    words = []
+    for word in command_line:
+        option, sign, path = word.partition("=")
+        if word.startswith("--") and sign:
+            words.append(f"{option}={shortened(path)}")
+            continue
+        file, colon, rest = word.partition(":")
+        words.append(f"{shortened(file)}{colon}{rest}")
+    return shlex.join(["python", "-m", "jaxsim", name, *words])
+
+
+def versions() -> list[str]:
+    """Packages with their versions, and the devices."""
+    found = [f"Python {platform.python_version()}", f"jaxsim {jaxsim.__version__}"]
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    devices = jax.devices()
+    return [
+        *found,
+        f"{len(devices)} {devices[0].device_kind} {'device' + 's' * (len(devices) > 1)}",
+    ]
 
 
 def _yaml(value: Any, indent: str = "") -> list[str]:

@@ -1,25 +1,30 @@
 """The model card of a folder that `train` writes: what was trained, on what, how, and how good it is."""
 
 import argparse
-import importlib.metadata
-import platform
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
-import jaxsim
 from jaxsim import pretrained
 from jaxsim.commands.inputs import models
-from jaxsim.commands.outputs.cards import base_of, block, code, licensed, table, written
+from jaxsim.commands.outputs import kinds
+from jaxsim.commands.outputs.cards import (
+    base_of,
+    block,
+    code,
+    command,
+    licensed,
+    shortened,
+    shown_base,
+    table,
+    versions,
+    written,
+)
 from jaxsim.commands.train.losses import CROSS_GRADED, GRADED, LABELS, settings_of
 from jaxsim.commands.train.tables import Source
 from jaxsim.pretrained._model import FolderModel
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 # The classes of sentence-transformers that read a folder.
 PEERS = {
     pretrained.CrossEncoderModel: "CrossEncoder",
@@ -60,7 +65,10 @@ def card_of(
     name = options.push or Path(options.out).resolve().name
     base, kind = base_of(options.model), kind_of(options, model)
     groups = figures_of(options, before, after)
-    sentence = f"{ABOUT[kind]}, fine-tuned from {shown_base(options.model)} with jaxsim"
+    about = kinds.kind_of(model)
+    if kind == "adapter":
+        about = about._replace(about="A LoRA adapter", library="peft", tags=("lora", "peft"))
+    sentence = f"{about.about}, fine-tuned from {shown_base(options.model)} with jaxsim"
     body = [
         f"# {name}",
         f"{sentence} on {rows_of(options)}.",
@@ -73,7 +81,7 @@ def card_of(
         "## Training",
         training(options, task, settings, step, steps),
         table(("setting", "value"), settings_table(options, model, settings)),
-        block("sh", command(options)),
+        block("sh", command("train", options.words)),
         "## Figures",
         f"Before and after training; the checkpoint is the one with the best {task.figure} on what is held out.",
         *figures(groups),
@@ -87,12 +95,12 @@ def card_of(
         "language": None,
         "license": None,
         **licensed(model),
-        "library_name": LIBRARY[kind] or image_library(model),
-        "pipeline_tag": PIPELINE[kind] or pipeline_of(model),
+        "library_name": about.library,
+        "pipeline_tag": about.pipeline,
         "base_model": base,
         "base_model_relation": "adapter" if kind == "adapter" else "finetune",
         "datasets": None,
-        "tags": tags(options, model, kind) + given.pop("tags", []),
+        "tags": tags(options, about) + given.pop("tags", []),
         **{field: value[0] if len(value) == 1 else value for field, value in given.items()},
         "model-index": [{"name": name, "results": results(groups)}],
     }
@@ -101,86 +109,19 @@ def card_of(
     return written(metadata, body)
 
 
-ABOUT = {
-    "text": "A sentence embedding model",
-    "experts": "A sentence embedding model with experts of domains",
-    "sparse": "A sparse text encoder (SPLADE)",
-    "late": "A text encoder for late interaction (ColBERT)",
-    "cross-encoder": "A cross-encoder, which scores pairs of texts",
-    "images": "An embedding model of pictures and texts",
-    "adapter": "A LoRA adapter",
-}
-LIBRARY = {
-    "text": "sentence-transformers",
-    "experts": "jaxsim",
-    "sparse": "sentence-transformers",
-    "late": "sentence-transformers",
-    "cross-encoder": "sentence-transformers",
-    "images": None,
-    "adapter": "peft",
-}
-PIPELINE = {
-    "text": "sentence-similarity",
-    "experts": "feature-extraction",
-    "sparse": "feature-extraction",
-    "late": "sentence-similarity",
-    "cross-encoder": "text-ranking",
-    "images": "zero-shot-image-classification",
-    "adapter": None,
-}
-TAGS = {
-    "text": ("sentence-transformers", "sentence-similarity", "feature-extraction"),
-    "experts": ("sentence-similarity", "feature-extraction", "mixture-of-experts"),
-    "sparse": ("sentence-transformers", "sparse-encoder", "sparse", "splade"),
-    "late": ("sentence-transformers", "multi-vector", "late-interaction", "ColBERT"),
-    "cross-encoder": ("sentence-transformers", "cross-encoder", "reranker"),
-    "images": ("image-feature-extraction", "feature-extraction"),
-    "adapter": ("lora", "peft"),
-}
-
-
 def kind_of(options: argparse.Namespace, model: Any) -> str:
-    """What a folder holds, of the keys of ABOUT."""
+    """What a folder holds: "adapter", or a kind of model."""
     if options.lora_rank is not None and not options.lora_merged:
         return "adapter"
-    if isinstance(model, pretrained.CrossEncoderModel):
-        return "cross-encoder"
-    if hasattr(model, "encode_image"):
-        return "images"
-    if isinstance(model, pretrained.MultiVectorModel):
-        return "late"
-    if models.is_sparse(model):
-        return "sparse"
-    return "experts" if model.domains else "text"
+    return kinds.name_of(model)
 
 
-def image_library(model: Any) -> str:
-    """The library that reads a model of pictures and texts."""
-    return "sentence-transformers" if "modules.json" in model.kept.files else "transformers"
-
-
-def pipeline_of(model: Any) -> str:
-    """What the model that an adapter changes is for."""
-    cross = isinstance(model, pretrained.CrossEncoderModel)
-    return PIPELINE["cross-encoder" if cross else "text"]
-
-
-def tags(options: argparse.Namespace, model: Any, kind: str) -> list[str]:
+def tags(options: argparse.Namespace, kind: kinds.Kind) -> list[str]:
     """The tags of metadata, as sentence-transformers writes them: kinds, losses, the number of rows."""
     losses = dict.fromkeys(f"loss:{one.loss}" for one in options.sources)
     cuts = ["matryoshka"] if options.dims is not None else []
     count = sum(len(one.pairs[0]) for one in options.sources)
-    return [*TAGS[kind], "jaxsim", *cuts, *losses, f"dataset_size:{count}"]
-
-
-def shown_base(name: str) -> str:
-    """The base in the text of a card: a link to the hub, or the name of a folder."""
-    base = base_of(name)
-    return (
-        code(Path(name).resolve().name)
-        if base is None
-        else f"[{base}](https://huggingface.co/{base})"
-    )
+    return [*kind.tags, "jaxsim", *cuts, *losses, f"dataset_size:{count}"]
 
 
 def rows_of(options: argparse.Namespace) -> str:
@@ -249,7 +190,7 @@ def use(options: argparse.Namespace, model: Any, task: Any, kind: str, name: str
             "scores = model.similarity(texts, pictures)",
         ]
         theirs = [f'texts = model.encode(["a photo of a cat"]{prompted(prompts[0])})']
-        if image_library(model) == "transformers":
+        if kinds.kind_of(model).library == "transformers":
             theirs = [f'processor = AutoProcessor.from_pretrained("{name}")']
             peer_load = ["from transformers import AutoModel, AutoProcessor", ""]
             peer_load += [f'model = AutoModel.from_pretrained("{name}")']
@@ -356,41 +297,6 @@ def settings_table(
         (code(name), code(shortened(value)))
         for name, value in shown.items()
         if name.startswith("--") and not name.startswith(skipped) and value not in (None, "")
-    ]
-
-
-def shortened(value: Any) -> Any:
-    """A path by its last part: a card names no folder of a machine."""
-    if isinstance(value, str) and (Path(value).is_absolute() or value.startswith(("~", ".."))):
-        return Path(value).name
-    return value
-
-
-def command(options: argparse.Namespace) -> str:
-    """The command, its paths by their last parts."""
-    words = []
-    for word in options.words:
-        option, sign, path = word.partition("=")
-        if word.startswith("--") and sign:
-            words.append(f"{option}={shortened(path)}")
-            continue
-        file, colon, rest = word.partition(":")
-        words.append(f"{shortened(file)}{colon}{rest}")
-    return shlex.join(["python", "-m", "jaxsim", "train", *words])
-
-
-def versions() -> list[str]:
-    """Packages with their versions, and the devices."""
-    found = [f"Python {platform.python_version()}", f"jaxsim {jaxsim.__version__}"]
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    devices = jax.devices()
-    return [
-        *found,
-        f"{len(devices)} {devices[0].device_kind} {'device' + 's' * (len(devices) > 1)}",
     ]
 
 

@@ -14,7 +14,6 @@ from PIL import Image
 
 from jaxsim.__main__ import main
 from jaxsim.commands.outputs import cards
-from jaxsim.commands.train.card import shortened
 from jaxsim.commands.train.options import parsed
 
 hub = pytest.importorskip("huggingface_hub")
@@ -83,10 +82,10 @@ def test_the_license_is_that_of_the_base():
 
 
 def test_paths_are_named_by_their_last_part():
-    assert shortened("/home/me/pairs.jsonl") == "pairs.jsonl"
-    assert shortened("../me/pairs.jsonl") == "pairs.jsonl"
-    assert shortened("data/pairs.jsonl") == "data/pairs.jsonl"
-    assert shortened(3) == 3
+    assert cards.shortened("/home/me/pairs.jsonl") == "pairs.jsonl"
+    assert cards.shortened("../me/pairs.jsonl") == "pairs.jsonl"
+    assert cards.shortened("data/pairs.jsonl") == "data/pairs.jsonl"
+    assert cards.shortened(3) == 3
 
 
 def test_names_of_options_do_not_reach_a_card_twice():
