@@ -43,6 +43,7 @@ def scores_of(model, queries, documents):
     return np.exp(vectors[: len(queries)] @ vectors[len(queries) :].T / 0.05)
 
 
+@pytest.mark.thorough
 def test_a_negative_that_is_the_document_of_another_row(model):
     """Each row's negative is the other's document: of four candidates two are copies of its own."""
     queries, documents = [A, B], [C, D]
@@ -53,6 +54,7 @@ def test_a_negative_that_is_the_document_of_another_row(model):
     assert task.left_out == 0
 
 
+@pytest.mark.thorough
 def test_negatives_that_are_right_are_left_out(model):
     """Row 0: its own document; row 1: the query itself; row 2: a document that row 0 gives the query."""
     queries, documents = [A, B, A], [C, D, E]
@@ -110,6 +112,7 @@ def test_what_a_row_lacks_has_no_influence_and_no_gradient(model, name):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), slopes, others)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", parameters(LOSSES, quick=["info_nce"]))
 def test_every_loss_of_pairs_gets_the_ids_of_negatives(model, name):
     loss, asked = Call(name, {}), {}
@@ -126,12 +129,14 @@ def test_every_loss_of_pairs_gets_the_ids_of_negatives(model, name):
     assert np.asarray(asked["document_where"])[order].tolist() == [[True, True, False], [True] * 3]
 
 
+@pytest.mark.thorough
 def test_equal_rows_that_are_held_out_all_count_as_found(model):
     texts = [A, B, C, B]
     figures = task_of(model, Pairs(texts, texts, None, None)).validate(model.params)
     assert (figures["accuracy in batch"], figures["recall@1"], figures["MRR@10"]) == (1, 1, 1)
 
 
+@pytest.mark.thorough
 def test_a_query_with_two_documents_may_find_either(model):
     held = Pairs([A, A, B], [A, D, B], None, None)  # a text is nearest to itself
     figures = task_of(model, held).validate(model.params)
@@ -144,6 +149,7 @@ def test_a_query_with_two_documents_may_find_either(model):
     assert (figures["accuracy in batch"], figures["recall@1"]) == (0, 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", parameters(["dot", "negative_euclidean", "negative_manhattan"], quick=["dot"])
 )

@@ -80,6 +80,7 @@ def test_a_gate_is_one_modality_and_what_passes_the_other():
     check(fused, unimodal, linear(params["head"], sigmoid(x) * y), alone)
 
 
+@pytest.mark.thorough
 def test_a_bilinear_fusion_maps_the_outer_product():
     features = [jnp.float32(z) for z in (A, V)]
     fused, unimodal, params = called(encoders.BilinearFusion(CLASSES, dim=7), features)

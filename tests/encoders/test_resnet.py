@@ -123,6 +123,7 @@ def test_every_stage_is_its_definition(name, float64):
         np.testing.assert_allclose(stats["var"], var, rtol=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NETS)
 def test_gradient_is_the_slope_of_its_definition(name, float64):
     """Along random directions of all parameters, by central differences in NumPy."""
@@ -179,6 +180,7 @@ def test_one_and_eight_devices_agree(float64):
     )
 
 
+@pytest.mark.thorough
 def test_a_split_batch_gives_the_same_maps_by_pmap():
     net = NETS["basic"]
     images = np.float32(np.random.default_rng(1).random((16, 9, 8, 3)))
@@ -208,6 +210,7 @@ def test_sizes_are_torchvisions():
         assert [a.shape[1] for a in maps] == [16, 16, 8, 4, 2]
 
 
+@pytest.mark.thorough
 def test_pooling_may_be_learned_and_arithmetic_rounded():
     net = NETS["basic"].clone(pooling=encoders.GeM(), classes=None)
     start = net.init(jax.random.key(0), np.float32(IMAGES))

@@ -19,6 +19,7 @@ PAIR = [(softplus(-1.0) + softplus(2.0)) / 2, (softplus(-0.3) + softplus(-1.0)) 
 LIST = [np.log(np.exp([1.0, 2.0, -0.5]).sum()) - 1.0, np.log(np.exp([0.3, -1.0]).sum()) - 0.3]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("pair", PAIR), ("list", LIST), ("both", [sum(one) for one in zip(PAIR, LIST, strict=True)])],

@@ -90,6 +90,7 @@ PLACES = {  # losses whose labels are places, and what the places are called
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PLACES)
 @pytest.mark.parametrize("place", parameters([99, -1], quick=[99]))
 def test_places_beyond_are_refused_on_the_host_and_nan_on_a_device(name, place):
@@ -122,6 +123,7 @@ def test_answers_are_from_0_to_1(name):
     assert np.isnan(call(labels))
 
 
+@pytest.mark.thorough
 def test_grades_below_0_and_half_answers():
     lists = ALONE["lambda_loss"].arrays
     for name in ("lambda_loss", "ndcg_loss_1", "unique_softmax"):

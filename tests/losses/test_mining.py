@@ -81,6 +81,7 @@ def test_the_mined_loss_is_the_loss_on_what_is_kept():
     np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_hardest_pairs_make_batch_hard_of_the_triplet_loss():
     miners = losses.miners.hardest_positives, losses.miners.hardest_negatives
     mined = functools.reduce(losses.mined, miners, losses.triplet_mean)

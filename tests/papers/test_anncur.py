@@ -61,6 +61,7 @@ def test_2_one_query_by_hand():
     np.testing.assert_allclose(found, [2, 0, 4, 2], atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_3_three_calls_return_the_true_two_best():
     w, found = regressed(R, [0], ROW)
     np.testing.assert_allclose(w, [2, 0], atol=1e-12)
@@ -86,6 +87,7 @@ def test_4_rows_of_low_rank_are_rebuilt(shape):
     np.testing.assert_allclose(found, matrix[k_q:], atol=1e-11)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("k_i", [3, 6, 9])
 def test_5_index_and_regression_are_one_thing_and_linear(k_i):
     scores, rows, items = MATRIX[:6], MATRIX[6:], np.arange(k_i) * 2
@@ -107,6 +109,7 @@ def test_6_anchors_are_reproduced():
     np.testing.assert_allclose(found, MATRIX[:6], atol=1e-11)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [4, 9])
 def test_7_limits_of_ridge_and_cutoff(count):
     items, prior = np.arange(count), RANDOM.normal(size=6)
@@ -144,6 +147,7 @@ class Counted:
         return self.scores[rows, items]
 
 
+@pytest.mark.thorough
 def test_9_one_uniform_round_and_a_rerank_is_anncur():
     key = jax.random.key(3)
     found = search.adaptive(
@@ -165,6 +169,7 @@ def test_9_one_uniform_round_and_a_rerank_is_anncur():
     np.testing.assert_array_equal(found.ids, fixed.ids)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_9_the_whole_budget_finds_all_and_pays_for_each_once(rounds):
     scorer = Counted(MATRIX[6:])
@@ -175,6 +180,7 @@ def test_9_the_whole_budget_finds_all_and_pays_for_each_once(rounds):
     assert evaluation.top_k_recall(MATRIX[6:], found.ids, 5) == 1
 
 
+@pytest.mark.thorough
 def test_10_recall_by_hand_and_never_falling_with_the_budget():
     exact = np.array([[4.0, 3, 2, 1, 0, 0, 0, 0]])
     assert evaluation.top_k_recall(exact, np.array([[1, 7]]), 2) == 0.5

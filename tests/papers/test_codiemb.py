@@ -116,6 +116,7 @@ def test_pro_knows_gaps_and_signs():
     np.testing.assert_allclose(gradient, [-9.9984928965, 0.9593827806, 0.0404669640], atol=1e-10)
 
 
+@pytest.mark.thorough
 def test_the_three_terms_together():
     # Vectors on a circle whose cosines to (1, 0) are X.
     queries = np.tile([1.0, 0.0], (4, 1))
@@ -161,6 +162,7 @@ def test_pearson_of_equal_scores_is_one_without_gradient():
     np.testing.assert_allclose([value, *gradient], 0, atol=1e-14)
 
 
+@pytest.mark.thorough
 def test_average_ranks():
     ranks = losses.parts.average_ranks(np.array([1, 0, 0.5, 0.5]))
     np.testing.assert_array_equal(ranks, [0, 3, 1.5, 1.5])
@@ -187,6 +189,7 @@ def retrieval(temperature):
     return jax.jit(jax.value_and_grad(loss))
 
 
+@pytest.mark.thorough
 def test_retrieval_by_hand():
     each = [retrieval(0.1)(Q, D[:, [k]], D[:, 2:])[0] for k in range(2)]
     np.testing.assert_allclose(each, [0.1638885682, 0.0274623314], atol=1e-10)
@@ -199,6 +202,7 @@ def test_retrieval_by_hand():
     np.testing.assert_allclose(retrieval(0.02)(Q, D[:, :2], D[:, 2:])[0], 7.449263e-05, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_retrieval_with_one_positive_is_info_nce():
     documents = D[:, [0, 2]]
     plain = losses.info_nce(Q, documents, temperature=0.1)

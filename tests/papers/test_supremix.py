@@ -115,6 +115,7 @@ def test_without_a_window_only_negatives_are_mixed():
     np.testing.assert_allclose(value, NUMBERS["Mix-neg"][0], rtol=1e-10)
 
 
+@pytest.mark.thorough
 def test_share_of_the_neighbors():
     """Labels 1, 3, 4: the neighbor below has a third, the one above two."""
     block = Block(
@@ -173,6 +174,7 @@ def test_labels_and_window_scale_together():
     np.testing.assert_allclose(scaled, magnified, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_draws_do_not_depend_on_blocks_or_devices():
     def loss(x, labels, key, axis_name=None, block=None):
         return losses.supremix(x, labels, key=key, axis_name=axis_name, block=block)
@@ -187,6 +189,7 @@ def test_draws_do_not_depend_on_blocks_or_devices():
     assert abs(whole(X, LABELS, jax.random.key(4)) - value) > 1e-3
 
 
+@pytest.mark.thorough
 def test_drawn_shares_are_of_the_paper():
     """Read off a mixture of one positive whose logit is the mean of the shares, or of their squares."""
 
@@ -212,6 +215,7 @@ def test_drawn_shares_are_of_the_paper():
     np.testing.assert_allclose(square - mean**2, 0.01454545, rtol=0.15)
 
 
+@pytest.mark.thorough
 def test_memory_is_of_pairs_not_of_triples():
     def temporaries(batch):
         x = jax.ShapeDtypeStruct((batch, 8), jnp.float32)

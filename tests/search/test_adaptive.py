@@ -35,6 +35,7 @@ def by_hand(basis, offsets, first, quotas, ridge, prior=None):
     return np.array(answer)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("devices", [ONE, None])
 @pytest.mark.parametrize(
     ("budget", "rounds", "share", "quotas"),
@@ -60,6 +61,7 @@ def test_rounds_are_their_definition(budget, rounds, share, quotas, devices):
     assert (result.calls == budget).all()
 
 
+@pytest.mark.thorough
 def test_more_rounds_find_more():
     recalls = [
         evaluation.top_k_recall(
@@ -85,6 +87,7 @@ def test_factors_with_a_prior_are_axn():
         assert len(set(result.scored.ids[query]) & set(expected[query].tolist())) >= 14
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("devices", [ONE, None])
 def test_samples_follow_their_key_and_not_the_devices(devices):
     settings = {"k": 5, "budget": 20, "rounds": 2, "temperature": 1.0}
@@ -104,6 +107,7 @@ def test_samples_follow_their_key_and_not_the_devices(devices):
     np.testing.assert_array_equal(np.sort(cold.scored.ids), np.sort(best.scored.ids))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("budget", [15, 45])  # fewer items known than the basis has rows, and more
 def test_a_basis_in_its_file_is_streamed_and_answers_alike(tmp_path, budget):
     search.save_basis(tmp_path / "basis", BASIS)

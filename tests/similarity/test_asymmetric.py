@@ -35,6 +35,7 @@ def test_the_soft_form_subtracts_what_is_too_much():
     np.testing.assert_allclose(plain, COSINES, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_gradients_at_zero_are_finite_and_nan_stays():
     def total(queries):
         return similarity.soft_asymmetric_cosine(queries, REFERENCES).sum()
@@ -71,6 +72,7 @@ def test_the_simplex_has_the_method_files_vertices():
     np.testing.assert_allclose(places, [0.9995412, -0.0009474324, -0.03126527], rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_slots_are_counted_from_the_end():
     np.testing.assert_array_equal(similarity.reverse_slots(np.array([0, 1, 3]), 4), [3, 2, 0])
     with pytest.raises(ValueError, match="labels must be below 4"):

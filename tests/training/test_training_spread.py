@@ -89,6 +89,7 @@ def one():
         return fit()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", WAYS)
 def test_however_it_is_spread_the_curve_is_the_same(name, one, float64):
     params, curve = fit(*WAYS[name])
@@ -124,6 +125,7 @@ def test_the_curve_is_that_of_a_loop_by_hand(one, float64):
     np.testing.assert_allclose(mean["hidden"], one[0]["hidden"], rtol=0, atol=1e-9)
 
 
+@pytest.mark.thorough
 def test_float32_agrees_to_four_digits():
     settings = {"optimizer": training.sgd(0.05), "dtype": np.float32, "average": None}
     one, eight = fit(**settings), fit(SHARDED, 8, **settings)
@@ -140,6 +142,7 @@ def test_sharded_parameters_stand_on_their_devices_alone():
         assert leaf.ndim == 0 or not leaf.sharding.is_fully_replicated
 
 
+@pytest.mark.thorough
 def test_a_run_goes_on_with_another_number_of_devices(one, float64, tmp_path):
     fit(SHARDED, 8, steps=11, workdir=tmp_path)
     params, curve = fit(steps=STEPS, workdir=tmp_path)

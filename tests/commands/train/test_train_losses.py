@@ -203,6 +203,7 @@ def test_files_of_any_name_are_read_with_their_loss(tmp_path, monkeypatch):
     assert len({one.name for one in sources}) == len(read)
 
 
+@pytest.mark.thorough
 def test_key_and_ids_go_where_they_are_taken():
     seen = {}
 
