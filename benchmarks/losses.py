@@ -206,6 +206,13 @@ def kept(out):
     return json.loads(out.read_text())["rows"] if out.exists() else []
 
 
+def since(out):
+    """From when to when the rows of a file are of which earlier ones are kept."""
+    today = time.strftime("%Y-%m-%d")
+    first = json.loads(out.read_text())["about"]["date"].split(" to ")[0]
+    return today if first == today else f"{first} to {today}"
+
+
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -260,7 +267,7 @@ def write(out, earlier, found):
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
-        "date": time.strftime("%Y-%m-%d"),
+        "date": since(out) if len(rows) > len(found) else time.strftime("%Y-%m-%d"),
     }
     storage.write_json(out, {"about": about, "rows": rows})
 
