@@ -59,9 +59,9 @@ from jaxsim.search._mining import (
     candidate_scores as candidate_scores,
     consistency_filter as consistency_filter,
     mine_negatives as mine_negatives,
-    near_duplicates as near_duplicates,
     paraphrases as paraphrases,
 )
+from jaxsim.search._near_duplicates import near_duplicates as near_duplicates
 from jaxsim.search._quantize import (
     Quantized as Quantized,
     coarse_to_fine as coarse_to_fine,

@@ -194,6 +194,17 @@ def sides(
     return queries, items, rows, count
 
 
+def one_side(vectors: ArrayTree, similarity: Similarity) -> tuple[Any, int]:
+    """Checks vectors that are compared with themselves, and returns them with their number."""
+    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
+    vectors = checks.vectors("vectors", vectors)
+    checks.finite_rows("vectors", vectors, squares=similarity in EUCLIDEAN)
+    rows = checks.rows_of("vectors", vectors)
+    if rows == 0:
+        raise ValueError("vectors must not be empty, got 0 rows")
+    return vectors, rows
+
+
 def filtered(where: Array | None, count: int) -> Array | None:
     """Checks a filter of items: bool [count] on the host, traced as it is, or None."""
     if where is None or _traced(where):

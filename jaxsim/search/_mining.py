@@ -1,4 +1,4 @@
-"""Mining: hard negatives from a corpus, paraphrase pairs, near-duplicates. Ids in, ids out.
+"""Mining: hard negatives from a corpus, paraphrase pairs. Ids in, ids out.
 
 Nothing of size [queries, items] is held. What makes a candidate a bad negative is a rule, a function
 `Candidates -> bool [m, r]`, True for what may stay; rules compose by being listed.
@@ -13,13 +13,12 @@ import numpy as np
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array, ArrayTree, PRNGKey, Scorer, Similarity
 from jaxsim.search._ask_and_tell import called
-from jaxsim.search._brute_force import EUCLIDEAN, exact, filtered, sides
-from jaxsim.search._thresholds import ROUNDING, at_least, at_most, reaches
+from jaxsim.search._brute_force import exact, filtered, one_side, sides
+from jaxsim.search._thresholds import ROUNDING, at_least, at_most
 from jaxsim.similarity import cosine, paired
 
-ROWS = 256  # rows compared at once
-PAIRS = 2**20  # of close rows that are held at once
 TAKEN = 4096  # rows gathered at once
+QUERIES = 2**13  # whose candidates are put in order at once
 COPY = 1e-5  # copies of a vector differ by less, relative to its largest entry
 
 
@@ -104,16 +103,16 @@ def mine_negatives(
     if text_ids is not None:
         where, excluded = _one_of_each_text(text_ids, positives, where, count)
     scores, ids = exact(queries, items, depth, similarity=similarity, where=where, exclude=excluded)
-    scores, ids = np.asarray(scores), np.asarray(ids)
+    scores, ids = np.array(scores), np.array(ids)  # on the host, to be written
     own_scores = _own_scores(queries, held, positives, similarity)
-    copies = _copies(held, ids, scores, positives, own_scores)
-    ids, scores = np.where(copies, -1, ids), np.where(copies, -np.inf, scores)
-    order = np.argsort(copies, axis=1, kind="stable")
-    ids, scores = (np.take_along_axis(a, order, axis=1) for a in (ids, scores))
+    copies = 0
+    for block in _blocks(rows):
+        arrays = ids[block], scores[block], positives[block], own_scores[block]
+        copies += _without_copies(held, *arrays)
     ranks = np.broadcast_to(np.arange(1, depth + 1), ids.shape)
     candidates = Candidates(scores, ids, ranks, positives, _lowest(positives, own_scores))
     mask = ids >= 0
-    table = {"copies of a positive": int(copies.sum()), "candidates": int(mask.sum())}
+    table = {"copies of a positive": copies, "candidates": int(mask.sum())}
     for number, rule in enumerate(rules):
         verdict = checks.one_array(f"the mask of rule {number}", rule(candidates))
         checks.shaped(f"the mask of rule {number}", verdict, ids.shape)
@@ -123,19 +122,28 @@ def mine_negatives(
         mask &= verdict
     table["kept"] = int(mask.sum())
     table["queries that are short"] = int((mask.sum(axis=1) < k).sum())
-    if key is None:
+    draws = None if key is None else np.asarray(jax.random.uniform(key, ids.shape))
+    best = np.full((rows, k), -np.inf, np.float32), np.full((rows, k), -1, np.int32)
+    for block in _blocks(rows):
+        draw = None if draws is None else draws[block]
+        places, left = _places(mask[block], k, stride, draw)
+        for array, side in zip(best, (scores, ids), strict=True):
+            array[block][left] = np.take_along_axis(side[block], places, axis=1)[left]
+    return Mined(*best, candidates.positive_scores, table)
+
+
+def _blocks(rows):
+    return (slice(start, start + QUERIES) for start in range(0, rows, QUERIES))
+
+
+def _places(mask, k, stride, draws):
+    """The places of k candidates among those of `mask`, and which of the places hold one: [m, k] each."""
+    order = draws
+    if draws is None:
         place = np.cumsum(mask, axis=1) - 1  # among those that are left
-        order = place % stride * depth + place // stride
-    else:
-        order = np.asarray(jax.random.uniform(key, ids.shape))
+        order = place % stride * mask.shape[1] + place // stride
     places = np.argsort(np.where(mask, order, np.inf), axis=1, kind="stable")[:, :k]
-    left = np.take_along_axis(mask, places, axis=1)
-    return Mined(
-        np.where(left, np.take_along_axis(scores, places, axis=1), -np.inf).astype(np.float32),
-        np.where(left, np.take_along_axis(ids, places, axis=1), -1).astype(np.int32),
-        candidates.positive_scores,
-        table,
-    )
+    return places, np.take_along_axis(mask, places, axis=1)
 
 
 def candidate_scores(
@@ -301,7 +309,7 @@ def paraphrases(
     checks.whole("count", count)
     checks.whole("neighbors", neighbors)
     checks.number("lowest", lowest)
-    vectors, rows = _vectors(vectors, similarity)
+    vectors, rows = one_side(vectors, similarity)
     numbers = np.arange(rows)[:, None]
     scores, ids = exact(
         vectors, vectors, min(neighbors, rows), similarity=similarity, exclude=numbers
@@ -313,55 +321,6 @@ def paraphrases(
     pairs, first = np.unique(pairs, axis=0, return_index=True)
     order = np.argsort(-scores[first], kind="stable")[:count]
     return scores[first][order], pairs[order].astype(np.int32)
-
-
-def near_duplicates(
-    vectors: ArrayTree, threshold: float, *, similarity: Similarity = cosine
-) -> np.ndarray:
-    """Near-duplicate detection: groups of rows connected by similarities of at least `threshold`.
-
-    Every pair is compared, block by block. What equals the threshold up to rounding reaches it: copies of a
-    row are one group at every threshold that their similarity has, 1 for cosines. Memory is O(n), however
-    many rows are equal.
-
-    Args:
-      vectors: [n, dim], or a pytree that `similarity` takes.
-      threshold: as `same_threshold` finds it.
-      similarity: symmetric.
-
-    Returns: int32 [n], the lowest id of each row's group; a row without a duplicate has its own id.
-    Raises: ValueError for vectors that are not finite.
-    """
-    checks.number("threshold", threshold)
-    vectors, rows = _vectors(vectors, similarity)
-    compare = reaches(similarity, float(threshold))
-    groups = np.arange(rows)
-    for start in range(0, rows, ROWS):
-        first = min(start, max(rows - ROWS, 0))  # the last block starts early: one compilation
-        block = jax.tree.map(lambda a, f=first: a[f : f + ROWS], vectors)
-        close = np.asarray(compare(block, vectors))
-        members = np.flatnonzero(close.sum(axis=1) > 1)
-        step = max(PAIRS // rows, 1)
-        for part in (members[i : i + step] for i in range(0, len(members), step)):
-            # Of rows that are together already no pair is held.
-            edges = close[part] & (groups[part + first][:, None] != groups)
-            groups = _joined(groups, part + first, edges)
-    lowest = np.full(rows, rows)
-    np.minimum.at(lowest, groups, np.arange(rows))
-    return lowest[groups].astype(np.int32)
-
-
-def _joined(groups, rows, close):
-    """Groups [n], with those put together of which a row is close: bool [rows, n]."""
-    from scipy.sparse import coo_matrix  # comes with jax
-    from scipy.sparse.csgraph import connected_components
-
-    left, right = np.nonzero(close)
-    if not len(left):
-        return groups
-    ends = groups[rows[left]], groups[right]
-    graph = coo_matrix((np.ones(len(left), np.int8), ends), shape=(len(groups),) * 2)
-    return connected_components(graph, directed=False)[1][groups]
 
 
 def same_threshold(
@@ -398,17 +357,6 @@ def same_threshold(
         return float("inf"), 1.0, 0.0
     place = good[-1]
     return float(scores[place]), float(precisions[place]), float(right[place] / right[-1])
-
-
-def _vectors(vectors, similarity):
-    """Vectors that are compared with themselves, checked, and how many there are."""
-    checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
-    vectors = checks.vectors("vectors", vectors)
-    checks.finite_rows("vectors", vectors, squares=similarity in EUCLIDEAN)
-    rows = checks.rows_of("vectors", vectors)
-    if rows == 0:
-        raise ValueError("vectors must not be empty, got 0 rows")
-    return vectors, rows
 
 
 def _ids_of_items(name, ids, rows, count):
@@ -466,6 +414,15 @@ def _lowest(positives, scores):
     known = positives >= 0
     lowest = np.where(known, scores, np.inf).min(axis=1, initial=np.inf)
     return np.where(known.any(axis=1), lowest, np.nan).astype(np.float32)
+
+
+def _without_copies(items, ids, scores, positives, own_scores):
+    """Puts copies of a positive of their query last, as -1 and -inf, in place; returns how many there were."""
+    copies = _copies(items, ids, scores, positives, own_scores)
+    order = np.argsort(copies, axis=1, kind="stable")
+    ids[...] = np.take_along_axis(np.where(copies, -1, ids), order, axis=1)
+    scores[...] = np.take_along_axis(np.where(copies, -np.inf, scores), order, axis=1)
+    return int(copies.sum())
 
 
 def _copies(items, ids, scores, positives, own_scores):

@@ -4,16 +4,14 @@ The cosine of a vector with itself is 1 up to the last digits, which depend on t
 the device. A score within the rounding of a threshold counts as equal to it.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.numerics.types import Array, Similarity
+from jaxsim.numerics.types import Array, ArrayTree, Numeric, Similarity
 from jaxsim.similarity import (
     cosine,
+    dot,
     euclidean,
     mean_max_sim,
     negative_cosine_distance,
@@ -22,7 +20,20 @@ from jaxsim.similarity import (
 )
 
 ROUNDING = 16 * float(np.finfo(np.float32).eps)  # of a score, relative to its size
-UNIT = {cosine, negative_cosine_distance, negative_unit_euclidean, mean_max_sim}
+
+
+def cosine_of_units(x: Array, y: Array) -> jax.Array:
+    """Cosine similarity of vectors of length 1: their dot products."""
+    return dot(x, y)
+
+
+UNIT = {
+    cosine,
+    cosine_of_units,
+    negative_cosine_distance,
+    negative_unit_euclidean,
+    mean_max_sim,
+}
 
 
 def at_most(scores: Array, limits: Array | float, sizes: Array | None = None) -> np.ndarray:
@@ -44,17 +55,13 @@ def at_least(scores: Array, lowest: float) -> np.ndarray:
     return scores >= lowest - (ROUNDING * abs(lowest) if np.isfinite(lowest) else 0)
 
 
-def reaches(similarity: Similarity, threshold: float) -> Callable[[Any, Any], jax.Array]:
-    """Makes a jitted function (x, y) -> bool [n, m]: which pairs reach a similarity, up to its rounding."""
-
-    def reached(x, y):
-        if similarity is negative_squared_euclidean:
-            scores = -jnp.square(euclidean(x, y))  # exactly 0 between copies, as its square is not
-        else:
-            scores = similarity(x, y)
-        dim = max((leaf.shape[-1] for leaf in jax.tree.leaves(x) if leaf.ndim > 1), default=1)
-        size = 1.0 if similarity in UNIT else abs(threshold)
-        slack = (4 + dim**0.5) * float(jnp.finfo(scores.dtype).eps) * size
-        return scores >= threshold - (slack if np.isfinite(slack) else 0)
-
-    return jax.jit(reached)
+def reaches(similarity: Similarity, x: ArrayTree, y: ArrayTree, threshold: Numeric) -> jax.Array:
+    """Compares a similarity with a threshold: which pairs reach it, up to its rounding, bool [n, m]."""
+    if similarity is negative_squared_euclidean:
+        scores = -jnp.square(euclidean(x, y))  # exactly 0 between copies, as its square is not
+    else:
+        scores = similarity(x, y)
+    dim = max((leaf.shape[-1] for leaf in jax.tree.leaves(x) if leaf.ndim > 1), default=1)
+    size = 1.0 if similarity in UNIT else jnp.abs(threshold)
+    slack = (4 + dim**0.5) * float(jnp.finfo(scores.dtype).eps) * size
+    return scores >= threshold - jnp.where(jnp.isfinite(slack), slack, 0)
