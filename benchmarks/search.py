@@ -6,6 +6,7 @@
     python -m benchmarks.search --work query          one query of a CUR index of 1,000,000 items, k_i 200
     python -m benchmarks.search --work index          building a CUR index, against a plain NumPy pseudo-inverse
     python -m benchmarks.search --work memory         peak memory of each method, 100,000 items
+    python -m benchmarks.search --work mining         near-duplicates and mining, 200,000 x 64: time, peak memory
     python -m benchmarks.search --work kills          an index build killed at ten random moments
     python -m benchmarks.search --work recall         recall against budget of every method on late interaction
 
@@ -28,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import search_build, search_memory
+from benchmarks import search_build, search_memory, search_mining
 
 HERE = Path(__file__).resolve().parent
 PEERS = ("faiss", "torch")
@@ -38,7 +39,7 @@ SIDES = {
     "index": ("ours", "numpy"),
     "memory": tuple(search_memory.METHODS),
 }
-SIZES = {"query": 1_000_000, "index": 10_000}  # items; 100,000 otherwise
+SIZES = {"query": 1_000_000, "index": 10_000, "mining": 200_000}  # items; 100,000 otherwise
 # Recall at k of 1, 10, 50, 100 on 5,000 captions, 500 anchor queries, 200 test queries.
 PREVIEW = {
     (50, "rerank_tfidf"): (0.98, 0.72, 0.40, 0.27),
@@ -256,6 +257,11 @@ def remembered(options):
     return rows
 
 
+def mined(options):
+    """The rows of `mining`: one per method and kind of vectors."""
+    return [apart(options, side) for side in search_mining.METHODS]
+
+
 def apart(options, side):
     """One side in a separate process."""
     words = [sys.executable, "-m", "benchmarks.search", "--side", side, "--work", options.work]
@@ -330,11 +336,11 @@ def parsed():
     )
     parser.add_argument(
         "--work",
-        choices=(*SIDES, "kills", "recall"),
-        help="one of them; all but recall by default",
+        choices=(*SIDES, "mining", "kills", "recall"),
+        help="one of them; all but mining and recall by default",
     )
     parser.add_argument("--items", type=int, help="items; by default a size of each work")
-    parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--dim", type=int, help="384 by default, of mining 64")
     parser.add_argument("--queries", type=int, default=512)
     parser.add_argument("--k", type=int, default=100)
     parser.add_argument("--anchors", type=int, default=200, help="anchor items of a CUR index, k_i")
@@ -354,19 +360,20 @@ def main():
     """The command line."""
     options = parsed()
     if options.side:
-        print(json.dumps(run(options)))
+        print(json.dumps(search_mining.run(options) if options.work == "mining" else run(options)))
         return
-    rows, given = [], options.items
+    rows, given, dim = [], options.items, options.dim
     for name in PEERS:
         if importlib.util.find_spec(name) is None:
             print(
                 f'{name} is not installed, its rows are missing: pip install "jaxsim-similarity[peers]"',
                 file=sys.stderr,
             )
-    ways = {"recall": recall, "memory": remembered, "kills": search_build.killed}
+    ways = {"recall": recall, "memory": remembered, "mining": mined, "kills": search_build.killed}
     for work in [options.work] if options.work else (*SIDES, "kills"):
         options.work = work
         options.items = given or SIZES.get(work, 100_000)
+        options.dim = dim or (64 if work == "mining" else 384)
         found = ways.get(work, compared)(options)
         print(shown(found), flush=True)
         rows += found

@@ -4,11 +4,13 @@ The cosine of a vector with itself is 1 up to the last digits, which depend on t
 the device. A score within the rounding of a threshold counts as equal to it.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.numerics.types import Array, ArrayTree, Numeric, Similarity
+from jaxsim.numerics.types import Array, Numeric, Similarity
 from jaxsim.similarity import (
     cosine,
     dot,
@@ -55,7 +57,7 @@ def at_least(scores: Array, lowest: float) -> np.ndarray:
     return scores >= lowest - (ROUNDING * abs(lowest) if np.isfinite(lowest) else 0)
 
 
-def reaches(similarity: Similarity, x: ArrayTree, y: ArrayTree, threshold: Numeric) -> jax.Array:
+def reaches(similarity: Similarity, x: Any, y: Any, threshold: Numeric) -> jax.Array:
     """Compares a similarity with a threshold: which pairs reach it, up to its rounding, bool [n, m]."""
     if similarity is negative_squared_euclidean:
         scores = -jnp.square(euclidean(x, y))  # exactly 0 between copies, as its square is not
