@@ -161,6 +161,14 @@ def sparse(rows: list[Row]) -> Iterator[Line]:
             yield Line(f"sparse search, {row['shape']}", "SciPy", faster, command="sparse")
 
 
+def max_sim(rows: list[Row]) -> Iterator[Line]:
+    """Exact search by MaxSim, by the seconds of all cores."""
+    for row in rows:
+        if row["side"] != "ours":
+            faster = _number(1 / row["ours / this, cores"])
+            yield Line(f"MaxSim search, {row['shape']}", "torch", faster, command="max_sim")
+
+
 FILES: dict[str, Callable[[list[Row]], Iterator[Line]]] = {
     "encode": encode,
     "finetune": finetune,
@@ -168,6 +176,7 @@ FILES: dict[str, Callable[[list[Row]], Iterator[Line]]] = {
     "losses_catalog": catalog,
     "search": search,
     "sparse": sparse,
+    "max_sim": max_sim,
     "images": images,
     "words": words,
 }
