@@ -24,8 +24,8 @@ def as_function(
 
     Returns: function (params, *inputs, key=None, axis_name=None). With a key, dropout is on; the
     device's place on `axis_name` is folded in, so that devices drop different units. Of a module that chooses
-    its arithmetic it has the attribute `dtype`, as the module has it: parameters stay float32. `packs` says
-    whether it takes `data.packed` texts.
+    its arithmetic it has the attribute `dtype`, as the module has it: parameters stay float32; of a transformer also
+    `max_length`, the most tokens of a row. `packs` says whether it takes `data.packed` texts.
     """
     settings: Any = {"all_layers": True} if all_layers else {}
     if router_logits:
@@ -39,7 +39,8 @@ def as_function(
         return module.apply(params, *inputs, deterministic=False, rngs={"dropout": key}, **settings)
 
     computing = getattr(module, "transformer", module)
-    if hasattr(computing, "dtype"):
-        function.dtype = computing.dtype
+    for name in ("dtype", "max_length"):
+        if hasattr(computing, name):
+            setattr(function, name, getattr(computing, name))
     function.packs = isinstance(module, TextEncoder) and module.packs and not router_logits
     return function

@@ -73,10 +73,15 @@ class Packer:
       longest: tokens of the longest text.
       sample: lengths of the texts of some batches, a list of [texts] each: what most batches need is taken from it.
       devices: that share a batch.
+      most: tokens of a row that the encoder reads.
     """
 
-    def __init__(self, longest: int, sample: Sequence[np.ndarray], devices: int) -> None:
+    def __init__(
+        self, longest: int, sample: Sequence[np.ndarray], devices: int, most: int | None = None
+    ) -> None:
         self.length = -(-longest // MULTIPLE) * MULTIPLE
+        if most is not None:
+            self.length = min(self.length, most)
         self.devices = devices
         needs = [data.rows_to_pack(lengths, self.length, devices=devices) for lengths in sample]
         self.ends = sorted({int(np.quantile(needs, part, method="higher")) for part in (0.75, 1)})
@@ -118,7 +123,8 @@ def packer(
         rows = random.choice(count, size, replace=size > count)
         sample.append(np.array(list(map(len, texts_of(rows)))))
         seen += len(sample[-1])
-    return Packer(longest, sample, len(jax.local_devices()))
+    most = getattr(encode, "max_length", None)
+    return Packer(longest, sample, len(jax.local_devices()), most)
 
 
 def filled_up(rows: np.ndarray) -> np.ndarray:

@@ -61,6 +61,12 @@ def task(tiny):
     return made
 
 
+def counted(batch):
+    """The columns of numbers of a batch, of the rows that count."""
+    names = ("ids", "document_ids")
+    return {name: batch[name][batch["where"]] for name in names if name in batch}
+
+
 def value(task, batch, params=None):
     """The loss of a batch."""
     params = task.model.params if params is None else params
@@ -85,7 +91,7 @@ def test_a_mixture_has_the_loss_of_each_task(task):
     assert np.isnan(state).all()
     for number, name in enumerate(names):
         batch = batches[number]
-        assert sorted(batch["ids"].tolist()) == ([0, 1, 2] if name == "one" else [3, 4])
+        assert sorted(counted(batch)["ids"].tolist()) == ([0, 1, 2] if name == "one" else [3, 4])
         loss, (state, shown) = objective(
             pairs.model.params, state, batch, key=jax.random.key(0), axis_name=None
         )
@@ -116,11 +122,11 @@ def test_mined_negatives_are_near_and_no_document_of_the_query(task, tmp_path):
         assert set(names) == allowed[row]
         assert table == sorted(table, key=lambda number: number < 0), "those that lack come last"
     batch = one.batches(epochs=1, steps=None, seed=0)[0]
-    assert batch["document_ids"].shape == (4, 4)
     assert (batch["document_where"] == (batch["document_ids"] >= 0)).all()
     # The loss is that of the same negatives in the file.
-    order = np.argsort(batch["ids"])
-    table = batch["document_ids"][order]
+    rows = counted(batch)
+    table = rows["document_ids"][np.argsort(rows["ids"])]
+    assert table.shape == (4, 4)
     vectors, of_queries = (
         np.asarray(one.model.encode(params, one.model.tokenize(side))) for side in (texts, queries)
     )
@@ -159,9 +165,10 @@ def test_texts_with_labels_are_batches_of_classes(tiny):
         model, Call("triplet", {"margin": 0.3}), rows, rows, 4, per_class=2, prompt=None
     )
     batch = one.batches(epochs=1, steps=None, seed=0)[0]
-    labels = one.labels[batch["ids"]]
+    ids = counted(batch)["ids"]
+    labels = one.labels[ids]
     assert np.unique(labels, return_counts=True)[1].tolist() == [2, 2]
-    texts = [rows.texts[place] for place in batch["ids"]]
+    texts = [rows.texts[place] for place in ids]
     vectors = model.encode(model.params, model.tokenize(texts))
     expected = losses.triplet(vectors, labels, margin=0.3)
     assert value(one, batch) == pytest.approx(float(expected), abs=1e-5)
