@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._examples import weighted
+from jaxsim.numerics import checks
 from jaxsim.numerics._reductions import weighted_sum
 
 
@@ -176,7 +177,9 @@ def varying(tree, axis_name):
 
 
 def varying_numbers(settings, axis_name):
-    """Hyperparameters with those that may have a gradient as `varying`."""
+    """Hyperparameters with those that may have a gradient as `varying`; axis_name is checked to be bound."""
+    if axis_name is not None:
+        checks.bound(axis_name)
     numbers = {
         name: a
         for name, a in settings.items()
