@@ -444,7 +444,10 @@ def _forest(ax: "Axes", members: Sequence[Mapping[str, Any]]) -> None:
             look = {"va": "center", "fontsize": 8, "color": "0.45", "style": "italic"}
             ax.text(0, place, " not finite", **look)
             continue
-        reach = None if low is None or high is None else [[mean - low], [high - mean]]
+        # A bootstrap interval of a statistic need not hold it.
+        reach = (
+            None if low is None or high is None else np.maximum([[mean - low], [high - mean]], 0)
+        )
         ax.errorbar(
             mean,
             place,

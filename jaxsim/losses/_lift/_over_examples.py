@@ -150,6 +150,8 @@ def over_examples(
         result = rule(*arrays, *extra, **{name: chosen[name] for name in settings})
         if isinstance(result, tuple):
             values, weights = result
+            if outside is not None:  # such a row counts, whatever the rule makes of it
+                weights = jnp.where(outside, jnp.ones((), weights.dtype), weights)
             counts = jnp.where(counts, weights, 0)
         else:
             values = result
