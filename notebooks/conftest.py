@@ -1,4 +1,6 @@
-"""The notebooks are of the thorough tier: each starts a kernel and trains."""
+"""The notebooks are of the thorough tier: each starts a kernel and trains, on one device as a reader's machine has."""
+
+import os
 
 import pytest
 
@@ -8,3 +10,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker(pytest.mark.thorough)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A kernel inherits the environment, and with it the tests' eight simulated devices."""
+    flags = os.environ.pop("XLA_FLAGS", None) if item.path.suffix == ".ipynb" else None
+    yield
+    if flags is not None:
+        os.environ["XLA_FLAGS"] = flags
