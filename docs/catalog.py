@@ -45,12 +45,16 @@ FIELD = re.compile(r"(Args|Returns|Raises|Source|Data|Kind|Memory|Example)\b.*?:
 
 
 class Peer(NamedTuple):
+    """What another library calls a loss of ours."""
+
     library: str
     names: tuple
     note: str  # which argument of theirs is which of ours, and what differs
 
 
 class Entry(NamedTuple):
+    """A public name of the losses, as its docstring describes it."""
+
     name: str
     space: str  # "" of jaxsim.losses itself, "miners." of its module
     summary: str

@@ -82,9 +82,9 @@ def test_a_corpus_is_embedded_indexed_and_searched(sparse, table, corpus, rows, 
     assert vectors.shape == (80, pretrained.load(sparse).module.transformer.vocabulary)
     assert np.diff(vectors.indptr).max() <= 6
     assert run("index", *both) == 0
-    told = capsys.readouterr().out
-    assert "80 texts, vectors of" in told
-    assert "of them not 0" in told
+    printed = capsys.readouterr().out
+    assert "80 texts, vectors of" in printed
+    assert "of them not 0" in printed
     index = search.load_sparse_index(f"{corpus}.index/sparse")
     assert index.active_dims == pytest.approx(vectors.nnz / 80)
     words = *both, "--queries", table("anchor"), "--query-column", "anchor", "--k", 5
