@@ -208,7 +208,7 @@ def child(**settings):
         text=True,
         cwd=HERE.parent,
         check=False,
-        env=os.environ | {"XLA_FLAGS": flags},
+        env=os.environ | {"XLA_FLAGS": flags, "NPROC": "16"},
     )
     if done.returncode:
         raise RuntimeError(f"{settings}: {done.stderr[-2000:]}")

@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
     """A kernel inherits the environment, and with it the tests' eight simulated devices."""
-    flags = os.environ.pop("XLA_FLAGS", None) if item.path.suffix == ".ipynb" else None
+    names = ["XLA_FLAGS", "NPROC"] if item.path.suffix == ".ipynb" else []
+    ours = {name: os.environ.pop(name) for name in names if name in os.environ}
     yield
-    if flags is not None:
-        os.environ["XLA_FLAGS"] = flags
+    os.environ.update(ours)

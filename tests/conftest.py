@@ -8,6 +8,7 @@ import devices
 import hosts
 
 os.environ["XLA_FLAGS"] = f"{devices.flags(8)} {os.environ.get('XLA_FLAGS', '')}"
+os.environ.setdefault(devices.THREADS, "16")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 # Most of the suite is compilation, and a third of that LLVM's optimizations of programs that run once.

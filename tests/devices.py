@@ -10,6 +10,11 @@ OLDER_EMITTERS = "--xla_cpu_use_fusion_emitters=false"
 # the tests' own processes keep the cores busy.
 ONE_MODULE = "--xla_cpu_parallel_codegen_split_count=1"
 
+# Simulated devices wait for one another on the threads that would also compute: with no more threads than
+# devices all may wait, and a program with a loop of collectives then hangs (adaptive search with 1,597 items
+# did, on two cores). XLA takes this variable for the number of cores, of which it makes its threads.
+THREADS = "NPROC"
+
 
 def flags(devices):
     """XLA_FLAGS for a number of devices."""

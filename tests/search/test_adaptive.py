@@ -36,6 +36,18 @@ def by_hand(basis, offsets, first, quotas, ridge, prior=None):
 
 
 @pytest.mark.thorough
+def test_many_collectives_end_on_more_devices_than_cores():
+    """A loop over blocks of queries with a gather in each, as large as what once waited for good."""
+    rng = np.random.default_rng(1)
+    anchors, tests = np.float32(np.tanh(rng.normal(size=(2, 100, 6)) @ rng.normal(size=(6, 1597))))
+    for budget in (25, 50, 100):
+        result = search.adaptive(
+            anchors, lambda q, i: tests[q, i], 100, k=10, budget=budget, rounds=4
+        )
+        assert (result.calls == budget).all()
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("devices", [ONE, None])
 @pytest.mark.parametrize(
     ("budget", "rounds", "share", "quotas"),
