@@ -132,7 +132,8 @@ def _run(arguments):
         return fail(f"no command {name!r}: there are {', '.join(COMMANDS)}")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("jaxsim").setLevel(logging.INFO)
-    importlib.import_module(f"jaxsim.commands.{name}").main(rest)
+    options = importlib.import_module(f"jaxsim.commands.options.{name}").parsed(rest)
+    importlib.import_module(f"jaxsim.commands.{name}").main(options)
     return 0
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxsim.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = {"numerics"}
 ALLOWED = {
@@ -131,6 +133,29 @@ def test_the_top_loads_nothing_until_asked():
         [sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stdout.split() == ["False", "True"]
+
+
+HELP = """
+import sys
+from jaxsim.__main__ import COMMANDS, main
+for command in COMMANDS:
+    for words in ([command, "--help"], [command, "--nothing"]):
+        try:
+            code = main(words)
+        except SystemExit as end:
+            code = end.code
+        loaded = {"jax", "jaxlib", "flax", "numpy"} & set(sys.modules)
+        print(*words, code, *loaded, file=sys.stderr)
+"""
+
+
+def test_help_and_refusals_load_nothing_that_computes():
+    done = subprocess.run(
+        [sys.executable, "-c", HELP], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("error: ")]
+    words = (("--help", 0), ("--nothing", 2))
+    assert lines == [f"{name} {word} {code}" for name in COMMANDS for word, code in words]
 
 
 def test_importing_starts_no_backend():

@@ -1,64 +1,23 @@
-"""Writes the vectors of a text column or of pictures, float32 [rows, dim], in the rows' order.
+"""`embed`: the vectors of texts or of pictures, by the kind of the model."""
 
-    python -m jaxsim embed --model out/ --corpus docs.jsonl --column text --out docs.npy
-    python -m jaxsim embed --model colbert/ --corpus docs.jsonl --out docs.npy    # and docs.offsets.npy
-    python -m jaxsim embed --model clip/ --corpus photos.csv --image-column path --out photos.npy
-    python -m jaxsim embed --model clip/ --corpus pictures/ --out pictures.npy    # sorted by name
-    python -m jaxsim embed --model splade/ --corpus docs.jsonl --out docs.npz     # a sparse encoder's
-
-A killed run resumes when started again. Vectors of a sparse encoder are a compressed sparse row matrix, which
-scipy.sparse.load_npz reads; such a run does not resume.
-"""
-
+import argparse
 import functools
 import hashlib
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 from jaxsim import data, search, storage
-from jaxsim.commands.inputs import arguments, models, pictures
+from jaxsim.commands.inputs import models, pictures
 from jaxsim.commands.inputs.columns import column_of
+from jaxsim.commands.outputs.files import check_output
 
 
-def main(command_line: Sequence[str]) -> None:
+def main(options: argparse.Namespace) -> None:
     """Runs the command."""
-    parser = arguments.Parser("embed", __doc__)
-    add = parser.add_argument
-    models.options(add)
-    add(
-        "--corpus",
-        required=True,
-        type=arguments.path,
-        help="file of the texts: .jsonl, .csv, .tsv or .parquet; or a folder of pictures",
-    )
-    add("--column", help="column of the texts, or several to join: title,text (text)")
-    add("--image-column", help="column of pictures' paths, relative to the file, in place of texts")
-    add(
-        "--out",
-        required=True,
-        type=arguments.path,
-        help="the .npy file to write, .npz of a sparse encoder",
-    )
-    add(
-        "--prompt", help="name of one of the model's prompts, '' for none; default: the model's own"
-    )
-    add(
-        "--side",
-        type=arguments.one_of("query", "document"),
-        help="of late interaction (ColBERT): whether the texts are queries or documents (document)",
-    )
-    add("--batch-tokens", type=arguments.whole(), default=4096, help="tokens per batch (4096)")
-    options = parser.parse_args(command_line)
-    suffix = Path(options.out).suffix
-    if suffix not in (".npy", ".npz"):
-        raise ValueError(
-            f"--out must end in .npy, or .npz of a sparse encoder, got {options.out!r}"
-        )
-    arguments.check_output("--out", options.out, ours=_ours, kind="a file of vectors")
+    check_output("--out", options.out, ours=_ours, kind="a file of vectors")
     about = f"{options.out}.json"
-    arguments.check_output("--out", about, ours=_is_about, kind="a description of vectors")
-    arguments.refuse_both(options, "column", "image_column")
+    check_output("--out", about, ours=_is_about, kind="a description of vectors")
+    suffix = Path(options.out).suffix
     if options.image_column is not None or Path(options.corpus).is_dir():
         if suffix != ".npy":
             raise ValueError(f"--out must end in .npy for pictures, got {options.out!r}")

@@ -1,13 +1,4 @@
-"""Scores a run against judgments: nDCG, recall, precision, MAP and MRR over all judged queries.
-
-    python -m jaxsim evaluate --run found.trec --qrels qrels.tsv
-    python -m jaxsim evaluate --run tuned.trec --qrels qrels.tsv --against before.trec
-
-A query that is judged but not in the run counts as 0, and stderr says how many are missing; a run without
-any judged query is an error. With --against each figure has the difference from another run's, query by
-query, and the 95 % interval of its mean (bootstrap over queries). Where the queries are documents of the
-corpus themselves, as in ArguAna and Quora, --ignore-self leaves each query's own document out, as BEIR does.
-"""
+"""`evaluate`: the figures of a run, and how they differ from those of another."""
 
 import argparse
 import os
@@ -17,34 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jaxsim import evaluation, storage
-from jaxsim.commands.inputs import arguments
+from jaxsim.commands.outputs.files import check_output
 
 
-def main(command_line: Sequence[str]) -> None:
+def main(options: argparse.Namespace) -> None:
     """Runs the command."""
-    parser = arguments.Parser("evaluate", __doc__)
-    add = parser.add_argument
-    add("--run", required=True, type=arguments.path, help="the run, in TREC's format")
-    add(
-        "--qrels",
-        required=True,
-        type=arguments.path,
-        help="the judgments: TREC's four columns or BEIR's three",
-    )
-    add("--k", type=arguments.whole(), default=10, help="cutoff of the rankings (10)")
-    add("--against", type=arguments.path, help="another run to compare with")
-    add(
-        "--ignore-self",
-        action="store_true",
-        help="leaves out of each ranking the document whose id is the query's own",
-    )
-    add("--out", type=arguments.path, help="a JSON file for the figures")
-    options = parser.parse_args(command_line)
     if options.out:
         inputs = {"--run": options.run, "--qrels": options.qrels, "--against": options.against}
-        arguments.check_output(
-            "--out", options.out, ours=_is_report, kind="a file of figures", inputs=inputs
-        )
+        check_output("--out", options.out, ours=_is_report, kind="a file of figures", inputs=inputs)
     judgments = storage.load_qrels(options.qrels)
     if not relevant_of(judgments):
         raise ValueError(

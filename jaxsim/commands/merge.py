@@ -1,11 +1,4 @@
-"""Merges several fine-tuned copies of one model into one: their mean, or a fusion by how far each has moved.
-
-    python -m jaxsim merge run1/ run2/ run3/ --out soup/
-    python -m jaxsim merge retrieval/ sts/ --method fuse --base all-MiniLM-L6-v2/ --out fused/
-
-The result has the files of the first model (tokenizer, prompts, pooling) and loads wherever it does. Merging
-helps copies that were trained from the same start; nothing here can tell whether they were: evaluate the result.
-"""
+"""`merge`: models of one network as one, with its card."""
 
 import argparse
 import json
@@ -17,20 +10,17 @@ import jax
 import numpy as np
 
 from jaxsim import merging, storage
-from jaxsim.commands.inputs import arguments, models
+from jaxsim.commands.inputs import models
 from jaxsim.commands.outputs import cards, kinds
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
 
-METHODS = ("soup", "fuse")
-UNITS = ("tensor", "layer", "model", "element")
 # What two configurations of one network may differ in.
 NOT_OF_THE_NETWORK = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
 
 
-def main(command_line: Sequence[str]) -> None:
+def main(options: argparse.Namespace) -> None:
     """Runs the command."""
-    options = parsed(command_line)
     check_target(options)
     loaded = [models.any_model(folder, options) for folder in options.models]
     for folder, model in zip(options.models[1:], loaded[1:], strict=True):
@@ -51,71 +41,16 @@ def main(command_line: Sequence[str]) -> None:
     distances = [distance(tree, merged) for tree in trees]
     for folder, moved in zip(options.models, distances, strict=True):
         print(f"{folder}: {moved:.4g} from the result")
-    card = card_of(options, loaded[0], distances, command_line)
+    card = card_of(options, loaded[0], distances)
     with errors_named(Path(options.out)):
         cards.with_card(loaded[0].replace(params=merged), card).save(options.out)
     print(f"{options.out}: {options.method} of {len(trees)} models")
-
-
-def parsed(command_line: Sequence[str]) -> argparse.Namespace:
-    """The options, checked with each other."""
-    parser = arguments.Parser("merge", __doc__)
-    add = parser.add_argument
-    add(
-        "models",
-        nargs="+",
-        type=arguments.path,
-        metavar="MODEL",
-        help="folders of two models or more, trained from the same start",
-    )
-    add("--out", required=True, type=arguments.path, help="folder for the merged model")
-    add(
-        "--method",
-        type=arguments.one_of(*METHODS),
-        default="soup",
-        help="soup: the mean of the parameters; fuse: the start, and of each model as much of its change as it "
-        "has moved further than the others (soup)",
-    )
-    add("--base", type=arguments.path, help="of fuse: the model that all started from")
-    add(
-        "--weights",
-        nargs="+",
-        type=arguments.number(least=0),
-        help="one for each model, such as a validation figure; default: all equal",
-    )
-    add(
-        "--unit",
-        type=arguments.one_of(*UNITS),
-        help="of fuse: what a distance is taken over: tensor, layer, model or element (tensor)",
-    )
-    add(
-        "--power",
-        type=arguments.number(),
-        help="of fuse: of the distances; 1 trusts the larger change, -1 the smaller, 0 is a soup (1)",
-    )
-    add("--download", action="store_true", help="allows downloading models from the hub")
-    options = parser.parse_args(command_line)
-    options.dtype = "float32"
-    if len(options.models) < 2:
-        raise ValueError(f"MODEL must be two folders or more, got {options.models[0]} alone")
-    if options.weights is not None and len(options.weights) != len(options.models):
-        raise ValueError(
-            f"--weights must be one for each of the {len(options.models)} models, got "
-            f"{len(options.weights)}"
-        )
-    if options.method == "fuse" and options.base is None:
-        raise ValueError("--method fuse needs --base, the model that all started from")
-    for name in ("base", "unit", "power"):
-        if options.method == "soup" and getattr(options, name) is not None:
-            raise ValueError(f"--{name} has no effect without --method fuse")
-    return options
 
 
 def card_of(
     options: argparse.Namespace,
     model: Any,
     distances: Sequence[float],
-    command_line: Sequence[str],
 ) -> str:
     """The card of a merged model as the text of README.md.
 
@@ -123,7 +58,6 @@ def card_of(
       options: of the command.
       model: the first, whose small files the result has.
       distances: of each model from the result.
-      command_line: as it was given.
     """
     name, kind = Path(options.out).resolve().name, kinds.kind_of(model)
     bases = [base for folder in options.models if (base := cards.base_of(folder)) is not None]
@@ -138,7 +72,7 @@ def card_of(
         cards.table(
             ("model", "weight", "relative distance"), zip(names, weights, distances, strict=True)
         ),
-        cards.block("sh", cards.command("merge", command_line)),
+        cards.block("sh", cards.command("merge", options.words)),
         ", ".join(cards.versions()) + ".",
     ]
     metadata = {

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jaxsim.commands.inputs import arguments
+from jaxsim.commands.options import arguments
+from jaxsim.commands.outputs.files import check_output
 
 
 def parsed(kind, text):
@@ -93,7 +94,7 @@ def test_what_has_no_effect_is_refused():
 
 def test_an_output_is_no_input_and_nothing_that_we_did_not_write(tmp_path):
     def check(target):
-        return arguments.check_output(
+        return check_output(
             "--out",
             target,
             ours=lambda path: path.read_text() == "ours",

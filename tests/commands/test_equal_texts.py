@@ -10,8 +10,8 @@ from tiers import parameters
 from jaxsim import losses, pretrained, similarity
 from jaxsim.commands.fine_tuning.texts import Task
 from jaxsim.commands.inputs.columns import Pairs
+from jaxsim.commands.options.train import parsed
 from jaxsim.commands.train.losses import Call
-from jaxsim.commands.train.options import parsed
 from jaxsim.commands.train.tables import held_out
 
 LOSSES = ["info_nce", "symmetric_info_nce", "joint_info_nce", "siglip", "simple_contrastive"]

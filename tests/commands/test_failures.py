@@ -19,8 +19,8 @@ def failing(monkeypatch):
         def raising(arguments):
             raise error
 
-        command = importlib.import_module("jaxsim.commands.evaluate")
-        monkeypatch.setattr(command, "main", raising)
+        options = importlib.import_module("jaxsim.commands.options.evaluate")
+        monkeypatch.setattr(options, "parsed", raising)
         return main(["evaluate"])
 
     return fails

@@ -1,1 +1,1 @@
-"""What commands read: their options, the columns of tables, corpora, pictures and models."""
+"""What commands read: the columns of tables, corpora, pictures and models."""

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsim.commands.options.usual import (
+    CLASSES,
+    DOCUMENTS,
+    IDS,
+    NEGATIVES,
+    QUERIES,
+    SCORES,
+    TEXTS,
+)
 from jaxsim.data._records import Records
 from jaxsim.storage._fields import shown
-
-IDS = ("id", "_id", "doc_id", "docid", "name")
-QUERY_IDS = ("query_id", "query-id", "qid", "id", "_id")
-QUERIES = ("query", "anchor", "question", "sentence1", "text1", "premise")
-DOCUMENTS = ("document", "positive", "answer", "passage", "sentence2", "text2", "hypothesis")
-NEGATIVES = ("negative", "negatives")
-SCORES = ("score", "similarity", "label")
-TEXTS = ("text", "sentence", "content", *QUERIES)
-CLASSES = ("label", "class", "category", "intent", "topic")
 
 
 class Pairs(NamedTuple):

@@ -5,15 +5,16 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxsim import data, search, similarity, storage
-from jaxsim.commands.inputs import arguments, models, pictures
-from jaxsim.commands.inputs.columns import IDS, column_of, ids_of
+from jaxsim.commands.inputs import models, pictures
+from jaxsim.commands.inputs.columns import column_of, ids_of
+from jaxsim.commands.options.usual import DOCUMENT_PROMPTS
 from jaxsim.numerics.types import Array, Similarity
 from jaxsim.search._sparse_files import MARK as SPARSE_MARK
 
@@ -40,36 +41,6 @@ class TokenVectors(NamedTuple):
     def shape(self) -> tuple[int, int]:
         """How many texts, and the size of a vector."""
         return len(self.offsets) - 1, self.vectors.shape[1]
-
-
-def options(add: Callable[..., Any]) -> None:
-    """The options of both commands."""
-    models.options(add)
-    add(
-        "--corpus",
-        required=True,
-        type=arguments.path,
-        help="file of the texts: .jsonl, .csv, .tsv or .parquet; or a folder of pictures",
-    )
-    add(
-        "--column",
-        default="text",
-        help="column of the texts, or several to join: title,text (text)",
-    )
-    add(
-        "--image-column",
-        help="column of pictures' paths, relative to the file: pictures are searched, not texts",
-    )
-    add(
-        "--id",
-        help=f"column of the ids; default: {', '.join(IDS)} or the row's number, which '' selects",
-    )
-    add("--index", type=arguments.path, help="folder of the index; default: CORPUS.index")
-    add(
-        "--document-prompt",
-        help="name of the model's prompt for documents, '' for none; default: "
-        f"{', '.join(models.DOCUMENT_PROMPTS)} where the model has one",
-    )
 
 
 def folder_of(chosen: argparse.Namespace) -> Path:
@@ -144,7 +115,7 @@ def vectors_of(
     prompt = None
     if corpus.images is None:
         prompt = models.prompt_of(
-            model, chosen.document_prompt, option="--document-prompt", usual=models.DOCUMENT_PROMPTS
+            model, chosen.document_prompt, option="--document-prompt", usual=DOCUMENT_PROMPTS
         )
         about["prompt"] = model.default_prompt if prompt is None else prompt
         about["max_length"] = model.max_length

@@ -15,42 +15,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim import pretrained, storage
-from jaxsim.commands.inputs import arguments
 from jaxsim.numerics import compute_dtype
 from jaxsim.pretrained._adapters import CONFIG
 from jaxsim.pretrained._modules import SETTINGS
 from jaxsim.pretrained._sparse_model import within
 
 LOG = logging.getLogger("jaxsim")
-# What sentence-transformers' encode_query and encode_document take where no prompt is named.
-QUERY_PROMPTS, DOCUMENT_PROMPTS = ("query",), ("document", "passage", "corpus")
-
-
-def options(add: Callable[..., Any]) -> None:
-    """The options of every command that loads an embedding model."""
-    add(
-        "--model",
-        required=True,
-        type=arguments.path,
-        help="folder of a model, or its name on the hub",
-    )
-    add(
-        "--max-length",
-        type=arguments.whole(),
-        help="maximum tokens per text; default: the model's maximum",
-    )
-    add(
-        "--download",
-        action="store_true",
-        help="allows downloading the model from the Hugging Face hub",
-    )
-    add("--domain", help="of a model with experts: the domain whose expert is taken")
-    add(
-        "--dtype",
-        type=arguments.one_of("float32", "bfloat16"),
-        help="type of the arithmetic; parameters and vectors are float32; default: bfloat16 on accelerators, "
-        "float32 on CPU",
-    )
 
 
 def dtype_of(chosen: argparse.Namespace) -> str:

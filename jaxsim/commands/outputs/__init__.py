@@ -1,1 +1,1 @@
-"""What commands write next to a model: its card, and where it is pushed."""
+"""What commands write: files, and next to a model its card and where it is pushed."""

@@ -1,6 +1,5 @@
 """Model cards: README.md with metadata that the Hugging Face hub reads, as YAML between two lines of dashes."""
 
-import argparse
 import dataclasses
 import importlib.metadata
 import json
@@ -17,7 +16,6 @@ import jaxsim
 
 FILE = "README.md"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")  # whose versions a card names
-FIELDS = ("base_model", "datasets", "language", "license", "tags")  # what --card may give
 LICENSES = ("license", "license_name", "license_link")  # what is taken from a base's card
 PLAIN = re.compile(r"[A-Za-z][\w/@.+-]*")  # a string that YAML reads without quotes
 WORDS = (
@@ -35,16 +33,6 @@ WORDS = (
 # Of a name on the hub, such as "org/model".
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 CACHED = re.compile(r"models--(.+)--(.+)")  # a folder of the hub's cache
-
-
-def field(text: str) -> tuple[str, str]:
-    """The type of --card: NAME=VALUE, such as license=mit."""
-    name, sign, value = text.partition("=")
-    if not sign or name not in FIELDS or not value.strip():
-        raise argparse.ArgumentTypeError(
-            f"must be NAME=VALUE with a name of {', '.join(FIELDS)}, got {text!r:.60}"
-        )
-    return name, value.strip()
 
 
 def with_card(model: Any, card: str) -> Any:

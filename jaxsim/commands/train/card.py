@@ -8,6 +8,8 @@ from typing import Any
 
 from jaxsim import pretrained
 from jaxsim.commands.inputs import models
+from jaxsim.commands.options.groups import CROSS_GRADED, GRADED, LABELS
+from jaxsim.commands.options.values import Source
 from jaxsim.commands.outputs import kinds
 from jaxsim.commands.outputs.cards import (
     base_of,
@@ -21,8 +23,7 @@ from jaxsim.commands.outputs.cards import (
     versions,
     written,
 )
-from jaxsim.commands.train.losses import CROSS_GRADED, GRADED, LABELS, settings_of
-from jaxsim.commands.train.tables import Source
+from jaxsim.commands.train.losses import settings_of
 from jaxsim.pretrained._model import FolderModel
 
 # The classes of sentence-transformers that read a folder.

@@ -10,6 +10,7 @@ import numpy as np
 from jaxsim import data, storage
 from jaxsim.commands import evaluate
 from jaxsim.commands.inputs import columns, corpora, models
+from jaxsim.commands.options.usual import DOCUMENT_PROMPTS, QUERY_IDS, QUERY_PROMPTS
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.search._corpus import encode_corpus
 from jaxsim.search._sparse_files import encode_sparse_corpus
@@ -36,7 +37,7 @@ class Judged:
         rows = data.read_records(queries)
         name = "query" if "query" in columns.names_of(rows) else "text"
         self.queries = columns.column_of(rows, queries, name)
-        self.query_ids = columns.ids_of(rows, queries, usual=columns.QUERY_IDS)
+        self.query_ids = columns.ids_of(rows, queries, usual=QUERY_IDS)
         self.judgments = storage.load_qrels(qrels)
         if not set(evaluate.relevant_of(self.judgments)) & set(self.query_ids):
             raise ValueError(f"{qrels}: judges no document of a query of {queries} relevant")
@@ -88,6 +89,6 @@ def figures_of(options: argparse.Namespace, model: Any) -> Callable[[ArrayTree],
         models.prompt_of(
             model, getattr(options, f"{side}_prompt"), option=f"--{side}-prompt", usual=usual
         )
-        for side, usual in (("query", models.QUERY_PROMPTS), ("document", models.DOCUMENT_PROMPTS))
+        for side, usual in (("query", QUERY_PROMPTS), ("document", DOCUMENT_PROMPTS))
     )
     return functools.partial(options.collection.figures, model, prompts)

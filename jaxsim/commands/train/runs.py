@@ -18,11 +18,11 @@ from jaxsim.commands.fine_tuning.batches import with_ramp
 from jaxsim.commands.fine_tuning.cuts import WHOLE, Cuts
 from jaxsim.commands.fine_tuning.lora import LowRank, Whole
 from jaxsim.commands.inputs import models
+from jaxsim.commands.options.groups import SPLADE
 from jaxsim.commands.outputs import hub
 from jaxsim.commands.outputs.cards import with_card
 from jaxsim.commands.train.card import card_of
 from jaxsim.commands.train.judged import figures_of
-from jaxsim.commands.train.losses import SPLADE
 from jaxsim.commands.train.tables import digest
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.storage._atomic import errors_named
@@ -34,6 +34,23 @@ LATER = (
     *("mine_share", "mine_ranks", "per_class", "domain", "image_column", "lora_rank"),
     *("lora_alpha", "lora_parts"),
 )
+
+
+def check_targets(options: argparse.Namespace) -> None:
+    """Refuses targets that hold what is not ours, or that hold each other or an input."""
+    inputs = {"--model": options.model}
+    for number, one in enumerate(options.sources, 1):
+        place = f" {number}" * (len(options.sources) > 1)
+        inputs |= {f"--pairs{place}": one.path, f"--validation{place}": one.validation}
+    inputs |= {"--teacher": options.teacher, "--guide": options.guide}
+    inputs |= {f"--judged {path}": path for path in options.judged or ()}
+    inputs = {name: path for name, path in inputs.items() if path and Path(path).exists()}
+    storage.check_folder(
+        "--out", options.out, kind="model", outside={"--workdir": options.workdir, **inputs}
+    )
+    storage.check_place(
+        "--workdir", options.workdir, mark="run.json", kind="the workdir of a training"
+    )
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -4,76 +4,26 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxsim import data
 from jaxsim.commands.fine_tuning.pairs import documents_of, numbered, usable
-from jaxsim.commands.inputs import arguments, columns, pictures
+from jaxsim.commands.inputs import columns, pictures
+from jaxsim.commands.options.groups import CROSS_GRADED, LABELS, NEGATIVES, OF_ANSWERS, OF_GRADES
+from jaxsim.commands.options.train import BATCH_SIZE, HELD_OUT, MOST_HELD_OUT, PER_CLASS
+from jaxsim.commands.options.usual import QUERIES, SCORES
+from jaxsim.commands.options.values import Source
 from jaxsim.commands.train import losses
-from jaxsim.commands.train.losses import CROSS_GRADED, GRADED, LABELS, NEGATIVES, OF_GRADES
 
 CAPTIONS = (
     "caption",
     "text",
     "title",
 )  # what a picture's text is called, before the names of queries
-BATCH_SIZE, HELD_OUT, MOST_HELD_OUT, PER_CLASS = 32, 0.05, 1000, 4
-
-
-@dataclasses.dataclass
-class Source:
-    """A file of --pairs, with its loss; what is read is added to it."""
-
-    path: str
-    loss: str = ""  # "" until the rows decide it
-    weight: float | None = None  # of the loss among those of several files; None is 1
-    name: str = ""  # by which its figures are shown
-    validation: str | None = None
-    batch_size: int = 0  # 0 until the rows decide it
-    pairs: Any = None  # Pairs or Labeled, to train on
-    held: Any = None  # likewise, to validate on
-    rows: Sequence[int] = ()  # of the file, that are trained on
-    domain: str | int | None = None  # in the column of --experts, that its rows have
-    columns: Any = ()  # that the file has
-
-    @property
-    def kind(self) -> str:
-        """What its loss takes."""
-        return losses.GROUP_OF[self.loss or "info_nce"]
-
-    @property
-    def cross(self) -> bool:
-        """Whether a cross-encoder learns by its loss."""
-        return self.kind in losses.CROSS
-
-    @property
-    def graded(self) -> bool:
-        """Whether its rows have scores."""
-        return self.kind == GRADED
-
-
-def source(text: str) -> Source:
-    """The type of --pairs: FILE, FILE:LOSS, FILE:WEIGHT or FILE:LOSS:WEIGHT; a file of that name comes first."""
-    arguments.path(text)
-    if Path(text).exists():
-        return Source(text)
-    *parts, last = text.split(":")
-    weight, loss = None, ""
-    if parts and _is_number(last):
-        weight = arguments.number(above=0)(last)
-        *parts, last = parts
-    if parts and (last in losses.GROUP_OF or not last):
-        loss = last
-        *parts, last = parts
-    elif parts and last.isidentifier() and Path(":".join(parts)).exists():
-        raise argparse.ArgumentTypeError(f"has no loss {last!r}, got {text!r}: --losses lists them")
-    return Source(":".join([*parts, last]), loss, weight)
 
 
 def read(options: argparse.Namespace) -> None:
@@ -175,7 +125,7 @@ def _table(options, one, rows, path, several):
         return columns.labeled_of(rows, path, **named("text", "label"))
     if options.no_score and not (several and one.loss in OF_GRADES):
         for row in rows:
-            for name in columns.SCORES:
+            for name in SCORES:
                 row.pop(name, None)
     pairs = columns.pairs_of(rows, path, **named("query", "document", "negative", "score"))
     one.loss = one.loss or ("info_nce" if pairs.scores is None else "cosent")
@@ -189,7 +139,7 @@ def pictured(
 
     Raises: ValueError for a column that is not there, and for a picture that is not there.
     """
-    usual = (*CAPTIONS, *columns.QUERIES)
+    usual = (*CAPTIONS, *QUERIES)
     query = options.query or next((name for name in usual if name in one.columns), None)
     if query is None:
         raise ValueError(
@@ -231,7 +181,7 @@ def check_columns(one: Source, pairs: Any, path: str | os.PathLike) -> None:
             f"{path}: {name} takes no negatives, there is a column of them: remove it, or ignore the "
             "scores with --no-score"
         )
-    if name in losses.OF_ANSWERS and not set(pairs.scores) <= {0.0, 1.0}:
+    if name in OF_ANSWERS and not set(pairs.scores) <= {0.0, 1.0}:
         wrong = next(score for score in pairs.scores if score not in (0.0, 1.0))
         place = pairs.scores.index(wrong)
         raise ValueError(
@@ -379,10 +329,3 @@ def check_classes(options: argparse.Namespace, one: Source) -> None:
 def digest(pairs: columns.Pairs | columns.Labeled) -> str:
     """How many rows there are and a hash of them."""
     return f"{len(pairs[0])}, {hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:12]}"
-
-
-def _is_number(text):
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

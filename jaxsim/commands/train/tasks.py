@@ -18,9 +18,12 @@ from jaxsim.commands.fine_tuning.pairs import most_negatives
 from jaxsim.commands.fine_tuning.texts import Task
 from jaxsim.commands.fine_tuning.tokens import TokenTask
 from jaxsim.commands.inputs import models
+from jaxsim.commands.options.groups import LABELS, NEGATIVES, SPLADE
+from jaxsim.commands.options.train import PER_CLASS
+from jaxsim.commands.options.usual import DOCUMENT_PROMPTS, QUERY_PROMPTS
+from jaxsim.commands.options.values import Setting, Source
 from jaxsim.commands.train import losses
-from jaxsim.commands.train.losses import LABELS, NEGATIVES
-from jaxsim.commands.train.tables import PER_CLASS, Source, check_batches
+from jaxsim.commands.train.tables import check_batches
 from jaxsim.commands.train.teachers import scored, taught
 from jaxsim.pretrained._adapters import ALL_PARTS, ATTENTION
 
@@ -44,7 +47,7 @@ def model_of(
     if options.sources[0].cross:
         return models.cross_encoder(options, why=" for the loss")
     model = models.embedding_model(options, images=options.image_column is not None)
-    if losses.SPLADE in [one.loss for one in options.sources]:
+    if SPLADE in [one.loss for one in options.sources]:
         model = sparse(options, model)
     if options.experts is None:
         return model
@@ -160,7 +163,7 @@ def cross_task(
     return CrossTask(model, loss, one.pairs, one.held, one.batch_size, teacher=scored(options, one))
 
 
-def learned_by(options: argparse.Namespace, model: Any) -> list[losses.Setting]:
+def learned_by(options: argparse.Namespace, model: Any) -> list[Setting]:
     """The temperature and the bias that a model of images and texts has learned, which --set may replace."""
     if options.image_column is None:
         return []
@@ -168,9 +171,7 @@ def learned_by(options: argparse.Namespace, model: Any) -> list[losses.Setting]:
     learned = {"temperature": float(np.exp(-np.float64(top["logit_scale"])))}
     if "logit_bias" in top:
         learned["bias"] = float(top["logit_bias"])
-    return [
-        losses.Setting(f"{name}={value:g}", None, name, value) for name, value in learned.items()
-    ]
+    return [Setting(f"{name}={value:g}", None, name, value) for name, value in learned.items()]
 
 
 def mined_of(options: argparse.Namespace, one: Source) -> Mined | None:
@@ -196,7 +197,7 @@ def prompts_of(
 ) -> tuple[str | None, str | None]:
     """What goes before queries and before documents: of pairs the model's own prompts, as in search."""
     alone = one.graded or one.kind == LABELS
-    usual = ((), ()) if alone else (models.QUERY_PROMPTS, models.DOCUMENT_PROMPTS)
+    usual = ((), ()) if alone else (QUERY_PROMPTS, DOCUMENT_PROMPTS)
     query, document = (
         models.prompt_of(
             model, getattr(options, f"{name}_prompt"), option=f"--{name}-prompt", usual=prompts

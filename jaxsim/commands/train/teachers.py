@@ -10,8 +10,10 @@ from jaxsim.commands.fine_tuning import cross
 from jaxsim.commands.fine_tuning.pairs import ids_of, listed
 from jaxsim.commands.fine_tuning.texts import Teacher
 from jaxsim.commands.inputs import columns, models
-from jaxsim.commands.train.losses import CROSS_TEACHERS, GUIDED, OF_EQUAL_SIZES, TEACHERS
-from jaxsim.commands.train.tables import Source, digest
+from jaxsim.commands.options.groups import CROSS_TEACHERS, GUIDED, OF_EQUAL_SIZES, TEACHERS
+from jaxsim.commands.options.usual import DOCUMENT_PROMPTS, QUERY_PROMPTS
+from jaxsim.commands.options.values import Source
+from jaxsim.commands.train.tables import digest
 
 SCORES = "scores of a teacher"
 
@@ -72,7 +74,7 @@ def vectors_of(
 ) -> list[np.ndarray]:
     """A model's vectors of the queries, and of each row's documents, one after the other."""
     sides = (pairs.queries, [text for row in listed(pairs) for text in row])
-    usual = (models.QUERY_PROMPTS, models.DOCUMENT_PROMPTS)
+    usual = (QUERY_PROMPTS, DOCUMENT_PROMPTS)
     vectors = [
         search.encode_corpus(
             teacher.encode,

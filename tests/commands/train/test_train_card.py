@@ -13,8 +13,8 @@ from model_folders import make_images
 from PIL import Image
 
 from jaxsim.__main__ import main
+from jaxsim.commands.options.train import parsed
 from jaxsim.commands.outputs import cards
-from jaxsim.commands.train.options import parsed
 
 hub = pytest.importorskip("huggingface_hub")
 ODD = [

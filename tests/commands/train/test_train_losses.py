@@ -10,7 +10,7 @@ import pytest
 
 from jaxsim import losses, similarity
 from jaxsim.__main__ import main
-from jaxsim.commands.train.losses import (
+from jaxsim.commands.options.groups import (
     CROSS_LISTS,
     CROSS_TEACHERS,
     GROUP_OF,
@@ -18,14 +18,16 @@ from jaxsim.commands.train.losses import (
     LABELS,
     NEGATIVES,
     PAIRS,
+)
+from jaxsim.commands.options.train import parsed
+from jaxsim.commands.options.values import setting
+from jaxsim.commands.train.losses import (
     REDUCERS,
     Call,
     check_call,
-    setting,
     settings_of,
     takes_negatives,
 )
-from jaxsim.commands.train.options import parsed
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "docs"))
 import catalog

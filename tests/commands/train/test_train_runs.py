@@ -10,8 +10,8 @@ from jaxsim import losses, pretrained, similarity
 from jaxsim.__main__ import main
 from jaxsim.commands.fine_tuning.texts import Task
 from jaxsim.commands.inputs import columns
+from jaxsim.commands.options.train import parsed
 from jaxsim.commands.train.losses import loss_of
-from jaxsim.commands.train.options import parsed
 from jaxsim.commands.train.runs import notes, validated, with_rows, worse
 from jaxsim.commands.train.tables import check_batches
 

@@ -1,34 +1,52 @@
-"""The options of `train`, checked with each other and with what is on the disk."""
+"""Fine-tunes a model on your own pairs, triplets, graded pairs or classes, and keeps the best checkpoint.
+
+    python -m jaxsim train --model all-MiniLM-L6-v2/ --pairs pairs.jsonl --loss info_nce --out out/
+    python -m jaxsim train --model M --pairs pairs.jsonl:info_nce sts.jsonl:cosent:0.5 --out out/
+
+Columns are found by their usual names (query, anchor, question, sentence1; document, positive, answer,
+passage, sentence2; negative, negatives, negative_1, ...; score; text and label) or named. Without
+--validation a part of the rows is held out: the run shows the loss, the accuracy in a batch and how well
+documents are retrieved on it, the rank correlation of graded pairs, or how well texts find those of their
+class. The result loads in sentence-transformers. A killed run resumes when the same command is started
+again; more --epochs or --steps lengthen it.
+
+    --losses                    lists every loss by the table that it takes, and what --set gives it
+    --loss NAME --set margin=0.1            a loss and its hyperparameters
+    --negatives 4 --mine-every 500          hard negatives, mined again by the model as it learns
+    --dims 128 64               vectors that may be cut to their first 128 or 64 coordinates (Matryoshka)
+    --loss matryoshka_2d        cut in depth too: info_nce with --layers and --dims (2D Matryoshka)
+    --teacher big-model/        learns the similarities of another model, no labels needed but the pairs
+    --experts                   an expert for each file of --pairs, in every layer (a folder for jaxsim alone)
+    --model clip/ --image-column path       texts with pictures, found in both directions
+    --model cross/ --loss list_softmax      a cross-encoder: by yes and no, by lists, or by a teacher's scores
+    --lora-rank 8               low-rank changes alone, as a folder of PEFT's; --lora-merged for the whole model
+    --loss splade --set query_weight=5e-5 document_weight=3e-5     a sparse encoder (SPLADE)
+    --push OWNER/NAME           uploads the folder to the hub, privately; --public for everybody
+    --guide big-model/          leaves out what another model takes for a right document (GISTEmbed)
+"""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxsim import storage
-from jaxsim.commands.inputs import arguments, models
-from jaxsim.commands.outputs import cards
-from jaxsim.commands.train import losses
-from jaxsim.commands.train.losses import (
+from jaxsim.commands.options import arguments, values
+from jaxsim.commands.options.groups import (
     CROSS,
     CROSS_TEACHERS,
     GROUP_OF,
     GROUPS,
     GUIDED,
     LABELS,
+    OF_EQUAL_SIZES,
     PAIRS,
     TEACHERS,
     TWO_DIMENSIONAL,
 )
-from jaxsim.commands.train.tables import (
-    BATCH_SIZE,
-    HELD_OUT,
-    MOST_HELD_OUT,
-    PER_CLASS,
-    Source,
-    source,
-)
+from jaxsim.commands.options.shared import of_model
+from jaxsim.commands.options.usual import DOCUMENT_PROMPTS, QUERY_PROMPTS
 
+BATCH_SIZE, HELD_OUT, MOST_HELD_OUT, PER_CLASS = 32, 0.05, 1000, 4
 OF_EMBEDDINGS = (
     *("dims", "layers", "chunk", "guide", "experts", "negatives", "domain", "text", "label"),
     *("query_prompt", "document_prompt", "per_class", "judged"),
@@ -40,9 +58,9 @@ OF_TEXTS = (  # what pictures do not have
 MINING = ("mine_every", "mine_margin", "mine_share", "mine_ranks")
 
 
-def parsed(command_line: Sequence[str], description: str | None = None) -> argparse.Namespace:
+def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     """The options, checked with each other; `sources` are the files of --pairs."""
-    options = parser_of(description).parse_args(command_line)
+    options = parser_of().parse_args(command_line)
     options.sources = sources_of(options)
     arguments.refuse_both(options, "epochs", "steps")
     arguments.refuse_both(options, "validation", "held_out")
@@ -65,11 +83,11 @@ def parsed(command_line: Sequence[str], description: str | None = None) -> argpa
     return options
 
 
-def parser_of(description: str | None) -> arguments.Parser:
+def parser_of() -> arguments.Parser:
     """The parser, its options in groups."""
-    parser = arguments.Parser("train", description)
+    parser = arguments.Parser("train", __doc__)
     add = parser.add_argument_group("the model").add_argument
-    models.options(add)
+    of_model(add)
     add("--out", required=True, type=arguments.path, help="folder for the trained model")
     _tables(parser.add_argument_group("the tables").add_argument)
     _losses(parser.add_argument_group("the loss").add_argument)
@@ -85,7 +103,7 @@ def _tables(add):
         required=True,
         nargs="+",
         action="extend",
-        type=source,
+        type=values.source,
         metavar="FILE[:LOSS][:WEIGHT]",
         help="training files: .jsonl, .csv, .tsv or .parquet. Of several each batch is of one, whose loss "
         "may be named and weighted (1): pairs.jsonl:info_nce sts.jsonl:cosent:0.5",
@@ -115,7 +133,7 @@ def _tables(add):
         default=None,
         help="takes every row as a positive pair, even if a column looks like a score",
     )
-    for name, usual in (("query", models.QUERY_PROMPTS), ("document", models.DOCUMENT_PROMPTS)):
+    for name, usual in (("query", QUERY_PROMPTS), ("document", DOCUMENT_PROMPTS)):
         add(
             f"--{name}-prompt",
             help=f"name of the model's prompt for the {name}, '' for none; default, of pairs: "
@@ -141,7 +159,7 @@ def _losses(add):
         nargs="+",
         action="extend",
         default=[],
-        type=losses.setting,
+        type=values.setting,
         metavar="NAME=VALUE",
         help="hyperparameters of the loss: margin=0.1; LOSS.NAME=VALUE where several losses have the name",
     )
@@ -298,7 +316,7 @@ def _folder(add):
         nargs="+",
         action="extend",
         default=[],
-        type=cards.field,
+        type=values.field,
         metavar="NAME=VALUE",
         help="what the metadata of the model card also says: license=mit, language=en, base_model=OWNER/NAME, "
         "datasets=OWNER/NAME, tags=NAME; a name may be given again",
@@ -326,11 +344,13 @@ class Listing(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        print(losses.listing())
+        from jaxsim.commands.train.losses import listing  # loads what help does without
+
+        print(listing())
         parser.exit()
 
 
-def sources_of(options: argparse.Namespace) -> list[Source]:
+def sources_of(options: argparse.Namespace) -> list[values.Source]:
     """The files of --pairs with their validation, their batch size and a name of its own each."""
     sources = options.pairs
     for field, name in (("validation", "--validation"), ("batch_size", "--batch-size")):
@@ -389,7 +409,7 @@ def check_losses(options: argparse.Namespace) -> None:
             )
     if any(kind in CROSS for kind in kinds):
         check_cross(options, kinds)
-    if any(name in losses.OF_EQUAL_SIZES for name in names):
+    if any(name in OF_EQUAL_SIZES for name in names):
         arguments.refuse_both(options, "teacher", "dims", "its vectors are learned whole")
     if options.layers:
         arguments.refuse_both(options, "layers", "chunk")
@@ -462,20 +482,3 @@ def check_push(options: argparse.Namespace) -> None:
             f"--push of an adapter needs a --model by its name on the hub, got the folder {options.model}: take "
             "the name, or give --lora-merged"
         )
-
-
-def check_targets(options: argparse.Namespace) -> None:
-    """Refuses targets that hold what is not ours, or that hold each other or an input."""
-    inputs = {"--model": options.model}
-    for number, one in enumerate(options.sources, 1):
-        place = f" {number}" * (len(options.sources) > 1)
-        inputs |= {f"--pairs{place}": one.path, f"--validation{place}": one.validation}
-    inputs |= {"--teacher": options.teacher, "--guide": options.guide}
-    inputs |= {f"--judged {path}": path for path in options.judged or ()}
-    inputs = {name: path for name, path in inputs.items() if path and Path(path).exists()}
-    storage.check_folder(
-        "--out", options.out, kind="model", outside={"--workdir": options.workdir, **inputs}
-    )
-    storage.check_place(
-        "--workdir", options.workdir, mark="run.json", kind="the workdir of a training"
-    )
