@@ -158,6 +158,18 @@ def test_help_and_refusals_load_nothing_that_computes():
     assert lines == [f"{name} {word} {code}" for name in COMMANDS for word, code in words]
 
 
+def test_help_of_experiments_loads_nothing_that_computes():
+    probe = (
+        "import sys; from experiments.__main__ import main; main(['--help'])\n"
+        "try: main(['report', '--help'])\n"
+        "except SystemExit: sys.exit(', '.join({'jax', 'flax', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_importing_starts_no_backend():
     probe = (
         "import jaxsim.losses, jaxsim.search, jaxsim.encoders, jaxsim.training, jaxsim.data;"

@@ -13,8 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from experiments.frame import kept, report
-from experiments.frame.files import slugs, title
+from experiments.frame import places
 from jaxsim.__main__ import fail
 
 
@@ -23,12 +22,15 @@ def run(arguments: list[str]) -> int:
 
     Raises: what `jaxsim.__main__.guarded` turns into one sentence.
     """
-    if not arguments or arguments[0] in ("-h", "--help"):
-        return list_papers(Console(), usage=bool(arguments))
+    if not arguments:
+        return list_papers(Console())
     name, *rest = arguments
+    if name in ("-h", "--help"):
+        return show_usage(Console())
     if name == "report":
         return write_report(rest)
-    from experiments.frame.launch import launch  # loads what the list does without
+    # What help and the list do without is loaded where it is needed, here and below.
+    from experiments.frame.launch import launch
 
     return launch(name, rest)
 
@@ -37,18 +39,20 @@ def write_report(arguments: list[str]) -> int:
     """The command `report`; returns the exit code."""
     options = argparse.ArgumentParser(
         prog="python -m experiments report",
-        description=report.__doc__,
+        description=places.docstring(Path(__file__).with_name("report.py")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = options.add_argument
     add("workdirs", nargs="*", type=Path, help="whose results to keep; all newer ones of --runs")
-    add("--runs", type=Path, default=kept.RUNS, help="folder of workdirs (runs)")
-    add("--results", type=Path, default=kept.RESULTS, help="folder of what is kept (results)")
+    add("--runs", type=Path, default=places.RUNS, help="folder of workdirs (runs)")
+    add("--results", type=Path, default=places.RESULTS, help="folder of what is kept (results)")
     add("--out", type=Path, default=Path("RESULTS.md"), help="file of the table (RESULTS.md)")
-    add("--pages", type=Path, default=report.PAGES, help="folder of the pages (docs/results)")
+    add("--pages", type=Path, default=places.PAGES, help="folder of the pages (docs/results)")
     chosen = options.parse_args(arguments)
-    if chosen.runs != kept.RUNS and not chosen.runs.is_dir():
+    if chosen.runs != places.RUNS and not chosen.runs.is_dir():
         raise FileNotFoundError(f"no folder {chosen.runs}")
+    from experiments.frame import report
+
     count, said = report.write(
         chosen.out,
         given=chosen.workdirs,
@@ -63,13 +67,23 @@ def write_report(arguments: list[str]) -> int:
     return 0
 
 
-def list_papers(console: Console, *, usage: bool) -> int:
-    """A table of what there is, with the newest verdicts of runs/ and results/; returns the exit code."""
-    if usage:
-        console.print(__doc__, highlight=False, markup=False)
+def show_usage(console: Console) -> int:
+    """What may be typed, and a table of the papers; returns the exit code."""
+    console.print(__doc__, highlight=False, markup=False)
+    table = Table("experiment", "paper")
+    for slug in places.slugs():
+        table.add_row(slug, places.title(slug))
+    console.print(table)
+    return 0
+
+
+def list_papers(console: Console) -> int:
+    """A table of the papers with the newest verdicts of runs/ and results/; returns the exit code."""
+    from experiments.frame import kept
+
     table = Table("experiment", "paper", "last verdict")
     verdicts, damaged = kept.verdicts()
-    for slug in slugs():
-        table.add_row(slug, title(slug), "\n".join(verdicts.get(slug, ())))
+    for slug in places.slugs():
+        table.add_row(slug, places.title(slug), "\n".join(verdicts.get(slug, ())))
     console.print(table)
     return fail("; ".join(damaged)) if damaged else 0

@@ -1,4 +1,4 @@
-"""The files of experiments: those of the folder above, and anybody's own."""
+"""The modules of experiments: those of the folder above, and anybody's own."""
 
 import ast
 import importlib
@@ -8,24 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 from experiments.frame import contract
+from experiments.frame.places import HERE, slugs
 from jaxsim.__main__ import EXTRAS
-
-HERE = Path(__file__).resolve().parent.parent
-
-
-def slugs() -> list[str]:
-    """The experiments' names: the modules of the folder above that make a claim."""
-    return sorted(
-        path.stem
-        for path in HERE.glob("*.py")
-        if "\ndef claim(" in path.read_text(encoding="utf-8")
-    )
-
-
-def title(slug: str) -> str:
-    """The first line of an experiment's docstring, read without importing it."""
-    tree = ast.parse((HERE / f"{slug}.py").read_text(encoding="utf-8"))
-    return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
 def load(name: str) -> ModuleType:

@@ -12,10 +12,10 @@ from typing import Any
 from experiments.frame import workdirs
 from experiments.frame.contract import NAME
 from experiments.frame.identity import ROOT
+from experiments.frame.places import RESULTS, RUNS
 from experiments.frame.verdict import VERDICTS
 from jaxsim import storage
 
-RUNS, RESULTS = Path("runs"), Path("results")
 LARGEST = 100_000  # bytes of a picture in the repository
 Tree = dict[str, Any]  # as results.json holds it
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from experiments.frame import kept
 from experiments.frame.kept import Tree
+from experiments.frame.places import PAGES, RESULTS, RUNS
 from experiments.frame.tables import Grid, figures, grids, keys, titled
 from jaxsim import storage
 
-PAGES = Path("docs/results")
 MADE = "Made by `python -m experiments report`"  # in every page; others are not replaced
 HEAD = f"""# Results
 
@@ -37,8 +37,8 @@ def write(
     path: Path,
     *,
     given: Sequence[Path | str] = (),
-    runs: Path = kept.RUNS,
-    results: Path = kept.RESULTS,
+    runs: Path = RUNS,
+    results: Path = RESULTS,
     pages: Path = PAGES,
 ) -> tuple[int, list[str]]:
     """Keeps the results of workdirs and writes the table and the pages of all that are kept.

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from experiments import runner
 from experiments.__main__ import main
-from experiments.frame import files
+from experiments.frame import places
 from jaxsim import storage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +144,7 @@ def test_help_shows_every_setting_with_its_meaning(capsys):
     assert "the input table against itself" in shown
 
 
-@pytest.mark.parametrize("slug", files.slugs())
+@pytest.mark.parametrize("slug", places.slugs())
 def test_every_setting_has_a_meaning(slug):
     text = (ROOT / f"experiments/{slug}.py").read_text()
     (config,) = [
@@ -184,7 +184,7 @@ def test_the_list_names_every_paper_and_its_last_verdict(inside, capsys):
     )
     assert main([]) == 0
     shown = capsys.readouterr().out
-    assert all(slug in shown for slug in files.slugs())
+    assert all(slug in shown for slug in places.slugs())
     assert "maxsim: not held" in shown
     (inside / "runs/x/results.json").write_text("{")
     assert main([]) == 2
@@ -210,7 +210,7 @@ def test_the_list_and_the_report_import_no_experiment_and_no_trainer(inside):
     program = (
         "import sys; from experiments.__main__ import main; "
         "assert not main([]) and not main(['--help']) and not main(['report', '--results', 'kept']); "
-        "from experiments.frame.files import slugs; "
+        "from experiments.frame.places import slugs; "
         "loaded = {'tyro', 'flax', 'optax', 'jaxsim.training', 'jaxsim.losses', 'matplotlib', "
         "*(f'experiments.{slug}' for slug in slugs())} & set(sys.modules); "
         "sys.exit(', '.join(loaded) or 0)"

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from experiments import __main__ as command
-from experiments.frame import files
+from experiments.frame import files, places
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("slug", files.slugs())
+@pytest.mark.parametrize("slug", places.slugs())
 def test_it_runs_without_data_and_is_judged(slug, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("JAXSIM_DATA", raising=False)
     words = [slug, "--preset", "smoke", "--workdir", str(tmp_path)]
