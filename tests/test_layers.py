@@ -162,7 +162,7 @@ def test_help_of_experiments_loads_nothing_that_computes():
     probe = (
         "import sys; from experiments.__main__ import main; main(['--help'])\n"
         "try: main(['report', '--help'])\n"
-        "except SystemExit: sys.exit(', '.join({'jax', 'flax', 'numpy'} & set(sys.modules)))"
+        "except SystemExit: sys.exit(', '.join({'jax', 'flax', 'numpy'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=False
