@@ -22,12 +22,14 @@ import functools
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks import command
+from benchmarks.processes import answer
 
 HERE = Path(__file__).resolve().parent
 
@@ -148,11 +150,7 @@ def arithmetic(config, lengths):
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.encode",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("benchmarks.encode", __doc__)
     parser.add_argument("--model", default=minilm(), help="a folder")
     parser.add_argument("--corpus", help="JSONL; docstrings by default")
     parser.add_argument("--column", default="text")
@@ -180,27 +178,15 @@ def main():
     lines = [json.dumps({options.column: text}) + "\n" for text in texts]
     corpus.write_text("".join(lines), encoding="utf-8")
     for _ in range(options.rounds):
-        for side, found in rows.items():
+        for side, sides_rows in rows.items():
             file = options.out.with_name(f".{side}.npy")
             words = [*sys.argv[1:], "--one", side, "--vectors", str(file), "--model", options.model]
             words += ["--corpus", str(corpus)]
-            done = subprocess.run(
-                [
-                    options.onnx_python if side == "onnx" else sys.executable,
-                    "-m",
-                    "benchmarks.encode",
-                    *words,
-                ],
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd=HERE.parent,
-            )
-            if done.returncode:
-                last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-                print(f"{side}: {last}", file=sys.stderr)
+            python = options.onnx_python if side == "onnx" else sys.executable
+            row = answer("benchmarks.encode", words, side=side, python=python)
+            if row is None:
                 continue
-            found.append(json.loads(done.stdout.strip().splitlines()[-1]))
+            sides_rows.append(row)
             vectors[side] = np.load(file)
             file.unlink()
     corpus.unlink()

@@ -19,7 +19,6 @@ import functools
 import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import command
 from benchmarks.encode import minilm, product_rate
+from benchmarks.processes import answer
 
 HERE = Path(__file__).resolve().parent
 
@@ -160,11 +161,7 @@ def run_peer(options, queries, documents):
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.finetune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("benchmarks.finetune", __doc__)
     parser.add_argument("--model", default=minilm(), help="a folder")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--batch", type=int, default=32)
@@ -208,18 +205,7 @@ def main():
 def of_process(options, side, order):
     """A side's figures, of a process of its own; an empty dict where it fails, with a line that says why."""
     words = [*sys.argv[1:], "--one", side, "--model", options.model, "--order", json.dumps(order)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.finetune", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=HERE.parent,
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        print(f"{side}: {last}", file=sys.stderr)
-        return {}
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return answer("benchmarks.finetune", words, side=side) or {}
 
 
 if __name__ == "__main__":

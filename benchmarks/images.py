@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import command
 from benchmarks.processes import Side
 
 HERE = Path(__file__).resolve().parent
@@ -182,11 +183,7 @@ def compared(sides, net, batch, options):
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.images",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("benchmarks.images", __doc__)
     parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
     parser.add_argument("--batches", nargs="+", type=int, default=(16, 32))
     parser.add_argument("--pixels", type=int, default=64)

@@ -15,7 +15,6 @@ load of a machine comes and goes; compile time is separate. A peer stops at the 
 and the gradients of both sides), timed next to ours.
 """
 
-import argparse
 import importlib.util
 import json
 import os
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import command
 from benchmarks.catalog import CATALOG, GROUPS
 from benchmarks.processes import Side
 
@@ -215,11 +215,7 @@ def since(out):
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.losses",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("benchmarks.losses", __doc__)
     parser.add_argument("--losses", nargs="+", help="names of losses")
     parser.add_argument(
         "--batches", nargs="+", type=int, default=[256, 512, 1024, 2048, 4096, 8192]

@@ -11,16 +11,12 @@ document's tokens, the sum over a query's, then the best k. Its blocks are sorte
 
 import argparse
 import json
-import os
-import platform
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
+from benchmarks.turns import best_times, run
+
 DIM, ASKED, BLOCK = 128, 32, 2**15
 
 
@@ -36,16 +32,16 @@ def blocks(vectors: np.ndarray, offsets: np.ndarray) -> list[tuple[Any, Any, Any
 
     lengths = np.diff(offsets)
     order = np.argsort(lengths, kind="stable")
-    found, start = [], 0
+    padded_blocks, start = [], 0
     while start < len(order):
         ids = order[start : start + max(BLOCK // int(lengths[order[start:]].max()), 1)]
         ids = order[start : start + max(BLOCK // int(lengths[ids].max()), 1)]
         where = np.arange(lengths[ids].max()) < lengths[ids, None]
         padded = np.zeros((*where.shape, DIM), np.float32)
         padded[where] = np.concatenate([vectors[offsets[i] : offsets[i + 1]] for i in ids])
-        found.append(tuple(map(torch.from_numpy, (ids, padded, where))))
+        padded_blocks.append(tuple(map(torch.from_numpy, (ids, padded, where))))
         start += len(ids)
-    return found
+    return padded_blocks
 
 
 def by_torch(queries: Any, documents: list, k: int) -> tuple[Any, Any]:
@@ -63,14 +59,6 @@ def by_torch(queries: Any, documents: list, k: int) -> tuple[Any, Any]:
         return best.numpy(), torch.cat(ids)[places].numpy()
 
 
-def timed(call: Callable[[], Any]) -> tuple[float, float]:
-    """Milliseconds of the clock and of all cores."""
-    begun, used = time.perf_counter(), time.process_time()
-    for part in call():
-        np.asarray(part)
-    return 1e3 * (time.perf_counter() - begun), 1e3 * (time.process_time() - used)
-
-
 def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each number of queries and side."""
     import torch
@@ -80,7 +68,7 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     random = np.random.default_rng(0)
     offsets = np.concatenate([[0], np.cumsum(random.integers(20, 181, options.documents))])
     vectors, asked = drawn(random, (int(offsets[-1]),)), drawn(random, (32, ASKED))
-    documents, found, k = blocks(vectors, offsets), [], options.k
+    documents, figures, k = blocks(vectors, offsets), [], options.k
     for count in (32, 1):
         where = np.ones((count, ASKED), bool)
 
@@ -91,55 +79,14 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         def theirs(count=count):
             return by_torch(torch.from_numpy(asked[:count]), documents, k)
 
-        sides, times = {"ours": ours, "torch": theirs}, {"ours": [], "torch": []}
-        answers = [np.asarray(call()[0]) for call in sides.values()]  # and ours is compiled
-        np.testing.assert_allclose(*answers, rtol=1e-4)
-        for _ in range(options.rounds):
-            for side, call in sides.items():
-                times[side].append(timed(call))
-        best = {side: np.min(pairs, axis=0) for side, pairs in times.items()}
-        for side in sides:
-            found.append(
-                {
-                    "work": "max_sim",
-                    "side": side,
-                    "shape": f"{options.documents} documents of {len(vectors)} tokens x {DIM}, {count} "
-                    f"queries of {ASKED}, k {k}",
-                    "ms": float(best[side][0]),
-                    "cpu_ms": float(best[side][1]),
-                    "ours / this": float(best["ours"][0] / best[side][0]),
-                    "ours / this, cores": float(best["ours"][1] / best[side][1]),
-                }
-            )
-            print(json.dumps(found[-1]), flush=True)
-    return found
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.max_sim",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--documents", type=int, default=4_000)
-    parser.add_argument("--k", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=5, help="turns")
-    parser.add_argument("--out", default=str(HERE / "max_sim.json"), help="- writes no file")
-    options = parser.parse_args()
-    found = rows(options)
-    if options.out == "-":
-        return
-    from jaxsim import storage
-
-    about = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
-    storage.write_json(options.out, {"about": about, "rows": found})
+        sides = {"ours": ours, "torch": theirs}
+        for side, row in best_times(sides, options.rounds, rtol=1e-4).items():
+            shape = f"{options.documents} documents of {len(vectors)} tokens x {DIM}, "
+            shape += f"{count} queries of {ASKED}, k {k}"
+            figures.append({"work": "max_sim", "side": side, "shape": shape, **row})
+            print(json.dumps(figures[-1]), flush=True)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    run("max_sim", __doc__, rows, size=("documents", 4_000), rounds=5)

@@ -1,4 +1,4 @@
-"""A process that answers requests, a line of JSON each: what one side of a comparison runs in."""
+"""Processes that answer in JSON: what one side of a comparison runs in, once or for many requests."""
 
 import json
 import os
@@ -54,3 +54,22 @@ class Side:
             self.process.kill()
             self.process.wait()
         self.process = None
+
+
+def answer(module, words, *, side, python=sys.executable):
+    """The last line of `python -m MODULE WORDS` as JSON; None where it fails, with a line that says why.
+
+    Args:
+      module: the module.
+      words: its arguments.
+      side: what the line about a failure calls it.
+      python: the interpreter.
+    """
+    done = subprocess.run(
+        [python, "-m", module, *words], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        print(f"{side}: {last}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.strip().splitlines()[-1])

@@ -21,7 +21,6 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -29,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import search_build, search_memory, search_mining
+from benchmarks import command, search_build, search_memory, search_mining
 
 HERE = Path(__file__).resolve().parent
 PEERS = ("faiss", "torch")
@@ -329,11 +328,7 @@ def shown(rows):
 
 def parsed():
     """The options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.search",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("benchmarks.search", __doc__)
     parser.add_argument(
         "--work",
         choices=(*SIDES, "mining", "kills", "recall"),
@@ -377,15 +372,9 @@ def main():
         found = ways.get(work, compared)(options)
         print(shown(found), flush=True)
         rows += found
-    about = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": " ".join(sys.argv[1:]),
-    }
     from jaxsim import storage
 
+    about = command.machine() | {"command": " ".join(sys.argv[1:])}
     storage.write_json(options.out, {"about": about, "rows": rows})
 
 

@@ -11,16 +11,13 @@ before. Times are the best of some turns, as the machine's other work only adds;
 
 import argparse
 import json
-import os
-import platform
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
+from benchmarks.turns import best_times, run
+
 WORDS = 30_522
 
 
@@ -47,14 +44,6 @@ def by_scipy(queries: Any, items: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(best, order, axis=1), np.take_along_axis(ids, order, axis=1)
 
 
-def timed(call: Callable[[], Any]) -> tuple[float, float]:
-    """Milliseconds of the clock and of all cores."""
-    begun, used = time.perf_counter(), time.process_time()
-    for part in call():
-        np.asarray(part)
-    return 1e3 * (time.perf_counter() - begun), 1e3 * (time.process_time() - used)
-
-
 def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each number of queries and side."""
     from jaxsim import evaluation, search
@@ -66,7 +55,7 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     built = time.perf_counter() - begun
     turned = items.T.tocsr()
     products = evaluation.search_flops(queries, items) * options.items
-    found = []
+    figures = []
     for count in (64, 1):
         part, k = queries[:count], options.k
 
@@ -76,57 +65,23 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         def theirs(part=part, k=k):
             return by_scipy(part, turned, k)
 
-        sides, times = {"ours": ours, "scipy": theirs}, {"ours": [], "scipy": []}
-        answers = [np.asarray(call()[0]) for call in sides.values()]  # and ours is compiled
-        np.testing.assert_allclose(*answers, rtol=1e-5)
-        for _ in range(options.rounds):
-            for side, call in sides.items():
-                times[side].append(timed(call))
-        best = {side: np.min(pairs, axis=0) for side, pairs in times.items()}
-        for side in sides:
-            found.append(
+        sides = {"ours": ours, "scipy": theirs}
+        queried = "query" if count == 1 else "queries"
+        for side, row in best_times(sides, options.rounds, rtol=1e-5).items():
+            figures.append(
                 {
                     "work": "sparse",
                     "side": side,
-                    "shape": f"{options.items} x {WORDS}, {count} {'query' if count == 1 else 'queries'}, k {k}",
-                    "ms": float(best[side][0]),
-                    "cpu_ms": float(best[side][1]),
-                    "ours / this": float(best["ours"][0] / best[side][0]),
-                    "ours / this, cores": float(best["ours"][1] / best[side][1]),
+                    "shape": f"{options.items} x {WORDS}, {count} {queried}, k {k}",
+                    **row,
                     "active dims": index.active_dims,
                     "products of a query": products,
                     "build_s": built if side == "ours" else None,
                 }
             )
-    return found
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sparse",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--k", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=8, help="turns")
-    parser.add_argument("--out", default=str(HERE / "sparse.json"), help="- writes no file")
-    options = parser.parse_args()
-    found = rows(options)
-    print(json.dumps(found, indent=1))
-    if options.out == "-":
-        return
-    from jaxsim import storage
-
-    about = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
-    storage.write_json(options.out, {"about": about, "rows": found})
+            print(json.dumps(figures[-1]), flush=True)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    run("sparse", __doc__, rows, size=("items", 100_000), rounds=8)

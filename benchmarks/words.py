@@ -31,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import command
 from benchmarks.processes import Side
 
 HERE = Path(__file__).resolve().parent
@@ -345,11 +346,7 @@ def summary(work, turns):
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.words",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("benchmarks.words", __doc__)
     parser.add_argument("--work", nargs="+", choices=WORK, default=list(WORK))
     parser.add_argument("--epochs", type=int, help="5 of words, 20 of documents by default")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
