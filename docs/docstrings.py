@@ -29,41 +29,41 @@ def markdown(text, *, defaults=None, link=None):
       defaults: {argument: its default as code}, shown next to the name.
       link: (name) -> what a name in backticks links to, or None.
     """
-    lines, made = text.splitlines(), []
+    lines, output = text.splitlines(), []
     fields = []
     while lines:
         line = lines[0]
         if field := FIELD.match(line):
-            rest, lines = paragraph(lines[1:])
-            fields.append((field[1], " ".join([field[2], *rest])))
+            following, lines = paragraph(lines[1:])
+            fields.append((field[1], " ".join([field[2], *following])))
             continue
         if shared := SHARED.match(line):
             _, lines = indented(lines[1:])
-            # The list is the same for all: it is on a page of its own.
-            made += [
+            # The list is the same for all losses: it has a page.
+            output += [
                 f"And [what every loss over {shared[1]} takes][over-{shared[1]}].",
                 "",
             ]
         elif (title := TITLE.match(line)) and lines[1:] and lines[1].startswith("  "):
             block, lines = indented(lines[1:])
-            made += section(title[1], block, defaults or {})
-        elif line.startswith("    ") and (not made or not made[-1].strip()):
+            output += section(title[1], block, defaults or {})
+        elif line.startswith("    ") and (not output or not output[-1].strip()):
             block, lines = indented(lines)
-            made += [*fence(textwrap.dedent("\n".join(block))), ""]
+            output += [*fence(textwrap.dedent("\n".join(block))), ""]
         else:
-            made.append(line)
+            output.append(line)
             lines = lines[1:]
     if fields:
-        made += definitions("fields", sorted(fields, key=lambda field: ORDER.index(field[0])))
-    return linked("\n".join(made), link) if link else "\n".join(made)
+        output += definitions("fields", sorted(fields, key=lambda field: ORDER.index(field[0])))
+    return linked("\n".join(output), link) if link else "\n".join(output)
 
 
 def paragraph(lines):
     """The lines up to an empty one, a field or a title, and what follows."""
     for number, line in enumerate(lines):
         if not line.strip() or FIELD.match(line) or SHARED.match(line):
-            return [said.strip() for said in lines[:number]], lines[number:]
-    return [said.strip() for said in lines], []
+            return [text.strip() for text in lines[:number]], lines[number:]
+    return [text.strip() for text in lines], []
 
 
 def indented(lines):
@@ -97,6 +97,7 @@ def section(title, block, defaults):
 
 
 def named(name, defaults):
+    """An argument as code, with its default in small letters."""
     default = defaults.get(name.lstrip("*"))
     return f"`{name}`" + (f" <small>= `{default}`</small>" if default else "")
 
@@ -122,9 +123,9 @@ def fence(block):
 def linked(text, link):
     """The text with a link at every public name in backticks, outside of code."""
 
-    def with_target(said):
-        target = link(said[1])
-        return f"[`{said[1]}`][{target}]" if target else said[0]
+    def with_target(name):
+        target = link(name[1])
+        return f"[`{name[1]}`][{target}]" if target else name[0]
 
     parts = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
     return "".join(

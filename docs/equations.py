@@ -122,9 +122,11 @@ class Row:
         self.operator = False  # whether what was just written is one, with its index: TeX spaces it
 
     def all(self):
+        """The TeX of every token."""
         return list(self.until(None))
 
     def peek(self, ahead=0):
+        """The token so many places ahead, an empty string outside of the row."""
         place = self.place + ahead
         return self.tokens[place] if 0 <= place < len(self.tokens) else ""
 
@@ -138,6 +140,7 @@ class Row:
             yield self.one(token)
 
     def one(self, token):
+        """The TeX of what begins with a token, the last that was looked at."""
         before, after = self.peek(-1), self.peek(1)
         if token.isspace():
             self.place += 1
@@ -211,6 +214,7 @@ class Row:
         return "" if spaced or self.operator or self.is_function(after) else r"\,"
 
     def is_function(self, token):
+        """Whether a token, without its index, is the name of a function."""
         return token.partition("_")[0] in FUNCTIONS and token not in WHOLE
 
     def is_word(self, place):
@@ -233,12 +237,12 @@ class Row:
 
     def words(self):
         """All words that follow one another, as one text."""
-        found = [self.tokens[self.place]]
+        words = [self.tokens[self.place]]
         self.place += 1
         while self.peek().isspace() and self.is_word(self.place + 1):
-            found.append(self.peek(1))
+            words.append(self.peek(1))
             self.place += 2
-        return rf"\text{{{escaped(' '.join(found))}}}"
+        return rf"\text{{{escaped(' '.join(words))}}}"
 
     def group(self, opening):
         """A bracket and what it holds; one that is closed in another row stays as it is."""
@@ -326,4 +330,5 @@ def indices(text):
 
 
 def escaped(text):
+    """A text with the characters escaped that TeX reads as commands."""
     return re.sub(r"([_#%&${}])", r"\\\1", text)

@@ -14,6 +14,7 @@ LOG = logging.getLogger("mkdocs.jaxsim")
 
 
 def on_config(config):
+    """Has fenced blocks named `equation` written by `equation`."""
     fence = {"name": "equation", "class": "equation", "format": equation}
     config.mdx_configs.setdefault("pymdownx.superfences", {})["custom_fences"] = [fence]
     return config
@@ -21,11 +22,12 @@ def on_config(config):
 
 def equation(source, language, css_class, options, md, **_):
     """An equation as readable text with its TeX, which equations.js sets where KaTeX is."""
-    made = html.escape(equations.tex(source))
-    return f'<div class="equation" data-tex="{made}">{html.escape(source)}</div>'
+    tex = html.escape(equations.tex(source))
+    return f'<div class="equation" data-tex="{tex}">{html.escape(source)}</div>'
 
 
 def on_files(files, config):
+    """Adds the files of KaTeX to the site, where its package is installed."""
     folder = katex()
     if folder is None:
         LOG.info("equations stay text: pip install --no-deps djangocms-katex brings KaTeX")
@@ -43,12 +45,12 @@ ENTRY = re.compile(
 
 
 def on_page_markdown(markdown, **_):
-    """In place of a loss's summary its whole docstring, with its signature."""
+    """Replaces the summary of each loss by its whole docstring, with its signature."""
 
-    def whole(said):
+    def whole(entry):
         options = "show_root_heading: true\n      show_root_toc_entry: true\n      heading_level: 3"
-        place = said[1].rpartition(".")[2].lower()
-        return f'<a id="{place}"></a>\n\n::: {said[1]}\n    options:\n      {options}'
+        place = entry[1].rpartition(".")[2].lower()
+        return f'<a id="{place}"></a>\n\n::: {entry[1]}\n    options:\n      {options}'
 
     return ENTRY.sub(whole, markdown)
 

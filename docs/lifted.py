@@ -26,8 +26,9 @@ class Offered(griffe.Extension):
     """A room offers what it imports as itself, `from x import a as a`: griffe takes that for private."""
 
     def on_alias_instance(self, *, alias, node, **_):
+        """Marks an alias as public that is imported under its own name."""
         names = node.names if isinstance(node, ast.ImportFrom) else ()
-        if any(given.name == given.asname == alias.name for given in names):
+        if any(imported.name == imported.asname == alias.name for imported in names):
             alias.public = True
 
 
@@ -35,6 +36,7 @@ class Readable(griffe.Extension):
     """Losses as they are called, and every docstring as Markdown, with links between public names."""
 
     def on_package(self, *, pkg, **_):
+        """Rewrites what the package offers, once all of it is read."""
         if pkg.name == "jaxsim":
             for thing in everything(pkg):
                 if thing.is_function and thing.docstring:  # a rule of the library's own has none
@@ -137,8 +139,8 @@ def fields(made):
     """The fields of a class as a section of its docstring: those that it does not explain, by their comments."""
     lines = []
     for name, member in made.members.items():
-        said = re.search(rf"^\s*{re.escape(name)}\b", made.docstring.value, re.MULTILINE)
-        if member.is_alias or not member.is_attribute or member.docstring or said:
+        explained = re.search(rf"^\s*{re.escape(name)}\b", made.docstring.value, re.MULTILINE)
+        if member.is_alias or not member.is_attribute or member.docstring or explained:
             continue
         if name.startswith("_") or member.annotation is None or member.lineno is None:
             continue
@@ -148,10 +150,10 @@ def fields(made):
 
 
 def names_of(module):
-    """The names that a module offers: those that it imports as themselves, and its own."""
+    """The names that a module offers: those that it imports as themselves, and those that it defines."""
     for name, member in module.members.items():
-        own = not member.is_alias and not member.is_module
-        if not name.startswith("_") and (own or member.public):
+        defined_here = not member.is_alias and not member.is_module
+        if not name.startswith("_") and (defined_here or member.public):
             yield name
 
 
@@ -182,18 +184,19 @@ def links(thing, public):
     """name -> where its page has it, for the names that a docstring of the same room may say."""
     room = thing.path.split(".")[1] if "." in thing.path else ""
     near = public.get(room, {})
-    own = {thing.name} | ({p.name for p in thing.parameters} if thing.is_function else set())
+    skipped = {thing.name} | ({p.name for p in thing.parameters} if thing.is_function else set())
 
     def link(name):
         place, _, last = name.rpartition(".")
         if not place:
-            return None if name in own else near.get(name)
+            return None if name in skipped else near.get(name)
         return public.get(place.split(".")[0], {}).get(last)
 
     return link
 
 
 def shown(default):
+    """A default as code; None of an argument that has none."""
     if default is inspect.Parameter.empty:
         return None
     return getattr(default, "__name__", None) or repr(default)

@@ -1,4 +1,4 @@
-"""A good call of every public loss, by the names of its arrays: what is then spoilt, one input at a time.
+"""A good call of every public loss, by the names of its arrays: what is then spoiled, one input at a time.
 
 The completeness of the table is tested: a new loss joins by its line here, or in NOT_LOSSES with a reason.
 """
@@ -21,6 +21,7 @@ ANSWERS = np.float32(INTEGERS % 2)
 
 
 def normal(*shape):
+    """Normal numbers, float32."""
     return np.float32(RANDOM.normal(size=shape))
 
 
@@ -34,6 +35,8 @@ VECTORS, CENTERS = normal(CLASSES, DIM), normal(CLASSES, 2, DIM)
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
+    """The arrays and settings of one good call of a loss."""
+
     arrays: dict  # by the names of the arguments; the first axis is that of the rows
     settings: dict = dataclasses.field(default_factory=dict)
     shared: frozenset = frozenset()  # of the arrays: parameters, whose first axis is another one
@@ -41,27 +44,33 @@ class Inputs:
 
 
 def labeled(labels=INTEGERS, **settings):
+    """Embeddings with labels."""
     return Inputs({"embeddings": X, "labels": labels}, settings)
 
 
 def pairs(documents=Y, **settings):
+    """Queries with their documents."""
     return Inputs({"queries": X, "documents": documents}, settings)
 
 
 def graded(labels=GRADES, **settings):
+    """Pairs with grades."""
     return Inputs({"queries": X, "documents": Y, "labels": labels}, settings)
 
 
 def lists(**settings):
+    """Lists of candidates with relevances."""
     return Inputs({"scores": SCORES, "labels": RELEVANCE}, settings)
 
 
 def classes(name="class_weights", vectors=VECTORS, **settings):
+    """Embeddings with labels, and vectors of the classes."""
     arrays = {"embeddings": X, "labels": INTEGERS, name: vectors}
     return Inputs(arrays, settings, frozenset({name}))
 
 
 def taught(student=X, teacher=Y, **settings):
+    """What a student says, and its teacher."""
     return Inputs({"student": student, "teacher": teacher}, settings)
 
 
