@@ -86,39 +86,51 @@ def with_dense(folder):
     return folder
 
 
-@pytest.mark.thorough
-def test_folders_run_without_jaxsim(tiny_cross, tmp_path):
+def exported_calls(export, cross, folder):
+    """Calls of exported folders of every kind, and what the models give.
+
+    Args:
+      export: (model, path, **settings) -> the folder.
+      cross: the folder of a cross-encoder.
+      folder: an empty one, for all others.
+
+    Returns: [(folder, "embed" or "score", arguments)], [array].
+    """
     calls, expected = [], []
     for name, files in PARTS.items():
-        model = pretrained.load(make(tmp_path / name, **files))
-        out = pretrained.export_stablehlo(model, tmp_path / f"{name} out", **SIZES[name])
+        model = pretrained.load(make(folder / name, **files))
+        out = export(model, folder / f"{name} out", **SIZES[name])
         length = SIZES[name].get("length")
-        cut = pretrained.load(tmp_path / name, max_length=length) if length else model
+        cut = pretrained.load(folder / name, max_length=length) if length else model
         calls.append((out, "embed", [TEXTS]))
         expected.append(cut.embed(TEXTS))
         if "prompt" in name:
             calls.append((out, "embed", [TEXTS[:3], "small "]))
             expected.append(cut.embed(TEXTS[:3], prompt="small "))
-    for family in ("mpnet", "modernbert", "llama"):
-        model = pretrained.load(make(tmp_path / family, family))
-        calls.append(
-            (pretrained.export_stablehlo(model, tmp_path / f"{family} out"), "embed", [TEXTS])
-        )
-        expected.append(model.embed(TEXTS))
-    model = pretrained.load(with_dense(tmp_path / "dense"))
-    calls.append((pretrained.export_stablehlo(model, tmp_path / "dense out"), "embed", [TEXTS]))
-    expected.append(model.embed(TEXTS))
+    folders = [make(folder / family, family) for family in ("mpnet", "modernbert", "llama")]
     sparse = {"max_active_dims": 4, "similarity_fn_name": "dot"}
-    model = pretrained.load(make_sparse(tmp_path / "sparse", sentence=sparse))
-    calls.append((pretrained.export_stablehlo(model, tmp_path / "sparse out"), "embed", [TEXTS]))
-    expected.append(model.embed(TEXTS))
-    cross = pretrained.load(tiny_cross)
-    out = pretrained.export_stablehlo(cross, tmp_path / "cross out")
-    calls.append((out, "score", ["red " * 20, TEXTS]))
-    expected.append(cross.scorer(["red " * 20], TEXTS)(np.zeros(6, int), np.arange(6)))
-    for call, found, wanted in zip(calls, outputs(calls, tmp_path / "work"), expected, strict=True):
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, wanted, **CLOSE, err_msg=str(call))
+    folders += [with_dense(folder / "dense"), make_sparse(folder / "sparse", sentence=sparse)]
+    for path in folders:
+        model = pretrained.load(path)
+        calls.append((export(model, folder / f"{path.name} out"), "embed", [TEXTS]))
+        expected.append(model.embed(TEXTS))
+    model = pretrained.load(cross)
+    calls.append((export(model, folder / "cross out"), "score", ["red " * 20, TEXTS]))
+    expected.append(model.scorer(["red " * 20], TEXTS)(np.zeros(6, int), np.arange(6)))
+    return calls, expected
+
+
+def check_calls(calls, expected, arrays):
+    """Whether the arrays of calls are what the models give."""
+    for call, array, wanted in zip(calls, arrays, expected, strict=True):
+        assert array.dtype == np.float32
+        np.testing.assert_allclose(array, wanted, **CLOSE, err_msg=str(call))
+
+
+@pytest.mark.thorough
+def test_folders_run_without_jaxsim(tiny_cross, tmp_path):
+    calls, expected = exported_calls(pretrained.export_stablehlo, tiny_cross, tmp_path)
+    check_calls(calls, expected, outputs(calls, tmp_path / "work"))
 
 
 @pytest.mark.thorough

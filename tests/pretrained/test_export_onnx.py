@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from exported_folders import outputs
-from model_folders import make, make_sparse
-from test_export import CLOSE, PARTS, SIZES, TEXTS, with_dense
+from model_folders import make
+from test_export import CLOSE, check_calls, exported_calls
 
 from jaxsim import pretrained
 
@@ -13,35 +13,9 @@ pytestmark = pytest.mark.thorough
 
 
 def test_folders_run_in_onnxruntime(tiny_cross, tmp_path):
-    calls, expected = [], []
-    for name, files in PARTS.items():
-        model = pretrained.load(make(tmp_path / name, **files))
-        out = pretrained.export_onnx(model, tmp_path / f"{name} out", **SIZES[name])
-        length = SIZES[name].get("length")
-        cut = pretrained.load(tmp_path / name, max_length=length) if length else model
-        calls.append((out, "embed", [TEXTS]))
-        expected.append(cut.embed(TEXTS))
-        if "prompt" in name:
-            calls.append((out, "embed", [TEXTS[:3], "small "]))
-            expected.append(cut.embed(TEXTS[:3], prompt="small "))
-    folders = [make(tmp_path / family, family) for family in ("mpnet", "modernbert", "llama")]
-    for number, folder in enumerate([*folders, with_dense(tmp_path / "dense")]):
-        model = pretrained.load(folder)
-        out = pretrained.export_onnx(model, tmp_path / f"{number} out")
-        calls.append((out, "embed", [TEXTS]))
-        expected.append(model.embed(TEXTS))
-    sparse = {"max_active_dims": 4, "similarity_fn_name": "dot"}
-    model = pretrained.load(make_sparse(tmp_path / "sparse", sentence=sparse))
-    calls.append((pretrained.export_onnx(model, tmp_path / "sparse out"), "embed", [TEXTS]))
-    expected.append(model.embed(TEXTS))
-    cross = pretrained.load(tiny_cross)
-    out = pretrained.export_onnx(cross, tmp_path / "cross out")
-    calls.append((out, "score", ["red " * 20, TEXTS]))
-    expected.append(cross.scorer(["red " * 20], TEXTS)(np.zeros(6, int), np.arange(6)))
-    found = outputs(calls, tmp_path / "work", without=("jaxsim", "jax"))
-    for call, ours, wanted in zip(calls, found, expected, strict=True):
-        assert ours.dtype == np.float32
-        np.testing.assert_allclose(ours, wanted, **CLOSE, err_msg=str(call))
+    calls, expected = exported_calls(pretrained.export_onnx, tiny_cross, tmp_path)
+    arrays = outputs(calls, tmp_path / "work", without=("jaxsim", "jax"))
+    check_calls(calls, expected, arrays)
 
 
 def test_minilm_runs_in_onnxruntime(minilm, tmp_path):
