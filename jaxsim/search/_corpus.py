@@ -183,7 +183,7 @@ def stored(fill, encode, count, path, chunk, fingerprint, dtype):
     if path is None:
         return fill(_Memory(count))
     about = {"texts": count, "chunk": int(chunk), "fingerprint": fingerprint}
-    arithmetic = jnp.dtype(dtype or getattr(encode, "dtype", None) or compute_dtype()).name
+    arithmetic = arithmetic_of(encode, dtype)
     if arithmetic != "float32":  # left out where it is: older files do not have it
         about["dtype"] = arithmetic
     store = _File(Path(path), about)
@@ -195,6 +195,22 @@ def stored(fill, encode, count, path, chunk, fingerprint, dtype):
             return done
         store.resume()
         return fill(store)
+
+
+def arithmetic_of(encode, dtype):
+    """The name of the type that an encoder computes in: the argument's, its own, or the device's."""
+    return jnp.dtype(dtype or getattr(encode, "dtype", None) or compute_dtype()).name
+
+
+def written_with(known, about, path):
+    """The record of a file, which is refused where it is of another run."""
+    for name, wanted in about.items():
+        if known.raw(name) != wanted:
+            raise ValueError(
+                f"{path}: was written with {name} {known.raw(name)!r}, wanted {wanted!r}; "
+                "remove it or use another path"
+            )
+    return known
 
 
 class _Memory:
@@ -330,11 +346,4 @@ class _File:
         write_json(self.state, {**self.about, "done": done, "dim": self.dim, "sha256": sums})
 
     def _known(self, file):
-        known = read_object(file)
-        for name, wanted in self.about.items():
-            if known.raw(name) != wanted:
-                raise ValueError(
-                    f"{self.path}: was written with {name} {known.raw(name)!r}, wanted {wanted!r}; "
-                    "remove it or use another path"
-                )
-        return known
+        return written_with(read_object(file), self.about, self.path)

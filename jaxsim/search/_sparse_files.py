@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.numerics import checks, compute_dtype
+from jaxsim.numerics import checks
 from jaxsim.numerics._encoding import batch_of_tokens, text_chunks, text_encoder
 from jaxsim.numerics.types import ArrayTree, Encode
+from jaxsim.search._corpus import arithmetic_of, written_with
 from jaxsim.search._sparse import BLOCK, TILE, Postings, SparseIndex, a_sparse_index, csr, postings
 from jaxsim.storage import (
     Fields,
@@ -137,9 +138,9 @@ def encode_sparse_corpus(
     numbers = range(-(-about["count"] // about["block"]))
     if path is None:
         return SparseIndex(tuple(one for _, one in encoded(numbers)), **about)
-    arithmetic = jnp.dtype(dtype or getattr(encode, "dtype", None) or compute_dtype()).name
     # As it comes back from a file: tuples are lists there.
-    settings = json.loads(json.dumps({"fingerprint": fingerprint, "dtype": arithmetic}))
+    run = {"fingerprint": fingerprint, "dtype": arithmetic_of(encode, dtype)}
+    settings = json.loads(json.dumps(run))
     path = Path(path)
     if _finished(path, about | settings):
         return _loaded(path, about, True)
@@ -166,14 +167,7 @@ def _finished(path, about):
     check_place("path", path, mark=MARK, kind="a sparse index")
     if not (path / MARK).exists():
         return False
-    known = read_object(path / MARK)
-    for name, wanted in about.items():
-        if known.raw(name) != wanted:
-            raise ValueError(
-                f"{path}: was written with {name} {known.raw(name)!r}, wanted {wanted!r}; remove it or use another "
-                "path"
-            )
-    return known.flag("finished", False)
+    return written_with(read_object(path / MARK), about, path).flag("finished", False)
 
 
 def _loaded(path, about, mmap):

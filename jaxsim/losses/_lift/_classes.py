@@ -26,9 +26,8 @@ from jaxsim.losses._lift._blocks import (
 )
 from jaxsim.losses._lift._documentation import OVER_CLASSES, documentation
 from jaxsim.losses._lift._labeled import labeled, matrix, of_classes
-from jaxsim.losses._lift._lifters import _EVERY
+from jaxsim.losses._lift._lifters import _EVERY, only_known
 from jaxsim.losses._lift._one_pass import varying_numbers
-from jaxsim.losses._lift._settings import check_settings
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics._reductions import mean
@@ -136,12 +135,7 @@ def over_classes(
     )
 
     def loss(*arrays, **settings):
-        if unknown := set(settings) - set(signature.parameters):
-            own = ", ".join(hyperparameters | of_default) or "none"
-            raise TypeError(
-                f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {own}"
-            )
-        check_settings(signature.parameters, settings)
+        only_known(loss, settings, hyperparameters | of_default)
         try:
             bound = signature.bind(*arrays, **settings)
         except TypeError as error:
@@ -156,13 +150,14 @@ def over_classes(
         vectors = _checked(take, sides, classes, centers)
         if similarity is default and of_default:
             similarity = functools.partial(default, **{n: take[n] for n in of_default})
-        own = {name: take[name] for name in hyperparameters}
-        own = keyed(rule, varying_numbers(own, take["axis_name"]))
+        numbers = {name: take[name] for name in hyperparameters}
+        values_of = keyed(rule, varying_numbers(numbers, take["axis_name"]))
         shared = {name: take[name] for name in ("where", "weights", "axis_name", "block")}
         shared |= {"similarity": similarity, "builders": builders}
 
-        def over_sides(lifter, **more):
-            of_side = functools.partial(_of_side, functools.partial(lifter, own, **more))
+        def over_sides(lifter, **reduction):
+            lifted = functools.partial(lifter, values_of, **reduction)
+            of_side = functools.partial(_of_side, lifted)
             return [
                 of_side(take[side], take["labels"], vectors, classes=classes, **shared)
                 for side in sides
@@ -177,8 +172,8 @@ def over_classes(
     functools.update_wrapper(loss, rule)
     del loss.__wrapped__  # inspect would show the rule's signature
     loss.__signature__ = signature
-    own_axes = "classes, centers, dim" if centers else "classes, dim"
-    shared_doc = _OVER_CLASSES.format(sides=", ".join(sides), classes=classes, axes=own_axes)
+    class_axes = "classes, centers, dim" if centers else "classes, dim"
+    shared_doc = _OVER_CLASSES.format(sides=", ".join(sides), classes=classes, axes=class_axes)
     loss.rule, loss.lift, loss.kind = rule, again, OVER_CLASSES
     loss.shared = list(shared.values())
     loss.shared_doc = textwrap.dedent(shared_doc + _EVERY[1:]).strip()

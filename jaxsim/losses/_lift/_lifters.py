@@ -157,7 +157,7 @@ def over_labels(
         reduce_fn=default_reduce_fn,
         **settings,
     ):
-        _only_known(loss, settings)
+        only_known(loss, settings, keywords_of(rule))
         _with_ring(loss, form, ring)
         embeddings, batch = vectors_of("embeddings", embeddings)
         labels = checks.labels("labels", labels, batch, "one per row of embeddings")
@@ -165,7 +165,7 @@ def over_labels(
         ring = ring and batch > 0
         ids = row_ids(batch, axis_name) if ids is None else checks.column("ids", ids, batch)
         where = checks.mask("where", where, (batch,))
-        rest = {"reference_where": reference_where, "reference_ids": reference_ids}
+        of_references = {"reference_where": reference_where, "reference_ids": reference_ids}
         anchors = others = Rows(embeddings, labels, ids, where, (labels,) * len(builders))
         if references is not None:
             references, size = vectors_of("references", references)
@@ -184,16 +184,15 @@ def over_labels(
                 (their_labels,) * len(builders),
             )
         else:
-            _without_references(reference_labels=reference_labels, **rest)
+            _without_references(reference_labels=reference_labels, **of_references)
             others = others if ring else gather(others, axis_name)
         how = {"similarity": similarity, "same": same, "block": block, "axis_name": axis_name}
         parts_of = functools.partial(lift, **how)
         anchors, others = without_padding(anchors), without_padding(others)
         anchors = without_weight(anchors, weights, others, similarity)
         if ring:
-            passed, still = ((others,), ()) if references is None else ((), (others,))
-            parts = lift_in_ring(form, settings, anchors, passed, still, **how)
-            return reduced(parts, weights, axis_name, reduce_fn)
+            sides = ((others,), ()) if references is None else ((), (others,))
+            return _in_ring(form, settings, anchors, sides, weights, reduce_fn, how)
         how["layers"] = layers
         every_builder = builders
         if first is not None:
@@ -210,15 +209,8 @@ def over_labels(
             every_builder += (lambda mine, theirs: mine[:, None], lambda mine, theirs: theirs[None])
             anchors = anchors._replace(inputs=(*anchors.inputs, mine, mine))
             others = others._replace(inputs=(*others.inputs, theirs, theirs))
-        return lift_and_reduce(
-            keyed(rule, varying_numbers(settings, axis_name)),
-            anchors,
-            others,
-            builders=every_builder,
-            weights=weights,
-            reduce_fn=reduce_fn,
-            **how,
-        )
+        how["builders"] = every_builder
+        return _in_blocks(rule, settings, anchors, others, weights, reduce_fn, how)
 
     loss.lift, loss.ring = again, form
     return _dressed(loss, rule, LabelLoss, _OVER_LABELS, OVER_LABELS)
@@ -302,7 +294,7 @@ def over_pairs(
         reduce_fn=default_reduce_fn,
         **settings,
     ):
-        _only_known(loss, settings)
+        only_known(loss, settings, keywords_of(rule))
         _with_ring(loss, form, ring)
         sources = {name: settings.pop(name, None) for name in names}
         queries, batch = vectors_of("queries", queries)
@@ -337,22 +329,26 @@ def over_pairs(
         if ring:
             columns, further = without_padding(columns), tuple(map(without_padding, further))
             anchors = without_weight(anchors, weights, columns, similarity)
-            parts = lift_in_ring(form, settings, anchors, (columns,), further, **how)
-            return reduced(parts, weights, axis_name, reduce_fn)
+            return _in_ring(form, settings, anchors, ((columns,), further), weights, reduce_fn, how)
         columns = without_padding(_concatenated(columns, *further))
         anchors = without_weight(anchors, weights, columns, similarity)
-        return lift_and_reduce(
-            keyed(rule, varying_numbers(settings, axis_name)),
-            anchors,
-            columns,
-            builders=builders,
-            weights=weights,
-            reduce_fn=reduce_fn,
-            **how,
-        )
+        how["builders"] = builders
+        return _in_blocks(rule, settings, anchors, columns, weights, reduce_fn, how)
 
     loss.lift, loss.ring = again, form
     return _dressed(loss, rule, PairLoss, _OVER_PAIRS, OVER_PAIRS, names)
+
+
+def _in_blocks(rule, settings, anchors, others, weights, reduce_fn, how):
+    """The loss of a rule on blocks of anchors with all references."""
+    rule = keyed(rule, varying_numbers(settings, how["axis_name"]))
+    return lift_and_reduce(rule, anchors, others, weights=weights, reduce_fn=reduce_fn, **how)
+
+
+def _in_ring(form, settings, anchors, sides, weights, reduce_fn, how):
+    """The loss of a rule's form on tiles: of references passed from device to device, and of those of each."""
+    parts = lift_in_ring(form, settings, anchors, *sides, **how)
+    return reduced(parts, weights, how["axis_name"], reduce_fn)
 
 
 def _asks_for_own(rule, names):
@@ -469,8 +465,8 @@ def _concatenated(columns, *further):
     return columns
 
 
-def _without_references(**given):
-    for name, value in given.items():
+def _without_references(**of_references):
+    for name, value in of_references.items():
         if value is not None:
             raise ValueError(f"{name} needs references, got None for them")
 
@@ -499,11 +495,14 @@ def _axis(axis_name):
         checks.bound(axis_name)
 
 
-def _only_known(loss, settings):
+def only_known(loss, settings, hyperparameters):
+    """Refuses settings that are not arguments of the loss, and values that do not fit theirs."""
     known = inspect.signature(loss).parameters
     if unknown := set(settings) - set(known):
-        own = ", ".join(keywords_of(loss.rule)) or "none of its own"
-        raise TypeError(f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {own}")
+        names = ", ".join(hyperparameters) or "none"
+        raise TypeError(
+            f"{loss.__name__} has no argument {unknown.pop()!r}; its rule takes {names}"
+        )
     check_settings(known, settings)
 
 
@@ -516,8 +515,9 @@ def keywords_of(rule):
 def _dressed(loss, rule, protocol, shared, kind, sources=()):
     """Gives the loss its rule's name, a signature of every argument, and the shared documentation."""
     keyword = inspect.Parameter.KEYWORD_ONLY
-    own = [p for p in inspect.signature(rule).parameters.values() if p.kind is keyword]
-    own += [inspect.Parameter(name, keyword, annotation=tuple[Array, ...]) for name in sources]
+    parameters = inspect.signature(rule).parameters.values()
+    settings = [p for p in parameters if p.kind is keyword]
+    settings += [inspect.Parameter(name, keyword, annotation=tuple[Array, ...]) for name in sources]
     types = inspect.signature(protocol.__call__).parameters
     common = [
         p.replace(annotation=types[p.name].annotation)
@@ -530,7 +530,7 @@ def _dressed(loss, rule, protocol, shared, kind, sources=()):
     functools.update_wrapper(loss, rule)
     del loss.__wrapped__  # inspect would show the rule's signature
     loss.__signature__ = inspect.Signature(
-        common[:2] + own + common[2:], return_annotation=jax.Array
+        common[:2] + settings + common[2:], return_annotation=jax.Array
     )
     loss.rule, loss.lift = rule, lifted_again
     loss.shared, loss.shared_doc, loss.kind = common[2:], textwrap.dedent(shared).strip(), kind
