@@ -117,8 +117,8 @@ def run_peer(options, queries, documents):
     class InOrder(st.SentenceTransformerTrainer):
         """Batches in the order of the rows, which is that of the other side."""
 
-        def get_batch_sampler(self, dataset, batch_size, **more):
-            del more
+        def get_batch_sampler(self, dataset, batch_size, **settings):
+            del settings
             rows = torch.utils.data.SequentialSampler(dataset)
             return torch.utils.data.BatchSampler(rows, batch_size, drop_last=False)
 

@@ -163,14 +163,14 @@ def of_memory(names, batch, dim):
     """Peak memory of our side, one run of the blocked loss, each in a separate process."""
     for name in names:
         side, _ = sides_of()
-        found = side.ask(do="start", name=name, batch=batch, dim=dim)
+        reply = side.ask(do="start", name=name, batch=batch, dim=dim)
         side.close()
         yield {
             "work": name,
             "shape": f"{batch} x {dim}",
-            "ours_mib": found.get("mib"),
-            "temporaries_mib": found.get("temporaries_mib"),
-            "note": found.get("stopped", ""),
+            "ours_mib": reply.get("mib"),
+            "temporaries_mib": reply.get("temporaries_mib"),
+            "note": reply.get("stopped", ""),
         }
 
 
@@ -245,11 +245,11 @@ def main():
         out, without = options.out or HERE / "losses_catalog.json", ("compile_s",)
         names = options.losses or [n for g in options.catalog or GROUPS for n in GROUPS[g]]
         rows, earlier = catalog(names, with_peer), kept(out)
-    found = []
+    timed = []
     for row in rows:  # written as they come: a run that is stopped keeps what it has
-        found.append(row)
-        write(out, earlier, found)
-    print(shown(found, without))
+        timed.append(row)
+        write(out, earlier, timed)
+    print(shown(timed, without))
 
 
 def write(out, earlier, found):

@@ -80,7 +80,7 @@ def start_ours(name, batch=None, dim=None, block=None):
     compiled = jax.jit(jax.value_and_grad(loss, argnums=entry.moved)).lower(*arrays).compile()
     compile_s = time.perf_counter() - begun
     value, _ = jax.block_until_ready(compiled(*arrays))
-    found = {
+    figures = {
         "value": float(value),
         "compile_s": round(compile_s, 2),
         "temporaries_mib": round(compiled.memory_analysis().temp_size_in_bytes / 2**20, 1),
@@ -96,7 +96,7 @@ def start_ours(name, batch=None, dim=None, block=None):
             floors.append(floor_of(name, arrays))
         return mine if floors[0] is None else {**mine, "floor_ms": timed(floors[0])["ms"]}
 
-    return found, times
+    return figures, times
 
 
 def start_peer(name, batch=None, dim=None):
@@ -121,8 +121,8 @@ def start_peer(name, batch=None, dim=None):
         return value.item()
 
     before = peak_mib()
-    found = {"value": step(), "peer": label, "mib": round(peak_mib() - before, 1)}
-    return found | {"versions": f"torch {torch.__version__}"}, lambda: timed(step)
+    figures = {"value": step(), "peer": label, "mib": round(peak_mib() - before, 1)}
+    return figures | {"versions": f"torch {torch.__version__}"}, lambda: timed(step)
 
 
 def _of_jax(entry, arrays):
@@ -133,8 +133,8 @@ def _of_jax(entry, arrays):
     both = jax.jit(jax.value_and_grad(call, argnums=entry.moved))
     before = peak_mib()
     value, _ = jax.block_until_ready(both(*arrays))
-    found = {"value": float(value), "peer": label, "mib": round(peak_mib() - before, 1)}
-    return found | {"versions": f"jax {jax.__version__}"}, lambda: timed(
+    figures = {"value": float(value), "peer": label, "mib": round(peak_mib() - before, 1)}
+    return figures | {"versions": f"jax {jax.__version__}"}, lambda: timed(
         lambda: jax.block_until_ready(both(*arrays))
     )
 

@@ -205,34 +205,34 @@ def run(options):
 def compared(options):
     """The rows of one work: every side that is there, in turns."""
     sides = [s for s in SIDES[options.work] if s not in PEERS or importlib.util.find_spec(s)]
-    found = {side: [] for side in sides}
+    figures = {side: [] for side in sides}
     for _ in range(options.rounds):
         for side in sides:
-            found[side].append(apart(options, side))
-    ours, rows = found["ours"], []
+            figures[side].append(apart(options, side))
+    ours, rows = figures["ours"], []
     for side in sides:
-        times = np.concatenate([one["ms"] for one in found[side]])
+        times = np.concatenate([one["ms"] for one in figures[side]])
         row = {
             "work": options.work,
             "side": side,
             "shape": shape(options),
             "ms": float(np.median(times)),
             "fastest_ms": float(times.min()),
-            "cpu_ms": float(min(min(one["cpu_ms"]) for one in found[side])),
-            "first_ms": found[side][0]["first_ms"],
-            "mib": found[side][0]["mib"],
+            "cpu_ms": float(min(min(one["cpu_ms"]) for one in figures[side])),
+            "first_ms": figures[side][0]["first_ms"],
+            "mib": figures[side][0]["mib"],
             "device": ours[0].get("device"),
         }
         if side != "ours":
             # Turn by turn, so that both sides had the same machine.
             ratios = [
                 np.median(a["ms"]) / np.median(b["ms"])
-                for a, b in zip(ours, found[side], strict=True)
+                for a, b in zip(ours, figures[side], strict=True)
             ]
             row["ours / this"] = float(np.median(ratios))
             row["of the fastest"] = rows[0]["fastest_ms"] / row["fastest_ms"]
             if options.work != "query":
-                pairs = zip(ours[0]["ids"], found[side][0]["ids"], strict=True)
+                pairs = zip(ours[0]["ids"], figures[side][0]["ids"], strict=True)
                 row["same ids"] = float(np.mean([len(set(a) & set(b)) / len(a) for a, b in pairs]))
         rows.append(row)
     return rows
@@ -242,15 +242,15 @@ def remembered(options):
     """The rows of `memory`: one per method, above what its process held before the first call."""
     rows = []
     for side in SIDES["memory"]:
-        found = apart(options, side)
+        figures = apart(options, side)
         rows.append(
             {
                 "work": "memory",
                 "method": side,
                 "shape": shape(options),
-                "mib": found["mib"],
-                "ms": float(np.median(found["ms"])),
-                "device": found.get("device"),
+                "mib": figures["mib"],
+                "ms": float(np.median(figures["ms"])),
+                "device": figures.get("device"),
             }
         )
     return rows
@@ -294,20 +294,20 @@ def recall(options):
         workdir=options.workdir,
         command="python -m experiments anncur --preset maxsim",
     )
-    found = {(r["budget"], r["arm"], r["k"]): r for r in results["rows"]}
+    by_key = {(r["budget"], r["arm"], r["k"]): r for r in results["rows"]}
     rows = []
     for budget in config.budgets:
         for arm in anncur.ARMS:
-            own = [found[budget, arm, k] for k in KS]
+            of_arm = [by_key[budget, arm, k] for k in KS]
             row = {"work": "recall", "budget": budget, "arm": arm}
-            row["recall"] = " ".join(f"{r['recall']:.3f}" for r in own)
+            row["recall"] = " ".join(f"{r['recall']:.3f}" for r in of_arm)
             if preview := PREVIEW.get((budget, arm)):
                 row["preview"] = " ".join(f"{value:.3f}" for value in preview)
                 # Both are means over 200 queries: two half-widths apart is beyond sampling.
-                widths = [np.subtract(*r["recall interval"][::-1]) / 2 for r in own]
+                widths = [np.subtract(*r["recall interval"][::-1]) / 2 for r in of_arm]
                 below = [
                     r["recall"] < p - 2 * max(w, 0.01)
-                    for r, p, w in zip(own, preview, widths, strict=True)
+                    for r, p, w in zip(of_arm, preview, widths, strict=True)
                 ]
                 row["note"] = "below the preview" if any(below) else ""
             rows.append(row)
@@ -357,7 +357,7 @@ def main():
     if options.side:
         print(json.dumps(search_mining.run(options) if options.work == "mining" else run(options)))
         return
-    rows, given, dim = [], options.items, options.dim
+    rows, items, dim = [], options.items, options.dim
     for name in PEERS:
         if importlib.util.find_spec(name) is None:
             print(
@@ -367,11 +367,11 @@ def main():
     ways = {"recall": recall, "memory": remembered, "mining": mined, "kills": search_build.killed}
     for work in [options.work] if options.work else (*SIDES, "kills"):
         options.work = work
-        options.items = given or SIZES.get(work, 100_000)
+        options.items = items or SIZES.get(work, 100_000)
         options.dim = dim or (64 if work == "mining" else 384)
-        found = ways.get(work, compared)(options)
-        print(shown(found), flush=True)
-        rows += found
+        figures = ways.get(work, compared)(options)
+        print(shown(figures), flush=True)
+        rows += figures
     from jaxsim import storage
 
     about = command.machine() | {"command": " ".join(sys.argv[1:])}

@@ -177,8 +177,8 @@ def budgeted(find, options, queries, items, counted=False):
     of["count" if counted else "num_queries"] = len(queries)
 
     def call():
-        found = find(score, **of)
-        return found.scores, found.ids
+        hits = find(score, **of)
+        return hits.scores, hits.ids
 
     return call
 

@@ -186,8 +186,8 @@ def main() -> None:
     """The command line."""
     page = HERE / "README.md"
     text = page.read_text(encoding="utf-8")
-    before, rest = text.split(START)
-    _, after = rest.split(END)
+    before, following = text.split(START)
+    _, after = following.split(END)
     page.write_text(f"{before}{START}\n\n{table()}\n\n{END}{after}", encoding="utf-8")
     print(table())
 

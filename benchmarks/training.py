@@ -165,16 +165,16 @@ def measured_ring(pairs, dim, block, ring, devices=8):
 
 def collectives(text):
     """(kind, bytes that a device sends in a ring) of each collective in a compiled program."""
-    found = []
+    moves = []
     text = re.sub(r"/\*.*?\*/", "", text)  # comments such as /*index=5*/ inside of shapes
     for match in COLLECTIVE.finditer(text):
-        kind, rest = match["kind"], match["rest"]
+        kind, attributes = match["kind"], match["rest"]
         sizes = [
             BYTES[dtype] * int(np.prod([int(n) for n in shape.split(",") if n], dtype=np.int64))
             for dtype, shape in re.findall(r"(\w+)\[([\d,]*)\]", match["shapes"])
             if dtype in BYTES
         ]
-        groups = re.search(r"replica_groups=(?:\{\{([\d,]+)\}|\[(\d+),(\d+)\])", rest)
+        groups = re.search(r"replica_groups=(?:\{\{([\d,]+)\}|\[(\d+),(\d+)\])", attributes)
         count = 1
         if groups:
             count = len(groups[1].split(",")) if groups[1] else int(groups[3])
@@ -188,8 +188,8 @@ def collectives(text):
             "all-to-all": (count - 1) / count,
             "collective-permute": 1,
         }[kind]
-        found.append((kind, round(size * factor)))
-    return found
+        moves.append((kind, round(size * factor)))
+    return moves
 
 
 def least_bytes(batch, devices):

@@ -44,13 +44,13 @@ def of_losses(setting):
             for name in chosen
         }
         for group, entries in GROUPS.items():
-            found = {name: asked[name].result() for name in entries if name in asked}
+            results = {name: asked[name].result() for name in entries if name in asked}
             for place, (dtype, bound) in enumerate(
                 {"float32": EXACT, "bfloat16": BFLOAT16}.items()
             ):
-                errors = {n: e[place] for n, e in found.items() if isinstance(e, tuple)}
+                errors = {n: e[place] for n, e in results.items() if isinstance(e, tuple)}
                 beyond = [f"{n} {e:.2g}" for n, e in errors.items() if not e <= bound]
-                missing = [f"{n}: {e}" for n, e in found.items() if not isinstance(e, tuple)]
+                missing = [f"{n}: {e}" for n, e in results.items() if not isinstance(e, tuple)]
                 note = f"{len(errors)} loss{'es' * (len(errors) != 1)}"
                 note += f"; beyond: {', '.join(beyond)}" if beyond else ""
                 note += f"; not compared: {', '.join(missing[:3])}" if missing else ""
@@ -68,7 +68,7 @@ def errors_of(entry, batch, dim, setting, limit):
         arrays = entry.arrays(batch, dim)
         both = jax.value_and_grad(entry.ours, argnums=entry.moved)
         host = jax.local_devices(backend="cpu")[0]
-        found = []
+        errors = []
         with jax.enable_x64(True), jax.default_device(host):
             exact = jax.jit(both)
             wide = [np.asarray(exact_of(a)) for a in arrays]
@@ -77,8 +77,8 @@ def errors_of(entry, batch, dim, setting, limit):
             references.append(jax.device_get(exact(*rounded)))
         here = jax.jit(both)
         for cast, reference in zip((np.asarray, half), references, strict=True):
-            found.append(largest(jax.device_get(here(*map(cast, arrays))), reference))
-        return tuple(found)
+            errors.append(largest(jax.device_get(here(*map(cast, arrays))), reference))
+        return tuple(errors)
     except Exception as error:  # one loss that fails is one name in the note
         return f"{type(error).__name__} {error!s:.60}"
 
@@ -200,9 +200,9 @@ def spreads(setting):
         "shard_map": training.shard_mapped,
         "sharded": functools.partial(training.sharded, smallest=1),
     }
-    found = {name: trained(steps=3, spread=way)[0] for name, way in ways.items()}
+    params = {name: trained(steps=3, spread=way)[0] for name, way in ways.items()}
     error = max(
-        float(np.abs(found[way][name] - found["pmap"][name]).max())
+        float(np.abs(params[way][name] - params["pmap"][name]).max())
         for way in ("shard_map", "sharded")
         for name in ("in", "out")
     )
@@ -249,8 +249,8 @@ def searched(setting):
     exact = queries.astype(np.float64) @ items.astype(np.float64).T
     best = -np.sort(-exact, axis=1)[:, :50]
     error = float(np.abs(scores - best).max() / np.abs(best).max())
-    own = np.take_along_axis(exact, ids, axis=1)
-    wrong = int((own < best[:, -1:] - 1e-4).sum())
+    scores_of_ids = np.take_along_axis(exact, ids, axis=1)
+    wrong = int((scores_of_ids < best[:, -1:] - 1e-4).sum())
     return Row(
         "exact search against the host", "error", error, limit=EXACT, note=f"{wrong} ids wrong"
     )
@@ -265,9 +265,9 @@ def factorized(setting):
     scores = left @ right + 0.1 * random.normal(size=(61, 2000))
     anchors = np.arange(0, 2000, 50)
     index = search.cur_index(scores[:60].astype(np.float32), anchors, rtol=1e-3, center=None)
-    found = np.asarray(search.cur_scores(index, scores[60, anchors].astype(np.float32)))
+    estimated = np.asarray(search.cur_scores(index, scores[60, anchors].astype(np.float32)))
     exact = scores[60, anchors] @ np.linalg.pinv(scores[:60, anchors], rcond=1e-3) @ scores[:60]
-    error = float(np.abs(found - exact).max() / np.abs(exact).max())
+    error = float(np.abs(estimated - exact).max() / np.abs(exact).max())
     return Row("a CUR index against the host", "error", error, limit=1e-4)
 
 
@@ -288,13 +288,13 @@ def attended(setting):
         )
         return result, *backward(slope)
 
-    found = jax.jit(functools.partial(both, attention))(*arrays)
+    values = jax.jit(functools.partial(both, attention))(*arrays)
     host = jax.local_devices(backend="cpu")[0]
     with jax.enable_x64(True), jax.default_device(host):
         exact = jax.jit(functools.partial(both, plain_attention))(*map(exact_of, arrays))
     way = "cuDNN" if cudnn_takes(*map(jnp.asarray, arrays[:2])) else "XLA"
     note = f"through {way}"
-    error = largest(jax.device_get(found), jax.device_get(exact))
+    error = largest(jax.device_get(values), jax.device_get(exact))
     return Row(
         "attention against the host, bfloat16", "error", error, limit=2 * BFLOAT16, note=note
     )

@@ -140,9 +140,9 @@ def of_encoder(toy):
     for name, part in ways.items():
         way, optimizer = training.shard_mapped(jax.local_devices()[:1]), training.adamw(1e-4)
         carry = way.start(params, None, optimizer, None)
-        some = way.feed({"query": texts, "document": texts, "where": ids >= 0, "ids": ids})
+        fed = way.feed({"query": texts, "document": texts, "where": ids >= 0, "ids": ids})
         step = way.step(functools.partial(objective, part), optimizer, carry)
-        text = lowered(step, carry, some, jax.random.key(0), None)
+        text = lowered(step, carry, fed, jax.random.key(0), None)
         yield {"program": name} | figures(text, len(jax.tree.leaves(carry)))
 
 
@@ -153,8 +153,8 @@ def of_search(toy):
     from jaxsim import search
 
     items, queries = (np.zeros((n, 32 if toy else 384), np.float32) for n in (10_000, 128))
-    found = jax.jit(functools.partial(search.exact, k=10))
-    return {"program": "exact search"} | figures(lowered(found, queries, items))
+    search_of = jax.jit(functools.partial(search.exact, k=10))
+    return {"program": "exact search"} | figures(lowered(search_of, queries, items))
 
 
 def of_losses(toy):

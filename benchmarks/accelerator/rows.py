@@ -38,8 +38,8 @@ class Row:
 
     def tree(self):
         """As JSON has it, with what follows from the fields."""
-        found = dataclasses.asdict(self) | {"ratio": self.ratio, "share": self.share}
-        return {name: value for name, value in found.items() if value not in (None, "")}
+        fields = dataclasses.asdict(self) | {"ratio": self.ratio, "share": self.share}
+        return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,12 +26,12 @@ def nearest(setting):
     peer = torch.ask(do="exact", patience=min(60, setting.left()), **sizes)
     torch.close()
     corpus = jax.random.normal(jax.random.key(0), (items, dim))
-    asked = jax.random.normal(jax.random.key(1), (queries, dim))
+    queried = jax.random.normal(jax.random.key(1), (queries, dim))
     note = f"peer {peer['stopped']}" if "stopped" in peer else "float32 products on both sides"
     return Row(
         f"exact, {items:,} x {dim}, {queries} queries, k {k}",
         "ms",
-        timed(lambda: search.exact(asked, corpus, k=k)),
+        timed(lambda: search.exact(queried, corpus, k=k)),
         peer.get("ms"),
         limit=product_ms(setting.card(), 2 * items * dim * queries, "float32"),
         note=note,

@@ -112,9 +112,9 @@ def encode(model, texts, vectors):
     size = 256 if bfloat16 else 32
     encoder.encode(texts[:size], batch_size=size)
     start = time.perf_counter()
-    found = encoder.encode(texts, batch_size=size, convert_to_tensor=True)
+    encoded = encoder.encode(texts, batch_size=size, convert_to_tensor=True)
     seconds = time.perf_counter() - start
-    np.save(vectors, found.float().cpu().numpy())
+    np.save(vectors, encoded.float().cpu().numpy())
     return {"ms": 1e3 * seconds, "dtype": "bfloat16" if bfloat16 else "float32"}
 
 
@@ -129,11 +129,11 @@ def finetune(model, texts, batch, length):
     encoder.train()
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=2e-5)
 
-    def features(some):
-        found = encoder.tokenizer(
-            some, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+    def features(part):
+        tokens = encoder.tokenizer(
+            part, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
         )
-        return {name: tensor.to(device()) for name, tensor in found.items()}
+        return {name: tensor.to(device()) for name, tensor in tokens.items()}
 
     sides = features(queries[:batch]), features(documents[:batch])
 
@@ -167,9 +167,9 @@ def exact(items, dim, queries, k):
         for start in range(0, items, block):
             part = corpus[start : start + block]
             scores, ids = torch.topk(asked @ part.T, min(k, len(part)))
-            found = torch.cat([scores] if best is None else [best[0], scores], 1)
+            merged = torch.cat([scores] if best is None else [best[0], scores], 1)
             ids = torch.cat([ids + start] if best is None else [best[1], ids + start], 1)
-            scores, places = torch.topk(found, k)
+            scores, places = torch.topk(merged, k)
             best = scores, ids.gather(1, places)
         return best
 

@@ -107,8 +107,8 @@ def with_extra(random, batch, dim):
 def several_positives(random, batch, dim):
     """Queries, two positives of each, and two negatives."""
     queries = normal(random, batch, dim)
-    more = (normal(random, batch, 2, dim) for _ in range(2))
-    return queries, *(queries[:, None] + a for a in more)
+    noise = (normal(random, batch, 2, dim) for _ in range(2))
+    return queries, *(queries[:, None] + a for a in noise)
 
 
 def guided(random, batch, dim):

@@ -42,9 +42,9 @@ def squares(p, num_classes, embedding_size):
     return p.P2SGradLoss(descriptors_dim=embedding_size, num_classes=num_classes)
 
 
-def mean_over_classes(x, labels, vectors, **more):
+def mean_over_classes(x, labels, vectors, **shared):
     """Ours where theirs has the mean over the classes, ours half of the sum."""
-    return losses.p2s_grad(x, labels, vectors, **more) * 2 / len(vectors)
+    return losses.p2s_grad(x, labels, vectors, **shared) * 2 / len(vectors)
 
 
 CLASSES = {

@@ -24,8 +24,8 @@ def chords(x, y):
 def with_itself(loss, **settings):
     """Ours where an anchor is one of its own positives."""
 
-    def called(x, labels, **more):
-        return loss(x, labels, references=x, reference_labels=labels, **settings, **more)
+    def called(x, labels, **shared):
+        return loss(x, labels, references=x, reference_labels=labels, **settings, **shared)
 
     return called
 

@@ -30,10 +30,10 @@ def ranking(**settings):
     return of_pairs("MultipleNegativesRankingLoss", **settings)
 
 
-def in_fours(x, y, **more):
+def in_fours(x, y, **shared):
     """Four rows in a row are positives of each other."""
     ids = jnp.arange(len(x)) // 4
-    return losses.multi_positive_info_nce(x, y, query_ids=ids, document_ids=ids, **more)
+    return losses.multi_positive_info_nce(x, y, query_ids=ids, document_ids=ids, **shared)
 
 
 def softmax_of_fours():
@@ -52,12 +52,12 @@ def softmax_of_fours():
 
 def told(loss, name):
     """Ours of two columns and of what another model makes of them."""
-    return lambda x, y, a, b, **more: loss(x, y, **{name: (a, b)}, **more)
+    return lambda x, y, a, b, **shared: loss(x, y, **{name: (a, b)}, **shared)
 
 
-def kalm(x, y, **more):
+def kalm(x, y, **shared):
     """Ours with its key."""
-    return losses.kalm(x, y, key=jax.random.key(0), **more)
+    return losses.kalm(x, y, key=jax.random.key(0), **shared)
 
 
 SOFTMAXES = {

@@ -110,9 +110,9 @@ def sentence(make, labels=False, sparse=False):
         loss = make(home.losses, model)
 
         def call(*arrays):
-            columns, told = (arrays[:-1], arrays[-1]) if labels else (arrays, None)
+            columns, targets = (arrays[:-1], arrays[-1]) if labels else (arrays, None)
             columns = [c for a in columns for c in (a.unbind(1) if a.ndim == 3 else [a])]
-            return _total(loss([{"sentence_embedding": c} for c in columns], told))
+            return _total(loss([{"sentence_embedding": c} for c in columns], targets))
 
         return call, f"ST {type(loss).__name__}"
 

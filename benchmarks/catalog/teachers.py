@@ -24,9 +24,9 @@ def distilled(metric):
     return sentence(lambda s, model: s.EmbedDistillLoss(model, metric), labels=True)
 
 
-def ranked(z, **more):
+def ranked(z, **shared):
     """InfoNCE of both sides of a pair."""
-    return losses.info_nce(z[0], z[1], **more)
+    return losses.info_nce(z[0], z[1], **shared)
 
 
 def sizes_of(x):
@@ -38,9 +38,9 @@ def composed(make, *drawn, sized=False):
     """A composition of `info_nce` at layers, at sizes where it is `sized`, or at what a key draws."""
 
     def called(x, y):
-        given = map(jnp.asarray, drawn) if drawn else [jax.random.key(0)]
+        inputs = map(jnp.asarray, drawn) if drawn else [jax.random.key(0)]
         settings = {"dims": sizes_of(x)} if sized else {}
-        return make(ranked, **settings)((x, y), *given)
+        return make(ranked, **settings)((x, y), *inputs)
 
     return called
 

@@ -99,8 +99,8 @@ def coco_photographs() -> list[Photograph]:
     path = prepared_path(folder, "sample_photos_128px.zip")
     with damage_named(path), zipfile.ZipFile(path) as archive:
         stored = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}
-        found = []
+        photographs = []
         for name in names:
             picture = Image.open(io.BytesIO(archive.read(stored[name])))
-            found.append(Photograph(name, np.asarray(picture.convert("RGB"))))
-    return found
+            photographs.append(Photograph(name, np.asarray(picture.convert("RGB"))))
+    return photographs

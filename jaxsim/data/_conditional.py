@@ -146,7 +146,7 @@ def condition_triplets(
         )
     with_object = _by_value(objects, np.arange(len(objects)))
     drawn = random.choice(len(known), count, p=np.array(weights) / np.sum(weights))
-    found = []
+    queries = []
     for subject in drawn:
         rows, by_object = known[subject]
         names = list(by_object)
@@ -155,9 +155,9 @@ def condition_triplets(
             target = random.choice(by_object[names[random.integers(len(names))]])
             if objects[target] != objects[reference] and images[target] != images[reference]:
                 distractor = random.choice(with_object[objects[target]])
-                found.append((reference, target, distractor))
+                queries.append((reference, target, distractor))
                 break
-    return ConditionTriplets(*np.array(found, np.int64).reshape(-1, 3).T)
+    return ConditionTriplets(*np.array(queries, np.int64).reshape(-1, 3).T)
 
 
 def _by_value(values, rows):

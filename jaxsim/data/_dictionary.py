@@ -30,11 +30,11 @@ class Dictionary(NamedTuple):
         places = np.asarray(places, int)
         number = np.full(len(self.entries), -1, np.int32)
         number[places] = np.arange(len(places))
-        kept = np.flatnonzero(number[self.owners] >= 0)
+        senses = np.flatnonzero(number[self.owners] >= 0)
         return Dictionary(
             [self.entries[place] for place in places],
-            [self.definitions[place] for place in kept],
-            number[self.owners[kept]],
+            [self.definitions[place] for place in senses],
+            number[self.owners[senses]],
         )
 
 
@@ -148,10 +148,10 @@ def split_dictionary(
     parts, later = [], set()
     for places in np.split(order, ends)[::-1]:
         part = dictionary.of(np.sort(places))
-        kept = [place for place, text in enumerate(part.definitions) if text not in later]
+        senses = [place for place, text in enumerate(part.definitions) if text not in later]
         later.update(part.definitions)
         part = part._replace(
-            definitions=[part.definitions[place] for place in kept], owners=part.owners[kept]
+            definitions=[part.definitions[place] for place in senses], owners=part.owners[senses]
         )
         parts.append(part.of(np.unique(part.owners)))
     return parts[::-1]

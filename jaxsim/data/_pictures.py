@@ -174,20 +174,20 @@ def _restyled(count, styles):
     triplets = []
     for start in range(0, count, len(styles)):
         for one, other, attribute, word in pairs:
-            said = word if word == SLANT[1] else f"in {word}"
-            triplets.append(Composed(start + one, said, start + other, attribute))
+            modification = word if word == SLANT[1] else f"in {word}"
+            triplets.append(Composed(start + one, modification, start + other, attribute))
     return triplets
 
 
 def _emoji_attributes(fields, row):
     """What of an emoji may change, in the words of its row."""
-    found = {
+    attributes = {
         "gender": row.get("gender") or "",
         "skin tone": ", ".join(fields.strings("skin_tones")),
         "hair": ", ".join(fields.strings("hair")),
         "direction": "facing right" if fields.flag("facing_right") else "",
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in attributes.items() if value}
 
 
 def _decoded_emoji(files, size):

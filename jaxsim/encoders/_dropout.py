@@ -25,8 +25,8 @@ class Dropout(nn.Module):
         if self.rate == 1:
             return jnp.zeros_like(x)
         lowest = round(self.rate * LEVELS)
-        kept = random_levels(self.make_rng("dropout"), x.shape) >= lowest
-        return jnp.where(kept, x / (1 - lowest / LEVELS), 0).astype(x.dtype)
+        mask = random_levels(self.make_rng("dropout"), x.shape) >= lowest
+        return jnp.where(mask, x / (1 - lowest / LEVELS), 0).astype(x.dtype)
 
 
 def random_levels(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -67,9 +67,9 @@ def unpacked(array: Array, texts: Mapping[str, Array]) -> jax.Array:
     Returns: the same type; 0, or False, behind a text.
     """
     array = jnp.asarray(array)
-    rows, length, *rest = array.shape
+    rows, length, *axes = array.shape
     places = jnp.asarray(texts["starts"])[:, None] + jnp.arange(length)
     inside = jnp.arange(length) < jnp.asarray(texts["lengths"])[:, None]
     # Out of bounds behind a text: 0, and no gradient.
     places = jnp.where(inside, places, rows * length)
-    return array.reshape(rows * length, *rest).at[places].get(mode="fill", fill_value=0)
+    return array.reshape(rows * length, *axes).at[places].get(mode="fill", fill_value=0)

@@ -94,8 +94,8 @@ def without_first(
     """
 
     def pooled(states, where):
-        rest = jnp.arange(where.shape[1]) != first_place(where)[:, None]
-        return pooling(states, where & rest)
+        after_first = jnp.arange(where.shape[1]) != first_place(where)[:, None]
+        return pooling(states, where & after_first)
 
     return pooled
 

@@ -140,9 +140,9 @@ class SpladeEncoder(nn.Module):
         join = jnp.maximum if self.pooling is largest else jnp.add
         parts = cut(states), cut(counted)
         first = of_block(parts[0][0], parts[1][0], params, words)
-        rest = parts[0][1:], parts[1][1:]
+        later = parts[0][1:], parts[1][1:]
         return jax.lax.scan(
-            lambda so_far, part: (join(so_far, of_block(*part, params, words)), None), first, rest
+            lambda so_far, part: (join(so_far, of_block(*part, params, words)), None), first, later
         )[0]
 
     def _pooled(self, logits, counted):

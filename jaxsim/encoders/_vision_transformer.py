@@ -139,8 +139,8 @@ class VisionTransformer(nn.Module):
         rows = int(self.class_token) + table[0] * table[1]
         positions = self.param("positions", small, (rows, self.dim), jnp.float32)
         if table != grid:
-            first, rest = jnp.split(positions, [int(self.class_token)])
-            positions = jnp.concatenate([first, resampled(rest, table, grid)])
+            first, of_patches = jnp.split(positions, [int(self.class_token)])
+            positions = jnp.concatenate([first, resampled(of_patches, table, grid)])
         return x + positions
 
     def _check(self, images):

@@ -60,13 +60,13 @@ def class_reciprocal_rank(rows: Rows) -> Figure:
 
 
 def _reciprocal_rank(scores, labels, their_labels, where, _):
-    before, found = _others_before(scores, labels, their_labels, where)
-    return 1 / (1 + before.astype(jnp.float32)), found
+    before, has_match = _others_before(scores, labels, their_labels, where)
+    return 1 / (1 + before.astype(jnp.float32)), has_match
 
 
 def _any_match(scores, labels, their_labels, where, k, _):
-    before, found = _others_before(scores, labels, their_labels, where)
-    return (before < k).astype(jnp.float32), found
+    before, has_match = _others_before(scores, labels, their_labels, where)
+    return (before < k).astype(jnp.float32), has_match
 
 
 def _others_before(scores, labels, their_labels, where):

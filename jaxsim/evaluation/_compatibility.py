@@ -122,9 +122,9 @@ def average_compatibility(matrix: Array, *, strict: bool = True) -> jax.Array:
     rows, columns = jnp.tril_indices(count, -1)
     if not len(rows):
         return jnp.ones((), matrix.dtype)
-    entries, own = matrix[rows, columns], jnp.diag(matrix)[columns]
-    better = entries > own if strict else entries >= own
-    return better.mean(dtype=matrix.dtype) + 0 * (entries.sum() + own.sum())
+    entries, diagonal = matrix[rows, columns], jnp.diag(matrix)[columns]
+    better = entries > diagonal if strict else entries >= diagonal
+    return better.mean(dtype=matrix.dtype) + 0 * (entries.sum() + diagonal.sum())
 
 
 def average_accuracy(matrix: Array) -> jax.Array:

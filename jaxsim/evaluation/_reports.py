@@ -73,15 +73,15 @@ def report(
         "R-precision": r_precision(embeddings, labels, **shared),
         "MAP@R": map_at_r(embeddings, labels, **shared),
     }
-    found = {name: _estimate(name, *pair) for name, pair in figures.items()}
+    estimates = {name: _estimate(name, *pair) for name, pair in figures.items()}
     if key is not None:
         if references is not None:
             raise ValueError("key is for NMI, of embeddings without references: got both")
         rows = slice(None) if where is None else np.asarray(where)
         vectors = jax.tree.map(lambda leaf: leaf[rows], embeddings)
         nmi = class_nmi(vectors, np.asarray(labels)[rows], key=key)
-        found["NMI"] = Estimate(nmi, None, None)
-    return found
+        estimates["NMI"] = Estimate(nmi, None, None)
+    return estimates
 
 
 def retrieval_report(

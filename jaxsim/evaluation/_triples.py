@@ -83,7 +83,7 @@ def triplet_score_hits(first: Array, second: Array, negative: Array) -> np.ndarr
 
 def _rows(**arrays):
     """Arrays of one shape in float64, each row times a power of two, which changes no cosine."""
-    found, shape = [], None
+    scaled, shape = [], None
     for name, array in arrays.items():
         rows = checks.host_reals(name, array)
         checks.shaped(name, rows, shape or (None, None), "one row per triple")
@@ -91,8 +91,8 @@ def _rows(**arrays):
         shape = rows.shape
         rows = rows.astype(np.float64)
         _, exponents = np.frexp(np.abs(rows).max(axis=1, initial=0, keepdims=True))
-        found.append(np.ldexp(rows, -exponents))
-    return found
+        scaled.append(np.ldexp(rows, -exponents))
+    return scaled
 
 
 def _cosines(a, b):

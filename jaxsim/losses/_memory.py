@@ -168,14 +168,14 @@ def cross_batch(loss: Callable) -> Callable:
         embeddings, labels, memory, *, ids=None, where=None, axis_name=None, **settings
     ):
         known = memory
-        own = ids
+        numbers = ids
         if ids is None:  # numbers that no older row has
-            own = jnp.arange(checks.rows_of("embeddings", embeddings))
+            numbers = jnp.arange(checks.rows_of("embeddings", embeddings))
             if axis_name is not None:
                 checks.bound(axis_name)
-                own = own + jax.lax.axis_index(axis_name) * own.size
+                numbers = numbers + jax.lax.axis_index(axis_name) * numbers.size
             known = memory._replace(ids=jnp.full_like(memory.ids, -1))
-        common = {"ids": own, "where": where, "axis_name": axis_name}
+        common = {"ids": numbers, "where": where, "axis_name": axis_name}
         known = remembered(known, embeddings, labels, **common)
         value = loss(embeddings, labels, **common, **as_references(known), **settings)
         if ids is None:

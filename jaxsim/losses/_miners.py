@@ -44,8 +44,8 @@ def mined(loss: Loss, miner: Rule) -> Loss:
     Data: labels, pairs.
     Kind: composition; memory that of the loss.
     """
-    own, taken = _keywords(miner), _keywords(loss.rule)
-    if both := sorted(own.keys() & taken.keys()):
+    of_miner, of_loss = _keywords(miner), _keywords(loss.rule)
+    if both := sorted(of_miner.keys() & of_loss.keys()):
         raise ValueError(
             f"{loss.__name__} and its miner both have an argument {both[0]!r}: "
             f"fix the miner's, functools.partial(miner, {both[0]}=...)"
@@ -53,13 +53,13 @@ def mined(loss: Loss, miner: Rule) -> Loss:
 
     @functools.wraps(loss.rule)
     def rule(scores, positives, where, *inputs, **settings):
-        chosen = {name: settings.pop(name) for name in own if name in settings}
+        chosen = {name: settings.pop(name) for name in of_miner if name in settings}
         positives, negatives = miner(jax.lax.stop_gradient(scores), positives, where, **chosen)
         return loss.rule(scores, positives, positives | negatives, *inputs, **settings)
 
     signature = inspect.signature(loss.rule)
     rule.__signature__ = signature.replace(
-        parameters=[*signature.parameters.values(), *own.values()]
+        parameters=[*signature.parameters.values(), *of_miner.values()]
     )
     return loss.lift(rule)
 

@@ -111,10 +111,10 @@ def _unit_of(path, unit):
 
 def _units(moved, unit):
     """{unit: paths of its tensors}"""
-    found = {}
+    paths = {}
     for path in moved:
-        found.setdefault(_unit_of(path, unit), []).append(path)
-    return found
+        paths.setdefault(_unit_of(path, unit), []).append(path)
+    return paths
 
 
 def _mixed(path, leaves, shares):
@@ -134,11 +134,11 @@ def _mixed(path, leaves, shares):
 
 def _leaves(name, trees, least=1):
     """(list of {path: leaf}, function of such a dict to the tree); refuses trees that differ."""
-    found = [flat(tree) for tree in trees]
-    if len(found) < least:
+    pairs = [flat(tree) for tree in trees]
+    if len(pairs) < least:
         raise ValueError(f"{name} must hold one tree at least, got none")
-    first = found[0][0]
-    for number, (leaves, _) in enumerate(found):
+    first = pairs[0][0]
+    for number, (leaves, _) in enumerate(pairs):
         if missing := sorted(set(first) ^ set(leaves)):
             raise ValueError(
                 f"{name} must have the same tensors, number {number} and the first differ at {missing[0]!r}"
@@ -152,7 +152,7 @@ def _leaves(name, trees, least=1):
                     f"{name} must have the same shapes and types, number {number} has {one} at {path!r} "
                     f"and the first {other}"
                 )
-    return [leaves for leaves, _ in found], found[0][1]
+    return [leaves for leaves, _ in pairs], pairs[0][1]
 
 
 def _shares(name, weights, count):

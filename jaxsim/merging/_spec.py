@@ -181,13 +181,13 @@ def chain(
         axes[kernel] = (*[None] * (len(shape) - 2), before, after)
         if after is not None and f"{path}/bias" in leaves:
             axes[f"{path}/bias"] = (after,)
-    given = [
+    batch_norms = [
         BatchNorm(
             f"{path}/kernel", f"{a}/scale", f"{a}/bias", f"{b}/mean", f"{b}/var", epsilon=epsilon
         )
         for path, (a, b) in (norms or {}).items()
     ]
-    spec = MergeSpec(axes, tuple(given))
+    spec = MergeSpec(axes, tuple(batch_norms))
     spec.sizes(params)
     return spec
 

@@ -112,6 +112,6 @@ def _without(tree, name):
 
 def _with_leaf(tree, path, leaf):
     """Nested dicts with one more leaf; those above it are new, the others are shared."""
-    first, *rest = path
-    inner = leaf if not rest else _with_leaf(tree.get(first, {}), rest, leaf)
+    first, *below = path
+    inner = leaf if not below else _with_leaf(tree.get(first, {}), below, leaf)
     return {**tree, first: inner}

@@ -256,10 +256,10 @@ def _packed_batches(run, rows, sizes, batch_of, tokens):
     ends = sorted({min(end, longest) for end in PACKED_ROWS})
     takes = (sizes > 0) & (sizes <= ends[-1])
     if not takes.all():
-        rest = np.flatnonzero(~takes)
-        batches = _padded_batches(run, [rows[one] for one in rest], sizes[rest], batch_of, None)
+        long = np.flatnonzero(~takes)
+        batches = _padded_batches(run, [rows[one] for one in long], sizes[long], batch_of, None)
         for members, places, vectors in batches:
-            yield rest[members], places, vectors
+            yield long[members], places, vectors
     packs = np.flatnonzero(takes)
     row_of, columns, lengths = first_fit_rows(sizes[packs], ends)
     for length in np.unique(lengths)[::-1].tolist():

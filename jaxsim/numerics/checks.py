@@ -305,8 +305,8 @@ def finite_rows(name: str, tree: ArrayTree, *, squares: bool = False) -> None:
     axes = tuple(range(1, tree.ndim))
     good = np.asarray(numpy.isfinite(tree).all(axis=axes))
     if not good.all():
-        rest = "" if (bad := (~good).sum()) == 1 else f", nor are {bad - 1} others"
-        raise ValueError(f"{name} must be finite: row {int(np.argmin(good))} is not{rest}")
+        others = "" if (bad := (~good).sum()) == 1 else f", nor are {bad - 1} others"
+        raise ValueError(f"{name} must be finite: row {int(np.argmin(good))} is not{others}")
     if squares and good.size:
         largest = np.asarray(numpy.abs(tree).max(axis=axes, initial=0)).astype(np.float64)
         limit = math.sqrt(float(jnp.finfo(tree.dtype).max) / (8 * max(tree[:1].size, 1)))

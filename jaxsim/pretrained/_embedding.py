@@ -54,11 +54,11 @@ def embed_texts(
         return np.zeros((0, dim), np.float32)
     run = text_encoder(encode, params)
     by_tokens = batch_of_tokens(TOKENS, run.devices)
-    given = None if batch_size is None else batch_size + -batch_size % run.devices
+    fixed = None if batch_size is None else batch_size + -batch_size % run.devices
     most = batch_rows(len(texts), run.devices)
 
     def batch_of(length):
-        return min(most, by_tokens(length) if given is None else given)
+        return min(most, by_tokens(length) if fixed is None else fixed)
 
     with progress_bar(progress, len(texts), "texts") as advance:
         chunks = text_chunks(

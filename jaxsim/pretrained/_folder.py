@@ -123,7 +123,7 @@ def load(
         modules.check_kind(folder, settings, kind if sparse is None else sparse_folders.KIND)
     size, shapes = _shapes(module, classifier)
     body = {path: shape for path, shape in shapes.items() if not path.startswith("heads_")}
-    params, rest = names.params_of(fields, prefix, tensors, body)
+    params, unused = names.params_of(fields, prefix, tensors, body)
     for place, path in layout.dense.items():
         params |= _dense(place, folder / path, shapes, projection)
     common = {
@@ -134,7 +134,7 @@ def load(
             _small_files(folder, inner, layout, tokenizer),
             layout.transformer,
             prefix,
-            rest,
+            unused,
             dict(layout.dense),
             shapes,
         ),

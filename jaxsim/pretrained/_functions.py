@@ -27,8 +27,8 @@ def of_texts(module: Any, *names: str, at: str | None = None, **settings: Any) -
     plain = encoders.as_function(module, **settings)
 
     @functools.wraps(plain)
-    def inside(params, *inputs, **more):
-        return plain(part_of(params, at), *inputs, **more)
+    def inside(params, *inputs, **settings):
+        return plain(part_of(params, at), *inputs, **settings)
 
     compiled = jax.jit(inside, static_argnames="axis_name")
 

@@ -169,12 +169,12 @@ def _filled(folder, place, config, table, prefix, shapes, tensors):
     places = names.places_of(table, prefix, shapes, tensors, config)
     arrays = names.ours_of(places, shapes, tensors)
     used = {name for name, _, _ in places.values()}
-    rest = {name: entry for name, entry in tensors.items() if name not in used}
+    unused = {name: entry for name, entry in tensors.items() if name not in used}
     kept = KeptTowers(
         files=modules.small_files(folder, place.places, inner),
         transformer=place.inner,
         prefix=prefix,
-        rest=weights.read(rest),
+        rest=weights.read(unused),
         dense={},
         shapes=shapes,
         places=places,

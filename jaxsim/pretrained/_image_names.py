@@ -283,14 +283,14 @@ def _their_shape(path, shape, of):
 
 def _count(tensors, stem):
     """How many numbers follow a stem: from 0 to it all must be there."""
-    found = {name.removeprefix(stem).split(".")[0] for name in tensors if name.startswith(stem)}
-    for number in range(len(found)):
-        if str(number) not in found:
+    numbers = {name.removeprefix(stem).split(".")[0] for name in tensors if name.startswith(stem)}
+    for number in range(len(numbers)):
+        if str(number) not in numbers:
             path = next(iter(tensors.values())).path
             raise ValueError(
                 f"{path}: tensors must hold '{stem}{number}', as others after it are there"
             )
-    return len(found)
+    return len(numbers)
 
 
 def _classes(tensors, name):

@@ -120,8 +120,8 @@ def load_image_model(
     architecture, and for tensors that are missing, left over, of other shapes or not finite, by name.
     """
     path = Path(path)
-    found = weights.entries(path) if path.is_dir() else weights.entries_of_file(path)
-    tensors = names.modern(found)
+    entries = weights.entries(path) if path.is_dir() else weights.entries_of_file(path)
+    tensors = names.modern(entries)
     layout = names.layout_of(path, tensors)
     if layout == names.RESNET:
         if heads is not None or image is not None:
@@ -142,7 +142,7 @@ def load_image_model(
     shapes = _traced(module, channels)
     places = names.places_of(layout, module, shapes, tensors)
     arrays = names.ours_of(places, shapes, tensors)
-    rest = {name: entry for name, entry in tensors.items() if name.endswith(names.COUNTER)}
+    counters = {name: entry for name, entry in tensors.items() if name.endswith(names.COUNTER)}
     return ImageModel(
         params=nested({name: jnp.asarray(arrays[name]) for name in shapes}),
         module=module,
@@ -152,7 +152,7 @@ def load_image_model(
         layout=layout,
         shapes=shapes,
         places=places,
-        rest=weights.read(rest),
+        rest=weights.read(counters),
     )
 
 

@@ -111,11 +111,11 @@ class MultiVectorModel(Model):
             checks.whole("batch_size", batch_size)
         run = self.batches(batch_size, most=len(rows))
         with progress_bar(progress, len(rows), "texts") as advance:
-            found = run(rows, advance)
-        length = max((len(vectors) for vectors in found), default=0)
+            matrices = run(rows, advance)
+        length = max((len(vectors) for vectors in matrices), default=0)
         result = np.zeros((len(rows), length, run.dim), np.float32)
         where = np.zeros((len(rows), length), bool)
-        for place, vectors in enumerate(found):
+        for place, vectors in enumerate(matrices):
             if not np.isfinite(vectors).all():
                 raise ValueError(f"vectors must be finite, and those of text {place} are not")
             result[place, : len(vectors)] = vectors
@@ -133,11 +133,11 @@ class MultiVectorModel(Model):
         run = TokenBatches(self.encode, self.params, lambda length: 1)
         devices = run.devices
         by_tokens = batch_of_tokens(TOKENS, devices)
-        given = None if batch_size is None else batch_size + -batch_size % devices
+        fixed = None if batch_size is None else batch_size + -batch_size % devices
         few = None if most is None else batch_rows(max(most, 1), devices)
 
         def batch_of(length):
-            count = by_tokens(length) if given is None else given
+            count = by_tokens(length) if fixed is None else fixed
             return count if few is None else min(few, count)
 
         run.batch_of = batch_of

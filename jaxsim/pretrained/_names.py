@@ -227,10 +227,10 @@ def params_of(
                 f"{family!r} of this config, got {tuple(shape)}"
             )
     used = {name for name, _, _ in places.values()}
-    rest = {name: entry for name, entry in tensors.items() if name not in used}
+    unused = {name: entry for name, entry in tensors.items() if name not in used}
     modules = {name.rpartition(".")[0] for name in used}
     stem = prefix + _layer_stem(names)
-    for name, entry in rest.items():
+    for name, entry in unused.items():
         inside = name.startswith(stem) or name.rpartition(".")[0] in modules
         if inside and not name.endswith(BUFFERS):
             raise ValueError(
@@ -246,7 +246,7 @@ def params_of(
             part = np.split(array, of, axis=_stacked(path))[place] if of > 1 else array
             part = np.swapaxes(part, -1, -2) if path.endswith("/kernel") else part
             params[path] = np.ascontiguousarray(part, np.float32)
-    return params, weights.read(rest)
+    return params, weights.read(unused)
 
 
 def modern(tensors: Mapping[str, Any]) -> dict:

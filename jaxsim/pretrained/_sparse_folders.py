@@ -96,15 +96,15 @@ def files_of(
     place = "1_SpladePooling"
     parts = ["modules.json", "config_sentence_transformers.json"]
     below = {name.rpartition("/")[0] for name in files} - {"", inner}
-    kept = {
+    others = {
         name: data
         for name, data in files.items()
         if name not in parts and name.rpartition("/")[0] not in below
     }
-    old = [name for name in (stem + one for one in SENTENCES) if name in kept]
-    sentences = parsed_json(old[0], kept.pop(old[0])) if old else {}
+    old = [name for name in (stem + one for one in SENTENCES) if name in others]
+    sentences = parsed_json(old[0], others.pop(old[0])) if old else {}
     for name in old[1:]:
-        kept.pop(name)
+        others.pop(name)
     sentences = {
         name: value
         for name, value in sentences.items()
@@ -139,7 +139,7 @@ def files_of(
         f"{place}/config.json": about,
         f"{stem}sentence_bert_config.json": sentences,
     }
-    return kept | {
+    return others | {
         name: (json.dumps(tree, indent=2) + "\n").encode() for name, tree in written.items()
     }
 

@@ -80,11 +80,11 @@ class SparseTextModel(TextModel):
             return csr_array((0, dim), dtype=np.float32)
         run = text_encoder(self._encode_within(max_active_dims), self.params)
         by_tokens = batch_of_tokens(embedding.TOKENS, run.devices)
-        given = None if batch_size is None else batch_size + -batch_size % run.devices
+        fixed = None if batch_size is None else batch_size + -batch_size % run.devices
         most = embedding.batch_rows(len(rows), run.devices)
 
         def batch_of(length):
-            return min(most, by_tokens(length) if given is None else given)
+            return min(most, by_tokens(length) if fixed is None else fixed)
 
         with embedding.progress_bar(progress, len(rows), "texts") as advance:
             chunks: Any = text_chunks(
@@ -120,13 +120,13 @@ class SparseTextModel(TextModel):
         checks.shaped("vectors", matrix, (None, self.module.transformer.vocabulary), "one per text")
         matrix.sort_indices()
         backend: Any = self.tokenizer.backend
-        said = []
+        decoded = []
         for start, end in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
             places, values = matrix.indices[start:end], matrix.data[start:end]
             order = np.argsort(-values, kind="stable")[:k]
             words = map(backend.id_to_token, places[order].tolist())
-            said.append(list(zip(words, values[order].tolist(), strict=True)))
-        return said
+            decoded.append(list(zip(words, values[order].tolist(), strict=True)))
+        return decoded
 
     def masked_lm(self) -> tuple[Any, dict]:
         """The masked language model of this folder: its transformer and its head, both as they are trained.

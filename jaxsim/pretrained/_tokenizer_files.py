@@ -378,14 +378,14 @@ def _canonical(backend, *, lower):
     from tokenizers import Regex, normalizers
 
     punctuation = re.escape(string.punctuation)
-    rest = [] if backend.normalizer is None else [backend.normalizer]
+    last = [] if backend.normalizer is None else [backend.normalizer]
     backend.normalizer = normalizers.Sequence(
         [
             *([normalizers.Lowercase()] if lower else []),
             normalizers.Replace(Regex(f"[{punctuation}]"), ""),
             normalizers.Replace(Regex(r"\s+"), " "),
             normalizers.Strip(),
-            *rest,
+            *last,
         ]
     )
 
@@ -403,8 +403,8 @@ def _lowered(backend):
     """Puts texts in lower case first, as sentence-transformers does."""
     from tokenizers import normalizers
 
-    rest = [] if backend.normalizer is None else [backend.normalizer]
-    backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *rest])
+    last = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *last])
 
 
 def _lowers(backend):

@@ -177,10 +177,10 @@ def without_outliers(documents: Array, candidates: Array, *, neighbors: int = 20
     documents = checks.host_reals("documents", documents)
     checks.shaped("documents", documents, (None, None), "one row per document")
     shape = (len(candidates), len(documents))
-    kept = np.array(checks.given_mask("candidates", candidates, shape, "a column per document"))
-    for row in kept:
+    mask = np.array(checks.given_mask("candidates", candidates, shape, "a column per document"))
+    for row in mask:
         places = np.flatnonzero(row)
         if len(places) > 1:
             factors = local_outlier_factor(documents[places], neighbors=neighbors)
             row[places[-factors < CUTOFF]] = False
-    return kept
+    return mask

@@ -84,7 +84,7 @@ def mine_negatives(
     is NaN; a key and a stride together; `ScorerError` from `veto`.
     Source: the stride is UniME-V2's cyclic sampling (2510.13515), as a review of it has it.
     """
-    held = checks.vectors(
+    item_vectors = checks.vectors(
         "items", items, streamed=True
     )  # where they are: rows are gathered from there
     queries, items, rows, count = sides(queries, items, similarity)
@@ -104,11 +104,11 @@ def mine_negatives(
         where, excluded = _one_of_each_text(text_ids, positives, where, count)
     scores, ids = exact(queries, items, depth, similarity=similarity, where=where, exclude=excluded)
     scores, ids = np.array(scores), np.array(ids)  # on the host, to be written
-    own_scores = _own_scores(queries, held, positives, similarity)
+    own_scores = _own_scores(queries, item_vectors, positives, similarity)
     copies = 0
     for block in _blocks(rows):
         arrays = ids[block], scores[block], positives[block], own_scores[block]
-        copies += _without_copies(held, *arrays)
+        copies += _without_copies(item_vectors, *arrays)
     ranks = np.broadcast_to(np.arange(1, depth + 1), ids.shape)
     candidates = Candidates(scores, ids, ranks, positives, _lowest(positives, own_scores))
     mask = ids >= 0
@@ -162,10 +162,10 @@ def candidate_scores(
     Returns: float32 [m, c], -inf for padding.
     Raises: ValueError for shapes that do not fit, queries that are not finite, a score that is NaN.
     """
-    held = checks.vectors("items", items, streamed=True)
+    item_vectors = checks.vectors("items", items, streamed=True)
     queries, _, rows, count = sides(queries, items, similarity)
     ids = _ids_of_items("ids", ids, rows, count)
-    scores = _own_scores(queries, held, ids, similarity, "a candidate")
+    scores = _own_scores(queries, item_vectors, ids, similarity, "a candidate")
     return np.where(ids >= 0, scores, -np.inf).astype(np.float32)
 
 
@@ -193,14 +193,14 @@ def consistency_filter(
     Source: Zhao et al. 2025 (KaLM-Embedding-V2, 2506.20923), whose code skips a query where its place, counted
     from 0, is above 50: top=51.
     """
-    held = checks.vectors("items", items, streamed=True)
+    item_vectors = checks.vectors("items", items, streamed=True)
     queries, items, rows, count = sides(queries, items, similarity)
     positives = _ids_of_items("positives", positives, rows, count)
     checks.whole("top", top)
     where = filtered(where, count)
     scores, _ = exact(queries, items, min(top, count), similarity=similarity, where=where)
     own_scores = np.where(
-        positives >= 0, _own_scores(queries, held, positives, similarity), -np.inf
+        positives >= 0, _own_scores(queries, item_vectors, positives, similarity), -np.inf
     )
     best = own_scores.max(axis=1, initial=-np.inf)
     known = (positives >= 0).any(axis=1)

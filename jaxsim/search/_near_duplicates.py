@@ -127,6 +127,6 @@ def _roots(count, left, right):
         while (roots[roots] != roots).any():
             roots = roots[roots]
         left, right = roots[left], roots[right]
-        apart = left != right
-        left, right = left[apart], right[apart]
+        distinct = left != right
+        left, right = left[distinct], right[distinct]
     return roots

@@ -137,14 +137,14 @@ def sparse_exact(
     query_block = min(query_block, rows, ENTRIES // (index.block + 1))
     starts = range(0, rows, query_block)
     batches = [_batch(queries[start : start + query_block], index) for start in starts]
-    found: list[list] = [[] for _ in batches]
+    hits: list[list] = [[] for _ in batches]
     for number, one in enumerate(index.blocks):
         first = number * index.block
         mask = _mask(where, first, index)
         for place, batch in enumerate(batches):
             left_out = _places(exclude, starts[place], query_block, first, index.block)
             weights, owners, items, values = _touched(one, batch)
-            found[place].append(
+            hits[place].append(
                 _scored(
                     weights,
                     owners,
@@ -158,7 +158,7 @@ def sparse_exact(
                     block=index.block,
                 )
             )
-    best = [_best(tuple(parts), k) for parts in found]
+    best = [_best(tuple(parts), k) for parts in hits]
     scores, ids = (jnp.concatenate(arrays)[:rows] for arrays in zip(*best, strict=True))
     return scores, ids
 

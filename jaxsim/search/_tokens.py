@@ -244,10 +244,10 @@ def _better(similarity, k, queries, exclude, documents, ids, best):
     scores = similarity(queries, documents).astype(jnp.float32)
     wanted = (ids >= 0) & (exclude[:, :, None] != ids).all(axis=1)
     scores, places = top_k(scores, min(k, len(ids)), where=wanted)
-    found = jnp.where(places < 0, -1, ids[jnp.maximum(places, 0)])
+    hits = jnp.where(places < 0, -1, ids[jnp.maximum(places, 0)])
     scores = jnp.concatenate([best[0], scores], axis=1)
     # What is not found comes after every document of the same score.
-    found = jnp.concatenate([best[1], found], axis=1)
-    order = jnp.where(found < 0, jnp.iinfo(jnp.int32).max, found)
-    negative, _, found = jax.lax.sort((-scores, order, found), num_keys=2)
-    return -negative[:, :k], found[:, :k]
+    hits = jnp.concatenate([best[1], hits], axis=1)
+    order = jnp.where(hits < 0, jnp.iinfo(jnp.int32).max, hits)
+    negative, _, hits = jax.lax.sort((-scores, order, hits), num_keys=2)
+    return -negative[:, :k], hits[:, :k]

@@ -132,8 +132,8 @@ def in_precision(encode: Encode, dtype: Any = jnp.bfloat16) -> Encode:
 
         return jax.tree.map(one, tree)
 
-    def encode_in_precision(params, batch, *more, **named):
-        embeddings = encode(cast(params, dtype), cast(batch, dtype), *more, **named)
+    def encode_in_precision(params, batch, *inputs, **named):
+        embeddings = encode(cast(params, dtype), cast(batch, dtype), *inputs, **named)
         return cast(embeddings, jnp.float32)
 
     return encode_in_precision

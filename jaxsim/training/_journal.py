@@ -137,10 +137,10 @@ def draw(lines: Sequence[Mapping[str, Any]], path: Any, label: str) -> None:
       label: its title.
     """
     training = [line for line in lines if not is_validation(line)]
-    held = [line for line in lines if is_validation(line)]
+    validations = [line for line in lines if is_validation(line)]
     series = {
         name: [(line["step"], line["loss"]) for line in group if line.get("loss") is not None]
-        for name, group in (("training", training), ("validation", held))
+        for name, group in (("training", training), ("validation", validations))
     }
     if len(series["training"]) < 2:
         return

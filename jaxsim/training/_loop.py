@@ -278,10 +278,10 @@ class Run:
                 self.store.save(step.number, self.way.whole(self.way.place(good)), step.position)
                 saved = f"; what came before is saved as step {step.number}"
             ids = np.asarray(step.batch["ids"])[np.asarray(step.batch["where"], bool)].tolist()
-            more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+            others = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
             raise FloatingPointError(
                 f"{self.label}: loss {loss} or its gradient is not finite in step {step.number}, "
-                f"for the batch of ids {ids[:SHOWN]}{more}{saved}"
+                f"for the batch of ids {ids[:SHOWN]}{others}{saved}"
             )
         figures = {name: float(value) for name, value in step.metrics.items()}
         progress.advance(len(step.batch["where"]) * jax.process_count(), loss=loss, **figures)

@@ -188,8 +188,8 @@ def layerwise(
     check_optimizer(optimizer)
     checks.function("layers", layers, "of a parameter's name, such as layers_of(params)")
 
-    def update(updates, state, params=None, **more):
-        updates, state = inner.update(updates, state, params, **more)
+    def update(updates, state, params=None, **extras):
+        updates, state = inner.update(updates, state, params, **extras)
 
         def scaled(path, leaf):
             layer, count = layers(_name(path))

@@ -81,8 +81,8 @@ def momentum_rows(
         checks.probability("momentum", momentum)
 
     def change(rate, count, gradient, velocity):
-        kept = momentum(count) if callable(momentum) else momentum
-        velocity = kept * velocity + gradient
+        decay = momentum(count) if callable(momentum) else momentum
+        velocity = decay * velocity + gradient
         return -rate * velocity, (velocity,)
 
     return _optimizer(learning_rate, lookup, change, 1, 0.0)

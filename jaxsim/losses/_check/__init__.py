@@ -90,11 +90,11 @@ def check(
         report = report_of_loss(name, loss, inputs_of(loss, data, settings, shared), skip)
         if of_rule and takes_masks(rule, data):
             try:
-                found = findings_of_masks(rule, settings)
+                of_masks = findings_of_masks(rule, settings)
             except Exception as error:
-                found = [Finding("masks", f"On scores and masks {raised(error)}")]
-            passed = report.passed if found else ("masks", *report.passed)
-            findings = (*found, *report.findings)
+                of_masks = [Finding("masks", f"On scores and masks {raised(error)}")]
+            passed = report.passed if of_masks else ("masks", *report.passed)
+            findings = (*of_masks, *report.findings)
             report = dataclasses.replace(report, findings=findings, passed=passed)
     if raises and not report.ok:
         raise ValueError(str(report))

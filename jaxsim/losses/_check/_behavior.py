@@ -96,9 +96,9 @@ class _Program:
 
     def __call__(self, arrays, where=None):
         """(value, {name: gradient}) as NumPy arrays."""
-        moved, rest = self.split(arrays)
+        moved, fixed = self.split(arrays)
         where = np.ones(len(self.rows_of(arrays)), bool) if where is None else where
-        value, gradients = self.both(moved, rest, where)
+        value, gradients = self.both(moved, fixed, where)
         return np.asarray(value), {n: np.asarray(g) for n, g in gradients.items()}
 
     def split(self, arrays):
@@ -254,9 +254,9 @@ def _devices(inputs, program):
     rows = inputs.rows
     most = next(k for k in (8, 4, 2, 1) if rows % k == 0)
     where, scales = program.mask(), _scales(inputs, program)
-    moved, rest = program.split(inputs.arrays)
-    value, gradient = jax.jit(_scaled(inputs, program))(scales, moved, rest, where)
-    axes = [{n: None if n in inputs.shared else 0 for n in some} for some in (moved, rest)]
+    moved, fixed = program.split(inputs.arrays)
+    value, gradient = jax.jit(_scaled(inputs, program))(scales, moved, fixed, where)
+    axes = [{n: None if n in inputs.shared else 0 for n in side} for side in (moved, fixed)]
     for devices in sorted({1, most}):
 
         def split(name, array, devices=devices):
@@ -267,7 +267,7 @@ def _devices(inputs, program):
         mapped = jax.vmap(
             _scaled(inputs, program, axis_name=AXIS), (None, *axes, 0), axis_name=AXIS
         )
-        parts = [{n: split(n, a) for n, a in some.items()} for some in (moved, rest)]
+        parts = [{n: split(n, a) for n, a in side.items()} for side in (moved, fixed)]
         values, slopes = jax.jit(mapped)(scales, *parts, split("", where))
         on = "one device" if devices == 1 else f"{devices} devices"
         if not is_close(values, jnp.broadcast_to(values[:1], values.shape)):
@@ -294,9 +294,9 @@ def _blocks(inputs, program):
     if not inputs.takes("block"):
         return "it takes no block=, so that its scores are held whole"
     where, scales = program.mask(), _scales(inputs, program)
-    moved, rest = program.split(inputs.arrays)
-    whole = jax.jit(_scaled(inputs, program, block=inputs.rows))(scales, moved, rest, where)
-    blocked = jax.jit(_scaled(inputs, program, block=3))(scales, moved, rest, where)
+    moved, fixed = program.split(inputs.arrays)
+    whole = jax.jit(_scaled(inputs, program, block=inputs.rows))(scales, moved, fixed, where)
+    blocked = jax.jit(_scaled(inputs, program, block=3))(scales, moved, fixed, where)
     if not is_close(blocked[0], whole[0]):
         return [
             f"in blocks of 3 anchors it is {as_number(blocked[0])} and whole {as_number(whole[0])}: a rule sees "
@@ -332,11 +332,11 @@ def _permutation(inputs, program):
 def _slopes(inputs, program):
     """The gradient against finite differences, in float64, along a few directions."""
     with jax.enable_x64(True):
-        moved, rest = program.split(inputs.arrays)
+        moved, fixed = program.split(inputs.arrays)
         moved = {n: a.astype(jnp.float64) for n, a in moved.items()}
         both = jax.jit(jax.value_and_grad(program.value))
         where = program.mask()
-        value, gradients = both(moved, rest, where)
+        value, gradients = both(moved, fixed, where)
         if value.dtype != jnp.float64:
             return f"it gives {value.dtype} of float64, too coarse for differences"
         if value != 0 and not any(np.any(g) for g in gradients.values()):
@@ -348,8 +348,8 @@ def _slopes(inputs, program):
         for name in moved:
             for _ in range(3):
                 direction = random.normal(size=moved[name].shape)
-                ahead = both({**moved, name: moved[name] + step * direction}, rest, where)[0]
-                behind = both({**moved, name: moved[name] - step * direction}, rest, where)[0]
+                ahead = both({**moved, name: moved[name] + step * direction}, fixed, where)[0]
+                behind = both({**moved, name: moved[name] - step * direction}, fixed, where)[0]
                 ends = float(ahead - value) / step, float(value - behind) / step
                 middle, reach = sum(ends) / 2, abs(ends[0] - ends[1]) / 2
                 slope = float(np.sum(np.asarray(gradients[name]) * direction))

@@ -46,8 +46,8 @@ class Report:
 
     def __str__(self) -> str:
         count = len(self.findings)
-        said = "nothing is wrong" if self.ok else f"{count} finding{'s' * (count > 1)}"
-        lines = [f"{self.name}: {said}"]
+        verdict = "nothing is wrong" if self.ok else f"{count} finding{'s' * (count > 1)}"
+        lines = [f"{self.name}: {verdict}"]
         lines += [f"  wrong: {check}: {says}" for check, says in self.findings]
         lines += [f"  passed: {', '.join(self.passed)}"] if self.passed else []
         lines += [f"  not checked: {check}: {why}" for check, why in self.left_out.items()]
@@ -63,9 +63,9 @@ def raised(error):
             "it asks for the numbers of a traced array: write jnp.where for if, jnp for np, and no "
             "float() or .item()."
         )
-    said = " ".join(str(error).split())
-    said = said if len(said) <= 160 else said[:157] + "..."
-    return f"it raises {type(error).__name__}: {said.rstrip('.')}."
+    message = " ".join(str(error).split())
+    message = message if len(message) <= 160 else message[:157] + "..."
+    return f"it raises {type(error).__name__}: {message.rstrip('.')}."
 
 
 def as_number(value):

@@ -150,9 +150,9 @@ def _by_rows(settings, rows):
 def _wrong_result(result, rows, columns, of_lists):
     """What is wrong with a rule's result, in a sentence; None if nothing is."""
     pair = "return (values, counts)"
-    said = "where counts [rows] says which anchors count, such as positives.any(axis=1)"
+    meaning = "where counts [rows] says which anchors count, such as positives.any(axis=1)"
     if result is None:
-        return f"It returns None: end it with {pair}, {said}."
+        return f"It returns None: end it with {pair}, {meaning}."
     parts = result if isinstance(result, list) else [result]
     for part in parts:
         if not isinstance(part, tuple):
@@ -160,7 +160,7 @@ def _wrong_result(result, rows, columns, of_lists):
             if of_lists and shape == (rows,):
                 continue
             if shape == (rows,):
-                return f"It returns values only: {pair}, {said}."
+                return f"It returns values only: {pair}, {meaning}."
             if shape == ():
                 return (
                     "It returns a scalar: return a value per anchor, (values [rows], counts [rows]), and "
@@ -168,7 +168,7 @@ def _wrong_result(result, rows, columns, of_lists):
                 )
             return (
                 f"It returns an array of shape {_axes(shape, rows, columns)}: reduce each row, "
-                f"numerics.masked.mean(..., where), then {pair}, {said}."
+                f"numerics.masked.mean(..., where), then {pair}, {meaning}."
             )
         if len(part) != 2:
             return (
@@ -176,19 +176,19 @@ def _wrong_result(result, rows, columns, of_lists):
             )
         for what, array in zip(("values", "counts"), part, strict=True):
             if array is None:
-                return f"Its {what} are None: {pair}, {said}."
+                return f"Its {what} are None: {pair}, {meaning}."
             shape = np.shape(array)
             if shape[:1] != (rows,) or (what == "counts" and len(shape) > 1):
-                more = ""
+                hint = ""
                 if shape == (rows, columns):
-                    more = (
+                    hint = (
                         ", and a mask of pairs is not what counts: reduce it, counts.any(axis=1)"
                         if what == "counts"
                         else ", reduce each row with numerics.masked"
                     )
                 return (
                     f"Its {what} have shape {_axes(shape, rows, columns)}: they must be one per anchor, "
-                    f"[rows]{more}."
+                    f"[rows]{hint}."
                 )
     return None
 
@@ -205,12 +205,12 @@ def findings_of_masks(rule, settings):
     labels = np.arange(rows) // 2
     where = ~np.eye(rows, dtype=bool) & (np.arange(rows) < rows - 1)
     positives = where & (labels[:, None] == labels)
-    own = [jnp.asarray(positives)] if [p.name for p in positional(rule)][3:4] == ["own"] else []
+    inputs = [jnp.asarray(positives)] if [p.name for p in positional(rule)][3:4] == ["own"] else []
 
     @jax.jit
     def value(scores):
         result = rule(
-            scores, jnp.asarray(positives), jnp.asarray(where), *own, **_by_rows(settings, rows)
+            scores, jnp.asarray(positives), jnp.asarray(where), *inputs, **_by_rows(settings, rows)
         )
         parts = result if isinstance(result, list) else [result]
         return [jnp.where(counts > 0, values * counts, 0) for values, counts in parts]

@@ -131,15 +131,15 @@ def _walk_of(
         similarity = steps.of_pairs
 
     def of_rows(mine, theirs):
-        some, numbers, bad = mine
-        where = some.where[:, None] & theirs.where
-        if some.ids is not None and theirs.ids is not None:
-            where = where & (some.ids[:, None] != theirs.ids)
-        scores = scored(similarity, some.embeddings, theirs.embeddings, where.shape)
-        positives = where & same(some.keys, theirs.keys)
-        inputs = (f(*ends) for f, *ends in zip(builders, some.inputs, theirs.inputs, strict=True))
+        rows, numbers, bad = mine
+        where = rows.where[:, None] & theirs.where
+        if rows.ids is not None and theirs.ids is not None:
+            where = where & (rows.ids[:, None] != theirs.ids)
+        scores = scored(similarity, rows.embeddings, theirs.embeddings, where.shape)
+        positives = where & same(rows.keys, theirs.keys)
+        inputs = (f(*ends) for f, *ends in zip(builders, rows.inputs, theirs.inputs, strict=True))
         parts = rule(scores, positives, where, *inputs, keys=lambda key: _key_of_each(key, numbers))
-        return [_counted(some.where, bad, *part) for part in _as_list(parts)]
+        return [_counted(rows.where, bad, *part) for part in _as_list(parts)]
 
     mine = anchors, row_ids(batch, axis_name), bad
     return Walk(of_rows, mine, references, block if size else 0)
@@ -230,10 +230,10 @@ def keyed(rule, settings):
     """The rule with its hyperparameters; a key among them becomes one key per row."""
 
     def keyed(scores, positives, where, *inputs, keys):
-        own = dict(settings)
-        if own.get("key") is not None:
-            own["key"] = keys(own["key"])
-        return rule(scores, positives, where, *inputs, **own)
+        arguments = dict(settings)
+        if arguments.get("key") is not None:
+            arguments["key"] = keys(arguments["key"])
+        return rule(scores, positives, where, *inputs, **arguments)
 
     return keyed
 

@@ -69,10 +69,10 @@ def walked(visit, scores, positives, numbers=1):
         column, slopes, *sums = state
         live = (column < size)[:, None]
         level = jnp.take_along_axis(scores, column[:, None], axis=1, mode="clip")
-        slope, pull, *more = visit(column, level, live)
+        slope, pull, *terms = visit(column, level, live)
         here = jnp.arange(size) == column[:, None]
         slopes += slope - jnp.where(here, pull[:, None], 0)
-        sums = (a + b for a, b in zip(sums, more, strict=True))
+        sums = (a + b for a, b in zip(sums, terms, strict=True))
         return _following_column(positives, column), slopes, *sums
 
     first = _following_column(positives, jnp.full(positives.shape[0], -1))

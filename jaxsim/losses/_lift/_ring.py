@@ -58,12 +58,12 @@ def lift_in_ring(
 
     def walk(of_tile, *statistics):
         def of_rows(mine, theirs):
-            some, statistics = mine
-            where = some.where[:, None] & theirs.where
-            if some.ids is not None and theirs.ids is not None:
-                where = where & (some.ids[:, None] != theirs.ids)
-            scores = scored(similarity, some.embeddings, theirs.embeddings, where.shape)
-            positives = where & same(some.keys, theirs.keys)
+            rows, statistics = mine
+            where = rows.where[:, None] & theirs.where
+            if rows.ids is not None and theirs.ids is not None:
+                where = where & (rows.ids[:, None] != theirs.ids)
+            scores = scored(similarity, rows.embeddings, theirs.embeddings, where.shape)
+            positives = where & same(rows.keys, theirs.keys)
             return of_tile(scores, positives, where, *(a[:, None] for a in statistics))
 
         mine = anchors, statistics

@@ -35,17 +35,17 @@ def cross_entropy(
     Data: labels, graded pairs.
     Memory: batch x classes.
     """
-    kept = jnp.broadcast_to(where.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
-    kept = kept if label_where is None else kept & label_where
-    logits = zeroed(logits, kept)
+    mask = jnp.broadcast_to(where.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
+    mask = mask if label_where is None else mask & label_where
+    logits = zeroed(logits, mask)
     # Shifted first: near the largest of logits of 1e4 nothing is left of the logarithm otherwise.
     largest = jax.lax.stop_gradient(logits.max(axis=-1))
     largest = jnp.where(jnp.isfinite(largest), largest, 0)
     every = jnp.exp(logits - largest[..., None]).sum(axis=-1)
-    costs = jnp.log(every) - (_of_label(logits, jnp.where(kept, labels, 0)) - largest)
+    costs = jnp.log(every) - (_of_label(logits, jnp.where(mask, labels, 0)) - largest)
     each = math.prod(labels.shape[1:])
-    costs, kept = costs.reshape(len(labels), each), kept.reshape(len(labels), each)
-    return masked.mean(costs, kept), kept.sum(axis=1)
+    costs, mask = costs.reshape(len(labels), each), mask.reshape(len(labels), each)
+    return masked.mean(costs, mask), mask.sum(axis=1)
 
 
 @jax.custom_jvp

@@ -270,9 +270,9 @@ def coordinate_kl(
     def of_leaf(student, teacher):
         student, teacher = real_numbers("student", student), real_numbers("teacher", teacher)
         checks.shaped("teacher", teacher, student.shape, "as the student")
-        kept = where.reshape(-1, *[1] * (student.ndim - 1))
-        values = kl_of_softmaxes(teacher / temperature, student / temperature, kept)
-        return values.ravel(), jnp.broadcast_to(kept[..., 0], values.shape).ravel()
+        mask = where.reshape(-1, *[1] * (student.ndim - 1))
+        values = kl_of_softmaxes(teacher / temperature, student / temperature, mask)
+        return values.ravel(), jnp.broadcast_to(mask[..., 0], values.shape).ravel()
 
     leaves = zip(*map(jax.tree.leaves, (student, teacher)), strict=True)
     values, counts = zip(*(of_leaf(*pair) for pair in leaves), strict=True)

@@ -139,11 +139,11 @@ def geometric_dims(dim: int, base: int = 8) -> tuple[int, ...]:
     """
     checks.whole("dim", dim)
     checks.whole("base", base)
-    found = []
+    dims = []
     while base < dim:
-        found.append(base)
+        dims.append(base)
         base *= 2
-    return tuple(found)
+    return tuple(dims)
 
 
 def sizes(dims: Sequence[int]):

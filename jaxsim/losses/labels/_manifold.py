@@ -70,15 +70,15 @@ def manifold(
     checks.shaped("proxies", proxies, (None, batch.embeddings.shape[1]), "as wide as embeddings")
 
     def whole(x, y, where):
-        own = (y[:, None] == jnp.arange(len(proxies))) & where[:, None]
+        of_class = (y[:, None] == jnp.arange(len(proxies))) & where[:, None]
         rows = jnp.concatenate([unit(x), unit(proxies)])
-        kept = jnp.concatenate([where, jnp.ones(len(proxies), bool)])
-        walks = _walks(rows, kept, alpha, temperature)
+        mask = jnp.concatenate([where, jnp.ones(len(proxies), bool)])
+        walks = _walks(rows, mask, alpha, temperature)
         of_examples, of_proxies = walks[: len(x)], walks[len(x) :]
         reached = of_examples[:, len(x) :]
-        value = _hard(reached, own, margin)
+        value = _hard(reached, of_class, margin)
         contexts = cosine(of_examples, of_proxies)
-        return value + context_weight * _hard(contexts, own, margin)
+        return value + context_weight * _hard(contexts, of_class, margin)
 
     return gathered(whole)(batch.embeddings, batch.keys, batch.where, axis_name=axis_name)
 

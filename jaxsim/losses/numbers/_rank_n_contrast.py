@@ -60,9 +60,9 @@ def rank_n_contrast(
     else:
         # By rows, as gathering columns has a gradient that takes several times as long on CPU.
         nearness, logits = _merged(*(a.T[order].T for a in (nearness, logits)))
-    kept = ~(logits <= NOTHING)
+    finite = ~(logits <= NOTHING)
     sums = _log_cumulative_sums(logits, NOTHING + 0 * count.astype(logits.dtype))
-    values = _group_sizes(nearness, kept) * sums - jnp.where(kept, logits, 0)
+    values = _group_sizes(nearness, finite) * sums - jnp.where(finite, logits, 0)
     return values.sum(axis=1) / jnp.maximum(count, 1), count
 
 

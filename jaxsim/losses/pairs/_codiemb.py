@@ -130,7 +130,7 @@ def codiemb_retrieval(
     negatives = positives[:, :0] if negatives is None else real_numbers("negatives", negatives)
     checks.shaped("negatives", negatives, (batch, None, dim), "some per query")
     documents = jnp.concatenate([positives, negatives], axis=1)
-    kept = jnp.concatenate(
+    mask = jnp.concatenate(
         [
             checks.mask("positive_where", positive_where, (batch, each), "one per positive"),
             checks.mask("negative_where", negative_where, negatives.shape[:2], "one per negative"),
@@ -143,13 +143,13 @@ def codiemb_retrieval(
         checks.integers("document_ids", document_ids)
 
     def of_positive(k):
-        own = np.array([k, *range(each, documents.shape[1])])
+        columns = np.array([k, *range(each, documents.shape[1])])
         return info_nce(
             queries,
-            documents[:, own],
+            documents[:, columns],
             temperature=temperature,
-            document_where=kept[:, own],
-            document_ids=None if document_ids is None else document_ids[:, own],
+            document_where=mask[:, columns],
+            document_ids=None if document_ids is None else document_ids[:, columns],
             **shared,
         )
 

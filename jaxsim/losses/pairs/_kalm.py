@@ -78,8 +78,8 @@ def mix_pairs(
     first, second = (
         jnp.take_along_axis(negatives, places[..., side, None], axis=1) for side in range(2)
     )
-    kept = where.sum(axis=1) >= 2
-    return mixture(first, second, shares), jnp.broadcast_to(kept[:, None], (batch, num))
+    has_pair = where.sum(axis=1) >= 2
+    return mixture(first, second, shares), jnp.broadcast_to(has_pair[:, None], (batch, num))
 
 
 @checked
@@ -159,10 +159,10 @@ def kalm(
     queries = checks.reals("queries", queries)
     checks.shaped("queries", queries, (len(documents), documents.shape[2]), "one per row")
     # Padding has no mixture: NaN in it would reach the slopes of what it is mixed with.
-    kept = mask_of_lists(documents.shape[:2], "document_where", document_where, where)[:, 1:]
-    rows = zeroed(queries, kept.any(axis=1))
-    drawn = mix_pairs(key, documents[:, 1:], num=pairs, where=kept, axis_name=axis_name)
-    listed = mix_list(rows, documents[:, 1:], temperature=temperature, where=kept)
+    mask = mask_of_lists(documents.shape[:2], "document_where", document_where, where)[:, 1:]
+    rows = zeroed(queries, mask.any(axis=1))
+    drawn = mix_pairs(key, documents[:, 1:], num=pairs, where=mask, axis_name=axis_name)
+    listed = mix_list(rows, documents[:, 1:], temperature=temperature, where=mask)
     extra, extra_where = (jnp.concatenate(both, axis=1) for both in zip(drawn, listed, strict=True))
     return info_nce_with_extra(
         queries,

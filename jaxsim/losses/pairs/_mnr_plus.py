@@ -111,8 +111,8 @@ def mnr_plus_targets(
     queries, documents, where = of_rows(
         where, axis_name, "batch, dim", queries=queries, documents=documents
     )
-    held = jax.lax.stop_gradient((queries, documents, where))
-    queries, documents, where = gather(held, axis_name)
+    constants = jax.lax.stop_gradient((queries, documents, where))
+    queries, documents, where = gather(constants, axis_name)
     scores = (similarity(queries, queries) + similarity(documents, documents)) / 2
     scores = scores * jax.lax.stop_gradient(temperature)
     both = where[:, None] & where[None]
@@ -120,5 +120,5 @@ def mnr_plus_targets(
     of_row = scores - log_sum_exp(scores, both)[:, None]
     by_row = jnp.argmax(logits, axis=1)
     by_column = jnp.argmax(jnp.where(both, of_row, -jnp.inf), axis=0)
-    rows = row_ids(len(held[0]), axis_name)
+    rows = row_ids(len(constants[0]), axis_name)
     return by_row[rows].astype(jnp.int32), by_column[rows].astype(jnp.int32)

@@ -76,12 +76,12 @@ def _reconstruction(where, x, decoded, decoded_4k, *auxiliary, auxiliary_weight)
     if not auxiliary:
         return value
     of_dead_units, before_bias = auxiliary
-    rest = x - jax.lax.stop_gradient(before_bias)
+    residual = x - jax.lax.stop_gradient(before_bias)
     # From one row on, so that equal rows have spread 0 exactly: a rounded mean would leave noise.
-    shift = jax.lax.stop_gradient(masked.max(rest, where[:, None], axis=0))
-    middle = masked.mean(rest - shift, where[:, None], axis=0)
-    spread = _mse(rest - shift, middle, where)
-    return value + auxiliary_weight * _mse(rest, of_dead_units, where) / jnp.where(
+    shift = jax.lax.stop_gradient(masked.max(residual, where[:, None], axis=0))
+    middle = masked.mean(residual - shift, where[:, None], axis=0)
+    spread = _mse(residual - shift, middle, where)
+    return value + auxiliary_weight * _mse(residual, of_dead_units, where) / jnp.where(
         spread > 0, spread, 1
     )
 

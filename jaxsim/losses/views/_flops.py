@@ -95,11 +95,11 @@ def splade(
         value = loss(queries, documents)
         queries, documents = checks.reals("queries", queries), checks.reals("documents", documents)
         documents = documents if documents.ndim == 3 else documents[:, None]
-        kept = mask_of_lists(documents.shape[:2], "document_where", document_where, where)
+        mask = mask_of_lists(documents.shape[:2], "document_where", document_where, where)
         rows = documents.reshape(-1, documents.shape[-1])
         of_queries = flops(queries, threshold=query_threshold, where=where, axis_name=axis_name)
         of_documents = flops(
-            rows, threshold=document_threshold, where=kept.ravel(), axis_name=axis_name
+            rows, threshold=document_threshold, where=mask.ravel(), axis_name=axis_name
         )
         return value + query_weight * of_queries + document_weight * of_documents
 

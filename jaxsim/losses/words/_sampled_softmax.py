@@ -46,24 +46,24 @@ def sampled_softmax(
     Data: words.
     Memory: batch x negatives, times dim where they are not shared.
     """
-    drawn, kept = scores_of_drawn(queries, negatives, negative_where, where)
+    drawn, mask = scores_of_drawn(queries, negatives, negative_where, where)
     right = jnp.sum(queries * targets, axis=-1)
     right = right + _per("target_bias", target_bias, where, optional=True)
     right = right - _per("target_log_counts", target_log_counts, where)
-    drawn = drawn + _per("negative_bias", negative_bias, kept, optional=True)
-    drawn = drawn - _per("negative_log_counts", negative_log_counts, kept)
+    drawn = drawn + _per("negative_bias", negative_bias, mask, optional=True)
+    drawn = drawn - _per("negative_log_counts", negative_log_counts, mask)
     scores = jnp.concatenate([right[:, None], drawn], axis=1)
-    kept = jnp.concatenate([jnp.ones_like(kept[:, :1]), kept], axis=1)
-    return log_sum_exp(scores, kept) - right
+    mask = jnp.concatenate([jnp.ones_like(mask[:, :1]), mask], axis=1)
+    return log_sum_exp(scores, mask) - right
 
 
-def _per(name, row, kept, optional=False):
+def _per(name, row, mask, optional=False):
     """A value per entry of `kept`, 0 where it does not count; [k] is shared by all rows."""
     if row is None and optional:
         return 0
-    row, shape = real_numbers(name, row), kept.shape
+    row, shape = real_numbers(name, row), mask.shape
     if row.shape not in (shape, shape[-1:]):
         raise ValueError(
             f"{name} must be {list(shape)} or {list(shape[-1:])}, got shape {row.shape}"
         )
-    return jnp.where(kept, row, 0)
+    return jnp.where(mask, row, 0)

@@ -45,9 +45,9 @@ def sgns(
     Data: words.
     Memory: batch x negatives, times dim where they are not shared.
     """
-    scores, kept = scores_of_drawn(targets, negatives, negative_where, where)
+    scores, mask = scores_of_drawn(targets, negatives, negative_where, where)
     seen = jax.nn.softplus(-jnp.sum(targets * contexts, axis=-1))
-    return seen + jnp.where(kept, jax.nn.softplus(scores), 0).sum(axis=1)
+    return seen + jnp.where(mask, jax.nn.softplus(scores), 0).sum(axis=1)
 
 
 @over_examples(
@@ -159,17 +159,17 @@ def scores_of_drawn(rows, negatives, negative_where, there):
     batch, dim = rows.shape
     if negatives.ndim == 2:
         checks.shaped("negatives", negatives, (None, dim), "of the rows' dimension")
-        kept = checks.mask(
+        mask = checks.mask(
             "negative_where", negative_where, (batch, len(negatives)), "one per draw"
         )
-        kept = kept & there[:, None]
-        negatives = zeroed(negatives, kept.any(axis=0))
-        return jnp.matmul(rows, negatives.T, precision="highest"), kept
+        mask = mask & there[:, None]
+        negatives = zeroed(negatives, mask.any(axis=0))
+        return jnp.matmul(rows, negatives.T, precision="highest"), mask
     checks.shaped("negatives", negatives, (batch, None, dim), "some per row")
-    kept = checks.mask("negative_where", negative_where, negatives.shape[:2], "one per draw")
-    kept = kept & there[:, None]
-    negatives = zeroed(negatives, kept)
-    return jnp.einsum("bd,bkd->bk", rows, negatives, precision="highest"), kept
+    mask = checks.mask("negative_where", negative_where, negatives.shape[:2], "one per draw")
+    mask = mask & there[:, None]
+    negatives = zeroed(negatives, mask)
+    return jnp.einsum("bd,bkd->bk", rows, negatives, precision="highest"), mask
 
 
 def not_hits(target_ids: Array, negative_ids: Array) -> jax.Array:
