@@ -46,7 +46,7 @@ def pair_weights(
         pair_weights(losses.multi_similarity, scores, positives, where)
         pair_weights(functools.partial(losses.info_nce, temperature=0.1), scores, positives)
 
-    Below 0 a pair is pulled together, above 0 it is pushed apart. Two losses on the same scores are
+    Below 0 a pair is pulled together, above 0 it is pushed away. Two losses on the same scores are
     compared by these numbers and nothing else: the gradient of any parameter is their sum over the
     pairs, each times the gradient of its score.
 

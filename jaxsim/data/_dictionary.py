@@ -44,7 +44,7 @@ def dictionary(*, in_sts: bool = False) -> Dictionary:
     Entries are in lower case; a definition that a word has twice counts once.
 
     Args:
-      in_sts: keep the 1,757 synsets whose definition is, but for case and punctuation, a sentence of the tests of
+      in_sts: keep the 1,757 synsets whose definition is, up to case and punctuation, a sentence of the tests of
         STS 2012 to 2015 (`sts_synsets`). With them one trains on sentences of those tests.
 
     Returns: `Dictionary`, an entry per word: synonyms are not merged (`merged_synonyms`).
@@ -85,7 +85,7 @@ def dictionary_of(pairs: Iterable[tuple[str, str]]) -> Dictionary:
 
 
 def sts_synsets() -> frozenset[str]:
-    """Ids of the synsets whose definition is a sentence of STS 2012 to 2015, but for case and punctuation.
+    """Ids of the synsets whose definition is a sentence of STS 2012 to 2015, up to case and punctuation.
 
     They are in the subsets OnWN and FNWN. Leave them out of training where those sets are the test.
 

@@ -46,7 +46,7 @@ def sts(year: int, *, subsets: Sequence[str] = ()) -> GradedPairs:
       subsets: those that are read, such as "OnWN" and "FNWN", sentences of which are definitions; all by default.
 
     Returns: `GradedPairs`, scores from 0 to 5.
-    Raises: ValueError for another year, and for subsets of which there is no pair; FileNotFoundError without the data; ValueError naming the file, the line
+    Raises: ValueError for another year, and for subsets without a pair; FileNotFoundError without the data; ValueError naming the file, the line
     and the field of what is damaged.
     Source: Agirre et al. 2012 to 2016, SemEval. Licence: CC BY-SA 4.0 (scores); the texts by their sources.
     """
@@ -102,7 +102,7 @@ def rte(split: str) -> LabeledPairs:
     Args:
       split: "train", 2,490 pairs, or "validation", 277; the test part has no labels.
 
-    Returns: `LabeledPairs`: entailment and not_entailment, in this order: a positive is no entailment.
+    Returns: `LabeledPairs`: entailment and not_entailment, in this order: a positive is not an entailment.
     Raises: ValueError for another split or damaged data; FileNotFoundError without the data.
     Source: Bentivogli et al. 2009, TAC; GLUE (1804.07461). Licence: none stated, for research.
     """

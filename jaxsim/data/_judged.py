@@ -25,7 +25,7 @@ class GradedPairs(NamedTuple):
 
     first: list  # of strings
     second: list  # of strings
-    scores: np.ndarray  # float32 [pairs], on the scale of their set, larger is more alike
+    scores: np.ndarray  # float32 [pairs], on the scale of their set, larger is more similar
 
 
 def retrieval(name: str) -> Collection:

@@ -193,7 +193,7 @@ def mixed_batches(
       tasks, batch_sizes, seed, steps, epochs, shard: as in `single_task_batches`.
 
     Returns: `Planned`. A batch is {task: its columns, with "where" and "ids"}, all with as many rows: a smaller
-    task's are filled up with padding. "where" and "ids" beside the tasks are those of the largest.
+    task's are filled up with padding. "where" and "ids" next to the tasks are those of the largest.
     Raises: ValueError as `single_task_batches`.
     Source: the baseline of CoDiEmb (2508.11442), without the fault of the released code.
     """

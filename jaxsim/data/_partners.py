@@ -92,7 +92,7 @@ def class_pair_weights(distances: Array, *, alpha: Numeric) -> jax.Array:
 
     Args:
       distances: [classes, classes], >= 0, such as the path between two classes in a taxonomy.
-      alpha: 0 weighs all pairs evenly; the larger, the closer the partners; below 0 the farther.
+      alpha: 0 weights all pairs equally; the larger, the closer the partners; below 0 the farther.
 
     Returns: float32 at least [classes, classes], for `weighted_partners`.
     Raises: ValueError for distances that are not square, or below 0.

@@ -22,7 +22,7 @@ class RelatedTexts(NamedTuple):
 
     texts: list[str]
     pairs: np.ndarray  # int32 [pairs, 2], places in `texts`, each pair once
-    groups: np.ndarray  # int32 [texts]: two of one group are no negatives of each other
+    groups: np.ndarray  # int32 [texts]: two of one group are not negatives of each other
 
 
 def cocitations(name: str, *, least: int = 1) -> RelatedTexts:
@@ -175,7 +175,7 @@ def balanced_pairs(
 
     Args:
       related: texts and pairs.
-      candidates: int [texts, k], places of texts that are hard to tell from each one, such as its neighbors
+      candidates: int [texts, k], places of texts that are hard to distinguish from each one, such as its neighbors
         by TF-IDF; itself, its partners and its group among them are passed over.
       seed: of the draw among a text's candidates.
 

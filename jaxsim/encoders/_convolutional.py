@@ -94,7 +94,7 @@ class ConvNet(nn.Module):
 
         Args:
           images: float [rows, height, width, channels].
-          features: give (embeddings, what the head saw: float32 [rows, features]) in place of them.
+          features: give (embeddings, what the head saw: float32 [rows, features]) instead.
           maps: give a tuple of the feature maps of all blocks too, as the last: each
             [rows, height, width, channels], in the type of the arithmetic; the pooling sees the last of them.
           train: whether batch norms look at this batch; else at their moving averages.

@@ -32,7 +32,7 @@ class Mlp(nn.Module):
 
         Args:
           inputs: float [..., features].
-          features: give (embeddings, what the head saw: float32 [..., width]) in place of them.
+          features: give (embeddings, what the head saw: float32 [..., width]) instead.
         """
         checks.whole("dim", self.dim)
         for width in self.widths:

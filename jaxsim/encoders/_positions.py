@@ -94,7 +94,7 @@ def visible(
       window: None, or the largest distance that is seen.
       causal: only what does not come later.
       segments: int [rows, length], of packed rows the number of the text that a token is of: a token sees
-        those of its own text alone, and padding sees padding.
+        those of its own text only, and padding sees padding.
     """
     mask = (where | ~where.any(axis=1, keepdims=True))[:, None, None, :]
     if segments is not None:

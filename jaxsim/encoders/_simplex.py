@@ -18,7 +18,7 @@ class SimplexHead(nn.Module):
     What it gives is the embedding. Logits are its dot products with the fixed class vectors, which are not
     parameters: `similarity.dot(embeddings, similarity.simplex_vertices(classes))`. Models can be compared
     where they agree on `classes` and on which class has which row. The start is that of torch's linear layers,
-    uniform within 1 / sqrt(features): what it gives beside a class's direction fades slowly.
+    uniform within 1 / sqrt(features): what it gives besides a class's direction fades slowly.
 
     Source: Pernici et al. 2021, and Biondi et al. 2024 (2405.02581), released code.
     """

@@ -32,7 +32,7 @@ class TextEncoder(nn.Module):
     domains they say under "domain", int [] for all or [rows], which one they are of.
 
     Rows that hold several texts, as `data.packed` gives them, are encoded to one embedding per text, that of the
-    text in a row of its own: tokens see their own text, positions begin anew, each text is pooled by itself.
+    text in a separate row: tokens see their own text, positions restart, each text is pooled separately.
     """
 
     transformer: nn.Module

@@ -116,7 +116,7 @@ class Transformer(nn.Module):
           router_logits: (what is given otherwise, logits) instead, of experts whose router has parameters:
             float32 [rows, layers with experts, experts], or [rows, layers, length, experts] of
             "token_top_k".
-          packing: of rows that hold several texts; states are those of the texts in rows of their own. Not with
+          packing: of rows that hold several texts; states are those of the texts in separate rows. Not with
             experts that route by all states of a text, nor with one domain per row.
         """
         checks.one_of("norm", self.norm, ("post", "pre"))

@@ -108,7 +108,7 @@ def average_compatibility(matrix: Array, *, strict: bool = True) -> jax.Array:
 
         share of the pairs j < i with matrix_ij > matrix_jj
 
-    It says nothing about size: a model whose own test is bad raises it. Show the diagonal beside it.
+    It says nothing about size: a model whose own test is bad raises it. Report the diagonal too.
 
     Args:
       matrix: [models, models], as `compatibility_matrix` gives it; what is above the diagonal is not read.

@@ -21,7 +21,7 @@ from jaxsim.similarity import cosine
 
 
 class Estimate(NamedTuple):
-    """A figure with the 95 % interval of its mean over queries; None where it is no such mean, or of one query."""
+    """A figure with the 95 % interval of its mean over queries; None where it is not such a mean, or of one query."""
 
     value: float
     low: float | None

@@ -233,7 +233,7 @@ def averaged_bank(
     moved = unit(momentum * bank[ids] + (1 - momentum) * embeddings)
     places = jnp.where(where & (last[ids] == turn), ids, examples)
     bank = bank.at[places].set(moved.astype(bank.dtype), mode="drop")
-    # An id on a device that is no place in the bank: what it should have changed is not known.
+    # An id on a device that is not a place in the bank: what it should have changed is unknown.
     return jnp.where(outside.any(), jnp.nan, bank)
 
 

@@ -81,7 +81,7 @@ def multi_similarity_pairs(
         a negative j stays if s_ij + margin > min_{k in positives_i} s_ik
         a positive j stays if s_ij - margin < max_{k in negatives_i} s_ik
 
-    An anchor keeps pairs on both sides or none at all; without a positive or a negative, none.
+    An anchor keeps pairs on both sides or none; without a positive or a negative, none.
 
     Args:
       scores: [rows, references].
@@ -196,7 +196,7 @@ def distance_weighted_negatives(
     nearest: Numeric = 0.5,
     farthest: Numeric = 1.4,
 ) -> tuple[jax.Array, jax.Array]:
-    """As many negatives as an anchor has positives, drawn so that all distances come up alike.
+    """As many negatives as an anchor has positives, drawn so that all distances are equally frequent.
 
         P(j) is proportional to 1 / q(max(D_ij, nearest)) for D_ij < farthest
         q(D) = D^(dim - 2) (1 - D^2 / 4)^((dim - 3) / 2), distances between random points of a sphere

@@ -69,7 +69,7 @@ def _chunked(scores, k, where):
 
 
 def _maxima(scores):
-    """The largest of each row, NaN aside, -inf without any: [..., n] -> [...].
+    """The largest of each row without its NaN, -inf for a row without any other: [..., n] -> [...].
 
     A separate reduction: XLA on CPU writes down a masked copy of the scores before a maximum, which
     takes half as long as the matrix product that they come from (measured), but not before this.

@@ -19,7 +19,7 @@ from jaxsim.numerics.types import Array, ArrayTree, Numeric, PRNGKey
 def grad_scale(x: Array, k: Numeric) -> jax.Array:
     """Gradient scaling: the identity, whose incoming gradient is multiplied by 1 + k.
 
-    With k = -2 gradients are reversed, with k = -1 stopped; 2 k - 1 in place of k multiplies them by 2 k.
+    With k = -2 gradients are reversed, with k = -1 stopped; 2 k - 1 instead of k multiplies them by 2 k.
 
     Args:
       x: float [...].

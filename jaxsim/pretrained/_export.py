@@ -37,7 +37,7 @@ PLATFORMS = ("cpu", "cuda", "rocm", "tpu")  # that one program of jax.export run
 PLACES = ("beside", "inside")
 LARGEST = 2**31 - 2**26  # bytes of parameters inside: both formats hold less than 2 GiB
 CLOSE = 1e-4  # of the largest number: how far ONNX may be from the model before it is refused
-DATA = 1024  # bytes from which a tensor of ONNX is kept beside
+DATA = 1024  # bytes from which a tensor of ONNX is stored in a separate file
 
 
 class Program(NamedTuple):
@@ -65,7 +65,7 @@ def export_stablehlo(
         model = pretrained.load("out/")
         pretrained.export_stablehlo(model, "exported/")   # then: python exported/run.py "a sentence"
 
-    The program takes the parameters (where they are beside it), token ids and masks, int32 [rows, length], and of a
+    The program takes the parameters (where they are outside of it), token ids and masks, int32 [rows, length], and of a
     cross-encoder token types; it gives float32 vectors [rows, dim] or scores [rows]. jax reads a program of jax.export
     for at least six months after the version that wrote it; for longer take `export_onnx`, or export again.
 

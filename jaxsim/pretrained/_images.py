@@ -66,7 +66,7 @@ class ImageModel:
     def save(self, path: str | os.PathLike) -> Path:
         """Writes a safetensors file in the layout that was read, for `load_state_dict` of the same class.
 
-        It is written aside and then renamed. Weights are float32, whatever they were.
+        It is written under a temporary name and then renamed. Weights are float32, whatever they were.
 
         Raises: ValueError for a place that no file can be written to, and for parameters that are not those
         of this model or not finite, before anything is written.

@@ -1,4 +1,4 @@
-"""The masked language model's head of a folder: what `load` keeps aside, as parameters of ours."""
+"""The masked language model's head of a folder: the tensors that `load` keeps unused, as our parameters."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

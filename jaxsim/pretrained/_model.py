@@ -59,7 +59,7 @@ class FolderModel:
         With experts `load` alone reads it: the others name its model_type, "jaxsim_experts", and stop.
         `take_domain` makes a model of one domain that they read.
 
-        It is written aside and then renamed, so that it is whole or not there. A model that was saved at the
+        It is written under a temporary name and then renamed, so that it is complete or absent. A model that was saved at the
         same place is replaced; a folder that holds anything else is not touched. Weights are float32 in one
         safetensors file, whatever they were.
 
@@ -210,7 +210,7 @@ class TextModel(Model):
         Args:
           texts: a list of strings.
           prompt: text that goes before each; None is the model's default, often none.
-          prompt_name: one of `prompts` in place of it.
+          prompt_name: one of `prompts` instead.
 
         Raises: ValueError for a prompt whose tokens the model does not pool: that takes `tokenize`.
         """
@@ -253,7 +253,7 @@ class TextModel(Model):
         return arrays
 
     def masked_lm(self) -> tuple[Any, dict]:
-        """The masked language model of this folder: its transformer with the head that `load` kept aside.
+        """The masked language model of this folder: its transformer with the head, which `load` keeps but does not use.
 
             module, params = model.masked_lm()
             logits = module.apply(params, model.tokenize(texts))  # [rows, length, vocabulary]

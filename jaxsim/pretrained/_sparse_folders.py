@@ -32,7 +32,7 @@ class SparseFolder(NamedTuple):
 def read(folder: str | os.PathLike) -> SparseFolder | None:
     """Reads the parts of a sparse encoder; None where modules.json has no SpladePooling.
 
-    Raises: ValueError for other parts beside it, and for settings that are not here, by name.
+    Raises: ValueError for other parts next to it, and for settings that are not supported, by name.
     """
     folder = Path(folder)
     path = folder / "modules.json"

@@ -117,7 +117,7 @@ REST = re.compile(r"(.*\.position_ids|pooler\..*|classifier\..*|(.*\.)?embedding
 
 
 def prefix_of(family: str, tensors: Mapping[str, weights.Entry]) -> str:
-    """What stands before the names of a model in a file of a model with a head: "vit." of a classifier."""
+    """What precedes the names of a model in a file of a model with a head: "vit." of a classifier."""
     prefix = f"{family}."
     return prefix if any(name.startswith(prefix) for name in tensors) else ""
 

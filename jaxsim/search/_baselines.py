@@ -68,7 +68,7 @@ def oracle_scores(
 ) -> np.ndarray:
     """CUR oracle: the best approximation from these columns and rows, C (C^+ M R^+) R.
 
-    It looks at all scores: an upper bound and a diagnosis, never a method.
+    It looks at all scores: an upper bound and a diagnosis, not a method.
 
     Args:
       scores: M, [m, n], all exact scores.

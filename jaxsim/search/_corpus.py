@@ -231,7 +231,7 @@ class _Memory:
 
 
 class _File:
-    """Vectors in a .npy file that grows aside: PATH.part, and PATH.part.json with how far it is.
+    """Vectors in a .npy file that grows under another name: PATH.part, with its progress in PATH.part.json.
 
     Both hold a checksum: PATH.json that of the finished file, PATH.part.json that of the rows so far.
     """

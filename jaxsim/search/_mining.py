@@ -149,7 +149,7 @@ def _places(mask, k, stride, draws):
 def candidate_scores(
     queries: ArrayTree, items: ArrayTree, ids: Array, *, similarity: Similarity = cosine
 ) -> np.ndarray:
-    """Scores of each query with candidates of its own, such as mined negatives, by their ids.
+    """Scores of each query with its list of candidates, such as mined negatives, by their ids.
 
     Of vectors that are gathered already: `similarity.list_scores`.
 

@@ -1,4 +1,4 @@
-"""Rowwise similarities: row i with row i or with a list of its own, from a similarity of all pairs of rows."""
+"""Rowwise similarities: row i with row i or with its own list, from a similarity of all pairs of rows."""
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ def paired(similarity: Similarity) -> Similarity:
 def list_scores(
     queries: ArrayTree, candidates: ArrayTree, *, similarity: Similarity = cosine
 ) -> jax.Array:
-    """Each query's scores of a list of candidates of its own, such as mined negatives: [n, c], not [n, n c].
+    """Each query's scores with its own list of candidates, such as mined negatives: [n, c], not [n, n c].
 
     Args:
       queries: [n, dim], or a pytree that `similarity` takes.

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders: written aside, synced, renamed.
+"""Atomic writes of files and folders: under a temporary name, synced, renamed.
 
 What is being written has a hidden name next to its target, `.NAME.TOKEN.part`. A killed write leaves it
 there; the next write of the same target sweeps it and says so.

@@ -29,7 +29,7 @@ def read_npy(
 
     Args:
       path: the file.
-      mmap: map it read-only in place of reading it.
+      mmap: map it read-only instead of reading it.
       sha256: of the whole file where it is known; None compares no checksum.
 
     Returns: numpy [n, dim] of numbers or booleans, in this machine's byte order.

@@ -43,7 +43,7 @@ def save_run(
     scores are written with gaps of one step of float32.
 
     Args:
-      path: the file, written aside and renamed.
+      path: the file, written under a temporary name and renamed.
       query_ids: [m] strings without white space, each once.
       document_ids: [n] strings without white space.
       ids: int [m, k], rows of `document_ids`, best first, each once in a row; -1 is left out.

@@ -78,7 +78,7 @@ def load_vectors(
 
     Args:
       path: ending in .npy or .parquet.
-      mmap: map a .npy file in place of reading it.
+      mmap: map a .npy file instead of reading it.
 
     Returns: (ids, vectors [n, dim]); ids are None for .npy, otherwise strings or integers, not narrowed.
     Raises: FileNotFoundError; ValueError naming the file where it does not hold vectors, or is damaged.

@@ -13,7 +13,7 @@ def is_local(path: Any) -> bool:
 
 
 def write_bytes(path: Any, data: bytes) -> None:
-    """Writes a file whole: aside and renamed on a file system, in one request on an object store."""
+    """Writes a file atomically: under a temporary name and renamed, or in one request on an object store."""
     if is_local(path):
         storage.write_bytes(path, data)
     else:

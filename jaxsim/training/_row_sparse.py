@@ -153,7 +153,7 @@ def adam_rows(
 def check_lookup(ids: ArrayTree, params: ArrayTree) -> None:
     """Refuses ids that are not a tree like the tables, not integers, or beyond a table's rows.
 
-    JAX itself would read the last row in place of one that is not there.
+    JAX itself would read the last row instead of a missing one.
     """
     tables, structure = jax.tree.flatten(params)
     if jax.tree.structure(ids) != structure:

@@ -33,7 +33,7 @@ class Rows(NamedTuple):
 
     embeddings: Any  # pytree, as the similarity takes it
     keys: Any  # pytree, what decides which pairs are positives
-    ids: jax.Array | None  # int; an anchor never meets the reference of its own id
+    ids: jax.Array | None  # int; an anchor is not compared with the reference of its id
     where: jax.Array  # bool, False for padding
     inputs: Any = ()  # pytree, what further inputs of the rule are built from
 
@@ -63,7 +63,7 @@ def lift(rule, anchors, references, **how):
 
     Returns: a list of (values, weights), [batch] each. An anchor that is padding has weight 0. An anchor
     with NaN, and every one that meets a reference with NaN, has the value NaN and weight 1: rules compare
-    scores, where NaN would be lost. A rule's values may have further axes, for a reduction of its own.
+    scores, where NaN would be lost. A rule's values may have further axes, which its own reduction takes.
     """
     return _parts_of(_walk_of(rule, anchors, references, **how))
 

@@ -1,4 +1,4 @@
-"""Losses made of lifted losses: other defaults, both directions, or a body that hands shared arguments on."""
+"""Losses made of lifted losses: other defaults, both directions, or a body that passes shared arguments on."""
 
 import functools
 import inspect

@@ -75,7 +75,7 @@ def matryoshka_2d_a1(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> Loss:
-    """`matryoshka_2d` as first released: KL weighs temperature^2 and pulls the last layer too.
+    """`matryoshka_2d` as first released: KL has the weight temperature^2 and pulls the last layer too.
 
         states, l, d -> loss(z_N) + loss(z_N[:d]) + loss(z_l) + loss(z_l[:d])
                         + temperature^2 KL(z_l || z_N)
@@ -192,7 +192,7 @@ def adaptive_matryoshka(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> Loss:
-    """The last layer and one before it, each at sizes of its own draw.
+    """The last layer and one before it, each at sizes drawn for it.
 
         states, key -> f(z_N) + f(z_l) + temperature KL(z_l || z_N held fixed),    l from 0 .. N - 1,
         f(z) = sum over the sizes drawn of weight_m loss(z[..., :m])
@@ -245,9 +245,9 @@ def coordinate_kl(
     teacher with `jax.lax.stop_gradient`.
 
     Args:
-      student, teacher: pytrees of [batch, ..., dim] alike; the rows of all leaves count alike.
+      student, teacher: pytrees of [batch, ..., dim], of one structure; the rows of all leaves count equally.
       temperature: divides both, > 0; may be traced.
-      where: bool [batch], False for padding. What stands there has no influence, NaN included.
+      where: bool [batch], False for padding. What is there has no influence, NaN included.
       axis_name: the named axis over which the batch is split.
 
     Returns: a float32 scalar (float64 for float64 input); 0 with gradient 0 where nothing counts.

@@ -22,7 +22,7 @@ from jaxsim.numerics.types import Array, ArrayTree, Loss
 
 
 def weighted_sum(*losses, weights: Sequence[float] | Array | None = None) -> Loss:
-    """The sum of several losses of the same embeddings, each times its weight; 1 unless told.
+    """The sum of several losses of the same embeddings, each times its weight, by default 1.
 
         z -> sum_l weight_l loss_l(z)
 
@@ -85,7 +85,7 @@ def matryoshka_drawn(
     draws: int = 1,
     weights: Sequence[float] | Array | None = None,
 ) -> Loss:
-    """`matryoshka` at a few sizes that are drawn anew each time, without replacement.
+    """`matryoshka` at a few sizes that are drawn each time, without replacement.
 
         z, key -> sum over the sizes drawn of weight_m loss(z[..., :m])
 
@@ -133,7 +133,7 @@ def leading(embeddings: ArrayTree, dim: int) -> jax.Array:
 def geometric_dims(dim: int, base: int = 8) -> tuple[int, ...]:
     """The sizes base, 2 base, 4 base, ... below dim: geometric_dims(768) ends in 256, 512.
 
-    Raises: ValueError for a dim or a base that is no whole number of at least 1.
+    Raises: ValueError for a dim or a base that is not a whole number of at least 1.
     Data: several layers or sizes.
     Kind: part; memory none.
     """

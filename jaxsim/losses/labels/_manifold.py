@@ -36,7 +36,7 @@ def manifold(
         hard(A) = mean over i of  log(1 + sum exp(A_ip - A_iy + margin)),
                   over the proxies p other than y, i's own, with A_ip >= A_iy - margin
 
-    F_ip is how much of a walk that starts anew with probability 1 - alpha joins i with p; two rows of F
+    F_ip is how much of a walk that restarts with probability 1 - alpha joins i with p; two rows of F
     are equal where two points are seen equally by all others. A proxy drops out of the sum where it is
     passed by the margin, and the value jumps there. Counts all examples.
 
@@ -97,7 +97,7 @@ def _walks(rows, kept, alpha, temperature):
 
 
 def _hard(scores, own, margin):
-    """log(1 + sum exp) over the proxies that come within the margin of one's own, averaged."""
+    """log(1 + sum exp) over the proxies that come within the margin of the class's own, averaged."""
     excess = at_least_float32(scores) - masked.sum(scores, own)[:, None] + margin
     counted = own.any(axis=1)
     hard = ~own & ~(excess < 0) & counted[:, None]

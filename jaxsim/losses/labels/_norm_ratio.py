@@ -78,7 +78,7 @@ def grouped_norm_ratio(
         mean over groups of the mean over pairs with content_a > content_b of exp(1 - |a| / |b|)
 
     Groups without such a pair do not count. The released code draws one pair of each group, up to five
-    times until their contents differ; this is its expectation but for groups that tie five times.
+    times until their contents differ; this is its expectation, except for groups that tie five times.
 
     Args:
       embeddings: [batch, dim], not normalized.
@@ -111,7 +111,7 @@ def asl(
         loss(embeddings, labels) + weight grouped_norm_ratio(embeddings, labels, content)
 
     Hard negatives, such as the whole of which a reference is a part, have their image's label: they are
-    pulled in angle, and only norms tell them from copies. `similarity.asymmetric_cosine` searches.
+    pulled in angle, and only norms distinguish them from copies. `similarity.asymmetric_cosine` searches.
 
     Args:
       embeddings: [batch, dim], not normalized.

@@ -148,7 +148,7 @@ def unime_v2_rerank(
     Args:
       pair_scores: a, b [batch, 2], the logit of yes against no for the positive and for a hard negative.
       list_scores: s [batch, candidates].
-      positive_index: p int [batch], where in the list the positive is, from 0. Draw it anew for each row,
+      positive_index: p int [batch], where in the list the positive is, from 0. Draw it for each row,
         or the place is learned. One beyond the list is refused; on a device it gives NaN.
 
     Source: UniME-V2 (2510.13515), the reranker's pairwise and listwise objective with equal weights, on

@@ -1,4 +1,4 @@
-"""Losses of several modalities that are fused: each one's logits beside those of all together."""
+"""Losses of several modalities that are fused: each one's logits next to those of all together."""
 
 from jaxsim.losses.modalities._arl import (
     arl as arl,

@@ -24,7 +24,7 @@ def unimodal_entropy(logits: Array) -> jax.Array:
 
         value_i = -sum_c p_ic log p_ic,   p_i = softmax(s_i)
 
-    ARL's stand-in for a modality's variance; right only where the predictions are calibrated.
+    ARL's estimate of a modality's variance; right only where the predictions are calibrated.
 
     Args:
       logits: s [batch, classes], of one modality.

@@ -115,7 +115,7 @@ def _log_sum_of_mixtures_jvp(primals, tangents):
 
 
 def _log_sum_and_terms(held, share, pairs):
-    """The log of the sum, its terms but for a factor, and their sum; by columns first, the fastest on CPU."""
+    """The log of the sum, its terms up to a factor, and their sum; by columns first, the fastest on CPU."""
     logits = share * (held[:, :, None] - held[:, None]) + held[:, None]
     logits = jnp.where(pairs, logits, NOTHING)
     top = jax.lax.stop_gradient(logits.max(axis=1).max(axis=1))

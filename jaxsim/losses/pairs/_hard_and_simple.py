@@ -21,7 +21,7 @@ from jaxsim.numerics.types import Array, Numeric
 def simple_contrastive(
     scores: Array, positives: Array, where: Array, *, negative_weight=None
 ) -> tuple[jax.Array, jax.Array]:
-    """Pulls the positive and pushes all negatives alike: what InfoNCE is at a large temperature.
+    """Pulls the positive and pushes all negatives equally: what InfoNCE is at a large temperature.
 
         value_i = - mean_{positives_i} s_ij + negative_weight sum_{negatives_i} s_ij
 

@@ -150,7 +150,7 @@ def list_softmax(
     Examples:
       >>> import numpy as np
       >>> from jaxsim import losses
-      >>> round(float(losses.list_softmax(np.zeros((1, 2)))), 4)  # one of two alike: log 2
+      >>> round(float(losses.list_softmax(np.zeros((1, 2)))), 4)  # one of two equal ones: log 2
       0.6931
 
     Source: Yadav et al. 2022 (2210.12579), the training of the cross-encoder.

@@ -1,4 +1,4 @@
-"""The sigmoid loss: every pair is a classification of its own, without a softmax over the batch.
+"""The sigmoid loss: every pair is classified separately, without a softmax over the batch.
 
 queries [batch, dim], documents [batch, dim] or [batch, 1 + negatives, dim] -> loss
 """
