@@ -55,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def guarded(work: Callable[[], int], *, smaller: str, extra: str | None = None) -> int:
-    """Runs a command's work; returns its exit code, after one sentence where it failed foreseeably.
+    """Runs a command's work; returns its exit code, after one sentence where it failed for a foreseeable reason.
 
-    Foreseeable is what a user can mend: arguments, files, disks, memory, packages. A bug keeps its
+    Foreseeable is what a user can fix: arguments, files, disks, memory, packages. A bug keeps its
     traceback.
 
     Args:
@@ -138,13 +138,13 @@ def _run(arguments):
 
 
 def _silence():
-    """Output that cannot be written is dropped, so that Python does not complain of it when it ends."""
+    """Drops output that cannot be written, so that Python does not complain about it when it exits."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def shown_whole() -> None:
-    """A terminal that cannot show a letter is not an error."""
+    """Replaces characters that a terminal cannot show, which is not an error."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

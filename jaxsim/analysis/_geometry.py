@@ -144,8 +144,8 @@ def tolerance(
 ) -> jax.Array:
     """Tolerance: the mean cosine over the ordered pairs of a class; larger is closer.
 
-    All pairs of all classes are pooled, so that large classes have more weight. This is what the paper's
-    tables can only be; its equation divides by all pairs (`tolerance_over_all_pairs`).
+    All pairs of all classes are pooled, so that large classes have more weight. The paper's tables must have
+    been computed so; its equation divides by all pairs (`tolerance_over_all_pairs`).
 
     Args:
       embeddings: [batch, dim]; rows are normalized.
@@ -205,7 +205,7 @@ class Isotropy(NamedTuple):
 def mean_cosine(
     embeddings: Array, *, where: Array | None = None, axis_name: str | None = None
 ) -> jax.Array:
-    """Mean cosine of pairs of different rows: anisotropy, near 1 where all point into a narrow cone.
+    """Mean cosine of pairs of different rows: anisotropy, near 1 where all point in nearly the same direction.
 
     The tolerance of one class of all.
 

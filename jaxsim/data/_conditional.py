@@ -17,7 +17,7 @@ TRIES = 100  # of drawing a target
 
 
 class ConditionTemplate(NamedTuple):
-    """A question of GeneCIS: which image of a gallery is meant by a reference and a condition."""
+    """A question of GeneCIS: which image of a gallery matches a reference and a condition."""
 
     reference: str  # file name in COCO val2017
     condition: str

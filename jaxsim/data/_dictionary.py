@@ -62,7 +62,7 @@ def dictionary(*, in_sts: bool = False) -> Dictionary:
 
 
 def dictionary_of(pairs: Iterable[tuple[str, str]]) -> Dictionary:
-    """A dictionary of pairs (word, definition): an entry per word, in the order in which they come.
+    """A dictionary of pairs (word, definition): an entry per word, in their order.
 
     Args:
       pairs: of strings; a pair that comes twice counts once.
@@ -98,7 +98,7 @@ def sts_synsets() -> frozenset[str]:
 def merged_synonyms(dictionary: Dictionary) -> Dictionary:
     """Merges synonyms: words with the same set of definitions become one entry.
 
-    Their entry embeddings are equal, so that a classifier of entries could not keep them separate.
+    Their entry embeddings are equal, so that a classifier of entries could not distinguish them.
 
     Returns: `Dictionary`, entries in the order of their first words.
 

@@ -138,8 +138,8 @@ def caption_pairs(
 ) -> CaptionPairs:
     """COCO caption pairs: captions of one image as paraphrases, split by image.
 
-    Three quarters of the 5,000 images are to train on, a twentieth to validate and a fifth to test, drawn once
-    for all; whether SugarCrepe++'s images are among them moves none from one to another.
+    Three quarters of the 5,000 images are to train on, a twentieth to validate and a fifth to test, drawn once; an
+    image stays in its part whether or not SugarCrepe++'s images are included.
 
     Args:
       split: "train", "validation" or "test".
@@ -169,8 +169,8 @@ def graded_docstrings(split: str, *, config: str = "all", seed: int = 0) -> Grad
     """Graded docstring pairs, which need no data: a summary line with a body of the same function, file or neither.
 
     Each summary line comes three times: with the body below it (score 1), with one of another function of the
-    same file (0.5; left out where there is none) and with one of another file (0). The grades follow from the
-    paths, nobody gave them: for trials, not for results.
+    same file (0.5; left out where there is none) and with one of another file (0). The grades follow from the paths,
+    no person gave them: for trials, not for results.
 
     Args:
       split, config: as in `docstrings`.

@@ -159,7 +159,7 @@ def sample_similarity(
 
 
 def answer_preference(features: Array, queries: Array, theta: Array) -> np.ndarray:
-    """Simulated rational preferences: 0 where the first of two things costs less, 1 the second, 0.5 neither.
+    """Simulated rational preferences: 0 where the first of two things costs less, 1 where the second does, 0.5 for equal costs.
 
     Args:
       features: [n, features].

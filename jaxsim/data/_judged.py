@@ -31,7 +31,7 @@ class GradedPairs(NamedTuple):
 def retrieval(name: str) -> Collection:
     """Loads a retrieval collection in BEIR's layout: "cranfield", "cacm", "cisi", "npl", "time" or "adi".
 
-    Judgments of 0 and below are left out, as are queries without any other.
+    Judgments of 0 and below are left out, and so are queries that have no others.
 
     Returns: `Collection`.
     Raises: FileNotFoundError without the data; ValueError naming the file and line of what is damaged.

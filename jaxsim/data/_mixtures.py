@@ -37,8 +37,8 @@ def distinct_batches(
 
     With one name per example batches are full, and an epoch has as many as that allows: of a name
     that is too frequent, examples at random wait for another epoch. With several names per example
-    (a query's and a document's) an epoch has rows // batch_size batches; an example that fits in none
-    waits, and its place is padding.
+    (a query's and a document's) an epoch has rows // batch_size batches; an example that fits in none waits,
+    and padding takes its place.
 
     Args:
       columns: {name: array [n, ...]}.
@@ -336,7 +336,7 @@ def _whole_batches(rows, batch_size, seed, epoch):
 
 
 def _numbered(names):
-    """A column's names from 0, those below 0 each a name that no other row has: they exclude nothing."""
+    """A column's names from 0, those below 0 each a name that no other row has, so that they exclude nothing."""
     named = names >= 0
     distinct, numbers = np.unique(names[named], return_inverse=True)
     kinds = np.empty(len(names), int)

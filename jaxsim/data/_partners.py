@@ -1,4 +1,4 @@
-"""Partners: the class that each example of a batch is paired with, where any two classes may be a pair.
+"""Partners: the class that each example of a batch is paired with, where any two classes may be paired.
 
 They run inside a jitted step. Draws are those of the whole batch: splitting it over devices changes nothing.
 Identical pairs are the labels themselves.
@@ -17,7 +17,7 @@ def arbitrary_partners(
 ) -> jax.Array:
     """Arbitrary partners (Hydra, SimLAP): the labels of the batch in a random order.
 
-    A class is drawn as often as it is there; now and then an example has its own class.
+    A class is drawn as often as it occurs; now and then an example gets its own class.
 
     Args:
       key: a jax.random key, the same on every device; a new one for every step.
@@ -117,7 +117,7 @@ def weighted_partners(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """Weighted partners: the label of a random example, drawn by the weight of its class with one's own.
+    """Weighted partners: the label of a random example, drawn by the weight of its class with the example's own.
 
         P(partner of i is the label of j) proportional to weights[label_i, label_j]
 

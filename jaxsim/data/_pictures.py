@@ -1,6 +1,6 @@
 """Pictures with words: emoji from JAXSIM_DATA, and letters in several fonts, which need no download.
 
-Two worlds of one shape: pictures with names and captions, concepts, and composed triplets, "this picture, but
+Two data sets of one form: pictures with names and captions, concepts, and composed triplets, "this picture, but
 with that changed". Concepts are split: none is in two parts.
 """
 
@@ -29,7 +29,7 @@ WEIGHT, SLANT = ("bold", "regular"), ("slanted", "upright")
 
 
 class Composed(NamedTuple):
-    """A picture, what is to change, and the picture that comes of it."""
+    """A picture, what is to change, and the resulting picture."""
 
     reference: int  # place among the pictures
     modification: str  # such as "with dark skin tone"
@@ -180,7 +180,7 @@ def _restyled(count, styles):
 
 
 def _emoji_attributes(fields, row):
-    """What of an emoji may change, in the words of its row."""
+    """The attributes of an emoji that may change, in the words of its row."""
     attributes = {
         "gender": row.get("gender") or "",
         "skin tone": ", ".join(fields.strings("skin_tones")),

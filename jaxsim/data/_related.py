@@ -121,9 +121,9 @@ def titled_texts(documents: LabeledTexts) -> dict[str, RelatedTexts]:
 def split_related(
     related: RelatedTexts, *, shares: Sequence[float] = (0.8, 0.1, 0.1), seed: int
 ) -> list[RelatedTexts]:
-    """Splits related texts so that no text is in two parts, and no group where groups allow it.
+    """Splits related texts so that no text is in two parts, and no group either where that is possible.
 
-    Texts that hang together, by pairs or groups, stay together. A component that is larger than the smallest
+    Texts that are connected, by pairs or groups, stay together. A component that is larger than the smallest
     part is split text by text, and pairs that cross the parts are dropped: of a citation graph that is one
     component about the sum of the squared shares stays.
 

@@ -13,7 +13,7 @@ UNKNOWN = "<unk>"
 
 
 class Vocabulary(NamedTuple):
-    """Words by falling frequency; number 0 is the unknown word, which all that are left out become."""
+    """Words by falling frequency; number 0 is the unknown word, which replaces all that are left out."""
 
     words: tuple[str, ...]
     counts: np.ndarray  # int64 [words]

@@ -180,7 +180,7 @@ def grayscale(*, chance: float = 0.2) -> Augmentation:
 
 
 def blur(*, sigma: tuple[float, float] = (0.1, 2.0)) -> Augmentation:
-    """Gaussian blur of a random width; at the border by what lies inside.
+    """Gaussian blur of a random width; at the border only of the pixels inside.
 
     Args:
       sigma: the least and largest standard deviation, in pixels.

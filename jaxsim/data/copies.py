@@ -69,7 +69,7 @@ def paste(
     """Pastes an image on a background: smaller, at a random place, perhaps partly beyond the edge.
 
     (key, image, background of the same shape) -> (image, share). The share is of the pasted image: the part
-    of it that is inside, 1 where `visible` is 1. What else the background shows does not count.
+    of it that is inside, 1 where `visible` is 1. The rest of the background does not count.
 
     Args:
       area: the least and largest part of the background's area that the image would cover.
@@ -99,7 +99,7 @@ def paste(
 
 
 def jpeg(images: Array, quality: Array) -> np.ndarray:
-    """JPEG compression and back, through Pillow, on the host: what uploading an image does to it.
+    """JPEG compression and back, through Pillow, on the host, as when an image is uploaded.
 
     Args:
       images: float [n, height, width, 1 or 3], from 0 to 1; cut to that.

@@ -127,7 +127,7 @@ def _shape(shape):
 
 
 def _drawable(log_probabilities, without):
-    """Refuses NaN, and probabilities of which nothing is left; traced ones pass."""
+    """Refuses NaN, and probabilities that are all 0; traced ones pass."""
     if not _known(log_probabilities):
         return
     values = np.asarray(log_probabilities)

@@ -50,7 +50,7 @@ def attention(
 
 
 def cudnn_takes(query: jax.Array, key: jax.Array) -> bool:
-    """Whether cuDNN's attention is used for queries and keys, by shapes, types and what there is here.
+    """Whether cuDNN's attention is used for queries and keys, by shapes, types and the hardware.
 
     It takes bfloat16 and float16, heads of a multiple of 8 and at most 128 dimensions and, with a mask and
     gradients, even numbers of tokens.

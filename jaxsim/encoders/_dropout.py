@@ -8,7 +8,7 @@ LEVELS = 2**16
 
 
 class Dropout(nn.Module):
-    """Dropout: elements are 0 with a probability, the others divided by what is left of 1. Keeps shape and type.
+    """Dropout: elements are 0 with a probability, the others divided by 1 minus it. Keeps shape and type.
 
     16 bits decide on an element, half of what Flax draws, which was a twentieth of a training step on CPU; the
     probability is rounded to a multiple of 2 ** -16, and it is the rounded one that the division is by.

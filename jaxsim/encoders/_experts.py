@@ -28,7 +28,7 @@ ROUTERS = ("enforced", *SENTENCE, "token_top_k")
 
 @dataclasses.dataclass(frozen=True)
 class Experts:
-    """Experts of a transformer: how many, how texts or tokens find theirs, and in which layers.
+    """Experts of a transformer: how many, how texts or tokens are routed, and in which layers.
 
     Routers:
       "enforced": the expert of the text's domain, without parameters.
@@ -149,7 +149,7 @@ def mix_experts(
     states: Array,
     weights: Array,
 ) -> jax.Array:
-    """Mixture of experts: the weighted sum of what all experts make of all tokens.
+    """Mixture of experts: the weighted sum of the outputs of all experts on all tokens.
 
     An expert that has no weight gets a gradient of exactly 0.
 

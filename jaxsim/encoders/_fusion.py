@@ -92,7 +92,7 @@ class SumFusion(nn.Module):
 
 
 class GatedFusion(nn.Module):
-    """Gated fusion of two modalities: one opens the gates through which the other is seen.
+    """Gated fusion of two modalities: one gates the features of the other.
 
         x = z_a W_a + b_a,  y = z_v W_v + b_v;   fused = head(sigmoid(x) y),
         unimodal = head(sigmoid(x) x), head(sigmoid(y) y)

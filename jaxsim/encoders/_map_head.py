@@ -19,7 +19,7 @@ class MapHead(nn.Module):
 
     states [rows, length, dim], where bool [rows, length] or None -> float32 [rows, dim]
 
-    A row without real states attends to all of its padding: finite, and masked by whoever uses it.
+    A row without real states attends to all of its padding: finite, and to be masked by the caller.
 
     Source: Zhai et al. 2022 (2106.04560), as SigLIP has it (2303.15343).
     """

@@ -24,7 +24,7 @@ class MaskedLmHead(nn.Module):
 
         logits = LayerNorm(gelu(x W + b)) D^T + d,   D the embeddings of words: tied, and no parameter here
 
-    It also takes a text's pooled vector in place of a token's state: DefSent predicts the word that a definition
+    It also takes a text's pooled vector instead of a token's state: this is how DefSent predicts the word that a definition
     defines so.
 
     Source: BERT (Devlin et al. 2019, 1810.04805), as released; DefSent (Tsukagoshi et al. 2021, 2105.04339).

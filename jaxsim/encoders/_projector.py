@@ -1,4 +1,4 @@
-"""The projector: what a contrastive loss sees in place of an encoder's features, and which is left out afterwards."""
+"""The projector: what a contrastive loss sees instead of an encoder's features, dropped after training."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""Encoders of ids without attention, for short texts: bags of ids, convolutions, and two towers side by side."""
+"""Encoders of ids without attention, for short texts: bags of ids, convolutions, and and pairs of towers."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ EPS = 1e-6  # added to a group's mass, which may be empty
 def group_places(
     features: Array, logits: Array, *, normalize: bool = True
 ) -> tuple[jax.Array, jax.Array]:
-    """Soft grouping of places: every place is shared out among the groups, a group is the mean of its places.
+    """Soft grouping of places: every place is divided among the groups, a group is the mean of its places.
 
         A = softmax over groups of logits,    Z_l = sum_p A_pl F_p / (sum_p A_pl + 1e-6)
 
@@ -40,7 +40,7 @@ class TokenLearner(nn.Module):
 
     maps float [rows, height, width, channels] -> float32 [rows, tokens, dim]
 
-    A 1 x 1 convolution shares every place out among the tokens (`group_places`); the tokens attend to each
+    A 1 x 1 convolution divides every place among the tokens (`group_places`); the tokens attend to each
     other, then to the map again; a perceptron of two layers and a linear layer make words of them. Attention
     outputs start at zero, so that both are the identity at first; words start as long as `norm` says, which should
     be the mean length of the frozen table's rows: they enter a transformer before its positions
@@ -62,7 +62,7 @@ class TokenLearner(nn.Module):
 
         Args:
           maps: float [rows, height, width, channels].
-          shares: give how places are shared out in place of words: float32 [rows, height, width, tokens].
+          shares: give how places are divided among tokens instead of words: float32 [rows, height, width, tokens].
         """
         checks.shaped("maps", maps, (None,) * 4, "rows, height, width, channels")
         checks.whole("tokens", self.tokens)

@@ -33,7 +33,7 @@ class Transformer(nn.Module):
     The sizes, the places and the `style` of the layers make the family: `jaxsim.pretrained` builds BERT,
     RoBERTa, DistilBERT, MPNet, ModernBERT, Llama, Qwen2 and Qwen3 of them.
 
-    A small model on little text does not find out by itself that equal words in two texts matter. With
+    A small model on little text does not learn by itself that equal words in two texts matter. With
     `matching` of about 1, and positions that start small compared with the tokens, equal tokens attend to each
     other from the start (Trockman and Kolter 2023, 2305.09828: mimetic initialization).
 

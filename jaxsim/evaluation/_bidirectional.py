@@ -14,8 +14,8 @@ def bidirectional_ranks(scores: Array, relevant: Array) -> tuple[jax.Array, jax.
         (images <= 10).mean()     # R@10 of annotation: any right caption among the first 10
         jnp.median(captions)      # median rank of search
 
-    One more than the others that score as high or higher: ties count against it. What is right too is not in its
-    way, so that of an image's five captions the best counts.
+    One more than the others that score as high or higher: ties count against it. Other right answers do not count
+    against it: of an image's five captions the best counts.
 
     Args:
       scores: [images, captions], larger is closer.

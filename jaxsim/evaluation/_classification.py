@@ -19,7 +19,7 @@ from jaxsim.numerics.types import Array, Numeric, ReduceFn
 def knn_accuracy(rows: Rows, *, k: int = 20, temperature: Numeric = 0.07) -> Figure:
     """k-NN accuracy: how often the weighted vote of the k closest references is right.
 
-    A neighbor's vote counts exp(score / temperature); an infinite temperature counts heads. Ties are
+    A neighbor's vote counts exp(score / temperature); an infinite temperature counts neighbors. Ties are
     pessimistic: among equal scores neighbors of another class come first, and classes with equal
     votes are a mistake. References are the training set.
 

@@ -51,7 +51,7 @@ def kmeans(
 
 
 def nmi(labels: Array | Sequence[str], clusters: Array | Sequence[str]) -> float:
-    """NMI: normalized mutual information of two ways to group the same examples.
+    """NMI: normalized mutual information of two groupings of the same examples.
 
         I(labels; clusters) / ((H(labels) + H(clusters)) / 2)
 
@@ -76,7 +76,7 @@ def v_measure(labels: Array | Sequence[str], clusters: Array | Sequence[str]) ->
 
         h = I / H(labels),  c = I / H(clusters),  2 h c / (h + c)
 
-    h is 1 where there is one class alone, c where there is one cluster alone. It is `nmi` but there.
+    h is 1 where there is one class alone, c where there is one cluster alone. Otherwise it equals `nmi`.
 
     Args:
       labels, clusters: int [n], or strings.

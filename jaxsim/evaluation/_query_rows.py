@@ -24,7 +24,7 @@ BLOCK_ENTRIES = 2**22
 
 
 class Rows(NamedTuple):
-    """What a metric is of: the queries, and what they are compared with."""
+    """The inputs of a metric: the queries, and what they are compared with."""
 
     embeddings: Any  # [n, dim], as the similarity takes it
     labels: Any  # int [n]
@@ -50,7 +50,7 @@ class Rows(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """How a metric looks at the scores of queries."""
+    """How a metric reads the scores of queries."""
 
     # (scores [rows, m], labels of rows, labels of references, where [rows, m], *settings, k) -> (values
     # [rows], counted bool [rows]); a module-level function, so that it is compiled once.

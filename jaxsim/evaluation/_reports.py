@@ -39,7 +39,7 @@ def report(
     where: Array | None = None,
     key: PRNGKey | None = None,
 ) -> dict[str, Estimate]:
-    """Report of embeddings with classes: recall@k, MRR, R-precision, MAP@R and NMI, all at once.
+    """Report of embeddings with classes: recall@k, MRR, R-precision, MAP@R and NMI.
 
         report(z, labels)["MAP@R"].value
 

@@ -1,4 +1,4 @@
-"""Triples of two captions that mean the same and one that does not: which are told apart, by strict inequalities."""
+"""Triples of two captions that mean the same and one that does not: which are ranked right, by strict inequalities."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Embeddings of earlier batches to compare with: explicit state, in and out, outermost of all.
+"""Embeddings of earlier batches to compare with: explicit state, passed in and returned.
 
     memory, batch -> memory with the batch         (remembered: a queue, cross-batch memory)
     bank, ids, rows -> bank with the rows          (averaged_bank: one moving average per example)
@@ -74,9 +74,9 @@ def remembered(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> "Memory":
-    """The memory with a batch in the place of its oldest rows.
+    """The memory with its oldest rows replaced by a batch.
 
-    Padding takes no place. Of a batch larger than the memory the last rows stay.
+    Padding is not stored. Of a batch larger than the memory the last rows are kept.
 
     Args:
       memory: `Memory`.
@@ -151,7 +151,7 @@ def cross_batch(loss: Callable) -> Callable:
         queue = losses.memory.empty_memory(1024, embeddings, labels)
         loss, queue = losses.memory.cross_batch(losses.contrastive)(embeddings, labels, queue)
 
-    The batch enters the memory, then each of its rows is compared with all that is there but itself.
+    The batch enters the memory, then each of its rows is compared with all rows there except itself.
 
     Args:
       loss: a loss over labels.

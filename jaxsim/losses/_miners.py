@@ -76,7 +76,7 @@ def _keywords(function):
 def multi_similarity_pairs(
     scores: Array, positives: Array, where: Array, *, margin: Numeric = 0.1
 ) -> tuple[jax.Array, jax.Array]:
-    """The pairs that an anchor confuses, or nearly: each side is held against the other's worst.
+    """The pairs that an anchor confuses, or nearly: each side is compared with the worst of the other.
 
         a negative j stays if s_ij + margin > min_{k in positives_i} s_ik
         a positive j stays if s_ij - margin < max_{k in negatives_i} s_ik
@@ -130,7 +130,7 @@ def pairs_within(
 
 
 def hardest_positives(scores: Array, positives: Array, where: Array) -> tuple[jax.Array, jax.Array]:
-    """Of the positives the farthest, all of them where several are equally far; all negatives.
+    """Keeps each anchor's farthest positive, all of them in a tie, and all negatives.
 
     Args and result as in `multi_similarity_pairs`, without a margin.
     Source: Hermans et al. 2017 (1703.07737), batch hard.
@@ -142,7 +142,7 @@ def hardest_positives(scores: Array, positives: Array, where: Array) -> tuple[ja
 
 
 def easiest_positives(scores: Array, positives: Array, where: Array) -> tuple[jax.Array, jax.Array]:
-    """Of the positives the nearest, all of them where several are equally near; all negatives.
+    """Keeps each anchor's nearest positive, all of them in a tie, and all negatives.
 
     Args and result as in `multi_similarity_pairs`, without a margin.
     Source: Xuan et al. 2020 (1904.04370), easy positive mining.
@@ -154,7 +154,7 @@ def easiest_positives(scores: Array, positives: Array, where: Array) -> tuple[ja
 
 
 def hardest_negatives(scores: Array, positives: Array, where: Array) -> tuple[jax.Array, jax.Array]:
-    """Of the negatives the nearest, all of them where several are equally near; all positives.
+    """Keeps each anchor's nearest negative, all of them in a tie, and all positives.
 
     Args and result as in `multi_similarity_pairs`, without a margin.
     Source: Hermans et al. 2017 (1703.07737), batch hard.
@@ -169,7 +169,7 @@ def hardest_negatives(scores: Array, positives: Array, where: Array) -> tuple[ja
 def semi_hard_negatives(
     scores: Array, positives: Array, where: Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The nearest of the negatives that are farther than every positive; all positives.
+    """Keeps the nearest of the negatives that are farther than every positive, and all positives.
 
     After `easiest_positives` or `hardest_positives` it is the negative next beyond that positive. An
     anchor without a positive, or without a negative that far, keeps no negative.
@@ -196,7 +196,7 @@ def distance_weighted_negatives(
     nearest: Numeric = 0.5,
     farthest: Numeric = 1.4,
 ) -> tuple[jax.Array, jax.Array]:
-    """As many negatives as an anchor has positives, drawn so that all distances are equally frequent.
+    """Draws as many negatives as an anchor has positives, so that all distances are equally frequent.
 
         P(j) is proportional to 1 / q(max(D_ij, nearest)) for D_ij < farthest
         q(D) = D^(dim - 2) (1 - D^2 / 4)^((dim - 3) / 2), distances between random points of a sphere

@@ -1,4 +1,4 @@
-"""Merging: parameter trees to parameter trees; soups, fusion, experts, and channels that do the same made one."""
+"""Merging: parameter trees to parameter trees; soups, fusion, experts, and merging of channels that do the same."""
 
 from jaxsim.merging._baselines import (
     merge_random_pairs as merge_random_pairs,

@@ -77,7 +77,7 @@ def merge_random_pairs(
     key: PRNGKey,
     merge: Merge = merge_pair,
 ) -> Merged:
-    """Merging of random pairs: as iterative feature merging, but whichever two channels are drawn.
+    """Merging of random pairs: as iterative feature merging, but of two channels drawn at random.
 
     Args:
       params: the tree.

@@ -30,7 +30,7 @@ Merge = Callable[..., tuple[ArrayTree, jax.Array]]
 
 
 class Merged(NamedTuple):
-    """A network after merging or pruning, at its full width, and what became of its channels."""
+    """A network after merging or pruning, at its full width, and where its channels went."""
 
     params: ArrayTree  # channels that are not alive have weights of 0
     alive: dict[str, np.ndarray]  # group: bool [n]

@@ -1,4 +1,4 @@
-"""The floor: numerics that are safe on empty rows, zero vectors and split batches. JAX alone."""
+"""Numerics that are safe on empty rows, zero vectors and split batches, on JAX alone."""
 
 from jaxsim.numerics import (
     checks as checks,

@@ -47,7 +47,7 @@ def gather(tree: ArrayTree, axis_name: str | None = None) -> Any:
     """All-gather: every device's rows of a pytree, in device order; the tree itself without an axis.
 
     leaves [rows, ...] -> leaves [devices * rows, ...]. Gather ids and labels in the same call as the
-    embeddings: labels that are rebuilt from offsets come out wrong sooner or later.
+    embeddings: labels rebuilt from offsets are easily wrong.
     """
     if axis_name is None:
         return tree
@@ -64,7 +64,7 @@ def gathered(function: Callable) -> Callable:
     """Decorator: makes a function of arrays [rows, ...] global over devices; it gains `axis_name=`.
 
     Every device gathers the arrays and computes the whole; gradients of parameters stay exact after
-    the training step's pmean. For small functions, and for a newcomer's own.
+    the training step's pmean. For small functions, such as your own.
 
         spread = gathered(lambda x: jnp.var(x))
         spread(x, axis_name="devices")

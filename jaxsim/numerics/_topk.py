@@ -1,7 +1,7 @@
 """Top-k: within a row, over a row in blocks, over a row split across devices.
 
-Ties always go to the lowest index, so that every way of computing it gives the same ids. NaN is
-taken as minus infinity: it never wins a place that a number could have.
+Ties always go to the lowest index, so that every way of computing it gives the same ids. NaN is taken
+as minus infinity: it comes after every number.
 """
 
 from collections.abc import Callable

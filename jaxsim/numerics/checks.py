@@ -395,7 +395,7 @@ def finite(name: str, value: Any) -> None:
 
 
 def _holds(name, value, rule, what):
-    """A number, or an array of them, for which a rule holds; NaN breaks every one."""
+    """A number, or an array of them, for which a rule holds; NaN fails every one."""
     if not _known(value):
         return
     number = one_array(name, value)

@@ -1,4 +1,4 @@
-"""Types of signatures: arrays as chex names them, and the functions that rooms hand to one another."""
+"""Types of signatures: arrays as chex names them, and the functions that packages pass to each other."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

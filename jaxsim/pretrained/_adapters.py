@@ -1,4 +1,4 @@
-"""LoRA: low-rank changes of a model's kernels, trained in place of them, and written as PEFT writes them."""
+"""LoRA: low-rank changes of a model's kernels, trained instead of them, and written as PEFT writes them."""
 
 import json
 import os

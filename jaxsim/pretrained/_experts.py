@@ -1,4 +1,4 @@
-"""Loaded models with experts: made of a dense one, and split into dense ones again."""
+"""Loaded models with experts: made from a dense one, and split into dense ones again."""
 
 import dataclasses
 from collections.abc import Sequence

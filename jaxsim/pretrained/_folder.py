@@ -192,7 +192,7 @@ def _sparse(folder, sparse, common, transformer, settings):
 
 
 def _multi_vector(late, inner, common, module, max_length):
-    """The model of late interaction; what it keeps is in the layout of today."""
+    """The model of late interaction; what it keeps is in the current layout."""
     tokenizer, kept = common["tokenizer"], common["kept"]
     transformer = module.transformer
     reading = late_folders.reading(

@@ -75,7 +75,7 @@ _HEADS = {1280: 16, 1408: 16, 1664: 16}  # of widths whose heads are not of 64 d
 
 
 def modern(tensors: Mapping[str, weights.Entry]) -> dict[str, weights.Entry]:
-    """Tensors by their names of today: torchvision's first vision transformers named two otherwise."""
+    """Tensors by their current names: torchvision's first vision transformers named two differently."""
     return {_modern(name): entry for name, entry in tensors.items()}
 
 

@@ -190,7 +190,7 @@ def _old_fields(settings):
 
 
 def _stanford(folder):
-    """A folder of Stanford's ColBERT: the map lies among the tensors, the settings in artifact.metadata."""
+    """A folder of Stanford's ColBERT: the map is among the tensors, the settings are in artifact.metadata."""
     tensors = weights.entries(folder)
     if PROJECTION not in tensors or len(tensors[PROJECTION].shape) != 2:
         raise ValueError(f"{folder}: a folder of {STANFORD} must hold {PROJECTION} [dim, hidden]")

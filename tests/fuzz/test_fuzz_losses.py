@@ -83,13 +83,13 @@ def test_a_finite_value_whatever_the_order_and_the_padding(name):
         moved = call(in_order(name, arrays, order), where[order])
         largest = max(1, *(np.abs(np.float64(a)).max() for a in arrays.values()))
         np.testing.assert_allclose(moved, value, rtol=2e-3, atol=1e-5 * largest)
-        spoilt = {
+        spoiled = {
             k: np.where(where.reshape(-1, *[1] * (a.ndim - 1)), a, np.asarray(np.nan, a.dtype))
             if k not in INPUTS[name].shared and not np.issubdtype(a.dtype, np.integer)
             else a
             for k, a in arrays.items()
         }
-        np.testing.assert_array_equal(call(spoilt, where), value)
+        np.testing.assert_array_equal(call(spoiled, where), value)
 
     check()
 
@@ -103,10 +103,10 @@ def test_nan_that_counts_comes_out_wherever_it_is(name):
     @given(batches(name), st.sampled_from(floats), st.integers(0, 10**6))
     def check(batch, argument, place):
         arrays, where = batch
-        spoilt = {**arrays, argument: arrays[argument].copy()}
-        place = np.unravel_index(place % spoilt[argument].size, spoilt[argument].shape)
-        spoilt[argument][place] = np.nan
-        value = np.asarray(call(spoilt, where))
+        spoiled = {**arrays, argument: arrays[argument].copy()}
+        place = np.unravel_index(place % spoiled[argument].size, spoiled[argument].shape)
+        spoiled[argument][place] = np.nan
+        value = np.asarray(call(spoiled, where))
         counts = where[place[0]] if argument not in inputs.shared else where.any()
         if counts:
             assert np.isnan(value)

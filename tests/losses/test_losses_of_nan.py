@@ -115,8 +115,8 @@ def test_nan_on_one_device_is_nan_on_all(name):
     call = jax.jit(jax.vmap(of_device, axis_name="devices"))
     first = next(iter(mine))
     for row, comes_out in ((REAL, True), (PADDING, False)):
-        spoilt = {**mine, first: with_nan(inputs.arrays[first], row).reshape(mine[first].shape)}
-        assert (np.isnan(call(spoilt, WHERE.reshape(4, 2))) == comes_out).all()
+        spoiled = {**mine, first: with_nan(inputs.arrays[first], row).reshape(mine[first].shape)}
+        assert (np.isnan(call(spoiled, WHERE.reshape(4, 2))) == comes_out).all()
 
 
 def test_every_public_loss_is_in_the_table():

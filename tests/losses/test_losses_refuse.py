@@ -18,12 +18,12 @@ ALONE = {name: inputs for name, inputs in INPUTS.items() if inputs.function is N
 SIGNATURES = {name: inspect.signature(PUBLIC[name]).parameters for name in ALONE}
 
 
-def refusal(name, **spoilt):
-    """The message of what a loss raises for spoilt arguments."""
+def refusal(name, **spoiled):
+    """The message of what a loss raises for spoiled arguments."""
     inputs = ALONE[name]
     where = {"where": WHERE} if "where" in SIGNATURES[name] else {}
     with pytest.raises(ValueError) as caught:
-        PUBLIC[name](**{**inputs.arrays, **inputs.settings, **where, **spoilt})
+        PUBLIC[name](**{**inputs.arrays, **inputs.settings, **where, **spoiled})
     message = str(caught.value)
     assert "\n" not in message
     return message

@@ -48,13 +48,13 @@ def test_a_row_that_is_not_finite_spoils_its_own_scores_and_no_others(name, bad)
     x, y = X.copy(), Y.copy()
     x[2, 1] = y[3, 0] = bad
     scores, clean = (np.asarray(compiled(name)(*rows)) for rows in ((x, y), (X, Y)))
-    spoilt = np.zeros(scores.shape, bool)
-    spoilt[2] = spoilt[:, 3] = True
-    np.testing.assert_allclose(scores[~spoilt], clean[~spoilt], rtol=1e-5, atol=1e-6)
+    spoiled = np.zeros(scores.shape, bool)
+    spoiled[2] = spoiled[:, 3] = True
+    np.testing.assert_allclose(scores[~spoiled], clean[~spoiled], rtol=1e-5, atol=1e-6)
     if np.isnan(bad):
-        assert np.isnan(scores[spoilt]).all()
+        assert np.isnan(scores[spoiled]).all()
     else:  # farther than all others, or NaN
-        assert (~np.isfinite(scores[spoilt])).all()
+        assert (~np.isfinite(scores[spoiled])).all()
 
 
 @pytest.mark.parametrize("name", DISTANCES)
@@ -82,18 +82,18 @@ def test_the_gradient_is_nan_where_the_distance_is():
 def test_padding_tokens_may_hold_nan():
     where = np.array([[True, True, False]] * 2)
     vectors = np.float32(RNG.normal(size=(2, 3, 4)))
-    spoilt = np.where(where[..., None], vectors, np.nan).astype(np.float32)
+    spoiled = np.where(where[..., None], vectors, np.nan).astype(np.float32)
 
     def total(vectors):
         text = {"vectors": vectors, "where": where}
         return similarity.max_sim(text, text).sum()
 
     both = jax.jit(jax.value_and_grad(total))
-    (value, gradient), (clean, expected) = both(spoilt), both(vectors)
+    (value, gradient), (clean, expected) = both(spoiled), both(vectors)
     np.testing.assert_array_equal(value, clean)
     np.testing.assert_array_equal(gradient, expected)
-    spoilt = np.where(where[..., None], np.nan, vectors).astype(np.float32)
-    assert np.isnan(both(spoilt)[0])
+    spoiled = np.where(where[..., None], np.nan, vectors).astype(np.float32)
+    assert np.isnan(both(spoiled)[0])
 
 
 @pytest.mark.thorough

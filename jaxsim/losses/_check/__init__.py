@@ -1,4 +1,4 @@
-"""Checks of a loss that somebody writes: what the library's own losses are held to, in sentences."""
+"""Checks of a user's loss: the tests that the library's own losses pass, with findings in sentences."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -30,7 +30,7 @@ def check(
     skip: Collection[str] = (),
     raises: bool = False,
 ) -> Report:
-    """Checks a loss, or the rule of one: is it finite, masked, the same on devices and in blocks, a slope.
+    """Checks a loss, or the rule of one: is it finite, masked, the same on devices and in blocks, with the right gradient.
 
         print(losses.check(my_rule))                                  # lifted by over_labels
         print(losses.check(my_loss, "pairs", settings={"temperature": 0.1}))

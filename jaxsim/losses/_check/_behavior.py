@@ -1,4 +1,4 @@
-"""Checks of a loss as a function: finite, masked, the same on devices and in blocks, a slope."""
+"""Checks of a loss as a function: finite, masked, the same on devices and in blocks, with the right gradient."""
 
 import inspect
 
@@ -139,7 +139,7 @@ def _finite(inputs, program):
 
 
 def _awkward(inputs, program):
-    """(words, arrays, where) of inputs that losses stumble over."""
+    """(words, arrays, where) of inputs that losses often fail on."""
     rows, labels = inputs.rows, inputs.arrays.get("labels")
     everyone = np.ones(rows, bool)
 

@@ -17,7 +17,7 @@ TRACED = jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionErr
 
 
 class Finding(NamedTuple):
-    """What is wrong, and what to write: the name of the check and one sentence."""
+    """What is wrong, and how to fix it: the name of the check and one sentence."""
 
     check: str
     says: str
@@ -57,7 +57,7 @@ class Report:
 
 
 def raised(error):
-    """What an exception says, and the remedy of the commonest."""
+    """What an exception says, with the remedy for the most common one."""
     if isinstance(error, TRACED):
         return (
             "it asks for the numbers of a traced array: write jnp.where for if, jnp for np, and no "

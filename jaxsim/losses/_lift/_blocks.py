@@ -120,8 +120,8 @@ def _walk_of(
     bad = anchors.where
     if batch and size:
         bad = bad & (
-            spoilt(anchors, references, similarity)
-            | (references.where & spoilt(references, anchors, _turned(similarity))).any()
+            spoiled(anchors, references, similarity)
+            | (references.where & spoiled(references, anchors, _turned(similarity))).any()
         )
     steps = steps_of(similarity)
     if steps is not None and 0 < block < batch and size:
@@ -171,7 +171,7 @@ def block_of(batch, size, dim):
     return min(batch, max(LEAST_ROWS, dim // 2, IN_CACHE // size))
 
 
-def spoilt(rows, others, similarity):
+def spoiled(rows, others, similarity):
     """Which rows hold NaN, or a vector that is not finite: bool [rows].
 
     Looked for in the rows, once, and not in the scores. Of a pytree only the similarity knows what counts
@@ -263,7 +263,7 @@ def without_weight(anchors, weights, references, similarity):
     if weights is None:
         return anchors
     weights = checks.weights("weights", weights, len(anchors.where), "one per anchor")
-    return _kept(anchors, (weights != 0) | ~spoilt(anchors, references, similarity))
+    return _kept(anchors, (weights != 0) | ~spoiled(anchors, references, similarity))
 
 
 def _kept(rows, where):

@@ -90,7 +90,7 @@ def poisoned(vectors, bad):
     return jnp.where(bad, jnp.full((), jnp.nan, vectors.dtype), vectors)
 
 
-def spoilt_by(values, *arrays):
+def spoiled_by(values, *arrays):
     """The values, NaN where one of the arrays has NaN: what comparing and sorting does not pass on.
 
     values [rows] and arrays [rows, ...], or a scalar and any arrays

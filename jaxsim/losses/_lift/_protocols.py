@@ -1,4 +1,4 @@
-"""What a lifted loss is to an editor: the arguments that all losses of a lifter share.
+"""Types of lifted losses for editors: the arguments that all losses of a lifter share.
 
 At run time a loss's signature has its rule's hyperparameters too.
 """

@@ -1,8 +1,8 @@
-"""A ring between devices: every anchor meets all references, and no device ever holds all of them.
+"""A ring of devices: every anchor is compared with all references, and no device holds all of them.
 
 Each device keeps its rows; blocks of references are passed from neighbor to neighbor, and every anchor adds
-up what it needs of them. The backward pass is a second round, on which the gradient of a block travels with
-it until it is home. A device holds its rows, one neighbor's, and a tile of scores.
+up what it needs of them. The backward pass is a second round, on which the gradient of a block travels with it
+until it is back on its device. A device holds its rows, one neighbor's, and a tile of scores.
 """
 
 import functools
@@ -10,7 +10,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import _counted, block_of, scored, spoilt
+from jaxsim.losses._lift._blocks import _counted, block_of, scored, spoiled
 from jaxsim.losses._lift._one_pass import (
     added,
     float32_zeros,
@@ -50,11 +50,11 @@ def lift_in_ring(
     if block is not None:
         checks.whole("block", block)
 
-    bad = _any_spoilt(passed, anchors, similarity)
+    bad = _any_spoiled(passed, anchors, similarity)
     if axis_name is not None:
         bad = jax.lax.pmax(bad.astype(jnp.int32), axis_name) > 0
-    bad = bad | _any_spoilt(still, anchors, similarity)
-    bad = anchors.where & (spoilt(anchors, (*passed, *still)[0], similarity) | bad)
+    bad = bad | _any_spoiled(still, anchors, similarity)
+    bad = anchors.where & (spoiled(anchors, (*passed, *still)[0], similarity) | bad)
 
     def walk(of_tile, *statistics):
         def of_rows(mine, theirs):
@@ -74,13 +74,13 @@ def lift_in_ring(
     return [_counted(anchors.where, bad, *form(walk, **varying_numbers(settings, axis_name)))]
 
 
-def _any_spoilt(several, anchors, similarity):
+def _any_spoiled(several, anchors, similarity):
     """Whether references that count hold NaN: bool []."""
 
     def turned(x, y):
         return similarity(y, x).T
 
-    bad = [(rows.where & spoilt(rows, anchors, turned)).any() for rows in several]
+    bad = [(rows.where & spoiled(rows, anchors, turned)).any() for rows in several]
     return functools.reduce(jnp.logical_or, bad, jnp.zeros((), bool))
 
 

@@ -1,4 +1,4 @@
-"""Hyperparameters, checked by their defaults: where a number is usual it is a number, and not NaN."""
+"""Hyperparameters, checked by their defaults: where the default is a number the value must be a number, and not NaN."""
 
 import functools
 import inspect

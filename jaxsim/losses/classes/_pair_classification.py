@@ -46,7 +46,7 @@ def pair_classification(
 
         value_i = cross-entropy of label i at  features(u_i, v_i) kernel + bias
 
-    The classifier is trained along with the vectors and then thrown away.
+    The classifier is trained along with the vectors and not used afterwards.
 
     Args:
       first, second: u, v [pairs, dim].

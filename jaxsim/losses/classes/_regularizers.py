@@ -72,7 +72,7 @@ def sparse_centers(centers: Array) -> jax.Array:
 
         mean over classes and pairs of their centers of  |u_k - u_l| / 2,   u scaled to norm 1
 
-    Centers that have met stay together: their slope is 0. With one center per class it is 0.
+    Centers that coincide stay together: their slope is 0. With one center per class it is 0.
 
     Args:
       centers: [classes, centers, dim], as `soft_triple` has them.

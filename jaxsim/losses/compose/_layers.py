@@ -104,7 +104,7 @@ def matryoshka_2d_a2(
     where: Array | None = None,
     axis_name: str | None = None,
 ) -> Loss:
-    """`matryoshka_2d` as revised: shallow layers weigh less in the loss and more in KL.
+    """`matryoshka_2d` as revised: shallow layers have less weight in the loss and more in KL.
 
         states, l, d -> loss(z_N) + loss(z_N[:d]) + (loss(z_l) + loss(z_l[:d])) / l
                         + temperature log(2 + l) KL(z_l || z_N)

@@ -1,4 +1,4 @@
-"""Preferences: which of two things somebody liked better.
+"""Preferences: which of two items a person preferred.
 
 rewards of the first [batch], rewards of the second [batch] -> loss
 """

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import Rows, keyed, lift_and_reduce
-from jaxsim.losses._lift._examples import of_rows, spoilt_by
+from jaxsim.losses._lift._examples import of_rows, spoiled_by
 from jaxsim.losses._lift._one_pass import varying_numbers
 from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.losses._lift._settings import checked
@@ -224,8 +224,8 @@ def pro(
         e_ki = exp((y_k - y_i) s_i / temperature),
         e_kk = exp(max_{i in D_k} (y_k - y_i) s_k / temperature)
 
-    Counts the pairs that have a smaller label. Scores are multiplied by gaps of labels, so that they are
-    to be positive: a right order of negative scores is punished. Pass (1 + scores) / 2 for cosines that
+    Counts the pairs that have a smaller label. Scores are multiplied by gaps of labels, so that they should be
+    positive: with negative scores a right order is penalized. Pass (1 + scores) / 2 for cosines that
     are not; scale labels to [0, 1], wider ones act as a lower temperature.
 
     Args:
@@ -278,7 +278,7 @@ def average_ranks(values: Array, where: Array | None = None) -> jax.Array:
     ordered = jnp.sort(jnp.where(where, values, -jnp.inf))
     upto, below = (jnp.searchsorted(ordered, values, side=side) for side in ("right", "left"))
     ranks = values.shape[0] - upto + (upto - below - 1).astype(values.dtype) / 2
-    return spoilt_by(jnp.where(where, ranks, 0), values[None])  # one NaN leaves no rank to any
+    return spoiled_by(jnp.where(where, ranks, 0), values[None])  # one NaN leaves no rank to any
 
 
 def _scores(similarity, queries, documents, where, axis_name):
@@ -294,7 +294,7 @@ def _of_all(function, scores, labels, where, axis_name, **settings):
     arrays = of_rows(where, axis_name, "pairs", scores=scores, labels=labels)
 
     def of_all(scores, labels, where):
-        return spoilt_by(function(scores, labels, where, **settings), scores, labels)
+        return spoiled_by(function(scores, labels, where, **settings), scores, labels)
 
     return gathered(of_all)(*arrays, axis_name=axis_name)
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.losses._lift._examples import of_rows, reduced, spoilt_by
+from jaxsim.losses._lift._examples import of_rows, reduced, spoiled_by
 from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.losses._lift._settings import checked
 from jaxsim.losses.classes._binary_cross_entropy import binary_cross_entropy
@@ -110,7 +110,7 @@ def online_contrastive(
     neither = jnp.isnan(distances + near + far) | ((labels != 0) & (labels != 1))
     counts = (similar & (distances > near)) | (dissimilar & (distances < far)) | (where & neither)
     values = jnp.square(jnp.where(similar, distances, jnp.maximum(margin - distances, 0)))
-    values = spoilt_by(values, jnp.where(neither, jnp.nan, values))
+    values = spoiled_by(values, jnp.where(neither, jnp.nan, values))
     return reduced(values, counts, weights, axis_name, reduce_fn)
 
 

@@ -79,7 +79,7 @@ def contrastive_mean(
 def contrastive_squared(
     scores: Array, positives: Array, where: Array, *, margin: Numeric = 1.0
 ) -> RuleResult:
-    """Squared contrastive loss, the classic: half the squared distance, or what it lacks to the margin.
+    """Squared contrastive loss, the classic: half the squared distance, or half the squared shortfall from the margin.
 
         mean over all pairs of  D_ij^2 / 2             for positives
                                 [margin - D_ij]+^2 / 2 for negatives

@@ -37,8 +37,8 @@ def manifold(
                   over the proxies p other than y, i's own, with A_ip >= A_iy - margin
 
     F_ip is how much of a walk that restarts with probability 1 - alpha joins i with p; two rows of F
-    are equal where two points are seen equally by all others. A proxy drops out of the sum where it is
-    passed by the margin, and the value jumps there. Counts all examples.
+    are equal where two points are seen equally by all others. A proxy leaves the sum once it is beyond the
+    margin, and the value jumps there. Counts all examples.
 
     All rows are gathered, and every device inverts one matrix of (batch + classes)^2 entries: for
     batches of up to a few thousand.

@@ -30,7 +30,7 @@ def multi_similarity(
 
     P_i and N_i are what `multi_similarity_pairs` keeps: positives that are hardly nearer than the
     nearest negative, negatives that are hardly farther than the farthest positive. Counts all anchors;
-    one that keeps nothing, also for want of a positive or a negative, is a 0 in the mean.
+    one that keeps nothing, or lacks a positive or a negative, is a 0 in the mean.
 
     Args:
       alpha: sharpness among positives, > 0; 2 is the paper.

@@ -1,4 +1,4 @@
-"""Norm ratio: who has more of the content has the longer vector.
+"""Norm ratio: the image with more of the content has the longer vector.
 
 larger [batch, dim], smaller [batch, dim] -> loss
 embeddings [batch, dim], groups [batch], content [batch] -> loss
@@ -106,7 +106,7 @@ def asl(
     loss: Loss = supervised_contrastive,
     **shared: Any,
 ) -> jax.Array:
-    """Asymmetric-similarity learning (ASL): angles for the same content, norms for who was copied from whom.
+    """Asymmetric-similarity learning (ASL): angles for the same content, norms for which image is a copy of which.
 
         loss(embeddings, labels) + weight grouped_norm_ratio(embeddings, labels, content)
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import BLOCK_ENTRIES
-from jaxsim.losses._lift._examples import spoilt_by
+from jaxsim.losses._lift._examples import spoiled_by
 from jaxsim.numerics import block_entries, masked
 
 
@@ -23,10 +23,10 @@ def each_list(rule):
         def of_list(scores, labels, where):
             result = rule(scores, labels, where, **settings)
             if not isinstance(result, tuple):
-                return spoilt_by(result, scores, labels)
+                return spoiled_by(result, scores, labels)
             value, count = result
             bad = jnp.isnan(scores).any() | jnp.isnan(labels).any()
-            return spoilt_by(value, scores, labels), jnp.where(bad, 1, count)
+            return spoiled_by(value, scores, labels), jnp.where(bad, 1, count)
 
         lists = scores, labels, where
         at_once = max(1, block_entries(BLOCK_ENTRIES) // max(scores.shape[1], 1) ** 2)

@@ -11,7 +11,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._examples import spoilt_by
+from jaxsim.losses._lift._examples import spoiled_by
 from jaxsim.losses._lift._over_examples import over_examples
 from jaxsim.losses.lists._each_list import above, each_list, mean_over
 from jaxsim.losses.lists._lambda_weights import (
@@ -164,7 +164,7 @@ def unime_v2_rerank(
 
 def costs_in_order(scores, labels, where):
     """What each place costs `list_mle`, from the largest label on: [batch, candidates], and which exist."""
-    scores = spoilt_by(scores, labels)  # NaN has no place in the order
+    scores = spoiled_by(scores, labels)  # NaN has no place in the order
     scores = scores - jax.lax.stop_gradient(masked.max(scores, where, keepdims=True))
     order = jnp.argsort(jnp.where(where, -labels, jnp.inf), axis=1)
     scores, where = (jnp.take_along_axis(a, order, axis=1) for a in (scores, where))

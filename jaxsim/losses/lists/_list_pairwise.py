@@ -96,7 +96,7 @@ def ndcg_loss_1(
         mean over all j != l of all rows of  G_j / D(r_j) log2(1 + exp(-(s_j - s_l) / temperature))
 
     Gains G, ranks r and discounts D as in `lambda_loss`, without gradient. Unlike there, pairs count
-    whatever their labels: a candidate without gain pushes nobody. Counts the pairs. A few lists are
+    whatever their labels: a candidate without gain pushes no other. Counts the pairs. A few lists are
     computed at a time.
 
     Args:

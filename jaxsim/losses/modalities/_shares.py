@@ -1,4 +1,4 @@
-"""How sure modalities are, how much a fusion depends on each, and what it should.
+"""How certain modalities are, how much a fusion depends on each, and how much it should.
 
 logits of one modality [batch, classes] -> a mean over the batch; one number per modality -> shares
 """

@@ -2,7 +2,7 @@
 
     queries [batch, dim], documents [batch, dim], histogram [bins + 1] -> loss
 
-The histogram is state, in and out, outermost of all; it starts as zeros and carries no gradient:
+The histogram is state, passed in and returned; it starts as zeros and carries no gradient:
 
     histogram = margin_histogram(histogram, queries, documents, axis_name="devices")
     loss = dynamic_soft_margin(queries, documents, histogram, axis_name="devices")

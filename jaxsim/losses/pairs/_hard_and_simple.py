@@ -3,7 +3,7 @@
     queries [batch, dim], documents [batch, dim] -> loss
 
 The softmax pushes a negative in proportion to exp(score / temperature). The simple loss pushes all
-alike, the hard ones push the nearest alone.
+equally, the hard ones push only the nearest.
 """
 
 import jax
@@ -25,8 +25,8 @@ def simple_contrastive(
 
         value_i = - mean_{positives_i} s_ij + negative_weight sum_{negatives_i} s_ij
 
-    Counts the queries that have a positive. It knows no hard negatives, and does badly; it is the
-    control of an experiment.
+    Counts the queries that have a positive. It ignores which negatives are hard, and does badly; it is
+    the control of an experiment.
 
     Args:
       negative_weight: of every negative; None divides by their number, the limit of `info_nce` for a

@@ -53,7 +53,7 @@ def queries_to_queries(
 def documents_to_queries(
     log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
 ) -> jax.Array:
-    """Each query's document with all queries, the own one among them once more: logs of sums [batch].
+    """Each query's document with all queries, its own included once more: logs of sums [batch].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.

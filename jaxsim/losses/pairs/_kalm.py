@@ -2,7 +2,7 @@
 
     negatives [batch, m, dim] -> mixed [batch, num, dim], kept bool [batch, num]
 
-Both functions return which mixtures are there, so that they can be joined along axis 1 and handed to
+Both functions return which mixtures are there, so that they can be joined along axis 1 and passed to
 `info_nce_with_extra`. Slopes go to the negatives that were mixed; put `jax.lax.stop_gradient` around
 what is returned if they should not. A mixture is scaled to norm 1: without that it would be shorter, and
 an easier negative. Between negatives that surround a positive it may be a false one.

@@ -1,4 +1,4 @@
-"""Losses of routers: that experts are used equally, by the domain, and that logits stay small.
+"""Losses of routers: to use experts equally or by domain, and to keep logits small.
 
     logits [batch, experts], [batch, layers, experts] or [batch, layers, length, experts] -> loss
 
@@ -101,8 +101,8 @@ def enforced_routing(logits: Array, domains: Array, **shared: Any) -> jax.Array:
 
         value_i = CE(mean_l z_il, domain_i)
 
-    Teaches routers the domains that are known in training, so that they find them without being given any
-    afterwards. Of a router of tokens take the mean of the logits over a text's tokens.
+    Teaches routers the domains that are known in training, so that they recognize them later, when none are
+    given. Of a router of tokens take the mean of the logits over a text's tokens.
 
     Args:
       logits: z [batch, experts] or [batch, layers, experts].

@@ -1,4 +1,4 @@
-"""Distillation: a student's scores or embeddings after a teacher's."""
+"""Distillation: a student's scores or embeddings are trained to match a teacher's."""
 
 from jaxsim.losses.teachers._compatibility import (
     backward_compatible as backward_compatible,

@@ -126,7 +126,7 @@ def stationary(
 
 
 def _models(new, old, labels):
-    """What a loss over pairs takes: the old model asks, and images of a class share their ids."""
+    """What a loss over pairs takes: old embeddings are the queries, and images of a class share their ids."""
     new, old = matrix("new", new, "one row per image"), matrix("old", old, "one row per image")
     checks.shaped("old", old, new.shape, "as new")
     labels = checks.column("labels", labels, len(new), "one per row of new")

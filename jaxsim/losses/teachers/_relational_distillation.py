@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import Walk, walk_and_reduce
-from jaxsim.losses._lift._examples import spoilt_by
+from jaxsim.losses._lift._examples import spoiled_by
 from jaxsim.losses._lift._labeled import matrix
 from jaxsim.losses._lift._lifters import over_labels
 from jaxsim.losses._lift._settings import checked
@@ -132,7 +132,7 @@ def _at_vertices(mine, theirs):
     count = ends.sum(axis=1, dtype=errors.dtype)
     count *= jnp.maximum(count - 1, 0)
     values = errors / jnp.maximum(count, 1)
-    values = spoilt_by(values, jnp.where(bad, jnp.nan, values))
+    values = spoiled_by(values, jnp.where(bad, jnp.nan, values))
     return [(values, jnp.where(bad, 1, count * where))]
 
 
