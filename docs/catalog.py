@@ -31,13 +31,19 @@ KINDS = {
     "pairwise": "a rule on rows of scores, lifted: every shared argument of `over_labels` or `over_pairs`",
     "per example": "an example's value depends on that example alone, lifted by `over_examples`",
     "batch statistics": "means or orders over the whole batch, on all devices, before any ratio",
-    "proxies": "examples against vectors that stand for classes, which are parameters",
+    "proxies": "examples against vectors of classes, which are parameters",
     "composition": "a function of losses that gives a loss",
     "miner": "which pairs a loss looks at: `mined(loss, miner)`",
     "regularizer": "a penalty to be added to a loss",
     "mixing": "makes embeddings of others, or trains on such",
     "state": "what is kept from batch to batch, in and out",
     "part": "a piece that others use",
+}
+# Why losses of a kind, or a loss, have no picture of their pairs, where they have none.
+WITHOUT_PICTURE = {
+    "per example": "no example is compared with another",
+    "batch statistics": "the value is not a sum over pairs, but of triplets or of the whole batch",
+    "similarity_distillation": "the teacher's scores take the place of positives and negatives",
 }
 PEERS = tomllib.loads((HERE / "peers.toml").read_text(encoding="utf-8"))
 NAMESPACES = "memory", "miners", "parts", "reducers"
@@ -84,42 +90,43 @@ def entries():
 
 
 def entry(name):
+    """The `Entry` of a public name, read from its docstring."""
     what, space = public()[name]
     doc = inspect.getdoc(what) or ""
-    own = doc.split("\nWhat every loss over ")[0]
+    text = doc.split("\nWhat every loss over ")[0]  # without the arguments that all losses share
     kind, _, memory = field(doc, "Kind").partition("; memory ")
     return Entry(
         name,
         space,
-        " ".join(own.split("\n\n")[0].split()),
-        equation(own),
-        tuple(re.sub(r" \(.*?\)", "", word) for word in field(own, "Data").split(", ") if word),
+        " ".join(text.split("\n\n")[0].split()),
+        equation(text),
+        tuple(re.sub(r" \(.*?\)", "", word) for word in field(text, "Data").split(", ") if word),
         kind,
-        field(own, "Memory") or memory,
+        field(text, "Memory") or memory,
         peers(name),
-        source(own),
+        source(text),
     )
 
 
 def field(doc, name):
     """The text after `name:` up to the next field or an empty line, on one line, without its full stop."""
-    found = []
+    lines = []
     for line in doc.splitlines():
         if line.startswith(f"{name}: "):
-            found = [line.removeprefix(f"{name}: ")]
-        elif found and line.strip() and not FIELD.match(line):
-            found.append(line.strip())
-        elif found:
+            lines = [line.removeprefix(f"{name}: ")]
+        elif lines and line.strip() and not FIELD.match(line):
+            lines.append(line.strip())
+        elif lines:
             break
-    return " ".join(found).strip().removesuffix(".")
+    return " ".join(lines).strip().removesuffix(".")
 
 
 def source(doc):
     """Where the loss is from; of one that says "source as `other`", the other's."""
-    said = field(doc, "Source")
-    if other := re.search(r"source as `(\w+)`", doc) or re.fullmatch(r"as `(\w+)`", said):
+    text = field(doc, "Source")
+    if other := re.search(r"source as `(\w+)`", doc) or re.fullmatch(r"as `(\w+)`", text):
         return source(inspect.getdoc(public()[other[1]][0]))
-    return said
+    return text
 
 
 def equation(doc):
@@ -137,35 +144,37 @@ def peers(name):
     )
 
 
-def rows_of_names(found, names):
+def rows_of_names(catalog, names):
     """[(library, their name, ours, what differs)] of peers.toml and of names.toml, in order."""
     rows = [
-        (peer.library, name, link(e), with_links(peer.note, found))
-        for e in found.values()
+        (peer.library, name, link(e), with_links(peer.note, catalog))
+        for e in catalog.values()
         for peer in e.peers
         for name in peer.names
     ]
     for library, table in names["elsewhere"].items():
         rows += [
-            (library, name, ours, with_links(note, found)) for name, (ours, note) in table.items()
+            (library, name, ours, with_links(note, catalog)) for name, (ours, note) in table.items()
         ]
     for library, table in names["not_here"].items():
-        rows += [(library, name, "not here", with_links(why, found)) for name, why in table.items()]
+        rows += [
+            (library, name, "not here", with_links(why, catalog)) for name, why in table.items()
+        ]
     return sorted(rows, key=lambda row: (LIBRARIES.index(row[0]), row[1].lower(), row[2]))
 
 
 def pages():
     """{path within docs: text} of the page of all data and of one for each."""
     names = tomllib.loads((HERE / "names.toml").read_text(encoding="utf-8"))
-    found = entries()
-    made = {"losses.md": overview(found, names["data"])}
+    catalog = entries()
+    texts = {"losses.md": overview(catalog, names["data"])}
     for word, (arrays, first) in (names["data"] | OTHER).items():
-        here = [e for e in found.values() if home(e) == word]
-        also = [e for e in found.values() if word in e.data and home(e) != word]
-        made[f"losses/{slug(word)}.md"] = page(word, arrays, first, here, also, found)
-    made["losses/shared.md"] = shared_arguments()
-    made["losses/names.md"] = their_names(rows_of_names(found, names))
-    return {path: "\n".join(lines) + "\n" for path, lines in made.items()}
+        here = [e for e in catalog.values() if home(e) == word]
+        also = [e for e in catalog.values() if word in e.data and home(e) != word]
+        texts[f"losses/{slug(word)}.md"] = page(word, arrays, first, here, also, catalog)
+    texts["losses/shared.md"] = shared_arguments()
+    texts["losses/names.md"] = their_names(rows_of_names(catalog, names))
+    return {path: "\n".join(lines) + "\n" for path, lines in texts.items()}
 
 
 WRITTEN = "<!-- Written by docs/catalog.py: change the docstrings, docs/peers.toml or docs/names.toml. -->"
@@ -174,7 +183,7 @@ WRITTEN = "<!-- Written by docs/catalog.py: change the docstrings, docs/peers.to
 OTHER = {
     "building losses": (
         "What makes losses: lifters of rules, checks, compositions and reducers",
-        "`over_labels` or `over_pairs` for a rule of your own, `check` to see whether it is right",
+        "`over_labels` or `over_pairs` for your own rule, `check` to see whether it is right",
     ),
     "miners": (
         "Which pairs a loss looks at, and who takes them: `mined(loss, miner)`",
@@ -198,10 +207,12 @@ def home(e):
 
 
 def slug(word):
+    """The name of the page of a kind of data, without its ending."""
     return word.replace(" ", "_")
 
 
 def title(word):
+    """The words with a capital first letter."""
     return word[0].upper() + word[1:]
 
 
@@ -218,32 +229,44 @@ Euclidean distance.
 
 
 def by_name(e):
+    """The key that sorts entries by name."""
     return e.name.lower()
 
 
-def overview(found, data):
+def overview(catalog, data):
+    """The lines of losses.md: for each kind of data its losses by kind, then the kinds."""
     lines = ["# Losses", "", WRITTEN, "", *HEAD]
     for word, (arrays, first) in data.items():
         lines += ["", f"## {title(word)}", "", f"{arrays}.", ""]
-        lines += [f"Start with {with_links(first, found, 'losses/')}.", ""]
-        fitting = [e for e in found.values() if word in e.data]
+        lines += [f"Start with {with_links(first, catalog, 'losses/')}.", ""]
+        fitting = [e for e in catalog.values() if word in e.data]
         for kind in KINDS:
             of_kind = [e for e in fitting if e.kind == kind]
             if of_kind:
                 lines += [f"- {kind}: {linked(of_kind, 'losses/')}"]
-    lines += ["", "## Kinds", "", *(f"- **{kind}**: {said}." for kind, said in KINDS.items())]
+    lines += ["", "## Kinds", "", *(f"- **{kind}**: {text}." for kind, text in KINDS.items())]
     lines += ["", "## What makes losses", ""]
-    for word, (said, _) in OTHER.items():
+    for word, (text, _) in OTHER.items():
         lines += [
-            f"- [{title(word)}](losses/{slug(word)}.md): {with_links(said, found, 'losses/')}."
+            f"- [{title(word)}](losses/{slug(word)}.md): {with_links(text, catalog, 'losses/')}."
         ]
     return lines
 
 
-def page(word, arrays, first, here, also, found):
-    lines = [f"# {title(word)}", "", WRITTEN, "", f"{with_links(arrays, found)}.", ""]
-    lines += [f"Start with {with_links(first, found)}.", ""]
-    if (HERE / "losses" / f"{slug(word)}.svg").exists():
+def page(word, arrays, first, here, also, catalog):
+    """The lines of the page of a kind of data.
+
+    Args:
+      word: the kind of data.
+      arrays: the arrays that it has.
+      first: where to start.
+      here: the entries whose home the page is.
+      also: those of other pages that fit the data.
+      catalog: {name: Entry} of all, for links.
+    """
+    lines = [f"# {title(word)}", "", WRITTEN, "", f"{with_links(arrays, catalog)}.", ""]
+    lines += [f"Start with {with_links(first, catalog)}.", ""]
+    if drawn(word):
         lines += [
             f"![Pair weights: what each loss pulls and pushes, by score]({slug(word)}.svg)",
             "",
@@ -252,6 +275,7 @@ def page(word, arrays, first, here, also, found):
             "How much a pair counts by its score, 1 the mean of a loss's pairs: `analysis.loss_pair_weights`.",
             "",
         ]
+    lines += not_drawn(word, here)
     for kind in KINDS:
         of_kind = sorted((e for e in here if e.kind == kind), key=by_name)
         if of_kind:
@@ -263,32 +287,55 @@ def page(word, arrays, first, here, also, found):
     return lines
 
 
-def by_kind(found):
+def drawn(word):
+    """The names of the losses in the picture of a page, which docs/pictures.py draws."""
+    path = HERE / "losses" / f"{slug(word)}.svg"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return set(re.findall(r">(\w+)</text>", text))
+
+
+def not_drawn(word, here):
+    """The lines that say which losses of a page have no picture of their pairs, and why."""
+    names, groups = drawn(word), {}
+    for e in here:
+        why = WITHOUT_PICTURE.get(e.name) or WITHOUT_PICTURE.get(e.kind)
+        if why and e.name not in names:
+            groups.setdefault(why, []).append(e)
+    if not names:
+        return [f"Pairs have no picture here: {'; '.join(groups)}.", ""] if groups else []
+    parts = [f"{linked(entries)} ({why})" for why, entries in groups.items()]
+    return [f"Without a picture of pairs: {'; '.join(parts)}.", ""] if parts else []
+
+
+def by_kind(entries):
     """(kind, its entries) of the kinds that there are."""
     for kind in KINDS:
-        of_kind = [e for e in found if e.kind == kind]
+        of_kind = [e for e in entries if e.kind == kind]
         if of_kind:
             yield kind, of_kind
 
 
-def linked(found, folder=""):
-    return ", ".join(link(e, folder) for e in sorted(found, key=by_name))
+def linked(entries, folder=""):
+    """Links to entries, by name."""
+    return ", ".join(link(e, folder) for e in sorted(entries, key=by_name))
 
 
-def with_links(text, found, folder=""):
+def with_links(text, catalog, folder=""):
     """The text with a link at every name of ours in backticks."""
     return re.sub(
         r"`(\w+)`",
-        lambda said: link(found[said[1]], folder) if said[1] in found else said[0],
+        lambda word: link(catalog[word[1]], folder) if word[1] in catalog else word[0],
         text,
     )
 
 
 def link(e, folder=""):
+    """A link to an entry, from a page whose folder of losses is `folder`."""
     return f"[`{e.name}`]({folder}{slug(home(e))}.md#{e.name.lower()})"
 
 
 def section(e):
+    """The lines of a loss on its page, of which hooks.py replaces those before `end`."""
     lines = [f"### {e.name}", "", f"<!-- jaxsim.losses.{e.space}{e.name} -->", "", e.summary, ""]
     if e.equation:
         lines += ["```equation" if is_equation(e.equation) else "```text", e.equation, "```", ""]
@@ -305,6 +352,7 @@ def section(e):
 
 
 def shared_arguments():
+    """The lines of the page of what the lifters add to the arguments of every loss."""
     lines = ["# Arguments of every loss", "", WRITTEN, ""]
     lines += [
         "What the lifters bring: all losses of one take these, next to the hyperparameters of their rules."
@@ -312,14 +360,15 @@ def shared_arguments():
     for over in ("labels", "pairs", "classes", "examples", "lists"):
         docs = [inspect.getdoc(what) or "" for what, _ in public().values()]
         taken = rf"^What every loss over {over} takes:\n((?:  .*\n?|\n)+)"
-        found = [match[1] for doc in docs if (match := re.search(taken, doc, re.MULTILINE))]
-        text = max(found, key=len, default="")  # a loss may take fewer
+        lists = [match[1] for doc in docs if (match := re.search(taken, doc, re.MULTILINE))]
+        text = max(lists, key=len, default="")  # a loss may take fewer
         if text:
             lines += ["", f"## Over {over}", "", *markdown(f"Args:\n{text}").splitlines()]
     return lines
 
 
 def their_names(rows):
+    """The lines of the page of other libraries' names, from `rows_of_names`."""
     lines = [
         "# Names elsewhere",
         "",
@@ -340,13 +389,13 @@ def their_names(rows):
 
 
 def write():
-    """Writes all pages, and removes those of data that there are no more."""
-    made = pages()
+    """Writes all pages, and removes those of data that no longer exist."""
+    texts = pages()
     (HERE / "losses").mkdir(exist_ok=True)
     for path in (HERE / "losses").glob("*.md"):
-        if f"losses/{path.name}" not in made:
+        if f"losses/{path.name}" not in texts:
             path.unlink()
-    for path, text in made.items():
+    for path, text in texts.items():
         (HERE / path).write_text(text, encoding="utf-8")
 
 

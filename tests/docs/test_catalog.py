@@ -92,29 +92,26 @@ def test_every_name_is_on_one_page_with_losses_before_their_parts():
         assert parts == sorted(parts)
 
 
-# Pairwise losses that have no default for what they need, or no slope by the scores of one call.
-NOT_DRAWN = {
-    "codiemb_retrieval",
-    "grouped_norm_ratio",
-    "ranked_list",
-    "hydra",
-    "supremix",
-    "info_nce_with_extra",
-    "n_pairs",
-}
-
-
-def test_pictures_show_every_pairwise_loss_of_their_page():
-    pictures = sorted((DOCS / "losses").glob("*.svg"))
-    assert {"pairs", "labels", "lists"} <= {path.stem for path in pictures}
-    for path in pictures:
-        here = {
-            n: e for n, e in ENTRIES.items() if CATALOG["slug"](CATALOG["home"](e)) == path.stem
-        }
-        shown = set(re.findall(r">(\w+)</text>", path.read_text("utf-8")))
-        pairwise = {name for name, e in here.items() if e.kind == "pairwise"}
-        assert pairwise - NOT_DRAWN - shown == set(), f"run: python docs/pictures.py {path.stem}"
-        assert {word for word in shown if re.match("[a-z]+_", word)} <= set(here), path.name
+def test_pictures_show_every_loss_of_pairs_and_pages_say_why_others_have_none():
+    pages = CATALOG["pages"]()
+    homes = {name: CATALOG["home"](e) for name, e in ENTRIES.items()}
+    for word in sorted(set(homes.values())):
+        here = {name: ENTRIES[name].kind for name in homes if homes[name] == word}
+        shown = CATALOG["drawn"](word)
+        of_pairs = {name for name, kind in here.items() if kind in ("pairwise", "proxies")}
+        lacking = of_pairs - shown - set(CATALOG["WITHOUT_PICTURE"])
+        assert lacking == set(), f"run: python docs/pictures.py '{word}'"
+        assert {text for text in shown if re.match("[a-z]+_", text)} <= set(here), word
+        losses = {"pairwise", "proxies", "per example", "batch statistics"}
+        rest = {name for name, kind in here.items() if kind in losses} - shown
+        text = pages[f"losses/{CATALOG['slug'](word)}.md"]
+        if shown:
+            sentence = re.search(r"^Without a picture of pairs: .*$", text, re.MULTILINE)
+            assert set(re.findall(r"`(\w+)`", sentence[0] if sentence else "")) == rest, word
+        else:
+            reasons = {CATALOG["WITHOUT_PICTURE"][ENTRIES[name].kind] for name in rest}
+            sentence = re.search(r"^Pairs have no picture here: (.*)\.$", text, re.MULTILINE)
+            assert set(sentence[1].split("; ") if sentence else ()) == reasons, word
 
 
 def test_every_name_says_its_data_kind_and_memory():

@@ -58,7 +58,7 @@ def sampled_softmax(
 
 
 def _per(name, row, mask, optional=False):
-    """A value per entry of `kept`, 0 where it does not count; [k] is shared by all rows."""
+    """A value per entry of `mask`, 0 where it does not count; [k] is shared by all rows."""
     if row is None and optional:
         return 0
     row, shape = real_numbers(name, row), mask.shape
