@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from model_folders import make, make_images
+from model_folders import make, make_images, make_late
 from PIL import Image
 
 from jaxsim import pretrained, storage
@@ -83,12 +83,16 @@ def test_figures_come_as_reports_and_files(tmp_path):
 def test_a_model_is_fine_tuned_by_hand(tiny, rows, tmp_path):
     sides = ([row[side] for row in rows] for side in ("anchor", "positive"))
     names = dict(zip(("queries", "documents"), sides, strict=True))
-    names |= {"folder": tiny, "out": tmp_path / "out"}
+    names |= {"folder": tiny, "out": tmp_path / "out", "colbert": make_late(tmp_path / "late")}
     short = [("(32, 64)", "(16,)"), ("(64, 128)", "(16,)")]
     names = run("fine_tuning.md", short, **names)
     trained = pretrained.load(tmp_path / "out").params
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), names["model"].params, trained)
     assert 0 < max(jax.tree.leaves(moved)) < 1e-2
+    assert 0 < names["value"] < np.log(len(rows)) * 10
+    assert all(
+        np.abs(slope).max() > 0 for slope in jax.tree.leaves(names["slopes"]["params"]["heads_0"])
+    )
 
 
 @pytest.mark.thorough

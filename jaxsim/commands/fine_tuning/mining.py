@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxsim import search, storage
-from jaxsim.numerics.types import Array, Similarity
+from jaxsim.numerics import checks
+from jaxsim.numerics.types import Array, ArrayTree, Similarity
 from jaxsim.search._mining import Candidates
 
 KIND, VERSION = "mined negatives", 1
@@ -71,8 +73,8 @@ class Mined:
 
     def mine(
         self,
-        queries: np.ndarray,
-        documents: np.ndarray,
+        queries: ArrayTree,
+        documents: ArrayTree,
         *,
         query_ids: np.ndarray,
         positives: np.ndarray,
@@ -83,8 +85,8 @@ class Mined:
         """Mines negatives with a model's vectors, and writes them.
 
         Args:
-          queries: [rows, dim], of the rows' queries.
-          documents: [documents, dim], of the different documents.
+          queries: [rows, dim], of the rows' queries, or what else the similarity takes: vectors of tokens.
+          documents: [documents, dim], of the different documents, likewise.
           query_ids: int [rows], equal for equal queries, from 0.
           positives: int [rows], the document of each row.
           own: int [rows, c], documents that are no negatives of a row although no row has them as its
@@ -94,9 +96,9 @@ class Mined:
         """
         wanted = self.mining.count
         first = np.unique(query_ids, return_index=True)[1]  # one row of each query
-        count = min(wanted + own.shape[1], len(documents))
+        count = min(wanted + own.shape[1], checks.rows_of("documents", documents))
         mined = search.mine_negatives(
-            queries[first],
+            jax.tree.map(lambda a: a[first], queries),
             documents,
             positives_of(query_ids, positives),
             count,

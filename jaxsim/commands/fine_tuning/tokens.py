@@ -1,4 +1,6 @@
-"""Fine-tuning of late interaction (ColBERT) on pairs: texts as vectors of their tokens, compared by MaxSim.
+"""Fine-tuning of late interaction (ColBERT) on pairs, or on another model's scores of them.
+
+Texts are vectors of their tokens, compared by MaxSim.
 
 Batches hold whole numbers: what is said of a token in addition to its number is in two high bits of it.
 """
@@ -8,8 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxsim import similarity
 from jaxsim.commands.fine_tuning.texts import Task
 from jaxsim.numerics.types import Array, ArrayTree
 from jaxsim.pretrained._late_folders import SIDES, TokenRow
@@ -20,7 +24,7 @@ SEEN, SCORED = 1 << 29, 1 << 30  # of a token: whether others attend to it, whet
 class TokenTask(Task):
     """A fine-tuning task of a `MultiVectorModel`. Queries and documents are read as the model reads each.
 
-    Args: as of `Task`, without scores, cuts, teachers and mined negatives.
+    Args: as of `Task`, without scores, cuts and teachers.
     """
 
     def __init__(self, model: Any, *args: Any, **settings: Any) -> None:
@@ -39,6 +43,35 @@ class TokenTask(Task):
     def _ids(self, side: int, texts: Sequence[str]) -> list[np.ndarray]:
         prompt = self.prompts[side]
         return list(map(marked, self.reader.rows(texts, side=SIDES[side], prompt=prompt)))
+
+
+class ScoredTokenTask(TokenTask):
+    """A fine-tuning task of a `MultiVectorModel` on a cross-encoder's scores of each query with its row's documents.
+
+    What is held out is searched, as of pairs.
+
+    Args: as of `TokenTask`, and
+      scores: of the rows that are trained on [rows, documents].
+      loss: (scores, targets, *, candidate_where, where, axis_name) -> loss, both [rows, documents].
+    """
+
+    def __init__(self, *args: Any, scores: np.ndarray, **settings: Any) -> None:
+        self.targets = np.asarray(scores, np.float32)
+        super().__init__(*args, graded=False, alone=False, **settings)
+
+    def _of_embeddings(self, batch, axis_name, key, both):
+        del key
+        rows = batch["ids"]
+        scores = similarity.list_scores(
+            both["queries"], both["documents"], similarity=self.model.similarity
+        )
+        return self.loss(
+            scores,
+            jnp.asarray(self.targets)[rows],
+            candidate_where=jnp.asarray(self.document_where)[rows],
+            where=batch["where"],
+            axis_name=axis_name,
+        )
 
 
 def marked(row: TokenRow) -> np.ndarray:

@@ -99,23 +99,27 @@ def within_domain(model: pretrained.TextModel, domain: str) -> pretrained.TextMo
 
 
 def cross_encoder(
-    chosen: argparse.Namespace, role: str = "model", *, why: str = ""
-) -> pretrained.CrossEncoderModel:
+    chosen: argparse.Namespace, role: str = "model", *, why: str = "", late: bool = False
+) -> Any:
     """The cross-encoder of --model, or of another role, with one score per pair.
 
     Args:
       chosen: the options.
       role: the name of the option.
       why: what needs it, for the error: " for the loss".
+      late: whether a model of late interaction is taken too.
 
     Raises: ValueError for an embedding model, or one that gives several scores.
     """
     folder = getattr(chosen, role)
     settings = {"max_length": chosen.max_length} if role == "model" else {}
     model = _loaded(folder, chosen, **settings)
+    if late and is_late(model):
+        return model
     if not hasattr(model, "score"):
+        other = " or of late interaction" * late
         raise ValueError(
-            f"--{role} must be a cross-encoder{why}, got {folder} (no classification head)"
+            f"--{role} must be a cross-encoder{other}{why}, got {folder} (no classification head)"
         )
     if (labels := getattr(model.module, "labels", 1)) > 1:
         raise ValueError(

@@ -81,7 +81,7 @@ GROUPS = {
         ),
     ),
     CROSS_TEACHERS: Group(
-        "a query, its document and negatives; another cross-encoder's scores are learned",
+        "a query, its document and negatives; a cross-encoder, or late interaction, learns another cross-encoder's scores",
         (
             *("score_distillation", "margin_mse", "adr_mse", "jensen_shannon", "symmetric_kl"),
             "symmetric_kl_released",

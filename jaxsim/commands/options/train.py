@@ -47,10 +47,11 @@ from jaxsim.commands.options.shared import of_model
 from jaxsim.commands.options.usual import DOCUMENT_PROMPTS, QUERY_PROMPTS
 
 BATCH_SIZE, HELD_OUT, MOST_HELD_OUT, PER_CLASS = 32, 0.05, 1000, 4
-OF_EMBEDDINGS = (
-    *("dims", "layers", "chunk", "guide", "experts", "negatives", "domain", "text", "label"),
-    *("query_prompt", "document_prompt", "per_class", "judged"),
+# What no loss of scores takes, and what late interaction takes with a teacher's and cross-encoders do not.
+OF_VECTORS = (
+    *("dims", "layers", "guide", "experts", "negatives", "domain", "text", "label", "per_class"),
 )
+OF_EMBEDDINGS = ("chunk", "query_prompt", "document_prompt", "judged")
 OF_TEXTS = (  # what pictures do not have
     *("document", "negative", "score", "no_score", "text", "label", "document_prompt", "per_class"),
     *("negatives", "experts", "teacher", "guide", "layers", "chunk"),
@@ -171,7 +172,8 @@ def _losses(add):
     add(
         "--teacher",
         type=arguments.path,
-        help="folder of an embedding model whose similarities, or vectors, are learned in place of labels",
+        help="folder of an embedding model whose similarities, or vectors, are learned in place of labels; of losses "
+        "of scores a cross-encoder, whose scores a cross-encoder or late interaction (ColBERT) learns",
     )
     add(
         "--guide",
@@ -418,12 +420,23 @@ def check_losses(options: argparse.Namespace) -> None:
 
 
 def check_cross(options: argparse.Namespace, kinds: Sequence[str]) -> None:
-    """Refuses what a cross-encoder does not have."""
+    """Refuses what a cross-encoder does not have; what models of late interaction have waits for the model."""
     if len(kinds) < len(options.sources) or not set(kinds) <= set(CROSS):
         raise ValueError(
             "all files of --pairs must have a loss of cross-encoders where one has: their models differ"
         )
-    for name in OF_EMBEDDINGS:
+    if options.negatives is not None and CROSS_TEACHERS in kinds:
+        raise ValueError(
+            "--negatives has no effect on a loss of a teacher's scores: the teacher scores the documents of the "
+            "table, not what is mined"
+        )
+    also = () if set(kinds) == {CROSS_TEACHERS} else OF_EMBEDDINGS
+    refuse_of_embeddings(options, (*OF_VECTORS, *also))
+
+
+def refuse_of_embeddings(options: argparse.Namespace, names: Sequence[str] = OF_EMBEDDINGS) -> None:
+    """Refuses options of embedding models, where a cross-encoder is trained."""
+    for name in names:
         if getattr(options, name) is not None:
             raise ValueError(
                 f"--{name.replace('_', '-')} is for embedding models, not cross-encoders"

@@ -65,7 +65,7 @@ def card_of(
     """
     name = options.push or Path(options.out).resolve().name
     base, kind = base_of(options.model), kind_of(options, model)
-    groups = figures_of(options, before, after)
+    groups = figures_of(options, model, before, after)
     about = kinds.kind_of(model)
     if kind == "adapter":
         about = about._replace(about="A LoRA adapter", library="peft", tags=("lora", "peft"))
@@ -173,7 +173,7 @@ def use(options: argparse.Namespace, model: Any, task: Any, kind: str, name: str
     ours, theirs = (
         (RANKING, RANKING) if cross else (scored("embed", *prompts), scored("encode", *prompts))
     )
-    if kind == "late":
+    if isinstance(model, pretrained.MultiVectorModel):
         ours[0] = ours[0].replace('"]', '"], side="query"', 1)
         theirs[:2] = (
             line.replace(".encode(", f".encode_{side}(")
@@ -305,7 +305,10 @@ Figures = list[tuple[str, float, float]]
 
 
 def figures_of(
-    options: argparse.Namespace, before: Mapping[str, float], after: Mapping[str, float]
+    options: argparse.Namespace,
+    model: FolderModel,
+    before: Mapping[str, float],
+    after: Mapping[str, float],
 ) -> list[tuple[str, tuple[str, str], Figures]]:
     """(what is evaluated, its task, [(figure, before, after)]) of every file and of --judged."""
     rest = {name: (before[name], value) for name, value in after.items() if name in before}
@@ -321,7 +324,7 @@ def figures_of(
         held = one.validation or one.path
         name = f"{Path(held).name}{', held out' * (one.validation is None)}"
         name = f"{name}, {one.domain}" if one.domain is not None else name
-        groups.append((name, task_kind(one), _begun(rest, f"{one.name} " * several)))
+        groups.append((name, task_kind(one, model), _begun(rest, f"{one.name} " * several)))
     return groups
 
 
@@ -333,9 +336,9 @@ def _begun(figures, start):
     ]
 
 
-def task_kind(one: Source) -> tuple[str, str]:
+def task_kind(one: Source, model: FolderModel) -> tuple[str, str]:
     """The type and the name of the task that the figures of a file are of."""
-    if one.cross:
+    if isinstance(model, pretrained.CrossEncoderModel):
         return RERANKING if one.held.scores is None else CORRELATION
     return {LABELS: CLASSES, GRADED: SIMILARITY}.get(one.kind, RETRIEVAL)
 

@@ -16,10 +16,10 @@ from jaxsim.commands.fine_tuning.mining import Mined, Mining
 from jaxsim.commands.fine_tuning.mixture import Mixture
 from jaxsim.commands.fine_tuning.pairs import most_negatives
 from jaxsim.commands.fine_tuning.texts import Task
-from jaxsim.commands.fine_tuning.tokens import TokenTask
+from jaxsim.commands.fine_tuning.tokens import ScoredTokenTask, TokenTask
 from jaxsim.commands.inputs import models
-from jaxsim.commands.options.groups import LABELS, NEGATIVES, SPLADE
-from jaxsim.commands.options.train import PER_CLASS
+from jaxsim.commands.options.groups import CROSS_TEACHERS, LABELS, NEGATIVES, SPLADE
+from jaxsim.commands.options.train import PER_CLASS, refuse_of_embeddings
 from jaxsim.commands.options.usual import DOCUMENT_PROMPTS, QUERY_PROMPTS
 from jaxsim.commands.options.values import Setting, Source
 from jaxsim.commands.train import losses
@@ -31,7 +31,8 @@ from jaxsim.pretrained._adapters import ALL_PARTS, ATTENTION
 def task_of(options: argparse.Namespace, model: Any) -> Any:
     """The task of the options: of several files, a mixture of theirs."""
     if options.sources[0].cross:
-        tasks = {one.name: cross_task(options, model, one) for one in options.sources}
+        of_source = late_scores_task if models.is_late(model) else cross_task
+        tasks = {one.name: of_source(options, model, one) for one in options.sources}
     else:
         cuts = cuts_of(options, model)
         tasks = {one.name: one_task(options, model, cuts, one) for one in options.sources}
@@ -42,16 +43,31 @@ def task_of(options: argparse.Namespace, model: Any) -> Any:
 
 def model_of(
     options: argparse.Namespace,
-) -> pretrained.TextModel | pretrained.CrossEncoderModel:
+) -> pretrained.TextModel | pretrained.CrossEncoderModel | pretrained.MultiVectorModel:
     """The model of the options: with an expert for each table where --experts asks for them."""
     if options.sources[0].cross:
-        return models.cross_encoder(options, why=" for the loss")
+        taught = {one.kind for one in options.sources} == {CROSS_TEACHERS}
+        model = models.cross_encoder(options, why=" for the loss", late=taught)
+        if not models.is_late(model):
+            refuse_of_embeddings(options)
+        return model
     model = models.embedding_model(options, images=options.image_column is not None)
+    if models.is_late(model):
+        check_late(options)
     if SPLADE in [one.loss for one in options.sources]:
         model = sparse(options, model)
     if options.experts is None:
         return model
     return pretrained.with_experts(model, [one.name for one in options.sources])
+
+
+def check_late(options: argparse.Namespace) -> None:
+    """Refuses what needs one vector for each text."""
+    for name in ("layers", "dims", "experts"):
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"--{name} is not for late interaction, and {options.model} gives a vector for each token"
+            )
 
 
 def sparse(options: argparse.Namespace, model: Any) -> pretrained.SparseTextModel:
@@ -123,11 +139,19 @@ def one_task(
     prompts = prompts_of(options, model, one)
     settings: dict[str, Any] = {"chunk": options.chunk, "cuts": cuts}
     if models.is_late(model):
-        losses.check_tokens(one.loss, loss, one.batch_size, most_negatives(one.pairs))
-        alone = one.kind != NEGATIVES
-        sides = one.pairs, one.held, one.batch_size
+        each = most_negatives(one.pairs) + (options.negatives or 0 if takes_mined(one) else 0)
+        losses.check_tokens(one.loss, loss, one.batch_size, each)
         return TokenTask(
-            model, loss, *sides, graded=False, prompts=prompts, alone=alone, **settings
+            model,
+            loss,
+            one.pairs,
+            one.held,
+            one.batch_size,
+            graded=False,
+            prompts=prompts,
+            alone=one.kind != NEGATIVES,
+            mined=mined_of(options, one),
+            **settings,
         )
     if one.kind == LABELS:
         return LabelTask(
@@ -161,6 +185,21 @@ def cross_task(
     """The task of a file whose pairs a cross-encoder scores."""
     loss = losses.loss_of(one.loss, options.set, options.temperature, model)
     return CrossTask(model, loss, one.pairs, one.held, one.batch_size, teacher=scored(options, one))
+
+
+def late_scores_task(options: argparse.Namespace, model: Any, one: Source) -> ScoredTokenTask:
+    """The task of a file whose pairs late interaction learns to score as a cross-encoder does."""
+    scores: Any = scored(options, one)
+    return ScoredTokenTask(
+        model,
+        losses.loss_of(one.loss, options.set, options.temperature, model),
+        one.pairs,
+        one.held,
+        one.batch_size,
+        scores=scores,
+        prompts=prompts_of(options, model, one),
+        chunk=options.chunk,
+    )
 
 
 def learned_by(options: argparse.Namespace, model: Any) -> list[Setting]:
@@ -213,12 +252,6 @@ def cuts_of(options: argparse.Namespace, model: pretrained.TextModel) -> Cuts:
     Raises: ValueError for a size that is not below the model's, and for layers that a model does not have.
     """
     if models.is_late(model):
-        for name in ("dims", "layers", "negatives", "lora_rank", "experts"):
-            if getattr(options, name):
-                raise ValueError(
-                    f"--{name.replace('_', '-')} is not for late interaction, and {options.model} gives a "
-                    "vector for each token"
-                )
         return WHOLE
     for name in ("dims", "layers"):
         if models.is_sparse(model) and getattr(options, name):
