@@ -64,6 +64,22 @@ def word_tokenizer(*, lower=True):
     return tokenizer
 
 
+def byte_tokenizer():
+    """A token per byte as Qwen2 has them, of a few letters (others are left out), space and colon, [SEP] behind."""
+    letters = [*"redbluog:", "\u0120"]
+    vocabulary = {word: number for number, word in enumerate([*SPECIAL, *letters])}
+    tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.normalizer = normalizers.NFC()
+    words = pre_tokenizers.Split(tokenizers.Regex(r" ?[a-z]+| ?[^\sa-z]+|\s+"), "isolated")
+    bytes_of = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, bytes_of])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A [SEP]", pair="$A [SEP] $B:1 [SEP]:1", special_tokens=[("[SEP]", 3)]
+    )
+    tokenizer.add_special_tokens(SPECIAL)
+    return tokenizer
+
+
 def make(folder, family="bert", *, tokenizer=None, parts=True, **files):
     """A folder of a model.
 
@@ -154,15 +170,16 @@ LATE_PARTS = {
 }
 
 
-def make_late(folder, family="bert", *, layout="native", dim=6, **files):
+def make_late(folder, family="bert", *, tokenizer=None, layout="native", dim=6, **files):
     """A folder of late interaction (ColBERT).
 
     Args:
       folder: where.
       family: of CONFIGS.
+      tokenizer: as for `make`.
       layout: "native" is sentence-transformers', "pylate" or "stanford" the older ones.
       dim: of the vectors.
-      files: fields that are added to files of settings: config, sentence, lengths, mask, metadata.
+      files: fields that are added to files of settings: config, tokenizer_config, sentence, lengths, mask, metadata.
 
     Returns: the folder, a `Path`.
     """
@@ -172,7 +189,9 @@ def make_late(folder, family="bert", *, layout="native", dim=6, **files):
     settings = {"mask_token": "[MASK]", "unk_token": "[UNK]"}
     if family != "bert":
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
-    folder = make(folder, family, parts=False, config=config, tokenizer_config=settings)
+    settings |= files.get("tokenizer_config", {})
+    parts = {"tokenizer": tokenizer, "parts": False}
+    folder = make(folder, family, **parts, config=config, tokenizer_config=settings)
     weight = {"linear.weight": np.float32(np.random.default_rng(1).normal(size=(dim, 16)))}
     if layout == "stanford":
         tensors = load_file(folder / "model.safetensors")

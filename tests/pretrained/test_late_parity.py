@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from model_folders import make_late
+from model_folders import byte_tokenizer, make_late
 
 from jaxsim import pretrained
 
@@ -21,6 +21,7 @@ DOCUMENTS = [
 ]
 FILLED = {"strategy": "fixed", "length": 9}
 PROMPTS = {"prompts": {"query": "query : ", "document": "old "}}
+DECODER = {"tokenizer": byte_tokenizer()}
 FOLDERS = {
     "plain": {},
     "prompts": {"sentence": PROMPTS, "mask": {"skiplist_words": [":", "nothing"]}},
@@ -60,6 +61,18 @@ FOLDERS = {
         "lengths": {"query_expansion": FILLED},
         "config": {"local_attention": 16},
     },
+    # Decoders: each token sees those before it. transformers cuts texts of Qwen2 into bytes, whatever the file says.
+    "qwen2": {
+        **DECODER,
+        "family": "qwen2",
+        "sentence": PROMPTS,
+        "mask": {"skiplist_words": [":"]},
+        "lengths": {"query_expansion": FILLED, "document_length": 11},
+    },
+    "qwen2 seen": {**DECODER, "family": "qwen2", "lengths": {"query_expansion": FILLED | {"attend": True}}},
+    "qwen2 both ways": {**DECODER, "family": "qwen2", "config": {"is_causal": False}},
+    "qwen2 filled at the left": {**DECODER, "family": "qwen2", "tokenizer_config": {"padding_side": "left"}},
+    "llama": {**DECODER, "family": "llama", "lengths": {"query_expansion": FILLED}},
 }  # fmt: skip
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
