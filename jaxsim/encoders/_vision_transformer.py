@@ -128,11 +128,11 @@ class VisionTransformer(nn.Module):
             name="patches",
         )
         x = patches(images)
-        x = x.reshape(len(x), -1, self.dim).astype(jnp.float32)
+        x = x.reshape(x.shape[0], -1, self.dim).astype(jnp.float32)
         small = nn.initializers.normal(self.initial)
         if self.class_token:
             token = self.param("class_token", small, (self.dim,), jnp.float32)
-            first = jnp.broadcast_to(token.astype(x.dtype), (len(x), 1, self.dim))
+            first = jnp.broadcast_to(token.astype(x.dtype), (x.shape[0], 1, self.dim))
             x = jnp.concatenate([first, x], axis=1)
         grid = tuple(side // self.patch for side in self.image)
         table = self.table or grid

@@ -52,7 +52,7 @@ def of_images(module: Any, *, at: str | None = None, head: Callable | None = Non
       at: as for `of_texts`.
       head: a function of the vectors, such as `numerics.unit`.
 
-    Returns: function (params, images, *, key=None, axis_name=None), with the attribute `dtype`.
+    Returns: function (params, images, *, key=None, axis_name=None), with the attributes `dtype` and `head`.
     """
 
     @functools.partial(jax.jit, static_argnames="axis_name")
@@ -75,7 +75,7 @@ def of_images(module: Any, *, at: str | None = None, head: Callable | None = Non
             )
         return compiled(params, images, key=key, axis_name=axis_name)
 
-    function.dtype = module.dtype
+    function.dtype, function.head = module.dtype, head
     return function
 
 

@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from model_folders import make_images, make_late
+from PIL import Image
 
 from jaxsim import pretrained, search, storage
 from jaxsim.__main__ import main
@@ -44,6 +46,23 @@ def test_a_model_becomes_a_folder_that_runs(tiny, tiny_cross, tmp_path, capsys):
     np.testing.assert_allclose(
         found[[place for place, _ in ranking]], [s for _, s in ranking], atol=1e-5
     )
+
+
+@pytest.mark.thorough
+def test_models_of_pictures_and_of_tokens_become_folders(tmp_path, capsys):
+    picture = tmp_path / "red.png"
+    Image.new("RGB", (20, 30), "red").save(picture)
+    folder, out = make_images(tmp_path / "vit", "vit"), tmp_path / "out"
+    assert run(folder, out, "--to", "stablehlo") == 0
+    found = function_of(out, "embed_images")([picture])
+    np.testing.assert_allclose(found, pretrained.load(folder).embed_images([picture]), atol=1e-5)
+    assert run(folder, out, "--to", "stablehlo", "--length", 5) == 2
+    assert "length must be None for a model of pictures alone" in capsys.readouterr().err
+    folder = make_late(tmp_path / "late")
+    assert run(folder, out, "--to", "stablehlo", "--max-length", 4) == 0
+    (found,) = function_of(out, "embed")(["red " * 9])
+    expected = pretrained.load(folder, max_length=4).embed("red " * 9)["vectors"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("metric", [None, "dot"])

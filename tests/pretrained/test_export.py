@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from exported_folders import outputs
-from model_folders import make, make_images, make_sparse
+from model_folders import make, make_images, make_late, make_sparse
+from PIL import Image
 
 from jaxsim import pretrained
 
@@ -133,6 +134,99 @@ def test_folders_run_without_jaxsim(tiny_cross, tmp_path):
     check_calls(calls, expected, outputs(calls, tmp_path / "work"))
 
 
+LATE = {
+    "filled": {
+        "sentence": {"prompts": {"query": "query : ", "document": "old "}},
+        "mask": {"skiplist_words": [":"], "keep_only_token_ids": [3, *range(5, 15)]},
+        "lengths": {"query_expansion": {"strategy": "fixed", "length": 9}, "document_length": 11},
+    },
+    "seen": {
+        "family": "modernbert",
+        "config": {"local_attention": 16},
+        "mask": {"skiplist_words": [":", "red"], "skiplist_tasks": ["query", "document"]},
+        "lengths": {"query_expansion": {"strategy": "min", "length": 7, "attend": True}},
+        "sentence": {"similarity_fn_name": "meanmaxsim"},
+    },
+    "pylate": {"layout": "pylate", "sentence": {"query_length": 8, "document_length": 12}},
+}
+LATE_SIZES = {
+    "filled": {"weights": "inside", "rows": 4},
+    "seen": {},
+    "pylate": {"length": 12},
+}
+
+
+def late_calls(export, place):
+    """Exported models of late interaction: (calls, what they should give)."""
+    calls, expected = [], []
+    for name, files in LATE.items():
+        model = pretrained.load(make_late(place / name, **files))
+        out = export(model, place / f"{name} out", **LATE_SIZES[name])
+        sides = model.embed(TEXTS[:3], side="query"), model.embed(TEXTS)
+        calls.append((out, "score", [TEXTS[:3], TEXTS]))
+        expected.append(np.asarray(model.similarity(*sides)))
+        calls += [(out, "embed", [TEXTS[:1], side]) for side in ("query", "document")]
+        expected += [vectors["vectors"][:1, vectors["where"][0]] for vectors in sides]
+    return calls, expected
+
+
+PROCESSORS = {
+    "clip": {},
+    "siglip": {"do_normalize": False},
+    "vit": {"do_rescale": False, "image_mean": [100, 120, 130], "image_std": [60, 60, 70]},
+    "dinov2": {"size": {"height": 14, "width": 21}},  # which its crop widens
+}
+IMAGE_SIZES = {
+    "clip": {"weights": "inside"},
+    "siglip": {"rows": 2},
+    "vit": {"rows": 4, "weights": "inside"},
+    "dinov2": {},
+}
+
+
+def image_calls(export, place):
+    """Exported models with an image side: (calls, what they should give)."""
+    random, paths = np.random.default_rng(0), []
+    for number, shape in enumerate(((16, 16, 3), (23, 40, 3), (31, 18))):
+        paths.append(str(place / f"{number}.png"))
+        Image.fromarray(random.integers(0, 256, shape, np.uint8)).save(paths[-1])
+    calls, expected = [], []
+    for family, processor in PROCESSORS.items():
+        inner = "0_CLIPModel" if family == "clip" else ""
+        folder = make_images(place / family, family, inner=inner, processor=processor)
+        model = pretrained.load(folder)
+        out = export(model, place / f"{family} out", **IMAGE_SIZES[family])
+        calls.append((out, "embed_images", [paths]))
+        expected.append(model.embed_images(paths))
+        if isinstance(model, pretrained.ImageTextModel):
+            calls.append((out, "embed", [TEXTS]))
+            expected.append(model.embed(TEXTS))
+    return calls, expected
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("calls_of", [image_calls, late_calls])
+def test_pictures_and_tokens_run_without_jaxsim(calls_of, tmp_path):
+    calls, expected = calls_of(pretrained.export_stablehlo, tmp_path)
+    check_calls(calls, expected, outputs(calls, tmp_path / "work"))
+
+
+@pytest.mark.thorough
+def test_a_folder_of_pictures_explains_itself(tmp_path):
+    out = pretrained.export_stablehlo(
+        pretrained.load(make_images(tmp_path / "clip")), tmp_path / "out"
+    )
+    readme = (out / "README.md").read_text()
+    assert "pip install jax numpy flatbuffers tokenizers pillow" in readme
+    assert "{" not in readme
+    there = {path.name for path in out.iterdir()} - {"README.md", "jaxsim.json", "MODEL_CARD.md"}
+    assert there == {
+        *("encoder.stablehlo", "weights.npz", "image_encoder.stablehlo", "image_weights.npz"),
+        *("tokenizer.json", "settings.json", "run.py"),
+    }
+    assert all(name in readme for name in there)
+
+
 @pytest.mark.thorough
 def test_run_py_is_a_script_and_the_folder_explains_itself(tmp_path):
     folder = make(tmp_path / "bert")
@@ -176,12 +270,29 @@ def test_what_is_out_of_range_is_named(name, export, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+OF_OTHER_LENGTHS = {
+    "pictures": (
+        lambda place: make_images(place, "vit"),
+        "None for a model of pictures alone, got 5",
+    ),
+    "filled texts": (lambda place: make_images(place, "siglip"), "20, to which the model fills"),
+    "filled queries": (lambda place: make_late(place, **LATE["filled"]), "at least 9, to which"),
+}
+
+
+@pytest.mark.parametrize("name", OF_OTHER_LENGTHS)
+def test_lengths_that_a_model_does_not_have_are_named(name, tmp_path):
+    make_folder, message = OF_OTHER_LENGTHS[name]
+    model = pretrained.load(make_folder(tmp_path / "in"))
+    with pytest.raises(ValueError, match=f"length must be {message}"):
+        pretrained.export_stablehlo(model, tmp_path / "out", length=5)
+
+
 def test_other_models_are_named(tmp_path):
-    model = pretrained.load(make_images(tmp_path / "clip"))
     with pytest.raises(
-        ValueError, match="of texts or a cross-encoder to be exported, got ImageText"
+        ValueError, match=r"model must be of pretrained.load to be exported, got dict"
     ):
-        pretrained.export_stablehlo(model, tmp_path / "out")
+        pretrained.export_stablehlo({}, tmp_path / "out")
 
 
 @pytest.mark.thorough

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from exported_folders import outputs
 from model_folders import make
-from test_export import CLOSE, check_calls, exported_calls
+from test_export import CLOSE, check_calls, exported_calls, image_calls, late_calls
 
 from jaxsim import pretrained
 
@@ -14,6 +14,13 @@ pytestmark = pytest.mark.thorough
 
 def test_folders_run_in_onnxruntime(tiny_cross, tmp_path):
     calls, expected = exported_calls(pretrained.export_onnx, tiny_cross, tmp_path)
+    arrays = outputs(calls, tmp_path / "work", without=("jaxsim", "jax"))
+    check_calls(calls, expected, arrays)
+
+
+@pytest.mark.parametrize("calls_of", [image_calls, late_calls])
+def test_pictures_and_tokens_run_in_onnxruntime(calls_of, tmp_path):
+    calls, expected = calls_of(pretrained.export_onnx, tmp_path)
     arrays = outputs(calls, tmp_path / "work", without=("jaxsim", "jax"))
     check_calls(calls, expected, arrays)
 

@@ -5,9 +5,9 @@
     python -m jaxsim export docs.npy docs.faiss --to faiss        # exact search
     python -m jaxsim export docs.npy docs.usearch --to usearch    # a graph, and exact search
 
-A model of texts or a cross-encoder becomes a folder with its tokenizer, its prompts and run.py, which runs it in a few
-lines. Vectors are those of a .npy or .parquet file, as `embed` writes them, or of the folder that `index` makes. Next to
-an index is OUT.json, which says the measure and what each row is called.
+A model of texts, of pictures, of both, or a cross-encoder becomes a folder with its tokenizer, its prompts, how it reads
+pictures, and run.py, which runs it in a few lines. Vectors are those of a .npy or .parquet file, as `embed` writes them, or
+of the folder that `index` makes. Next to an index is OUT.json, which says the measure and what each row is called.
 """
 
 import argparse
