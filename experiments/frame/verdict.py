@@ -185,11 +185,30 @@ def above(
       rows, arm, on, where, smaller: as in `difference`.
       others: names of arms.
     """
-    arms = {row["arm"] for row in rows}
     return [
         difference(rows, arm, over=other, on=on, where=where, smaller=smaller)
-        for other in others
-        if {arm, other} <= arms
+        for other in _there(rows, arm, others)
+    ]
+
+
+def close(
+    rows: Sequence[Row],
+    arm: str,
+    *others: str,
+    on: str,
+    by: float,
+    where: Where = _every,
+    smaller: bool = False,
+) -> list[Comparison]:
+    """Whether an arm is no worse by more than `by` than each of some others that were run; none where it was not.
+
+    Args:
+      rows, arm, on, by, where, smaller: as in `no_worse`.
+      others: names of arms.
+    """
+    return [
+        no_worse(rows, arm, over=other, on=on, by=by, where=where, smaller=smaller)
+        for other in _there(rows, arm, others)
     ]
 
 
@@ -384,11 +403,28 @@ def sentences(asked: Iterable[tuple[str, Sequence[Comparison]]]) -> Claim:
     claims = [judged(question, comparisons) for question, comparisons in asked]
     if not claims:
         raise ValueError("sentences must have one question at least, got none")
-    verdict = all_of(one.verdict for one in claims)
-    heading = [f"All {len(claims)} sentences: {verdict} here."] if len(claims) > 1 else []
-    compared = tuple(comparison for one in claims for comparison in one.comparisons)
-    sentence = " ".join([*heading, *(one.sentence for one in claims)])
-    return Claim(verdict, sentence, compared, "; ".join(one.question for one in claims))
+    claim = joined(claims)
+    if len(claims) == 1:
+        return claim
+    heading = f"All {len(claims)} sentences: {claim.verdict} here."
+    return dataclasses.replace(claim, sentence=f"{heading} {claim.sentence}")
+
+
+def joined(claims: Sequence[Claim]) -> Claim:
+    """One claim of several, held where all of them are, with their sentences one after the other."""
+    compared = [comparison for one in claims for comparison in one.comparisons]
+    return Claim(
+        all_of(one.verdict for one in claims),
+        " ".join(one.sentence for one in claims),
+        tuple(compared),
+        "; ".join(one.question for one in claims),
+    )
+
+
+def _there(rows: Sequence[Row], arm: str, others: Sequence[str]) -> list[str]:
+    """The others that were run, none where the arm was not."""
+    arms = {row["arm"] for row in rows}
+    return [other for other in others if {arm, other} <= arms]
 
 
 def _clauses(comparisons: Sequence[Comparison]) -> list[str]:

@@ -51,7 +51,7 @@ def from_scratch(
     texts = sentences.at(texts, drawn)
     words = sentences.tokenizer(texts, workdir / "tokenizer.json", size=sizes.vocabulary)
     pieces = words.get_vocab()
-    initial = 0.02 * (768 / sizes.dim) ** 0.5  # BERT's 0.02 of 768 dimensions, for this many
+    initial = sentences.bert_scale(sizes.dim)
     body = sentences.transformer(
         dataclasses.replace(sizes, vocabulary=len(pieces)), norm="post", initial=initial
     )

@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import optax
 
-from jaxsim import training
+from jaxsim import storage, training
 from jaxsim.numerics.types import ArrayTree, Objective
 
 MAPPINGS = Path("/proc/self/maps")
+FILE, KEPT = "params.jaxsim", {"kind": "parameters of an arm", "version": 1}
 
 
 def initial(module: Any, seed: int, *inputs: ArrayTree) -> ArrayTree:
@@ -71,6 +72,19 @@ def fitted(
         save_every=min(steps, 1000),
         label=label,
     )
+
+
+def keep(params: ArrayTree, folder: Path) -> None:
+    """Writes parameters into a folder, for arms that read others."""
+    leaves = {str(place): leaf for place, leaf in enumerate(jax.tree.leaves(params))}
+    storage.save_arrays(folder / FILE, leaves, **KEPT)
+
+
+def kept(like: ArrayTree, folder: Path) -> ArrayTree:
+    """The parameters that `keep` has written into a folder, as a tree like another."""
+    leaves, _ = storage.load_arrays(folder / FILE, **KEPT)
+    structure = jax.tree.structure(like)
+    return jax.tree.unflatten(structure, [leaves[str(n)] for n in range(structure.num_leaves)])
 
 
 def free_programs(most: int = 20_000) -> None:

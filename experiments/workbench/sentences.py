@@ -68,6 +68,22 @@ def at(texts: Sequence[Any], places: Any) -> list[Any]:
     return [texts[place] for place in places]
 
 
+def sides(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """The first and the second texts of pairs."""
+    first, second = zip(*pairs, strict=True)
+    return list(first), list(second)
+
+
+def whole(length: int) -> int:
+    """A length that texts are padded to when they are encoded: a multiple of 16."""
+    return -(-length // 16) * 16
+
+
+def bert_scale(dim: int) -> float:
+    """BERT's standard deviation of weights at the start, 0.02 of 768 dimensions, for this many."""
+    return 0.02 * (768 / dim) ** 0.5
+
+
 def transformer(
     sizes: Sizes,
     *,
@@ -106,11 +122,12 @@ def network(
     norm: str,
     dropout: float = 0.0,
     initial: float = 0.02,
+    matching: float = 0.0,
     pooling: Callable[..., Any] = encoders.mean,
     heads: tuple[Callable[..., Any], ...] = (),
 ) -> encoders.TextEncoder:
     """A text encoder over `transformer`: the mean of the states unless another pooling is given, then heads."""
-    body = transformer(sizes, norm=norm, dropout=dropout, initial=initial)
+    body = transformer(sizes, norm=norm, dropout=dropout, initial=initial, matching=matching)
     return encoders.TextEncoder(body, pooling=pooling, heads=heads)
 
 
@@ -209,7 +226,7 @@ def single_task_batches(
     flat, texts = _flat(tasks)
     planned = data.single_task_batches(flat, _sizes(batch, tasks), seed=seed, steps=steps)
     in_order = list(tasks)
-    return planned.map(lambda one: _joined(one, texts[in_order[int(one["task"][0])]]))
+    return planned.map(lambda one: joined(one, texts[in_order[int(one["task"][0])]]))
 
 
 def mixed_batches(
@@ -229,8 +246,25 @@ def mixed_batches(
     flat, texts = _flat(tasks)
     planned = data.mixed_batches(flat, _sizes(batch, tasks), seed=seed, steps=steps)
     return planned.map(
-        lambda one: one | {task: _joined(one[task], names) for task, names in texts.items()}
+        lambda one: one | {task: joined(one[task], names) for task, names in texts.items()}
     )
+
+
+def padded_columns(sides: Mapping[str, Sequence[np.ndarray]], length: int) -> dict[str, np.ndarray]:
+    """Token ids by name, padded to one length, as the arrays "NAME tokens" and "NAME where"; `joined` is the inverse."""
+    columns = {}
+    for name, ids in sides.items():
+        for part, array in data.padded(ids, length).items():
+            columns[f"{name} {part}"] = array
+    return columns
+
+
+def joined(batch: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """A batch in which the texts of these names are {"tokens", "where"} again."""
+    rest, texts = dict(batch), {}
+    for name in names:
+        texts[name] = {part: rest.pop(f"{name} {part}") for part in ("tokens", "where")}
+    return {**texts, **rest}
 
 
 def _sizes(batch, tasks):
@@ -254,14 +288,6 @@ def _flat(tasks):
     return flat, texts
 
 
-def _joined(one, names):
-    """A batch whose texts are {"tokens", "where"} again."""
-    one, joined = dict(one), {}
-    for name in names:
-        joined[name] = {part: one.pop(f"{name} {part}") for part in ("tokens", "where")}
-    return {**joined, **one}
-
-
 def _padded(column):
     """Texts, or as many of them in each row, padded to the longest."""
     if not isinstance(column[0], list):
@@ -269,6 +295,22 @@ def _padded(column):
     rows = [text for row in column for text in row]
     padded = data.padded(rows, _longest(column))
     return {part: array.reshape(len(column), -1, array.shape[-1]) for part, array in padded.items()}
+
+
+def encoded_lists(
+    encode: Encode, params: ArrayTree, texts: Mapping[str, Any], **settings: Any
+) -> jax.Array:
+    """Vectors [batch, n, dim] of lists of n texts each, {"tokens", "where"} [batch, n, length].
+
+    Args:
+      encode: of texts [rows, length], as `function_of` gives it.
+      params: of the module.
+      texts: the lists.
+      settings: of `encode`: key, axis_name.
+    """
+    rows, count, _ = texts["tokens"].shape
+    flat = jax.tree.map(lambda leaf: leaf.reshape(rows * count, *leaf.shape[2:]), dict(texts))
+    return encode(params, flat, **settings).reshape(rows, count, -1)
 
 
 def layer_vectors(module: Any, params: ArrayTree, ids: Sequence[np.ndarray]) -> np.ndarray:

@@ -5,7 +5,7 @@ refuses other names before any work.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,6 +30,16 @@ def text_pairs(split: str, *, size: str) -> list[tuple[str, str]]:
     source = data.docstrings(split, config=size)
     rows = [source[place] for place in range(len(source))]
     return [(row["query"], row["document"]) for row in rows]
+
+
+def collection(pairs: Iterable[tuple[str, str]]) -> data.Collection:
+    """Pairs (query, document) as a collection, each document once, with one right document for each query."""
+    queries, documents = zip(*pairs, strict=True)
+    distinct = list(dict.fromkeys(documents))
+    place = {document: number for number, document in enumerate(distinct)}
+    truth = np.array([[place[document]] for document in documents])
+    titles = [""] * len(distinct)
+    return data.Collection(distinct, titles, list(queries), truth, np.ones(truth.shape, np.float32))
 
 
 def labeled_docstrings(*, size: str) -> data.LabeledTexts:

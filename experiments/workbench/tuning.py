@@ -61,6 +61,19 @@ def tuned(
     return best
 
 
+def tuned_rate(rates: Sequence[float], attempt: Callable[..., float], *, workdir: Path) -> float:
+    """The best of some rates as `tuned` finds it; where there is one alone, nothing is tried.
+
+    Args:
+      rates: one at least.
+      attempt: (rate=) -> figure on validation data.
+      workdir: of one arm and seed.
+    """
+    if len(rates) == 1:
+        return rates[0]
+    return tuned(grid(rate=rates), attempt, workdir=workdir)["rate"]
+
+
 def tuned_in_turn(
     choices: Mapping[str, Sequence[Any]],
     attempt: Callable[..., float],

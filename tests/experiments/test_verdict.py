@@ -42,6 +42,22 @@ def test_only_arms_that_ran_are_compared():
     assert lower.verdict == "held"
 
 
+def test_arms_that_ran_are_close_or_not():
+    rows = [{"arm": arm, "seed": seed, "figure": float(arm)} for arm in "123" for seed in (0, 1)]
+    found = runner.close(rows, "1", "2", "none", "3", on="figure", by=1.5)
+    assert [(one.over, one.verdict) for one in found] == [("2", "held"), ("3", "not held")]
+    (lower,) = runner.close(rows, "3", "2", on="figure", by=0.5, smaller=True)
+    assert lower.verdict == "not held"
+
+
+def test_several_claims_are_one():
+    claims = [judged("a is better", [compared("a", 0.5)]), judged("so is b", [compared("b", 0.0)])]
+    found = runner.joined(claims)
+    assert (found.verdict, found.question) == ("not decided", "a is better; so is b")
+    assert found.sentence == f"{claims[0].sentence} {claims[1].sentence}"
+    assert [one.over for one in found.comparisons] == ["a", "b"]
+
+
 def compared(over, mean, reach=0.1):
     return Comparison("ours", over, "recall", mean, mean - reach, mean + reach)
 

@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from experiments.workbench import entities, maxsim
+from experiments.workbench import entities, maxsim, sources
 from jaxsim import data
 
 CAPTION = {
@@ -55,3 +56,10 @@ def test_mentions_without_their_gloss_are_refused(monkeypatch):
     monkeypatch.setattr(data, "glosses", list)
     with pytest.raises(ValueError, match="do not fit together: synset '1-n' has no gloss"):
         entities.entities("test", queries=1, items=1, seed=123)
+
+
+def test_pairs_are_a_collection_with_each_document_once():
+    found = sources.collection([("a", "x"), ("b", "y"), ("c", "x")])
+    assert (found.queries, found.documents) == (["a", "b", "c"], ["x", "y"])
+    np.testing.assert_array_equal(found.truth, [[0], [1], [0]])
+    np.testing.assert_array_equal(found.grades, np.ones((3, 1)))

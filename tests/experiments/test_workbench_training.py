@@ -35,6 +35,14 @@ def test_the_best_setting_wins_and_is_not_tried_again(tmp_path):
     assert len(search["tried"]) == 7
 
 
+def test_the_best_rate_wins_and_one_alone_is_not_tried(tmp_path):
+    def attempt(rate):
+        return -abs(rate - 2)
+
+    assert tuning.tuned_rate((1.0, 2.0, 3.0), attempt, workdir=tmp_path) == 2.0
+    assert tuning.tuned_rate((5.0,), None, workdir=tmp_path) == 5.0
+
+
 def test_settings_are_tuned_one_after_another(tmp_path):
     tried = []
 
@@ -109,6 +117,34 @@ def test_equal_modules_are_one_function():
     assert sentences.function_of(first) is not sentences.function_of(
         sentences.network(sizes, norm="pre")
     )
+
+
+def test_texts_are_columns_of_arrays_and_texts_again():
+    ids = [np.array([4, 5]), np.array([6])]
+    columns = sentences.padded_columns({"query": ids, "document": ids[::-1]}, 3)
+    assert sorted(columns) == [
+        *("document tokens", "document where", "query tokens", "query where"),
+    ]
+    batch = sentences.joined({**columns, "ids": np.arange(2)}, ("query", "document"))
+    assert sorted(batch) == ["document", "ids", "query"]
+    np.testing.assert_array_equal(batch["query"]["tokens"], [[4, 5, 0], [6, 0, 0]])
+    np.testing.assert_array_equal(batch["document"]["where"], [[1, 0, 0], [1, 1, 0]])
+
+
+def test_lists_of_texts_are_encoded_text_by_text():
+    def encode(params, texts, *, key):
+        return params * texts["tokens"][:, :1] + key
+
+    lists = {"tokens": np.arange(12).reshape(2, 3, 2), "where": np.ones((2, 3, 2), bool)}
+    found = sentences.encoded_lists(encode, 10, lists, key=1)
+    np.testing.assert_array_equal(found[..., 0], [[1, 21, 41], [61, 81, 101]])
+
+
+def test_parameters_are_kept_for_other_arms(tmp_path):
+    params = {"first": jnp.arange(3.0), "rest": {"second": jnp.ones((2, 2))}}
+    fits.keep(params, tmp_path)
+    found = fits.kept(jax.tree.map(jnp.zeros_like, params), tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, found, params)
 
 
 def test_programs_go_when_there_are_many():
