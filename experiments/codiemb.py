@@ -25,31 +25,28 @@ time, and the retrieval test is of held-out bodies because encoders of this size
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from experiments import pictures as pictures_, runner, settings
+from experiments import runner, settings
 from experiments.workbench import (
-    each,
+    drawings,
     figures,
-    graded,
+    fits,
     models,
     sentences,
     sources,
-    tfidf,
     tuning,
+    two_tasks,
 )
-from experiments.workbench.vectors import unit_rows
-from jaxsim import analysis, data, encoders, evaluation, losses, merging, search, storage
-from jaxsim.numerics.types import ArrayTree, Encode, Objective
+from jaxsim import data, encoders, losses, merging
+from jaxsim.numerics.types import Array, ArrayTree, Objective
 
 POINT = 0.01  # of nDCG@10 and of Spearman's correlation
-PARTS = {"train": 0.8, "validation": 0.05, "test": 0.15}  # of the docstrings' distinct bodies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Config:
     repeats: int = 200  # of the bootstrap
 
     def __post_init__(self) -> None:
-        settings.one_of(self, data=tuple(SOURCES), start=("scratch", "folder"))
+        settings.one_of(self, data=two_tasks.SOURCES, start=("scratch", "folder"))
         settings.one_of(self, collections=tuple(sources.COLLECTIONS))
         settings.whole(
             self,
@@ -106,78 +103,6 @@ class Config:
             raise ValueError(f"dim must be a multiple of heads={self.heads}, got {self.dim}")
 
 
-class Sets(NamedTuple):
-    """What is learned from and what is tested on."""
-
-    pairs: list[tuple[str, str]]  # queries with their documents
-    validation: list[tuple[str, str]]
-    tests: dict[str, data.Collection]
-    graded: graded.Pairs
-    graded_validation: graded.Pairs
-    graded_tests: dict[str, graded.Pairs]
-
-
-def docstrings_and_sts() -> Sets:
-    """Docstrings, and the STS Benchmark; tested on other years of STS too."""
-    learned = graded.scaled(data.sts_benchmark("train"), 0, 5)
-    tests = {"stsb": data.sts_benchmark("validation")}
-    tests |= {f"sts{year}": data.sts(year) for year in (12, 13, 14, 15)}
-    return sets(
-        "docstrings", learned, {n: graded.scaled(pairs, 0, 5) for n, pairs in tests.items()}
-    )
-
-
-def docstrings_small() -> Sets:
-    """Few docstrings, graded by path too, which need no data."""
-    return sets("docstrings-small", *graded.docstrings())
-
-
-def sets(name: str, learned: graded.Pairs, tests: dict[str, graded.Pairs]) -> Sets:
-    """Docstrings by name with graded pairs; a tenth of what is learned from is to validate with."""
-    order = np.random.default_rng(0).permutation(len(learned.scores))
-    held, rest = np.split(order, [len(order) // 10])
-    tests = {name: graded.without(pairs, learned) for name, pairs in tests.items()}
-    train, validation, test = split_pairs(name)
-    return Sets(
-        train,
-        validation,
-        {name: collection(test)},
-        of(learned, rest),
-        of(learned, held),
-        tests,
-    )
-
-
-def split_pairs(name: str) -> list[list[tuple[str, str]]]:
-    """Docstrings of all packages to learn from, to validate and to test with; no body is in two parts."""
-    pairs = [pair for split in PARTS for pair in sources.DOCSTRINGS[name](split)]
-    documents = np.unique([document for _, document in pairs], return_inverse=True)[1]
-    ends = np.round(np.cumsum(list(PARTS.values())) * (documents.max() + 1)).astype(int)
-    order = np.random.default_rng(0).permutation(documents.max() + 1)
-    part = np.searchsorted(ends, order[documents], side="right")
-    return [sentences.at(pairs, np.flatnonzero(part == place)) for place in range(len(PARTS))]
-
-
-def of(pairs: graded.Pairs, places: np.ndarray) -> graded.Pairs:
-    """The graded pairs at some places."""
-    first, second = (sentences.at(side, places) for side in pairs[:2])
-    return graded.Pairs(first, second, pairs.scores[places])
-
-
-def collection(pairs: list[tuple[str, str]]) -> data.Collection:
-    """Pairs as a collection with one right document for each query."""
-    queries, documents = zip(*pairs, strict=True)
-    distinct = list(dict.fromkeys(documents))
-    place = {document: number for number, document in enumerate(distinct)}
-    truth = np.array([[place[document]] for document in documents])
-    titles = [""] * len(distinct)
-    return data.Collection(distinct, titles, list(queries), truth, np.ones(truth.shape, np.float32))
-
-
-SOURCES: dict[str, Callable[[], Sets]] = {
-    "docstrings-and-sts": docstrings_and_sts,
-    "docstrings-small": docstrings_small,
-}
 PRESETS = {
     "smoke": Config(
         arms=("joint", "codiemb", "soup", "fused"),
@@ -274,57 +199,46 @@ MERGED = {
     "tasks_soup": (("ir", "sts"), 0.0),
     "tasks_fused": (("ir", "sts"), 1.0),
 }
+# {arm: the term of CoDiEmb's loss that it is without}
+WITHOUT = {
+    "no_pearson": "pearson",
+    "no_rank_kl": "rank",
+    "no_pro": "pro",
+    "no_middle": "contrastive",
+}
 READS = {arm: mixed for arm, (mixed, _) in MERGED.items()} | {"best_single": ("codiemb",)}
-
-
-class Kind(NamedTuple):
-    """How texts of a kind are read."""
-
-    instruction: str
-    length: int  # tokens, at most
-    skipped: int  # of the instruction, which are not pooled
-
-
-class Corpus(NamedTuple):
-    """Token ids of what is searched or compared."""
-
-    queries: list[np.ndarray]
-    documents: list[np.ndarray]
-    truth: np.ndarray
-    grades: np.ndarray
-
-
-class Graded(NamedTuple):
-    """Token ids of the distinct texts of graded pairs, and which texts are compared."""
-
-    texts: list[np.ndarray]
-    pairs: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]  # places, places, grades
 
 
 class Shared(NamedTuple):
     """What all arms and seeds share."""
 
     module: Any
-    kinds: dict[str, Kind]
+    kinds: dict[str, two_tasks.Kind]
     tasks: dict[str, dict[str, Any]]  # columns of "ir" and "sts"
-    tests: dict[str, Corpus]
-    graded: Graded
-    validation: tuple[Corpus, Graded]
+    tests: dict[str, two_tasks.Corpus]
+    graded: two_tasks.Graded
+    validation: tuple[two_tasks.Corpus, two_tasks.Graded]
     params: ArrayTree  # of the start
     facts: dict[str, float]
+
+    def with_params(self, params: ArrayTree) -> two_tasks.Trained:
+        """The encoder with parameters of an arm."""
+        return two_tasks.Trained(self.module, params, self.kinds)
 
 
 def fingerprint(config: Config) -> dict[str, Any]:
     """Of the texts, and of the model's folder."""
-    found = SOURCES[config.data]()
+    sets = two_tasks.SOURCES[config.data]()
     tree: dict[str, Any] = {
-        name: list(part) for name, part in found._asdict().items() if name[:7] != "graded_"
+        "pairs": sets.pairs,
+        "validation": sets.validation,
+        "graded": list(sets.graded),
+        "graded validation": list(sets.graded_validation),
     }
-    for name, pairs in {"validation": found.graded_validation, **found.graded_tests}.items():
+    for name, pairs in sets.graded_tests.items():
         tree[f"graded {name}"] = list(pairs)
-    for name, test in (found.tests | searched(config)).items():
+    for name, test in (sets.tests | searched(config)).items():
         tree[name] = test._asdict()
-    del tree["tests"]
     if config.start == "folder":
         tree["model"] = runner.folder_fingerprint(models.folder(config.model))
     return tree
@@ -337,132 +251,71 @@ def searched(config: Config) -> dict[str, data.Collection]:
 
 def prepare_all(config: Config, workdir: Path) -> Shared:
     """The token ids of all texts, negatives by TF-IDF, and the start."""
-    found = SOURCES[config.data]()
-    queries, documents = (list(side) for side in zip(*found.pairs, strict=True))
+    sets = two_tasks.SOURCES[config.data]()
+    queries, documents = sentences.sides(sets.pairs)
+    learned = sets.graded
     if config.start == "folder":
-        start = models.start(config.model)
-        module, words, params = start.module, start.words, start.params
+        module, params, words = models.start(config.model)
     else:
-        texts = [*queries, *documents, *found.graded.first, *found.graded.second]
+        texts = [*queries, *documents, *learned.first, *learned.second, *config.instructions]
         path = workdir / "tokenizer.json"
-        words = sentences.tokenizer([*texts, *config.instructions], path, size=config.vocabulary)
+        words = sentences.tokenizer(texts, path, size=config.vocabulary)
         module, params = network(config), None
-    kinds = kinds_of(config, module, words)
-    ids = functools.partial(token_ids, words, kinds)
+    reader = reader_of(config, module, words)
     tasks = {
-        "ir": retrieval_columns(config, ids, queries, documents),
+        "ir": reader.retrieval_columns(queries, documents, config.negatives),
         "sts": {
-            "first": ids("sentence", found.graded.first),
-            "second": ids("sentence", found.graded.second),
-            "grade": np.float32(found.graded.scores),
+            "first": reader.ids("sentence", learned.first),
+            "second": reader.ids("sentence", learned.second),
+            "grade": np.float32(learned.scores),
         },
     }
-    tests = found.tests | searched(config)
-    validation = (
-        corpus(config, ids, collection(found.validation)),
-        graded_texts(config, ids, {"validation": found.graded_validation}),
-    )
-    params = started(config, module, kinds, tasks["ir"], params, workdir / "start")
+    tests = sets.tests | searched(config)
     facts: dict[str, float] = {
         "retrieval pairs to learn from": len(queries),
-        "graded pairs to learn from": len(found.graded.scores),
+        "graded pairs to learn from": len(learned.scores),
         "steps of retrieval": retrieval_share(config, tasks) * config.steps,
         "test queries": sum(min(len(test.queries), config.queries) for test in tests.values()),
     }
     return Shared(
         module,
-        kinds,
+        reader.kinds,
         tasks,
-        {name: corpus(config, ids, test) for name, test in tests.items()},
-        graded_texts(config, ids, found.graded_tests),
-        validation,
-        params,
+        {name: reader.corpus(test, config.queries) for name, test in tests.items()},
+        reader.graded(sets.graded_tests, config.pairs),
+        (
+            reader.corpus(sources.collection(sets.validation), config.queries),
+            reader.graded({"validation": sets.graded_validation}, config.pairs),
+        ),
+        started(config, module, reader.kinds, tasks["ir"], params, workdir / "start"),
         facts,
     )
+
+
+def reader_of(config: Config, module: Any, words: Any) -> two_tasks.Reader:
+    """How queries, documents and graded texts are read."""
+    before_query, before_sentence = config.instructions
+    read = {
+        "query": (before_query, config.query_length),
+        "document": ("", config.document_length),
+        "sentence": (before_sentence, config.sentence_length),
+    }
+    return two_tasks.reader(words, module, read)
 
 
 def network(config: Config) -> encoders.TextEncoder:
     """A transformer with norms before its layers, and the mean of its tokens."""
     longest = max(config.query_length, config.document_length, config.sentence_length)
     sizes = sentences.Sizes(
-        config.vocabulary, config.dim, config.layers, config.heads, -(-longest // 16) * 16
+        config.vocabulary, config.dim, config.layers, config.heads, sentences.whole(longest)
     )
-    body = sentences.transformer(sizes, norm="pre", initial=sizes.dim**-0.5, matching=1.0)
-    return encoders.TextEncoder(body)
-
-
-def kinds_of(config: Config, module: Any, words: Any) -> dict[str, Kind]:
-    """How queries, documents and graded texts are read; only a mean leaves instructions out."""
-    lengths = (config.query_length, config.document_length, config.sentence_length)
-    instructions = (config.instructions[0], "", config.instructions[1])
-    kinds = {}
-    for name, text, length in zip(
-        ("query", "document", "sentence"), instructions, lengths, strict=True
-    ):
-        skipped = 0
-        if text and module.pooling is encoders.mean:
-            skipped = len(sentences.token_ids(words, [text], length)[0]) - 1  # without its end
-        kinds[name] = Kind(f"{text} " if text else "", length + skipped, skipped)
-    return kinds
-
-
-def token_ids(
-    words: Any, kinds: dict[str, Kind], kind: str, texts: Sequence[str]
-) -> list[np.ndarray]:
-    """Token ids of texts of a kind, behind its instruction, cut."""
-    rows = [kinds[kind].instruction + text for text in texts]
-    return sentences.token_ids(words, rows, kinds[kind].length)
-
-
-def retrieval_columns(
-    config: Config, ids: Callable[..., Any], queries: list[str], documents: list[str]
-) -> dict[str, Any]:
-    """Queries with their document and the negatives that TF-IDF finds; equal texts have equal numbers."""
-    numbers = np.unique(np.array(documents), return_inverse=True)[1]
-    found = np.asarray(tfidf.scores(queries, documents))
-    found[numbers[:, None] == numbers[None]] = -np.inf
-    negatives = np.argsort(-found, axis=1, kind="stable")[:, : config.negatives]
-    places = np.concatenate([np.arange(len(queries))[:, None], negatives], axis=1)
-    rows = ids("document", documents)
-    return {
-        "query": ids("query", queries),
-        "documents": [sentences.at(rows, row) for row in places],
-        "numbers": numbers[places].astype(np.int32),
-    }
-
-
-def corpus(config: Config, ids: Callable[..., Any], test: data.Collection) -> Corpus:
-    """A collection, of whose queries so many are drawn."""
-    asked = np.random.default_rng(0).permutation(len(test.queries))[: config.queries]
-    return Corpus(
-        ids("query", sentences.at(test.queries, asked)),
-        ids("document", test.documents),
-        test.truth[asked],
-        test.grades[asked],
-    )
-
-
-def graded_texts(config: Config, ids: Callable[..., Any], tests: dict[str, graded.Pairs]) -> Graded:
-    """Graded pairs by name, of each of which so many are drawn."""
-    drawn = {}
-    for name, pairs in tests.items():
-        drawn[name] = of(
-            pairs, np.random.default_rng(0).permutation(len(pairs.scores))[: config.pairs]
-        )
-    texts = sorted({text for pairs in drawn.values() for text in (*pairs.first, *pairs.second)})
-    place = {text: number for number, text in enumerate(texts)}
-    places = {}
-    for name, pairs in drawn.items():
-        first = np.array([place[text] for text in pairs.first])
-        second = np.array([place[text] for text in pairs.second])
-        places[name] = first, second, pairs.scores
-    return Graded(ids("sentence", texts), places)
+    return sentences.network(sizes, norm="pre", initial=sizes.dim**-0.5, matching=1.0)
 
 
 def started(
     config: Config,
     module: Any,
-    kinds: dict[str, Kind],
+    kinds: dict[str, two_tasks.Kind],
     columns: dict[str, Any],
     params: ArrayTree | None,
     workdir: Path,
@@ -472,7 +325,7 @@ def started(
     pairs["numbers"] = columns["numbers"][:, :1]
     return sentences.trained(
         module,
-        objective_of(module, tuple(kinds.items()), codiemb_sts, config.start_temperature),
+        objective_of(module, tuple(kinds.items()), losses.codiemb_sts, config.start_temperature),
         sentences.single_task_batches(
             {"ir": pairs}, batch=config.start_batch, steps=config.start_steps, seed=config.seed
         ),
@@ -484,31 +337,11 @@ def started(
     )
 
 
-# A loss of graded pairs: (vectors, vectors, middle vectors, middle vectors, grades, **masks) -> scalar.
+# A loss of graded pairs: (vectors, vectors, grades, *, middle=vectors of the middle layer, **masks) -> scalar.
 GradedLoss = Callable[..., jax.Array]
 
 
-def codiemb_sts(
-    first: jax.Array,
-    second: jax.Array,
-    middle_first: jax.Array,
-    middle_second: jax.Array,
-    grades: jax.Array,
-    **settings_: Any,
-) -> jax.Array:
-    """CoDiEmb's four terms."""
-    middle: Any = (middle_first, middle_second)
-    return losses.codiemb_sts(first, second, grades, middle=middle, **settings_)
-
-
-def cosent(
-    first: jax.Array,
-    second: jax.Array,
-    middle_first: jax.Array,
-    middle_second: jax.Array,
-    grades: jax.Array,
-    **masks: Any,
-) -> jax.Array:
+def cosent(first: Array, second: Array, grades: Array, *, middle: Any, **masks: Any) -> jax.Array:
     """CoSENT on the last layer."""
     return losses.cosent(first, second, grades, **masks)
 
@@ -517,7 +350,7 @@ def cosent(
 def info_nce_of(positive: float, temperature: float) -> GradedLoss:
     """InfoNCE over the second texts of a batch, of the pairs graded so high."""
 
-    def loss(first, second, middle_first, middle_second, grades, **masks):
+    def loss(first, second, grades, *, middle, **masks):
         return losses.info_nce(
             first, second, temperature=temperature, weights=grades >= positive, **masks
         )
@@ -528,7 +361,7 @@ def info_nce_of(positive: float, temperature: float) -> GradedLoss:
 @functools.lru_cache(maxsize=8)
 def without(term: str) -> GradedLoss:
     """CoDiEmb's terms but one."""
-    return functools.partial(codiemb_sts, **{f"{term}_weight": 0.0})
+    return functools.partial(losses.codiemb_sts, **{f"{term}_weight": 0.0})
 
 
 def graded_loss(config: Config, arm: str) -> GradedLoss:
@@ -537,16 +370,15 @@ def graded_loss(config: Config, arm: str) -> GradedLoss:
         return info_nce_of(config.positive, config.temperature)
     if arm in ("cosent", "mixed_cosent"):
         return cosent
-    terms = {"no_pearson": "pearson", "no_rank_kl": "rank", "no_pro": "pro"}
-    if arm in terms or arm == "no_middle":
-        return without(terms.get(arm, "contrastive"))
-    return codiemb_sts
+    if arm in WITHOUT:
+        return without(WITHOUT[arm])
+    return losses.codiemb_sts
 
 
 @functools.lru_cache(maxsize=32)
 def objective_of(
     module: Any,
-    kinds: tuple[tuple[str, Kind], ...],
+    kinds: tuple[tuple[str, two_tasks.Kind], ...],
     sts_loss: GradedLoss,
     temperature: float,
 ) -> Objective:
@@ -556,15 +388,16 @@ def objective_of(
     middle = (module.transformer.layers + 1) // 2
 
     def cuts(params, texts, kind, key, axis_name):
-        return encode(params, pooled(texts, skipped[kind]), key=key, axis_name=axis_name)
+        return encode(params, two_tasks.pooled(texts, skipped[kind]), key=key, axis_name=axis_name)
 
     def of_retrieval(params, batch, key, axis_name):
         query_key, document_key = jax.random.split(key)
         queries = cuts(params, batch["query"], "query", query_key, axis_name)[-1]
-        rows, count, length = batch["documents"]["tokens"].shape
-        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, length), batch["documents"])
-        documents = cuts(params, flat, "document", document_key, axis_name)[-1]
-        documents = documents.reshape(rows, count, -1)
+
+        def last(params, texts):
+            return cuts(params, texts, "document", document_key, axis_name)[-1]
+
+        documents = sentences.encoded_lists(last, params, batch["documents"])
         return losses.codiemb_retrieval(
             queries,
             documents[:, :1],
@@ -584,9 +417,8 @@ def objective_of(
         return sts_loss(
             first[-1],
             second[-1],
-            first[middle],
-            second[middle],
             batch["grade"],
+            middle=(first[middle], second[middle]),
             where=batch["where"],
             axis_name=axis_name,
         )
@@ -602,12 +434,6 @@ def objective_of(
         )
 
     return objective
-
-
-def pooled(texts: dict[str, Any], skipped: int) -> dict[str, Any]:
-    """Texts whose first tokens are read and not pooled."""
-    behind = jnp.arange(texts["tokens"].shape[1]) >= skipped
-    return {**texts, "pooled": texts["where"] & behind}
 
 
 def retrieval_share(config: Config, tasks: dict[str, dict[str, Any]]) -> float:
@@ -649,7 +475,7 @@ def run(
 ) -> list[dict]:
     """One arm, one seed: retrieval, graded pairs, and the geometry of the vectors."""
     folders = [folder for name in READS.get(arm, ()) for folder in (others or {})[name]]
-    checkpoints = [kept(shared.params, folder) for folder in folders]
+    checkpoints = [fits.kept(shared.params, folder) for folder in folders]
     if arm == "start":
         params = shared.params
     elif arm == "best_single":
@@ -664,7 +490,7 @@ def run(
         params = merging.fuse(shared.params, runs, power=float(arm == "orders_fused"))
     else:
         params = trained(config, arm, shared, workdir)
-        keep(params, workdir)
+        fits.keep(params, workdir)
     return [figures_of(config, shared, params)]
 
 
@@ -691,172 +517,73 @@ def trained(
             warmup=0.03,
         )
 
-    rate = config.rates[0]
-    if len(config.rates) > 1:
-        rate = tuning.tuned(
-            tuning.grid(rate=config.rates),
-            lambda rate: validated(config, shared, fitted(rate)),
-            workdir=workdir,
-        )["rate"]
+    rate = tuning.tuned_rate(
+        config.rates,
+        lambda rate: validated(config, shared, fitted(rate)),
+        workdir=workdir,
+    )
     return fitted(rate)
-
-
-KEPT = {"kind": "parameters of codiemb", "version": 1}
-
-
-def keep(params: ArrayTree, folder: Path) -> None:
-    """Writes parameters for the arms that mix them."""
-    leaves = {str(place): leaf for place, leaf in enumerate(jax.tree.leaves(params))}
-    storage.save_arrays(folder / "params.jaxsim", leaves, **KEPT)
-
-
-def kept(like: ArrayTree, folder: Path) -> ArrayTree:
-    """Parameters that an arm has written, as a tree like another."""
-    leaves, _ = storage.load_arrays(folder / "params.jaxsim", **KEPT)
-    structure = jax.tree.structure(like)
-    return jax.tree.unflatten(structure, [leaves[str(n)] for n in range(structure.num_leaves)])
-
-
-def vectors(shared: Shared, params: ArrayTree, kind: str, ids: list[np.ndarray]) -> np.ndarray:
-    """Unit vectors of token ids of a kind of texts."""
-    encode = reading(shared.module, shared.kinds[kind].skipped)
-    return unit_rows(search.encode_corpus(encode, params, lambda rows: rows, ids))
-
-
-@functools.lru_cache(maxsize=8)
-def reading(module: Any, skipped: int) -> Encode:
-    """The plain function of a module, without the first tokens in its pooling."""
-    encode = sentences.function_of(module)
-    return lambda params, texts: encode(params, pooled(texts, skipped))
 
 
 def validated(config: Config, shared: Shared, params: ArrayTree) -> float:
     """The mean of nDCG@10 and Spearman's correlation on validation data."""
     test, pairs = shared.validation
-    found = retrieved(shared, params, test)["nDCG@10"].mean()
-    (graded_,) = correlated(config, shared, params, pairs).values()
-    return float(found + graded_.value) / 2
-
-
-def retrieved(shared: Shared, params: ArrayTree, test: Corpus) -> dict[str, np.ndarray]:
-    """Figures of each query."""
-    queries = vectors(shared, params, "query", test.queries)
-    documents = vectors(shared, params, "document", test.documents)
-    _, ids = search.exact(queries, documents, k=10)
-    return {
-        "nDCG@10": each(evaluation.ndcg, ids, test.truth, 10, grades=test.grades),
-        "MRR@10": each(evaluation.reciprocal_rank, ids, test.truth),
-    }
-
-
-def correlated(
-    config: Config, shared: Shared, params: ArrayTree, tests: Graded
-) -> dict[str, runner.Resampled]:
-    """Spearman's correlation of the cosines with the grades, by test set."""
-    found = vectors(shared, params, "sentence", tests.texts)
-    return {
-        name: figures.spearman(
-            np.sum(found[first] * found[second], axis=1), grades, repeats=config.repeats
-        )
-        for name, (first, second, grades) in tests.pairs.items()
-    }
+    encoder = shared.with_params(params)
+    ndcg = encoder.retrieved(test)["nDCG@10"].mean()
+    (spearman,) = encoder.correlated(pairs, repeats=config.repeats).values()
+    return float(ndcg + spearman.value) / 2
 
 
 def figures_of(config: Config, shared: Shared, params: ArrayTree) -> dict[str, Any]:
     """The figures of a row."""
+    encoder = shared.with_params(params)
     test, *_ = shared.tests.values()
-    row: dict[str, Any] = dict(retrieved(shared, params, test))
-    for other, more in list(shared.tests.items())[1:]:
-        row[f"nDCG@10 {other}"] = retrieved(shared, params, more)["nDCG@10"]
-    by_set = correlated(config, shared, params, shared.graded)
+    row: dict[str, Any] = dict(encoder.retrieved(test))
+    for name, other in list(shared.tests.items())[1:]:
+        row[f"nDCG@10 {name}"] = encoder.retrieved(other)["nDCG@10"]
+    by_set = encoder.correlated(shared.graded, repeats=config.repeats)
     row |= {f"Spearman {name}": figure for name, figure in by_set.items()}
     row["STS"] = figures.averaged(list(by_set.values()))
-    row["mean"] = figures.averaged([resampled(row["nDCG@10"], config.repeats), row["STS"]])
-    return row | geometry(shared, params, test)
-
-
-def resampled(values: np.ndarray, repeats: int) -> runner.Resampled:
-    """A mean over examples with its bootstrap repeats, of the same draws in all arms."""
-    draws = np.random.default_rng(1).integers(len(values), size=(repeats, len(values)))
-    return runner.Resampled(values.mean(), values[draws].mean(axis=1))
-
-
-def geometry(shared: Shared, params: Any, test: Corpus, most: int = 500) -> dict[str, float]:
-    """How alike the tokens of a text are, and over how many directions the vectors of texts are spread."""
-    ids = test.documents[:most]
-    rows = vectors(shared, params, "document", ids)
-    texts = data.padded(ids, -(-max(map(len, ids)) // 16) * 16)
-    states = tokens_of(shared.module)(
-        {"params": params["params"]["transformer"]}, texts["tokens"], texts["where"]
-    )
-    cosines = np.einsum("bid,bjd->bij", states, states)
-    pairs = (
-        texts["where"][:, :, None] & texts["where"][:, None] & ~np.eye(states.shape[1], dtype=bool)
-    )
-    return {
-        "token similarity": float(cosines[pairs].mean()),
-        "effective rank": float(analysis.effective_rank(rows - rows.mean(axis=0))),
-    }
-
-
-@functools.lru_cache(maxsize=4)
-def tokens_of(module: Any) -> Callable[..., np.ndarray]:
-    """Unit states of the tokens of texts."""
-    states = jax.jit(encoders.as_function(module.transformer))
-    return lambda *args: unit_rows(states(*args))
+    ndcg = figures.resampled_mean(row["nDCG@10"], repeats=config.repeats)
+    row["mean"] = figures.averaged([ndcg, row["STS"]])
+    return row | encoder.geometry(test)
 
 
 def claim(rows: list[dict]) -> runner.Claim:
     """Better than one loss for both, no worse than an encoder for one task; fusion better than a soup."""
-    arms = {row["arm"] for row in rows}
-
-    def above(arm: str, other: str, on: str) -> list[runner.Comparison]:
-        here = {arm, other} <= arms
-        return [runner.difference(rows, arm, over=other, on=on)] if here else []
-
-    def close(other: str, on: str) -> list[runner.Comparison]:
-        here = {"codiemb", other} <= arms
-        return [runner.no_worse(rows, "codiemb", over=other, on=on, by=POINT)] if here else []
-
+    above = functools.partial(runner.above, rows)
+    close = functools.partial(runner.close, rows, "codiemb", by=POINT)
     return runner.sentences(
         [
             (
                 "on graded pairs it is better than InfoNCE for both tasks",
-                above("codiemb", "joint", "STS"),
+                above("codiemb", "joint", on="STS"),
             ),
             (
                 "and better than CoSENT in mixed batches",
-                above("codiemb", "mixed_cosent", "STS"),
+                above("codiemb", "mixed_cosent", on="STS"),
             ),
             (
                 "in each task it is within a point of an encoder trained for that task alone",
-                [*close("ir", "nDCG@10"), *close("sts", "STS")],
+                [*close("ir", on="nDCG@10"), *close("sts", on="STS")],
             ),
             (
                 "fusion by how far parameters moved is better than the uniform soup",
-                above("fused", "soup", "mean"),
+                above("fused", "soup", on="mean"),
             ),
         ]
     )
 
 
 def pictures(rows: list[dict]) -> dict:
-    """tasks.png: both tasks against each other."""
-    return {"tasks": both_tasks(runner.summary(rows))}
-
-
-def both_tasks(shown: Sequence[dict]) -> Any:
-    """Retrieval and graded pairs, a point for each arm."""
-    import matplotlib.pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for arm, style in pictures_.styles_of(shown).items():
-        (row,) = (row for row in shown if row["arm"] == arm)
-        look = {"color": style["color"], "marker": style["marker"], "linestyle": ""}
-        ax.plot([row["nDCG@10"]], [row["STS"]], label=arm, markersize=8, **look)
-    ax.set_xlabel("nDCG@10 of docstrings")
-    ax.set_ylabel("Spearman, mean of the STS sets")
-    ax.set_title("Retrieval and graded pairs by one encoder")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+    """tasks.png: both tasks against each other, a point for each arm."""
+    return {
+        "tasks": drawings.points(
+            runner.summary(rows),
+            x="nDCG@10",
+            y="STS",
+            x_label="nDCG@10 of docstrings",
+            y_label="Spearman, mean of the STS sets",
+            title="Retrieval and graded pairs by one encoder",
+        )
+    }

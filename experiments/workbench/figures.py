@@ -15,6 +15,18 @@ def each(figure: Callable[..., Any], *args: Any, **kwargs: Any) -> np.ndarray:
     return np.asarray(values, float)
 
 
+def resampled_mean(values: np.ndarray, *, repeats: int = 100, seed: int = 1) -> runner.Resampled:
+    """A mean over examples with its bootstrap repeats, to be averaged with other statistics.
+
+    Args:
+      values: float [examples].
+      repeats: of the bootstrap.
+      seed: of its draws, the same for all arms.
+    """
+    draws = np.random.default_rng(seed).integers(len(values), size=(repeats, len(values)))
+    return runner.Resampled(values.mean(), values[draws].mean(axis=1))
+
+
 def spearman(scores: Any, gold: Any, *, repeats: int = 100, seed: int = 0) -> runner.Resampled:
     """Spearman's rank correlation of scores with people's, with repeats of resampled pairs, ranked anew.
 

@@ -58,8 +58,10 @@ def without(pairs: Pairs, known: Pairs) -> Pairs:
         for place, pair in enumerate(zip(pairs.first, pairs.second, strict=True))
         if frozenset(pair) not in seen
     ]
-    return Pairs(
-        [pairs.first[place] for place in kept],
-        [pairs.second[place] for place in kept],
-        pairs.scores[kept],
-    )
+    return at(pairs, np.array(kept, int))
+
+
+def at(pairs: Pairs, places: np.ndarray) -> Pairs:
+    """The pairs at some places."""
+    first, second = ([side[place] for place in places] for side in pairs[:2])
+    return Pairs(first, second, pairs.scores[places])

@@ -68,6 +68,12 @@ def at(texts: Sequence[Any], places: Any) -> list[Any]:
     return [texts[place] for place in places]
 
 
+def places(texts: Sequence[str], *columns: Sequence[str]) -> list[np.ndarray]:
+    """Where the texts of each column are among distinct texts: int [rows] each."""
+    place = {text: number for number, text in enumerate(texts)}
+    return [np.array([place[text] for text in column], int) for column in columns]
+
+
 def sides(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """The first and the second texts of pairs."""
     first, second = zip(*pairs, strict=True)

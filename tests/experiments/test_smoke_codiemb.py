@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from experiments import codiemb
-from experiments.workbench import sentences
+from experiments.workbench import sentences, two_tasks
 from jaxsim import data
 
 SMALL = codiemb.PRESETS["smoke"]
 
 
 def test_parts_share_no_body():
-    parts = codiemb.split_pairs("docstrings-small")
+    parts = two_tasks.split_pairs("docstrings-small")
     bodies = [{document for _, document in part} for part in parts]
     for one, other in itertools.combinations(bodies, 2):
         assert not one & other
@@ -58,12 +58,13 @@ def test_batches_of_each_kind_of_arm():
 def test_an_instruction_is_read_and_not_pooled():
     words = data.train_wordpiece(["find the body below", "compare two texts"] * 5, size=60)
     module = codiemb.network(dataclasses.replace(SMALL, vocabulary=60))
-    kinds = codiemb.kinds_of(SMALL, module, words)
+    reader = codiemb.reader_of(SMALL, module, words)
+    kinds = reader.kinds
     assert kinds["document"].skipped == 0
-    (row,) = codiemb.token_ids(words, kinds, "query", ["the body"])
+    (row,) = reader.ids("query", ["the body"])
     (alone,) = sentences.token_ids(words, ["the body"], 16)
     np.testing.assert_array_equal(row[kinds["query"].skipped :], alone[1:])
-    texts = codiemb.pooled(data.padded([row], 16), kinds["query"].skipped)
+    texts = two_tasks.pooled(data.padded([row], 16), kinds["query"].skipped)
     assert np.asarray(texts["pooled"]).sum() == len(alone) - 1
 
 
