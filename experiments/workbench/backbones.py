@@ -83,6 +83,12 @@ def from_scratch(
     )
 
 
+def layers_of(body: Weights) -> tuple[dict, dict]:
+    """(layers, embeddings and the rest) of a transformer's parameters."""
+    layers = {name: tree for name, tree in body.items() if name.startswith("layer_")}
+    return layers, {name: tree for name, tree in body.items() if name not in layers}
+
+
 def masked_words(
     module: encoders.MaskedLanguageModel, pieces: dict[str, int], most: int
 ) -> Objective:

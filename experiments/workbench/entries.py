@@ -51,6 +51,21 @@ def merge_identical(table: Array) -> Merged:
     return Merged(table[first[order]], number[np.ravel(place)])
 
 
+class Table(NamedTuple):
+    """Definitions, the entry of each, and the frozen embeddings of the entries."""
+
+    ids: list[np.ndarray]  # tokens of each definition
+    owners: np.ndarray  # int [definitions], rows of the table
+    rows: np.ndarray  # float [entries, dim]
+
+
+def table(dictionary: data.Dictionary, ids: list[np.ndarray], vectors: Array) -> Table:
+    """The entry embeddings of a dictionary by the vectors of its definitions, equal rows merged."""
+    means = entry_embeddings(vectors, dictionary.owners, len(dictionary.entries))
+    merged = merge_identical(means)
+    return Table(ids, merged.place[dictionary.owners], merged.table)
+
+
 def drawn(
     dictionary: data.Dictionary, count: int, *, preferred: Array, seed: int = 0
 ) -> data.Dictionary:
@@ -65,6 +80,40 @@ def drawn(
     chance = np.random.default_rng(seed).random(len(dictionary.entries))
     order = np.argsort(chance - np.asarray(preferred), kind="stable")
     return dictionary.of(np.sort(order[:count]))
+
+
+def sample(dictionary: data.Dictionary, most: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Some entries by chance: (places of their definitions, the number of the entry of each of these, how many)."""
+    count = len(dictionary.entries)
+    taken = np.random.default_rng(0).permutation(count)[:most]
+    number = np.full(count, -1)
+    number[taken] = np.arange(len(taken))
+    owners = number[dictionary.owners]
+    places = np.flatnonzero(owners >= 0)
+    return places, owners[places], len(taken)
+
+
+def one_for_each_word(
+    dictionary: data.Dictionary, row_of: Array
+) -> tuple[list[int], np.ndarray, list[int]]:
+    """An entry for each word, equal words' entries too, as if synonyms had not been merged.
+
+    Args:
+      dictionary: with synonyms merged.
+      row_of: int [entries], the row of each entry in a table.
+
+    Returns: (places of definitions, the entry of each of these, the row of the table of each entry).
+    """
+    rows, owners, places = [], [], []
+    of_entry: list[list[int]] = [[] for _ in dictionary.entries]
+    for entry, words in enumerate(dictionary.entries):
+        for _ in words:
+            of_entry[entry].append(len(rows))
+            rows.append(row_of[entry])
+    for place, entry in enumerate(dictionary.owners):
+        owners += of_entry[entry]
+        places += [place] * len(of_entry[entry])
+    return places, np.array(owners), rows
 
 
 def partners(owners: Array, *, seed: int = 0) -> np.ndarray:

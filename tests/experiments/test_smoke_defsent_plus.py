@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from experiments import __main__ as command, defsent_plus, runner
-from experiments.workbench import backbones, entries
+from experiments.workbench import backbones, definitions, entries
 from jaxsim import data
 
 SMALL = defsent_plus.PRESETS["smoke"]
@@ -74,7 +74,7 @@ def test_single_tokens_are_pairs_of_a_definition_and_a_word():
     dictionary = data.Dictionary(
         [("car", "auto"), ("ice cream",)], ["a", "b", "c"], np.array([0, 1, 0])
     )
-    places, targets = defsent_plus.single_tokens(dictionary, {"car": 7, "auto": 9, "ice": 1})
+    places, targets = definitions.single_tokens(dictionary, {"car": 7, "auto": 9, "ice": 1})
     assert (places.tolist(), targets.tolist()) == ([0, 0, 2, 2], [7, 9, 7, 9])
 
 
