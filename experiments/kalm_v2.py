@@ -25,15 +25,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import each, models, sentences, sources
-from jaxsim import data, encoders, evaluation, losses, merging, search
-from jaxsim.numerics import mean, unit
+from experiments.workbench import figures, mined, models, sentences, sources
+from jaxsim import data, encoders, losses, merging
+from jaxsim.numerics import mean
 from jaxsim.numerics.types import ArrayTree, Objective
-from jaxsim.search import mining
 
 FIGURE = "MRR@10"
 
@@ -78,42 +76,20 @@ class Config:
     def __post_init__(self) -> None:
         settings.one_of(self, data=tuple(sources.DOCSTRINGS), start=("scratch", "folder"))
         settings.one_of(self, collections=tuple(sources.COLLECTIONS))
-        settings.whole(
-            self,
-            1,
-            "queries",
-            "vocabulary",
-            "query_length",
-            "document_length",
-            "dim",
-            "layers",
-            "heads",
-            "sizes",
-            "batch",
-            "wide",
-            "first_steps",
-            "steps",
-            "window",
-            "top",
-            "mixtures",
-            "widening",
-            "teacher_steps",
-            "soup",
-        )
+        settings.whole(self, 1, "queries", "vocabulary", "query_length", "document_length", "dim")
+        settings.whole(self, 1, "layers", "heads", "sizes", "batch", "wide", "first_steps", "steps")
+        settings.whole(self, 1, "window", "top", "mixtures", "widening", "teacher_steps", "soup")
         settings.whole(self, 2, "negatives")
         settings.positive(self, "shares", "rate", "second_rate", "gamma")
         settings.positive(self, "first_temperature", "temperature", "warm_temperature")
         if self.dim % self.heads:
             raise ValueError(f"dim must be a multiple of heads={self.heads}, got {self.dim}")
         if len(self.sizes) != len(self.shares) or max(self.sizes) != self.dim:
-            raise ValueError(
-                f"sizes must have a share each and dim={self.dim} among them, got {self.sizes}"
-            )
+            wanted = f"a share each and dim={self.dim} among them"
+            raise ValueError(f"sizes must have {wanted}, got {self.sizes}")
         if len(self.window) != 2 or self.window[1] - self.window[0] < self.negatives:
-            raise ValueError(
-                f"window must be a first and a last rank with {self.negatives} negatives between them, "
-                f"got {self.window}"
-            )
+            wanted = f"a first and a last rank with {self.negatives} negatives between them"
+            raise ValueError(f"window must be {wanted}, got {self.window}")
 
 
 PRESETS = {
@@ -191,25 +167,14 @@ ARMS = {
 }
 
 
-class Mined(NamedTuple):
-    """Token ids of the second stage's examples, and the text of each document."""
-
-    queries: list[np.ndarray]
-    documents: list[list[np.ndarray]]  # [examples][1 + negatives], the positive first
-    texts: (
-        np.ndarray
-    )  # int [examples, 1 + negatives], equal for equal texts; -1 where there is none
-    rows: np.ndarray  # int [examples], places among the training pairs
-
-
 class Shared(NamedTuple):
     """What the arms share."""
 
-    pairs: list[tuple[str, str]]  # to learn from
+    pairs: mined.Pairs  # to learn from
     tests: dict[str, data.Collection]  # by name, that of the config's data first
     words: Any  # the tokenizer
     params: ArrayTree  # of the first stage
-    mined: Mined
+    mined: mined.Mined
     facts: dict[str, float]
 
 
@@ -227,18 +192,9 @@ def folder(config: Config) -> bool:
 
 def tests_of(config: Config) -> dict[str, data.Collection]:
     """The test docstrings as a collection with one right document for each query, and the others."""
-    queries, documents = zip(*sources.DOCSTRINGS[config.data]("test"), strict=True)
-    distinct = list(dict.fromkeys(documents))
-    place = {document: number for number, document in enumerate(distinct)}
-    asked = np.random.default_rng(0).permutation(len(queries))[: config.queries]
-    truth = np.array([[place[documents[number]]] for number in asked])
-    own = data.Collection(
-        documents=distinct,
-        titles=[""] * len(distinct),
-        queries=[queries[number] for number in asked],
-        truth=truth,
-        grades=np.ones(truth.shape),
-    )
+    whole = sources.collection(sources.DOCSTRINGS[config.data]("test"))
+    own = sources.asked(whole, config.queries)
+    own = own._replace(grades=np.ones(own.truth.shape))
     return {config.data: own} | {name: sources.COLLECTIONS[name]() for name in config.collections}
 
 
@@ -254,10 +210,20 @@ def prepare(config: Config, workdir: Path) -> Shared:
     else:
         texts = [text for pair in pairs for text in pair]
         words = sentences.tokenizer(texts, workdir / "tokenizer.json", size=config.vocabulary)
-    params = first_stage(config, module, pairs, words, workdir / "first", steps=config.first_steps)
-    mined, table = negatives(config, module, params, pairs, words)
-    facts = {"pairs to learn from": len(pairs), "after the filter": len(mined.queries), **table}
-    return Shared(pairs, tests_of(config), words, params, mined, facts)
+    queries, documents = sentences.sides(pairs)
+    ids = (tokens(config, words, queries, "query"), tokens(config, words, documents, "document"))
+    learned = mined.pairs(*ids, documents)
+    params = first_stage(config, module, learned, workdir / "first", steps=config.first_steps)
+    examples, table = mined.mined(
+        learned,
+        (sentences.vectors(module, params, ids[0]), sentences.vectors(module, params, ids[1])),
+        count=config.negatives,
+        window=config.window,
+        top=config.top,
+        seed=config.seed,
+    )
+    facts = {"pairs to learn from": len(pairs), "after the filter": len(examples.queries), **table}
+    return Shared(learned, tests_of(config), words, params, examples, facts)
 
 
 def run(
@@ -279,22 +245,17 @@ def run(
         encoder = causal(config, shared, workdir, CAUSAL[arm])
     else:
         encoder = second_stage(config, network(config), LOSSES[arm], shared, workdir, arm=arm)
-    return figures(config, shared.tests, encoder)
+    return tested(config, shared.tests, encoder)
 
 
-def network(config: Config, *, widening: int = 1) -> Any:
+def network(config: Config) -> Any:
     """The pretrained encoder, or a transformer with norms before its layers, and the mean of its tokens."""
     if folder(config):
         return models.start(config.model).module
     sizes = sentences.Sizes(
-        config.vocabulary,
-        config.dim * widening,
-        config.layers * widening,
-        config.heads * widening,
-        config.document_length,
+        config.vocabulary, config.dim, config.layers, config.heads, config.document_length
     )
-    body = sentences.transformer(sizes, norm="pre", initial=sizes.dim**-0.5, matching=1.0)
-    return encoders.TextEncoder(body)
+    return sentences.network(sizes, norm="pre", initial=sizes.dim**-0.5, matching=1.0)
 
 
 def tokens(config: Config, words: Any, texts: list[str], side: str) -> list[np.ndarray]:
@@ -309,72 +270,27 @@ def buckets(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 def first_stage(
-    config: Config,
-    module: Any,
-    pairs: list[tuple[str, str]],
-    words: Any,
-    workdir: Path,
-    *,
-    steps: int,
+    config: Config, module: Any, pairs: mined.Pairs, workdir: Path, *, steps: int
 ) -> ArrayTree:
     """An encoder from scratch by in-batch negatives."""
-    queries, documents = (list(side) for side in zip(*pairs, strict=True))
     columns = {
-        "query": tokens(config, words, queries, "query"),
-        "documents": [[row] for row in tokens(config, words, documents, "document")],
-        "texts": np.unique(np.array(documents), return_inverse=True)[1][:, None],
+        "query": pairs.queries,
+        "documents": [[row] for row in pairs.documents],
+        "texts": pairs.texts[:, None],
     }
-    batches = sentences.batches(
-        columns, batch=config.wide, steps=steps, seed=config.seed, buckets=buckets(config)
-    )
-    settings_ = settings_of(config, temperature=config.first_temperature)
-    objective = objective_of(module, in_batch, settings_)
+    given = settings_of(config, temperature=config.first_temperature)
     return sentences.trained(
         module,
-        objective,
-        batches,
+        objective_of(module, in_batch, given),
+        sentences.batches(
+            columns, batch=config.wide, steps=steps, seed=config.seed, buckets=buckets(config)
+        ),
         rate=config.rate,
         seed=config.seed,
         workdir=workdir,
         label="first stage",
         params=models.start(config.model).params if folder(config) else None,
     )
-
-
-def negatives(
-    config: Config,
-    module: Any,
-    params: ArrayTree,
-    pairs: list[tuple[str, str]],
-    words: Any,
-) -> tuple[Mined, dict[str, float]]:
-    """Negatives drawn from a window of ranks, for the queries whose own document is among the first."""
-    queries, documents = (list(side) for side in zip(*pairs, strict=True))
-    ids = {
-        "query": tokens(config, words, queries, "query"),
-        "document": tokens(config, words, documents, "document"),
-    }
-    vectors = {side: sentences.vectors(module, params, rows) for side, rows in ids.items()}
-    texts = np.unique(np.array(documents), return_inverse=True)[1]
-    own = np.arange(len(pairs))
-    first, last = config.window
-    found = search.mine_negatives(
-        vectors["query"],
-        vectors["document"],
-        own,
-        config.negatives,
-        rules=[mining.ranks(first, last)],
-        depth=last,
-        text_ids=texts,
-        key=jax.random.fold_in(jax.random.key(config.seed), 1),
-    )
-    consistent = search.consistency_filter(vectors["query"], vectors["document"], own, config.top)
-    places = np.concatenate([own[:, None], found.ids], axis=1)[consistent]
-    places = places[(places >= 0).all(axis=1)]
-    lists = [sentences.at(ids["document"], row) for row in places]
-    chosen = sentences.at(ids["query"], places[:, 0])
-    facts = {"queries short of negatives": float(found.table["queries that are short"])}
-    return Mined(chosen, lists, texts[places], places[:, 0]), facts
 
 
 class Settings(NamedTuple):
@@ -389,103 +305,75 @@ class Settings(NamedTuple):
 
 def settings_of(config: Config, **changes: Any) -> Settings:
     """The losses' settings of a config."""
-    shown = {name: getattr(config, name) for name in Settings._fields}
-    return Settings(**shown | changes)
+    return Settings(**{name: getattr(config, name) for name in Settings._fields} | changes)
 
 
-# A loss: (queries [b, d], documents [b, 1 + n, d], key, settings, **shared) -> scalar, where shared are the
-# mask, the named axis and the documents' texts.
+class Batch(NamedTuple):
+    """What a loss is of."""
+
+    queries: jax.Array  # [batch, dim]
+    documents: jax.Array  # [batch, 1 + negatives, dim], the positive first
+    key: jax.Array
+
+
+# A loss: (Batch, Settings, **shared) -> scalar, where shared are the mask, the named axis and the documents' texts.
 Stage = Callable[..., jax.Array]
 
 
-def in_batch(
-    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
-) -> jax.Array:
+def in_batch(z: Batch, given: Settings, **shared: Any) -> jax.Array:
     """InfoNCE whose negatives are the documents of the other queries."""
     shared["document_ids"] = shared["document_ids"][:, 0]
-    return losses.info_nce(queries, documents[:, 0], temperature=given.temperature, **shared)
+    return losses.info_nce(z.queries, z.documents[:, 0], temperature=given.temperature, **shared)
 
 
-def hard(
-    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
-) -> jax.Array:
+def hard(z: Batch, given: Settings, **shared: Any) -> jax.Array:
     """InfoNCE over all positives and all mined negatives of the batch."""
-    return losses.info_nce(queries, documents, temperature=given.temperature, **shared)
+    return losses.info_nce(z.queries, z.documents, temperature=given.temperature, **shared)
 
 
-def focal(
-    queries: jax.Array,
-    documents: jax.Array,
-    key: jax.Array,
-    given: Settings,
-    *,
-    gamma: float | None = None,
-    **shared: Any,
-) -> jax.Array:
+def focal(z: Batch, given: Settings, *, gamma: float | None = None, **shared: Any) -> jax.Array:
     """`hard` with focal weights."""
-    reduce_fn = functools.partial(
-        losses.reducers.focal_mean, gamma=given.gamma if gamma is None else gamma
-    )
-    return hard(queries, documents, key, given, reduce_fn=reduce_fn, **shared)
+    gamma = given.gamma if gamma is None else gamma
+    reduce_fn = functools.partial(losses.reducers.focal_mean, gamma=gamma)
+    return hard(z, given, reduce_fn=reduce_fn, **shared)
 
 
-def focal_mean(
-    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
-) -> jax.Array:
+def focal_mean(z: Batch, given: Settings, **shared: Any) -> jax.Array:
     """`hard` with focal weights that are divided by their mean."""
 
     def reduce_fn(values, weights, axis_name=None):
         more = losses.reducers.focal_weights(values, gamma=given.gamma)
         return mean(values, weights * jax.lax.stop_gradient(more), axis_name)
 
-    return hard(queries, documents, key, given, reduce_fn=reduce_fn, **shared)
+    return hard(z, given, reduce_fn=reduce_fn, **shared)
 
 
-def pair_mix(
-    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
-) -> jax.Array:
+def pair_mix(z: Batch, given: Settings, **shared: Any) -> jax.Array:
     """`hard` with mixtures of two negatives of the same query."""
-    mixed, there = losses.parts.mix_pairs(
-        key, documents[:, 1:], num=given.mixtures, axis_name=shared["axis_name"]
-    )
-    return with_extra(queries, documents, mixed, there, given, **shared)
+    negatives, axis_name = z.documents[:, 1:], shared["axis_name"]
+    extra = losses.parts.mix_pairs(z.key, negatives, num=given.mixtures, axis_name=axis_name)
+    return with_extra(z, given, *extra, **shared)
 
 
-def list_mix(
-    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
-) -> jax.Array:
+def list_mix(z: Batch, given: Settings, **shared: Any) -> jax.Array:
     """`hard` with one mixture of all negatives of the same query."""
-    mixed, there = losses.parts.mix_list(queries, documents[:, 1:], temperature=given.temperature)
-    return with_extra(queries, documents, mixed, there, given, **shared)
+    negatives = z.documents[:, 1:]
+    extra = losses.parts.mix_list(z.queries, negatives, temperature=given.temperature)
+    return with_extra(z, given, *extra, **shared)
 
 
 def with_extra(
-    queries: jax.Array,
-    documents: jax.Array,
-    mixed: jax.Array,
-    there: jax.Array,
-    given: Settings,
-    **shared: Any,
+    z: Batch, given: Settings, mixed: jax.Array, there: jax.Array, **shared: Any
 ) -> jax.Array:
     """InfoNCE with mixtures among a query's own negatives."""
-    return losses.info_nce_with_extra(
-        queries, documents, mixed, extra_where=there, temperature=given.temperature, **shared
-    )
+    shared = {"extra_where": there, "temperature": given.temperature, **shared}
+    return losses.info_nce_with_extra(z.queries, z.documents, mixed, **shared)
 
 
-def kalm(
-    queries: jax.Array, documents: jax.Array, key: jax.Array, given: Settings, **shared: Any
-) -> jax.Array:
+def kalm(z: Batch, given: Settings, **shared: Any) -> jax.Array:
     """The paper's second stage."""
-    return losses.kalm(
-        queries,
-        documents,
-        key=key,
-        pairs=given.mixtures,
-        gamma=given.gamma,
-        temperature=given.temperature,
-        **shared,
-    )
+    shared = {"gamma": given.gamma, "temperature": given.temperature, **shared}
+    return losses.kalm(z.queries, z.documents, key=z.key, pairs=given.mixtures, **shared)
 
 
 LOSSES: dict[str, Stage] = {
@@ -512,33 +400,25 @@ def objective_of(module: Any, loss: Stage, given: Settings) -> Objective:
     def objective(params, batch, *, key, axis_name):
         drawn, query_key, document_key = jax.random.split(key, 3)
         queries = encode(params, batch["query"], key=query_key, axis_name=axis_name)
-        documents = encoded_lists(encode, params, batch["documents"], document_key, axis_name)
+        documents = sentences.encoded_lists(
+            encode, params, batch["documents"], key=document_key, axis_name=axis_name
+        )
 
         def of_size(z):
             return loss(
-                z["queries"],
-                z["documents"],
-                drawn,
+                Batch(z["queries"], z["documents"], drawn),
                 given,
                 document_ids=batch["texts"],
                 where=batch["where"],
                 axis_name=axis_name,
             )
 
-        over_sizes = losses.matryoshka(of_size, dims=given.sizes, weights=given.shares)
-        total = over_sizes({"queries": queries, "documents": documents})
+        total = over_sizes(of_size, queries, documents, given)
         if "taught_queries" not in batch:
             return total
         return total + distillation(queries, documents, batch, given, axis_name)
 
     return objective
-
-
-def encoded_lists(encode, params, texts, key, axis_name):
-    """Vectors [batch, documents, dim] of lists of texts [batch, documents, length]."""
-    rows, count, _ = texts["tokens"].shape
-    flat = jax.tree.map(lambda leaf: leaf.reshape(rows * count, *leaf.shape[2:]), texts)
-    return encode(params, flat, key=key, axis_name=axis_name).reshape(rows, count, -1)
 
 
 def distillation(queries, documents, batch, given, axis_name):
@@ -555,8 +435,13 @@ def distillation(queries, documents, batch, given, axis_name):
             axis_name=axis_name,
         )
 
-    over_sizes = losses.matryoshka(of_size, dims=given.sizes, weights=given.shares)
-    return over_sizes({"queries": queries, "documents": documents})
+    return over_sizes(of_size, queries, documents, given)
+
+
+def over_sizes(of_size, queries, documents, given):
+    """A loss of the first coordinates of every size, summed."""
+    loss = losses.matryoshka(of_size, dims=given.sizes, weights=given.shares)
+    return loss({"queries": queries, "documents": documents})
 
 
 def second_stage(
@@ -572,37 +457,22 @@ def second_stage(
     order: int = 0,
     steps: int | None = None,
 ) -> sentences.Encoder:
-    """An encoder fine-tuned from the first stage's checkpoint.
+    """An encoder fine-tuned from a checkpoint of the first stage, the shared one by default.
 
-    Args:
-      config: of the run.
-      module: its network.
-      loss: of the stage.
-      shared: what the arms share.
-      workdir: for the checkpoints.
-      arm: its name.
-      params: of the checkpoint; None is the shared one.
-      columns: more of the batch, an array with a row per example.
-      order: of the batches.
-      steps: None is the config's.
+    `columns` are more of the batch, an array with a row per example; `order` is of the batches.
     """
-    mined = shared.mined
+    queries, documents, texts = shared.mined
     batches = sentences.batches(
-        {
-            "query": mined.queries,
-            "documents": mined.documents,
-            "texts": mined.texts,
-            **(columns or {}),
-        },
+        {"query": queries, "documents": documents, "texts": texts, **(columns or {})},
         batch=config.wide if arm == "in_batch_wide" else config.batch,
         steps=config.steps if steps is None else steps,
         seed=config.seed + 1000 * (order + 1),
         buckets=buckets(config),
     )
-    changes = {"temperature": config.warm_temperature} if arm == "hard_warm" else {}
-    given = settings_of(config, **changes)
+    temperature = config.warm_temperature if arm == "hard_warm" else config.temperature
+    given = settings_of(config, temperature=temperature)
     if loss is in_batch:
-        batches = batches.map(without_negatives)
+        batches = batches.map(mined.positives_alone)
     trained = sentences.trained(
         module,
         objective_of(module, loss, given),
@@ -617,36 +487,25 @@ def second_stage(
     return sentences.Encoder(module, trained, shared.words, config.document_length)
 
 
-def without_negatives(batch: dict[str, Any]) -> dict[str, Any]:
-    """A batch with the positives alone."""
-    documents = jax.tree.map(lambda leaf: leaf[:, :1], batch["documents"])
-    return batch | {"documents": documents, "texts": batch["texts"][:, :1]}
-
-
 def teacher(config: Config, shared: Shared, workdir: Path) -> sentences.Encoder:
     """A wider and deeper encoder, or the pretrained one again, both of whose stages are longer."""
-    module, wider = network(config, widening=config.widening), config
-    if not folder(config):
-        wider = dataclasses.replace(
-            config,
-            dim=config.dim * config.widening,
-            heads=config.heads * config.widening,
-            layers=config.layers * config.widening,
-            sizes=(config.dim * config.widening, *config.sizes),
-            shares=(1.0, *config.shares),
-        )
-    params = first_stage(
-        wider, module, shared.pairs, shared.words, workdir / "first", steps=config.teacher_steps
-    )
-    return second_stage(
-        wider,
-        module,
-        hard,
-        shared,
-        workdir / "second",
-        arm="teacher",
-        params=params,
-        steps=config.teacher_steps,
+    wider, steps = config if folder(config) else widened(config), config.teacher_steps
+    module = network(wider)
+    params = first_stage(wider, module, shared.pairs, workdir / "first", steps=steps)
+    how = {"arm": "teacher", "params": params, "steps": steps}
+    return second_stage(wider, module, hard, shared, workdir / "second", **how)
+
+
+def widened(config: Config) -> Config:
+    """The settings of a wider and deeper encoder, trained at its full size too."""
+    times = config.widening
+    return dataclasses.replace(
+        config,
+        dim=config.dim * times,
+        heads=config.heads * times,
+        layers=config.layers * times,
+        sizes=(config.dim * times, *config.sizes),
+        shares=(1.0, *config.shares),
     )
 
 
@@ -669,9 +528,7 @@ def causal(
     """Both stages with a causal mask, on the negatives that all arms have."""
     module = network(config)
     module = module.clone(transformer=module.transformer.clone(causal=True), pooling=pooling)
-    params = first_stage(
-        config, module, shared.pairs, shared.words, workdir / "first", steps=config.first_steps
-    )
+    params = first_stage(config, module, shared.pairs, workdir / "first", steps=config.first_steps)
     return second_stage(config, module, kalm, shared, workdir / "second", arm="kalm", params=params)
 
 
@@ -683,17 +540,15 @@ def souped(config: Config, shared: Shared, workdir: Path) -> list[dict]:
         )
         for order in range(config.soup)
     ]
-    soup = dataclasses.replace(
-        members[0], params=merging.soup([member.params for member in members])
-    )
-    rows = figures(config, shared.tests, soup)
-    alone = [figures(config, shared.tests, member) for member in members]
+    soup = merging.soup([member.params for member in members])
+    rows = tested(config, shared.tests, dataclasses.replace(members[0], params=soup))
+    alone = [tested(config, shared.tests, member) for member in members]
     for place, row in enumerate(rows):
         row["members"] = np.mean([rows_of[place][FIGURE] for rows_of in alone], axis=0)
     return rows
 
 
-def figures(
+def tested(
     config: Config, tests: dict[str, data.Collection], encoder: sentences.Encoder
 ) -> list[dict]:
     """Per query, by the cosines of first coordinates: reciprocal rank, recall at 1, nDCG@10."""
@@ -701,18 +556,8 @@ def figures(
     for name, test in tests.items():
         queries = encoder.vectors(tokens(config, encoder.tokenizer, test.queries, "query"))
         documents = encoder.vectors(tokens(config, encoder.tokenizer, test.documents, "document"))
-        for size in config.sizes:
-            cut = (np.asarray(unit(jnp.asarray(side[:, :size]))) for side in (queries, documents))
-            _, ids = search.exact(*cut, k=10)
-            rows.append(
-                {
-                    "data": name,
-                    "size": size,
-                    FIGURE: each(evaluation.reciprocal_rank, ids, test.truth),
-                    "R@1": each(evaluation.recall, ids, test.truth, 1),
-                    "nDCG@10": each(evaluation.ndcg, ids, test.truth, 10, grades=test.grades),
-                }
-            )
+        for row in figures.by_sizes(queries, documents, test, config.sizes):
+            rows.append({"data": name, **row})
     return rows
 
 
@@ -724,8 +569,6 @@ def claim(rows: list[dict]) -> runner.Claim:
         return (row["size"], row["data"]) == (size, name)
 
     above = functools.partial(runner.above, rows, on=FIGURE, where=where)
-
-    parts = [*above("focal", "hard"), *above("pair_mix", "hard"), *above("list_mix", "hard")]
     return runner.sentences(
         [
             (
@@ -736,21 +579,22 @@ def claim(rows: list[dict]) -> runner.Claim:
                 "focal weights with mixed negatives make a better one than mined negatives alone",
                 above("kalm", "hard"),
             ),
-            ("each of the two does by itself", parts),
+            (
+                "each of the two does by itself",
+                [*above("focal", "hard"), *above("pair_mix", "hard"), *above("list_mix", "hard")],
+            ),
         ]
     )
 
 
 def pictures(rows: list[dict]) -> dict:
     """sizes.png: the reciprocal rank by the number of first coordinates."""
-    shown = runner.summary(rows)
-    return {
-        "sizes": pictures_.curves(
-            shown,
-            x="size",
-            y=FIGURE,
-            panel="data",
-            x_unit="first coordinates",
-            title="Retrieval by first coordinates",
-        )
-    }
+    curves = pictures_.curves(
+        runner.summary(rows),
+        x="size",
+        y=FIGURE,
+        panel="data",
+        x_unit="first coordinates",
+        title="Retrieval by first coordinates",
+    )
+    return {"sizes": curves}

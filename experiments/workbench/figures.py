@@ -7,12 +7,35 @@ import jax
 import numpy as np
 
 from experiments import runner
+from experiments.workbench.vectors import unit_rows
+from jaxsim import data, evaluation, search
 
 
 def each(figure: Callable[..., Any], *args: Any, **kwargs: Any) -> np.ndarray:
     """A figure of evaluation for each example, not their mean: float64 [examples]."""
     values, _ = figure(*args, reduce_fn=None, **kwargs)
     return np.asarray(values, float)
+
+
+def by_sizes(
+    queries: np.ndarray, documents: np.ndarray, test: data.Collection, sizes: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Retrieval by cosines of first coordinates, a row for each size: reciprocal rank, recall at 1 and nDCG@10.
+
+    Args:
+      queries, documents: float [n, dim], of the collection.
+      test: the collection.
+      sizes: numbers of first coordinates.
+    """
+    rows = []
+    for size in sizes:
+        _, ids = search.exact(unit_rows(queries[:, :size]), unit_rows(documents[:, :size]), k=10)
+        row: dict[str, Any] = {"size": size}
+        row["MRR@10"] = each(evaluation.reciprocal_rank, ids, test.truth)
+        row["R@1"] = each(evaluation.recall, ids, test.truth, 1)
+        row["nDCG@10"] = each(evaluation.ndcg, ids, test.truth, 10, grades=test.grades)
+        rows.append(row)
+    return rows
 
 
 def resampled_mean(values: np.ndarray, *, repeats: int = 100, seed: int = 1) -> runner.Resampled:

@@ -42,6 +42,16 @@ def collection(pairs: Iterable[tuple[str, str]]) -> data.Collection:
     return data.Collection(distinct, titles, list(queries), truth, np.ones(truth.shape, np.float32))
 
 
+def asked(collection: data.Collection, most: int) -> data.Collection:
+    """A collection of whose queries so many are drawn, equally for all seeds."""
+    places = np.random.default_rng(0).permutation(len(collection.queries))[:most]
+    return collection._replace(
+        queries=[collection.queries[place] for place in places],
+        truth=collection.truth[places],
+        grades=collection.grades[places],
+    )
+
+
 def labeled_docstrings(*, size: str) -> data.LabeledTexts:
     """Docstrings whose class is the folder of their function, `size` as in `data.docstrings`."""
     sources = [data.docstrings(split, config=size) for split in ("train", "validation", "test")]

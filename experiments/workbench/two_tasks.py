@@ -110,13 +110,9 @@ class Reader(NamedTuple):
 
     def corpus(self, test: data.Collection, most: int) -> Corpus:
         """A collection, of whose queries so many are drawn."""
-        asked = np.random.default_rng(0).permutation(len(test.queries))[:most]
-        return Corpus(
-            self.ids("query", sentences.at(test.queries, asked)),
-            self.ids("document", test.documents),
-            test.truth[asked],
-            test.grades[asked],
-        )
+        test = sources.asked(test, most)
+        documents = self.ids("document", test.documents)
+        return Corpus(self.ids("query", test.queries), documents, test.truth, test.grades)
 
     def graded(self, tests: Mapping[str, graded.Pairs], most: int) -> Graded:
         """Graded pairs by name, of each of which so many are drawn."""
