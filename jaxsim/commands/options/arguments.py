@@ -14,6 +14,14 @@ from typing import NoReturn
 LARGEST = 2**31 - 1
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help in which an option that takes one of some names shows them: --to stablehlo|onnx."""
+
+    def _get_default_metavar_for_optional(self, action):
+        names = getattr(action.type, "names", None)
+        return "|".join(names) if names else super()._get_default_metavar_for_optional(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises ValueError where argparse prints its usage and exits."""
 
@@ -21,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"python -m jaxsim {command}",
             description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
         )
 
     def error(self, message: str) -> NoReturn:
@@ -81,6 +89,7 @@ def one_of(*names: str) -> Callable[[str], str]:
             raise _refused(" or ".join(names), text)
         return text
 
+    read.names = names  # for the help
     return read
 
 
