@@ -3,12 +3,15 @@
 Imports tensorflow-datasets; reached through jaxsim.data._sources, which does so when asked.
 """
 
+import logging
 import os
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
 from jaxsim.data import _corpus as corpus
+
+LOG = logging.getLogger("jaxsim")
 
 
 class JaxsimDocstrings(tfds.core.GeneratorBasedBuilder):
@@ -40,6 +43,15 @@ class JaxsimDocstrings(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, rows):
         # Keys that sort as the rows do: tfds shuffles by a hash of them, the same everywhere.
         yield from ((f"{place:06d}", row) for place, row in enumerate(rows))
+
+    def _log_download_bytes(self):
+        """In the place of tfds' message, which speaks of a download."""
+        LOG.info(
+            "docstrings of installed packages: made into a corpus, once, which takes some seconds"
+        )
+
+    def _log_download_done(self):
+        """Nothing: what comes next says that this is done."""
 
 
 def build(folder: str | os.PathLike, config: str) -> Path:
