@@ -231,6 +231,10 @@ class Run:
                 ahead.append(Ahead(number, loss, metrics, stopping, sound, batch, position))
                 done = number + 1
                 leaving = stop.asked is not None and jax.process_count() == 1
+                if leaving and self.store is not None:
+                    progress.say(
+                        f"asked to stop: saves step {done} first; a second Ctrl-C does not"
+                    )
                 while len(ahead) >= RUN_AHEAD:
                     leaving |= self.fetch(ahead.popleft(), carry, progress)
                 if done == self.steps or leaving or done % self.save_every == 0:

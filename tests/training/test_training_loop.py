@@ -156,7 +156,9 @@ def test_sigterm_saves_and_exits_with_zero(unbroken, tmp_path):
 
 
 @pytest.mark.thorough
-def test_ctrl_c_saves_and_raises(unbroken, tmp_path):
+def test_ctrl_c_saves_and_raises(unbroken, tmp_path, caplog):
+    caplog.set_level("INFO", "jaxsim")
+
     class Interrupting:
         def __init__(self):
             self.inner = iter(batches())
@@ -179,6 +181,7 @@ def test_ctrl_c_saves_and_raises(unbroken, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(workdir=tmp_path, batches=Interrupting())
     assert signal.getsignal(signal.SIGINT) is before
+    assert "asked to stop: saves step 13 first" in caplog.text
     assert same(fit(workdir=tmp_path), unbroken)
 
 
