@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from jaxsim.__main__ import guarded, shown_whole
+from jaxsim.__main__ import guarded, log_lines, shown_whole
 
 
 def main(arguments=None):
@@ -11,6 +11,7 @@ def main(arguments=None):
     arguments = list(sys.argv[1:] if arguments is None else arguments)
 
     def work():
+        log_lines()
         return importlib.import_module("experiments.frame.command").run(arguments)
 
     return guarded(work, smaller="choose a smaller preset, or a smaller batch", extra="experiments")

@@ -54,6 +54,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(arguments), smaller=OUT_OF_MEMORY)
 
 
+def log_lines() -> None:
+    """Shows the messages of jaxsim as they are, and of others what is a warning.
+
+    Called before other packages are imported: some of them set up the log as they are.
+    """
+    logging.basicConfig(level=logging.WARNING, handlers=[_Lines()])
+    logging.getLogger("jaxsim").setLevel(logging.INFO)
+
+
+class _Lines(logging.StreamHandler):
+    """Lines on what sys.stderr is at the moment, which is above a progress bar where one is shown."""
+
+    def __init__(self):
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter("%(message)s"))
+        self.addFilter(lambda record: not hasattr(record, "displayed"))
+
+    @property
+    def stream(self):
+        return sys.stderr
+
+
 def guarded(work: Callable[[], int], *, smaller: str, extra: str | None = None) -> int:
     """Runs a command's work; returns its exit code, after one sentence where it failed for a foreseeable reason.
 
@@ -130,8 +152,7 @@ def _run(arguments):
     name, *rest = arguments
     if name not in COMMANDS:
         return fail(f"no command {name!r}: there are {', '.join(COMMANDS)}")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("jaxsim").setLevel(logging.INFO)
+    log_lines()
     options = importlib.import_module(f"jaxsim.commands.options.{name}").parsed(rest)
     importlib.import_module(f"jaxsim.commands.{name}").main(options)
     return 0

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import logging
 import shlex
 from types import ModuleType
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import jax
 import tyro
 from rich.console import Console
-from rich.logging import RichHandler
 
 from experiments import runner
 from experiments.frame import contract, explain, workdirs
@@ -47,8 +45,6 @@ def launch(name: str, arguments: list[str]) -> int:
     workdir = workdirs.checked(workdir, slug, preset)
     training.connect()  # several hosts: docs/clusters.md
     keep_compiled()
-    logging.basicConfig(level=logging.WARNING, handlers=[RichHandler(show_path=False)])
-    logging.getLogger("jaxsim").setLevel(logging.INFO)
     if jax.process_index() == 0:
         size = explain.size(module, options.config, options.seeds)
         took = explain.took(slug, preset)

@@ -74,7 +74,7 @@ def _run(
     storage.write_json(folder / "identity.json", what)
 
     numbers = range(config.seed, config.seed + seeds)
-    with storage.bar(Sweep.steps(module, config, seeds), title(module), "parts") as progress:
+    with storage.bar(Sweep.steps(module, config, seeds), slug(module), "parts") as progress:
         sweep = Sweep(module, config, numbers, folder, progress)
         rows = sweep.run()
     facts = sweep.facts()

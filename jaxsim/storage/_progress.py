@@ -6,6 +6,7 @@ Bars nest: one that is opened inside another appears below it in the same displa
 import contextlib
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ LOG = logging.getLogger("jaxsim")
 QUIET_SECONDS = 30.0  # between two lines of a log
 
 _live = []  # the one rich display, while a bar is open
+_lines = []  # bars of a log, while they are open, the innermost last
 
 
 class Bar:
@@ -81,6 +83,12 @@ class Bar:
         """Logs the last line."""
         self._show(last=True)
 
+    def beat(self, closed: threading.Event) -> None:
+        """Logs a line now and then while nothing moves, as in a long step, until `closed` is set."""
+        while not closed.wait(QUIET_SECONDS):
+            if _lines and _lines[-1] is self:
+                self._show()
+
 
 class LiveBar(Bar):
     """A line of progress in rich's display."""
@@ -96,7 +104,8 @@ class LiveBar(Bar):
         )
 
     def say(self, text: str) -> None:
-        super().say(text)
+        # Logs that go to this terminal leave out what the display shows.
+        LOG.info("%s: %s", self.label, text, extra={"displayed": True})
         self.display.console.print(f"{self.label}: {text}", markup=False, highlight=False)
 
     def close(self) -> None:
@@ -120,10 +129,25 @@ def bar(total: int, label: str, unit: str = "steps") -> Iterator[Bar]:
     with contextlib.ExitStack() as stack:
         display = _display(stack)
         line = Bar(label, total, unit) if display is None else LiveBar(label, total, unit, display)
+        if display is None:
+            stack.enter_context(_beating(line))
         try:
             yield line
         finally:
             line.close()
+
+
+@contextlib.contextmanager
+def _beating(line):
+    """A sign of life of a bar in a log, from a thread: what is waited for may take minutes."""
+    closed = threading.Event()
+    _lines.append(line)
+    threading.Thread(target=line.beat, args=[closed], daemon=True).start()
+    try:
+        yield
+    finally:
+        closed.set()
+        _lines.remove(line)
 
 
 def _display(stack):

@@ -1,7 +1,7 @@
 """Encodes a corpus into an index, which `search` then reads. A killed run resumes when started again.
 
-python -m jaxsim index --model out/ --corpus docs.jsonl
-python -m jaxsim index --model clip/ --corpus pictures/
+    python -m jaxsim index --model out/ --corpus docs.jsonl
+    python -m jaxsim index --model clip/ --corpus pictures/
 """
 
 import argparse
