@@ -15,19 +15,19 @@ from jaxsim.storage import _progress
 
 @pytest.fixture
 def logged(caplog, monkeypatch):
-    """Messages of a log in which bars are silent for at most a fiftieth of a second."""
+    """A log in which bars are silent for at most a fiftieth of a second."""
     monkeypatch.setattr(_progress, "QUIET_SECONDS", 0.02)
     caplog.set_level(logging.INFO, "jaxsim")
-    return caplog.messages
+    return caplog
 
 
 def waited(logged, text):
     """Waits until a message holds the text."""
     for _ in range(500):
-        if any(text in message for message in list(logged)):
+        if any(text in message for message in logged.messages):
             return
         time.sleep(0.01)
-    raise AssertionError(f"no {text!r} in {logged}")
+    raise AssertionError(f"no {text!r} in {logged.messages}")
 
 
 def test_a_log_has_a_line_now_and_then_while_nothing_moves(logged):
@@ -42,7 +42,7 @@ def test_of_nested_bars_the_innermost_alone_shows_that_it_lives(logged):
         with storage.bar(3, "inner", "rows"):
             logged.clear()
             waited(logged, "inner: 0 of 3 rows")
-            assert not [line for line in logged if "outer" in line]
+            assert not [line for line in logged.messages if "outer" in line]
         waited(logged, "outer: 0 of 2 parts")
 
 
