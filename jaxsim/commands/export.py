@@ -40,7 +40,9 @@ def export_model(options: argparse.Namespace) -> None:
         pretrained.export_onnx(model, options.out, **settings)
     else:
         pretrained.export_stablehlo(model, options.out, dtype=dtype, **settings)
-    print(f"{options.out}: {options.model} as {options.to}; python {Path(options.out) / 'run.py'} runs it")
+    print(
+        f"{options.out}: {options.model} as {options.to}; python {Path(options.out) / 'run.py'} runs it"
+    )
 
 
 def export_vectors(options: argparse.Namespace) -> None:

@@ -35,7 +35,12 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("model", type=arguments.path, help="folder of a model or its name on the hub; or vectors")
     add("out", type=arguments.path, help="the folder, or the file of an index, to write")
-    add("--to", required=True, type=arguments.one_of(*MODELS, *INDEXES), help="what it is written as")
+    add(
+        "--to",
+        required=True,
+        type=arguments.one_of(*MODELS, *INDEXES),
+        help="what it is written as",
+    )
     add(
         "--weights",
         type=arguments.one_of("beside", "inside"),

@@ -1,7 +1,9 @@
-"""Encodes a corpus into an index, which `search` then reads. A killed run resumes when started again.
+"""Encodes a corpus into an index, which `search` then reads.
 
     python -m jaxsim index --model out/ --corpus docs.jsonl
     python -m jaxsim index --model clip/ --corpus pictures/
+
+A killed run resumes when started again.
 """
 
 import argparse
