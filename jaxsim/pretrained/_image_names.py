@@ -214,7 +214,8 @@ def ours_of(
             part = np.split(array, of)[place] if of > 1 else array
             if path.endswith("/kernel"):
                 part = part.T if part.ndim == 2 else part.transpose(2, 3, 1, 0)
-            arrays[path] = np.ascontiguousarray(part.reshape(shapes[path]), np.float32)
+            # Reshaped last: a contiguous copy of a scalar has an axis.
+            arrays[path] = np.ascontiguousarray(part, np.float32).reshape(shapes[path])
     return arrays
 
 

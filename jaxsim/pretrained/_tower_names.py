@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxsim.pretrained import _weights as weights
+from jaxsim.pretrained._image_names import ours_of as ours_of
 from jaxsim.storage._fields import Fields
 
 IMAGE_TEXT, IMAGES = ("clip", "siglip"), ("vit", "dinov2")
@@ -186,24 +187,6 @@ def places_of(
                 "it out: the config is of another model, or the tensor is of an adapter"
             )
     return places
-
-
-def ours_of(
-    places: Mapping[str, tuple], shapes: Mapping[str, tuple], tensors: Mapping[str, weights.Entry]
-) -> dict[str, np.ndarray]:
-    """Converts a file's tensors to {our path: float32 array}."""
-    paths = {}
-    for path, (name, _, _) in places.items():
-        paths.setdefault(name, []).append(path)
-    arrays = {}
-    for name, array in weights.parameters({name: tensors[name] for name in paths}):
-        for path in paths[name]:
-            _, place, of = places[path]
-            part = np.split(array, of)[place] if of > 1 else array
-            if path.endswith("/kernel"):
-                part = part.T if part.ndim == 2 else part.transpose(2, 3, 1, 0)
-            arrays[path] = np.ascontiguousarray(part, np.float32).reshape(shapes[path])
-    return arrays
 
 
 def theirs_of(

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from float64_layers import dense, normed
 
 from jaxsim import encoders
 from jaxsim.encoders._vision_transformer import resampled
@@ -21,17 +22,6 @@ def randomized(module, *inputs):
     start = jax.eval_shape(module.init, jax.random.key(0), *inputs)
     rng = np.random.default_rng(1)
     return jax.tree.map(lambda a: np.float32(rng.normal(size=a.shape) * 0.7), start)
-
-
-def normed(x, weights):
-    center = x - x.mean(axis=-1, keepdims=True)
-    return center / np.sqrt((center**2).mean(axis=-1, keepdims=True) + 1e-6) * np.float64(
-        weights["scale"]
-    ) + np.float64(weights["bias"])
-
-
-def dense(x, weights):
-    return x @ np.float64(weights["kernel"]) + np.float64(weights["bias"])
 
 
 def erf(x):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from float64_layers import dense, normed
 
 from jaxsim import encoders
 
@@ -27,17 +28,6 @@ def variables(name):
     start = jax.eval_shape(NETS[name].init, jax.random.key(0), IMAGES)
     rng = np.random.default_rng(3)
     return jax.tree.map(lambda a: np.float32(rng.normal(size=a.shape) * 0.5), start)
-
-
-def normed(x, weights):
-    center = x - x.mean(axis=-1, keepdims=True)
-    return center / np.sqrt((center**2).mean(axis=-1, keepdims=True) + 1e-6) * np.float64(
-        weights["scale"]
-    ) + np.float64(weights["bias"])
-
-
-def dense(x, weights):
-    return x @ np.float64(weights["kernel"]) + np.float64(weights["bias"])
 
 
 def by_hand(net, params, images):
