@@ -252,18 +252,18 @@ def main():
     print(shown(timed, without))
 
 
-def write(out, earlier, found):
-    """The rows found next to those of earlier runs of other losses, in the catalog's order."""
+def write(out, earlier, new_rows):
+    """Writes new rows next to those of earlier runs of other losses, in the catalog's order."""
     from jaxsim import storage
 
-    names = {row["work"] for row in found}
-    rows = [row for row in earlier if row["work"] not in names] + found
+    names = {row["work"] for row in new_rows}
+    rows = [row for row in earlier if row["work"] not in names] + new_rows
     rows.sort(key=lambda row: list(CATALOG).index(row["work"]))
     about = {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
-        "date": since(out) if len(rows) > len(found) else time.strftime("%Y-%m-%d"),
+        "date": since(out) if len(rows) > len(new_rows) else time.strftime("%Y-%m-%d"),
     }
     storage.write_json(out, {"about": about, "rows": rows})
 

@@ -132,14 +132,14 @@ def of_n_pairs():
     firsts, seconds = np.split(np.eye(2 * ROWS, dtype=np.float32), 2)
     rows = np.stack([firsts, seconds], axis=1).reshape(2 * ROWS, -1)
     labels = np.repeat(np.arange(ROWS), 2).astype(np.int32)
-    mine, own = QUERIES @ DOCUMENTS.T, np.eye(ROWS, dtype=bool)
+    mine, matches = QUERIES @ DOCUMENTS.T, np.eye(ROWS, dtype=bool)
     return of_matrix(
         lambda scored: losses.n_pairs(
             rows, labels, similarity=lambda x, y: scored(x[:, :ROWS], y[:, ROWS:])
         ),
         mine,
-        own,
-        np.ones_like(own),
+        matches,
+        np.ones_like(matches),
     )
 
 
@@ -150,7 +150,7 @@ def of_codiemb():
     queries, columns = one_hot(ROWS, len(flat))
     columns = columns.reshape(ROWS, documents.shape[1], -1)
     owner, place = np.divmod(np.arange(len(flat)), documents.shape[1])
-    own = owner == np.arange(ROWS)[:, None]
+    matches = owner == np.arange(ROWS)[:, None]
     return of_matrix(
         lambda scored: losses.codiemb_retrieval(
             queries,
@@ -159,8 +159,8 @@ def of_codiemb():
             similarity=lambda x, y: scored(x[:, :ROWS], y),
         ),
         similarity.cosine(QUERIES, flat),
-        own & (place < 2),
-        np.ones_like(own),
+        matches & (place < 2),
+        np.ones_like(matches),
     )
 
 
@@ -169,7 +169,7 @@ def of_extra():
     flat = np.concatenate([DOCUMENTS, NEGATIVES.reshape(-1, DIM)])
     queries, columns = one_hot(ROWS, len(flat))
     owner = np.concatenate([np.arange(ROWS), np.repeat(np.arange(ROWS), NEGATIVES.shape[1])])
-    own, is_extra = owner == np.arange(ROWS)[:, None], np.arange(len(flat)) >= ROWS
+    matches, is_extra = owner == np.arange(ROWS)[:, None], np.arange(len(flat)) >= ROWS
     return of_matrix(
         lambda scored: losses.info_nce_with_extra(
             queries,
@@ -178,8 +178,8 @@ def of_extra():
             similarity=lambda x, y: scored(x[:, :ROWS], y),
         ),
         similarity.cosine(QUERIES, flat),
-        own & ~is_extra,
-        own | ~is_extra,
+        matches & ~is_extra,
+        matches | ~is_extra,
     )
 
 
@@ -222,8 +222,8 @@ def of_compatibility(lifted):
     """An image's old embedding with the new ones of itself and of other classes."""
     ids = {"query_ids": LABELS, "document_ids": LABELS}
     pairs = analysis.loss_pair_weights(lifted, QUERIES, DOCUMENTS, temperature=0.1, **ids)
-    own = np.eye(ROWS, dtype=bool)
-    return pairs._replace(positives=own, where=own | (LABELS[:, None] != LABELS))
+    matches = np.eye(ROWS, dtype=bool)
+    return pairs._replace(positives=matches, where=matches | (LABELS[:, None] != LABELS))
 
 
 OF_PAIRS = {

@@ -102,12 +102,12 @@ def is_float(array):
     return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
 
 
-def largest(found, reference):
+def largest(values, reference):
     """The largest error of a value and its gradients, each relative to its own largest entry."""
     import jax
 
     errors = []
-    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(reference), strict=True):
+    for ours, theirs in zip(jax.tree.leaves(values), jax.tree.leaves(reference), strict=True):
         ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
         scale = max(np.abs(theirs).max(initial=0), 1e-3)
         errors.append(float(np.abs(ours - theirs).max(initial=0) / scale))

@@ -175,10 +175,10 @@ def of_losses(toy):
             yield {"program": name} | figures("\n".join(texts))
 
 
-def table(found):
+def table(rows):
     """The rows in Markdown."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "| --- |" + " ---: |" * (len(COLUMNS) - 1)]
-    lines += ["| " + " | ".join(str(row[name]) for name in COLUMNS) + " |" for row in found]
+    lines += ["| " + " | ".join(str(row[name]) for name in COLUMNS) + " |" for row in rows]
     return "\n".join(lines)
 
 

@@ -112,8 +112,8 @@ def merged_synonyms(dictionary: Dictionary) -> Dictionary:
     for owner, text in zip(dictionary.owners, dictionary.definitions, strict=True):
         texts[owner].setdefault(text)
     groups: dict[frozenset[str], list[int]] = {}
-    for place, own in enumerate(texts):
-        groups.setdefault(frozenset(own), []).append(place)
+    for place, meanings in enumerate(texts):
+        groups.setdefault(frozenset(meanings), []).append(place)
     firsts = [places[0] for places in groups.values()]
     entries = []
     for places in groups.values():

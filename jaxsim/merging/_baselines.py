@@ -103,11 +103,11 @@ def _randomly_merged(params, merges, key, spec, merge):
 
     def one_round(number, state):
         keys = jax.random.split(jax.random.fold_in(key, number), len(spec.groups))
-        for group, own in zip(spec.groups, keys, strict=True):
+        for group, group_key in zip(spec.groups, keys, strict=True):
             if len(state[1][group]) < 2:
                 continue
             alive = state[1][group] > 0
-            drawn = jnp.where(alive, jax.random.uniform(own, alive.shape), -1)
+            drawn = jnp.where(alive, jax.random.uniform(group_key, alive.shape), -1)
             pair = jnp.sort(jax.lax.top_k(drawn, 2)[1])
 
             def joined(state, group=group, pair=pair):

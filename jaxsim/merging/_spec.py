@@ -232,7 +232,7 @@ def flat(params: ArrayTree) -> tuple[dict[str, Any], Callable[[dict[str, Any]], 
     pairs, structure = jax.tree_util.tree_flatten_with_path(params)
     leaves = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in pairs}
     order = tuple(leaves)
-    return leaves, lambda found: jax.tree.unflatten(structure, [found[path] for path in order])
+    return leaves, lambda by_path: jax.tree.unflatten(structure, [by_path[path] for path in order])
 
 
 def channels_first(leaf: Array, axis: int, places: int) -> jax.Array:

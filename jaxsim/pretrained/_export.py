@@ -221,9 +221,9 @@ def _check_same(path, program):
     narrow = (array if program.picture else np.int32(array) for array in arrays)
     expected = jax.jit(program.function)(program.params, *narrow)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, dict(zip(program.inputs, arrays, strict=True)))
+    (outputs,) = session.run(None, dict(zip(program.inputs, arrays, strict=True)))
     expected = np.asarray(expected)
-    difference = np.abs(found - expected).max() / np.abs(expected).max()
+    difference = np.abs(outputs - expected).max() / np.abs(expected).max()
     if not difference <= CLOSE:
         raise ValueError(
             f"model must give the same numbers in ONNX, got a difference of {difference:.2g} of the largest: "

@@ -429,8 +429,8 @@ def checked(leaves: Mapping[str, Any], shapes: Mapping[str, tuple]) -> dict[str,
         if got != tuple(shape):
             came = "none" if got is None else f"shape {got}"
             raise ValueError(f"params must hold {path} of shape {tuple(shape)}, got {came}")
-    if more := sorted(set(leaves) - set(shapes)):
-        raise ValueError(f"params must hold what the model has, got {more[0]} too")
+    if unknown := sorted(set(leaves) - set(shapes)):
+        raise ValueError(f"params must hold what the model has, got {unknown[0]} too")
     arrays = {}
     for path, leaf in leaves.items():
         array = np.asarray(leaf)

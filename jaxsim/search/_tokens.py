@@ -214,15 +214,15 @@ def _checked_offsets(offsets, tokens):
 def _blocks(vectors, offsets, allowed, block, devices) -> Iterator[tuple[np.ndarray, dict]]:
     """Documents of nearly equal lengths: (ids int32 [b], {"vectors" [b, length, dim], "where"}), -1 for padding."""
     lengths = np.diff(offsets)
-    found = np.flatnonzero(allowed & (lengths > 0))
-    longest = int(lengths[found].max(initial=0))
+    candidates = np.flatnonzero(allowed & (lengths > 0))
+    longest = int(lengths[candidates].max(initial=0))
     ends = np.array([*(length for length in LENGTHS if length < longest), longest])
-    kinds = np.searchsorted(ends, lengths[found])
+    kinds = np.searchsorted(ends, lengths[candidates])
     for kind in np.unique(kinds):
         length = int(ends[kind])
         size = max(block // length, 1)
         size += -size % devices
-        of_kind = found[kinds == kind]
+        of_kind = candidates[kinds == kind]
         if len(of_kind) < size:
             size = min(size, devices * (1 << (-(-len(of_kind) // devices) - 1).bit_length()))
         for start in range(0, len(of_kind), size):

@@ -87,8 +87,8 @@ class _Program:
         if not self.moved:
             raise ValueError("data must have an array of floats, got integers only")
 
-        def value(moved, rest, where):
-            arrays = {n: moved[n] if n in moved else rest[n] for n in inputs.arrays}
+        def value(moved, fixed, where):
+            arrays = {n: moved[n] if n in moved else fixed[n] for n in inputs.arrays}
             return inputs.call(arrays, where if self.masked else None)
 
         self.value = value
@@ -231,9 +231,9 @@ def _nan(inputs, program):
 def _scaled(inputs, program, **options):
     """(scales, arrays, where) -> value: arrays times parameters, as a training step computes them."""
 
-    def value(scales, moved, rest, where):
+    def value(scales, moved, fixed, where):
         moved = {n: a * scales[n] for n, a in moved.items()}
-        arrays = {n: moved[n] if n in moved else rest[n] for n in inputs.arrays}
+        arrays = {n: moved[n] if n in moved else fixed[n] for n in inputs.arrays}
         return inputs.call(arrays, where if program.masked else None, **options)
 
     return jax.value_and_grad(value)

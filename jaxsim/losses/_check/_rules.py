@@ -119,12 +119,12 @@ def findings_of_rule(rule, data, settings):
     return findings or _of_result(rule, of_lists, settings, "own" in names[3:4])
 
 
-def _of_result(rule, of_lists, settings, own):
+def _of_result(rule, of_lists, settings, takes_own):
     """Findings of what a rule returns."""
     rows, columns = 5, 7
     scores = jax.ShapeDtypeStruct((rows, columns), jnp.float32)
     mask = jax.ShapeDtypeStruct((rows, columns), jnp.bool_)
-    arrays = [scores, scores if of_lists else mask, mask, *([mask] * own)]
+    arrays = [scores, scores if of_lists else mask, mask, *([mask] * takes_own)]
     result = None
 
     def call(*arrays):

@@ -154,7 +154,7 @@ def _parts_of(walk):
         return jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), shapes)
     if block >= batch:
         return of_rows(mine, theirs)
-    lifted = jax.lax.map(lambda some: jax.checkpoint(of_rows)(some, theirs), in_blocks(block, mine))
+    lifted = jax.lax.map(lambda part: jax.checkpoint(of_rows)(part, theirs), in_blocks(block, mine))
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:batch], lifted)
 
 

@@ -106,8 +106,8 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
     (blocks, still, joined), (theirs, their_still, their_joined) = split(blocks), split(theirs)
     count = jax.lax.axis_size(axis_name) if passed and axis_name is not None else 1
 
-    def sums_of(rows, live, rest, inside):
-        return tile(joined(*rows), their_joined(live, rest), *inside)
+    def sums_of(rows, live, constants, inside):
+        return tile(joined(*rows), their_joined(live, constants), *inside)
 
     def onward(tree):
         if count == 1:
@@ -115,30 +115,32 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
         return jax.lax.ppermute(tree, axis_name, [(i, (i + 1) % count) for i in range(count)])
 
     @jax.custom_vjp
-    def summed(blocks, still, theirs, rest, inside):
+    def summed(blocks, still, theirs, constants, inside):
         def step(state, _):
-            theirs, rest, sums = state
-            here = jax.lax.map(lambda rows: sums_of(rows, theirs, rest, inside), (blocks, still))
-            return (*onward((theirs, rest)), _merged(sums, here)), None
+            theirs, constants, sums = state
+            here = jax.lax.map(
+                lambda rows: sums_of(rows, theirs, constants, inside), (blocks, still)
+            )
+            return (*onward((theirs, constants)), _merged(sums, here)), None
 
         first = [a[0] for a in blocks], [a[0] for a in still]
-        shapes = jax.eval_shape(sums_of, first, theirs, rest, inside)
+        shapes = jax.eval_shape(sums_of, first, theirs, constants, inside)
         rows = jax.tree.leaves(blocks)[0].shape[:1]
         logs, sums = jax.tree.map(lambda a: jnp.zeros((*rows, *a.shape), a.dtype), shapes)
         start = varying((tuple(a + NOTHING for a in logs), sums), axis_name)
-        return jax.lax.scan(step, (theirs, rest, start), length=count)[0][-1]
+        return jax.lax.scan(step, (theirs, constants, start), length=count)[0][-1]
 
     def forward(*arguments):
         sums = summed(*arguments)
         return sums, (arguments, sums[0])
 
     def backward(residuals, slopes):
-        (blocks, still, theirs, rest, inside), logs = residuals
+        (blocks, still, theirs, constants, inside), logs = residuals
 
         def tile_back(so_far, rows):
-            block, still, logs, (of_logs, of_sums), theirs, rest = rows
+            block, still, logs, (of_logs, of_sums), theirs, constants = rows
             (here, _), pull = jax.vjp(
-                lambda block, theirs, inside: sums_of((block, still), theirs, rest, inside),
+                lambda block, theirs, inside: sums_of((block, still), theirs, constants, inside),
                 *(block, theirs, inside),
             )
             shares = tuple(g * jnp.exp(a - b) for g, a, b in zip(of_logs, here, logs, strict=True))
@@ -146,18 +148,18 @@ def _around(of_rows, mine, theirs, block, axis_name, passed):
             return added(so_far, tuple(others)), of_block
 
         def step(state, _):
-            theirs, rest, of_theirs, of_blocks, of_inside = state
+            theirs, constants, of_theirs, of_blocks, of_inside = state
             (of_theirs, of_inside), here = jax.lax.scan(
-                lambda so_far, rows: tile_back(so_far, (*rows, theirs, rest)),
+                lambda so_far, rows: tile_back(so_far, (*rows, theirs, constants)),
                 (of_theirs, of_inside),
                 (blocks, still, logs, slopes),
             )
-            theirs, rest, of_theirs = onward((theirs, rest, of_theirs))
-            return (theirs, rest, of_theirs, added(of_blocks, here), of_inside), None
+            theirs, constants, of_theirs = onward((theirs, constants, of_theirs))
+            return (theirs, constants, of_theirs, added(of_blocks, here), of_inside), None
 
         nothing = jax.tree.map(float32_zeros, (theirs, blocks, inside))
         *_, of_theirs, of_blocks, of_inside = jax.lax.scan(
-            step, (theirs, rest, *nothing), length=count
+            step, (theirs, constants, *nothing), length=count
         )[0]
         gradients = jax.tree.map(
             lambda a, like: a.astype(like.dtype),

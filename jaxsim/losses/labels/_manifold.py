@@ -83,9 +83,9 @@ def manifold(
     return gathered(whole)(batch.embeddings, batch.keys, batch.where, axis_name=axis_name)
 
 
-def _walks(rows, kept, alpha, temperature):
+def _walks(rows, mask, alpha, temperature):
     """F of rows of norm 1, [n, n]; what is not kept is joined with nothing."""
-    edges = kept[:, None] & kept & ~jnp.eye(len(rows), dtype=bool)
+    edges = mask[:, None] & mask & ~jnp.eye(len(rows), dtype=bool)
     closeness = jnp.exp(jnp.maximum(cosine(rows, rows), 0) / temperature)
     closeness = jnp.where(edges, closeness, 0)
     degrees = jnp.sum(closeness, axis=1)
@@ -96,10 +96,10 @@ def _walks(rows, kept, alpha, temperature):
     return (1 - alpha) * jnp.linalg.inv(same - alpha * steps)
 
 
-def _hard(scores, own, margin):
+def _hard(scores, of_class, margin):
     """log(1 + sum exp) over the proxies that come within the margin of the class's own, averaged."""
-    excess = at_least_float32(scores) - masked.sum(scores, own)[:, None] + margin
-    counted = own.any(axis=1)
-    hard = ~own & ~(excess < 0) & counted[:, None]
+    excess = at_least_float32(scores) - masked.sum(scores, of_class)[:, None] + margin
+    counted = of_class.any(axis=1)
+    hard = ~of_class & ~(excess < 0) & counted[:, None]
     values = masked.log_one_plus_sum_exp(excess, hard)
     return jnp.sum(values) / jnp.maximum(jnp.sum(counted), 1)

@@ -97,7 +97,7 @@ def _log_cumulative_sums(logits, start):
     return jax.lax.scan(step, start, logits.T)[1].T
 
 
-def _group_sizes(ranked, kept):
+def _group_sizes(ranked, finite):
     """At the last entry of each run of equal numbers how many of the run are kept; 0 elsewhere."""
     last = jnp.pad(ranked[:, 1:] != ranked[:, :-1], ((0, 0), (0, 1)), constant_values=True)
 
@@ -106,5 +106,5 @@ def _group_sizes(ranked, kept):
         so_far += is_kept
         return jnp.where(is_last, 0, so_far), jnp.where(is_last, so_far, 0)
 
-    start = 0 * kept[:, 0].astype(jnp.int32)
-    return jax.lax.scan(step, start, (kept.T.astype(jnp.int32), last.T))[1].T
+    start = 0 * finite[:, 0].astype(jnp.int32)
+    return jax.lax.scan(step, start, (finite.T.astype(jnp.int32), last.T))[1].T

@@ -126,6 +126,6 @@ def _places(gaps, histogram):
 def _gaps(queries, documents, **shared):
     """d [batch], and which rows have a negative."""
     sides = _own_and_nearest(queries, documents, **shared, reduce_fn=None)
-    (own, _), (nearest, counted) = sides
+    (of_pairs, _), (nearest, counted) = sides
     _, (nearest_query, _) = _own_and_nearest(documents, queries, **shared, reduce_fn=None)
-    return jnp.maximum(nearest, nearest_query) - own, counted > 0
+    return jnp.maximum(nearest, nearest_query) - of_pairs, counted > 0
