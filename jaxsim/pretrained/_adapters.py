@@ -238,5 +238,7 @@ def _adapter(
                 adapter[paths[place]] = {"down": down.T, "up": block.T}
                 modules[paths[place]] = module
     if left:
-        raise ValueError(f"{path}: {min(left)} is of no layer of the model that can be changed")
+        raise ValueError(
+            f"{path}: {min(left)} belongs to no layer of the model that can be changed"
+        )
     return adapter, modules

@@ -12,7 +12,7 @@ UNUSUAL = 1e6  # times the usual size of a row: means, ranges and factors are th
 
 
 def matrix(name: str, array: Any, why: str = "one row per query") -> np.ndarray:
-    """Checks a matrix [rows, columns] of finite numbers of like sizes, and returns it as a NumPy array.
+    """Checks a matrix [rows, columns] of finite numbers of similar sizes, and returns it as a NumPy array.
 
     Raises: ValueError for another shape, no rows or columns, values that are not finite, or a row or column
     a million times as large as the others: in float32 their digits would be lost in the mean of all.
@@ -41,7 +41,7 @@ def like_sizes(name: str, sizes: np.ndarray, what: str = "row") -> None:
     if len(sizes) and sizes.max() > UNUSUAL * np.median(sizes) > 0:
         worst = int(np.argmax(sizes))
         raise ValueError(
-            f"{name} must be of like sizes: {what} {worst} has {sizes[worst]:g}, the median is "
+            f"{name} must be of similar sizes: {what} {worst} has {sizes[worst]:g}, the median is "
             f"{np.median(sizes):g}; leave it out"
         )
 

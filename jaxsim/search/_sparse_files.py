@@ -67,7 +67,7 @@ def load_sparse_index(path: str | os.PathLike, *, mmap: bool = False) -> SparseI
     if known.whole("version") != VERSION:
         raise known.wrong("version", f"{VERSION}; rebuild it")
     if not known.flag("finished", False):
-        raise ValueError(f"{path}: the index is not finished: start again what wrote it")
+        raise ValueError(f"{path}: the index is not finished: run again what wrote it")
     return _loaded(path, {name: known.whole(name, least=1) for name in SETTINGS}, mmap)
 
 

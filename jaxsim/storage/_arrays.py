@@ -187,7 +187,7 @@ def load_arrays(
         if there != size:
             raise ValueError(
                 f"{path}: has {there} bytes of arrays where its header says {size}; "
-                "the file is cut, rebuild it"
+                "the file is truncated, rebuild it"
             )
         sums = hashlib.sha256(line)
         if mmap:
@@ -227,7 +227,7 @@ def _opening(path, file):
         raise ValueError(f"{path}: not an array file of jaxsim, or damaged")
     line = file.readline(LONGEST)
     if not line.endswith(b"\n") or (FIRST + len(line)) % ALIGNMENT:
-        raise ValueError(f"{path}: its header is not whole; the file is damaged, rebuild it")
+        raise ValueError(f"{path}: its header is incomplete; the file is damaged, rebuild it")
     return match[1].decode(), line
 
 

@@ -38,7 +38,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     except UnicodeEncodeError as error:
         half = error.object[error.start]
         raise ValueError(
-            f"{path}: {half!r} is half of a letter, which UTF-8 cannot hold"
+            f"{path}: {half!r} is half of a surrogate pair, which UTF-8 cannot hold"
         ) from error
     write_bytes(path, data)
 

@@ -44,7 +44,7 @@ def read_npy(
         if there != count * dtype.itemsize:
             raise ValueError(
                 f"{path}: has {there} bytes of values where its header says {count * dtype.itemsize}; "
-                "the file is cut or damaged"
+                "the file is truncated or damaged"
             )
         if mmap and not dtype.isnative:
             raise ValueError(
@@ -62,12 +62,12 @@ def read_npy(
             for begin in range(0, len(data), PIECE):
                 piece = data[begin : begin + PIECE]
                 if file.readinto(piece) != len(piece):
-                    raise ValueError(f"{path}: was cut while it was read")
+                    raise ValueError(f"{path}: was truncated while it was read")
                 if sha256 is not None:
                     sums.update(piece)
         if sha256 is not None and sums.hexdigest() != sha256:
             raise ValueError(
-                f"{path}: its checksum is not the one noted for it; the file is damaged or another one"
+                f"{path}: its checksum differs from the recorded one; the file is damaged or another one"
             )
         if not mmap:
             values = values.astype(dtype.newbyteorder("="), copy=False)

@@ -226,7 +226,7 @@ def _named(folder):
         elif not isinstance(error, OSError):
             raise
         raise OSError(
-            f"{folder}: a checkpoint could not be written: {reason}; the ones before are whole: make "
+            f"{folder}: a checkpoint could not be written: {reason}; the earlier ones are intact: make "
             "room and start the same command again"
         ) from error
 

@@ -123,7 +123,7 @@ def edited(path, **changes):
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("v.npy", flipped, r"v\.npy: its checksum is not the one noted for it"),
+        ("v.npy", flipped, r"v\.npy: its checksum differs from the recorded one"),
         (
             "v.npy",
             lambda p: p.write_bytes(p.read_bytes()[:-4]),

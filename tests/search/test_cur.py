@@ -199,7 +199,7 @@ def test_a_damaged_index_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"docs\.index: checksum does not match its header"):
         search.load_index(path)
     path.write_bytes(whole[:-64])
-    with pytest.raises(ValueError, match=r"docs\.index: has .* the file is cut"):
+    with pytest.raises(ValueError, match=r"docs\.index: has .* the file is truncated"):
         search.load_index(path)
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"docs\.index: not an array file"):
@@ -341,7 +341,7 @@ def test_a_row_of_nan_or_1e20_does_not_enter_the_center_of_all(name):
     for bad, message in (
         (np.nan, "must be finite, got 1 that are not"),
         (np.inf, "must be finite, got 1 that are not"),
-        (1e20, r"must be of like sizes: row 4 has 1e\+20, the median is .*; leave it out"),
+        (1e20, r"must be of similar sizes: row 4 has 1e\+20, the median is .*; leave it out"),
     ):
         scores[4, 1] = bad
         with pytest.raises(ValueError, match=message):

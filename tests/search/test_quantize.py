@@ -188,7 +188,7 @@ def test_an_item_of_nan_is_never_found():
         (lambda: search.decoded(CODED.quantizer, CODED.codes[:, 1:]), r"codes must be \[600, 40\]"),
         (
             lambda: search.fit_int8(spoiled(1e20)),
-            r"vectors must be of like sizes: row 3 has 1e\+20, the median",
+            r"vectors must be of similar sizes: row 3 has 1e\+20, the median",
         ),
         (lambda: search.fit_binary(PLAIN, threshold=np.nan), "threshold must be finite, got nan"),
         (

@@ -39,10 +39,10 @@ def test_arrays_come_back_as_they_were(tmp_path, mmap):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda data: data[:-64], "the file is cut, rebuild it"),
-        (lambda data: data + data, "the file is cut, rebuild it"),
+        (lambda data: data[:-64], "the file is truncated, rebuild it"),
+        (lambda data: data + data, "the file is truncated, rebuild it"),
         (lambda data: data[:-70] + b"!" + data[-69:], "checksum does not match its header"),
-        (lambda data: data[:200], "its header is not whole"),
+        (lambda data: data[:200], "its header is incomplete"),
         (lambda data: b"", "not an array file of jaxsim"),
         (lambda data: b"[]\n", "not an array file of jaxsim"),
         (lambda data: np.random.default_rng(0).bytes(500), "not an array file of jaxsim"),

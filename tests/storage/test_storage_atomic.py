@@ -90,5 +90,5 @@ def test_json_and_text_are_utf8(tmp_path):
     assert (tmp_path / "mine").read_text().split() == ["{", '"a":', "[", "1,", "2", "]", "}"]
     storage.write_json(tmp_path / "mine", {"a": [np.nan, (float("inf"), 1.5)], "b": 2})
     assert storage.read_json(tmp_path / "mine") == {"a": [None, [None, 1.5]], "b": 2}
-    with pytest.raises(ValueError, match=r"mine: '\\ud800' is half of a letter"):
+    with pytest.raises(ValueError, match=r"mine: '\\ud800' is half of a surrogate pair"):
         storage.write_text(tmp_path / "mine", "a\ud800")
