@@ -166,7 +166,7 @@ def within(
     within("labels", labels, 0, 9, remedy="leave such rows out with where=")
 
     Raises: ValueError for one outside, where the values are on the host. On a device, or traced, they are
-    not looked at: make the result NaN there, so that it is not wrong in silence.
+    not looked at: make the result NaN there, so that it is not silently wrong.
 
     Args:
       name: of the argument.

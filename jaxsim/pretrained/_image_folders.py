@@ -38,7 +38,7 @@ def place_of(folder: Path) -> Place | None:
 
     A folder of sentence-transformers holds it in its first part, such as 0_CLIPModel.
 
-    Raises: ValueError for parts after it that are not here, by name.
+    Raises: ValueError for parts after it that are not supported, by name.
     """
     path = folder / "modules.json"
     tree = read_json(path, missing=[])

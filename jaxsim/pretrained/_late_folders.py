@@ -86,7 +86,7 @@ class LateFolder(NamedTuple):
 def read(folder: Path) -> LateFolder | None:
     """Reads the settings of a folder of late interaction; None for a folder of any other model.
 
-    Raises: ValueError for parts and settings that are not here, by name.
+    Raises: ValueError for parts and settings that are not supported, by name.
     """
     settings = read_object(folder / modules.SETTINGS, missing={})
     kind = settings.raw("model_type")

@@ -104,7 +104,7 @@ class FolderModel:
         return self.kept.files
 
     def _checked_params(self):
-        """The parameters as {path: float32 array}: all that there must be, and finite."""
+        """The parameters as {path: float32 array}: complete and finite."""
         tree = self.params
         if not isinstance(tree, dict) or not isinstance(tree.get("params"), dict):
             raise ValueError('params must be {"params": ...}, as `load` gives them')
@@ -416,7 +416,7 @@ class CrossEncoderModel(Model):
 
 
 def checked(leaves: Mapping[str, Any], shapes: Mapping[str, tuple]) -> dict[str, np.ndarray]:
-    """Parameters to be saved, as {path: float32 array}: all that there must be, and finite.
+    """Parameters to be saved, as {path: float32 array}: complete and finite.
 
     Args:
       leaves: {path: array}, as `flat` gives them.

@@ -82,7 +82,7 @@ class Settings(NamedTuple):
 def layout(folder: str | os.PathLike) -> Layout | None:
     """Reads modules.json and the settings of what it names; None without a modules.json.
 
-    Raises: ValueError for parts and settings that are not here, by name.
+    Raises: ValueError for parts and settings that are not supported, by name.
     """
     folder = Path(folder)
     path = folder / "modules.json"
@@ -173,7 +173,7 @@ def with_settings(
 ) -> dict[str, bytes]:
     """The small files of a folder with these settings in config_sentence_transformers.json.
 
-    What says the same already keeps its bytes.
+    A file that already says the same keeps its bytes.
 
     Args:
       files: {relative path: bytes}.

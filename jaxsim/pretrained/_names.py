@@ -250,7 +250,7 @@ def params_of(
 
 
 def modern(tensors: Mapping[str, Any]) -> dict:
-    """Tensors by their names of today: LayerNorms of the oldest files have gamma and beta.
+    """Tensors by their current names: LayerNorms of the oldest files have gamma and beta.
 
     Raises: ValueError for a tensor that comes under both.
     """

@@ -1,6 +1,6 @@
 """Reads a folder's tokenizer: tokenizer.json, and the settings next to it.
 
-The truncation and padding of tokenizer.json are relics of whoever saved it (128 tokens in
+The truncation and padding of tokenizer.json are left over from whoever saved it (128 tokens in
 all-MiniLM-L6-v2, which reads 256): the model's maximum decides. What tokenizer_config.json and
 sentence_bert_config.json say is honored as transformers and sentence-transformers honor it, or refused with
 the name of the file and the field.

@@ -126,7 +126,7 @@ def prefix_of(family: str, tensors: Mapping[str, weights.Entry]) -> str:
 def check_layers(
     fields: Fields, name: str, stem: str, layers: int, tensors: Mapping[str, weights.Entry]
 ) -> None:
-    """Holds a config's number of layers against the tensors, before anything is built.
+    """Compares a config's number of layers with the tensors, before anything is built.
 
     Args:
       fields: the config, or its part of one tower.

@@ -1,6 +1,6 @@
 """safetensors files: tensors in and out, in one file or sharded. No pickle.
 
-Files are first read for what they hold (`entries`): shapes are checked before any tensor is.
+Headers are read first (`entries`): shapes are checked before any tensor is read.
 """
 
 import os

@@ -3,7 +3,7 @@
     G [queries, n], a few scores per training query;   G ~ P V^T,   V [n, d] is the index
 
 Transductive: P and V are tables. Inductive: each is a small network of a dual encoder's frozen vectors,
-so that items that nobody scored have a vector too. `factor_basis(V)` makes it `adaptive`'s basis.
+so that items without scores have a vector too. `factor_basis(V)` makes it `adaptive`'s basis.
 """
 
 from typing import NamedTuple

@@ -172,7 +172,7 @@ def encode_images(
 
 
 def _put(store, chunks):
-    """Puts the vectors of chunks into a store; what reads ahead ends with them."""
+    """Puts the vectors of chunks into a store, and closes what reads ahead."""
     with contextlib.closing(chunks):
         for start, vectors in chunks:
             store.put(start, vectors)

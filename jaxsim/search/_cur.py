@@ -71,8 +71,8 @@ def cur_index(
     """Builds the index of annCUR from scores of anchor queries with all items.
 
     With singular values s of the centered R[:, I], those of s <= rtol * s_1 are dropped and the others
-    inverted as s / (s^2 + (ridge * s_1)^2). Where k_i is close to k_q, and nowhere else so much, the
-    plain inverse (rtol=None, ridge=0) is ruinous: `tune_anncur` chooses all three.
+    inverted as s / (s^2 + (ridge * s_1)^2). Where k_i is close to k_q, and much more than elsewhere, the
+    plain inverse (rtol=None, ridge=0) fails badly: `tune_anncur` chooses all three.
 
     Args:
       anchor_scores: R, [k_q, n].

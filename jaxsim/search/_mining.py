@@ -59,7 +59,7 @@ def mine_negatives(
 ) -> Mined:
     """Hard negative mining: each query's k closest items that are not positives and that no rule removes.
 
-    What is equal to a positive is not a negative, whatever the rules say: an item of the same text where
+    An item that equals a positive is never a negative, whatever the rules say: an item of the same text where
     `text_ids` says so, and an item whose vector is the positive's up to rounding.
 
     Args:
@@ -262,7 +262,7 @@ def cap(highest: float) -> Callable[[Candidates], Array]:
 
 
 def veto(scorer: Scorer, gap: float = 0.0) -> Callable[[Candidates], Array]:
-    """Veto rule: another scorer, such as a cross-encoder, must put it at least `gap` below the positives too.
+    """Veto rule: another scorer, such as a cross-encoder, must score it at least `gap` below the positives too.
 
     Args:
       scorer: (query_rows int [p], item_ids int [p]) -> float [p]; it is asked for all candidates.

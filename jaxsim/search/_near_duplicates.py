@@ -22,7 +22,7 @@ def near_duplicates(
 ) -> np.ndarray:
     """Near-duplicate detection: groups of rows connected by similarities of at least `threshold`.
 
-    Every pair is compared once, block by block, but for pairs that are in one group already. What equals the
+    Every pair is compared once, block by block, except pairs that are in one group already. What equals the
     threshold up to rounding reaches it: copies of a row are one group at every threshold that their
     similarity has, 1 for cosines. Memory is O(n), however many rows are equal.
 

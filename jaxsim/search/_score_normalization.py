@@ -1,4 +1,4 @@
-"""Score normalization against a background: queries that are near to everything must not win everywhere."""
+"""Score normalization against a background: queries that are near to everything must not rank first everywhere."""
 
 from collections.abc import Callable
 

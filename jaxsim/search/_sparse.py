@@ -1,7 +1,7 @@
 """Exact search of sparse vectors (SPLADE, BM25 weights) by an inverted index: a query reads only its own dimensions.
 
 Items are held in blocks, and in each block by dimension: the items that have it, with their values (postings). The
-postings of a query's dimensions, times its weights, are added up by item: what is not in a query is never read.
+postings of a query's dimensions, times its weights, are added up by item: postings of other dimensions are never read.
 """
 
 import dataclasses

@@ -2,8 +2,8 @@
 
     x [n, dim], y [m, dim] -> [n, m], float32 at least
 
-All are one matrix product at `precision="highest"`: accelerators otherwise round the factors, and
-close neighbors change places. Lower it where speed is worth that.
+All are one matrix product at `precision="highest"`: accelerators otherwise round the factors, and close
+neighbors are swapped. Lower it where speed matters more.
 """
 
 import math

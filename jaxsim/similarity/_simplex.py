@@ -1,4 +1,4 @@
-"""The regular simplex as a fixed classifier: class vectors that are as far from each other as they can be."""
+"""The regular simplex as a fixed classifier: class vectors that are as far from each other as possible."""
 
 import jax
 import jax.numpy as jnp

@@ -1,7 +1,7 @@
 """Atomic writes of files and folders: under a temporary name, synced, renamed.
 
 What is being written has a hidden name next to its target, `.NAME.TOKEN.part`. A killed write leaves it
-there; the next write of the same target sweeps it and says so.
+there; the next write of the same target removes it and logs that.
 """
 
 import contextlib
@@ -94,7 +94,7 @@ def write_folder(path: str | os.PathLike, *, kind: str) -> Iterator[Path]:
     A block that fails or is killed leaves what was at `path` as it was. A folder that is replaced changes
     places with the new one, in one step where the system can (Linux), otherwise in two renames; only then
     is the old one deleted. Where the new one cannot take its place after all, it is kept, and the error
-    says where. What a kill leaves next to `path` is swept by the next write, which says so.
+    says where. What a kill leaves next to `path` is removed by the next write, which logs that.
 
     Args:
       path: the folder; `check_folder` says which are refused.
@@ -180,7 +180,7 @@ def reserve(handle: int, size: int) -> None:
 
 @contextlib.contextmanager
 def errors_named(path: str | os.PathLike, size: int | None = None) -> Iterator[None]:
-    """Errors of writing a file or the one aside name it, and a full disk the bytes that it takes."""
+    """Errors of writing a file, or its temporary one, name it, and those of a full disk the bytes that it takes."""
     try:
         yield
     except OSError as error:

@@ -151,7 +151,7 @@ def _beating(line):
 
 
 def _display(stack):
-    """The display that is open, or a new one where a person looks; None where nobody does."""
+    """The display that is open, or a new one in a terminal; None elsewhere."""
     if _live:
         return _live[-1]
     if not sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""Output files and folders: checked before any work, locked by one process, never emptied of others' files.
+"""Output files and folders: checked before any work, locked by one process; files of others are never deleted.
 
 A folder that we write holds a file `jaxsim.json`, which names its kind and its files. Only a folder whose
 every file is named there is ever replaced; anything else is refused with a sentence.

@@ -76,7 +76,7 @@ def absolute(folder: Any) -> Any:
 
 
 def steps_of(folder: Any) -> list[int]:
-    """The steps of which there are checkpoints, or what may be one."""
+    """The steps that have checkpoints, or what may be one."""
     return [
         int(path.name)
         for path in (folder.iterdir() if folder.exists() else [])

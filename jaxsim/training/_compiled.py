@@ -11,7 +11,7 @@ from jaxsim.numerics.types import Batch, PRNGKey
 
 
 class Compiled:
-    """A jitted step, compiled ahead: memory is known before it runs, and no shape compiles unseen.
+    """A jitted step, compiled ahead: memory is known before it runs, and every compilation is logged.
 
     Args:
       function: (carry, batch, key, stop) -> anything, jitted.

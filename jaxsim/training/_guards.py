@@ -19,7 +19,7 @@ LOG = logging.getLogger("jaxsim.training")
 
 
 class Stop:
-    """SIGTERM and Ctrl-C, noted while a block runs, so that a step is never torn."""
+    """SIGTERM and Ctrl-C, noted while a block runs, so that a step is never interrupted."""
 
     def __init__(self) -> None:
         self.asked, self.before = None, {}

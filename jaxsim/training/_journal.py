@@ -1,7 +1,7 @@
 """The log of a run: metrics.jsonl, loss.png, and whatever writer is passed.
 
-A line of metrics.jsonl is {"step": 20, "loss": 0.7, ..., "examples/s": 900.0}, means of nothing but that
-step's batch, or {"step": 20, "validation": true, ...}, what `validate` gave. NaN and infinity are null.
+A line of metrics.jsonl is {"step": 20, "loss": 0.7, ..., "examples/s": 900.0}, means over that step's batch
+alone, or {"step": 20, "validation": true, ...}, what `validate` gave. NaN and infinity are null.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Checksums of a checkpoint's files: orbax does not notice a flipped bit in an array.
 
-The manifest is written into the folder before it gets its name, so that a checkpoint has one or is not
-there. Checkpoints of earlier versions have none: what orbax finds in them counts.
+The manifest is written into the folder before it gets its name, so that every checkpoint has
+one. Checkpoints of earlier versions have none: what orbax finds in them counts.
 """
 
 import json

@@ -204,7 +204,7 @@ def layerwise(
 def layers_of(params: ArrayTree) -> Callable[[str], tuple[int, int]]:
     """Layer numbers by the first number in the names of parameters; for `layerwise`.
 
-    Names without a number are the lowest layer where they speak of embeddings, and the top elsewhere.
+    Names without a number are the lowest layer if they are of embeddings, and the top otherwise.
 
     Args:
       params: pytree of arrays.

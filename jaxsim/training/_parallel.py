@@ -227,7 +227,7 @@ def _started(params, state, optimizer, average):
 
 
 def _copied(tree):
-    """The first step is given the carry's memory, and the caller's arrays are the caller's."""
+    """The first step is given the carry's memory, and the caller's arrays stay theirs."""
     return jax.tree.map(jnp.array, tree)
 
 

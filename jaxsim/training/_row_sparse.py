@@ -1,12 +1,12 @@
 """Row-sparse optimizers of lookup tables: they touch only the rows that a step used.
 
-A table of a million rows is updated where it was read, in time and memory of the rows. That is also
-another algorithm than the dense one: dense Adam moves rare rows by old momentum in every step.
+A table of a million rows is updated where it was read, in time and memory of the rows. It is also a
+different algorithm from the dense one: dense Adam moves rare rows by old momentum in every step.
 
     optimizer = adagrad_rows(0.05, lookup=lambda batch, key: {"in": batch["target"], "out": ...})
     training.fit(objective, {"in": table, "out": table}, batches, optimizer=optimizer)
 
-The objective then gets, in place of the tables, the rows that `lookup` named: leaves [rows, dim].
+The objective then gets the rows that `lookup` named instead of the tables: leaves [rows, dim].
 Rows that were named several times are updated once, with the sum of their gradients.
 """
 
@@ -24,7 +24,7 @@ from jaxsim.training._optimizers import Rate, check_rate
 
 
 class RowOptimizer(NamedTuple):
-    """A row-sparse optimizer: what `training.fit` takes in place of an optax transformation."""
+    """A row-sparse optimizer: what `training.fit` takes instead of an optax transformation."""
 
     lookup: Callable  # (batch, key) -> int ids [rows], a tree like the parameters
     init: Callable  # (params) -> state

@@ -34,8 +34,8 @@ def fit_seeds(
         params, losses = fit_seeds(objective, params, draw, optimizer=lambda s: optax.adam(s["rate"]),
                           settings={"rate": rates}, keys=jax.random.split(key, len(rates)), steps=500)
 
-    A run gives what it gives alone, up to the rounding of batched arithmetic. Nothing is saved: what
-    is small is trained again.
+    A run gives the same as by itself, up to the rounding of batched arithmetic. Nothing is saved: small
+    runs are repeated instead.
 
     Args:
       objective: function of one run's settings to an objective of `fit`, which may have a parameter

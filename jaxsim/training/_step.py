@@ -1,4 +1,4 @@
-"""One training step, written per device: it knows its named axis, and not how it is mapped."""
+"""One training step, written per device: it knows its named axis, but not how it is mapped."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

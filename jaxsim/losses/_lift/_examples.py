@@ -84,7 +84,7 @@ def with_weight(where, weights):
 
 
 def poisoned(vectors, bad):
-    """Rows [batch, ...] with NaN in those that are bad, so that nothing is wrong in silence."""
+    """Rows [batch, ...] with NaN in those that are bad, so that nothing is silently wrong."""
     vectors = vectors if jnp.issubdtype(vectors.dtype, jnp.inexact) else at_least_float32(vectors)
     bad = bad.reshape(bad.shape + (1,) * (vectors.ndim - bad.ndim))
     return jnp.where(bad, jnp.full((), jnp.nan, vectors.dtype), vectors)
