@@ -81,6 +81,16 @@ def test_a_gradient_in_blocks_is_three_products():
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("loss", "matrices"), [(losses.joint_info_nce, 4), (losses.expanded_info_nce, 3)]
+)
+def test_directions_are_three_products_of_each_of_their_score_matrices(loss, matrices):
+    call = jax.value_and_grad(functools.partial(loss, block=4), argnums=(0, 1))
+    queries, documents = np.zeros((ROWS, DIM), np.float32), np.zeros((ROWS, 2, DIM), np.float32)
+    assert products(call, queries, documents) == 3 * matrices
+
+
+@pytest.mark.thorough
 def test_other_reductions_take_the_scores_twice():
     assert gradient_products(losses.reducers.focal_mean) == 4
 

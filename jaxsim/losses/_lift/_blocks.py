@@ -119,27 +119,16 @@ def _walk_of(
 
     bad = anchors.where
     if batch and size:
-        bad = bad & (
-            spoiled(anchors, references, similarity)
-            | (references.where & spoiled(references, anchors, _turned(similarity))).any()
-        )
-    steps = steps_of(similarity)
-    if steps is not None and 0 < block < batch and size:
-        mine, theirs = steps.of_rows(anchors.embeddings, references.embeddings)
-        anchors = anchors._replace(embeddings=mine)
-        references = references._replace(embeddings=theirs)
-        similarity = steps.of_pairs
+        bad = bad & meets_nan(anchors, references, similarity)
+    if 0 < block < batch and size:
+        similarity, anchors, references = first_step(similarity, anchors, references)
 
     def of_rows(mine, theirs):
         rows, numbers, bad = mine
-        where = rows.where[:, None] & theirs.where
-        if rows.ids is not None and theirs.ids is not None:
-            where = where & (rows.ids[:, None] != theirs.ids)
-        scores = scored(similarity, rows.embeddings, theirs.embeddings, where.shape)
-        positives = where & same(rows.keys, theirs.keys)
+        scores, positives, where = compared(similarity, same, rows, theirs)
         inputs = (f(*ends) for f, *ends in zip(builders, rows.inputs, theirs.inputs, strict=True))
         parts = rule(scores, positives, where, *inputs, keys=lambda key: _key_of_each(key, numbers))
-        return [_counted(rows.where, bad, *part) for part in _as_list(parts)]
+        return [counted(rows.where, bad, *part) for part in _as_list(parts)]
 
     mine = anchors, row_ids(batch, axis_name), bad
     return Walk(of_rows, mine, references, block if size else 0)
@@ -194,6 +183,34 @@ def spoiled(rows, others, similarity):
     return bad
 
 
+def meets_nan(anchors, references, similarity):
+    """Which anchors hold NaN, all where a reference that counts does: bool [rows]; arguments as in `lift`."""
+    theirs = references.where & spoiled(references, anchors, _turned(similarity))
+    return spoiled(anchors, references, similarity) | theirs.any()
+
+
+def first_step(similarity, anchors, references):
+    """What a similarity takes of rows alone, taken: (what is left of it, anchors, references)."""
+    steps = steps_of(similarity)
+    if steps is None:
+        return similarity, anchors, references
+    mine, theirs = steps.of_rows(anchors.embeddings, references.embeddings)
+    return (
+        steps.of_pairs,
+        anchors._replace(embeddings=mine),
+        references._replace(embeddings=theirs),
+    )
+
+
+def compared(similarity, same, anchors, references):
+    """Scores [rows, references], which pairs are positives, and which take part; arguments as in `lift`."""
+    where = anchors.where[:, None] & references.where
+    if anchors.ids is not None and references.ids is not None:
+        where = where & (anchors.ids[:, None] != references.ids)
+    scores = scored(similarity, anchors.embeddings, references.embeddings, where.shape)
+    return scores, where & same(anchors.keys, references.keys), where
+
+
 def scored(similarity, x, y, shape):
     """Scores, of the shape that they must have."""
     scores = similarity(x, y)
@@ -206,7 +223,8 @@ def _turned(similarity):
     return lambda x, y: similarity(y, x).T
 
 
-def _counted(where, bad, values, weights):
+def counted(where, bad, values, weights):
+    """A rule's values and weights [rows], 0 where a row is padding, NaN of weight 1 where it is bad."""
     one = jnp.ones((), values.dtype)
     weights = jnp.where(bad, one, jnp.where(where, weights, 0).astype(values.dtype))
 

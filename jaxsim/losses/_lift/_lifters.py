@@ -273,7 +273,7 @@ def over_pairs(
     form = ring
     builders, by_row = tuple((inputs or {}).values()), _asks_for_own(rule, names)
     if by_row:
-        builders = (_same_number, *builders)
+        builders = (same_number, *builders)
 
     def loss(
         queries,
@@ -297,26 +297,16 @@ def over_pairs(
         only_known(loss, settings, keywords_of(rule))
         _with_ring(loss, form, ring)
         sources = {name: settings.pop(name, None) for name in names}
-        queries, batch = vectors_of("queries", queries)
-        documents = _columns_of_each(queries, documents)
-        _axis(axis_name)
-        where = checks.mask("where", where, (batch,))
-        numbers = row_ids(batch, axis_name)
-        query_ids = numbers if query_ids is None else checks.column("query_ids", query_ids, batch)
-        shape = batch, jax.tree.leaves(documents)[0].shape[1]
+        anchors, columns, numbers = rows_of_pairs(
+            queries, documents, query_ids, document_ids, document_where, where, axis_name
+        )
+        shape = batch, each = columns.where.shape
         ring = ring and min(shape) > 0
-        positive_ids, keys = _keys_of(query_ids, document_ids, numbers, shape)
-        column_where = where[:, None]
-        if document_where is not None:
-            column_where = column_where & checks.mask(
-                "document_where", document_where, shape, "one per document"
-            )
-        of_queries, of_documents, of_references = _sources(sources, *shape, references)
+        of_queries, of_documents, of_references = sources_of_pairs(sources, batch, each, references)
         if by_row:
             of_queries = numbers, *of_queries
             of_documents = jnp.broadcast_to(numbers[:, None], shape), *of_documents
-        column_where = jnp.broadcast_to(column_where, shape)
-        columns = Rows(documents, keys, None, column_where, of_documents)
+        columns = columns._replace(inputs=of_documents)
         columns = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), columns)
         columns, further = columns if ring else gather(columns, axis_name), ()
         if references is None:
@@ -324,8 +314,8 @@ def over_pairs(
         else:
             what = references, reference_where, reference_ids, of_references, by_row
             further = (_of_no_query(*what),)
-        anchors = without_padding(Rows(queries, (query_ids, positive_ids), None, where, of_queries))
-        how = {"similarity": similarity, "same": _same_pair, "block": block, "axis_name": axis_name}
+        anchors = without_padding(anchors._replace(inputs=of_queries))
+        how = {"similarity": similarity, "same": same_pair, "block": block, "axis_name": axis_name}
         if ring:
             columns, further = without_padding(columns), tuple(map(without_padding, further))
             anchors = without_weight(anchors, weights, columns, similarity)
@@ -361,9 +351,32 @@ def _asks_for_own(rule, names):
     return positional[3:4] == ["own"] and "own" not in names
 
 
-def _same_number(mine, theirs):
+def same_number(mine, theirs):
     """Which columns came with the row: bool [rows, columns]."""
     return mine[:, None] == theirs[None]
+
+
+def rows_of_pairs(queries, documents, query_ids, document_ids, document_where, where, axis_name):
+    """The queries, and the documents that came with each, after their checks; arguments as of the losses.
+
+    Returns: (`Rows` [batch], `Rows` [batch, 1 + negatives], the numbers of the rows [batch]), whose keys
+    `same_pair` compares.
+    """
+    queries, batch = vectors_of("queries", queries)
+    documents = _columns_of_each(queries, documents)
+    _axis(axis_name)
+    where = checks.mask("where", where, (batch,))
+    numbers = row_ids(batch, axis_name)
+    query_ids = numbers if query_ids is None else checks.column("query_ids", query_ids, batch)
+    shape = batch, jax.tree.leaves(documents)[0].shape[1]
+    positive_ids, keys = _keys_of(query_ids, document_ids, numbers, shape)
+    column_where = where[:, None]
+    if document_where is not None:
+        column_where = column_where & checks.mask(
+            "document_where", document_where, shape, "one per document"
+        )
+    columns = Rows(documents, keys, None, jnp.broadcast_to(column_where, shape))
+    return Rows(queries, (query_ids, positive_ids), None, where), columns, numbers
 
 
 def _columns_of_each(queries, documents):
@@ -381,7 +394,7 @@ def _columns_of_each(queries, documents):
 
 
 def _keys_of(query_ids, document_ids, numbers, shape):
-    """What decides which pairs are positives, see `_same_pair`.
+    """What decides which pairs are positives, see `same_pair`.
 
     Returns: the id of each query's own document [batch], and for each document [batch, 1 + negatives]:
     its query's id, whether it is that query's own, its id, and whether it has one.
@@ -406,7 +419,7 @@ def _keys_of(query_ids, document_ids, numbers, shape):
     return positive_ids, (query_ids, is_positive, document_ids, has_id)
 
 
-def _sources(sources, batch, each, references):
+def sources_of_pairs(sources, batch, each, references):
     """What further inputs are built from: per query, per document [batch, each, ...], per reference."""
     ends = []
     for name, arrays in sources.items():
@@ -439,7 +452,7 @@ def equal_labels(mine, theirs):
     return same.all(axis=tuple(range(2, same.ndim)))
 
 
-def _same_pair(mine, theirs):
+def same_pair(mine, theirs):
     """Positives: the documents of the same query, and copies of the query's own document."""
     query, document = mine
     their_query, is_positive, their_document, has_id = theirs

@@ -10,7 +10,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import _counted, block_of, scored, spoiled
+from jaxsim.losses._lift._blocks import block_of, compared, counted, spoiled
 from jaxsim.losses._lift._one_pass import (
     added,
     float32_zeros,
@@ -59,19 +59,15 @@ def lift_in_ring(
     def walk(of_tile, *statistics):
         def of_rows(mine, theirs):
             rows, statistics = mine
-            where = rows.where[:, None] & theirs.where
-            if rows.ids is not None and theirs.ids is not None:
-                where = where & (rows.ids[:, None] != theirs.ids)
-            scores = scored(similarity, rows.embeddings, theirs.embeddings, where.shape)
-            positives = where & same(rows.keys, theirs.keys)
-            return of_tile(scores, positives, where, *(a[:, None] for a in statistics))
+            tile = compared(similarity, same, rows, theirs)
+            return of_tile(*tile, *(a[:, None] for a in statistics))
 
         mine = anchors, statistics
         rounds = [_around(of_rows, mine, rows, block, axis_name, True) for rows in passed]
         rounds += [_around(of_rows, mine, rows, block, axis_name, False) for rows in still]
         return functools.reduce(_merged, rounds)
 
-    return [_counted(anchors.where, bad, *form(walk, **varying_numbers(settings, axis_name)))]
+    return [counted(anchors.where, bad, *form(walk, **varying_numbers(settings, axis_name)))]
 
 
 def _any_spoiled(several, anchors, similarity):

@@ -12,21 +12,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._compositions import REFERENCES, sharing
-from jaxsim.losses._lift._lifters import over_pairs, vectors_of
+from jaxsim.losses._lift._lifters import vectors_of
 from jaxsim.losses.pairs._info_nce import info_nce
 from jaxsim.losses.pairs._joint_info_nce import (
-    NOTHING,
     Direction,
     joint,
-    of_row,
     positives_to_positives,
     queries_to_queries,
-    sums_and_tops,
 )
-from jaxsim.numerics import masked
-from jaxsim.numerics.masked import log_sum_exp
 from jaxsim.numerics.types import ArrayTree, Numeric
-from jaxsim.similarity import cosine
 
 
 @sharing(info_nce, without=REFERENCES)
@@ -57,10 +51,10 @@ def guided_info_nce(
 
     Source: Solatorio 2024 (2402.16829), GISTEmbed; the margin is sentence-transformers' absolute one.
     Data: pairs, pairs with negatives, teacher embeddings.
-    Memory: block x documents, walked once for each direction.
+    Memory: block x the columns of all directions.
     """
-    loss = _guided(lambda level: level - margin, queries, documents, guide, directions)
-    return loss(temperature=temperature, **shared)
+    settings = {"temperature": temperature, "margin": margin}
+    return _guided(_less, queries, documents, guide, directions, settings, shared)
 
 
 @sharing(info_nce, without=REFERENCES)
@@ -85,43 +79,24 @@ def relatively_guided_info_nce(
     Source: Moreira et al. 2024 (2407.15831), the share of the positive's score, in GISTEmbed's place
     for it; the relative margin of sentence-transformers.
     Data: pairs, pairs with negatives, teacher embeddings.
-    Memory: block x documents, walked once for each direction.
+    Memory: block x the columns of all directions.
     """
-
-    def limit(level):
-        return level - margin * jnp.abs(level)
-
-    loss = _guided(limit, queries, documents, guide, directions)
-    return loss(temperature=temperature, **shared)
+    settings = {"temperature": temperature, "margin": margin}
+    return _guided(_less_a_share, queries, documents, guide, directions, settings, shared)
 
 
-def _guided(limit, queries, documents, guide, directions):
+def _less(level, margin):
+    return level - margin
+
+
+def _less_a_share(level, margin):
+    return level - margin * jnp.abs(level)
+
+
+def _guided(limit, queries, documents, guide, directions, settings, shared):
     if not hasattr(guide, "__len__") or isinstance(guide, dict) or len(guide) != 2:
         raise ValueError(
             f"guide must be its vectors of both, (queries, documents), got {type(guide).__name__}"
         )
     guide = tuple(vectors_of(f"guide[{place}]", a)[0] for place, a in enumerate(guide))
-
-    def to_documents(*arrays, **settings):
-        return _to_documents(*arrays, limit=limit, **settings)
-
-    return joint(to_documents, _log_sums, queries, documents, directions, guide)
-
-
-def _guide_scores(mine, theirs):
-    return jax.lax.stop_gradient(cosine(mine, theirs))
-
-
-@over_pairs(inputs={"guide": _guide_scores})
-def _to_documents(scores, positives, where, guide, *, temperature, limit):
-    levels = limit(masked.max(guide, positives))
-    candidates = positives | (where & ~(guide > levels[:, None]))
-    parts = sums_and_tops(scores / temperature, positives, candidates)
-    return [*parts, (levels, positives.any(axis=1))]
-
-
-@over_pairs(inputs={"tops": of_row, "guide": _guide_scores, "levels": of_row})
-def _log_sums(scores, positives, where, own, tops, guide, levels, *, temperature, kept):
-    stays = kept(positives, where, own) & ~(guide > levels)
-    values = log_sum_exp(scores / temperature - tops, stays, empty=NOTHING)
-    return values, jnp.ones_like(values)
+    return joint(queries, documents, directions, settings, limit, guide=guide, **shared)

@@ -9,40 +9,32 @@ of two softmaxes instead.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.losses._lift._blocks import reduced
 from jaxsim.losses._lift._compositions import REFERENCES, preset, sharing
-from jaxsim.losses._lift._lifters import over_pairs, vectors_of
+from jaxsim.losses._lift._lifters import over_pairs
+from jaxsim.losses._lift._sides import Side, lift_sides
 from jaxsim.losses.pairs._info_nce import info_nce, own_scores
 from jaxsim.numerics import checks, masked
-from jaxsim.numerics.masked import log_sum_exp, zeroed
+from jaxsim.numerics.masked import NOTHING, log_sum_exp
 from jaxsim.numerics.types import Array, ArrayTree, Numeric
 
-
-class Side(NamedTuple):
-    """Queries, the positive of each, or all documents: what a direction puts in rows or columns."""
-
-    vectors: Any  # [batch, dim] or [batch, each, dim]
-    zeros: jax.Array  # [batch] or [batch, each]: what columns have where only rows are known
-    ids: jax.Array | None  # int, of documents: of a query those of its own
-    where: jax.Array | None  # bool [batch, each]
-    guide: Any = None  # another encoder's vectors (_guided_info_nce.py)
-
-
-# A direction: (log_sum, queries, positives, documents) -> [batch], where log_sum(rows, columns, kept)
-# is the log of the sum of exp(score / temperature) over the columns that stay in each row. These are
-# kept(positives, where, own): own is True for all columns that came with the row, negatives too.
+# A direction: (log_sum, queries, positives, documents) -> [rows], where log_sum(rows, columns, kept) is
+# the log of the sum of exp(score / temperature) over the columns that stay in each row, up to a number of
+# the row that all directions share. The sides are names: queries, the positive of each, and all documents,
+# which are columns alone. Those that stay are kept(positives, where, own): own is True for all columns that
+# came with the row, negatives too.
 Direction = Callable[[Callable[..., jax.Array], Side, Side, Side], jax.Array]
 
 
 def queries_to_queries(
     log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
 ) -> jax.Array:
-    """Each query with the other queries: logs of sums [batch].
+    """Each query with the other queries: logs of sums [rows].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
@@ -53,7 +45,7 @@ def queries_to_queries(
 def documents_to_queries(
     log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
 ) -> jax.Array:
-    """Each query's document with all queries, its own included once more: logs of sums [batch].
+    """Each query's document with all queries, its own included once more: logs of sums [rows].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
@@ -64,7 +56,7 @@ def documents_to_queries(
 def positives_to_positives(
     log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
 ) -> jax.Array:
-    """Each query's document with those of the other queries, without negatives: logs of sums [batch].
+    """Each query's document with those of the other queries, without negatives: logs of sums [rows].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
@@ -75,7 +67,7 @@ def positives_to_positives(
 def documents_to_documents(
     log_sum: Callable[..., jax.Array], queries: Side, positives: Side, documents: Side
 ) -> jax.Array:
-    """Each query's document with all those of other rows, negatives too: logs of sums [batch].
+    """Each query's document with all those of other rows, negatives too: logs of sums [rows].
 
     Data: pairs, pairs with negatives.
     Kind: part; memory block x documents.
@@ -119,10 +111,9 @@ def joint_info_nce(
     Source: Li et al. 2023 (2308.03281), the improved contrastive loss of GTE; in
     MultipleNegativesRankingLoss of sentence-transformers the directions in one partition.
     Data: pairs, pairs with negatives.
-    Memory: block x documents, walked once for each direction.
+    Memory: block x the columns of all directions.
     """
-    loss = joint(_to_documents, _log_sums, queries, documents, directions)
-    return loss(temperature=temperature, **shared)
+    return joint(queries, documents, directions, {"temperature": temperature}, **shared)
 
 
 expanded_info_nce = preset(
@@ -141,7 +132,7 @@ expanded_info_nce = preset(
 
     Source: Zhao et al. 2025 (2506.20923), the expanded negatives of KaLM-Embedding-V2's released code.
     Data: pairs, pairs with negatives.
-    Kind: pairwise; memory block x documents, walked once for each direction.
+    Kind: pairwise; memory block x the columns of all directions.
     """,
     directions=(queries_to_queries, positives_to_positives),
 )
@@ -187,94 +178,77 @@ def info_nce_with_extra(
     return reduced([(values, counts)], None, shared["axis_name"], reduce_fn)
 
 
-# The log of an empty sum: two of them in one log-add give a NaN slope if they are -inf.
-NOTHING = -1e30
-
-
 @over_pairs
 def _to_documents(scores, positives, where, *, temperature):
-    return sums_and_tops(scores / temperature, positives, where)
+    logits, tops = _below_tops(scores / temperature, where)
+    counts = positives.any(axis=1)
+    sums = log_sum_exp(logits, where), log_sum_exp(logits, positives)
+    return [(values, counts) for values in (*sums, tops[:, 0])]
 
 
-def sums_and_tops(logits, positives: Array, where: Array):
-    """The logs of the sums over all candidates and over the positives, less the largest logit; and it.
+def _below_tops(logits, where: Array):
+    """The logits less the largest of each row, and it: [rows, columns], [rows, 1].
 
     Sums that are added later must be near 0 where they count: float32 has no digits left for the
     difference of two logs of 1e5.
     """
-    tops = jax.lax.stop_gradient(masked.max(logits, where))
-    logits, counts = logits - tops[:, None], positives.any(axis=1)
-    sums = log_sum_exp(logits, where), log_sum_exp(logits, positives)
-    return [(values, counts) for values in (*sums, tops)]
+    tops = jax.lax.stop_gradient(masked.max(logits, where, keepdims=True))
+    return logits - tops, tops
 
 
-def of_row(mine, theirs):
-    """A number of each row: [rows, 1]."""
-    return mine[:, None]
-
-
-@over_pairs(inputs={"tops": of_row})
-def _log_sums(scores, positives, where, own, tops, *, temperature, kept):
-    values = log_sum_exp(scores / temperature - tops, kept(positives, where, own), empty=NOTHING)
-    return values, jnp.ones_like(values)
-
-
-def joint(to_documents, log_sums, queries: ArrayTree, documents: ArrayTree, directions, guide=None):
-    """A loss over directions of its two lifted parts, a function of settings.
+def joint(
+    queries: ArrayTree,
+    documents: ArrayTree,
+    directions: Sequence[Direction],
+    settings: dict[str, Any],
+    limit: Callable[..., jax.Array] | None = None,
+    **shared: Any,
+) -> jax.Array:
+    """InfoNCE whose denominators have the candidates of further directions.
 
     Args:
-      to_documents: the queries' scores of the documents: `sums_and_tops`, and with a guide its levels.
-      log_sums: the log of the sum over the columns that a direction keeps, of `tops`, and of `guide` and
-        `levels` if there is a guide.
       queries, documents: as in `info_nce`.
       directions: as in `joint_info_nce`.
-      guide: the guide's vectors of the queries and of the documents, or None.
+      settings: the temperature, and what else `limit` takes.
+      limit: (the guide's highest score of the positives [rows], **settings) -> the guide's score above which
+        a candidate does not stay [rows]; None without a guide.
+      shared: as `lift_sides` takes them.
     """
-    queries, documents = vectors_of("queries", queries)[0], vectors_of("documents", documents)[0]
+    checks.positive("temperature", settings["temperature"])
 
-    def loss(*, document_ids, document_where, reduce_fn, **settings):
-        checks.positive("temperature", settings["temperature"])
-        of_documents = {"document_ids": document_ids, "document_where": document_where}
-        by_guide = {} if guide is None else {"guide": guide}
-        (every, counts), (picked, _), (tops, _), *levels = to_documents(
-            queries, documents, reduce_fn=None, **by_guide, **of_documents, **settings
-        )
+    def rule(scores_of, *, temperature, **margins):
+        scores, positives, candidates, _, guide = scores_of(*_TO_DOCUMENTS)
+        if limit is not None:
+            level = limit(masked.max(guide, positives, keepdims=True), **margins)
+            candidates = positives | (candidates & ~(guide > level))
+        logits, tops = _below_tops(scores / temperature, candidates)
 
         def log_sum(rows, columns, kept):
-            inputs = {"tops": (tops, columns.zeros)}
-            if guide is not None:
-                inputs["guide"] = rows.guide, columns.guide
-                inputs["levels"] = levels[0][0], columns.zeros
-            of_columns = {"document_ids": columns.ids, "document_where": columns.where}
-            vectors = rows.vectors, columns.vectors
-            parts = log_sums(
-                *vectors, kept=kept, reduce_fn=None, **inputs, **of_columns, **settings
-            )
-            return parts[0]
+            scores, positives, where, own, guide = scores_of(rows, columns)
+            stays = kept(positives, where, own)
+            if limit is not None:
+                stays = stays & ~(guide > level)
+            return log_sum_exp(scores / temperature - tops, stays, empty=NOTHING)
 
-        sides = _sides_of(queries, documents, document_ids, document_where, guide or (None, None))
-        sums = [direction(log_sum, *sides) for direction in directions]
-        values = functools.reduce(jnp.logaddexp, sums, every) - picked
-        return reduced([(values, counts)], None, settings["axis_name"], reduce_fn)
+        every, picked = (log_sum_exp(logits, mask) for mask in (candidates, positives))
+        sums = [direction(log_sum, *_SIDES) for direction in directions]
+        return functools.reduce(jnp.logaddexp, sums, every) - picked, positives.any(axis=1)
 
-    return loss
+    return lift_sides(rule, _crossed(directions), queries, documents, settings, **shared)
 
 
-def _sides_of(queries, documents, ids, where, guides):
-    """The queries, the positive of each, and all documents, a `Side` each."""
-    guide = guides[1]
-    if jax.tree.leaves(documents)[0].ndim == jax.tree.leaves(queries)[0].ndim:
-        documents, guide = jax.tree.map(lambda a: a[:, None], (documents, guide))
-    where = None if where is None else jnp.asarray(where)
-    if where is not None:  # a positive that is missing may hold anything, and no mask reaches a row
-        documents = jax.tree.map(lambda a: zeroed(a, where), documents)
-    ids = None if ids is None else jnp.asarray(ids)
-    positive_ids = ids if ids is None or ids.ndim == 1 else ids[:, 0]
-    zeros = jnp.zeros(jax.tree.leaves(documents)[0].shape[:2])
-    positive, positive_guide = jax.tree.map(lambda a: a[:, 0], (documents, guide))
-    positive_where = None if where is None else where[:, :1]
-    return (
-        Side(queries, zeros[:, 0], positive_ids, None, guides[0]),
-        Side(positive, zeros[:, 0], positive_ids, positive_where, positive_guide),
-        Side(documents, zeros, ids, where, guide),
-    )
+def _crossed(directions):
+    """Which rows are compared with which columns, queries with documents first."""
+    crossed = {_TO_DOCUMENTS: None}
+
+    def log_sum(rows, columns, kept):
+        crossed[rows, columns] = None
+        return jnp.zeros(())
+
+    for direction in directions:
+        direction(log_sum, *_SIDES)
+    return tuple(crossed)
+
+
+_SIDES: tuple[Side, Side, Side] = "queries", "positives", "documents"
+_TO_DOCUMENTS = "queries", "documents"
