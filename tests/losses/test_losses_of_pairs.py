@@ -61,6 +61,19 @@ def test_a_missing_document_may_hold_anything(loss):
     np.testing.assert_allclose(slope[kept], their_slope[kept], rtol=1e-9)
 
 
+def test_a_missing_positive_brings_no_candidates():
+    kept, ids = np.ones((5, 4), bool), np.array([0, 1, 1, 2, 3])
+    kept[1, 0] = False  # its query has that of row 2
+
+    def value(*directions):
+        how = {"query_ids": ids, "document_where": kept, "temperature": 0.1, "reduce_fn": None}
+        return at_once(losses.joint_info_nce, Q, D, directions=directions, **how)[0]
+
+    alone, crossed = value(), value(losses.parts.documents_to_documents)
+    np.testing.assert_array_equal(np.asarray(crossed > alone), [True, False, True, True, True])
+    np.testing.assert_allclose(crossed[1], alone[1], rtol=1e-12)
+
+
 def test_a_guide_that_prefers_every_other_document_leaves_the_positive_alone():
     guide_queries = np.ones((5, 2))
     guide_documents = np.ones((5, 4, 2))

@@ -127,14 +127,9 @@ def _sides(queries, documents, guide, query_ids, document_ids, document_where, w
     queries = queries._replace(inputs=(numbers, *of_queries))
     documents = documents._replace(inputs=of_documents)
     first = jax.tree.map(lambda a: a[:, :1], documents)
-    # A positive that is missing may hold anything, and no mask reaches a row.
-    positives = without_padding(jax.tree.map(lambda a: a[:, 0], documents))
-    rows = {
-        "queries": without_padding(queries),
-        "positives": queries._replace(
-            embeddings=positives.embeddings, inputs=(numbers, *positives.inputs[1:])
-        ),
-    }
+    # A positive that is missing is a row without candidates.
+    positives = jax.tree.map(lambda a: a[:, 0], documents)._replace(keys=queries.keys)
+    rows = {"queries": without_padding(queries), "positives": without_padding(positives)}
     of_queries = jax.tree.map(lambda a: a[:, None], queries)
     columns = {
         "queries": of_queries._replace(keys=first.keys),

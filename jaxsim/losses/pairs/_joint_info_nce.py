@@ -101,7 +101,7 @@ def joint_info_nce(
 
     T is the temperature. The pair's own score is in the denominator twice, as in the paper. Counts the
     queries that have a positive. Queries of equal ids, or of equal positives, are not candidates of each
-    other.
+    other. A document that is missing has no candidates.
 
     Args:
       directions: what is added to the queries' scores of all documents, any of `queries_to_queries`,
