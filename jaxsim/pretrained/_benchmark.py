@@ -147,6 +147,10 @@ def for_mteb(
     """
     if not isinstance(name, str) or name.count("/") != 1:
         raise ValueError(f'name must be "organization/model", got {name!r}')
+    if getattr(model, "queries", None) is not None:
+        raise ValueError(
+            "model must read queries as it reads documents to be evaluated, got one with weights of words for them"
+        )
     kinds = {
         CrossEncoderModel: BenchmarkedReranker,
         TextModel: BenchmarkedEncoder,

@@ -82,6 +82,10 @@ def programs_of(
         raise ValueError(
             f"model must be of pretrained.load to be exported, got {type(model).__name__}"
         )
+    if getattr(model, "queries", None) is not None:
+        raise ValueError(
+            "model must read queries as it reads documents to be exported, got one with weights of words for them"
+        )
     if rows is not None:
         checks.whole("rows", rows)
     programs = []

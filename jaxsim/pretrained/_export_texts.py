@@ -169,7 +169,7 @@ def rows(texts, side, prompt):
     filling = SETTINGS["expansion"] if side == "query" else None
     skipped = SETTINGS["skipped"] if side in SETTINGS["skipped_in"] else []
     counted = SETTINGS["counted"] if side == "document" else None
-    found = []
+    result = []
     for one in TOKENIZER.encode_batch([prompt + text for text in texts]):
         tokens, seen = list(one.ids), [1] * len(one.ids)
         counts = [n not in skipped and (counted is None or n in counted) for n in tokens]
@@ -177,8 +177,8 @@ def rows(texts, side, prompt):
             lacks = max(filling["length"] - len(tokens), 0)
             tokens, seen = tokens + [filling["token"]] * lacks, seen + [int(filling["seen"])] * lacks
             counts += [filling["token"] not in skipped] * lacks
-        found.append((tokens, seen, counts))
-    return found
+        result.append((tokens, seen, counts))
+    return result
 
 
 def embed(texts, side="document", prompt=None, batch=32):
@@ -190,8 +190,8 @@ def embed(texts, side="document", prompt=None, batch=32):
         most = max(len(tokens) for tokens, _, _ in part)
         most = SETTINGS["length"] or min(most + -most % SETTINGS["multiple"], SETTINGS["longest"])
         columns = zip(*([line + [0] * (most - len(line)) for line in row[:2]] for row in part))
-        for found, (_, _, counts) in zip(run(*columns), part):
-            vectors.append(found[: len(counts)][counts])
+        for states, (_, _, counts) in zip(run(*columns), part):
+            vectors.append(states[: len(counts)][counts])
     return vectors
 
 

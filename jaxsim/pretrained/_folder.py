@@ -25,7 +25,7 @@ from jaxsim.pretrained import (
 from jaxsim.pretrained._hub import fetched
 from jaxsim.pretrained._late_model import MultiVectorModel
 from jaxsim.pretrained._model import CrossEncoderModel, Kept, TextModel, flat, nested, under
-from jaxsim.pretrained._sparse_model import sparse_model
+from jaxsim.pretrained._sparse_model import QUERIES, sparse_model
 from jaxsim.storage._fields import read_object
 
 CLASSIFIER = "ForSequenceClassification"
@@ -178,10 +178,17 @@ def _sparse(folder, sparse, common, transformer, settings):
         module, params = masked_lm.masked_lm(config, transformer, common["params"], kept.rest)
     except ValueError as error:
         raise ValueError(f"{folder}: a sparse encoder's {error}") from error
+    queries = None
+    if sparse.query is not None:
+        family, size = config["model_type"], transformer.vocabulary
+        queries, weights_of_words = sparse_folders.queries_of(folder, sparse.query, family, size)
+        table = {"weights": jnp.asarray(weights_of_words)}
+        params = {**params, "params": {**params["params"], QUERIES: table}}
     return sparse_model(
         {"config": config, "tokenizer": common["tokenizer"], "kept": kept},
         module,
         params,
+        queries=queries,
         pooling=sparse.pooling,
         activation=sparse.activation,
         max_active_dims=sparse.max_active_dims,

@@ -21,10 +21,12 @@ from jaxsim.pretrained import (
     _sparse_folders as folders,
 )
 from jaxsim.pretrained._model import TextModel, flat
+from jaxsim.pretrained._weights import SINGLE, file_bytes
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+QUERIES = "queries"  # the place of a router's weights among the parameters
 CHUNK = 512  # texts whose dense vectors are alive at once
 
 
@@ -37,10 +39,12 @@ class SparseTextModel(TextModel):
         scores, ids = search.sparse_exact(model.embed(queries), search.sparse_index(documents), k=10)
 
     `encode` gives all numbers of a vector, as losses want them; `embed` and `embed_sparse` the largest
-    `max_active_dims` of each.
+    `max_active_dims` of each. Where a folder's Router has a table of weights for queries (inference-free), these are for
+    documents, and queries take `embed_queries`: the weights, under "queries" of the parameters, of the words that are in one.
     """
 
     max_active_dims: int | None = None  # None keeps all
+    queries: folders.Queries | None = None  # how a router's queries are read; None as documents are
 
     def embed_sparse(
         self,
@@ -135,9 +139,55 @@ class SparseTextModel(TextModel):
         """
         return encoders.MaskedLanguageModel(self.module.transformer, self.module.head), self.params
 
+    def embed_queries(
+        self,
+        texts: str | Iterable[str],
+        *,
+        prompt: str | None = None,
+        max_active_dims: int | None = None,
+    ) -> np.ndarray:
+        """Embeds queries as the folder reads them, which for a router is without the transformer (inference-free).
+
+            scores, ids = search.sparse_exact(model.embed_queries(queries), index, k=10)
+
+        Args:
+          texts: a list of strings, or one string.
+          prompt: text that goes before each; None is the model's for queries, often none.
+          max_active_dims: how many numbers of each vector to keep, the largest; None is the model's.
+
+        Returns: numpy float32 [n, vocabulary] in the order of the texts; [vocabulary] for one string.
+        Raises: ValueError for what is not texts, and vectors that are not finite.
+        """
+        prompt = self.prompts.get("query", "") if prompt is None else prompt
+        if self.queries is None:
+            model = (
+                self if max_active_dims is None else self.replace(max_active_dims=max_active_dims)
+            )
+            return model.embed(texts, prompt=prompt)
+        one = isinstance(texts, str)
+        rows = self.queries.tokens([texts] if one else texts, prompt=prompt)
+        weights = np.asarray(self.params["params"][QUERIES]["weights"])
+        if not np.isfinite(weights).all():
+            raise ValueError("params must have finite weights of queries, got NaN or infinity")
+        vectors = np.zeros((len(rows), len(weights)), np.float32)
+        for vector, tokens in zip(vectors, rows, strict=True):
+            vector[tokens] = weights[tokens]
+        most = self.max_active_dims if max_active_dims is None else max_active_dims
+        if most is not None:
+            checks.whole("max_active_dims", most)
+            vectors = np.asarray(encoders.keep_largest(vectors, most))
+        return vectors[0] if one else vectors
+
     def _encode_within(self, most: int | None = None) -> Callable:
         most = self.max_active_dims if most is None else most
         return self.encode if most is None else within(self.encode, most)
+
+    def _files(self):
+        files = super()._files()
+        if self.queries is None:
+            return files
+        weights = {"weight": np.asarray(self.params["params"][QUERIES]["weights"], np.float32)}
+        return files | {f"{self.queries.folder}/{SINGLE}": file_bytes(weights)}
 
     def _tensors(self, params):
         body = {path: a for path, a in params.items() if path.startswith("transformer/")}

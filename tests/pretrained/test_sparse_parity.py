@@ -7,6 +7,7 @@ from model_folders import make, write
 from safetensors.numpy import load_file, save_file
 
 from jaxsim import encoders, losses, pretrained, search, similarity
+from jaxsim.__main__ import main
 
 peer = pytest.importorskip("sentence_transformers", reason="needs the extra peers")
 torch = pytest.importorskip("torch", reason="needs torch, of the extra peers")
@@ -29,11 +30,11 @@ FAMILIES = {
 }
 
 
-def language_model(folder, family="bert"):
+def language_model(folder, family="bert", **sizes):
     """A folder of a masked language model with random weights, as transformers writes it."""
     make(folder, family, parts=False)
     (folder / "model.safetensors").unlink()
-    config = transformers.AutoConfig.for_model(family, **SIZES | FAMILIES[family])
+    config = transformers.AutoConfig.for_model(family, **SIZES | FAMILIES[family] | sizes)
     torch.manual_seed(0)
     model = transformers.AutoModelForMaskedLM.from_config(config)
     with torch.no_grad():
@@ -156,3 +157,70 @@ def test_the_older_name_of_the_transformer_is_read(tmp_path):
     theirs = peer.SparseEncoder(str(tmp_path / "in"), device="cpu")
     model = pretrained.load(tmp_path / "in")
     np.testing.assert_allclose(model.embed(TEXTS), theirs_of(theirs), **CLOSE)
+
+
+def routed(folder, **settings):
+    """A SparseEncoder of theirs whose Router reads queries by weights of words (inference-free)."""
+    documents = sparse_encoder(language_model(folder, vocab_size=15))
+    tokenizer, weights = documents.tokenizer, torch.linspace(-1, 3, 15)
+    parts = peer.sparse_encoder.modules
+    router = peer.base.modules.Router.for_query_document(
+        query_modules=[parts.SparseStaticEmbedding(tokenizer=tokenizer, weight=weights)],
+        document_modules=list(documents),
+    )
+    return peer.SparseEncoder(modules=[router], device="cpu", **settings)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "settings", [{}, {"prompts": {"query": "old : ", "document": "small "}, "max_active_dims": 3}]
+)
+def test_a_router_s_queries_are_weights_of_words(settings, tmp_path, capsys):
+    theirs = routed(tmp_path / "mlm", **settings)
+    theirs.save_pretrained(str(tmp_path / "in"))
+    model = pretrained.load(tmp_path / "in")
+    again = model.replace(params=jax.tree.map(lambda a: 2 * a, model.params))
+    sides = {
+        "query": (model.embed_queries, again.embed_queries),
+        "document": (
+            lambda texts: model.embed(texts, prompt=model.prompts.get("document", "")),
+            None,
+        ),
+    }
+    saved = peer.SparseEncoder(str(model.save(tmp_path / "out")), device="cpu")
+    for side, (embed, doubled) in sides.items():
+        for other in (theirs, saved):
+            encode = getattr(other, f"encode_{side}")
+            expected = encode(TEXTS, convert_to_sparse_tensor=False).numpy()
+            np.testing.assert_allclose(embed(TEXTS), expected, **CLOSE, err_msg=side)
+        if doubled is not None:
+            np.testing.assert_allclose(doubled(TEXTS), 2 * expected, **CLOSE)
+    np.testing.assert_array_equal(model.embed_queries("red"), model.embed_queries(["red"])[0])
+    scores, ids = search.sparse_exact(
+        model.embed_queries(TEXTS[:1]), search.sparse_index(model.embed_sparse(TEXTS)), k=3
+    )
+    assert np.isfinite(scores).all()
+    assert ids.shape == (1, 3)
+    with pytest.raises(ValueError, match="must read queries as it reads documents to be exported"):
+        pretrained.export_stablehlo(model, tmp_path / "exported")
+    with pytest.raises(ValueError, match="must read queries as it reads documents to be evaluated"):
+        pretrained.for_mteb(model, "a/b")
+    (tmp_path / "docs.jsonl").write_text('{"text": "red"}\n')
+    words = ["index", "--model", str(tmp_path / "in"), "--corpus", str(tmp_path / "docs.jsonl")]
+    assert main(words) == 2
+    assert "--model must read queries as it reads documents, and" in capsys.readouterr().err
+
+
+@pytest.mark.thorough
+def test_routes_that_are_not_here_are_named(tmp_path):
+    theirs = routed(tmp_path / "mlm")
+    theirs.save_pretrained(str(tmp_path / "in"))
+    path = next((tmp_path / "in").rglob("router_config.json"))
+    text = path.read_text()
+    kind = "sparse_static_embedding.SparseStaticEmbedding"
+    path.write_text(text.replace(kind, "dense.Dense"))
+    with pytest.raises(ValueError, match="a query's route must be a SparseStaticEmbedding"):
+        pretrained.load(tmp_path / "in")
+    path.write_text(text.replace('"document": [', '"answer": ['))
+    with pytest.raises(ValueError, match='routes of "query" and "document" and no others'):
+        pretrained.load(tmp_path / "in")

@@ -54,7 +54,17 @@ def embedding_model(chosen: argparse.Namespace, *, texts: bool = True, images: b
         raise ValueError(
             f"--model must read texts, such as CLIP or SigLIP, got the image encoder {chosen.model}"
         )
+    check_queries(model, chosen.model, "model")
     return of_chosen_domain(model, chosen)
+
+
+def check_queries(model: Any, folder: str, role: str) -> None:
+    """Refuses a sparse encoder whose queries are read otherwise than its documents."""
+    if getattr(model, "queries", None) is not None:
+        raise ValueError(
+            f"--{role} must read queries as it reads documents, and {folder} has weights of words for them: "
+            "pretrained.load reads it, for embed_sparse of documents and embed_queries"
+        )
 
 
 def text_model(chosen: argparse.Namespace) -> pretrained.TextModel:
@@ -146,6 +156,7 @@ def teacher(chosen: argparse.Namespace, role: str = "teacher") -> pretrained.Tex
     if not hasattr(model, "encode"):
         what = "cross-encoder" if hasattr(model, "score") else "image encoder"
         raise ValueError(f"--{role} must be an embedding model of texts, got the {what} {folder}")
+    check_queries(model, folder, role)
     return model
 
 
