@@ -1,137 +1,97 @@
-"""One round of adaptive search, on the devices: add the new scores, estimate all items, take the best.
-
-Items are split over the devices; a query's small system is solved on each of them.
-"""
+"""One round of adaptive search: add the new scores to the regressions, estimate all items, sample of them."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, PartitionSpec
+import numpy as np
 
 from jaxsim.numerics._blocks import by_blocks
-from jaxsim.numerics._topk import top_k
-from jaxsim.numerics.types import Array, Numeric, PRNGKey
+from jaxsim.numerics.types import Array, Numeric, Similarity
 from jaxsim.search import _regression as regression
+from jaxsim.search._cur import offset_dot
 
-AXIS = "devices"
+LEAST = 32  # scores of a size that programs are compiled for
 
 
-@functools.partial(
-    jax.jit, static_argnames=("new", "most", "wanted", "count", "query_block", "mesh")
-)
-def next_items(
+def padded(size: int) -> int:
+    """Rounds a number of scores up to one of a few sizes, so that a program serves many budgets and rounds."""
+    step = max(LEAST, 1 << size.bit_length() - 2)
+    return -(-size // step) * step
+
+
+def fitted(scored: tuple[Array, Array], places: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pads or cuts the scores so far to a number of places: (scores, ids) [m, places]."""
+
+    def cut(a, fill):
+        a = np.asarray(a)[:, :places]
+        return np.pad(a, ((0, 0), (0, places - a.shape[1])), constant_values=fill)
+
+    return cut(scored[0], -np.inf), cut(scored[1], -1)
+
+
+@functools.partial(jax.jit, static_argnames=("new", "by_rows", "query_block"))
+def next_weights(
     vectors: Array,
     offsets: Array,
     scored: tuple[Array, Array],
     factors: regression.Factor,
     prior: Array,
-    key: PRNGKey,
     begin: Numeric,
+    end: Numeric,
     ridge: Numeric,
-    temperature: Numeric | None,
     *,
     new: int,
-    most: int,
-    wanted: int,
-    count: int,
+    by_rows: bool,
     query_block: int,
-    mesh: Mesh,
 ) -> tuple[jax.Array, regression.Factor]:
-    """Chooses the items to score next: adds the last round's scores to the regressions, estimates all items.
+    """Adds the last round's scores to the regressions of queries, and returns their weights [m, p].
 
-    Places begin to begin + new of `scored` are new; `most` places are known in the end.
+    Places `begin` to `end` of `scored` are new, at most `new` of them; `by_rows` where more scores than rows will be
+    known. For one device: queries go in blocks, and a loop with collectives in it waits for the slowest each time.
     """
 
-    def share(vectors, offsets, scored, factors, prior, key, begin, ridge, temperature):
-        local = vectors.shape[0]
-        base = local * jax.lax.axis_index(AXIS)
+    def one(values, ids, factor, prior):
+        columns, values = vectors[jnp.maximum(ids, 0)], values - offsets[jnp.maximum(ids, 0)]
+        here = (ids >= 0) & (jnp.arange(len(ids)) < end) & jnp.isfinite(values)
+        columns = jnp.where(here[:, None], columns, 0)
+        fresh = [jax.lax.dynamic_slice_in_dim(a, begin, new) for a in (columns, values, here)]
+        known = None if by_rows else columns
+        factor = regression.appended(factor, *fresh, prior, ridge, known, begin)
+        return regression.weights(factor, prior, ridge, known), factor
 
-        def of_items(array, ids):
-            """Rows of an array that is split over the devices, zeros for the id -1."""
-            here = (ids >= base) & (ids < base + local)
-            rows = array[jnp.clip(ids - base, 0, local - 1)]
-            return jax.lax.psum(jnp.where(here.reshape(-1, *[1] * (rows.ndim - 1)), rows, 0), AXIS)
-
-        def one(values, ids, factor, prior, number):
-            columns, values = of_items(vectors, ids), values - of_items(offsets, ids)
-            w, factor = _regressed(ids, columns, values, factor, prior, begin, ridge, new)
-            estimates = jnp.matmul(w, vectors.T, precision="highest")
-            estimates = jax.lax.optimization_barrier(estimates) + offsets  # as in `offset_dot`
-            real = base + jnp.arange(local) < count
-            if temperature is not None:
-                estimates = _perturbed(estimates, real, base, number)
-            places = jnp.where((ids >= base) & (ids < base + local), ids - base, local)
-            real = real.at[places].set(False, mode="drop")
-            best, ids = top_k(estimates, min(wanted, local), where=real)
-            best, ids = (
-                jax.lax.all_gather(a, AXIS, tiled=True)
-                for a in (best, jnp.where(ids < 0, -1, ids + base))
-            )
-            best, places = top_k(best, wanted)
-            return ids[places], factor
-
-        def _perturbed(estimates, real, base, number):
-            """Gumbel's trick: the largest of these are a sample without replacement from the softmax."""
-            mean = jax.lax.psum(jnp.sum(jnp.where(real, estimates, 0)), AXIS) / count
-            square = jnp.where(real, jnp.square(estimates - mean), 0)
-            spread = jnp.sqrt(jax.lax.psum(jnp.sum(square), AXIS) / count)
-            noise = jax.random.gumbel(jax.random.fold_in(key, number), (count,), estimates.dtype)
-            noise = jnp.pad(noise, (0, local * mesh.size - count))
-            scaled = (estimates - mean) / jnp.where(spread > 0, spread, 1)
-            return scaled / temperature + jax.lax.dynamic_slice_in_dim(noise, base, local)
-
-        numbers = jnp.arange(prior.shape[0])
-        queries = (*scored, factors, prior, numbers)
-        return by_blocks(lambda block: jax.vmap(one)(*block), queries, query_block)
-
-    scored = fitted(scored, most)
-    arguments = (vectors, offsets, scored, factors, prior, key, begin, ridge, temperature)
-    split, whole = PartitionSpec(AXIS), PartitionSpec()
-    specs = (split, split, *[whole] * 7)
-    return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False)(
-        *arguments
-    )
+    return by_blocks(lambda block: jax.vmap(one)(*block), (*scored, factors, prior), query_block)
 
 
-@functools.partial(jax.jit, static_argnames="new")
-def next_weights(
-    ids: Array,
-    columns: Array,
-    values: Array,
-    factors: regression.Factor,
-    prior: Array,
-    begin: Numeric,
-    ridge: Numeric,
-    *,
-    new: int,
-) -> tuple[jax.Array, regression.Factor]:
-    """Updates the regressions of queries and returns their weights [m, p], for items that stay in a file.
+@functools.partial(jax.jit, static_argnames="query_block")
+def moments(
+    vectors: Array, offsets: Array, weights: Array, *, query_block: int
+) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation of each query's estimates over all items: [m], [m]."""
 
-    columns [m, most, p] and values [m, most] are the basis' and the offset-free scores of `ids`.
+    def of_block(weights):
+        estimates = offset_dot(weights, (vectors, offsets))
+        return jnp.mean(estimates, axis=1), jnp.std(estimates, axis=1)
+
+    return by_blocks(of_block, weights, query_block)
+
+
+@functools.cache
+def perturbed(count: int, padding: int, implementation: str) -> Similarity:
+    """Makes the similarity whose largest are a sample from the softmax of estimates: Gumbel's trick.
+
+    Of queries (weights, means, scales, keys) and consecutive items (vectors, offsets, ids); the noise is that of
+    a query's `count` items, whichever block of them is asked for, and 0 for `padding` behind them.
     """
-    return jax.vmap(lambda *one: _regressed(*one, begin, ridge, new))(
-        ids, columns, values, factors, prior
-    )
 
+    def similarity(queries, items):
+        weights, means, scales, keys = queries
+        vectors, offsets, ids = items
+        keys = jax.random.wrap_key_data(keys, impl=implementation)
+        noise = jax.vmap(lambda key: jax.random.gumbel(key, (count,), weights.dtype))(keys)
+        noise = jnp.pad(noise, ((0, 0), (0, padding)))
+        noise = jax.lax.dynamic_slice_in_dim(noise, ids[0], len(ids), axis=1)
+        estimates = offset_dot(weights, (vectors, offsets))
+        return (estimates - means[:, None]) / scales[:, None] + noise
 
-def fitted(scored: tuple[Array, Array], most: int) -> tuple[jax.Array, jax.Array]:
-    """Pads or cuts the scores so far to `most` places: (scores, ids) [m, most]."""
-
-    def cut(a, fill):
-        short = max(most - a.shape[1], 0)
-        return jnp.pad(a[:, :most], ((0, 0), (0, short)), constant_values=fill)
-
-    return cut(scored[0], -jnp.inf), cut(scored[1], -1)
-
-
-def _regressed(ids, columns, values, factor, prior, begin, ridge, new):
-    """One query's weights, and its regression with the places `begin` to `begin + new` added."""
-    most, rows = columns.shape
-    here = (ids >= 0) & (jnp.arange(most) < begin + new) & jnp.isfinite(values)
-    columns = jnp.where(here[:, None], columns, 0)
-    later = jnp.arange(most)[:, None] >= begin
-    known = None if most > rows else jnp.where(later, 0, columns)
-    fresh = [jax.lax.dynamic_slice_in_dim(a, begin, new) for a in (columns, values, here)]
-    factor = regression.appended(factor, *fresh, prior, ridge, known, begin)
-    return regression.weights(factor, prior, ridge, None if known is None else columns), factor
+    return similarity

@@ -15,11 +15,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxsim.numerics import block_entries, checks
 from jaxsim.numerics.types import Array, Devices, PRNGKey, Scorer
 from jaxsim.search import _regression as regression
-from jaxsim.search._adaptive_round import AXIS, fitted, next_items, next_weights
+from jaxsim.search._adaptive_round import fitted, moments, next_weights, padded, perturbed
 from jaxsim.search._anchors import uniform
 from jaxsim.search._ask_and_tell import Found, ask_and_tell
 from jaxsim.search._bases import RowBasis, row_basis
-from jaxsim.search._brute_force import chosen, exact
+from jaxsim.search._brute_force import AXIS, chosen, exact
 from jaxsim.search._cur import CurIndex, a_cur_index, offset_dot
 
 ENTRIES = 2**22  # estimates alive at once, on a device; on accelerators at least
@@ -142,7 +142,8 @@ def adaptive(
       ridge: >= 0, relative to the largest singular value that `budget` of the items are expected to have.
       prior: [m, p - 1] or [m, p], a query's weights before anything is known, which the ridge pulls
         towards; 0 by default. Of p - 1 the last is 0.
-      devices: the items are split over them; None takes all of this process. The answer is the same.
+      devices: the items are split over them; None takes all of this process. The answer is the same. With
+        several processes all must call this with the same arguments, as `exact`.
 
     Returns: `Found`.
     Raises: ValueError for shapes that do not fit, `ScorerError` for a scorer that raises or returns NaN;
@@ -151,7 +152,7 @@ def adaptive(
     a ridge towards the dual encoder's vector.
     """
     basis = basis if isinstance(basis, RowBasis) else row_basis(basis)
-    count, rows = basis.vectors.shape
+    count = len(basis.offsets)
     checks.at_most("k", k, count, "the number of items")
     checks.whole("budget", budget)
     checks.whole("num_queries", num_queries)
@@ -185,113 +186,132 @@ def adaptive(
             prior,
             chosen(devices)[:count],
         )
-    most = sum(quotas[:-2]) + max(quotas[:-1], default=0)
-    state = jax.vmap(lambda _: regression.empty(most, rows, basis.vectors.dtype))(
-        jnp.arange(num_queries)
-    )
-    return ask_and_tell(asks, scorer, num_queries, num_items=count, k=k, budget=budget, state=state)
+    return ask_and_tell(asks, scorer, num_queries, num_items=count, k=k, budget=budget)
 
 
 def _adaptive_rounds(basis, quotas, num_queries, key, temperature, rerank, ridge, prior, devices):
     """The rounds after the first, as functions for `ask_and_tell`."""
     count, rows = basis.vectors.shape
-    dtype = basis.vectors.dtype
-    prior = jnp.zeros((num_queries, rows)) if prior is None else checks.reals("prior", prior)
-    prior = prior.astype(dtype)
+    dtype = np.dtype(basis.vectors.dtype)
+    prior = np.zeros((num_queries, rows)) if prior is None else checks.host_reals("prior", prior)
     if prior.shape == (num_queries, rows - 1):
-        prior = jnp.pad(prior, ((0, 0), (0, 1)))
+        prior = np.pad(prior, ((0, 0), (0, 1)))
     checks.shaped("prior", prior, (num_queries, rows), "weights of the basis")
     checks.finite_rows("prior", prior)
-    known = sum(quotas[: len(quotas) - 1])
+    prior = prior.astype(dtype)
+    known = sum(quotas[:-1])
     ridge = float((ridge * basis.largest) ** 2 * min(known / count, 1.0))
     starts = np.cumsum(quotas) - quotas
-    most, new, wanted = sum(quotas[:-2]) + max(quotas[:-1]), max(quotas[:-1]), max(quotas[1:])
-    if isinstance(basis.vectors, np.memmap):
-        if temperature is not None:
-            raise ValueError("temperature needs a basis in memory: load it without mmap")
+    new, wanted = padded(max(quotas[:-1])), min(padded(max(quotas[1:])), count)
+    places = padded(known - quotas[-2] + new)
+    empty = jax.tree.map(
+        lambda a: np.broadcast_to(a, (num_queries, *a.shape)),
+        regression.empty(known, rows, dtype, places=places),
+    )
+    in_file = isinstance(basis.vectors, np.memmap)
+    if in_file and temperature is not None:
+        raise ValueError("temperature needs a basis in memory: load it without mmap")
+    regressed = functools.partial(
+        _weights_from_file if in_file else next_weights,
+        basis.vectors,
+        basis.offsets,
+        new=new,
+        by_rows=known > rows,
+        query_block=min(max(block_entries(ENTRIES) // (places * rows), 1), num_queries),
+    )
+    best = _best_of(basis, wanted, devices)
 
-        def estimated(scored, state, number):
-            return _streamed(
-                basis,
-                fitted(scored, most),
-                state,
-                prior,
-                int(starts[number - 1]),
-                ridge,
-                new=new,
-                wanted=wanted,
-                devices=devices,
-            )
-
-    else:
-        mesh = Mesh(np.array(devices), (AXIS,))
-        split = NamedSharding(mesh, PartitionSpec(AXIS))
-        padding = -count % mesh.size
-        vectors, offsets = (
-            jax.device_put(
-                np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) if padding else a, split
-            )
-            for a in (basis.vectors, basis.offsets)
+    def ask(scored, factors, *, number):
+        scored = fitted(scored, places)
+        begin = int(starts[number - 1])
+        weights, factors = regressed(
+            scored,
+            empty if factors is None else factors,
+            prior,
+            begin,
+            begin + quotas[number - 1],
+            ridge,
         )
-        query_block = max(min(block_entries(ENTRIES) // (count // mesh.size + 1), num_queries), 1)
-
-        def estimated(scored, state, number):
-            last = rerank and number == len(quotas) - 1
-            return next_items(
-                vectors,
-                offsets,
-                tuple(scored),
-                state,
-                prior,
-                jax.random.fold_in(key, number),
-                int(starts[number - 1]),
-                ridge,
-                None if last else temperature,
-                new=new,
-                most=most,
-                wanted=wanted,
-                count=count,
-                query_block=query_block,
-                mesh=mesh,
-            )
-
-    def ask(scored, state, *, number):
-        ids, state = estimated(scored, state, number)
-        ids = np.asarray(ids)[:, : quotas[number]]
-        if (ids < 0).any():
+        weights = np.asarray(weights)
+        if broken := (~np.isfinite(weights).all(axis=1)).sum():
             raise FloatingPointError(
-                f"the regression of {(ids < 0).any(axis=1).sum()} queries broke down in round "
-                f"{number}: raise ridge"
+                f"the regression of {broken} queries broke down in round {number}: raise ridge"
             )
-        return ids, state
+        best_only = rerank and number == len(quotas) - 1
+        ids = best(
+            weights,
+            scored[1],
+            None if best_only else temperature,
+            jax.random.fold_in(key, number),
+        )
+        return np.asarray(ids)[:, : quotas[number]], factors
 
     return [functools.partial(ask, number=number) for number in range(1, len(quotas))]
 
 
-def _streamed(basis, scored, factors, prior, begin, ridge, *, new, wanted, devices):
-    """What `next_items` gives, from a basis in a file: only what is scored of it is held, and a block."""
-    values, ids = (np.asarray(a) for a in scored)
-    places = np.maximum(ids, 0)
-    values = values - np.asarray(basis.offsets)[places]
-    size = max(block_entries(ENTRIES) // (ids.shape[1] * prior.shape[1]), 1)
+def _best_of(basis, wanted, devices):
+    """A function that estimates all items and takes the best or a sample; in memory they are split once for all."""
+    count, padding, where = len(basis.offsets), 0, None
+    items = basis.vectors, basis.offsets, np.arange(count, dtype=np.int32)
+    if not isinstance(basis.vectors, np.memmap):
+        split = devices[0]
+        if len(devices) > 1:
+            padding = -count % len(devices)
+            split = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
+        if padding:
+            items = [np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) for a in items]
+            where = np.arange(count + padding) < count
+        items = jax.device_put(items, split)
+    settings = {"where": where, "devices": devices}
+
+    def best(weights, exclude, temperature, key):
+        if temperature is None:
+            return exact(
+                weights,
+                tuple(items[:2]),
+                wanted,
+                similarity=offset_dot,
+                exclude=exclude,
+                **settings,
+            )[1]
+        size = max(min(block_entries(ENTRIES) // count, 128), 1)
+        means, deviations = moments(basis.vectors, basis.offsets, weights, query_block=size)
+        scales = temperature * np.where(deviations > 0, deviations, 1)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, np.arange(len(weights)))
+        return exact(
+            (weights, means, scales, jax.random.key_data(keys)),
+            tuple(items),
+            wanted,
+            similarity=perturbed(count, padding, str(jax.random.key_impl(key))),
+            exclude=exclude,
+            query_block=size,
+            **settings,
+        )[1]
+
+    return best
+
+
+def _weights_from_file(vectors, offsets, scored, factors, prior, *numbers, query_block, **settings):
+    """What `next_weights` gives, from a basis in a file: of it only what a block of queries has scored is held."""
     parts = []
-    for start in range(0, len(ids), size):
-        block = slice(start, start + size)
-        arguments = ids[block], basis.vectors[places[block]], values[block]
+    for start in range(0, len(prior), query_block):
+        block = slice(start, start + query_block)
+        values, ids = (a[block] for a in scored)
+        items = np.maximum(ids, 0).reshape(-1)
+        places = np.where(ids < 0, -1, np.arange(ids.size).reshape(ids.shape))
         parts.append(
             next_weights(
-                *arguments,
+                np.asarray(vectors[items]),
+                np.asarray(offsets[items]),
+                (values, places),
                 jax.tree.map(lambda a, s=block: a[s], factors),
                 prior[block],
-                begin,
-                ridge,
-                new=new,
+                *numbers,
+                query_block=query_block,
+                **settings,
             )
         )
-    weights, factors = jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
-    items = basis.vectors, basis.offsets
-    _, best = exact(weights, items, wanted, similarity=offset_dot, exclude=ids, devices=devices)
-    return best, factors
+    return jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
 
 
 def _first(first, num_queries, quota, count):

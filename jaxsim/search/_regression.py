@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.scipy.linalg import cho_solve
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
@@ -24,7 +24,7 @@ from jaxsim.numerics.types import Array, Numeric
 class Factor(NamedTuple):
     """State of one query's regression, to which rounds append. A pytree.
 
-    Where at most p scores will be known: L with L L^T = V V^T + ridge, V [S, p] the known items'
+    Where at most p scores will be known: L^-1 with L L^T = V V^T + ridge, V [S, p] the known items'
     columns, and z = L^-1 c. Otherwise V^T V [p, p] and V^T c.
     """
 
@@ -78,20 +78,24 @@ def row_regression(
 
     def one(ids, values, where, prior):
         columns = jnp.where(where[:, None], basis[:, ids].T, 0)
-        known = None if count > rows else jnp.zeros_like(columns)
-        factor = appended(
-            empty(count, rows, basis.dtype), columns, values, where, prior, ridge, known, 0
-        )
-        return weights(factor, prior, ridge, None if known is None else columns)
+        known = None if count > rows else columns
+        factor = empty(count, rows, basis.dtype)
+        factor = appended(factor, columns, values, where, prior, ridge, known, 0)
+        return weights(factor, prior, ridge, known)
 
     return jax.vmap(one)(*flat, jnp.reshape(prior, (-1, rows))).reshape(*lead, rows)
 
 
-def empty(most: int, rows: int, dtype: jax.typing.DTypeLike) -> Factor:
-    """Initial regression of a query without scores, for `most` scores in the end, on `rows` rows."""
-    size = min(most, rows)
-    matrix = jnp.eye(size, dtype=dtype) if most <= rows else jnp.zeros((size, size), dtype)
-    return Factor(matrix, jnp.zeros(size, dtype))
+def empty(
+    most: int, rows: int, dtype: jax.typing.DTypeLike, *, places: int | None = None
+) -> Factor:
+    """Initial regression of a query without scores, for `most` scores in the end, on `rows` rows.
+
+    `places`, at least `most`, pads the number of scores: a program then serves several.
+    """
+    size = rows if most > rows else places or most
+    matrix = np.zeros((size, size), dtype) if most > rows else np.eye(size, dtype=dtype)
+    return Factor(matrix, np.zeros(size, dtype))
 
 
 def appended(
@@ -113,8 +117,8 @@ def appended(
       where: bool [b], False for padding.
       prior: [p].
       ridge: absolute, the same in every round.
-      known: [S, p], the columns of the items known before, zeros at all other places; None where more
-        scores than rows will be known.
+      known: [S, p], the items' columns, of which those before `begin` are used; None where more scores
+        than rows will be known.
       begin: how many places were filled before; may be traced.
 
     Returns: `Factor`.
@@ -126,13 +130,16 @@ def appended(
         return Factor(
             matrix + _product(columns.T, columns), target + _product(columns.T, residuals)
         )
-    cross = solve_triangular(matrix, _product(known, columns.T), lower=True)  # [S, b]
+    before = jnp.arange(known.shape[0])[:, None] < begin
+    cross = _product(matrix, jnp.where(before, _product(known, columns.T), 0))  # [S, b]
     gram = _product(columns, columns.T)
-    ridge = jnp.maximum(ridge, _rounding(gram, len(known)))
+    ridge = jnp.maximum(ridge, _rounding(gram, known.shape[0]))
     gram += jnp.diag(jnp.where(where, ridge, 1))
     corner = jnp.linalg.cholesky(gram - _product(cross.T, cross))
-    solved = solve_triangular(corner, residuals - _product(cross.T, target), lower=True)
-    matrix = jax.lax.dynamic_update_slice(matrix, cross.T, (begin, 0))
+    corner = _inverse(corner)
+    solved = _product(corner, residuals - _product(cross.T, target))
+    below = -_product(corner, _product(cross.T, matrix))
+    matrix = jax.lax.dynamic_update_slice(matrix, below, (begin, 0))
     matrix = jax.lax.dynamic_update_slice(matrix, corner, (begin, begin))
     return Factor(matrix, jax.lax.dynamic_update_slice(target, solved, (begin,)))
 
@@ -144,7 +151,21 @@ def weights(factor: Factor, prior: Array, ridge: Numeric, known: Array | None) -
         ridge = jnp.maximum(ridge, _rounding(matrix, len(matrix)))
         lower = jnp.linalg.cholesky(matrix + ridge * jnp.eye(len(matrix), dtype=matrix.dtype))
         return prior + cho_solve((lower, True), target)
-    return prior + _product(solve_triangular(matrix, target, lower=True, trans=1), known)
+    return prior + _product(_product(target, matrix), known)
+
+
+def _inverse(lower):
+    """Inverts a lower triangular matrix row by row.
+
+    LAPACK's solver starts its threads for each small matrix: on a busy machine that takes a thousand times
+    as long as the arithmetic (measured).
+    """
+
+    def with_row(i, inverse):
+        row = jnp.where(jnp.arange(len(lower)) == i, 1, 0) - _product(lower[i], inverse)
+        return inverse.at[i].set(row / lower[i, i])
+
+    return jax.lax.fori_loop(0, len(lower), with_row, jnp.zeros_like(lower))
 
 
 def _rounding(gram, terms):

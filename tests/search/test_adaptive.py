@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from jaxsim import evaluation, search
+from jaxsim.search import _brute_force
+from jaxsim.search._adaptive_round import next_weights
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(26, 4)) @ RNG.normal(size=(4, 90)) + 0.2 * RNG.normal(size=(26, 90)) - 3
@@ -37,7 +39,7 @@ def by_hand(basis, offsets, first, quotas, ridge, prior=None):
 
 @pytest.mark.thorough
 def test_many_collectives_end_on_more_devices_than_cores():
-    """A loop over blocks of queries with a gather in each, as large as what once waited for good."""
+    """As large as what once waited for good, when a loop over blocks of queries had a gather in each."""
     rng = np.random.default_rng(1)
     anchors, tests = np.float32(np.tanh(rng.normal(size=(2, 100, 6)) @ rng.normal(size=(6, 1597))))
     for budget in (25, 50, 100):
@@ -71,6 +73,18 @@ def test_rounds_are_their_definition(budget, rounds, share, quotas, devices):
     # Power iteration and float32 move the ridge and the estimates a little.
     assert (np.sort(result.scored.ids) == np.sort(expected)).mean() > 0.99
     assert (result.calls == budget).all()
+
+
+@pytest.mark.thorough
+def test_other_budgets_and_rounds_are_the_same_programs():
+    first, programs = np.arange(90), (next_weights, _brute_force._search)
+    before = None
+    for budget, rounds in ((14, 3), (12, 3), (15, 5), (20, 4)):
+        settings = {"k": 5, "budget": budget, "rounds": rounds, "first": first, "devices": ONE}
+        assert (search.adaptive(BASIS, scorer, 10, **settings).calls == budget).all()
+        compiled = [program._cache_size() for program in programs]
+        assert compiled == (before or compiled)
+        before = compiled
 
 
 @pytest.mark.thorough
