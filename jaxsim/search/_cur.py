@@ -7,7 +7,7 @@
     c E [n]          estimates of its scores with all items
 
 Put another way: a minimum-norm regression of the query's row on the anchor queries' rows, fitted on
-the anchor items. The factorization runs once, in float64 on the host; what it gives is arrays. The other
+the anchor items. The pseudo-inverse is taken once, in float64 on the host; what it gives is arrays. The other
 preference of the paper, a new item's scores with all queries from its scores with the anchor queries, is
 `cur_index` of the transposed matrix.
 """
@@ -26,7 +26,7 @@ from jaxsim.search._matrices import distinct, matrix, offsets_of
 from jaxsim.similarity import dot
 
 VERSION = 2  # of the file; another one is refused
-EMBEDDED = 2**11  # items embedded at once: their float64 copy stays in the cache
+EMBEDDED = 2**11  # items embedded at once: their centered copy stays in the cache
 
 
 SHAPES = {  # of the arrays in the file: n items, k anchor items, q anchor queries, s singular values
@@ -251,12 +251,18 @@ def _misfit(arrays, lengths):
 
 
 def _embedded(inverse, scores, offsets, dtype):
-    """The items' embeddings [n, k_i] from their anchor scores [k_q, n], in float64 a block at a time."""
+    """The items' embeddings [n, k_i] from their anchor scores [k_q, n], a block at a time.
+
+    In the scores' precision, float32 at least: what that adds is of the size of what rounding the scores to
+    it has changed already, by the same condition number (`python -m benchmarks.search --work precision`).
+    """
     embeddings = np.empty((scores.shape[1], len(inverse)), dtype)
+    precision = np.promote_types(scores.dtype, np.float32)
+    inverse, offsets = inverse.astype(precision), offsets.astype(precision)
     for start in range(0, len(embeddings), EMBEDDED):
         block = slice(start, start + EMBEDDED)
         # The product is written as it is stored: to transpose it takes a third of the time (measured).
-        embeddings[block] = (scores[:, block] - offsets[block].astype(np.float64)).T @ inverse.T
+        embeddings[block] = (scores[:, block] - offsets[block]).T @ inverse.T
     return embeddings
 
 

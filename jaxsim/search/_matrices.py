@@ -7,7 +7,7 @@ import numpy as np
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Center
 
-COLUMNS = 2**16  # looked at at once
+ENTRIES = 2**16  # looked at at once: they stay in the cache
 UNUSUAL = 1e6  # times the usual size of a row: means, ranges and factors are then that row's alone
 
 
@@ -21,15 +21,14 @@ def matrix(name: str, array: Any, why: str = "one row per query") -> np.ndarray:
     checks.shaped(name, array, (None, None), why)
     if 0 in array.shape:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    bad, rows, columns = 0, np.zeros(array.shape[0]), np.zeros(array.shape[1])
-    for start in range(0, array.shape[1], COLUMNS):
-        block = array[:, start : start + COLUMNS]
-        bad += int((~np.isfinite(block)).sum())
-        if not bad:
-            sizes = np.abs(block)
-            rows = np.maximum(rows, sizes.max(axis=1))
-            columns[start : start + COLUMNS] = sizes.max(axis=0)
-    if bad:
+    rows, columns = np.zeros(array.shape[0]), np.zeros(array.shape[1])
+    step = max(ENTRIES // array.shape[1], 1)
+    for start in range(0, len(array), step):
+        sizes = np.abs(array[start : start + step])
+        rows[start : start + step] = sizes.max(axis=1)
+        columns = np.maximum(columns, sizes.max(axis=0))
+    if not np.isfinite(rows).all():
+        bad = sum(int((~np.isfinite(row)).sum()) for row in array)
         raise ValueError(f"{name} must be finite, got {bad} that are not")
     for what, sizes in (("row", rows), ("column", columns)):
         like_sizes(name, sizes, what)
