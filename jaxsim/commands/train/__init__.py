@@ -21,4 +21,5 @@ def main(options: argparse.Namespace) -> None:
         model = tasks.model_of(options)
         task = tasks.task_of(options, model)
         settings |= runs.settings_of_model(options, model, task)
+        runs.check_settings(options, settings)
         runs.train(options, model, task, tasks.tuned_of(options, model), settings)

@@ -92,7 +92,7 @@ def settings_of_model(options: argparse.Namespace, model: Any, task: Any) -> dic
 
 
 def check_settings(options: argparse.Namespace, settings: Mapping[str, Any]) -> None:
-    """Refuses the workdir of another run before the model is loaded; `fit` compares all settings."""
+    """Refuses the workdir of another run, by the settings that are known by now; `fit` compares all."""
     path = options.workdir / "run.json"
     known = storage.read_object(path).raw("fingerprint") if path.exists() else None
     if not isinstance(known, dict):

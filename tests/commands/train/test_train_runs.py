@@ -55,7 +55,9 @@ def test_a_run_of_one_step_learns_and_is_lengthened(command, tiny, tmp_path, cap
     )
     assert said in capsys.readouterr().err
     assert command("--steps", 3, "--rate", 1e-3, "--max-length", 9) == 2
-    assert "other settings: --max-length 8, now 9" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "other settings: --max-length 8, now 9" in said.err
+    assert "before: " not in said.out, "nothing is encoded first"
     assert command("--steps", 3, "--rate", 1e-3, "--dtype", "float32") == 0  # as on CPU anyway
     assert command("--steps", 3, "--rate", 1e-3, "--dtype", "bfloat16") == 2
     assert 'other settings: --dtype not set, now "bfloat16"' in capsys.readouterr().err
