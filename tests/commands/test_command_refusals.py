@@ -162,6 +162,7 @@ CASES = [
     (f"{TRAIN} --validation two.jsonl --held-out 0.1", "--validation and --held-out must not both"),
     (f"{TRAIN} --score x --no-score", "--score and --no-score must not both be given"),
     (f"{TRAIN} --loss triple", "no loss 'triple': there are info_nce"),
+    (f"{TRAIN} --loss infonce", "--losses lists all; the nearest name is info_nce"),
     (f"{TRAIN} --loss simple_contrastive --temperature 1", "simple_contrastive has no temperature"),
     # Several files, losses and their settings.
     (f"{TRAIN} --pairs docs.jsonl:triple", "--pairs has no loss 'triple', got 'docs.jsonl:triple'"),

@@ -26,6 +26,7 @@ again; more --epochs or --steps lengthen it.
 """
 
 import argparse
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -386,7 +387,9 @@ def check_losses(options: argparse.Namespace) -> None:
         kinds = "; ".join(
             f"{', '.join(group.names[:5])} for {kind}" for kind, group in GROUPS.items()
         )
-        raise ValueError(f"no loss {options.loss!r}: there are {kinds}; --losses lists all")
+        near = difflib.get_close_matches(options.loss, [TWO_DIMENSIONAL, *GROUP_OF], n=1)
+        near = f"; the nearest name is {near[0]}" if near else ""
+        raise ValueError(f"no loss {options.loss!r}: there are {kinds}; --losses lists all{near}")
     if options.loss == TWO_DIMENSIONAL:
         options.loss, options.layers = "info_nce", True
         options.dims = options.dims or ()  # of the model's own size, once it is known
