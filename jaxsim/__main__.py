@@ -9,6 +9,8 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
+from jaxsim import __version__
+
 COMMANDS = {
     "train": "fine-tunes a model on pairs, triplets or graded pairs of a file",
     "merge": "merges several fine-tuned copies of a model into one",
@@ -148,6 +150,9 @@ def _run(arguments):
         width = max(map(len, COMMANDS))
         lines = (f"  {name:{width}}  {about}" for name, about in COMMANDS.items())
         print("\n".join([__doc__, "", *lines]))
+        return 0
+    if arguments == ["--version"]:
+        print(f"jaxsim {__version__}")
         return 0
     name, *rest = arguments
     if name not in COMMANDS:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+import jaxsim
 from jaxsim import pretrained
 from jaxsim.__main__ import main
 
@@ -30,6 +31,11 @@ def test_queries_are_asked_for_at_a_prompt(tiny, rows, tmp_path, capsys, monkeyp
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     best = np.sort(vectors[:-1] @ vectors[-1])[::-1][:3]
     np.testing.assert_allclose([float(line.split()[0]) for line in told[-3:]], best, atol=1e-4)
+
+
+def test_the_version_is_printed(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"jaxsim {jaxsim.__version__}\n"
 
 
 HELP = {
