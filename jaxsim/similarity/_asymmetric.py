@@ -1,4 +1,4 @@
-"""Asymmetric similarities for copy detection: the angle says what is the same, the norms which is a copy of which.
+"""Asymmetric similarities for copy detection: angles compare contents, norms distinguish copies from originals.
 
     queries [n, dim], references [m, dim] -> [n, m], float32 at least; not symmetric
 

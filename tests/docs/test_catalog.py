@@ -100,7 +100,8 @@ def test_pictures_show_every_loss_of_pairs_and_pages_say_why_others_have_none():
         shown = CATALOG["drawn"](word)
         of_pairs = {name for name, kind in here.items() if kind in ("pairwise", "proxies")}
         lacking = of_pairs - shown - set(CATALOG["WITHOUT_PICTURE"])
-        assert lacking == set(), f"run: python docs/pictures.py '{word}'"
+        run = f"python docs/pictures.py '{word}', after a function in its OF_PAIRS where that draws none"
+        assert lacking == set(), run
         assert {text for text in shown if re.match("[a-z]+_", text)} <= set(here), word
         losses = {"pairwise", "proxies", "per example", "batch statistics"}
         rest = {name for name, kind in here.items() if kind in losses} - shown
