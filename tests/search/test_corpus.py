@@ -133,7 +133,7 @@ def edited(path, **changes):
         (
             "v.npy",
             lambda p: np.save(p, np.zeros((90, 6), np.float32)),
-            "its checksum is not the one noted",
+            "its checksum differs from the recorded",
         ),
         ("v.npy", lambda p: (p.unlink(), p.mkdir()), r"v\.npy: must be a file, is a folder"),
         ("v.npy.json", lambda p: p.write_text("{"), r"v\.npy\.json: not JSON"),
@@ -144,7 +144,11 @@ def edited(path, **changes):
             lambda p: edited(p, sha256=3),
             r"v\.npy\.json: sha256 must be a string, got 3",
         ),
-        ("v.npy.json", lambda p: edited(p, sha256="0" * 64), "its checksum is not the one noted"),
+        (
+            "v.npy.json",
+            lambda p: edited(p, sha256="0" * 64),
+            "its checksum differs from the recorded",
+        ),
         ("v.npy.json", lambda p: edited(p, texts=91), "was written with texts 91, wanted 90"),
         ("v.npy.json", lambda p: edited(p, chunk=None), "was written with chunk None, wanted 32"),
     ],
