@@ -12,7 +12,8 @@ own, one per row unless it is the catalog, so that peak memory is its own; outpu
 anything is timed; the sides are timed in turns, three times each, and the best of each counts, as the
 load of a machine comes and goes; compile time is separate. A peer stops at the first size over 60 s or
 8 GB, in the catalog at 10 s. The floor is the three matrix products that a pairwise loss needs (scores,
-and the gradients of both sides), timed next to ours.
+and the gradients of both sides), timed next to ours; of a loss in catalog/floors.py its own floor is timed
+too, and compared by the time of all cores.
 """
 
 import importlib.util
@@ -78,6 +79,8 @@ def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
     }
     if "floor_ms" in row:
         row["times_floor"] = round(row["ours_ms"] / row["floor_ms"], 2)
+    if "own_floor_ms" in row:
+        row["times_own_floor"] = round(row["core_ms"] / row["own_floor_core_ms"], 2)
     stopped = [a["stopped"] for a in (theirs, *rounds[1]) if "stopped" in a]
     if stopped:
         return row | {"note": f"peer: {stopped[0]}"}
@@ -86,10 +89,11 @@ def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
     if not np.isclose(mine["value"], theirs["value"], rtol=1e-4, atol=1e-5):
         row["note"] = f"values differ: {mine['value']:.6g}, peer {theirs['value']:.6g}"
         row["note"] += f" ({entry.apart})" if entry.apart else ""
-    milliseconds = _best(rounds[1])["ms"]
+    milliseconds, core_ms = (_best(rounds[1])[what] for what in ("ms", "core_ms"))
     return row | {
         "peer": theirs["peer"],
         "peer_ms": milliseconds,
+        "peer_core_ms": core_ms,
         "peer_mib": theirs["mib"],
         "ratio": round(row["ours_ms"] / milliseconds, 4),
         "versions": ", ".join(dict.fromkeys((row["versions"], theirs["versions"]))),
@@ -109,9 +113,12 @@ def shown(rows, without=()):
         "core_ms",
         "peer",
         "peer_ms",
+        "peer_core_ms",
         "ratio",
         "floor_ms",
         "times_floor",
+        "own_floor_ms",
+        "times_own_floor",
         "ours_mib",
         "peer_mib",
         "temporaries_mib",
