@@ -30,12 +30,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import codes, models, paragraphs, sources, tfidf
-from jaxsim import data, evaluation, pretrained, search, similarity
+from experiments.workbench import coded, codes, models, paragraphs, sources, tfidf, topics
+from jaxsim import data, pretrained
 
 LOG = logging.getLogger("jaxsim.experiments")
 
@@ -144,35 +143,16 @@ ARMS = {
 }
 RIVALS = ("real_sign", "real_lsh", "sigmoid")
 JOINT = ("real_binary", "real_binary_lsh", "real_binary_vectors")
-PLACES = 1, 10, 100  # at which precision is taken
 ASKED, NEAREST = 4, 3  # documents in the table of neighbors, and how many of each
 SHORT = 90  # letters of a document there
 ARROW = " -> "
 
 
-Hash = Callable[[np.ndarray, np.ndarray, int, int], codes.Sides]  # (items, others, bits, seed)
-
-
-class Documents(NamedTuple):
-    """Documents with their topics."""
-
-    texts: list[str]
-    topics: np.ndarray  # bool [documents, topics]
-
-    def of(self, places: np.ndarray) -> "Documents":
-        """Some of them."""
-        return Documents([self.texts[place] for place in places], self.topics[places])
-
-    def words(self, most: int) -> list[list[str]]:
-        """The first words of each."""
-        return [data.words(text)[:most] for text in self.texts]
-
-
 class Problem(NamedTuple):
     """A data set: what is searched, who asks, and what the models read."""
 
-    known: Documents
-    new: Documents
+    known: topics.Documents
+    new: topics.Documents
     validation: np.ndarray  # int, places in `known`
     queries: dict[str, np.ndarray]  # int, "known": places in `known`, "new": in `new`
     bags: paragraphs.Corpus
@@ -188,22 +168,11 @@ class Shared(NamedTuple):
     facts: dict[str, float]
 
 
-class Side(NamedTuple):
-    """Documents as an arm has them: a packed code, a vector, or both."""
-
-    codes: np.ndarray | None = None  # uint32 [documents, words]
-    vectors: np.ndarray | None = None  # float32 [documents, dim]
-
-    def of(self, places: np.ndarray) -> "Side":
-        """Some of them."""
-        return Side(*(None if part is None else part[places] for part in self))
-
-
 class Reading(NamedTuple):
     """How an arm makes codes of a model's vectors."""
 
     kind: str  # of the model
-    hashed: Hash | None = None  # None compares vectors by cosines
+    hashed: str | None = None  # of codes.HASHES; None compares vectors by cosines
     projected: bool = False  # whether the model's projection comes before
     ranked: bool = False  # whether a filter by the codes is ranked by the vectors
 
@@ -217,42 +186,9 @@ class Learned(NamedTuple):
     projection_bias: np.ndarray | None  # float32 [seeds, bits]
 
 
-Sides = tuple[Side, Side]  # of known and of new documents
-
-
-def labeled(name: str, config: Config) -> tuple[Documents, Documents]:
-    """(known, new) documents of a data set with one class each, split at random, equally for all seeds."""
-    texts = sources.chosen(sources.LABELED, name)()
-    topics = np.arange(len(texts.names)) == texts.labels[:, None]
-    documents = distinct(Documents(texts.texts, topics))
-    order = np.random.default_rng(0).permutation(len(documents.texts))
-    new = min(config.new, len(order) // 4)
-    return documents.of(order[new:][: config.documents]), documents.of(order[:new])
-
-
-def reuters(name: str, config: Config) -> tuple[Documents, Documents]:
-    """(known, new) documents of Reuters with a topic: earlier ones, and later ones."""
-    parts = []
-    for split, most in (("train", config.documents), ("test", config.new)):
-        texts = data.reuters(split)
-        documents = Documents(texts.texts, texts.topics).of(np.flatnonzero(texts.topics.any(1)))
-        documents = distinct(documents)
-        order = np.random.default_rng(0).permutation(len(documents.texts))
-        parts.append(documents.of(order[:most]))
-    known, new = parts
-    seen = set(known.texts)
-    return known, new.of(np.array([n for n, text in enumerate(new.texts) if text not in seen], int))
-
-
-def distinct(documents: Documents) -> Documents:
-    """Without texts that were there before: a duplicate is found by its words alone."""
-    first = {text: place for place, text in reversed(list(enumerate(documents.texts)))}
-    return documents.of(np.sort(list(first.values())))
-
-
-def known_and_new(config: Config, name: str) -> tuple[Documents, Documents]:
+def known_and_new(config: Config, name: str) -> tuple[topics.Documents, topics.Documents]:
     """The documents of a data set to train on and to infer."""
-    return (reuters if name == "reuters" else labeled)(name, config)
+    return topics.known_and_new(name, known=config.documents, new=config.new)
 
 
 def fingerprint(config: Config) -> dict[str, Any]:
@@ -275,7 +211,7 @@ def running_text() -> list[list[str]]:
 
 def prepare_all(config: Config, workdir: Path) -> Shared:
     """The documents, who asks, and the terms that models read: equal for all seeds."""
-    problems, facts = {}, {}
+    problems, facts, most = {}, {}, slice(config.queries)
     for name in config.data:
         known, new = known_and_new(config, name)
         order = np.random.default_rng(1).permutation(len(known.texts))
@@ -286,8 +222,8 @@ def prepare_all(config: Config, workdir: Path) -> Shared:
             new,
             validation,
             {
-                "known": answerable(known.topics[rest], known.topics, 2, rest)[: config.queries],
-                "new": answerable(new.topics, known.topics, 1)[: config.queries],
+                "known": topics.answerable(known.topics[rest], known.topics, 2, rest)[most],
+                "new": topics.answerable(new.topics, known.topics, 1)[most],
             },
             paragraphs.bags(*words, min_count=config.min_count),
             paragraphs.windows(*words, min_count=config.min_count, window=config.window),
@@ -297,14 +233,6 @@ def prepare_all(config: Config, workdir: Path) -> Shared:
         facts[f"terms of {name}"] = len(problems[name].bags.counts)
         facts[f"occurrences in {name}"] = len(problems[name].bags.known.terms)
     return Shared(problems, runner.Stages(workdir), workdir, facts)
-
-
-def answerable(
-    topics: np.ndarray, known: np.ndarray, least: int, places: np.ndarray | None = None
-) -> np.ndarray:
-    """The places of documents that share a topic with so many known ones: they alone can ask."""
-    shared = (topics & (known.sum(axis=0) >= least)).any(axis=1)
-    return (np.arange(len(topics)) if places is None else places)[shared]
 
 
 def model_of(config: Config, kind: str, bits: int) -> paragraphs.Model:
@@ -331,11 +259,8 @@ def run_seeds(
         sides = sides_of(config, arm, shared[0], name, bits, seeds)
         for seed, (known, new) in zip(seeds, sides, strict=True):
             keys = {"seed": seed, "data": name, "bits": bits}
-            for asked, places in problem.queries.items():
-                own = places if asked == "known" else None
-                asking = (known if asked == "known" else new).of(places)
-                topics = (problem.known if asked == "known" else problem.new).topics[places]
-                row = figures(config, asking, known, topics, problem, own)
+            for asked in problem.queries:
+                row = figures(config, known, known if asked == "known" else new, problem, asked)
                 rows.append({**keys, "asked": asked, **row})
             if (arm, seed, bits) == ("binary", config.seed, min(config.bits)):
                 rows += [{**keys, **row} for row in neighbors(known, new, problem)]
@@ -344,16 +269,16 @@ def run_seeds(
 
 def sides_of(
     config: Config, arm: str, shared: Shared, name: str, bits: int, seeds: tuple[int, ...]
-) -> list[Sides]:
+) -> list[coded.Sides]:
     """(known, new) documents as an arm has them, of each seed."""
     problem = shared.problems[name]
     if arm == "chance":
         zeros = np.zeros((len(problem.known.texts), bits), bool)
-        return [packed(zeros, zeros[:1].repeat(len(problem.new.texts), axis=0))] * len(seeds)
+        return [coded.packed(zeros, zeros[:1].repeat(len(problem.new.texts), axis=0))] * len(seeds)
     if arm in VECTORS:
         vectors, hashed = VECTORS[arm]
         items, others = vectors(config, problem, bits, shared.workdir)
-        return [packed(*hashed(items, others, bits, seed)) for seed in seeds]
+        return [coded.packed(*codes.HASHES[hashed](items, others, bits, seed)) for seed in seeds]
     if arm == "transfer":
         return transferred(config, problem, bits, seeds)
     reading = READINGS[arm]
@@ -365,122 +290,30 @@ def sides_of(
 
 
 def figures(
-    config: Config,
-    asking: Side,
-    known: Side,
-    topics: np.ndarray,
-    problem: Problem,
-    own: np.ndarray | None,
+    config: Config, known: coded.Side, side: coded.Side, problem: Problem, asked: str
 ) -> dict[str, np.ndarray]:
-    """Figures per query; of a code also of what lies within a radius, ranked by a vector where there is one.
-
-    Args:
-      asking: the queries.
-      known: what is searched.
-      topics: of the queries.
-      problem: the data set.
-      own: the place of each query in `known`, which must not find itself; None where it is not there.
-    """
-    grades = without(shared_topics(topics, problem.known.topics), own)
-    scores = without(scores_of(asking, known), own)
-    row = {name: np.asarray(value, float) for name, value in measured(scores, grades).items()}
-    if asking.codes is None:
-        return row
-    for radius in config.radii:
-        near = scores >= -radius
-        row[f"documents within {radius}"] = near.sum(axis=1).astype(float)
-        hits = (near & (grades > 0)).sum(axis=1)
-        row[f"precision within {radius}"] = hits / np.maximum(near.sum(axis=1), 1)
-        if asking.vectors is not None and known.vectors is not None:
-            ranked = filtered(asking, known, radius, own)
-            row[f"NDCG@10 within {radius}"] = ndcg_of_list(ranked, grades, own)
-    return row
+    """Figures per query of the known or of the new documents that ask, whose side is given."""
+    places = problem.queries[asked]
+    documents = problem.known if asked == "known" else problem.new
+    grades = topics.shared_topics(documents.topics[places], problem.known.topics)
+    own = places if asked == "known" else None
+    return coded.figures(side.of(places), known, grades, own, radii=config.radii)
 
 
-def shared_topics(topics: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The part of two documents' topics that both have, [queries, documents]."""
-    both = topics.astype(np.float32) @ others.T.astype(np.float32)
-    either = topics.sum(axis=1)[:, None] + others.sum(axis=1) - both
-    return both / np.maximum(either, 1)
-
-
-def without(table: np.ndarray, own: np.ndarray | None) -> np.ndarray:
-    """[queries, documents] without each query's column, where it has one."""
-    if own is None:
-        return table
-    left = np.arange(table.shape[1]) != own[:, None]
-    return table[left].reshape(len(table), -1)
-
-
-def scores_of(asking: Side, known: Side) -> np.ndarray:
-    """How close queries are to documents: by codes where there are any, else by cosines of vectors."""
-    if asking.codes is not None and known.codes is not None:
-        return np.asarray(_HAMMING(asking.codes, known.codes))
-    return np.asarray(_COSINE(asking.vectors, known.vectors))
-
-
-@jax.jit
-def measured(scores: jax.Array, grades: jax.Array) -> dict[str, jax.Array]:
-    """MAP, NDCG@10 and precision per query, the mean over all orders of what ties."""
-    expected: dict[str, Any] = {"ties": "expected", "reduce_fn": None}
-    relevant, count = grades > 0, grades.shape[1]
-    row = {"MAP": evaluation.score_average_precision(scores, relevant, **expected)[0]}
-    row["NDCG@10"] = evaluation.score_ndcg(scores, grades, min(10, count), **expected)[0]
-    for place in PLACES:
-        share = evaluation.score_recall(scores, relevant, min(place, count), **expected)[0]
-        row[f"precision@{place}"] = share * relevant.sum(axis=1) / place
-    return row
-
-
-@jax.jit
-def mean_average_precision(scores: jax.Array, relevant: jax.Array) -> jax.Array:
-    """MAP of a few queries, to choose settings by."""
-    return evaluation.score_average_precision(scores, relevant, ties="expected")
-
-
-def filtered(asking: Side, known: Side, radius: int, own: np.ndarray | None) -> np.ndarray:
-    """The ten nearest by their vectors of what is within a radius by its code, -1 where there are fewer."""
-    queries, query_codes, items, item_codes = (
-        np.asarray(part) for part in (asking.vectors, asking.codes, known.vectors, known.codes)
-    )
-    _, ids = search.within_radius(
-        queries,
-        query_codes,
-        items,
-        item_codes,
-        min(10, len(items)),
-        radius=radius,
-        exclude=None if own is None else own[:, None],
-    )
-    return np.asarray(ids)
-
-
-def ndcg_of_list(ids: np.ndarray, grades: np.ndarray, own: np.ndarray | None) -> np.ndarray:
-    """NDCG@10 of lists per query; the best order is that of all documents, whose grades are given."""
-    count = grades.shape[1] + (own is not None)
-    truth = without(np.broadcast_to(np.arange(count), (len(ids), count)), own)
-    return np.asarray(
-        evaluation.ndcg(ids, truth, ids.shape[1], grades=grades, reduce_fn=None)[0], float
-    )
-
-
-def packed(items: np.ndarray, others: np.ndarray) -> Sides:
-    """Bits of both sides as codes."""
-    return Side(np.asarray(similarity.pack(items))), Side(np.asarray(similarity.pack(others)))
-
-
-def sides_from(reading: Reading, learned: Learned, number: int, bits: int, seed: int) -> Sides:
+def sides_from(
+    reading: Reading, learned: Learned, number: int, bits: int, seed: int
+) -> coded.Sides:
     """Codes, vectors or both of one seed's known and new documents."""
     pair = learned.known[number], learned.new[number]
     if reading.hashed is None:
-        return Side(vectors=pair[0]), Side(vectors=pair[1])
+        return coded.Side(vectors=pair[0]), coded.Side(vectors=pair[1])
     before = pair
     if reading.projected and learned.projection is not None:
         bias = learned.projection_bias
         assert bias is not None
         matrix, shift = learned.projection[number], bias[number]
         before = pair[0] @ matrix + shift, pair[1] @ matrix + shift
-    known, new = packed(*reading.hashed(*before, bits, seed))
+    known, new = coded.packed(*codes.HASHES[reading.hashed](*before, bits, seed))
     if reading.ranked:
         return known._replace(vectors=pair[0]), new._replace(vectors=pair[1])
     return known, new
@@ -558,15 +391,16 @@ def corpus_of(kind: str, problem: Problem) -> paragraphs.Corpus:
     return problem.windows if kind == "binary_dm" else problem.bags
 
 
-def validated(problem: Problem, known: Side) -> float:
+def validated(problem: Problem, known: coded.Side) -> float:
     """MAP of the validation documents among the known ones."""
-    places, topics = problem.validation, problem.known.topics
-    relevant = without(shared_topics(topics[places], topics) > 0, places)
-    scores = without(scores_of(known.of(places), known), places)
-    return float(mean_average_precision(scores, relevant))
+    of = problem.known.topics
+    relevant = topics.shared_topics(of[problem.validation], of) > 0
+    return coded.average_precision(known, problem.validation, relevant)
 
 
-def transferred(config: Config, problem: Problem, bits: int, seeds: tuple[int, ...]) -> list[Sides]:
+def transferred(
+    config: Config, problem: Problem, bits: int, seeds: tuple[int, ...]
+) -> list[coded.Sides]:
     """Codes of all documents, inferred with the words' tables of running text; the rate is chosen as elsewhere."""
     model, source = paragraphs.binary(bits), running_text()
     size = len(problem.known.texts)
@@ -582,32 +416,12 @@ def transferred(config: Config, problem: Problem, bits: int, seeds: tuple[int, .
         )
         last = {key: table[0] for key, table in tables.items()}
         rows = paragraphs.infer_codes(model, *settings_of_infer, last, rates, seeds, how)
-        found[rate] = [packed(*codes.step(of[:size], of[size:])) for of in rows]
+        found[rate] = [coded.packed(*codes.step(of[:size], of[size:])) for of in rows]
 
     def quality(rate: float) -> float:
         return float(np.mean([validated(problem, known) for known, _ in found[rate]]))
 
     return found[runner.best(list(config.rates), quality)]
-
-
-def step(items: np.ndarray, others: np.ndarray, bits: int, seed: int) -> codes.Sides:
-    """A binary layer's bits."""
-    return codes.step(items, others)
-
-
-def at_mean(items: np.ndarray, others: np.ndarray, bits: int, seed: int) -> codes.Sides:
-    """Signs at the mean."""
-    return codes.sign_at_mean(items, others)
-
-
-def sides_of_planes(items: np.ndarray, others: np.ndarray, bits: int, seed: int) -> codes.Sides:
-    """Sides of random hyperplanes."""
-    return codes.hyperplanes(items, others, bits, seed=seed)
-
-
-def rotated(items: np.ndarray, others: np.ndarray, bits: int, seed: int) -> codes.Sides:
-    """Signs of rotated principal axes."""
-    return codes.rotated(items, others, bits, seed=seed)
 
 
 def lsa(config: Config, problem: Problem, bits: int, workdir: Path) -> tuple[np.ndarray, ...]:
@@ -623,34 +437,33 @@ def minilm(config: Config, problem: Problem, bits: int, workdir: Path) -> tuple[
     return tuple(models.vectors(model, texts, workdir) for texts in sides)
 
 
-_HAMMING, _COSINE = jax.jit(similarity.negative_hamming), jax.jit(similarity.cosine)
 READINGS = {
-    "binary": Reading("binary", step),
-    "real_sign": Reading("real", at_mean),
-    "real_lsh": Reading("real", sides_of_planes),
-    "sigmoid": Reading("sigmoid", at_mean),
-    "binary_dm": Reading("binary_dm", step),
-    "real_binary": Reading("real_binary", step, projected=True, ranked=True),
-    "real_binary_lsh": Reading("real_binary", sides_of_planes, ranked=True),
+    "binary": Reading("binary", "step"),
+    "real_sign": Reading("real", "at_mean"),
+    "real_lsh": Reading("real", "planes"),
+    "sigmoid": Reading("sigmoid", "at_mean"),
+    "binary_dm": Reading("binary_dm", "step"),
+    "real_binary": Reading("real_binary", "step", projected=True, ranked=True),
+    "real_binary_lsh": Reading("real_binary", "planes", ranked=True),
     "binary_vectors": Reading("binary"),
     "real": Reading("real"),
     "real_binary_vectors": Reading("real_binary"),
 }
 # Vectors that no seed changes, and what makes codes of them.
-VECTORS: dict[str, tuple[Callable[..., Any], Hash]] = {
-    "lsa_sign": (lsa, at_mean),
-    "minilm_lsh": (minilm, sides_of_planes),
-    "minilm_itq": (minilm, rotated),
+VECTORS: dict[str, tuple[Callable[..., Any], str]] = {
+    "lsa_sign": (lsa, "at_mean"),
+    "minilm_lsh": (minilm, "planes"),
+    "minilm_itq": (minilm, "rotated"),
 }
 ONCE = ("lsa_sign", "chance")
 
 
-def neighbors(known: Side, new: Side, problem: Problem) -> list[dict]:
+def neighbors(known: coded.Side, new: coded.Side, problem: Problem) -> list[dict]:
     """Rows of the nearest known documents of a few new ones, whose texts are in the key; ties by place."""
     rows = []
     for query in range(min(ASKED, len(problem.new.texts))):
-        scores = scores_of(new.of(np.array([query])), known)[0]
-        grades = shared_topics(problem.new.topics[[query]], problem.known.topics)[0]
+        scores = coded.scores_of(new.of(np.array([query])), known)[0]
+        grades = topics.shared_topics(problem.new.topics[[query]], problem.known.topics)[0]
         for rank, place in enumerate(np.argsort(-scores, kind="stable")[:NEAREST]):
             texts = problem.new.texts[query], problem.known.texts[place]
             key = ARROW.join([f"{query}.{rank}", *(text[:SHORT] for text in texts)])
@@ -699,12 +512,7 @@ def claim(rows: list[dict]) -> runner.Claim:
         )
     )
     decisive = [one.verdict for one in claims if "shrinks" not in one.question]
-    return runner.Claim(
-        runner.all_of(decisive),
-        " ".join(one.sentence for one in claims),
-        tuple(itertools.chain(*(one.comparisons for one in claims))),
-        "; ".join(one.question for one in claims),
-    )
+    return dataclasses.replace(runner.joined(claims), verdict=runner.all_of(decisive))
 
 
 def of_bits(row: Any, bits: int) -> bool:
@@ -747,7 +555,7 @@ def pictures(rows: list[dict]) -> dict:
 def by_place(row: dict) -> list[dict]:
     """A row's precision at every place, a row each."""
     rows = []
-    for place in PLACES:
+    for place in coded.PLACES:
         name = f"precision@{place}"
         found = {"arm": row["arm"], "data": row["data"], "place": place, "precision": row[name]}
         if f"{name} interval" in row:

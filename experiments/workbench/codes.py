@@ -4,9 +4,12 @@ Each is fitted on the vectors of a collection and gives bits of its items and of
 others [m, dim]) -> bool [n, bits], bool [m, bits].
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 Sides = tuple[np.ndarray, np.ndarray]
+Hash = Callable[[np.ndarray, np.ndarray, int, int], Sides]  # (items, others, bits, seed)
 
 
 def step(items: np.ndarray, others: np.ndarray) -> Sides:
@@ -52,3 +55,11 @@ def rotated(
         left, _, right = np.linalg.svd(known.T @ signs)
         rotation = left @ right
     return known @ rotation > 0, asked @ rotation > 0
+
+
+HASHES: dict[str, Hash] = {
+    "step": lambda items, others, bits, seed: step(items, others),
+    "at_mean": lambda items, others, bits, seed: sign_at_mean(items, others),
+    "planes": lambda items, others, bits, seed: hyperplanes(items, others, bits, seed=seed),
+    "rotated": lambda items, others, bits, seed: rotated(items, others, bits, seed=seed),
+}

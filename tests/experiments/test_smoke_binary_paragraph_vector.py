@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, binary_paragraph_vector as bpv
-from experiments.workbench import codes, paragraphs
+from experiments.workbench import coded, codes, paragraphs, topics
 from jaxsim import data
 
 CONFIG = dataclasses.replace(bpv.PRESETS["smoke"], queries=10, validation=10)
@@ -111,16 +111,16 @@ def test_a_rotation_quantizes_better_than_principal_axes():
 @pytest.fixture
 def problem():
     """Ten documents of two topics, the last of both."""
-    topics = np.zeros((10, 2), bool)
-    topics[:5, 0] = topics[5:, 1] = topics[9, 0] = True
-    known = bpv.Documents([f"text {number}" for number in range(10)], topics)
+    of_two = np.zeros((10, 2), bool)
+    of_two[:5, 0] = of_two[5:, 1] = of_two[9, 0] = True
+    known = topics.Documents([f"text {number}" for number in range(10)], of_two)
     corpus = paragraphs.bags([["a"]] * 10, [["a"]], min_count=1)
     places = {"known": np.arange(3), "new": np.arange(1)}
     return bpv.Problem(known, known.of(np.arange(1)), np.arange(2), places, corpus, corpus)
 
 
 def test_grades_are_the_part_of_topics_that_two_documents_share(problem):
-    grades = bpv.shared_topics(problem.known.topics[[0, 9]], problem.known.topics)
+    grades = topics.shared_topics(problem.known.topics[[0, 9]], problem.known.topics)
     assert grades[0].tolist() == [1] * 5 + [0] * 4 + [0.5]
     assert grades[1].tolist() == [0.5] * 9 + [1]
 
@@ -130,14 +130,11 @@ def test_figures_by_hand_never_count_the_query_itself(problem):
     bits = np.zeros((10, 8), bool)
     bits[5:, :4] = True  # four bits from the others
     bits[9] = False  # a document of both topics among the first
-    known, _ = bpv.packed(bits, bits[:1])
+    known, _ = coded.packed(bits, bits[:1])
     vectors = RANDOM.normal(size=(10, 3))
     sides = known._replace(vectors=vectors)
-    places = np.arange(3)
     config = dataclasses.replace(CONFIG, radii=(0, 4))
-    row = bpv.figures(
-        config, sides.of(places), sides, problem.known.topics[places], problem, places
-    )
+    row = bpv.figures(config, sides, sides, problem, "known")
     np.testing.assert_allclose(row["MAP"], 1)  # four of its topic and one of both at 0
     np.testing.assert_allclose(row["precision@1"], 1)
     np.testing.assert_array_equal(row["documents within 0"], [5] * 3)
@@ -156,19 +153,17 @@ def _cosines(vectors):
 
 
 def test_ties_of_all_documents_are_chance(problem):
-    tied, _ = bpv.packed(np.zeros((10, 8), bool), np.zeros((1, 8), bool))
-    places = np.arange(3)
-    topics = problem.known.topics[places]
-    row = bpv.figures(CONFIG, tied.of(places), tied, topics, problem, places)
+    tied, _ = coded.packed(np.zeros((10, 8), bool), np.zeros((1, 8), bool))
+    row = bpv.figures(CONFIG, tied, tied, problem, "known")
     np.testing.assert_allclose(row["precision@1"], 5 / 9, rtol=1e-6)
 
 
 def test_documents_that_are_twice_there_and_such_without_an_answer_do_not_ask(problem):
-    twice = bpv.Documents(["a", "b", "a"], np.eye(3, dtype=bool))
-    assert bpv.distinct(twice).texts == ["a", "b"]
-    topics = np.array([[True, False], [False, False]])
-    assert bpv.answerable(topics, problem.known.topics, 1).tolist() == [0]
-    assert bpv.answerable(topics, topics, 2, np.array([7, 8])).tolist() == []
+    twice = topics.Documents(["a", "b", "a"], np.eye(3, dtype=bool))
+    assert topics.distinct(twice).texts == ["a", "b"]
+    asking = np.array([[True, False], [False, False]])
+    assert topics.answerable(asking, problem.known.topics, 1).tolist() == [0]
+    assert topics.answerable(asking, asking, 2, np.array([7, 8])).tolist() == []
 
 
 def test_new_documents_are_not_among_those_trained_on_nor_those_that_choose(tmp_path):
@@ -180,7 +175,7 @@ def test_new_documents_are_not_among_those_trained_on_nor_those_that_choose(tmp_
 
 def test_the_neighbors_shown_are_the_nearest(problem):
     bits = np.arange(10)[:, None] > np.arange(8)
-    known, new = bpv.packed(bits, bits[:1])
+    known, new = coded.packed(bits, bits[:1])
     rows = bpv.neighbors(known, new, problem)
     assert [row["distance"] for row in rows] == [0, 1, 2]
     assert rows[1]["asked"] == "0.1 -> text 0 -> text 1"
