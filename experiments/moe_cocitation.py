@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import figures, models, sentences, sources, tfidf, tuning
+from experiments.workbench import domains as domains_, models, sentences, tuning
 from experiments.workbench.vectors import unit_rows
 from jaxsim import data, encoders, evaluation, losses, merging, search, similarity
 from jaxsim.numerics.types import ArrayTree, Objective
@@ -43,9 +43,7 @@ class Config:
 
     seed: int = 0  # of the start, the batches, what is drawn
     arms: tuple[str, ...] = ()  # which arms to run; all by default
-    sets: tuple[str, ...] = (
-        "wordnet",
-    )  # news, cocitations (need JAXSIM_DATA too), docstrings-small
+    sets: tuple[str, ...] = ("wordnet",)  # news, cocitations (JAXSIM_DATA too), docstrings-small
     pairs: int = 1024  # of a domain to learn from, at most
     tests: int = 400  # pairs of a domain to test on, at most, and as many wrong ones
     near: int = 10  # texts nearest by TF-IDF, of which one is a pair's wrong one
@@ -67,7 +65,9 @@ class Config:
     repeats: int = 200  # of resampling, for AUC and F1max
 
     def __post_init__(self) -> None:
-        settings.one_of(self, sets=tuple(SOURCES), start=("scratch", "folder"), loss=tuple(LOSSES))
+        settings.one_of(
+            self, sets=domains_.SOURCES, start=("scratch", "folder"), loss=tuple(LOSSES)
+        )
         settings.whole(self, 1, "pairs", "tests", "near", "layers", "dim", "heads", "vocabulary")
         settings.whole(self, 1, "first_steps", "steps", "batch")
         settings.whole(self, 2, "repeats")
@@ -80,14 +80,6 @@ class Config:
             )
 
 
-FILES = ("noun.artifact", "noun.person", "noun.plant", "noun.animal", "noun.act")
-# () -> {domain: texts that belong together}
-SOURCES: dict[str, Callable[[], dict[str, data.RelatedTexts]]] = {
-    "wordnet": lambda: {name: data.sibling_definitions(name) for name in FILES},
-    "news": lambda: data.titled_texts(data.ag_news()),
-    "cocitations": lambda: {name: data.cocitations(name) for name in ("cacm", "cisi")},
-    "docstrings-small": lambda: data.titled_texts(sources.labeled_docstrings(size="small")),
-}
 # (config) -> loss of (first, second, document_ids=, where=, axis_name=)
 LOSSES: dict[str, Callable[[Config], Callable[..., jax.Array]]] = {
     "mnr": lambda config: functools.partial(losses.info_nce, temperature=1 / config.scale),
@@ -157,14 +149,7 @@ ARMS = {
     "bare": "enforced without tokens of the domain",
 }
 LITTLE = 0.01  # of AUC and F1max
-
-
-class Asked(NamedTuple):
-    """Balanced pairs of a domain."""
-
-    ids: list[np.ndarray]  # tokens of its texts
-    pairs: np.ndarray  # int [2 n, 2], places of texts, the right ones first
-    labels: np.ndarray  # bool [2 n]
+SIDES = ("first", "second")  # of a pair
 
 
 class Domains(NamedTuple):
@@ -172,8 +157,8 @@ class Domains(NamedTuple):
 
     names: list[str]
     train: dict[str, dict[str, np.ndarray]]  # by domain, columns of its pairs
-    validation: list[Asked]
-    test: list[Asked]
+    validation: list[domains_.Asked]
+    test: list[domains_.Asked]
     module: encoders.TextEncoder
     params: ArrayTree | None  # of a pretrained model; None: to be trained
     first: int  # the token that every text begins with
@@ -212,7 +197,7 @@ def fingerprint(config: Config) -> dict[str, Any]:
     """Of the texts, and of the model's folder."""
     parts: dict[str, Any] = {}
     for name in config.sets:
-        for domain, related in SOURCES[name]().items():
+        for domain, related in domains_.SOURCES[name]().items():
             parts[f"{name} {domain}"] = [related.texts, related.pairs]
     if config.start == "folder":
         parts["model"] = runner.folder_fingerprint(models.folder(config.model))
@@ -237,19 +222,12 @@ def prepare(config: Config, workdir: Path, common: dict[str, Domains]) -> Shared
 
 def domains_of(config: Config, name: str, workdir: Path) -> Domains:
     """One set of domains."""
-    parts = {}
-    for domain, related in SOURCES[name]().items():
-        train, validation, test = data.split_related(related, seed=0)
-        parts[domain] = (
-            at_most(train, config.pairs),
-            asked_of(at_most(validation, config.tests), config),
-            asked_of(at_most(test, config.tests), config),
-        )
+    parts = domains_.splits(name, pairs=config.pairs, tests=config.tests)
     if config.start == "folder":
         started = models.start(config.model)
         module, params, words = started.module, started.params, started.words
     else:
-        texts = sorted({text for train, _, _ in parts.values() for text in train.texts})
+        texts = sorted({text for part in parts.values() for text in part.train.texts})
         path = workdir / name / "tokenizer.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         words = sentences.tokenizer(texts, path, size=config.vocabulary)
@@ -258,51 +236,25 @@ def domains_of(config: Config, name: str, workdir: Path) -> Domains:
     def ids(texts):
         return sentences.token_ids(words, texts, config.length)
 
-    columns, asked = {}, ([], [])
-    for domain, (train, *held_out) in parts.items():
-        columns[domain] = columns_of(train, ids, config.length)
-        for place, (related, pairs, labels) in enumerate(held_out):
-            asked[place].append(Asked(ids(related.texts), pairs, labels))
-    first = {int(row[0]) for one in asked[1] for row in one.ids}
+    columns, validation, test = {}, [], []
+    for domain, part in parts.items():
+        columns[domain] = domains_.columns(part.train, ids, config.length)
+        validation.append(domains_.asked(part.validation, ids, near=config.near))
+        test.append(domains_.asked(part.test, ids, near=config.near))
+    first = {int(row[0]) for one in test for row in one.ids}
     if len(first) > 1:
         raise ValueError("model must put one token before every text, which the domain's replaces")
-    return Domains(list(parts), columns, *asked, module, params, first.pop())
+    return Domains(list(parts), columns, validation, test, module, params, first.pop())
 
 
 def from_scratch(config: Config, *, hidden: int) -> encoders.TextEncoder:
     """An encoder whose feed-forward parts are so many times as wide as usual."""
     # Texts are encoded in lengths of 16, and learned from as they are cut.
-    longest = -(-config.length // 16) * 16
+    longest = sentences.whole(config.length)
     sizes = sentences.Sizes(config.vocabulary, config.dim, config.layers, config.heads, longest)
-    module = sentences.network(sizes, norm="pre", initial=0.02 * (768 / config.dim) ** 0.5)
+    module = sentences.network(sizes, norm="pre", initial=sentences.bert_scale(config.dim))
     body = module.transformer
     return module.clone(transformer=body.clone(hidden=hidden * body.hidden))
-
-
-def at_most(related: data.RelatedTexts, most: int) -> data.RelatedTexts:
-    """At most so many pairs, drawn once for all, and their texts."""
-    order = np.random.default_rng(0).permutation(len(related.pairs))[:most]
-    members, places = np.unique(related.pairs[np.sort(order)], return_inverse=True)
-    pairs = places.reshape(-1, 2).astype(np.int32)
-    return data.RelatedTexts([related.texts[n] for n in members], pairs, related.groups[members])
-
-
-def asked_of(related: data.RelatedTexts, config: Config) -> tuple[Any, np.ndarray, np.ndarray]:
-    """(texts, balanced pairs, which are right); wrong ones are near by TF-IDF."""
-    likeness = tfidf.scores(related.texts, related.texts)
-    np.fill_diagonal(likeness, -1)
-    near = np.argsort(-likeness, axis=1, kind="stable")[:, : config.near]
-    return related, *data.balanced_pairs(related, near, seed=0)
-
-
-def columns_of(related: data.RelatedTexts, ids: Callable, length: int) -> dict[str, np.ndarray]:
-    """Columns of pairs: tokens and masks of both sides, and the places of their texts."""
-    columns: dict[str, np.ndarray] = {"places": related.pairs}
-    for side, places in (("first", related.pairs[:, 0]), ("second", related.pairs[:, 1])):
-        rows = ids(sentences.at(related.texts, places))
-        padded = data.padded(rows, length)
-        columns |= {f"{side} {part}": array for part, array in padded.items()}
-    return columns
 
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
@@ -318,52 +270,18 @@ def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
             encode = vectors(rate)
             areas = []
             for place, asked in enumerate(domains.validation):
-                scores = scores_of(encode(place, asked.ids), asked)
+                scores = domains_.scores_of(encode(place, asked.ids), asked)
                 areas.append(float(evaluation.roc_auc(scores, asked.labels)))
             return float(np.mean(areas))
 
-        rate = config.rates[0]
-        if len(config.rates) > 1 and arm != "start":
-            options = tuning.grid(rate=config.rates)
-            rate = tuning.tuned(options, attempt, workdir=workdir / name)["rate"]
+        rates = config.rates[:1] if arm == "start" else config.rates
+        rate = tuning.tuned_rate(rates, attempt, workdir=workdir / name)
         encode = vectors(rate)
         for place, asked in enumerate(domains.test):
             keys = {"data": name, "domain": domains.names[place]}
-            rows.append(keys | tested(encode(place, asked.ids), asked, config.repeats))
+            views = encode(place, asked.ids)
+            rows.append(keys | domains_.tested(views, asked, repeats=config.repeats))
     return rows
-
-
-def tested(views: np.ndarray, asked: Asked, repeats: int) -> dict[str, Any]:
-    """Figures of vectors [views, texts, dim] on a domain's pairs."""
-    scores = scores_of(views, asked)
-    return {
-        "AUC": figures.balanced(evaluation.roc_auc, scores, asked.labels, repeats=repeats),
-        "F1max": figures.balanced(evaluation.f1_max, scores, asked.labels, repeats=repeats),
-        "recall@1": recalled(views, asked),
-    }
-
-
-def view_of(views: np.ndarray, asked: Asked) -> np.ndarray:
-    """The view that each pair takes, a right one the same as its wrong one: int [2 n]."""
-    return np.tile(np.arange(len(asked.pairs) // 2) % len(views), 2)
-
-
-def scores_of(views: np.ndarray, asked: Asked) -> np.ndarray:
-    """Cosines of pairs: float32 [2 n]."""
-    view, (first, second) = view_of(views, asked), asked.pairs.T
-    return np.sum(views[view, first] * views[view, second], axis=1)
-
-
-def recalled(views: np.ndarray, asked: Asked) -> np.ndarray:
-    """Whether a first text is closest to its second one of all second texts: float [n]."""
-    first, second = asked.pairs[asked.labels].T
-    others = np.unique(second)
-    right = np.zeros(len(first))
-    for view, vectors in enumerate(views):
-        mine = view_of(views, asked)[: len(first)] == view
-        scores = vectors[first[mine]] @ vectors[others].T
-        right[mine] = others[scores.argmax(axis=1)] == second[mine]
-    return right
 
 
 def start(job: Job) -> Vectors:
@@ -496,7 +414,7 @@ def mixed_batches(job: Job) -> data.Planned:
     planned = data.array_batches(
         columns, batch_size=config.batch, seed=config.seed, steps=config.first_steps
     )
-    return planned.map(with_sides)
+    return planned.map(lambda batch: sentences.joined(batch, SIDES))
 
 
 def batches_of(job: Job) -> data.Planned:
@@ -505,15 +423,7 @@ def batches_of(job: Job) -> data.Planned:
     planned = data.single_task_batches(
         job.domains.train, sizes, seed=job.config.seed + 1, steps=job.config.steps
     )
-    return planned.map(with_sides)
-
-
-def with_sides(batch: dict[str, Any]) -> dict[str, Any]:
-    """A batch whose texts are {"tokens", "where"} under "first" and "second"."""
-    rest = {name: a for name, a in batch.items() if not name.startswith(("first ", "second "))}
-    for side in ("first", "second"):
-        rest[side] = {part: batch[f"{side} {part}"] for part in ("tokens", "where")}
-    return rest
+    return planned.map(lambda batch: sentences.joined(batch, SIDES))
 
 
 def fitted(
@@ -570,7 +480,7 @@ def dense_vectors(module: encoders.TextEncoder, params: Sequence[ArrayTree]) -> 
 
 
 def encoded(
-    module: encoders.TextEncoder,
+    module: Any,
     form: Form,
     params: ArrayTree,
     ids: Sequence[np.ndarray],
@@ -581,13 +491,9 @@ def encoded(
     return unit_rows(search.encode_corpus(by_domain(module, form), both, lambda rows: rows, ids))
 
 
-def by_domain(module: Any, form: Form) -> Callable[..., jax.Array]:
-    """((params, domain), texts) -> vectors: one program for all domains."""
-    return _by_domain(module, form)
-
-
 @functools.lru_cache(maxsize=16)
-def _by_domain(module: Any, form: Any) -> Any:
+def by_domain(module: Any, form: Any) -> Any:
+    """((params, domain), texts) -> vectors: one program for all domains."""
     encode = sentences.function_of(module)
     return lambda both, texts: encode(both[0], texts_of(form, texts, both[1]))
 
@@ -615,7 +521,7 @@ def objective_of(module: encoders.TextEncoder, config: Config, form: Form) -> Ob
         if form.drawn:
             domain = jax.random.randint(of_expert, (), 0, form.domains)
         sides, logits = [], []
-        for name, one in zip(("first", "second"), keys, strict=True):
+        for name, one in zip(SIDES, keys, strict=True):
             texts = texts_of(form, batch[name], domain)
             vectors = encode(params, texts, key=one, axis_name=axis_name)
             if routed:
@@ -632,7 +538,7 @@ def objective_of(module: encoders.TextEncoder, config: Config, form: Form) -> Ob
         value = loss(
             first, second, document_ids=jnp.where(turned, places[:, 0], places[:, 1]), **shared
         )
-        for name, of_router in zip(("first", "second"), logits, strict=False):
+        for name, of_router in zip(SIDES, logits, strict=False):
             value += of_routers(config, of_router, batch[name]["where"], batch, shared) / 2
         return value
 
@@ -666,34 +572,15 @@ def without_ids(loss: Callable[..., jax.Array], **settings_: Any) -> Callable[..
 
 def claim(rows: list[dict]) -> runner.Claim:
     """Better than one dense encoder by AUC and F1max, and no worse than separate ones by more than a little."""
-    there = {row["arm"] for row in rows}
-    claims = [
-        runner.against(
-            rows,
-            "enforced",
-            on=on,
-            needed=("union",),
-            question=f"by {on} experts of domains are better than one dense encoder",
-        )
-        for on in ("AUC", "F1max")
-    ]
-    if {"enforced", "separate"} <= there:
-        costs = [
-            runner.no_worse(rows, "enforced", over="separate", on=on, by=LITTLE)
-            for on in ("AUC", "F1max")
-        ]
-        claims.append(
-            runner.sentences(
-                [(f"they are worse than separate encoders by no more than {LITTLE:g}", costs)]
-            )
-        )
-    compared = [comparison for one in claims for comparison in one.comparisons]
-    return runner.Claim(
-        runner.all_of(one.verdict for one in claims),
-        " ".join(one.sentence for one in claims),
-        tuple(compared),
-        "; ".join(one.question for one in claims),
-    )
+    claims, costs = [], []
+    for on in ("AUC", "F1max"):
+        question = f"by {on} experts of domains are better than one dense encoder"
+        claims.append(runner.against(rows, "enforced", on=on, needed=("union",), question=question))
+        costs += runner.close(rows, "enforced", "separate", on=on, by=LITTLE)
+    if costs:
+        question = f"they are worse than separate encoders by no more than {LITTLE:g}"
+        claims.append(runner.sentences([(question, costs)]))
+    return runner.joined(claims)
 
 
 def pictures(rows: list[dict]) -> dict:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, moe_cocitation, runner
+from experiments.workbench import domains as domains_
 from jaxsim import data, encoders, losses
 
 SMALL = moe_cocitation.PRESETS["smoke"]
@@ -93,13 +94,13 @@ def start_of_zeros(job):
 
 def test_pairs_take_turns_among_views_and_a_right_one_the_view_of_its_wrong_one():
     pairs = np.array([[0, 1], [2, 3], [4, 5], [0, 3], [2, 5], [4, 1]])
-    asked = moe_cocitation.Asked([], pairs, np.repeat([True, False], 3))
+    asked = domains_.Asked([], pairs, np.repeat([True, False], 3))
     views = np.random.default_rng(0).normal(size=(2, 6, 3))
-    scores = moe_cocitation.scores_of(views, asked)
+    scores = domains_.scores_of(views, asked)
     turn = [0, 1, 0, 0, 1, 0]
     expected = [views[v, a] @ views[v, b] for v, (a, b) in zip(turn, pairs, strict=True)]
     np.testing.assert_allclose(scores, expected)
-    recalled = moe_cocitation.recalled(views, asked)
+    recalled = domains_.recalled(views, asked)
     for n in range(3):
         of_all = [views[turn[n], pairs[n, 0]] @ views[turn[n], second] for second in (1, 3, 5)]
         assert recalled[n] == (np.argmax(of_all) == n)
@@ -161,7 +162,7 @@ def test_a_limit_keeps_whole_pairs_and_their_texts():
     related = data.RelatedTexts(
         list("abcdef"), np.array([[0, 1], [2, 3], [4, 5]], np.int32), np.arange(6, dtype=np.int32)
     )
-    chosen = moe_cocitation.at_most(related, 2)
+    chosen = domains_.at_most(related, 2)
     assert len(chosen.pairs) == 2
     pairs = {tuple(chosen.texts[n] for n in pair) for pair in chosen.pairs}
     assert pairs <= {("a", "b"), ("c", "d"), ("e", "f")}
