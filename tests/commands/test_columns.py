@@ -136,3 +136,12 @@ def test_columns_are_listed_in_one_line():
     rows = [dict.fromkeys(["a\nb", "", "c", *map(str, range(40))], "x")]
     with pytest.raises(ValueError, match=r"it has 'a\\nb', '', c, 0, .*, 16 and 23 more$"):
         columns.column_of(rows, "t", "text")
+
+
+def test_empty_texts_among_others_are_counted_and_the_first_is_named(caplog):
+    rows = [{"text": "a"}, {"text": " "}, {"text": ""}]
+    assert columns.column_of(rows, "docs.jsonl", "text") == ["a", " ", ""]
+    assert caplog.messages == ["docs.jsonl: 2 of 3 texts in 'text' are empty, first row 2"]
+    caplog.clear()
+    columns.column_of(rows[:1], "docs.jsonl", "text")
+    assert not caplog.messages

@@ -1,6 +1,7 @@
 """Columns of a table: found by their usual names, or named."""
 
 import itertools
+import logging
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ from jaxsim.commands.options.usual import (
 )
 from jaxsim.data._records import Records
 from jaxsim.storage._fields import shown
+
+LOG = logging.getLogger("jaxsim")
 
 
 class Pairs(NamedTuple):
@@ -251,6 +254,12 @@ def _strings(rows, columns, path, name):
     texts = [" ".join(filter(None, (row[part] for part in names))) for row in rows]
     if not any(texts):
         raise ValueError(f"{path}: the column {name!r} must hold texts, all {len(rows)} are empty")
+    empty = [place for place, text in enumerate(texts) if not text.strip()]
+    if empty:
+        first = row_at(rows, empty[0])
+        LOG.warning(
+            "%s: %d of %d texts in %r are empty, first %s", path, len(empty), len(rows), name, first
+        )
     return texts
 
 
