@@ -19,6 +19,7 @@ again; more --epochs or --steps lengthen it.
     --experts                   an expert for each file of --pairs, in every layer (a folder for jaxsim alone)
     --model clip/ --image-column path       texts with pictures, found in both directions
     --model cross/ --loss list_softmax      a cross-encoder: by yes and no, by lists, or by a teacher's scores
+    --model colbert/ --loss score_distillation --teacher cross/    late interaction, by a cross-encoder's scores
     --lora-rank 8               low-rank changes alone, as a folder of PEFT's; --lora-merged for the whole model
     --loss splade --set query_weight=5e-5 document_weight=3e-5     a sparse encoder (SPLADE)
     --push OWNER/NAME           uploads the folder to the hub, privately; --public for everybody
