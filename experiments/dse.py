@@ -28,7 +28,7 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import alignment, fits, graded, judges, models, sentences
+from experiments.workbench import alignment, drawings, fits, graded, judges, models, sentences
 from jaxsim import data, encoders, evaluation, losses, similarity
 from jaxsim.numerics.types import Array, ArrayTree, Objective
 
@@ -68,24 +68,9 @@ class Config:
     def __post_init__(self) -> None:
         settings.one_of(self, data=graded.SOURCES, start=("scratch", "folder"))
         settings.one_of(self, transfer=(12, 13, 14, 15, 16))
-        settings.whole(
-            self,
-            1,
-            "vocabulary",
-            "length",
-            "dim",
-            "layers",
-            "heads",
-            "top_layers",
-            "hidden",
-            "steps",
-            "batch",
-            "more",
-            "words",
-            "word_dim",
-            "grid",
-            "timed",
-        )
+        settings.whole(self, 1, "vocabulary", "length", "dim", "layers", "heads", "top_layers")
+        settings.whole(self, 1, "hidden", "steps", "batch", "more", "words", "word_dim")
+        settings.whole(self, 1, "grid", "timed")
         settings.whole(self, 2, "folds", "repeats")
         settings.positive(self, "rate")
         settings.part(self, "dropout", "alpha")
@@ -135,14 +120,8 @@ PRESETS = {
     ),
     "cpu": Config(
         arms=(
-            "teacher",
-            "cross_encoder",
-            "labels",
-            "dse",
-            "distilled",
-            "unlabeled",
-            "symmetric",
-            "cosine",
+            *("teacher", "cross_encoder", "labels", "dse", "distilled", "unlabeled"),
+            *("symmetric", "cosine"),
         )
     ),
     "full": Config(dim=128, steps=2000, repeats=1000),
@@ -316,7 +295,7 @@ def student(config: Config, head: nn.Module) -> Any:
     if config.start == "folder":
         return Student(pooled(config, models.start(config.model).module.transformer), head)
     sizes = sentences.Sizes(
-        config.vocabulary, config.dim, config.layers, config.heads, whole(config.length)
+        config.vocabulary, config.dim, config.layers, config.heads, sentences.whole(config.length)
     )
     body = sentences.transformer(
         sizes, norm="pre", dropout=config.dropout, initial=config.dim**-0.5
@@ -340,11 +319,6 @@ def start_of(config: Config, module: Any) -> dict[str, Any]:
         encoder: Any = models.start(config.model).params
         params = {"params": params["params"] | {"encoder": encoder["params"]}}
     return params
-
-
-def whole(length: int) -> int:
-    """A length that texts are padded to when they are encoded: a multiple of 16."""
-    return -(-length // 16) * 16
 
 
 def pair_head(config: Config, *, symmetric: bool = False) -> nn.Module:
@@ -379,16 +353,17 @@ def trained(
     teacher: np.ndarray,
     *,
     alpha: float,
-    head: nn.Module,
     label: str,
+    head: nn.Module | None = None,
 ) -> Scorer:
-    """A student of pairs with labels and teacher's numbers."""
-    module = student(config, head)
-    columns: dict[str, Any] = {
-        side: sentences.token_ids(student_words(config, shared), texts, config.length)
-        for side, texts in (("first", pairs.first), ("second", pairs.second))
+    """A student of pairs with labels and teacher's numbers, with the paper's head by default."""
+    module = student(config, pair_head(config) if head is None else head)
+    columns = {
+        "first": student_ids(config, shared, pairs.first),
+        "second": student_ids(config, shared, pairs.second),
+        "label": np.float32(pairs.scores),
+        "teacher": np.float32(teacher),
     }
-    columns |= {"label": np.float32(pairs.scores), "teacher": np.float32(teacher)}
     lengths = (config.length,)
     batches = sentences.batches(
         columns,
@@ -411,9 +386,10 @@ def trained(
     return scorer_of(config, shared, module, params)
 
 
-def student_words(config: Config, shared: Shared) -> Any:
-    """What makes tokens for the student."""
-    return models.start(config.model).words if config.start == "folder" else shared.words
+def student_ids(config: Config, shared: Shared, texts: Sequence[str]) -> list[np.ndarray]:
+    """Token ids of texts for the student."""
+    words = models.start(config.model).words if config.start == "folder" else shared.words
+    return sentences.token_ids(words, texts, config.length)
 
 
 def scorer_of(config: Config, shared: Shared, module: Any, params: Any) -> Scorer:
@@ -424,7 +400,7 @@ def scorer_of(config: Config, shared: Shared, module: Any, params: Any) -> Score
     of_pairs, of_grid = heads_of(module.head)
 
     def vectors(texts):
-        ids = sentences.token_ids(student_words(config, shared), texts, config.length)
+        ids = student_ids(config, shared, texts)
         return sentences.vectors(module.encoder, encoder_params, ids)
 
     def pairs(first, second):
@@ -488,16 +464,9 @@ def of_teacher(
     label: str = "student",
 ) -> Scorer:
     """A student of the labels and of the teacher's numbers, at its share of the loss."""
-    return trained(
-        config,
-        shared,
-        workdir,
-        shared.train,
-        shared.teacher.of(shared.features),
-        alpha=config.alpha if alpha is None else alpha,
-        head=head(config),
-        label=label,
-    )
+    alpha, numbers = config.alpha if alpha is None else alpha, shared.teacher.of(shared.features)
+    how = {"alpha": alpha, "head": head(config), "label": label}
+    return trained(config, shared, workdir, shared.train, numbers, **how)
 
 
 def cross_fitted(config: Config, shared: Shared, workdir: Path) -> Scorer:
@@ -509,19 +478,11 @@ def cross_fitted(config: Config, shared: Shared, workdir: Path) -> Scorer:
         return lambda unseen: one.of(shared.features[unseen])
 
     ids = np.arange(len(shared.train.scores))
-    found = judges.cross_fitted(
+    logits = judges.cross_fitted(
         ids, fit, folds=config.folds, seed=config.seed, workdir=workdir / "teachers"
     )
-    return trained(
-        config,
-        shared,
-        workdir,
-        shared.train,
-        found.of(ids),
-        alpha=config.alpha,
-        head=pair_head(config),
-        label="cross_fitted",
-    )
+    how = {"alpha": config.alpha, "label": "cross_fitted"}
+    return trained(config, shared, workdir, shared.train, logits.of(ids), **how)
 
 
 def unlabeled(config: Config, shared: Shared, workdir: Path) -> Scorer:
@@ -539,17 +500,9 @@ def unlabeled(config: Config, shared: Shared, workdir: Path) -> Scorer:
         [*shared.train.second, *(texts[place] for place in places[:, 1])],
         np.concatenate([shared.train.scores, np.zeros(len(places), np.float32)]),
     )
-    numbers = shared.teacher(more.first[-len(places) :], more.second[-len(places) :])
-    return trained(
-        config,
-        shared,
-        workdir,
-        more,
-        np.concatenate([shared.teacher.of(shared.features), numbers]),
-        alpha=1.0,
-        head=pair_head(config),
-        label="unlabeled",
-    )
+    of_more = shared.teacher(more.first[-len(places) :], more.second[-len(places) :])
+    numbers = np.concatenate([shared.teacher.of(shared.features), of_more])
+    return trained(config, shared, workdir, more, numbers, alpha=1.0, label="unlabeled")
 
 
 def dot_head(config: Config) -> nn.Module:
@@ -625,26 +578,14 @@ def times_as_fast(rows: list[dict]) -> list[dict]:
 def pictures(rows: list[dict]) -> dict:
     """correlation.png by test set, and speed.png: the correlation against the time of a grid."""
     shown = runner.summary(rows)
-    return {
-        "correlation": pictures_.dots(shown, y="Pearson", panel="data"),
-        "speed": speed(shown),
-    }
-
-
-def speed(shown: Sequence[dict]) -> Any:
-    """Correlation on the first test set against the seconds that a grid takes."""
-    import matplotlib.pyplot as plt
-
     first = [row for row in shown if row["data"] == shown[0]["data"]]
-    figure, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for arm, style in pictures_.styles_of(first).items():
-        (row,) = (row for row in first if row["arm"] == arm)
-        look = {"color": style["color"], "marker": style["marker"], "linestyle": ""}
-        ax.plot([row["grid seconds"]], [row["Pearson"]], label=arm, markersize=9, **look)
-    ax.set_xscale("log")
-    ax.set_xlabel("seconds for all pairs of the grid")
-    ax.set_ylabel(f"Pearson on {first[0]['data']}")
-    ax.set_title("Quality against the time of a grid of pairs")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
-    return figure
+    speed = drawings.points(
+        first,
+        x="grid seconds",
+        y="Pearson",
+        x_label="seconds for all pairs of the grid",
+        y_label=f"Pearson on {first[0]['data']}",
+        title="Quality against the time of a grid of pairs",
+        log=True,
+    )
+    return {"correlation": pictures_.dots(shown, y="Pearson", panel="data"), "speed": speed}
