@@ -48,9 +48,7 @@ class Config:
 
     seed: int = 0  # of the start, the batches and what is drawn
     arms: tuple[str, ...] = ()  # which arms to run; all by default
-    data: str = (
-        "emoji"  # emoji or captions (need JAXSIM_DATA), glyphs; a caption in place of an image
-    )
+    data: str = "emoji"  # or captions, in place of images (both need JAXSIM_DATA); glyphs
     model: str = ""  # a text model's folder, for the reader "frozen" and for captions
     size: int = 24  # of the pictures' sides
     texts: tuple[str, ...] = ("words", "bigrams", "ngrams", "sequence")  # readers; frozen
@@ -371,10 +369,7 @@ def chosen(
         row = figures(scores, shared.galleries["validation"].relevant)
         return float(np.mean([row[f"{way} R@10"].mean() for way in DIRECTIONS]))
 
-    rate = config.rates[0]
-    if len(config.rates) > 1:
-        rate = tuning.tuned(tuning.grid(rate=config.rates), attempt, workdir=workdir)["rate"]
-    return fitted(rate)
+    return fitted(tuning.tuned_rate(config.rates, attempt, workdir=workdir))
 
 
 def trained(
@@ -539,30 +534,24 @@ def figures(scores: np.ndarray, relevant: np.ndarray) -> dict[str, Any]:
 def claim(rows: list[dict]) -> runner.Claim:
     """Does each choice of negatives specialize, and are both together near each specialist?"""
     rows = [row for row in rows if row["asked"] == ALL]
-    arms = {row["arm"] for row in rows}
-
-    def above(arm: str, other: str, way: str) -> list[runner.Comparison]:
-        here = {arm, other} <= arms
-        return [runner.difference(rows, arm, over=other, on=f"{way} R@10")] if here else []
-
-    def close(other: str, way: str) -> list[runner.Comparison]:
-        here = {"both", other} <= arms
-        on = f"{way} R@10"
-        return [runner.no_worse(rows, "both", over=other, on=on, by=LITTLE)] if here else []
-
+    above = functools.partial(runner.above, rows)
+    close = functools.partial(runner.close, rows, "both", by=LITTLE)
     return runner.sentences(
         [
             (
                 "wrong sentences alone are better in annotation than wrong images alone",
-                above("sentences", "images", "annotation"),
+                above("sentences", "images", on="annotation R@10"),
             ),
             (
                 "wrong images alone are better in search than wrong sentences alone",
-                above("images", "sentences", "search"),
+                above("images", "sentences", on="search R@10"),
             ),
             (
                 "both together, at as many comparisons, are close to each in its direction",
-                [*close("sentences", "annotation"), *close("images", "search")],
+                [
+                    *close("sentences", on="annotation R@10"),
+                    *close("images", on="search R@10"),
+                ],
             ),
         ]
     )
