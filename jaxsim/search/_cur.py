@@ -26,6 +26,7 @@ from jaxsim.search._matrices import distinct, matrix, offsets_of
 from jaxsim.similarity import dot
 
 VERSION = 2  # of the file; another one is refused
+AMPLIFIED = 1e4  # times rounding, by the inverse: what float32 products are used for
 EMBEDDED = 2**11  # items embedded at once: their centered copy stays in the cache
 
 
@@ -106,7 +107,7 @@ def cur_index(
     filtered = np.where(retained, s / np.where(retained, s**2 + (ridge * s[0]) ** 2, 1), 0)
     inverse = (right.T * filtered) @ left.T
     return CurIndex(
-        jnp.asarray(_embedded(inverse, scores, offsets, dtype)),
+        jnp.asarray(_embedded(inverse, s[0], scores, offsets, dtype)),
         jnp.asarray(items, jnp.int32),
         jnp.asarray(offsets, dtype),
         inverse,
@@ -139,7 +140,8 @@ def add_items(index: CurIndex, anchor_scores: Array, *, offsets: Array | None = 
     checks.shaped("offsets", offsets, scores.shape[1:], "one per new item")
     checks.finite("offsets", offsets)
     dtype = index.item_embeddings.dtype
-    new = _embedded(index.inverse, scores, np.asarray(offsets, np.float64), dtype)
+    largest = float(index.singular_values[0])
+    new = _embedded(index.inverse, largest, scores, np.asarray(offsets, np.float64), dtype)
     return index._replace(
         item_embeddings=jnp.concatenate([jnp.asarray(index.item_embeddings), new]),
         offsets=jnp.concatenate([jnp.asarray(index.offsets), jnp.asarray(offsets, dtype)]),
@@ -250,14 +252,16 @@ def _misfit(arrays, lengths):
     return None
 
 
-def _embedded(inverse, scores, offsets, dtype):
+def _embedded(inverse, largest, scores, offsets, dtype):
     """The items' embeddings [n, k_i] from their anchor scores [k_q, n], a block at a time.
 
-    In the scores' precision, float32 at least: what that adds is of the size of what rounding the scores to
-    it has changed already, by the same condition number (`python -m benchmarks.search --work precision`).
+    In float32 where scores are and the inverse amplifies rounding little: estimates then differ from float64's by
+    1e-5 at most, a thousandth of what they are off the scores (`python -m benchmarks.search --work precision`).
     """
     embeddings = np.empty((scores.shape[1], len(inverse)), dtype)
     precision = np.promote_types(scores.dtype, np.float32)
+    if largest * np.linalg.norm(inverse) > AMPLIFIED:
+        precision = np.float64
     inverse, offsets = inverse.astype(precision), offsets.astype(precision)
     for start in range(0, len(embeddings), EMBEDDED):
         block = slice(start, start + EMBEDDED)

@@ -354,3 +354,17 @@ def test_no_query_has_no_estimates():
     index = search.cur_index(R, [0, 1])
     assert search.cur_scores(index, np.zeros((0, 2))).shape == (0, 4)
     assert search.cur_scores(index, np.zeros(2)).shape == (4,)
+
+
+@pytest.mark.parametrize(("fall", "limit"), [(1e-1, 1e-6), (1e-4, 1e-7)])
+def test_estimates_have_the_digits_of_float64_however_ill_conditioned(fall, limit):
+    """Little conditioned scores are multiplied in float32, others in float64."""
+    rng = np.random.default_rng(0)
+    spectrum = fall ** (np.arange(60) / 25)
+    left = np.linalg.qr(rng.normal(size=(60, 60)))[0] * spectrum
+    scores = np.float32(left @ rng.normal(size=(60, 300)))
+    anchors = np.arange(25)
+    index = search.cur_index(scores, anchors, center=None, rtol=0)
+    exact = np.linalg.pinv(np.float64(scores[:, anchors])) @ np.float64(scores)
+    error = np.linalg.norm(np.asarray(index.item_embeddings).T - exact) / np.linalg.norm(exact)
+    assert error < limit
