@@ -5,6 +5,8 @@
     python -m benchmarks.search --work exact --items 1000000 --dim 128
     python -m benchmarks.search --work query          one query of a CUR index of 1,000,000 items, k_i 200
     python -m benchmarks.search --work index          building a CUR index, against a plain NumPy pseudo-inverse
+    python -m benchmarks.search --work published      annCUR and ADACUR beside the published procedure, NumPy and torch
+    python -m benchmarks.search --work precision      what a CUR index loses in float32, against float64
     python -m benchmarks.search --work memory         peak memory of each method, 100,000 items
     python -m benchmarks.search --work mining         near-duplicates and mining, 200,000 x 64: time, peak memory
     python -m benchmarks.search --work kills          an index build killed at ten random moments
@@ -28,7 +30,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import command, search_build, search_memory, search_mining
+from benchmarks import (
+    command,
+    search_build,
+    search_memory,
+    search_mining,
+    search_precision,
+    search_published,
+)
 
 HERE = Path(__file__).resolve().parent
 PEERS = ("faiss", "torch")
@@ -38,7 +47,12 @@ SIDES = {
     "index": ("ours", "numpy"),
     "memory": tuple(search_memory.METHODS),
 }
-SIZES = {"query": 1_000_000, "index": 10_000, "mining": 200_000}  # items; 100,000 otherwise
+SIZES = {
+    "query": 1_000_000,
+    "index": 10_000,
+    "published": 10_000,
+    "mining": 200_000,
+}  # items; 100,000 otherwise
 # Recall at k of 1, 10, 50, 100 on 5,000 captions, 500 anchor queries, 200 test queries.
 PREVIEW = {
     (50, "rerank_tfidf"): (0.98, 0.72, 0.40, 0.27),
@@ -331,7 +345,7 @@ def parsed():
     parser = command.parser("benchmarks.search", __doc__)
     parser.add_argument(
         "--work",
-        choices=(*SIDES, "mining", "kills", "recall"),
+        choices=(*SIDES, "published", "precision", "mining", "kills", "recall"),
         help="one of them; all but mining and recall by default",
     )
     parser.add_argument("--items", type=int, help="items; by default a size of each work")
@@ -355,7 +369,10 @@ def main():
     """The command line."""
     options = parsed()
     if options.side:
-        print(json.dumps(search_mining.run(options) if options.work == "mining" else run(options)))
+        side = {"mining": search_mining.run, "published": search_published.run}.get(
+            options.work, run
+        )
+        print(json.dumps(side(options)))
         return
     rows, items, dim = [], options.items, options.dim
     for name in PEERS:
@@ -364,8 +381,15 @@ def main():
                 f'{name} is not installed, its rows are missing: pip install "jaxsim-similarity[peers]"',
                 file=sys.stderr,
             )
-    ways = {"recall": recall, "memory": remembered, "mining": mined, "kills": search_build.killed}
-    for work in [options.work] if options.work else (*SIDES, "kills"):
+    ways = {
+        "published": lambda options: search_published.compared(options, apart),
+        "precision": search_precision.rows,
+        "recall": recall,
+        "memory": remembered,
+        "mining": mined,
+        "kills": search_build.killed,
+    }
+    for work in [options.work] if options.work else (*SIDES, "published", "precision", "kills"):
         options.work = work
         options.items = items or SIZES.get(work, 100_000)
         options.dim = dim or (64 if work == "mining" else 384)

@@ -139,7 +139,7 @@ def words(rows: list[Row]) -> Iterator[Line]:
 
 
 def search(rows: list[Row]) -> Iterator[Line]:
-    """Exact search and the CUR family, middles of turns."""
+    """Exact search and the CUR family, middles of turns; beside the published procedure the best of them."""
     for row in rows:
         if "ours / this" in row and row["work"] in SEARCHED:
             reading = row["work"] == "query"
@@ -150,6 +150,14 @@ def search(rows: list[Row]) -> Iterator[Line]:
                 "reading the item matrix" if reading else "",
                 _number(row["ours / this"]) if reading else "",
                 f"search --work {row['work']}",
+            )
+        method, _, side = row.get("side", "").partition(", ")
+        if row["work"] == "published" and side in SIDES:
+            yield Line(
+                f"{method}, {row['shape']}",
+                f"{SIDES[side]}, as published",
+                _number(1 / row["ours / this"]),
+                command="search --work published",
             )
 
 

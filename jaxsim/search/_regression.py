@@ -157,7 +157,7 @@ def weights(factor: Factor, prior: Array, ridge: Numeric, known: Array | None) -
 def _inverse(lower):
     """Inverts a lower triangular matrix row by row.
 
-    LAPACK's solver starts its threads for each small matrix: on a busy machine that takes a thousand times
+    The solver of BLAS starts its threads for each small matrix: on a busy machine that takes hundreds of times
     as long as the arithmetic (measured).
     """
 

@@ -40,3 +40,18 @@ def test_losses_behind_a_peer_are_named_worst_first(tmp_path):
     _, _, median, *behind = summary.table(tmp_path).splitlines()
     assert median.startswith("| 4 losses that others have too, the median | optax | 0.897 |")
     assert [line.split(",")[0] for line in behind] == ["| `c`", "| `b`"]
+
+
+def test_methods_beside_what_was_published_are_named_with_their_peers(tmp_path):
+    sides = (
+        ("ours", {}),
+        ("ours with a ridge", {"ours / this": 1.0}),
+        ("numpy", {"ours / this": 0.5}),
+    )
+    rows = [
+        {"work": "published", "side": f"ADACUR, {side}", "shape": "5 x 9", **figures}
+        for side, figures in sides
+    ]
+    (tmp_path / "search.json").write_text(json.dumps({"about": ABOUT, "rows": rows}))
+    _, _, line = summary.table(tmp_path).splitlines()
+    assert line.startswith("| ADACUR, 5 x 9 | NumPy, as published | 2 |")
