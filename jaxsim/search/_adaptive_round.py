@@ -16,7 +16,7 @@ LEAST = 32  # scores of a size that programs are compiled for
 
 def padded(size: int) -> int:
     """Rounds a number of scores up to one of a few sizes, so that a program serves many budgets and rounds."""
-    step = max(LEAST, 1 << size.bit_length() - 2)
+    step = max(LEAST, (1 << size.bit_length()) >> 2)
     return -(-size // step) * step
 
 
