@@ -21,7 +21,6 @@ COLUMNS = (
     "fusions",
     "copies",
     "between chips",
-    "compiled in, s",
 )
 COLLECTIVE = re.compile(
     r" (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
@@ -53,7 +52,6 @@ def compiled(name, function, arguments, chips):
     """The row of a program whose arguments are types that say where they are."""
     import jax
 
-    begun = time.perf_counter()
     with mock.patch("jax.default_backend", return_value="tpu"):
         program = jax.jit(function).lower(*arguments).compile()
     memory = program.memory_analysis()
@@ -63,7 +61,6 @@ def compiled(name, function, arguments, chips):
         "arguments, MiB": round(memory.argument_size_in_bytes / 2**20, 1),
         "temporaries, MiB": round(memory.temp_size_in_bytes / 2**20, 1),
         **figures(program.as_text()),
-        "compiled in, s": round(time.perf_counter() - begun, 1),
     }
 
 
@@ -153,7 +150,6 @@ def of_catalog(device, toy):
         **{name: max(p[name] for p in parts) for name in COLUMNS[2:4]},
         **{name: sum(p[name] for p in parts) for name in COLUMNS[4:6]},
         "between chips": "",
-        "compiled in, s": round(sum(p["compiled in, s"] for p in parts), 1),
     }
 
 
@@ -176,7 +172,7 @@ def write(name):
     words = (
         f"{time.strftime('%Y-%m-%d')}, {versions}. What the TPU's own compiler makes of them on a machine without one\n"
         f"(`pip install libtpu`, `python -m benchmarks.accelerator --tpu {name}`). Memory is that of one chip, "
-        "as the compiler plans it."
+        "as the\ncompiler plans it; a v5e has 16 GiB."
     )
     report.put(
         f"Programs compiled for a TPU, {name}, without one", words + "\n\n" + "\n".join(lines)
