@@ -22,7 +22,6 @@ learned what it can.
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,8 +30,8 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import alignment, each, graded, models, rerankers, sentences
-from jaxsim import encoders, evaluation, losses, search
+from experiments.workbench import alignment, each, graded, models, partners, rerankers, sentences
+from jaxsim import evaluation, losses, search
 from jaxsim.numerics.types import ArrayTree, Objective
 from jaxsim.search import mining
 from jaxsim.similarity import list_scores
@@ -76,27 +75,9 @@ class Config:
 
     def __post_init__(self) -> None:
         settings.one_of(self, data=graded.SOURCES, start=("scratch", "folder"))
-        settings.whole(
-            self,
-            1,
-            "queries",
-            "vocabulary",
-            "length",
-            "dim",
-            "layers",
-            "heads",
-            "steps",
-            "batch",
-            "top",
-            "negatives",
-            "stride",
-            "listed",
-            "lists",
-            "reranker_steps",
-            "reranked",
-            "words",
-            "word_dim",
-        )
+        settings.whole(self, 1, "queries", "vocabulary", "length", "dim", "layers", "heads")
+        settings.whole(self, 1, "steps", "batch", "top", "negatives", "stride", "listed", "lists")
+        settings.whole(self, 1, "reranker_steps", "reranked", "words", "word_dim")
         settings.whole(self, 2, "repeats")
         settings.positive(self, "rate", "temperature", "temperatures")
         settings.part(self, "least", "beta", "floor")
@@ -132,16 +113,8 @@ PRESETS = {
     ),
     "cpu": Config(
         arms=(
-            "judge",
-            "in_batch",
-            "hard",
-            "unime",
-            "unfiltered",
-            "closest",
-            "temperatures",
-            "rerank_pair",
-            "rerank_list",
-            "rerank_both",
+            *("judge", "in_batch", "hard", "unime", "unfiltered", "closest", "temperatures"),
+            *("rerank_pair", "rerank_list", "rerank_both"),
         )
     ),
     "full": Config(
@@ -226,15 +199,7 @@ def prepare_all(config: Config, workdir: Path) -> Bed:
     vectors = alignment.word_vectors(texts, dim=config.word_dim, words=config.words)
     rows = alignment.features(vectors, train.first, train.second)
     judge = alignment.fitted(vectors, rows, train.scores, seed=0)
-    place = {text: number for number, text in enumerate(texts)}
-    best: dict[int, tuple[float, int]] = {}
-    for one, other, score in zip(train.first, train.second, train.scores, strict=True):
-        for query, positive in ((one, other), (other, one)):
-            if score >= config.least and query != positive:
-                found = (float(score), place[positive])
-                best[place[query]] = max(best.get(place[query], (0.0, -1)), found)
-    asked = np.array(sorted(best))
-    positives = np.array([best[query][1] for query in asked])
+    asked, positives = partners.best(train, texts, least=config.least)
     kept = judged(judge, texts, asked, positives) >= config.floor
     order = np.random.default_rng(0).permutation(np.flatnonzero(kept))[: config.queries]
     retrieval = alignment.text_vectors(vectors, texts)
@@ -314,22 +279,20 @@ def run(
     others: dict[str, tuple[Path, ...]] | None = None,
 ) -> list[dict]:
     """One arm, one seed: how well its similarities follow people's grades, and the judge's lists."""
+    if arm == "temperatures":
+        rows = []
+        for one in config.temperatures:
+            found = of_student(config, arm, shared, workdir / f"{one:g}", temperature=one)
+            rows += [row | {"T": f"{one:g}"} for row in found]
+        return rows
     if arm in RERANKERS:
         (folder,) = (others or {})["unime"]
-        return [
-            row | {"T": ""} for row in of_reranker(config, arm, shared, workdir, student=folder)
-        ]
-    if arm == "judge":
-        return [
-            row | {"T": ""} for row in figures(config, shared.bed, shared.bed.judge, of_judge=True)
-        ]
-    if arm == "temperatures":
-        return [
-            row | {"T": f"{one:g}"}
-            for one in config.temperatures
-            for row in of_student(config, arm, shared, workdir / f"{one:g}", temperature=one)
-        ]
-    return [row | {"T": ""} for row in of_student(config, arm, shared, workdir)]
+        rows = of_reranker(config, arm, shared, workdir, student=folder)
+    elif arm == "judge":
+        rows = figures(config, shared.bed, shared.bed.judge, of_judge=True)
+    else:
+        rows = of_student(config, arm, shared, workdir)
+    return [row | {"T": ""} for row in rows]
 
 
 def of_student(
@@ -377,7 +340,11 @@ def of_reranker(
         loss=rerankers.LOSSES[RERANKERS[arm]],
         words=shared.pieces,
         sizes=sentences.Sizes(
-            config.vocabulary, config.dim, config.layers, config.heads, whole(config.length)
+            config.vocabulary,
+            config.dim,
+            config.layers,
+            config.heads,
+            sentences.whole(config.length),
         ),
         steps=config.reranker_steps,
         batch=config.lists,
@@ -388,7 +355,7 @@ def of_reranker(
     )
     rows = []
     for name, test in shared.bed.tests.items():
-        lists = Lists.of(config, test)
+        lists = partners.lists(test, least=config.least)
         scores = lists.scores(functools.partial(similarities, embedder))
         best = np.argsort(-scores, axis=1, kind="stable")[:, : config.reranked]
         logits = np.full(scores.shape, np.nan)
@@ -461,10 +428,9 @@ def objective_of(module: Any, loss: Loss, temperature: float) -> Objective:
 
     def objective(params, batch, *, key, axis_name):
         queries = encode(params, batch["query"], axis_name=axis_name)
-        texts = batch["candidates"]
-        rows, count, _ = texts["tokens"].shape
-        flat = jax.tree.map(lambda leaf: leaf.reshape(rows * count, *leaf.shape[2:]), texts)
-        candidates = encode(params, flat, axis_name=axis_name).reshape(rows, count, -1)
+        candidates = sentences.encoded_lists(
+            encode, params, batch["candidates"], axis_name=axis_name
+        )
         return loss(queries, candidates, batch, temperature, axis_name)
 
     return objective
@@ -476,15 +442,9 @@ def network(config: Config) -> tuple[Any, ArrayTree | None]:
         start = models.start(config.model)
         return start.module, start.params
     sizes = sentences.Sizes(
-        config.vocabulary, config.dim, config.layers, config.heads, whole(config.length)
+        config.vocabulary, config.dim, config.layers, config.heads, sentences.whole(config.length)
     )
-    body = sentences.transformer(sizes, norm="pre", initial=config.dim**-0.5)
-    return encoders.TextEncoder(body), None
-
-
-def whole(length: int) -> int:
-    """A length that texts are padded to when they are encoded: a multiple of 16."""
-    return -(-length // 16) * 16
+    return sentences.network(sizes, norm="pre", initial=config.dim**-0.5), None
 
 
 def trained(
@@ -532,7 +492,7 @@ def trained(
 def figures(
     config: Config,
     bed: Bed,
-    similarities: Callable[[Sequence[str], Sequence[str]], np.ndarray],
+    similarities: partners.Similarities,
     *,
     of_judge: bool = False,
 ) -> list[dict]:
@@ -548,40 +508,15 @@ def figures(
         )
         row: dict[str, Any] = {"data": name, "Spearman": runner.Resampled(*found)}
         if not of_judge:
-            lists = Lists.of(config, test)
+            lists = partners.lists(test, least=config.least)
             scores = lists.scores(similarities)
-            row |= ranking(bed, lists, scores) | by_judge(bed, lists, scores)
+            grades = np.clip(lists.scores(bed.judge), 0, 1)
+            row |= ranking(bed, lists, scores) | partners.by_grade(grades, scores)
         rows.append(row)
     return rows
 
 
-ASKED = 100  # sentences of a test set that search among as many others
-
-
-class Lists(NamedTuple):
-    """Sentences that search for their partner among all of them."""
-
-    queries: list[str]
-    items: list[str]  # each once
-    own: np.ndarray  # int [queries], the place of the partner
-
-    @classmethod
-    def of(cls, config: Config, test: graded.Pairs) -> "Lists":
-        """Pairs of a test set that people graded highly."""
-        good = np.flatnonzero(test.scores >= config.least)
-        places = np.random.default_rng(0).permutation(good)[:ASKED]
-        items: list[str] = list(dict.fromkeys(test.second[place] for place in places))
-        own = np.array([items.index(test.second[place]) for place in places])
-        return cls([test.first[place] for place in places], items, own)
-
-    def scores(self, similarities: Callable[[Sequence[str], Sequence[str]], np.ndarray]):
-        """What a measure of pairs gives every query with every item: [queries, items]."""
-        first = [query for query in self.queries for _ in self.items]
-        found = similarities(first, self.items * len(self.queries))
-        return np.asarray(found).reshape(len(self.queries), len(self.items))
-
-
-def ranking(bed: Bed, lists: Lists, scores: np.ndarray) -> dict[str, np.ndarray]:
+def ranking(bed: Bed, lists: partners.Lists, scores: np.ndarray) -> dict[str, np.ndarray]:
     """nDCG@10 of the judge's grades, and where the partner is that people graded highest."""
     grades = np.clip(lists.scores(bed.judge), 0, 1)
     own = np.take_along_axis(scores, lists.own[:, None], axis=1)
@@ -591,20 +526,6 @@ def ranking(bed: Bed, lists: Lists, scores: np.ndarray) -> dict[str, np.ndarray]
         "R@1": (ranks == 1).astype(float),
         "MRR@10": np.where(ranks <= 10, 1 / ranks, 0.0),
     }
-
-
-BINS = np.linspace(0, 1, 11)  # of the judge's scores
-
-
-def by_judge(bed: Bed, lists: Lists, scores: np.ndarray) -> dict[str, float]:
-    """The student's mean cosine of the pairs that the judge gives about so much; without those of empty bins."""
-    grades = np.clip(lists.scores(bed.judge), 0, 1)
-    found = {}
-    for low, high in itertools.pairwise(BINS):
-        inside = (grades >= low) & ((grades < high) | (high == 1))
-        if inside.any():
-            found[f"cosine at {(low + high) / 2:.2f}"] = float(scores[inside].mean())
-    return found
 
 
 def claim(rows: list[dict]) -> runner.Claim:
