@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import figures, fits, models, sentences, sources, tuning
+from experiments.workbench import caption_pairs, figures, fits, models, sentences, tuning
 from jaxsim import data, encoders, losses
 from jaxsim.losses import parts
 from jaxsim.numerics.types import ArrayTree, Loss, Objective
@@ -65,7 +65,7 @@ class Config:
     repeats: int = 100  # of resampling, for Spearman's correlation
 
     def __post_init__(self) -> None:
-        settings.one_of(self, data=tuple(SOURCES), start=("scratch", "folder"))
+        settings.one_of(self, data=caption_pairs.SOURCES, start=("scratch", "folder"))
         settings.one_of(self, norms=("post", "pre"))
         settings.whole(self, 2, "layers", "repeats")
         settings.whole(self, 1, "dim", "heads", "vocabulary", "cut_layers", "cut_dims", "smallest")
@@ -78,57 +78,6 @@ class Config:
             raise ValueError(f"length must be a multiple of 16, got {self.length}")
 
 
-class Texts(NamedTuple):
-    """What is learned from and what is tested on."""
-
-    first: list[str]
-    second: list[str]
-    groups: np.ndarray  # int [pairs]: pairs of one group (image) are not in one batch
-    validation: tuple[list[str], list[str]]
-    test: tuple[list[str], list[str]]
-    sts: dict[str, data.GradedPairs]
-
-
-def captions() -> Texts:
-    """Captions of COCO without the images of SugarCrepe++, all pairs of an image; tested on any images."""
-    train = data.caption_pairs("train", per_image=10)
-    held_out = [data.caption_pairs(s, in_sugarcrepe_pp=True) for s in ("validation", "test")]
-    sts = {f"STS{year}": data.sts(year) for year in (12, 13, 14, 15)}
-    sts["STS-B"] = data.sts_benchmark("validation")
-    validation, test = ((pairs.first, pairs.second) for pairs in held_out)
-    return Texts(train.first, train.second, train.images, validation, test, sts)
-
-
-def captions_and_glosses() -> Texts:
-    """Captions, and to train on words of WordNet with what they mean, too."""
-    texts, rows = captions(), data.glosses()
-    return texts._replace(
-        first=[*texts.first, *(row["title"] for row in rows)],
-        second=[*texts.second, *(row["document"] for row in rows)],
-        groups=np.concatenate([texts.groups, texts.groups.max() + 1 + np.arange(len(rows))]),
-    )
-
-
-def docstrings() -> Texts:
-    """Summary lines of few docstrings with the bodies below them, which need no data."""
-    train, validation, test = (
-        sources.text_pairs(split, size="small") for split in ("train", "validation", "test")
-    )
-    sts = {"docstrings": data.graded_docstrings("test", config="small")}
-    first, second = sides(train)
-    return Texts(first, second, np.arange(len(first)), sides(validation), sides(test), sts)
-
-
-def sides(pairs_: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """The first and the second texts of pairs."""
-    return [first for first, _ in pairs_], [second for _, second in pairs_]
-
-
-SOURCES: dict[str, Callable[[], Texts]] = {
-    "captions": captions,
-    "captions-and-glosses": captions_and_glosses,
-    "docstrings-small": docstrings,
-}
 PRESETS = {
     "smoke": Config(
         arms=("base", "mrl", "2dmse"),
@@ -197,7 +146,7 @@ class Network(NamedTuple):
 class Shared(NamedTuple):
     """What all arms and seeds share."""
 
-    texts: Texts
+    texts: caption_pairs.Texts
     networks: dict[str, Network]  # by norm
     ids: Any  # function of texts to their token ids
     milliseconds: dict[
@@ -217,7 +166,7 @@ class Cuts(NamedTuple):
 
 def fingerprint(config: Config) -> dict[str, Any]:
     """Of the texts, and of the model's folder."""
-    texts = SOURCES[config.data]()
+    texts = caption_pairs.SOURCES[config.data]()
     parts_ = {"texts": list(texts[:2]), "held out": [texts.validation, texts.test]}
     parts_["sts"] = {name: list(pairs) for name, pairs in texts.sts.items()}
     if config.start == "folder":
@@ -227,7 +176,7 @@ def fingerprint(config: Config) -> dict[str, Any]:
 
 def prepare_all(config: Config, workdir: Path) -> Shared:
     """The texts, the tokenizer or the pretrained model, and what a text costs through so many layers."""
-    texts = SOURCES[config.data]()
+    texts = caption_pairs.SOURCES[config.data]()
     if config.start == "folder":
         networks, ids = from_folder(config)
     else:
@@ -244,7 +193,9 @@ def prepare_all(config: Config, workdir: Path) -> Shared:
     return Shared(texts, networks, ids, milliseconds, facts)
 
 
-def from_scratch(config: Config, texts: Texts, workdir: Path) -> tuple[dict[str, Network], Any]:
+def from_scratch(
+    config: Config, texts: caption_pairs.Texts, workdir: Path
+) -> tuple[dict[str, Network], Any]:
     """Networks of each norm, and a tokenizer of the texts that are learned from."""
     words = sentences.tokenizer(
         sorted({*texts.first, *texts.second}), workdir / "tokenizer.json", size=config.vocabulary
@@ -252,8 +203,7 @@ def from_scratch(config: Config, texts: Texts, workdir: Path) -> tuple[dict[str,
     sizes = sentences.Sizes(
         config.vocabulary, config.dim, config.layers, config.heads, config.length
     )
-    # Of the weights at the start: BERT's 0.02 of 768 dimensions, for this many.
-    initial = 0.02 * (768 / config.dim) ** 0.5
+    initial = sentences.bert_scale(config.dim)
     networks = {
         norm: Network(sentences.network(sizes, norm=norm, initial=initial), None)
         for norm in config.norms
@@ -275,7 +225,7 @@ def shallow(module: encoders.TextEncoder, layers: int) -> encoders.TextEncoder:
 def measured(module: encoders.TextEncoder, layers: int, ids: list[np.ndarray]) -> float:
     """Milliseconds for a text through so many layers, the best of five times a batch."""
     cut = shallow(module, layers)
-    rows = data.padded(ids, -(-max(map(len, ids)) // 16) * 16)
+    rows = data.padded(ids, sentences.whole(max(map(len, ids))))
     params = fits.initial(cut, 0, rows)
     encode = jax.jit(sentences.function_of(cut))
     jax.block_until_ready(encode(params, rows))
@@ -343,10 +293,7 @@ def of_one(
         sides = [layer_vectors(network, params, shared, s) for s in shared.texts.validation]
         return float(np.mean([recalled_at(sides, *place) for place in cuts]))
 
-    rate = config.rates[0]
-    if len(config.rates) > 1:
-        rate = tuning.tuned(tuning.grid(rate=config.rates), attempt, workdir=workdir)["rate"]
-    params = fitted(rate)
+    params = fitted(tuning.tuned_rate(config.rates, attempt, workdir=workdir))
     sides = [layer_vectors(network, params, shared, side) for side in shared.texts.test]
     graded = {}
     for name, pairs in shared.texts.sts.items():
@@ -414,8 +361,8 @@ def batches_of(config: Config, shared: Shared) -> data.Planned:
     columns = {}
     for name, texts in (("first", shared.texts.first), ("second", shared.texts.second)):
         ids = shared.ids(texts)
-        padded = data.padded(ids, -(-max(map(len, ids)) // 16) * 16)
-        columns |= {f"{name} {part}": array for part, array in padded.items()}
+        length = sentences.whole(max(map(len, ids)))
+        columns |= sentences.padded_columns({name: ids}, length)
     planned = data.distinct_batches(
         columns,
         shared.texts.groups,
@@ -423,14 +370,7 @@ def batches_of(config: Config, shared: Shared) -> data.Planned:
         seed=config.seed,
         steps=config.steps,
     )
-
-    def joined(batch):
-        texts = {}
-        for side in ("first", "second"):
-            texts[side] = {part: batch[f"{side} {part}"] for part in ("tokens", "where")}
-        return {**texts, "where": batch["where"], "ids": batch["ids"]}
-
-    return planned.map(joined)
+    return planned.map(lambda batch: sentences.joined(batch, ("first", "second")))
 
 
 def objective_of(config: Config, arm: str, module: encoders.TextEncoder, dim: int) -> Objective:
@@ -590,34 +530,19 @@ def claim(rows: list[dict]) -> runner.Claim:
     def part(holds: Callable[[dict], bool]) -> list[dict]:
         return [row for row in rows if holds(row)]
 
-    few, narrow = (
-        part(lambda row: row["layer"] <= depth // 2),
-        part(lambda row: row["layer"] == depth and row["dim"] <= width // 4),
-    )
-    claims = []
-    for chosen, needed, question in (
-        (few, ("base", "mrl"), "2D Matryoshka is the better at half of the layers or fewer"),
-        (
-            narrow,
-            ("base",),
-            "in the last layer, at a quarter of the size or less, it is better than training the full size alone",
-        ),
-    ):
-        if chosen or not claims:
-            settings_ = {"on": on, "needed": needed, "question": question}
-            claims.append(runner.against(chosen, "2dmse", **settings_))
+    few = part(lambda row: row["layer"] <= depth // 2)
+    narrow = part(lambda row: row["layer"] == depth and row["dim"] <= width // 4)
     whole = part(lambda row: row["layer"] == depth and row["dim"] == width)
-    if {"2dmse", "base"} <= {row["arm"] for row in whole}:
-        cost = runner.no_worse(whole, "2dmse", over="base", on=on, by=LITTLE)
-        claims.append(
-            runner.sentences([(f"at full depth and size it costs at most {LITTLE:g}", [cost])])
-        )
-    return runner.Claim(
-        runner.all_of(one.verdict for one in claims),
-        " ".join(one.sentence for one in claims),
-        tuple(itertools.chain(*(one.comparisons for one in claims))),
-        "; ".join(one.question for one in claims),
-    )
+    question = "2D Matryoshka is the better at half of the layers or fewer"
+    needed = ("base", "mrl")
+    claims = [runner.against(few, "2dmse", on=on, needed=needed, question=question)]
+    if narrow:
+        question = "in the last layer, at a quarter of the size or less, it is better than training the full size alone"
+        claims.append(runner.against(narrow, "2dmse", on=on, needed=("base",), question=question))
+    if cost := runner.close(whole, "2dmse", "base", on=on, by=LITTLE):
+        question = f"at full depth and size it costs at most {LITTLE:g}"
+        claims.append(runner.sentences([(question, cost)]))
+    return runner.joined(claims)
 
 
 def judged_rows(rows: list[dict]) -> list[dict]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, matryoshka_2d, runner
-from experiments.workbench import figures, fits, sentences
+from experiments.workbench import caption_pairs, figures, fits, sentences
 from jaxsim import data, evaluation, losses
 
 SMALL = matryoshka_2d.PRESETS["smoke"]
@@ -147,7 +147,7 @@ def test_partners_that_are_closest_alone_count():
 
 
 def test_pairs_of_one_group_do_not_meet_and_nothing_tested_is_learned(tmp_path):
-    texts = matryoshka_2d.docstrings()
+    texts = caption_pairs.docstrings()
     assert not set(texts.first) & {*texts.test[0], *texts.validation[0]}
     groups = np.repeat(np.arange(60), 2)
     texts = texts._replace(first=texts.first[:120], second=texts.second[:120], groups=groups)
