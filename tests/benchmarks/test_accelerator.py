@@ -76,6 +76,7 @@ def test_a_folder_with_rows_is_not_written_over(tmp_path):
         main(["--out", str(tmp_path)])
 
 
+@pytest.mark.thorough
 def test_everything_that_a_part_imports_is_there_on_a_bare_machine(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(BLOCKER)
     parts = ", ".join(f"benchmarks.accelerator.{name}" for name in PARTS)

@@ -13,12 +13,14 @@ def found():
     return {row["program"]: row for row in programs.rows(toy=True)}
 
 
+@pytest.mark.thorough
 def test_nothing_is_float64_or_asks_the_host_or_is_summed_in_bfloat16(found):
     assert len(found) == 14
     for name, row in found.items():
         assert row["float64"] == row["calls of the host"] == row["sums in bfloat16"] == 0, name
 
 
+@pytest.mark.thorough
 def test_encoders_run_in_bfloat16_and_through_cudnn(found):
     layers = programs.TOY["layers"]
     assert found["encoding"]["in float32"] == 0

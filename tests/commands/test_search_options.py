@@ -54,6 +54,7 @@ def ranking(folder, files, *more):
     return storage.load_run(run_file)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "function"),
     [("dot", similarity.dot), ("euclidean", similarity.negative_euclidean)],
@@ -75,6 +76,7 @@ def test_texts_are_compared_by_the_models_own_similarity(files, folder, capsys, 
     assert f'similarity "{function.__name__}", now "cosine"' in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_a_querys_own_text_is_left_out_by_its_id(files, tiny, tiny_cross):
     everything = ranking(tiny, files, "--k", 5)
     assert [everything[query][0][0] for query in ("8", "9")] == ["8", "9"]
@@ -103,6 +105,7 @@ def test_a_long_document_is_cut_with_its_query_not_by_itself(files, tiny, tiny_c
     assert abs(scores[0] - scores[1]) > 1e-3, "the end of both counts"
 
 
+@pytest.mark.thorough
 def test_each_side_gets_the_prompt_that_the_model_has_for_it(files, folder, capsys):
     model = folder(prompts={"query": "red: ", "passage": "blue: ", "other": "dark: "})
     scores = np.asarray(

@@ -39,6 +39,7 @@ def splits(cache):
     return found
 
 
+@pytest.mark.thorough
 def test_rows_are_text_with_something_to_say(splits):
     for rows in splits.values():
         assert len(rows) > 20
@@ -84,6 +85,7 @@ def test_distinct_keeps_the_first_and_respects_what_is_there():
     assert corpus.distinct(rows[1:], against=rows[:1]) == [rows[3]]
 
 
+@pytest.mark.thorough
 def test_the_same_versions_give_the_same_corpus(splits):
     again = corpus.pairs(small=True)
     assert set(again) == set(splits)

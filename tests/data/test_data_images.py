@@ -56,6 +56,7 @@ def test_the_part_of_cifar_is_balanced():
     assert 0.9 < test.images.max() <= 1
 
 
+@pytest.mark.thorough
 @needs_data
 def test_mnist_is_what_its_mean_and_deviation_are_known_to_be():
     test, train = data.mnist("test"), data.mnist("train")
@@ -66,6 +67,7 @@ def test_mnist_is_what_its_mean_and_deviation_are_known_to_be():
     assert np.bincount(test.labels).tolist()[:3] == [980, 1135, 1032]
 
 
+@pytest.mark.thorough
 @needs_data
 def test_caltech_has_the_classes_and_splits_that_its_table_names():
     parts = {}

@@ -110,6 +110,7 @@ def test_sentences_end_where_a_capital_follows():
     assert data.sentences(text) == ['He said "no."', "Then 3 went.", "1 e.g. this"]
 
 
+@pytest.mark.thorough
 @needs_data
 def test_the_real_documents_have_their_counts():
     news, abstracts = data.ag_news(), data.medical_abstracts()

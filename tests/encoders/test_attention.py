@@ -69,6 +69,7 @@ WHERE = np.array(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sees", [{}, {"window": 2}, {"causal": True}])
 def test_padding_anywhere_is_as_in_jax(sees):
     places = np.maximum(np.cumsum(WHERE, axis=1) - 1, 0)

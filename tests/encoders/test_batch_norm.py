@@ -84,6 +84,7 @@ def test_one_and_eight_devices_agree(spread, float64):
     )
 
 
+@pytest.mark.thorough
 def test_a_network_with_batch_norms_trains_with_its_averages_as_state():
     images = np.float32(np.random.default_rng(2).random((12, 6, 6, 1)))
     net = encoders.ConvNet(dim=3, widths=(4, 6), norm="batch")

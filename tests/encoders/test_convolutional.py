@@ -58,6 +58,7 @@ def test_an_image_does_not_depend_on_its_neighbors():
     assert whole.dtype == jnp.float32
 
 
+@pytest.mark.thorough
 def test_places_can_be_averaged():
     net = encoders.ConvNet(dim=5, widths=(8,), pooling=encoders.mean_of_places)
     start = jax.jit(net.init)(jax.random.key(0), IMAGES)
@@ -119,6 +120,7 @@ def test_generalized_mean_of_extremes_is_finite():
         pooling.apply(params, x[0])
 
 
+@pytest.mark.thorough
 def test_a_learned_pooling_and_the_maps_of_blocks():
     net = NET.clone(pooling=encoders.GeM())
     start = net.init(jax.random.key(0), IMAGES)

@@ -150,6 +150,7 @@ def test_a_row_without_tokens_is_finite_in_value_and_gradient():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("pooling", [encoders.mean, encoders.cls])
 def test_one_by_one_is_all_together(pooling):
     module = encoders.TextEncoder(encoders.Transformer(**SMALL), pooling=pooling, dim=6)
@@ -277,6 +278,7 @@ def test_padding_between_the_texts_changes_no_score(head, kind):
     np.testing.assert_allclose(wide, plain, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_pair_without_markers_is_finite():
     module = encoders.EmbCrossEncoder(encoders.Transformer(**SMALL, norm="pre"))
     plain = {"tokens": np.full((2, 4), 9), "where": np.ones((2, 4), bool)}

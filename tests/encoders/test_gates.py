@@ -67,6 +67,7 @@ def gate_by_hand(variables, combine, train, where):
     return mlp((a + b) / 2) if combine == "mean" else mlp(a) * mlp(b)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 @pytest.mark.parametrize("combine", ["mean", "product"])
@@ -186,6 +187,7 @@ CASES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spread", ["pmap", "vmap"])
 @pytest.mark.parametrize("case", CASES)
 def test_one_and_eight_devices_agree(case, spread, float64):

@@ -133,6 +133,7 @@ def test_cuts_layers_and_places_of_packed_texts():
         np.testing.assert_allclose(np.asarray(ours)[real], np.asarray(theirs)[real], atol=2e-6)
 
 
+@pytest.mark.thorough
 def test_what_packed_texts_do_not_contain_has_no_influence():
     _, packed = both_ways()
     body = encoders.Transformer(**SMALL | {"dtype": jnp.float32, "layers": 1})

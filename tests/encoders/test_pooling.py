@@ -90,6 +90,7 @@ def test_a_text_without_its_first_token():
     np.testing.assert_allclose(found, [[5, 0.5], [0, 0]], rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_text_encoder_pools_its_last_layers():
     body = encoders.Transformer(
         vocabulary=30, dim=8, layers=3, heads=2, hidden=16, max_length=8, dropout=0.0

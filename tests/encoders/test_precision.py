@@ -113,6 +113,7 @@ def elementwise(x, y, *, where, axis_name):
     return jax.lax.pmean(jnp.sum(x * y, axis=1, where=where[:, None]).mean(), axis_name)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("part", ["training", "encoding"])
 def test_products_are_bfloat16_and_sums_float32(kind, part, card):
@@ -134,6 +135,7 @@ def test_products_are_bfloat16_and_sums_float32(kind, part, card):
         assert all(found == {"float32"} for found in powers)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_float64_and_nothing_asks_the_host(kind, card):
     for jaxpr in step_of(kind, losses.info_nce):

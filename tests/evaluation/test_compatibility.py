@@ -47,6 +47,7 @@ def test_the_matrix_has_new_queries_in_old_galleries():
             assert matrix[new, old] == pytest.approx(expected)
 
 
+@pytest.mark.thorough
 def test_shares_of_the_method_files_matrix():
     assert float(evaluation.average_compatibility(MATRIX)) == pytest.approx(1 / 3)
     assert float(evaluation.average_compatibility(MATRIX, strict=False)) == pytest.approx(2 / 3)

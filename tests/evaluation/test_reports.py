@@ -11,6 +11,7 @@ LABELS = RNG.integers(0, 5, 40)
 Z = (np.eye(5)[LABELS] + RNG.normal(size=(40, 5))).astype(np.float32)
 
 
+@pytest.mark.thorough
 def test_classes_all_at_once():
     found = evaluation.report(Z, LABELS, key=jax.random.key(0))
     expected = {
@@ -43,6 +44,7 @@ def test_the_rank_of_the_closest_match_beside_numpy():
     assert evaluation.class_reciprocal_rank(np.ones((4, 2)), np.array([0, 0, 1, 1])) == 1 / 3
 
 
+@pytest.mark.thorough
 def test_rankings_all_at_once():
     truth = np.where(RNG.uniform(size=(6, 3)) < 0.8, RNG.integers(0, 30, (6, 3)), -1)
     truth[:, 0] = 0

@@ -32,6 +32,7 @@ def inside(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.thorough
 def test_the_file_in_the_docs_runs_from_anywhere_and_is_reported(inside, capsys):
     quick = BLOCKS[0].replace('"cpu": Config()', '"cpu": Config(examples=200, steps=20)')
     (inside / "linear.py").write_text(quick)
@@ -55,6 +56,7 @@ def test_the_file_in_the_docs_runs_from_anywhere_and_is_reported(inside, capsys)
     assert re.search(r"cpu +│ 2 arms x 3 seeds +│ 0\.\d minutes for", capsys.readouterr().out)
 
 
+@pytest.mark.thorough
 def test_the_file_of_more_words_in_the_docs_runs(inside, capsys):
     (inside / "projections.py").write_text(BLOCKS[1])
     assert main(["projections.py", "--preset", "cpu", "--seeds", "2"]) == 0

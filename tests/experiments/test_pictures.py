@@ -68,6 +68,7 @@ def test_curves_share_both_axes_and_have_a_gap_where_a_figure_is_not_finite():
     np.testing.assert_array_equal(np.isnan(one.lines[0].get_ydata()), [False, True, False])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (7, (3, 3))])
 def test_many_panels_go_below_each_other_so_that_a_readme_shows_all_letters(count, shape):
     long = "the method's error on classes that training never saw is below that of every baseline"

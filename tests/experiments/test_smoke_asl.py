@@ -196,6 +196,7 @@ def test_arms_of_two_heads_know_a_direction():
     np.testing.assert_array_equal(asl.can_be_copies(labels, labels), np.array(wanted, bool))
 
 
+@pytest.mark.thorough
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="network must be one of 'convnet', 'resnet18', got 'vit'"):
         asl.Config(network="vit")

@@ -42,6 +42,7 @@ def test_the_gpu_preset_starts_from_a_folder(family, tmp_path):
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_a_cut_is_what_a_network_of_so_many_layers_gives(norm):
     sizes = sentences.Sizes(vocabulary=50, dim=16, layers=3, heads=2, length=16)
@@ -99,6 +100,7 @@ def by_hand(arm, layer, dim):
     }[arm]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arm", sorted(set(matryoshka_2d.LOSSES) - {"adaptive_2d", "pairs"}))
 def test_every_arms_loss_is_that_of_a_layer_and_a_size_that_it_may_draw(arm):
     of_arm = jax.jit(matryoshka_2d.LOSSES[arm](loss, CUTS))
@@ -111,6 +113,7 @@ def test_every_arms_loss_is_that_of_a_layer_and_a_size_that_it_may_draw(arm):
     assert hits.any(axis=0).all(), "some draw never comes"
 
 
+@pytest.mark.thorough
 def test_only_one_arm_pulls_the_last_layer():
     for arm, pulls in (("2dmse", False), ("pulled", True)):
         with_kl, without = (

@@ -147,6 +147,7 @@ def test_parameters_are_kept_for_other_arms(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, found, params)
 
 
+@pytest.mark.thorough
 def test_programs_go_when_there_are_many():
     """What was compiled compiles anew, and gives the same."""
     traced = []

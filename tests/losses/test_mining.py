@@ -90,6 +90,7 @@ def test_hardest_pairs_make_batch_hard_of_the_triplet_loss():
     )
 
 
+@pytest.mark.thorough
 def test_outer_miners_come_first():
     inner = losses.mined(losses.triplet_mean, losses.miners.semi_hard_negatives)
     value = losses.mined(inner, losses.miners.easiest_positives)(X, LABELS, margin=2.0)
@@ -100,6 +101,7 @@ def test_outer_miners_come_first():
     np.testing.assert_allclose(value, np.mean(gaps), rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_miners_arguments_become_the_losses():
     mined = losses.mined(losses.binomial_deviance, losses.miners.pairs_within)
     names = list(inspect.signature(mined).parameters)

@@ -78,6 +78,7 @@ def test_triplets_are_never_held(name):
     assert temporaries(1024) < 20 * 64 * 1024 * 4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "loss",
     [

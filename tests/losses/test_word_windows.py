@@ -21,6 +21,7 @@ def of_pairs(inputs, outputs, negatives):
     return jax.ops.segment_sum(values, piece, num_segments=3).mean()
 
 
+@pytest.mark.thorough
 def test_with_as_many_draws_as_negatives_it_is_sgns_of_the_pairs():
     def loss(*rows):
         return losses.sgns_windows(*rows, pair_where=SEEN, draws=2)
@@ -35,6 +36,7 @@ def test_with_as_many_draws_as_negatives_it_is_sgns_of_the_pairs():
             np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_negatives_of_the_batch_are_those_of_every_piece():
     shared = NEGATIVES[0]
     for_each = np.broadcast_to(shared, (3, *shared.shape))

@@ -30,6 +30,7 @@ def same(tree, expected, **tolerance):
         np.testing.assert_allclose(found[path], values, err_msg=path, **tolerance)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", DISTANCES)
 @pytest.mark.parametrize("net", NETS)
 def test_distances(net, kind, float64):
@@ -53,6 +54,7 @@ def test_distances(net, kind, float64):
         np.testing.assert_allclose(distance(tree, sizes=sizes), jitted, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("released", [False, True])
 @pytest.mark.parametrize("net", NETS)
 def test_a_pair(net, released, float64):
@@ -107,6 +109,7 @@ def test_merging(net, released, kind, float64):
     assert left[0] > left[-1]
 
 
+@pytest.mark.thorough
 def test_eager_is_jitted():
     tree = networks.mlp(widths=(4, 3))
     spec = networks.mlp_spec(tree)
@@ -131,6 +134,7 @@ def test_types_stay(dtype):
     assert not jax.config.jax_enable_x64
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("net", NETS)
 def test_the_wide_network_is_the_narrow_one(net, float64):
     """Channels that are not alive have no influence, whether they are there or left out."""

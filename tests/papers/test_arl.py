@@ -39,6 +39,7 @@ def test_statistics_of_the_worked_example(float64):
     np.testing.assert_allclose(depends / depends.sum(), [0.8, 0.2], rtol=1e-14)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("sharpness", "k"), [(1.0, 0.45417084), (4.0, 0.32402609), (8.0, 0.18684218)]
 )
@@ -148,6 +149,7 @@ def test_gradients_of_all_three_losses_are_scaled_at_the_encoders_alone(float64)
         jax.tree.map(np.testing.assert_array_equal, scaled[name], plain[name])
 
 
+@pytest.mark.thorough
 def test_coefficients_carry_no_gradient(float64):
     through = jax.grad(functools.partial(joint, gamma=2.0, k=None))(TREE)
     _, unimodal = encoders.masked_linear_heads(Z, KERNELS, BIAS)

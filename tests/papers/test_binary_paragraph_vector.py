@@ -125,6 +125,7 @@ def test_expected_map_of_ties_is_the_mean_over_permutations(relevant):
         np.testing.assert_allclose(value, np.sum(1 / np.arange(1, 6)) / 5, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_real_binary_is_binary_of_the_projection():
     """One document row, its projection: the bits' gradient reaches both."""
     documents, projection = RANDOM.normal(size=(5, 6)), RANDOM.normal(size=(6, 4))

@@ -64,6 +64,7 @@ def test_the_whole_combiner_beside_numpy():
     np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_loss_at_its_ends(float64):
     same = np.ones((4, 3))
     np.testing.assert_allclose(losses.info_nce(same, same, temperature=0.01), np.log(4), rtol=1e-12)

@@ -35,6 +35,7 @@ def test_padding_of_the_modifier_changes_nothing():
     np.testing.assert_allclose(read(PARAMS, longer), read(PARAMS, SENTENCE), atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_sentence_is_start_words_modifier_end():
     table = PARAMS["params"]["transformer"]["tokens"]["embedding"]
     as_vectors = composed.composed(

@@ -61,6 +61,7 @@ def test_neither_the_order_of_negatives_nor_sizes_matter():
         np.testing.assert_allclose(values(3 * q, turned)[0], expected, rtol=1e-11)
 
 
+@pytest.mark.thorough
 def test_without_negatives_it_is_plain_info_nce():
     np.testing.assert_allclose(
         losses.info_nce(Q, D[:, :1], temperature=0.1), losses.info_nce(Q, D[:, 0], temperature=0.1)
@@ -181,6 +182,7 @@ def test_a_mixture_may_be_nearer_than_both():
     np.testing.assert_allclose(mixture(NEGATIVES[1], NEGATIVES[1], jnp.asarray(0.3)), NEGATIVES[1])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("temperature", "expected"), [(0.1, 0.8223286888), (1.0, 0.7166025257)])
 def test_mix_list(temperature, expected):
     mixed, kept = losses.parts.mix_list(QUERY[None], NEGATIVES[None], temperature=temperature)
@@ -250,6 +252,7 @@ def kalm_by_hand(q, d, extra, temperature, gamma):
     return np.mean((-np.expm1(-values)) ** gamma * values)
 
 
+@pytest.mark.thorough
 def test_kalm_is_made_of_its_parts():
     rng = np.random.default_rng(0)
     q, d, key = rng.normal(size=(4, 5)), rng.normal(size=(4, 4, 5)), jax.random.key(2)

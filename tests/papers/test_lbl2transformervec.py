@@ -36,12 +36,14 @@ def test_the_example():
     np.testing.assert_allclose(search.label_vectors(documents, two), [[0.9, 0.3]], rtol=1e-15)
 
 
+@pytest.mark.thorough
 def test_without_a_threshold_every_class_is_the_mean_and_all_tie():
     classes, scores = predicted(DOCUMENTS, CENTROIDS, threshold=-1.0)
     np.testing.assert_allclose(scores - scores[:, :1], 0, atol=1e-14)
     assert set(np.asarray(classes)) <= {0, 1, 2}
 
 
+@pytest.mark.thorough
 def test_neither_scale_nor_rotation_changes_a_prediction():
     turn = np.linalg.qr(RANDOM.normal(size=(5, 5)))[0]
     classes, scores = predicted(DOCUMENTS, CENTROIDS, smallest=5)

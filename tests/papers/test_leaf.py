@@ -101,6 +101,7 @@ def test_rotating_student_and_teacher_changes_nothing(name):
     np.testing.assert_allclose(loss(s @ rotation, t @ rotation), loss(s, t), rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_the_loss_bounds_scores_and_prefixes():
     rng = np.random.default_rng(2)
     s, t, d = np.asarray(unit(rng.normal(size=(3, 1000, 8))))

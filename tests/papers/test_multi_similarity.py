@@ -290,6 +290,7 @@ def test_pair_weights_held_constant_give_the_same_gradient(name):
     np.testing.assert_allclose(weighted, exact, rtol=0, atol=1e-12 * np.abs(exact).max())
 
 
+@pytest.mark.thorough
 def test_three_losses_push_positives_or_pull_negatives_at_times():
     near = np.deg2rad([0, 2, 60, 120])  # the first two stand within tuplet margin's 5.73 degrees
     near = np.stack([np.cos(near), np.sin(near)], axis=1)

@@ -43,6 +43,7 @@ def written(path, changes, name="resnet"):
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MODELS)
 def test_a_file_comes_in_and_goes_out(name, tmp_path):
     layout, module = MODELS[name]

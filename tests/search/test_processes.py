@@ -9,6 +9,7 @@ import pytest
 SCRIPT = hosts.ROOT / "tests" / "search" / "searched.py"
 
 
+@pytest.mark.thorough
 @pytest.mark.xdist_group("hosts")
 @pytest.mark.usefixtures("several_processes")
 def test_two_processes_find_what_one_finds(tmp_path):

@@ -40,6 +40,7 @@ def same(found, scores, k):
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_ragged_documents_are_searched_as_loops_do(tmp_path):
     scores = loops(VECTORS)
     settings = {"block": 128, "query_block": 2}

@@ -34,6 +34,7 @@ REFERENCES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", REFERENCES)
 def test_value_and_gradient(name, float64):
     kernel, weights = getattr(similarity, name), RNG.normal(size=(5, 7))

@@ -112,6 +112,7 @@ def run_killed(workdir, kind, at):
     )
 
 
+@pytest.mark.thorough
 def test_a_run_killed_three_times_ends_bitwise_like_an_unbroken_one(unbroken, tmp_path):
     """Before any checkpoint, between two, and as a step is asked for right after one was begun."""
     for at in (5, 18, 28):
@@ -146,6 +147,7 @@ def test_a_run_killed_three_times_ends_bitwise_like_an_unbroken_one(unbroken, tm
     assert {"loss", "bias", "examples/s"} <= set(lines[0])
 
 
+@pytest.mark.thorough
 def test_sigterm_saves_and_exits_with_zero(unbroken, tmp_path):
     ended = run_killed(tmp_path, "SIGTERM", 25)
     assert ended.returncode == 0, ended.stderr

@@ -223,6 +223,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_moved(copy, longer, damage, cap
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["7", "04", "100", "99999999999999999999"])
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_is_not_a_checkpoint_is_never_deleted(copy, longer, name, kind):
