@@ -28,17 +28,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import fits, images, sources, tuning
-from jaxsim import data, encoders, evaluation, losses, similarity
+from experiments.workbench import class_vectors, fits, images, sources, successors, tuning
+from jaxsim import data, encoders, evaluation, losses, similarity, training
 from jaxsim.data import augment
-from jaxsim.numerics.types import Array, ArrayTree
+from jaxsim.numerics.types import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +48,8 @@ class Config:
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "glyphs"  # glyphs, digits; caltech101 or omniglot (need JAXSIM_DATA)
     size: int = 16  # sides of the images
-    server: tuple[int, ...] = (
-        34,
-        100,
-    )  # classes that each server model learns; each has those before
-    replacements: tuple[int, ...] = (
-        0,
-        2,
-    )  # tasks that begin with the next server model; the first is 0
+    server: tuple[int, ...] = (34, 100)  # classes of each server model; each has those before
+    replacements: tuple[int, ...] = (0, 2)  # tasks that begin with the next one; the first is 0
     tasks: tuple[int, ...] = (25, 25, 25, 25)  # new classes of each local task
     slots: int = 256  # class vectors of the simplex, those that stay without a class among them
     validation_groups: int = 50  # classes, or alphabets of omniglot, to tune on
@@ -74,19 +67,8 @@ class Config:
 
     def __post_init__(self) -> None:
         settings.one_of(self, data=sources.CLASSES, backbone=("group", "batch", "resnet18"))
-        settings.whole(
-            self,
-            1,
-            "size",
-            "server",
-            "tasks",
-            "validation_groups",
-            "test_classes",
-            "widths",
-            "memory",
-            "server_steps",
-            "steps",
-        )
+        settings.whole(self, 1, "size", "server", "tasks", "validation_groups", "test_classes")
+        settings.whole(self, 1, "widths", "memory", "server_steps", "steps")
         settings.whole(self, 2, "slots", "per_test_class", "batch")
         settings.positive(self, "server_rates", "rates", "decay")
         settings.some(self, "server", "tasks", "widths", "server_rates", "rates")
@@ -178,7 +160,6 @@ ARMS = {
     "hoc_half": "HOC with half of the loss, not nine tenths",
     "cl2r": "the simplex, and the old embeddings of what is remembered",
 }
-NEVER = -1e9  # the logit of a class that is not there
 
 
 class Way(NamedTuple):
@@ -224,31 +205,9 @@ class Shared(NamedTuple):
     facts: dict[str, float]
 
 
-class Network(nn.Module):
-    """A backbone, whose features are the embeddings; with slots a d-simplex head on it, which gives them."""
-
-    backbone: Any
-    slots: int
-
-    @nn.compact
-    def __call__(self, pixels: Array, *, features: bool = False, **batch: Any) -> Any:
-        seen = self.backbone(pixels, **batch)
-        embeddings = encoders.SimplexHead(self.slots)(seen) if self.slots else seen
-        return (embeddings, seen) if features else embeddings
-
-
-def among(seen: Array) -> Callable[[Array, Array], jax.Array]:
-    """Logits of the classes that are there."""
-
-    def logits(embeddings, classes):
-        return jnp.where(seen, similarity.dot(embeddings, classes), NEVER)
-
-    return logits
-
-
 def replay_loss(z, old, batch, params, state, where):
     """Cross-entropy to learned class vectors of the classes so far."""
-    logits = among(state["seen"])(z, params["classes"])
+    logits = class_vectors.among(state["seen"])(z, params["classes"])
     return losses.cross_entropy(logits, batch["slots"], **where)
 
 
@@ -259,7 +218,7 @@ def influence_loss(z, old, batch, params, state, where):
         z,
         batch["slots"],
         state["old classes"],
-        similarity=among(state["old seen"]),
+        similarity=class_vectors.among(state["old seen"]),
         **{**where, "where": known},
     )
     return replay_loss(z, old, batch, params, state, where) + influence
@@ -349,10 +308,10 @@ def prepare_all(config: Config, workdir: Path) -> Rates:
 
         def accuracy(rate, kind=kind):
             model = server_model(config, world, kind, len(config.server) - 1, rate, workdir)
-            return float(np.mean(accuracies(config, kind, [model], world.validation)[0, 0]))
+            return float(np.mean(searched(config, kind, [model], world.validation)[0, 0]))
 
         folder = workdir / "servers" / kind
-        rates.servers[kind] = chosen(config.server_rates, accuracy, folder)
+        rates.servers[kind] = tuning.tuned_rate(config.server_rates, accuracy, workdir=folder)
     if len(config.rates) == 1:
         return rates._replace(arms=dict.fromkeys(arms, config.rates[0]))
     servers = server_models(config, world, rates.servers, workdir)
@@ -360,42 +319,24 @@ def prepare_all(config: Config, workdir: Path) -> Rates:
 
         def aa(rate, arm=arm):
             models = replaced(config, arm, rate, world, servers, workdir / arm)
-            found = accuracies(config, arm, models, world.validation)
-            return float(evaluation.average_accuracy(found.mean(axis=2)))
+            matrix = searched(config, WAYS[arm].server, models, world.validation)
+            return float(evaluation.average_accuracy(matrix.mean(axis=2)))
 
-        rates.arms[arm] = chosen(config.rates, aa, workdir / arm)
+        rates.arms[arm] = tuning.tuned_rate(config.rates, aa, workdir=workdir / arm)
     return rates
-
-
-def chosen(rates: tuple[float, ...], attempt: Callable[..., float], workdir: Path) -> float:
-    """The rate with the largest figure on validation classes."""
-    if len(rates) == 1:
-        return rates[0]
-    best = tuning.tuned(tuning.grid(rate=rates), attempt, workdir=workdir)
-    forget_programs()
-    return best["rate"]
-
-
-def forget_programs() -> None:
-    """Drops what jax compiled: every training maps hundreds of pieces of memory, of which Linux has 65,530."""
-    jax.clear_caches()
 
 
 def prepare(config: Config, workdir: Path, common: Rates) -> Shared:
     """The server models of a seed."""
     world = world_of(config)
-    test = world.test
-    pixels = images.flat(test)
-    gallery, queries = halves(test.labels)
+    pixels, labels = images.flat(world.test), world.test.labels
+    gallery, queries = successors.halves(labels)
+    by_pixels = pixels[queries], labels[queries], pixels[gallery], labels[gallery]
     facts: dict[str, float] = {
         "images to train on": len(world.slots),
-        "classes to test on": len(np.unique(test.labels)),
-        "accuracy by chance": 1 / len(np.unique(test.labels)),
-        "accuracy of pixels": float(
-            evaluation.template_accuracy(
-                pixels[queries], test.labels[queries], pixels[gallery], test.labels[gallery]
-            )
-        ),
+        "classes to test on": len(np.unique(labels)),
+        "accuracy by chance": 1 / len(np.unique(labels)),
+        "accuracy of pixels": float(evaluation.template_accuracy(*by_pixels)),
         **{f"rate of {kind} servers": rate for kind, rate in common.servers.items()},
         **{f"rate of {arm}": rate for arm, rate in common.arms.items()},
     }
@@ -442,31 +383,19 @@ def untrained(config: Config, kind: str, seed: int) -> Trained:
     module = network(config, kind)
     variables = fits.initial(module, seed, sample)
     features = jax.eval_shape(module.apply, variables, sample).shape[1]
-    vectors = class_vectors(kind, config.slots, features, seed)
+    vectors = class_vectors.start(kind, config.slots, features, seed)
     return Trained(variables, vectors, np.zeros(config.slots, bool))
 
 
-def network(config: Config, kind: str) -> Network:
+def network(config: Config, kind: str) -> class_vectors.Network:
     """The network of a kind of class vectors."""
     slots = 0 if kind == "learned" else config.slots
     if config.backbone == "resnet18":
-        return Network(encoders.resnet18(stem="small"), slots)
+        return class_vectors.Network(encoders.resnet18(stem="small"), slots)
     photographs = config.data == "caltech101"
     pooling = encoders.mean_of_places if photographs else encoders.all_places
     backbone = encoders.ConvNet(None, config.widths, pooling=pooling, norm=config.backbone)
-    return Network(backbone, slots)
-
-
-def class_vectors(kind: str, slots: int, dim: int, seed: int) -> Array:
-    """The simplex, the simplex rotated at random, or the start of class vectors that are learned: torch's."""
-    random = np.random.default_rng([seed, 1])
-    if kind == "learned":
-        return random.uniform(-(dim**-0.5), dim**-0.5, (slots, dim)).astype(np.float32)
-    vertices = np.asarray(similarity.simplex_vertices(slots))
-    if kind == "rotated":
-        rotation, _ = np.linalg.qr(random.normal(size=(dim, dim)))
-        vertices = (vertices @ rotation).astype(np.float32)
-    return vertices
+    return class_vectors.Network(backbone, slots)
 
 
 def replaced(
@@ -555,7 +484,7 @@ def fitted(
         workdir=workdir,
         label=f"{workdir.parent.name}, {workdir.name}",
         state=state,
-        rule=lambda schedule: descent(schedule, config.decay),
+        rule=lambda schedule: training.sgd(schedule, weight_decay=config.decay),
         schedule=cosine,
         warmup=0.0,
     )
@@ -581,71 +510,41 @@ def objective_of(config: Config, way: Way) -> Callable[..., Any]:
     return objective
 
 
-def descent(schedule: optax.Schedule, decay: float) -> optax.GradientTransformation:
-    """SGD with momentum .9; only matrices decay."""
-    decayed = optax.add_decayed_weights(decay, mask=matrices)
-    return optax.chain(decayed, optax.sgd(schedule, momentum=0.9))
-
-
-def matrices(params: ArrayTree) -> ArrayTree:
-    """Which of the parameters have two axes or more."""
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
-
-
 def cosine(peak: float, *, steps: int, warmup: float) -> optax.Schedule:
     """The paper's schedule: a cosine from the rate to a hundredth of it."""
     return optax.cosine_decay_schedule(peak, steps, alpha=0.01)
 
 
-def halves(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places of (the gallery, the queries): every second image of the classes, one after the other."""
-    order = np.argsort(labels, kind="stable")
-    return order[::2], order[1::2]
-
-
-def accuracies(config: Config, name: str, models: list[Trained], part: data.Images) -> np.ndarray:
-    """[models, models, classes]: of queries by a model in the gallery of an earlier one; NaN above."""
-    module = network(config, WAYS[name].server if name in WAYS else name)
-    vectors = [
-        images.embedded(images.Model(module, model.variables), part.images)[0] for model in models
-    ]
-    gallery, queries = halves(part.labels)
-    asked, theirs = part.labels[queries], part.labels[gallery]
-    by_class = asked == np.unique(asked)[:, None]
-    found = np.full((len(models), len(models), len(by_class)), np.nan)
-    for new, old in zip(*np.tril_indices(len(models)), strict=True):
-        hits, _ = evaluation.template_accuracy(
-            vectors[new][queries], asked, vectors[old][gallery], theirs, reduce_fn=None
-        )
-        found[new, old] = by_class @ np.asarray(hits) / by_class.sum(axis=1)
-    return found
+def searched(config: Config, kind: str, models: list[Trained], part: data.Images) -> np.ndarray:
+    """[models, models, classes], the accuracy of queries by a model in the gallery of an earlier one."""
+    module = network(config, kind)
+    nets = [images.Model(module, model.variables) for model in models]
+    return successors.accuracies(
+        [images.embedded(net, part.images)[0] for net in nets], part.labels
+    )
 
 
 def run(config: Config, arm: str, shared: Shared, workdir: Path) -> list[dict]:
     """One arm, one seed: its models after each task, and how each searches what those before indexed."""
     models = replaced(config, arm, shared.rates[arm], shared.world, shared.servers, workdir)
-    forget_programs()
-    found = accuracies(config, arm, models, shared.world.test)
+    matrix = searched(config, WAYS[arm].server, models, shared.world.test)
     new, old = np.tril_indices(len(models))
     server = np.searchsorted(config.replacements, np.arange(len(models)), side="right")
-    across, pairs = server[new] != server[old], found[new, old]
+    across, pairs = server[new] != server[old], matrix[new, old]
     parts = {
         ACROSS: pairs[across],
         "accuracy within": pairs[~across & (new > old)],
         "self-test": pairs[new == old],
         "AA": pairs,
     }
-    entries = {
-        f"C {i + 1} {j + 1}": float(found[i, j].mean()) for i, j in zip(new, old, strict=True)
-    }
     return [
         {
             "data": config.data,
             **{name: part for name, part in parts.items() if part.size},
-            "AC": compatibility(found, strict=True),
-            "AC with ties": compatibility(found, strict=False),
+            "AC": successors.compatibility(matrix, strict=True),
+            "AC with ties": successors.compatibility(matrix, strict=False),
             "local accuracy": learned_locally(config, arm, models[-1], shared.world),
-            **entries,
+            **successors.cells(matrix),
         }
     ]
 
@@ -655,20 +554,8 @@ def learned_locally(config: Config, arm: str, model: Trained, world: World) -> f
     local = model.seen[world.slots]
     module = network(config, WAYS[arm].server)
     z, _ = images.embedded(images.Model(module, model.variables), world.train.images[local])
-    logits = among(model.seen)(z, model.classes)
+    logits = class_vectors.among(model.seen)(z, model.classes)
     return float(np.mean(np.argmax(logits, axis=1) == world.slots[local]))
-
-
-def compatibility(found: np.ndarray, *, strict: bool) -> runner.Resampled:
-    """AC of the matrix of means, and of classes drawn again: the same draws for every arm."""
-    count = found.shape[2]
-    draws = np.random.default_rng(0).integers(count, size=(100, count))
-
-    def of(classes):
-        matrix = found[..., classes].mean(axis=2)
-        return float(evaluation.average_compatibility(matrix, strict=strict))
-
-    return runner.Resampled(of(np.arange(count)), [of(draw) for draw in draws])
 
 
 def claim(rows: list[dict]) -> runner.Claim:
@@ -691,20 +578,7 @@ def claim(rows: list[dict]) -> runner.Claim:
 def pictures(rows: list[dict]) -> dict:
     """compatibility.png: the mean matrix of each arm; accuracy.png: across the replacements, by arm."""
     shown = runner.summary(rows)
-    entries = []
-    for row in shown:
-        for name, value in row.items():
-            if name.startswith("C ") and "interval" not in name:
-                _, new, old = name.split()
-                place = {"queries after task": int(new), "gallery after task": int(old)}
-                entries.append({"arm": row["arm"], **place, "accuracy": value})
     return {
-        "compatibility": pictures_.heat_maps(
-            entries,
-            x="gallery after task",
-            y="queries after task",
-            of="accuracy",
-            title="new models in old galleries",
-        ),
+        "compatibility": successors.heat_maps(shown),
         "accuracy": pictures_.dots(shown, y=ACROSS, panel="data"),
     }

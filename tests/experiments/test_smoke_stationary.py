@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, stationary
+from experiments.workbench import successors
 
 SMOKE = stationary.PRESETS["smoke"]
 
@@ -82,7 +83,7 @@ def test_classes_come_once_and_have_slots_from_both_ends():
 
 def test_halves_share_the_classes():
     labels = np.array([2, 1, 2, 1, 2, 2, 1, 1])
-    gallery, queries = stationary.halves(labels)
+    gallery, queries = successors.halves(labels)
     assert sorted([*gallery, *queries]) == list(range(8))
     assert labels[gallery].tolist() == labels[queries].tolist() == [1, 1, 2, 2]
 
@@ -90,12 +91,12 @@ def test_halves_share_the_classes():
 def test_compatibility_draws_classes():
     found = np.full((2, 2, 3), np.nan)
     found[0, 0], found[1, 0], found[1, 1] = [0.5, 0.5, 0.5], [1, 1, 0], [0.5, 0.5, 0.5]
-    ac = stationary.compatibility(found, strict=True)
+    ac = successors.compatibility(found, strict=True)
     assert ac.value == 1
     assert 0 < np.mean(ac.repeats) < 1
     found[1, 0] = found[0, 0]
-    assert stationary.compatibility(found, strict=True).value == 0
-    assert stationary.compatibility(found, strict=False).value == 1
+    assert successors.compatibility(found, strict=True).value == 0
+    assert successors.compatibility(found, strict=False).value == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import stationary as experiment
+from experiments.workbench import class_vectors
 from jaxsim import evaluation, losses
 from jaxsim.similarity import cosine, dot, reverse_slots, simplex_vertices
 
@@ -229,7 +230,7 @@ def test_the_weight_of_cl2r():
 
 
 def test_a_rotated_simplex_is_as_regular_and_another():
-    plain, rotated = (experiment.class_vectors(kind, 64, 63, 0) for kind in ("simplex", "rotated"))
+    plain, rotated = (class_vectors.start(kind, 64, 63, 0) for kind in ("simplex", "rotated"))
     np.testing.assert_allclose(rotated @ rotated.T, plain @ plain.T, atol=1e-5)
     assert np.abs(np.sum(plain * rotated, axis=1)).max() < 0.6
 
@@ -241,7 +242,7 @@ def test_a_growing_classifier_has_the_classes_so_far_alone():
     seen, slots = np.array([False, True, False, True]), np.array([3, 1])
 
     def grown(classes, z):
-        return losses.cross_entropy(experiment.among(seen)(z, classes), slots)
+        return losses.cross_entropy(class_vectors.among(seen)(z, classes), slots)
 
     def small(classes, z):
         return losses.cross_entropy(dot(z, classes), jnp.array([1, 0]))
