@@ -34,11 +34,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import senses as senses_, sources
-from experiments.workbench.senses import PSEUDO, SEMCOR, SEMEVAL, TUNING, Corpus, Occurrences
-from jaxsim import analysis, encoders, evaluation, losses, numerics, training
+from experiments.workbench import sense_maps, sense_models, senses as senses_, sources
+from experiments.workbench.sense_models import Model
+from experiments.workbench.senses import PSEUDO, SEMCOR, SEMEVAL, TUNING, Corpus
+from jaxsim import encoders, losses, numerics, training
 from jaxsim.data import negatives
-from jaxsim.numerics import masked, relaxations
+from jaxsim.numerics import relaxations
 
 LOG = logging.getLogger("jaxsim.experiments")
 # The released recipe's second stage, by epoch: the rate as a part of the highest, and the momentum.
@@ -96,7 +97,16 @@ class Config:
 
 
 EIGHT = ("full", "no_gumbel", "no_entropy", "one_network", "kmeans", "kmeans_two", "one", "chance")
-LONG = ("masc", "wikitext2_valid", "wikitext2_test", "reuters", "glosses")
+LARGE = Config(
+    texts=("masc", "wikitext2_valid", "wikitext2_test", "reuters", "glosses"),
+    counts=(100, 1000),
+    min_count=20,
+    dim=300,
+    senses=5,
+    batch=13,
+    share=1.0,
+    rates=(0.1, 0.3, 1.0),
+)
 PRESETS = {
     "smoke": Config(
         arms=("full", "no_gumbel", "no_entropy", "kmeans", "one"),
@@ -113,26 +123,8 @@ PRESETS = {
         occurrences=40,
     ),
     "cpu": Config(arms=EIGHT),
-    "full": Config(
-        texts=LONG,
-        counts=(100, 1000),
-        min_count=20,
-        dim=300,
-        senses=5,
-        batch=13,
-        share=1.0,
-        rates=(0.1, 0.3, 1.0),
-    ),
-    "gpu": Config(
-        texts=LONG,
-        counts=(100, 1000),
-        min_count=20,
-        dim=300,
-        senses=5,
-        batch=64,
-        share=1.0,
-        rates=(0.1, 0.3, 1.0),
-    ),
+    "full": LARGE,
+    "gpu": dataclasses.replace(LARGE, batch=64),
 }
 SEEDS = {"cpu": 3, "full": 3, "gpu": 5}
 KEYS = ("word", "point", "data")
@@ -191,13 +183,6 @@ class Shared(NamedTuple):
     corpus: Corpus
     stages: runner.Stages
     facts: dict[str, float]
-
-
-class Model(NamedTuple):
-    """What an arm makes of tables: the sense of each occurrence, and how often each sense of a word is meant."""
-
-    senses: Callable[[Occurrences], np.ndarray]  # -> int [n]
-    priors: np.ndarray  # [words, senses]; of dead senses too
 
 
 @functools.cache
@@ -260,32 +245,23 @@ def run_seeds(
     config: Config, arm: str, seeds: tuple[int, ...], shared: tuple[Shared, ...], workdir: Path
 ) -> list[dict]:
     """One arm, all seeds: every rate of every seed trained side by side, the best of each seed asked."""
-    common = shared[0]
-    rows = []
+    common, rows = shared[0], []
+    words = len(common.corpus.vocabulary.words)
     if arm in RECIPES:
         tables = trained(config, arm, seeds, common)
     for place, seed in enumerate(seeds):
         if arm == "one":
-            model = without_senses(common.corpus, 1, seed)
+            model = sense_models.by_chance(words, 1, seed=seed)
         elif arm == "chance":
-            model = without_senses(common.corpus, config.senses, seed)
+            model = sense_models.by_chance(words, config.senses, seed=seed)
         else:
             model, best = chosen(config, arm, common.corpus, tables, place, seed)
         for row in figures(config, common.corpus, model):
             rows.append({"seed": seed, **row})
         if arm == "full" and seed == config.seed:
-            for row in drawn(config, common.corpus, best, model.priors):
+            for row in mapped(config, common.corpus, best, model.priors):
                 rows.append({"seed": seed, **row})
     return rows
-
-
-def without_senses(corpus: Corpus, count: int, seed: int) -> Model:
-    """Senses that are drawn, whatever the context."""
-    random = np.random.default_rng([seed, 1])
-    return Model(
-        lambda asked: random.integers(count, size=len(asked.words)),
-        np.full((len(corpus.vocabulary.words), count), 1 / count),
-    )
 
 
 def chosen(
@@ -315,48 +291,25 @@ def readings(
     if RECIPES[arm].program.single:
         clusters = 2 if arm == "kmeans_two" else config.senses
         by_table = {"input vectors": tables["senses"][:, 0], "output vectors": tables["out"]}
+        how = {"clusters": clusters, "occurrences": config.occurrences, "seed": seed}
         return {
-            name: by_clusters(config, corpus, table, clusters, seed)
+            name: sense_models.of_clusters(table, corpus.learned, **how)
             for name, table in by_table.items()
         }
-    windows, words = corpus.windows, len(corpus.vocabulary.words)
-    every = np.ones_like(windows.where)  # what pads a sentence is in the context, as in training
-    p = in_blocks(network, tables, windows.centers, windows.contexts, every)
-    pairs = (windows.contexts > 0).sum(axis=1)
-    priors = np.asarray(analysis.sense_priors(p, windows.centers, words, where=pairs))
-    alive = np.array(analysis.prune_senses(priors, threshold=config.threshold))
-    alive[0] = True  # the unknown word
-
-    def cosine(asked):
-        scores = in_blocks(by_cosine, (tables["senses"], alive), *asked[:3])
-        return scores.argmax(axis=1)
-
-    def by_network(asked):
-        # The released code adds the word itself to its context.
-        contexts = np.concatenate([asked.contexts, asked.words[:, None]], axis=1)
-        where = np.concatenate([asked.where, np.ones((len(asked.words), 1), bool)], axis=1)
-        scores = in_blocks(network, tables, asked.words, contexts, where)
-        return np.where(alive[asked.words], scores, 0).argmax(axis=1)
-
-    return {"cosine": Model(cosine, priors), "network": Model(by_network, priors)}
+    words = len(corpus.vocabulary.words)
+    return sense_models.of_tables(tables, corpus.windows, words, threshold=config.threshold)
 
 
 def figures(config: Config, corpus: Corpus, model: Model) -> Iterator[dict]:
     """A row for each set that is tested, and one for the words of one sense; figures are per target."""
     plain = {"word": "", "point": ""}
+    usage = functools.partial(sense_models.usage, threshold=config.threshold)
     for name, asked in corpus.asked.items():
         if name != TUNING:
             row = {**plain, "data": name, **senses_.figures(asked, model.senses(asked))}
             firsts = np.unique(asked.targets, return_index=True)[1]
-            yield row | usage(config, model.priors[asked.words[firsts]])
-    yield {**plain, "data": CONTROLS, **usage(config, model.priors[corpus.controls])}
-
-
-def usage(config: Config, priors: np.ndarray) -> dict[str, np.ndarray]:
-    """The number of live senses, and the exponential of the entropy of priors, of words [words, senses]."""
-    entropy = -np.sum(priors * np.log(np.maximum(priors, 1e-12)), axis=1)
-    alive = np.asarray(analysis.prune_senses(priors, threshold=config.threshold))
-    return {"live senses": alive.sum(axis=1).astype(float), "effective senses": np.exp(entropy)}
+            yield row | usage(model.priors[asked.words[firsts]])
+    yield {**plain, "data": CONTROLS, **usage(model.priors[corpus.controls])}
 
 
 def trained(config: Config, arm: str, seeds: tuple[int, ...], shared: Shared) -> Tables:
@@ -537,94 +490,16 @@ def logits_of(
     return losses.parts.sense_logits(others.reshape(-1, 1, others.shape[2]), weights, offsets)
 
 
-def in_blocks(function: Callable[..., Any], tables: Any, *columns: np.ndarray) -> np.ndarray:
-    """function(tables, *columns) in blocks of rows of one size, so that it compiles once."""
-    rows, size = len(columns[0]), 2048
-    padded = [np.pad(a, [(0, -rows % size)] + [(0, 0)] * (a.ndim - 1)) for a in columns]
-    starts = range(0, len(padded[0]), size)
-    parts = []
-    for start in starts:
-        block = (column[start : start + size] for column in padded)
-        parts.append(np.asarray(function(tables, *block)))
-    return np.concatenate(parts)[:rows]
-
-
-@jax.jit
-def network(tables: Tables, words: Any, contexts: Any, where: Any) -> jax.Array:
-    """The disambiguation network's softmax for words in contexts [n, length]: [n, senses]."""
-    weights, offsets = tables["weights"], tables["offsets"]
-    if weights.ndim == 3:
-        weights, offsets = weights[words], offsets[words]
-    around = tables["out"][contexts]
-    logits = losses.parts.sense_logits(around, weights, offsets, context_where=where)
-    return relaxations.tempered_softmax(logits)
-
-
-@jax.jit
-def by_cosine(tables: tuple[Any, Any], words: Any, contexts: Any, where: Any) -> jax.Array:
-    """The cosine of senses with the mean of the senses around, of (senses, alive): [n, senses]."""
-    return analysis.assign_sense_cosine(*tables, words, contexts, context_where=where)
-
-
-@jax.jit
-def mean_contexts(table: Any, words: Any, contexts: Any, where: Any) -> jax.Array:
-    """The mean vector of the words around, of unit length: [n, dim]."""
-    mean = masked.mean(table[contexts], where[:, :, None], axis=1)
-    return mean / jnp.maximum(jnp.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
-
-
-def by_clusters(config: Config, corpus: Corpus, table: Any, clusters: int, seed: int) -> Model:
-    """k-means, for each word, of the mean contexts in the text to learn from; the nearest center is the sense."""
-    learned = corpus.learned
-    vectors = in_blocks(mean_contexts, table, *learned[:3])
-
-    @functools.cache
-    def centers_of(word):
-        rows = np.flatnonzero(learned.words == word)
-        several = np.resize(rows, config.occurrences)  # one shape for all words
-        key = jax.random.fold_in(jax.random.key(seed), word)
-        return np.asarray(evaluation.kmeans(vectors[several], clusters, key=key).centers)
-
-    def senses(asked):
-        vectors_asked = in_blocks(mean_contexts, table, *asked[:3])
-        nearest = np.zeros(len(vectors_asked), int)
-        for word in np.unique(asked.words):
-            rows = asked.words == word
-            away = vectors_asked[rows][:, None] - centers_of(int(word))
-            nearest[rows] = np.square(away).sum(axis=2).argmin(axis=1)
-        return nearest
-
-    return Model(senses, np.full((len(corpus.vocabulary.words), clusters), 1 / clusters))
-
-
-def drawn(config: Config, corpus: Corpus, tables: Tables, priors: np.ndarray) -> Iterator[dict]:
-    """Points of the map: the senses of the most frequent words, with their nearest words, on two axes."""
-    vocabulary = corpus.vocabulary
-    alive = np.asarray(analysis.prune_senses(priors, threshold=config.threshold))
-    table = unit(np.asarray(tables["senses"]))
-    means = unit(np.asarray(masked.mean(tables["senses"], alive[:, :, None], axis=1)))
+def mapped(config: Config, corpus: Corpus, tables: Tables, priors: np.ndarray) -> Iterator[dict]:
+    """Points of the map: the senses of the most frequent words, with their nearest words."""
+    words: list[int] = []
     for name in (PSEUDO, SEMEVAL):
-        words = np.unique(corpus.asked[name].words) if name in corpus.asked else []
-        # Numbers of words rise as their frequency falls.
-        for word in words[: config.drawn]:
-            labels, vectors, shares = [], [], []
-            for sense in np.flatnonzero(alive[word]):
-                cosines = means @ table[word, sense]
-                cosines[[0, word]] = -np.inf
-                near = np.argsort(-cosines)[:4]
-                labels += [f"sense {sense}", *(f"{sense}: {vocabulary.words[n]}" for n in near)]
-                vectors += [table[word, sense], *means[near]]
-                shares += [priors[word, sense], *[0.0] * len(near)]
-            centered = np.array(vectors) - np.mean(vectors, axis=0)
-            axes = np.linalg.svd(centered, full_matrices=False)[2][:2]
-            for label, (x, y), share in zip(labels, centered @ axes.T, shares, strict=True):
-                keys = {"word": vocabulary.words[word], "point": label, "data": MAP}
-                yield {**keys, "x": float(x), "y": float(y), "share": float(share)}
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+        if name in corpus.asked:
+            # Numbers of words rise as their frequency falls.
+            words += np.unique(corpus.asked[name].words)[: config.drawn].tolist()
+    names, threshold = corpus.vocabulary.words, config.threshold
+    for row in sense_maps.points(tables["senses"], priors, names, words, threshold=threshold):
+        yield {**row, "data": MAP}
 
 
 def claim(rows: list[dict]) -> runner.Claim:
@@ -665,44 +540,5 @@ def pictures(rows: list[dict]) -> dict:
         "effective_senses": pictures_.bars(shown, y="effective senses", panel="data"),
     }
     if points := [row for row in rows if row["data"] == MAP]:
-        made["senses"] = map_of(points)
+        made["senses"] = sense_maps.picture(points)
     return made
-
-
-def map_of(points: list[dict]) -> Any:
-    """Senses (large, by their share) and their nearest words on the two leading axes, a panel per word."""
-    from matplotlib.figure import Figure
-
-    words = list(dict.fromkeys(row["word"] for row in points))
-    down = -(-len(words) // 2)
-    figure = Figure(figsize=(8.5, 3.6 * down), layout="constrained")
-    panels = figure.subplots(down, 2, squeeze=False).ravel()
-    for word, ax in zip(words, panels, strict=False):
-        for row in points:
-            if row["word"] == word:
-                sense, _, near = row["point"].removeprefix("sense ").partition(": ")
-                color = pictures_.COLORS[int(sense) % len(pictures_.COLORS)]
-                size = 12 if near else 60 + 400 * float(row["share"])
-                ax.scatter(row["x"], row["y"], s=size, color=color, alpha=0.8)
-                label = near or f"{float(row['share']):.0%}"
-                look = (
-                    {"color": color} if near else {"color": "black", "ha": "center", "va": "center"}
-                )
-                offset = (4, 2) if near else (0, 0)
-                ax.annotate(
-                    label,
-                    (row["x"], row["y"]),
-                    offset,
-                    textcoords="offset points",
-                    fontsize=7,
-                    **look,
-                )
-        ax.set_title(word, fontsize=10)
-        ax.margins(0.15)
-        ax.grid(alpha=0.3)
-    for ax in panels[len(words) :]:
-        ax.set_axis_off()
-    figure.suptitle(
-        "Senses with their share of occurrences, and the nearest words; PCA", fontsize=10
-    )
-    return figure

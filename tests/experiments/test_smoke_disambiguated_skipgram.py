@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import disambiguated_skipgram as experiment, runner
-from experiments.workbench import senses
+from experiments.workbench import sense_maps, sense_models, senses
 from jaxsim import data, encoders, losses
 
 RANDOM = np.random.default_rng(0)
@@ -184,7 +184,9 @@ def test_k_means_of_contexts_finds_the_topics(corpus):
     for number, word in enumerate(corpus.vocabulary.words):
         if "|" not in word and word != "<unk>":
             table[number, ["aa", "bb", "cc", "dd"].index(word[:2])] = 1
-    model = experiment.by_clusters(CONFIG, corpus, table, 2, 0)
+    model = sense_models.of_clusters(
+        table, corpus.learned, clusters=2, occurrences=CONFIG.occurrences, seed=0
+    )
     asked = corpus.asked[senses.PSEUDO]
     assert senses.figures(asked, model.senses(asked))["ARI"].min() > 0.8
 
@@ -229,7 +231,7 @@ def test_the_map_has_a_panel_per_word_and_names_what_is_near():
         for word in ("a|b", "c|d", "e")
         for n, point in enumerate(("sense 0", "0: river", "sense 2", "2: bank"))
     ]
-    figure = experiment.map_of(points)
+    figure = sense_maps.picture(points)
     panels = [ax for ax in figure.axes if ax.axison]
     assert [ax.get_title() for ax in panels] == ["a|b", "c|d", "e"]
     assert [text.get_text() for text in panels[0].texts] == ["50%", "river", "50%", "bank"]
