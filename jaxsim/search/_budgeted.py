@@ -76,13 +76,14 @@ def anncur(
     items = np.asarray(index.anchor_items)
     others = np.ones(count, bool)
     others[items] = False
+    offsets = np.asarray(index.offsets)[items]
 
     def ask_anchors(scored, state):
         return np.broadcast_to(items, (scored.ids.shape[0], anchors)), state
 
     def ask_best(scored, state):
         # The first round put the anchors' scores first, in their order.
-        centered = scored.scores[:, :anchors] - jnp.asarray(index.offsets[items])
+        centered = np.asarray(scored.scores)[:, :anchors] - offsets
         _, ids = exact(
             centered,
             (index.item_embeddings, index.offsets),

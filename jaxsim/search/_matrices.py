@@ -7,7 +7,7 @@ import numpy as np
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Center
 
-ENTRIES = 2**16  # looked at at once: they stay in the cache
+ENTRIES = 2**17  # looked at at once: they stay in the cache
 UNUSUAL = 1e6  # times the usual size of a row: means, ranges and factors are then that row's alone
 
 
