@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsim.losses._lift._blocks import reduced
 from jaxsim.losses._lift._documentation import documentation
 from jaxsim.losses._lift._examples import mask_of_lists
 from jaxsim.losses._lift._lifters import keywords_of, vectors_of
@@ -144,13 +143,13 @@ def both_ways(
         document_weight: Numeric,
         **settings: Any,
     ) -> jax.Array:
-        reduce_fn = settings.pop("reduce_fn")
-        there = loss(queries, documents, **settings, reduce_fn=None)
+        there = loss(queries, documents, **settings)
         queries, documents, settings = _turned(queries, documents, settings)
-        back = loss(documents, queries, **settings, reduce_fn=None)
+        back = loss(documents, queries, **settings)
+        if settings["reduce_fn"] is not None:
+            return query_weight * there + document_weight * back
         parts = [(values * query_weight, counts) for values, counts in _parts(there)]
-        parts += [(values * document_weight, counts) for values, counts in _parts(back)]
-        return reduced(parts, None, settings["axis_name"], reduce_fn)
+        return parts + [(values * document_weight, counts) for values, counts in _parts(back)]
 
     if not hasattr(loss, "shared") or not hasattr(loss, "rule"):
         raise TypeError(f"both_ways needs a loss made by over_pairs, got {loss.__name__}")
