@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxsim.commands.options import arguments
-from jaxsim.commands.options.shared import of_model
+from jaxsim.commands.options.shared import corpus, of_model
 
 
 def parsed(command_line: Sequence[str]) -> argparse.Namespace:
@@ -23,12 +23,7 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
     parser = arguments.Parser("embed", __doc__)
     add = parser.add_argument
     of_model(add)
-    add(
-        "--corpus",
-        required=True,
-        type=arguments.path,
-        help="file of the texts: .jsonl, .csv, .tsv or .parquet; or a folder of pictures",
-    )
+    corpus(add)
     add("--column", help="column of the texts, or several to join: title,text (text)")
     add("--image-column", help="column of pictures' paths, relative to the file, in place of texts")
     add(

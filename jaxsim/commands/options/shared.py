@@ -34,15 +34,20 @@ def of_model(add: Callable[..., Any]) -> None:
     )
 
 
-def of_corpus(add: Callable[..., Any]) -> None:
-    """The options of every command that searches a corpus."""
-    of_model(add)
+def corpus(add: Callable[..., Any]) -> None:
+    """The option for what is embedded or searched."""
     add(
         "--corpus",
         required=True,
         type=arguments.path,
         help="file of the texts: .jsonl, .csv, .tsv or .parquet; or a folder of pictures",
     )
+
+
+def of_corpus(add: Callable[..., Any]) -> None:
+    """The options of every command that searches a corpus."""
+    of_model(add)
+    corpus(add)
     add(
         "--column",
         default="text",
