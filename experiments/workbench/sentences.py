@@ -71,7 +71,7 @@ def at(texts: Sequence[Any], places: Any) -> list[Any]:
 def places(texts: Sequence[str], *columns: Sequence[str]) -> list[np.ndarray]:
     """Where the texts of each column are among distinct texts: int [rows] each."""
     place = {text: number for number, text in enumerate(texts)}
-    return [np.array([place[text] for text in column], int) for column in columns]
+    return [np.array(list(map(place.__getitem__, column)), int) for column in columns]
 
 
 def sides(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
