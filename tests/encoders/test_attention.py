@@ -10,7 +10,12 @@ from jax._src.cudnn import fused_attention_stablehlo
 
 from jaxsim import encoders, pretrained
 from jaxsim.encoders import _attention as module
-from jaxsim.encoders._attention import attention, plain_attention, xla_attention
+from jaxsim.encoders._attention import (
+    attention,
+    blocked_attention,
+    plain_attention,
+    xla_attention,
+)
 from jaxsim.encoders._positions import visible
 
 RANDOM = np.random.default_rng(0)
@@ -83,6 +88,44 @@ def test_padding_anywhere_is_as_in_jax(sees):
     ours = both(lambda *a: plain_attention(*a, mask=mask))
     for one, other in zip(ours, both(lambda *a: xla_attention(*a, mask)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("own", [True, False], ids=["mask-of-rows", "one-mask"])
+def test_blocks_of_rows_are_all_at_once(own, biased, monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    draw = np.random.default_rng(1)
+    rows, length, heads, dim = 21, 6, 2, 4
+    query, key, value, slope = np.float32(draw.normal(size=(4, rows, length, heads, dim)))
+    mask = draw.random((rows if own else 1, 1, length, length)) < 0.6
+    bias = np.float32(draw.normal(size=(rows, heads, length, length))) if biased else None
+
+    def both(attend, **settings):
+        result, backward = jax.vjp(
+            lambda *a: attend(*a, mask=mask, bias=bias, **settings), query, key, value
+        )
+        return result, *backward(slope)
+
+    scores = 2 * heads * length**2  # of two rows: ten blocks and a row
+    for ours, whole in zip(
+        jax.jit(lambda: both(blocked_attention, scores=scores))(),
+        jax.jit(lambda: both(plain_attention))(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_few_blocks_are_taken_at_once():
+    def loops(rows, count):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jax, "device_count", lambda: count)
+            mask = np.ones((1, 1, 16, 16), bool)
+            attend = jax.make_jaxpr(lambda q: blocked_attention(q, q, q, mask=mask, scores=512))
+            return "scan" in str(attend(jax.ShapeDtypeStruct((rows, 16, 2, 4), jnp.float32)))
+
+    assert not loops(8, 1)  # 512 scores are those of a row
+    assert loops(9, 1)
+    assert not loops(9, 8)  # rows may be spread over devices
 
 
 @pytest.fixture
