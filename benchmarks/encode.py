@@ -72,9 +72,9 @@ def run_ours(options, texts):
     start = time.perf_counter()
     vectors = encode()
     first = time.perf_counter() - start
-    seconds = best(encode, options.repeats)
+    seconds = command.best(encode, options.repeats)
     lengths = np.array([len(row) for row in model.tokens(texts)], float)
-    peak = 1e9 * product_rate()
+    peak = 1e9 * command.product_rate()
     flops = arithmetic(model.config, lengths)
     return vectors, {
         "seconds": seconds,
@@ -85,16 +85,6 @@ def run_ours(options, texts):
         "device": f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})",
         "versions": f"jax {jax.__version__}",
     }
-
-
-def product_rate():
-    """GFLOP/s of a product of two matrices of 2,048 x 2,048 in float32: how fast the processor is."""
-    import jax
-
-    square = jax.numpy.ones((2048, 2048), jax.numpy.float32)
-    product = jax.jit(lambda a: a @ a)
-    jax.block_until_ready(product(square))
-    return round(2 * 2048**3 / best(lambda: jax.block_until_ready(product(square)), 5) / 1e9, 1)
 
 
 def run_peer(options, texts, backend="torch"):
@@ -110,7 +100,7 @@ def run_peer(options, texts, backend="torch"):
         options.model, backend=backend, model_kwargs=settings
     )
     vectors = model.encode(texts[:64], batch_size=32)
-    seconds = best(lambda: model.encode(texts, batch_size=32), options.repeats)
+    seconds = command.best(lambda: model.encode(texts, batch_size=32), options.repeats)
     vectors = model.encode(texts, batch_size=32)
     if backend == "onnx":
         import onnxruntime
@@ -128,16 +118,6 @@ SIDES = {
     "peer": run_peer,
     "onnx": functools.partial(run_peer, backend="onnx"),
 }
-
-
-def best(call, repeats):
-    """Seconds of the fastest of several runs."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def arithmetic(config, lengths):
@@ -206,10 +186,7 @@ def main():
             row[f"largest difference to {side}"] = float(
                 np.abs(vectors["ours"] - vectors[side]).max()
             )
-    about = {"cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
-    from jaxsim import storage
-
-    storage.write_json(options.out, {"about": about, "rows": [row]})
+    command.write(options.out, [row])
     for name, value in row.items():
         print(f"{name:20} {value}")
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import command
-from benchmarks.encode import minilm, product_rate
+from benchmarks.encode import minilm
 from benchmarks.processes import answer
 
 HERE = Path(__file__).resolve().parent
@@ -87,7 +87,7 @@ def run_ours(options, queries, documents):
         "tokens": float(np.mean(tokens)),
         "loss": quarters(long[2]),
         "order": [batch["ids"].tolist() for batch in batches],
-        "product_gflops": product_rate(),
+        "product_gflops": command.product_rate(),
         "device": f"{jax.devices()[0].device_kind} ({jax.devices()[0].platform})",
         "versions": f"jax {jax.__version__}",
     }
@@ -194,10 +194,7 @@ def main():
         row["times as fast"] = round(peer["step_s"] / ours["step_s"], 2)
         row["times as fast, cores"] = round(peer["core_s"] / ours["core_s"], 2)
         row["versions"] += f", {peer['versions']}"
-    about = {"cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
-    from jaxsim import storage
-
-    storage.write_json(options.out, {"about": about, "rows": [row]})
+    command.write(options.out, [row])
     for name, value in row.items():
         print(f"{name:18} {value}")
 

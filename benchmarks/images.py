@@ -203,10 +203,7 @@ def main():
             print(*(f"{name}: {value}" for name, value in rows[-1].items()), sep=" | ", flush=True)
     for side in sides.values():
         side.close()
-    about = {"cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
-    from jaxsim import storage
-
-    storage.write_json(options.out, {"about": about, "rows": rows})
+    command.write(options.out, rows)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,8 @@ too, and compared by the time of all cores.
 """
 
 import importlib.util
-import json
-import os
-import platform
+import operator
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -208,18 +205,6 @@ def of_blocks(names, batch, dim):
             yield told(row)
 
 
-def kept(out):
-    """The rows of earlier runs."""
-    return json.loads(out.read_text())["rows"] if out.exists() else []
-
-
-def since(out):
-    """From when to when the rows of a file are of which earlier ones are kept."""
-    today = time.strftime("%Y-%m-%d")
-    first = json.loads(out.read_text())["about"]["date"].split(" to ")[0]
-    return today if first == today else f"{first} to {today}"
-
-
 def main():
     """The command line."""
     parser = command.parser("benchmarks.losses", __doc__)
@@ -246,33 +231,24 @@ def main():
             print(shown(list(measured(names, *sizes))))
             return
     if options.catalog is None:
-        out, without, earlier = options.out or HERE / "losses.json", (), []
+        out, without = options.out or HERE / "losses.json", ()
+        same = operator.itemgetter("work", "shape")
         rows = in_detail(options.losses or NAMES, options.batches, options.dims, with_peer)
     else:
         out, without = options.out or HERE / "losses_catalog.json", ("compile_s",)
         names = options.losses or [n for g in options.catalog or GROUPS for n in GROUPS[g]]
-        rows, earlier = catalog(names, with_peer), kept(out)
+        rows, same = catalog(names, with_peer), operator.itemgetter("work")
     timed = []
     for row in rows:  # written as they come: a run that is stopped keeps what it has
         timed.append(row)
-        write(out, earlier, timed)
+        command.write(out, timed, same=same, order=place)
     print(shown(timed, without))
 
 
-def write(out, earlier, new_rows):
-    """Writes new rows next to those of earlier runs of other losses, in the catalog's order."""
-    from jaxsim import storage
-
-    names = {row["work"] for row in new_rows}
-    rows = [row for row in earlier if row["work"] not in names] + new_rows
-    rows.sort(key=lambda row: list(CATALOG).index(row["work"]))
-    about = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-        "date": since(out) if len(rows) > len(new_rows) else time.strftime("%Y-%m-%d"),
-    }
-    storage.write_json(out, {"about": about, "rows": rows})
+def place(row):
+    """Where a row stands: in the catalog's order, short vectors first, then small batches."""
+    batch, dim = map(int, row["shape"].split(" x "))
+    return list(CATALOG).index(row["work"]), dim, batch
 
 
 if __name__ == "__main__":

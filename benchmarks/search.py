@@ -396,10 +396,7 @@ def main():
         figures = ways.get(work, compared)(options)
         print(shown(figures), flush=True)
         rows += figures
-    from jaxsim import storage
-
-    about = command.machine() | {"command": " ".join(sys.argv[1:])}
-    storage.write_json(options.out, {"about": about, "rows": rows})
+    command.write(options.out, rows, same=lambda row: (row["work"], row.get("shape")))
 
 
 if __name__ == "__main__":

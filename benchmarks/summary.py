@@ -40,17 +40,26 @@ class Line(NamedTuple):
 
 def table(folder: Path = HERE) -> str:
     """The table of the files of a folder, as markdown."""
-    lines = [HEADER]
+    lines, machines = [HEADER], []
     for name, lines_of in FILES.items():
         path = folder / f"{name}.json"
         if not path.exists():
             continue
         stored = json.loads(path.read_text(encoding="utf-8"))
         date = stored["about"]["date"]
+        machines.append(stored["about"])
         for line in lines_of(stored["rows"]):
             *cells, command = line
             lines.append(f"| {' | '.join(cells)} | {date} | `python -m benchmarks.{command}` |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", measured_on(machines)])
+
+
+def measured_on(machines: list[Row]) -> str:
+    """A sentence about the machines of some files: their processors, and how fast they multiply."""
+    names = dict.fromkeys(f"{one['cores']} cores of {one['processor']}" for one in machines)
+    rates = [one["product_gflops"] for one in machines if "product_gflops" in one]
+    rate = f", a product of large matrices at {_span(rates)} GFLOP/s" if rates else ""
+    return f"Measured on {' and '.join(names)}{rate}."
 
 
 def losses(rows: list[Row]) -> Iterator[Line]:

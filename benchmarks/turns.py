@@ -75,8 +75,5 @@ def run(
     parser.add_argument("--out", default=str(HERE / f"{work}.json"), help="- writes no file")
     options = parser.parse_args()
     figures = rows(options)
-    if options.out == "-":
-        return
-    from jaxsim import storage
-
-    storage.write_json(options.out, {"about": command.machine(), "rows": figures})
+    if options.out != "-":
+        command.write(Path(options.out), figures)

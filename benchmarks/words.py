@@ -24,7 +24,6 @@ import dataclasses
 import itertools
 import json
 import logging
-import os
 import sys
 import time
 from pathlib import Path
@@ -374,11 +373,8 @@ def main():
         print("\n".join(f"{name:30} {value}" for name, value in rows[-1].items()), flush=True)
     for side in sides.values():
         side.close()
-    from jaxsim import storage
-
-    about = {"cores": os.cpu_count(), "load": os.getloadavg(), "date": time.strftime("%Y-%m-%d")}
     settings = {work: dataclasses.asdict(settings_of(work, options)) for work in options.work}
-    storage.write_json(options.out, {"about": about, "settings": settings, "rows": rows})
+    command.write(options.out, rows, same=lambda row: row["work"], settings=settings)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 
 from benchmarks import summary
 
-ABOUT = {"date": "2026-01-02"}
+ABOUT = {"date": "2026-01-02", "cores": 2, "processor": "A chip"}
 
 
 def test_the_table_in_readme_is_that_of_the_files():
@@ -19,7 +19,8 @@ def test_faster_is_above_one_and_sizes_make_a_span(tmp_path):
         for ratio, floor in ((0.5, 1.25), (0.01, 2.0))
     ]
     (tmp_path / "losses.json").write_text(json.dumps({"about": ABOUT, "rows": sizes}))
-    *_, line = summary.table(tmp_path).splitlines()
+    *_, line, _, machine = summary.table(tmp_path).splitlines()
+    assert machine == "Measured on 2 cores of A chip."
     assert [cell.strip() for cell in line.split("|")[1:-1]] == [
         "`triplet`, value and gradient, 2 sizes",
         "PML",
@@ -37,7 +38,7 @@ def test_losses_behind_a_peer_are_named_worst_first(tmp_path):
         for work, ratio in (("a", 0.5), ("b", 1.2), ("c", 2.0), ("d", 1.04))
     ]
     (tmp_path / "losses_catalog.json").write_text(json.dumps({"about": ABOUT, "rows": rows}))
-    _, _, median, *behind = summary.table(tmp_path).splitlines()
+    _, _, median, *behind, _, _ = summary.table(tmp_path).splitlines()
     assert median.startswith("| 4 losses that others have too, the median | optax | 0.897 |")
     assert [line.split(",")[0] for line in behind] == ["| `c`", "| `b`"]
 
@@ -53,5 +54,13 @@ def test_methods_beside_what_was_published_are_named_with_their_peers(tmp_path):
         for side, figures in sides
     ]
     (tmp_path / "search.json").write_text(json.dumps({"about": ABOUT, "rows": rows}))
-    _, _, line = summary.table(tmp_path).splitlines()
+    _, _, line, *_ = summary.table(tmp_path).splitlines()
     assert line.startswith("| ADACUR, 5 x 9 | NumPy, as published | 2 |")
+
+
+def test_machines_are_named_once_with_the_span_of_their_products():
+    machines = [ABOUT | {"product_gflops": rate} for rate in (150.0, 181.0, 170.0)]
+    assert (
+        summary.measured_on(machines)
+        == "Measured on 2 cores of A chip, a product of large matrices at 150 to 181 GFLOP/s."
+    )
