@@ -23,13 +23,12 @@ def parser(module: str, text: str | None) -> argparse.ArgumentParser:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores, how fast it multiplies, the load and the date."""
+    """The processor, its cores, how fast it multiplies, and the load."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
         "product_gflops": product_rate(),
         "load": round(os.getloadavg()[0], 1),
-        "date": time.strftime("%Y-%m-%d"),
     }
 
 
@@ -70,7 +69,7 @@ def write(
     order: Callable[[Row], Any] | None = None,
     **about: Any,
 ) -> None:
-    """Writes rows and what they were measured on.
+    """Writes rows, each with its day, and what the latest were measured on.
 
     Args:
       out: the file, JSON.
@@ -81,12 +80,10 @@ def write(
     """
     from jaxsim import storage
 
-    kept, about = [], machine() | about
+    kept, today = [], time.strftime("%Y-%m-%d")
     if same and out.exists():
         stored, new = json.loads(out.read_text(encoding="utf-8")), {same(row) for row in rows}
         kept = [row for row in stored["rows"] if same(row) not in new]
-        if kept:
-            first = stored["about"]["date"].split(" to ")[0]
-            about["date"] = " to ".join(sorted({first, about["date"]}))
-    rows = kept + rows
-    storage.write_json(out, {"about": about, "rows": sorted(rows, key=order) if order else rows})
+    rows = kept + [row | {"date": today} for row in rows]
+    rows = sorted(rows, key=order) if order else rows
+    storage.write_json(out, {"about": machine() | about, "rows": rows})

@@ -245,6 +245,7 @@ def compared(options):
             ]
             row["ours / this"] = float(np.median(ratios))
             row["of the fastest"] = rows[0]["fastest_ms"] / row["fastest_ms"]
+            row["cores"] = rows[0]["cpu_ms"] / row["cpu_ms"]
             if options.work != "query":
                 pairs = zip(ours[0]["ids"], figures[side][0]["ids"], strict=True)
                 row["same ids"] = float(np.mean([len(set(a) & set(b)) / len(a) for a, b in pairs]))

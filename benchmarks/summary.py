@@ -1,19 +1,20 @@
-"""The table on top of README.md: each work, whom it is compared with, how many times as fast, and the limit.
+"""The tables of README.md: on top each work, whom it is compared with, how many times as fast, and the limit.
 
     python -m benchmarks.summary
 
-Reads what the other commands left in this folder (.json) and writes the table between its marks in README.md.
-Nothing is measured here.
+Reads what the other commands left in this folder (.json) and writes each table between its marks in README.md, the
+others as benchmarks/tables.py says. Nothing is measured here.
 """
 
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.tables import TABLES, markdown, number
+
 HERE = Path(__file__).parent
-START, END = "<!-- summary: python -m benchmarks.summary -->", "<!-- summary ends -->"
 HEADER = """| work | compared with | times as fast | limit | times the limit | measured | command |
 | --- | --- | ---: | --- | ---: | --- | --- |"""
 PRODUCTS = "its matrix products"
@@ -36,6 +37,7 @@ class Line(NamedTuple):
     limit: str = ""
     times_limit: str = ""
     command: str = ""
+    of: Sequence[Row] = ()  # the rows that it is of
 
 
 def table(folder: Path = HERE) -> str:
@@ -46,11 +48,12 @@ def table(folder: Path = HERE) -> str:
         if not path.exists():
             continue
         stored = json.loads(path.read_text(encoding="utf-8"))
-        date = stored["about"]["date"]
         machines.append(stored["about"])
         for line in lines_of(stored["rows"]):
-            *cells, command = line
-            lines.append(f"| {' | '.join(cells)} | {date} | `python -m benchmarks.{command}` |")
+            *cells, command, of = line
+            days = sorted({row["date"] for row in of})
+            days = " to ".join(dict.fromkeys((days[0], days[-1])))
+            lines.append(f"| {' | '.join(cells)} | {days} | `python -m benchmarks.{command}` |")
     return "\n".join([*lines, "", measured_on(machines)])
 
 
@@ -75,6 +78,7 @@ def losses(rows: list[Row]) -> Iterator[Line]:
             PRODUCTS,
             _span([row["times_floor"] for row in sizes]),
             f"losses --losses {work}",
+            of=sizes,
         )
 
 
@@ -84,16 +88,18 @@ def catalog(rows: list[Row]) -> Iterator[Line]:
     yield Line(
         f"{len(compared)} losses that others have too, the median",
         ", ".join(sorted({row["peer"].split()[0] for row in compared})),
-        _number(statistics.median(1 / row["ratio"] for row in compared)),
+        number(statistics.median(1 / row["ratio"] for row in compared)),
         command="losses --catalog",
+        of=compared,
     )
     behind = sorted((row for row in compared if row["ratio"] > 1.05), key=lambda row: row["ratio"])
     for row in reversed(behind):
         yield Line(
             f"`{row['work']}`, {row['shape']}",
             row["peer"],
-            _number(1 / row["ratio"]),
-            command=f"losses --losses {row['work']}",
+            number(1 / row["ratio"]),
+            command=f"losses --catalog --losses {row['work']}",
+            of=(row,),
         )
 
 
@@ -105,9 +111,10 @@ def encode(rows: list[Row]) -> Iterator[Line]:
                 yield Line(
                     f"encoding {row['texts']:,} texts, MiniLM",
                     f"sentence-transformers, {name}",
-                    _number(row[f"times as fast as {side}"]),
+                    number(row[f"times as fast as {side}"]),
                     *_rate(row),
                     command="encode",
+                    of=(row,),
                 )
 
 
@@ -118,9 +125,10 @@ def finetune(rows: list[Row]) -> Iterator[Line]:
             yield Line(
                 f"fine-tuning, {row['work']}",
                 "sentence-transformers' trainer",
-                _number(row["times as fast"]),
+                number(row["times as fast"]),
                 *_rate(row),
                 command="finetune",
+                of=(row,),
             )
 
 
@@ -130,8 +138,9 @@ def images(rows: list[Row]) -> Iterator[Line]:
         yield Line(
             f"training {row['model']}, batch {row['batch']}",
             "torch, the faster layout",
-            _number(row["times as fast, cores"]),
+            number(row["times as fast, cores"]),
             command="images",
+            of=(row,),
         )
 
 
@@ -142,8 +151,9 @@ def words(rows: list[Row]) -> Iterator[Line]:
         yield Line(
             names[row["work"]],
             "gensim",
-            _number(row["times as fast, words/core s"]),
+            number(row["times as fast, words/core s"]),
             command=f"words --work {row['work']}",
+            of=(row,),
         )
 
 
@@ -155,18 +165,20 @@ def search(rows: list[Row]) -> Iterator[Line]:
             yield Line(
                 f"{SEARCHED[row['work']]}, {row['shape']}",
                 "reading the item matrix" if reading else SIDES[row["side"]],
-                "" if reading else _number(1 / row["ours / this"]),
+                "" if reading else number(1 / row["ours / this"]),
                 "reading the item matrix" if reading else "",
-                _number(row["ours / this"]) if reading else "",
+                number(row["ours / this"]) if reading else "",
                 f"search --work {row['work']}",
+                of=(row,),
             )
         method, _, side = row.get("side", "").partition(", ")
         if row["work"] == "published" and side in SIDES:
             yield Line(
                 f"{method}, {row['shape']}",
                 f"{SIDES[side]}, as published",
-                _number(1 / row["ours / this"]),
+                number(1 / row["ours / this"]),
                 command="search --work published",
+                of=(row,),
             )
 
 
@@ -174,16 +186,20 @@ def sparse(rows: list[Row]) -> Iterator[Line]:
     """Search of sparse vectors, by the seconds of all cores."""
     for row in rows:
         if row["side"] != "ours":
-            faster = _number(1 / row["ours / this, cores"])
-            yield Line(f"sparse search, {row['shape']}", "SciPy", faster, command="sparse")
+            faster = number(1 / row["ours / this, cores"])
+            yield Line(
+                f"sparse search, {row['shape']}", "SciPy", faster, command="sparse", of=(row,)
+            )
 
 
 def max_sim(rows: list[Row]) -> Iterator[Line]:
     """Exact search by MaxSim, by the seconds of all cores."""
     for row in rows:
         if row["side"] != "ours":
-            faster = _number(1 / row["ours / this, cores"])
-            yield Line(f"MaxSim search, {row['shape']}", "torch", faster, command="max_sim")
+            faster = number(1 / row["ours / this, cores"])
+            yield Line(
+                f"MaxSim search, {row['shape']}", "torch", faster, command="max_sim", of=(row,)
+            )
 
 
 FILES: dict[str, Callable[[list[Row]], Iterator[Line]]] = {
@@ -199,31 +215,43 @@ FILES: dict[str, Callable[[list[Row]], Iterator[Line]]] = {
 }
 
 
+def filled(text: str, folder: Path = HERE) -> str:
+    """A page with its tables as the files of a folder say; one whose file is not there stays."""
+    text = between("summary", table(folder), text)
+    for name, one in TABLES.items():
+        path = folder / f"{one.file}.json"
+        if path.exists():
+            rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+            text = between(name, markdown(one, rows), text)
+    return text
+
+
+def between(name: str, inside: str, text: str) -> str:
+    """A page with what is between the marks of a table replaced."""
+    start, end = f"<!-- {name}: python -m benchmarks.summary -->", f"<!-- {name} ends -->"
+    before, following = text.split(start)
+    _, after = following.split(end)
+    return f"{before}{start}\n\n{inside}\n\n{end}{after}"
+
+
 def main() -> None:
     """The command line."""
     page = HERE / "README.md"
-    text = page.read_text(encoding="utf-8")
-    before, following = text.split(START)
-    _, after = following.split(END)
-    page.write_text(f"{before}{START}\n\n{table()}\n\n{END}{after}", encoding="utf-8")
+    page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
     print(table())
 
 
 def _span(values):
     if not values:
         return ""
-    low, high = _number(min(values)), _number(max(values))
+    low, high = number(min(values)), number(max(values))
     return low if low == high else f"{low} to {high}"
-
-
-def _number(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _rate(row):
     """(limit, times it) of a row that says how much of the rate of a large matrix product it reached."""
     share = row.get("utilization")
-    return (PRODUCTS, _number(1 / share)) if share else ("", "")
+    return (PRODUCTS, number(1 / share)) if share else ("", "")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files of figures keep the rows that a run does not repeat, and say what they were measured on."""
+"""Files of figures keep the rows that a run does not repeat, and say when and on what each was measured."""
 
 import json
 
@@ -16,9 +16,19 @@ def test_rows_of_other_works_are_kept_with_their_day(tmp_path, monkeypatch):
 
     write("2026-01-02", ("a", 1.0), ("b", 2.0))
     stored = write("2026-01-03", ("b", 3.0))
-    assert stored["rows"] == [{"work": "a", "ms": 1.0}, {"work": "b", "ms": 3.0}]
-    assert stored["about"]["date"] == "2026-01-02 to 2026-01-03"
-    stored = write("2026-01-04", ("a", 4.0), ("b", 5.0))
-    assert stored["about"]["date"] == "2026-01-04"
+    assert stored["rows"] == [
+        {"work": "a", "ms": 1.0, "date": "2026-01-02"},
+        {"work": "b", "ms": 3.0, "date": "2026-01-03"},
+    ]
     assert stored["about"]["product_gflops"] == 100.0
     assert stored["about"]["processor"]
+
+
+def test_a_run_that_keeps_nothing_replaces_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "product_rate", lambda: 100.0)
+    out = tmp_path / "figures.json"
+    for ms in (1.0, 2.0):
+        command.write(out, [{"work": "a", "ms": ms}], seeds=3)
+    stored = json.loads(out.read_text(encoding="utf-8"))
+    assert [row["ms"] for row in stored["rows"]] == [2.0]
+    assert stored["about"]["seeds"] == 3

@@ -1,21 +1,21 @@
-"""The table on top of the benchmarks is that of the files next to it."""
+"""The tables of the benchmarks are those of the files next to them."""
 
 import json
 
 from benchmarks import summary
 
-ABOUT = {"date": "2026-01-02", "cores": 2, "processor": "A chip"}
+ABOUT = {"cores": 2, "processor": "A chip"}
+DAY = {"date": "2026-01-02"}
 
 
-def test_the_table_in_readme_is_that_of_the_files():
+def test_the_tables_in_readme_are_those_of_the_files():
     page = (summary.HERE / "README.md").read_text(encoding="utf-8")
-    inside = page.split(summary.START)[1].split(summary.END)[0]
-    assert inside.strip() == summary.table()
+    assert summary.filled(page) == page
 
 
 def test_faster_is_above_one_and_sizes_make_a_span(tmp_path):
     sizes = [
-        {"work": "triplet", "peer": "PML", "ratio": ratio, "times_floor": floor}
+        {"work": "triplet", "peer": "PML", "ratio": ratio, "times_floor": floor} | DAY
         for ratio, floor in ((0.5, 1.25), (0.01, 2.0))
     ]
     (tmp_path / "losses.json").write_text(json.dumps({"about": ABOUT, "rows": sizes}))
@@ -34,7 +34,7 @@ def test_faster_is_above_one_and_sizes_make_a_span(tmp_path):
 
 def test_losses_behind_a_peer_are_named_worst_first(tmp_path):
     rows = [
-        {"work": work, "shape": "8 x 4", "peer": "optax one", "ratio": ratio}
+        {"work": work, "shape": "8 x 4", "peer": "optax one", "ratio": ratio} | DAY
         for work, ratio in (("a", 0.5), ("b", 1.2), ("c", 2.0), ("d", 1.04))
     ]
     (tmp_path / "losses_catalog.json").write_text(json.dumps({"about": ABOUT, "rows": rows}))
@@ -50,7 +50,7 @@ def test_methods_beside_what_was_published_are_named_with_their_peers(tmp_path):
         ("numpy", {"ours / this": 0.5}),
     )
     rows = [
-        {"work": "published", "side": f"ADACUR, {side}", "shape": "5 x 9", **figures}
+        {"work": "published", "side": f"ADACUR, {side}", "shape": "5 x 9", **figures} | DAY
         for side, figures in sides
     ]
     (tmp_path / "search.json").write_text(json.dumps({"about": ABOUT, "rows": rows}))
@@ -64,3 +64,11 @@ def test_machines_are_named_once_with_the_span_of_their_products():
         summary.measured_on(machines)
         == "Measured on 2 cores of A chip, a product of large matrices at 150 to 181 GFLOP/s."
     )
+
+
+def test_a_line_of_several_days_says_the_first_and_the_last(tmp_path):
+    sizes = [
+        {"work": "triplet", "times_floor": 1.0, "date": f"2026-01-0{day}"} for day in (3, 2, 5, 3)
+    ]
+    (tmp_path / "losses.json").write_text(json.dumps({"about": ABOUT, "rows": sizes}))
+    assert "| 2026-01-02 to 2026-01-05 |" in summary.table(tmp_path)
