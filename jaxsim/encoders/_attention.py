@@ -2,8 +2,8 @@
 
 On CPU `jax.nn.dot_product_attention` spends most of its time on layouts: with heads of 32 and texts of
 256 tokens `plain_attention` takes a fifth of the time, of 64 tokens two fifths. It adds what a mask forbids to
-the scores, which XLA does within their product. Many long texts go by a few rows, whose scores stay in the cache: half
-of the time, and none of the memory.
+the scores, which XLA does within their product. Many long texts go by a few rows, whose scores stay in the cache and
+are not kept for the gradient.
 """
 
 import concurrent.futures
@@ -36,13 +36,15 @@ def attention(
     Args:
       query: float [rows, queries, heads, dim].
       key, value: float [rows, keys, shared, dim]; each of `shared` serves heads / shared of query's.
-      mask: bool, broadcast to [rows, heads, queries, keys]. A query that sees nothing gets the mean of all.
+      mask: bool, broadcast to [rows, heads, queries, keys]. A query that sees nothing gets the mean of all. What
+        no query of a row sees has no influence where it is NaN or infinite.
       bias: float, broadcast likewise, or None.
       cudnn: whether an NVIDIA card may run it through cuDNN, where `cudnn_takes` the shapes; it holds no
         [queries, keys] matrix and has gradients in reverse mode alone.
 
     Returns: [rows, queries, heads, dim], in query's type; the softmax is float32 at least.
     """
+    key, value = (_without_unseen_nan(a, mask) for a in (key, value))
     if jax.default_backend() == "cpu":
         return blocked_attention(query, key, value, mask=mask, bias=bias)
     if not cudnn or bias is not None or not cudnn_takes(query, key):
@@ -51,6 +53,12 @@ def attention(
     return jax.lax.platform_dependent(
         query, key, value, mask, cuda=cudnn_attention, default=xla_attention
     )
+
+
+def _without_unseen_nan(array, mask):
+    """Keys or values with 0 for what is not finite and no query sees: a weight of 0 times NaN is NaN."""
+    seen = jnp.asarray(mask).any(axis=(1, 2))[:, :, None, None]
+    return jnp.where(seen | jnp.isfinite(array), array, 0)
 
 
 def cudnn_takes(query: jax.Array, key: jax.Array) -> bool:
