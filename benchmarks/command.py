@@ -69,7 +69,7 @@ def write(
     order: Callable[[Row], Any] | None = None,
     **about: Any,
 ) -> None:
-    """Writes rows, each with its day, and what the latest were measured on.
+    """Writes rows, each with its day and machine, and what the latest were measured on.
 
     Args:
       out: the file, JSON.
@@ -84,6 +84,8 @@ def write(
     if same and out.exists():
         stored, new = json.loads(out.read_text(encoding="utf-8")), {same(row) for row in rows}
         kept = [row for row in stored["rows"] if same(row) not in new]
-    rows = kept + [row | {"date": today} for row in rows]
+    about = machine() | about
+    measured = {"date": today, "machine": f"{about['cores']} cores of {about['processor']}"}
+    rows = kept + [row | measured for row in rows]
     rows = sorted(rows, key=order) if order else rows
-    storage.write_json(out, {"about": machine() | about, "rows": rows})
+    storage.write_json(out, {"about": about, "rows": rows})

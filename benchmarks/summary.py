@@ -10,8 +10,9 @@ import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from benchmarks.command import Row
 from benchmarks.tables import TABLES, markdown, number
 
 HERE = Path(__file__).parent
@@ -24,8 +25,6 @@ SEARCHED = {
     "query": "one query of a CUR index",
     "index": "building a CUR index",
 }
-
-Row = dict[str, Any]
 
 
 class Line(NamedTuple):
@@ -42,27 +41,26 @@ class Line(NamedTuple):
 
 def table(folder: Path = HERE) -> str:
     """The table of the files of a folder, as markdown."""
-    lines, machines = [HEADER], []
+    lines, machines, rates = [HEADER], [], []
     for name, lines_of in FILES.items():
         path = folder / f"{name}.json"
         if not path.exists():
             continue
         stored = json.loads(path.read_text(encoding="utf-8"))
-        machines.append(stored["about"])
+        rates.append(stored["about"]["product_gflops"])
         for line in lines_of(stored["rows"]):
             *cells, command, of = line
+            machines += [row["machine"] for row in of]
             days = sorted({row["date"] for row in of})
             days = " to ".join(dict.fromkeys((days[0], days[-1])))
             lines.append(f"| {' | '.join(cells)} | {days} | `python -m benchmarks.{command}` |")
-    return "\n".join([*lines, "", measured_on(machines)])
+    return "\n".join([*lines, "", measured_on(machines, rates)])
 
 
-def measured_on(machines: list[Row]) -> str:
-    """A sentence about the machines of some files: their processors, and how fast they multiply."""
-    names = dict.fromkeys(f"{one['cores']} cores of {one['processor']}" for one in machines)
-    rates = [one["product_gflops"] for one in machines if "product_gflops" in one]
-    rate = f", a product of large matrices at {_span(rates)} GFLOP/s" if rates else ""
-    return f"Measured on {' and '.join(names)}{rate}."
+def measured_on(machines: Sequence[str], rates: Sequence[float]) -> str:
+    """A sentence about the machines of all lines, and how fast large matrices were multiplied after the latest runs."""
+    names = " and ".join(dict.fromkeys(machines))
+    return f"Measured on {names}, a product of large matrices at {_span(rates)} GFLOP/s."
 
 
 def losses(rows: list[Row]) -> Iterator[Line]:
@@ -113,7 +111,7 @@ def encode(rows: list[Row]) -> Iterator[Line]:
                     f"sentence-transformers, {name}",
                     number(row[f"times as fast as {side}"]),
                     *_rate(row),
-                    command="encode",
+                    command=f"encode --texts {row['texts']}",
                     of=(row,),
                 )
 
@@ -168,7 +166,7 @@ def search(rows: list[Row]) -> Iterator[Line]:
                 "" if reading else number(1 / row["ours / this"]),
                 "reading the item matrix" if reading else "",
                 number(row["ours / this"]) if reading else "",
-                f"search --work {row['work']}",
+                f"search --work {row['work']}{_sizes(row)}",
                 of=(row,),
             )
         method, _, side = row.get("side", "").partition(", ")
@@ -246,6 +244,14 @@ def _span(values):
         return ""
     low, high = number(min(values)), number(max(values))
     return low if low == high else f"{low} to {high}"
+
+
+def _sizes(row):
+    """The options of a search over other sizes than a command's own."""
+    if row["work"] != "exact":
+        return ""
+    items, dim = row["shape"].split(",")[0].split(" x ")
+    return f" --items {items} --dim {dim}"
 
 
 def _rate(row):

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-Row = dict[str, Any]
+from benchmarks.command import Row
+
 Column = str | Callable[[Row], Any]  # a row's field, or what is made of a row
 
 
@@ -113,6 +114,14 @@ SIDES = {
     ("index", "numpy"): "NumPy's float32 pseudo-inverse",
 }
 SEARCHED = {"exact": "exact", "query": "one query of a CUR index", "index": "building a CUR index"}
+LOSSES: dict[str, Column] = {
+    "loss": "work",
+    "batch x dim": "shape",
+    "ours ms": "ours_ms",
+    "peer": "peer",
+    "peer ms": "peer_ms",
+    "ours / peer": "ratio",
+}
 TURNS: dict[str, Column] = {
     "work": "shape",
     "side": _named(SIDES),
@@ -158,13 +167,8 @@ TABLES = {
     ),
     "losses": Table(
         "losses",
-        {
-            "loss": "work",
-            "batch x dim": "shape",
-            "ours ms": "ours_ms",
-            "peer": "peer",
-            "peer ms": "peer_ms",
-            "ours / peer": "ratio",
+        LOSSES
+        | {
             "times floor": "times_floor",
             "ours MiB": "ours_mib",
             "temporaries": "temporaries_mib",
@@ -174,13 +178,8 @@ TABLES = {
     ),
     "catalog": Table(
         "losses_catalog",
-        {
-            "loss": "work",
-            "batch x dim": "shape",
-            "ours ms": "ours_ms",
-            "peer": "peer",
-            "peer ms": "peer_ms",
-            "ours / peer": "ratio",
+        LOSSES
+        | {
             "floor ms": "floor_ms",
             "times floor": "times_floor",
             "times own floor": "times_own_floor",

@@ -16,9 +16,10 @@ def test_rows_of_other_works_are_kept_with_their_day(tmp_path, monkeypatch):
 
     write("2026-01-02", ("a", 1.0), ("b", 2.0))
     stored = write("2026-01-03", ("b", 3.0))
+    machine = f"{stored['about']['cores']} cores of {stored['about']['processor']}"
     assert stored["rows"] == [
-        {"work": "a", "ms": 1.0, "date": "2026-01-02"},
-        {"work": "b", "ms": 3.0, "date": "2026-01-03"},
+        {"work": "a", "ms": 1.0, "date": "2026-01-02", "machine": machine},
+        {"work": "b", "ms": 3.0, "date": "2026-01-03", "machine": machine},
     ]
     assert stored["about"]["product_gflops"] == 100.0
     assert stored["about"]["processor"]
