@@ -1,5 +1,6 @@
 """One convolution, by XLA's own or by a matrix product where a CPU's maps are small."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -7,6 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.numerics.types import Array
+
+SMALL = 16  # sides of a map whose gradient XLA takes as fast
+PLACES = 1024  # of images whose patches are made at once: they stay in the cache of a CPU
 
 
 class Convolution(nn.Module):
@@ -37,23 +41,66 @@ def convolved(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """A convolution, padded by half its side.
 
     XLA on CPU takes up to fifty times as long, forward or backward, where a map is no larger than the
-    kernel: these are one product of all places' patches, which is as fast as others are.
+    kernel: these are one product of all places' patches, which is as fast as others are. Of large maps it takes two to
+    three times as long for the kernel's gradient: that is a sum of products of a few images' patches.
 
     Args:
       x: [rows, height, width, channels].
       kernel: [side, side, channels, dim].
       stride: of both axes.
     """
-    side = kernel.shape[0]
-    height, width = (-(-n // stride) for n in x.shape[1:3])
-    half = side // 2
-    if jax.default_backend() != "cpu" or min(height, width) > side:
-        layout = ("NHWC", "HWIO", "NHWC")
-        return jax.lax.conv_general_dilated(
-            x, kernel, (stride, stride), [(half, half)] * 2, dimension_numbers=layout
-        )
+    places = min(_places(x, stride))
+    if jax.default_backend() == "cpu" and places <= kernel.shape[0]:
+        return _by_patches(x, kernel, stride)
+    # A narrower type is left to XLA: the sum would round at every step.
+    if jax.default_backend() == "cpu" and places > SMALL and x.dtype.itemsize >= 4:
+        return _with_slopes_by_patches(x, kernel, stride)
+    return _by_xla(x, kernel, stride)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _with_slopes_by_patches(x, kernel, stride):
+    return _by_xla(x, kernel, stride)
+
+
+@_with_slopes_by_patches.defjvp
+def _with_slopes_by_patches_jvp(stride, primals, tangents):
+    """The kernel's part is linear in it by products of patches: so is, transposed, the kernel's gradient."""
+    x, kernel = primals
+    of_x, of_kernel = tangents
+    height, width = _places(x, stride)
+
+    @jax.checkpoint  # patches are made again, and not kept for all images
+    def moved(image):
+        return _by_patches(image[None], of_kernel, stride)[0]
+
+    few = max(PLACES // (height * width), 1)
+    by_kernel = jax.lax.map(moved, x, batch_size=min(few, len(x)))
+    return _by_xla(x, kernel, stride), _by_xla(of_x, kernel, stride) + by_kernel
+
+
+def _by_xla(x, kernel, stride):
+    half = kernel.shape[0] // 2
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        [(half, half)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+def _by_patches(x, kernel, stride):
+    """One product of all places' patches."""
+    side, half = kernel.shape[0], kernel.shape[0] // 2
+    height, width = _places(x, stride)
     x = jnp.pad(x, [(0, 0), (half, half), (half, half), (0, 0)])
     rows = [slice(n, n + stride * (height - 1) + 1, stride) for n in range(side)]
     columns = [slice(n, n + stride * (width - 1) + 1, stride) for n in range(side)]
     patches = [x[:, down, along] for down in rows for along in columns]
     return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _places(x, stride):
+    """The height and width of what comes out."""
+    return tuple(-(-size // stride) for size in x.shape[1:3])

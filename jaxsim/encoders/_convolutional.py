@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxsim.encoders._batch_norm import BatchNorm
 from jaxsim.encoders._convolution import Convolution
+from jaxsim.encoders._group_norm import GroupNorm
 from jaxsim.numerics import checks, compute_dtype
 from jaxsim.numerics.types import Array
 
@@ -112,7 +113,7 @@ class ConvNet(nn.Module):
             biased = self.norm == "none"
             x = Convolution(width, 3, biased=biased, dtype=dtype, name=f"conv_{number}")(x)
             if self.norm == "group":
-                x = nn.GroupNorm(self.groups, dtype=jnp.float32, name=f"norm_{number}")(x)
+                x = GroupNorm(self.groups, name=f"norm_{number}")(x)
             elif self.norm == "batch":
                 norm = BatchNorm(name=f"norm_{number}")
                 x = norm(x, train=train, where=where, axis_name=axis_name)

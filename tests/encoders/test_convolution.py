@@ -1,4 +1,4 @@
-"""One convolution: small maps by a matrix product, the others by XLA's own, the same numbers and weights."""
+"""One convolution: small maps by a matrix product, the others by XLA's own, the gradient of large ones by few images: the same numbers."""
 
 import flax.linen as nn
 import jax
@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsim.encoders import _convolution
 from jaxsim.encoders._convolution import Convolution
 
 
@@ -37,3 +38,28 @@ def test_it_is_the_convolution_of_linen(size, side, stride, float64):
         strict=True,
     ):
         np.testing.assert_allclose(mine, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_derivatives_of_large_maps_are_those_of_one_convolution(stride, float64, monkeypatch):
+    """Values, gradients, tangents, second derivatives, and under vmap; five images go by two, two and one."""
+    monkeypatch.setattr(_convolution, "SMALL", 3)
+    monkeypatch.setattr(_convolution, "PLACES", 2 * (8 // stride) ** 2)
+    rng = np.random.default_rng(0)
+    x, kernel, move_x, move_kernel = (
+        rng.normal(size=shape) for shape in 2 * [(5, 8, 8, 2), (3, 3, 2, 4)]
+    )
+
+    def everything(convolved):
+        def value(x, kernel):
+            return jnp.sin(convolved(x, kernel, stride)).sum()
+
+        slopes = jax.grad(value, argnums=(0, 1))
+        moved = jax.jvp(slopes, (x, kernel), (move_x, move_kernel))
+        twice = jax.grad(lambda k: jnp.sum(jnp.sin(slopes(x, k)[1])))(kernel)
+        of_each = jax.vmap(lambda one: jax.grad(value, argnums=1)(one[None], kernel))(x)
+        return value(x, kernel), moved, twice, of_each
+
+    found, expected = everything(_convolution.convolved), everything(_convolution._by_xla)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
