@@ -22,11 +22,13 @@ def matrix(name: str, array: Any, why: str = "one row per query") -> np.ndarray:
     if 0 in array.shape:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
     rows, columns = np.zeros(array.shape[0]), np.zeros(array.shape[1])
-    step = max(ENTRIES // array.shape[1], 1)
+    step = min(max(ENTRIES // array.shape[1], 1), len(array))
+    space = np.empty((step, array.shape[1]), array.dtype)
     for start in range(0, len(array), step):
-        sizes = np.abs(array[start : start + step])
+        part = array[start : start + step]
+        sizes = np.abs(part, out=space[: len(part)])
         rows[start : start + step] = sizes.max(axis=1)
-        columns = np.maximum(columns, sizes.max(axis=0))
+        np.maximum(columns, sizes.max(axis=0), out=columns)
     if not np.isfinite(rows).all():
         bad = sum(int((~np.isfinite(row)).sum()) for row in array)
         raise ValueError(f"{name} must be finite, got {bad} that are not")
