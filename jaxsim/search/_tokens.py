@@ -190,7 +190,7 @@ def exact_tokens(
         for part, side in enumerate(sides):
             # One program at a time: what is read runs one block ahead of the devices, no more.
             jax.block_until_ready(best)
-            best[part] = _better(similarity, k, *side, documents, ids, best[part])
+            best[part] = _better(similarity, k, mesh, *side, documents, ids, best[part])
     if not best:
         return jnp.asarray(none[0]), jnp.asarray(none[1])
     return tuple(
@@ -212,12 +212,18 @@ def _checked_offsets(offsets, tokens):
 
 
 def _blocks(vectors, offsets, allowed, block, devices) -> Iterator[tuple[np.ndarray, dict]]:
-    """Documents of nearly equal lengths: (ids int32 [b], {"vectors" [b, length, dim], "where"}), -1 for padding."""
+    """Documents of nearly equal lengths: (ids int32 [b], {"vectors" [b, length, dim], "where"}), -1 for padding.
+
+    A block's arrays hold until the one after the next is asked for.
+    """
     lengths = np.diff(offsets)
     candidates = np.flatnonzero(allowed & (lengths > 0))
     longest = int(lengths[candidates].max(initial=0))
     ends = np.array([*(length for length in LENGTHS if length < longest), longest])
     kinds = np.searchsorted(ends, lengths[candidates])
+    # One is filled while the other is scored: memory that is written for the first time costs more than the scores.
+    dim = vectors.shape[1]
+    spaces = [np.empty((block + devices * longest, dim), vectors.dtype) for _ in range(2)]
     for kind in np.unique(kinds):
         length = int(ends[kind])
         size = max(block // length, 1)
@@ -229,19 +235,25 @@ def _blocks(vectors, offsets, allowed, block, devices) -> Iterator[tuple[np.ndar
             ids = np.full(size, -1, np.int32)
             members = of_kind[start : start + size]
             ids[: len(members)] = members
-            documents = np.zeros((size, length, vectors.shape[1]), vectors.dtype)
             where = np.zeros((size, length), bool)
             where[: len(members)] = np.arange(length) < lengths[members, None]
+            spaces.reverse()
+            documents = spaces[0][: size * length].reshape(size, length, dim)
             for place, member in enumerate(members):
                 begin, end = offsets[member], offsets[member + 1]
                 documents[place, : end - begin] = vectors[begin:end]
+                documents[place, end - begin :] = 0
+            documents[len(members) :] = 0
             yield ids, {"vectors": documents, "where": where}
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _better(similarity, k, queries, exclude, documents, ids, best):
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _better(similarity, k, mesh, queries, exclude, documents, ids, best):
     """The k best of what is known and of a block of documents; of equal scores the lowest ids."""
-    scores = similarity(queries, documents).astype(jnp.float32)
+    whole, spread = PartitionSpec(), PartitionSpec("devices")
+    scores = jax.shard_map(
+        similarity, mesh=mesh, in_specs=(whole, spread), out_specs=PartitionSpec(None, "devices")
+    )(queries, documents).astype(jnp.float32)
     wanted = (ids >= 0) & (exclude[:, :, None] != ids).all(axis=1)
     scores, places = top_k(scores, min(k, len(ids)), where=wanted)
     hits = jnp.where(places < 0, -1, ids[jnp.maximum(places, 0)])

@@ -5,18 +5,20 @@
 What a similarity of two pytrees is: `search.exact`, `search.scorer` and the losses take it as it is.
 """
 
+import functools
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.numerics import checks
+from jaxsim.numerics import block_entries, checks
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.types import Array
 
-TOKENS = 128  # rows of a matrix product at least: fewer do not keep a processor busy
+TOKENS = 512  # of queries at once: rows of a matrix product
+ENTRIES = 2**20  # scores alive at once, that the cache of a CPU holds; on accelerators at least
 
 
 def max_sim(
@@ -26,8 +28,9 @@ def max_sim(
 
         s_ij = sum_{a in i} max_{b in j} x_ia . y_jb
 
-    A few query tokens at a time, one each where there are 128 queries, so that what is held is [max(n, 128),
-    m * length] and not its square. A query without a token has 0 with all; a document without one has minus infinity (0 with such a query).
+    A few query tokens and documents at a time, in gradients too: a million scores of tokens are held on a CPU, not
+    [n * length, m * length]. A query without a token has 0 with all; a document without one has minus infinity (0
+    with such a query).
 
     Args:
       x: queries, {"vectors" [n, length, dim], "where" bool [n, length]}; unit vectors make it a sum of
@@ -60,27 +63,51 @@ def max_sim(
         raise ValueError(
             f"x and y must have vectors of one dim, got {queries.shape[2]}, {documents.shape[2]}"
         )
-    count, length, dim = documents.shape
-    flat, real = documents.reshape(count * length, dim), y["where"]
     rows, asked = queries.shape[:2]
+    count, length = documents.shape[:2]
     each = max(min(asked, TOKENS // max(rows, 1)), 1)
+    size = max(min(count, block_entries(ENTRIES) // max(rows * each * length, 1)), 1)
+    parts = max(-(-count // size), 1)
+    tokens = tuple(
+        jnp.moveaxis(_split(array, max(-(-asked // each), 1), axis=1), 1, 0)
+        for array in (queries, jnp.asarray(x["where"]))
+    )
+    scored = functools.partial(_of_a_few, tokens, precision=precision)
+    real = jnp.asarray(y["where"])
+    if parts == 1:
+        return scored((documents, real))
+    result = jax.lax.map(scored, (_split(documents, parts), _split(real, parts)))
+    return jnp.moveaxis(result, 1, 0).reshape(rows, -1)[:, :count]
+
+
+def _split(array, parts, axis=0):
+    """An axis as two, [parts, equal sizes]; filled up with zeros, which a mask takes for padding."""
+    size = -(-array.shape[axis] // parts)
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, parts * size - array.shape[axis])
+    shape = (*array.shape[:axis], parts, size, *array.shape[axis + 1 :])
+    return jnp.pad(array, widths).reshape(shape)
+
+
+def _of_a_few(tokens, documents, precision):
+    """MaxSim [n, m] of a few documents: of tokens [steps, n, each, dim] and which of them count, a step at a time."""
+    vectors, where = documents
+    flat = vectors.reshape(-1, vectors.shape[-1])
+    padding = jnp.where(where, 0, -jnp.inf).astype(flat.dtype)
 
     @jax.checkpoint
-    def added(total, tokens):
-        vectors, where = tokens  # [n, each, dim], [n, each]
-        scores = jnp.matmul(vectors.reshape(-1, dim), flat.T, precision=precision)
-        scores = scores.reshape(rows, each, count, length)
-        best = jnp.max(scores, axis=3, where=real, initial=-jnp.inf)
-        return total + jnp.where(where[..., None], best, 0).sum(axis=1), None
+    def added(total, step):
+        asked, counts = step  # [n, each, dim], [n, each]
+        scores = jnp.matmul(asked.reshape(-1, flat.shape[1]), flat.T, precision=precision)
+        # Added, so that it is part of the maximum: a choice between scores would be a pass over them.
+        scores = scores.reshape(*counts.shape, *where.shape) + padding
+        best = jnp.max(scores, axis=3, initial=-jnp.inf)
+        return total + jnp.where(counts[..., None], best, 0).sum(axis=1), None
 
-    def steps(array):
-        """[n, length, ...] -> [steps, n, each, ...], filled up with what does not count."""
-        filled = jnp.pad(array, [(0, 0), (0, -asked % each), *[(0, 0)] * (array.ndim - 2)])
-        return jnp.moveaxis(filled.reshape(rows, -(-asked // each), each, *array.shape[2:]), 1, 0)
-
-    # From the inputs, so that a checked shard_map knows that it varies as they do.
-    none = jnp.zeros((rows, count), queries.dtype) + 0 * queries[:, :1, 0] + 0 * flat[0, 0]
-    return jax.lax.scan(added, none, (steps(queries), steps(jnp.asarray(x["where"]))))[0]
+    # From the inputs, so that a checked shard_map knows that it varies as they do; NaN there is not copied.
+    varying = tokens[0][0, :, :1, 0] + (flat[0, 0] if flat.size else 0)
+    none = jnp.where(varying > 0, 0, jnp.zeros((varying.shape[0], len(where)), flat.dtype))
+    return jax.lax.scan(added, none, tokens)[0]
 
 
 def mean_max_sim(
