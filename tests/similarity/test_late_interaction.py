@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsim import similarity
+from jaxsim.similarity import _late_interaction
 
 RNG = np.random.default_rng(0)
 
@@ -47,6 +48,41 @@ def test_its_gradient_goes_to_the_tokens_that_matched():
     np.testing.assert_allclose(
         jax.jit(jax.grad(total))(X["vectors"]), expected, rtol=1e-5, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(("tokens", "entries"), [(4, 4 * 7), (8, 4 * 8 * 7), (8, 10**6)])
+def test_a_few_tokens_and_documents_at_a_time_are_all_at_once(tokens, entries, monkeypatch):
+    def both(x, y):
+        return jax.value_and_grad(lambda *v: sums(*v).sum(), argnums=(0, 1))(x, y)
+
+    def sums(x, y):
+        return jnp.sin(similarity.max_sim({**X, "vectors": x}, {**Y, "vectors": y}))
+
+    vectors = X["vectors"], Y["vectors"]
+    expected = sums(*vectors), both(*vectors)
+    monkeypatch.setattr(_late_interaction, "TOKENS", tokens)
+    monkeypatch.setattr(_late_interaction, "ENTRIES", entries)
+    for one, other in zip(
+        jax.tree.leaves((sums(*vectors), both(*vectors))), jax.tree.leaves(expected), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_nan_stays_with_its_own_text():
+    queries, documents = (
+        {**side, "vectors": np.where(side["where"][..., None], side["vectors"], np.nan)}
+        for side in (X, Y)
+    )
+    np.testing.assert_allclose(similarity.max_sim(queries, documents), loops(X, Y), rtol=1e-5)
+    for side, whole in ((queries, np.s_[0]), (documents, np.s_[:, 0])):
+        kept = side["vectors"]
+        side["vectors"] = kept.copy()
+        side["vectors"][0, 0, 0] = np.nan
+        scores = np.array(similarity.max_sim(queries, documents))
+        assert np.isnan(scores[whole]).all()
+        scores[whole] = 0
+        assert np.isfinite(scores).all()
+        side["vectors"] = kept
 
 
 def test_texts_without_a_token():
