@@ -1,4 +1,4 @@
-"""Two sides of a search that take turns in one process: the best time of each, after their scores were compared."""
+"""Sides of a search that take turns in one process: the best time of each, after their scores were compared."""
 
 import argparse
 import time
@@ -26,7 +26,7 @@ def best_times(sides: dict[str, Call], rounds: int, rtol: float) -> dict[str, di
     """The best of some turns of each side, and how it compares with ours.
 
     Args:
-      sides: {"ours": call, a peer: call}, each to (scores, ids).
+      sides: {"ours": call, a peer: call, ...}, each to (scores, ids).
       rounds: turns.
       rtol: how close the scores must be, relatively.
 
@@ -34,7 +34,8 @@ def best_times(sides: dict[str, Call], rounds: int, rtol: float) -> dict[str, di
     Raises: AssertionError where the scores differ.
     """
     scores = [np.asarray(call()[0]) for call in sides.values()]  # and ours is compiled
-    np.testing.assert_allclose(*scores, rtol=rtol)
+    for other in scores[1:]:
+        np.testing.assert_allclose(scores[0], other, rtol=rtol)
     times = {side: [] for side in sides}
     for _ in range(rounds):
         for side, call in sides.items():

@@ -94,7 +94,13 @@ from jaxsim.search._sparse_files import (
     load_sparse_index as load_sparse_index,
     save_sparse_index as save_sparse_index,
 )
-from jaxsim.search._tokens import encode_tokens as encode_tokens, exact_tokens as exact_tokens
+from jaxsim.search._tokens import (
+    TokenIndex as TokenIndex,
+    encode_tokens as encode_tokens,
+    exact_tokens as exact_tokens,
+    token_exact as token_exact,
+    token_index as token_index,
+)
 from jaxsim.search._tuning import (
     CurSettings as CurSettings,
     best_settings as best_settings,

@@ -5,6 +5,7 @@
 Document i has the vectors from offsets[i] to offsets[i + 1]. Both may be memory-mapped.
 """
 
+import dataclasses
 import functools
 import hashlib
 import io
@@ -23,13 +24,14 @@ from jaxsim.numerics._encoding import batch_of_tokens
 from jaxsim.numerics._token_encoding import TokenBatches
 from jaxsim.numerics._topk import top_k
 from jaxsim.numerics.types import Array, ArrayTree, Devices, Similarity
-from jaxsim.search._brute_force import chosen, filtered
+from jaxsim.search._brute_force import AXIS, chosen, filtered
 from jaxsim.search._corpus import stored
 from jaxsim.similarity import max_sim
 from jaxsim.storage import bar, write_bytes
 
 PIECE = 4096  # texts that are tokenized at once
-LENGTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+KINDS = 8  # lengths that documents are padded to, at most: a program is compiled for each
+LENGTHS = 256  # that are told apart when these are chosen
 
 
 def encode_tokens(
@@ -164,19 +166,119 @@ def exact_tokens(
       >>> print(scores, ids)
       [[1. 1.]] [[0 1]]
     """
-    checks.function("similarity", similarity, "of token vectors, such as similarity.max_sim")
     checks.shaped("vectors", vectors, (None, None), "one row per token")
     offsets = _checked_offsets(offsets, vectors.shape[0])
-    rows, count = checks.rows_of("queries", queries), len(offsets) - 1
-    checks.at_most("k", k, count, "the number of documents")
-    checks.whole("query_block", query_block)
+    count = len(offsets) - 1
     checks.whole("block", block)
     allowed = filtered(where, count)
-    allowed = np.ones(count, bool) if allowed is None else np.asarray(allowed)
+    mesh = Mesh(np.array(chosen(devices)), (AXIS,))
+    spread, whole = NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
+
+    def blocks():
+        for ids, documents in _blocks(vectors, offsets, allowed, block, mesh.size):
+            yield jax.device_put(ids, whole), jax.device_put(documents, spread)
+
+    return _best(queries, blocks, mesh, count, k, similarity, None, exclude, query_block)
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenIndex:
+    """Documents of token vectors, padded and in the memory of devices. `token_index` makes them."""
+
+    blocks: tuple[
+        tuple[jax.Array, dict[str, jax.Array]], ...
+    ]  # (ids, documents) of nearly equal lengths
+    count: int  # of documents
+    mesh: Mesh  # of the devices
+
+
+def token_index(
+    vectors: Array, offsets: Array, *, block: int = 2**15, devices: Devices = None
+) -> TokenIndex:
+    """Index of token vectors (ColBERT) for `token_exact`: documents padded once, and kept in the memory of devices.
+
+        index = search.token_index(*search.encode_tokens(model.encode, model.params, model.rows, texts))
+
+    For one query after another: `exact_tokens` pads what it reads in every call, and needs memory for two blocks.
+
+    Args:
+      vectors: float [tokens, dim], of all documents one after the other.
+      offsets: int [n + 1], where each document begins, from 0 to the number of tokens.
+      block: tokens per block over all devices, padding included.
+      devices: which hold the documents, each a part of every block; None takes all of this process.
+
+    Returns: `TokenIndex`; a tenth or so more numbers than vectors has.
+    Raises: ValueError for shapes that do not fit and offsets that do not increase.
+    """
+    checks.shaped("vectors", vectors, (None, None), "one row per token")
+    offsets = _checked_offsets(offsets, vectors.shape[0])
+    checks.whole("block", block)
+    mesh = Mesh(np.array(chosen(devices)), (AXIS,))
+    spread, whole = NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
+    blocks = tuple(
+        (jax.device_put(ids, whole), jax.device_put(documents, spread))
+        for ids, documents in _blocks(vectors, offsets, None, block, mesh.size, reuse=False)
+    )
+    return TokenIndex(blocks, len(offsets) - 1, mesh)
+
+
+def token_exact(
+    queries: Mapping[str, Array],
+    index: TokenIndex,
+    k: int,
+    *,
+    similarity: Similarity = max_sim,
+    where: Array | None = None,
+    exclude: Array | None = None,
+    query_block: int = 32,
+) -> tuple[jax.Array, jax.Array]:
+    """Exact late interaction search (MaxSim, ColBERT) in an index: what `exact_tokens` finds, without its padding.
+
+    Args:
+      queries: {"vectors" [m, length, dim], "where" bool [m, length]}.
+      index: of the documents.
+      k: how many, at most n.
+      similarity, where, exclude, query_block: as of `exact_tokens`.
+
+    Returns: (scores [m, k], ids int32 [m, k]), as of `exact_tokens`.
+    Raises: ValueError for what is not an index, masks that do not fit, and k above n.
+
+    Examples:
+      >>> import numpy as np
+      >>> from jaxsim import search
+      >>> documents = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 0.5]])  # of one token, and of two
+      >>> index = search.token_index(documents, np.array([0, 1, 3]))
+      >>> query = {"vectors": np.eye(2)[None], "where": np.ones((1, 2), bool)}
+      >>> scores, ids = search.token_exact(query, index, k=1, where=np.array([False, True]))
+      >>> print(scores, ids)
+      [[1.]] [[1]]
+    """
+    if not isinstance(index, TokenIndex):
+        raise ValueError(
+            f"index must be a `TokenIndex`, as search.token_index gives it, got {checks.shown(index)}"
+        )
+    allowed = filtered(where, index.count)
+    return _best(
+        queries,
+        lambda: index.blocks,
+        index.mesh,
+        index.count,
+        k,
+        similarity,
+        allowed,
+        exclude,
+        query_block,
+    )
+
+
+def _best(queries, blocks, mesh, count, k, similarity, allowed, exclude, query_block):
+    """The k best of all blocks of documents, (ids, documents) on the devices of a mesh."""
+    checks.function("similarity", similarity, "of token vectors, such as similarity.max_sim")
+    rows = checks.rows_of("queries", queries)
+    checks.at_most("k", k, count, "the number of documents")
+    checks.whole("query_block", query_block)
     exclude = np.full((rows, 1), -1) if exclude is None else checks.one_array("exclude", exclude)
     checks.shaped("exclude", exclude, (rows, None), "one row per query")
-    mesh = Mesh(np.array(chosen(devices)), ("devices",))
-    spread = NamedSharding(mesh, PartitionSpec("devices"))
     whole = NamedSharding(mesh, PartitionSpec())
     parts = [slice(start, start + query_block) for start in range(0, rows, query_block)]
     sides = [
@@ -185,12 +287,12 @@ def exact_tokens(
     ]
     none = np.full((rows, k), -np.inf, np.float32), np.full((rows, k), -1, np.int32)
     best = [jax.device_put(tuple(a[part] for a in none), whole) for part in parts]
-    for members, documents in _blocks(vectors, offsets, allowed, block, mesh.size):
-        documents, ids = jax.device_put(documents, spread), jax.device_put(members, whole)
+    allowed = None if allowed is None else jax.device_put(np.asarray(allowed), whole)
+    for ids, documents in blocks():
         for part, side in enumerate(sides):
             # One program at a time: what is read runs one block ahead of the devices, no more.
             jax.block_until_ready(best)
-            best[part] = _better(similarity, k, mesh, *side, documents, ids, best[part])
+            best[part] = _better(similarity, k, mesh, *side, documents, ids, allowed, best[part])
     if not best:
         return jnp.asarray(none[0]), jnp.asarray(none[1])
     return tuple(
@@ -211,26 +313,26 @@ def _checked_offsets(offsets, tokens):
     return offsets.astype(np.int64)
 
 
-def _blocks(vectors, offsets, allowed, block, devices) -> Iterator[tuple[np.ndarray, dict]]:
+def _blocks(
+    vectors, offsets, allowed, block, devices, reuse=True
+) -> Iterator[tuple[np.ndarray, dict]]:
     """Documents of nearly equal lengths: (ids int32 [b], {"vectors" [b, length, dim], "where"}), -1 for padding.
 
-    A block's arrays hold until the one after the next is asked for.
+    With `reuse` a block's arrays hold until the one after the next is asked for.
     """
     lengths = np.diff(offsets)
-    candidates = np.flatnonzero(allowed & (lengths > 0))
-    longest = int(lengths[candidates].max(initial=0))
-    ends = np.array([*(length for length in LENGTHS if length < longest), longest])
+    ends = _ends(lengths, kinds=min(max(KINDS * int(offsets[-1]) // block, 1), KINDS))
+    candidates = np.flatnonzero(lengths > 0 if allowed is None else allowed & (lengths > 0))
     kinds = np.searchsorted(ends, lengths[candidates])
-    # One is filled while the other is scored: memory that is written for the first time costs more than the scores.
-    dim = vectors.shape[1]
-    spaces = [np.empty((block + devices * longest, dim), vectors.dtype) for _ in range(2)]
+    dim, spaces = vectors.shape[1], []
+    if reuse:
+        # One is filled while the other is scored: memory that is written for the first time costs more than the scores.
+        most = block + 2 * devices * int(ends[-1])
+        spaces = [np.empty((most, dim), vectors.dtype) for _ in range(2)]
     for kind in np.unique(kinds):
         length = int(ends[kind])
-        size = max(block // length, 1)
-        size += -size % devices
         of_kind = candidates[kinds == kind]
-        if len(of_kind) < size:
-            size = min(size, devices * (1 << (-(-len(of_kind) // devices) - 1).bit_length()))
+        size = _size(len(of_kind), max(block // length, 1), devices)
         for start in range(0, len(of_kind), size):
             ids = np.full(size, -1, np.int32)
             members = of_kind[start : start + size]
@@ -238,7 +340,8 @@ def _blocks(vectors, offsets, allowed, block, devices) -> Iterator[tuple[np.ndar
             where = np.zeros((size, length), bool)
             where[: len(members)] = np.arange(length) < lengths[members, None]
             spaces.reverse()
-            documents = spaces[0][: size * length].reshape(size, length, dim)
+            space = spaces[0] if reuse else np.empty((size * length, dim), vectors.dtype)
+            documents = space[: size * length].reshape(size, length, dim)
             for place, member in enumerate(members):
                 begin, end = offsets[member], offsets[member + 1]
                 documents[place, : end - begin] = vectors[begin:end]
@@ -247,14 +350,42 @@ def _blocks(vectors, offsets, allowed, block, devices) -> Iterator[tuple[np.ndar
             yield ids, {"vectors": documents, "where": where}
 
 
+def _ends(lengths, kinds):
+    """The `kinds` lengths by which the least is padded; of all documents, so that a filter needs no other programs."""
+    unit = max(-(-int(lengths.max()) // LENGTHS), 1)
+    found, counts = np.unique(np.maximum(-(-lengths // unit), 1) * unit, return_counts=True)
+    upto = np.cumsum(counts)
+    # Tokens of the documents longer than the i-th length, up to the j-th, all padded to the j-th.
+    padded = np.where(upto[:, None] < upto, (upto - upto[:, None]) * found, np.inf)
+    least, shorter = upto * found, []
+    for _ in range(min(kinds, len(found)) - 1):
+        sums = least[:, None] + padded
+        shorter.append(sums.argmin(axis=0))
+        least = sums.min(axis=0)
+    places = [len(found) - 1]
+    for of_place in reversed(shorter):
+        places.append(of_place[places[-1]])
+    return found[places[::-1]]
+
+
+def _size(count, most, devices):
+    """Documents of a block: all blocks of one size, of four digits in binary, so that few are compiled."""
+    size = -(-count // -(-count // most))
+    size += -size % (1 << max(size.bit_length() - 4, 0))
+    size = min(size, most)
+    return size + -size % devices
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _better(similarity, k, mesh, queries, exclude, documents, ids, best):
+def _better(similarity, k, mesh, queries, exclude, documents, ids, allowed, best):
     """The k best of what is known and of a block of documents; of equal scores the lowest ids."""
-    whole, spread = PartitionSpec(), PartitionSpec("devices")
+    specs = PartitionSpec(), PartitionSpec(AXIS)
     scores = jax.shard_map(
-        similarity, mesh=mesh, in_specs=(whole, spread), out_specs=PartitionSpec(None, "devices")
+        similarity, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, AXIS)
     )(queries, documents).astype(jnp.float32)
     wanted = (ids >= 0) & (exclude[:, :, None] != ids).all(axis=1)
+    if allowed is not None:
+        wanted &= allowed[ids]
     scores, places = top_k(scores, min(k, len(ids)), where=wanted)
     hits = jnp.where(places < 0, -1, ids[jnp.maximum(places, 0)])
     scores = jnp.concatenate([best[0], scores], axis=1)

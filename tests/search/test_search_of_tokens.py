@@ -1,11 +1,14 @@
 """Late interaction over ragged documents: against loops in float64, from files, on devices, and under a budget."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxsim import search, similarity
+from jaxsim.search import _tokens
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.integers(0, 40, 50)
@@ -57,6 +60,36 @@ def test_ragged_documents_are_searched_as_loops_do(tmp_path):
         QUERIES, VECTORS, OFFSETS, 50, where=where, exclude=exclude, **settings
     )
     same(found, scores, 50)
+    index = search.token_index(VECTORS, OFFSETS, block=128)
+    held = {"query_block": 2, "where": where, "exclude": exclude}
+    for one, other in zip(search.token_exact(QUERIES, index, 50, **held), found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_documents_are_padded_to_the_lengths_by_which_the_least_is_padded():
+    """Against all choices of three of twelve lengths."""
+    lengths = RNG.integers(0, 13, 60)
+    lengths[0] = 12
+
+    def padded(ends):
+        return np.take(ends, np.searchsorted(ends, np.maximum(lengths, 1))).sum()
+
+    choices = [sorted({*pair, 12}) for pair in itertools.product(range(1, 13), repeat=2)]
+    assert padded(_tokens._ends(lengths, 3)) == min(map(padded, choices))
+    assert padded(_tokens._ends(lengths, 100)) == np.maximum(lengths, 1).sum()
+    long = np.array([0, 1, 5000, 70_000])
+    ends = _tokens._ends(long, 8)
+    assert ends[np.searchsorted(ends, long)].tolist() == [274, 274, 5206, 70_144]
+
+
+def test_blocks_are_of_one_size_that_few_share():
+    sizes = {_tokens._size(count, 100, 1) for count in range(1, 1000)}
+    assert max(sizes) == 100
+    assert len(sizes) < 50
+    for count in (1, 7, 100, 101, 250, 999):
+        size = _tokens._size(count, 100, 8)
+        assert size % 8 == 0
+        assert count <= size * -(-count // 100) < 1.2 * count + 8 * -(-count // 100)
 
 
 @pytest.mark.thorough
