@@ -1,6 +1,7 @@
 """One convolution, by XLA's own or by a matrix product where a CPU's maps are small."""
 
 import functools
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -9,8 +10,8 @@ import jax.numpy as jnp
 
 from jaxsim.numerics.types import Array
 
-SMALL = 16  # sides of a map whose gradient XLA takes as fast
-PLACES = 1024  # of images whose patches are made at once: they stay in the cache of a CPU
+SMALL = 8  # sides of a map whose gradient XLA takes as fast
+PLACES = 2048  # of images whose patches are made at once: they stay in the cache of a CPU
 
 
 class Convolution(nn.Module):
@@ -68,14 +69,15 @@ def _with_slopes_by_patches_jvp(stride, primals, tangents):
     """The kernel's part is linear in it by products of patches: so is, transposed, the kernel's gradient."""
     x, kernel = primals
     of_x, of_kernel = tangents
-    height, width = _places(x, stride)
+    few = min(max(PLACES // math.prod(_places(x, stride)), 1), max(len(x), 1))
+    padded = jnp.pad(x, [(0, -len(x) % few), *[(0, 0)] * 3])
 
     @jax.checkpoint  # patches are made again, and not kept for all images
-    def moved(image):
-        return _by_patches(image[None], of_kernel, stride)[0]
+    def moved(images):
+        return _by_patches(images, of_kernel, stride)
 
-    few = max(PLACES // (height * width), 1)
-    by_kernel = jax.lax.map(moved, x, batch_size=min(few, len(x)))
+    by_kernel = jax.lax.map(moved, padded.reshape(-1, few, *x.shape[1:]))
+    by_kernel = by_kernel.reshape(-1, *by_kernel.shape[2:])[: len(x)]
     return _by_xla(x, kernel, stride), _by_xla(of_x, kernel, stride) + by_kernel
 
 
@@ -98,7 +100,11 @@ def _by_patches(x, kernel, stride):
     rows = [slice(n, n + stride * (height - 1) + 1, stride) for n in range(side)]
     columns = [slice(n, n + stride * (width - 1) + 1, stride) for n in range(side)]
     patches = [x[:, down, along] for down in rows for along in columns]
-    return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+    # Of two axes: over three at once the kernel's gradient takes four times as long.
+    flat = jnp.concatenate(patches, axis=-1).reshape(-1, side * side * x.shape[-1])
+    return (flat @ kernel.reshape(-1, kernel.shape[-1])).reshape(
+        -1, height, width, kernel.shape[-1]
+    )
 
 
 def _places(x, stride):
