@@ -29,12 +29,12 @@ lint: .venv/installed-test ## the formatter's, the linter's and the type checker
 ifeq ($(shell python3.11 -c "print(1)" 2> /dev/null), 1)
 parity: .venv-peers/installed-images ## weights, figures and losses against the peers, on Python 3.11
 	.venv-peers/bin/python -c "import torch, transformers, sentence_transformers, pytrec_eval, pytorch_metric_learning, rax, gensim, mteb, ir_measures, ranx, faiss, usearch, jax2onnx"
-	.venv-peers/bin/python -m pytest -n 0 -m "" tests/pretrained tests/evaluation/test_trec_eval_parity.py tests/losses/peers \
+	.venv-peers/bin/python -m pytest -m "" tests/pretrained tests/evaluation/test_trec_eval_parity.py tests/losses/peers \
 		tests/commands/train/test_trained_parity.py tests/commands/train/test_train_card.py \
 		tests/storage/test_storage_word_vectors.py tests/storage/test_storage_trec_peers.py \
 		tests/storage/test_storage_indexes.py tests/commands/test_export_command.py \
 		tests/docs/test_migration.py
-	PYTHONPATH=.venv-peers/images .venv-peers/bin/python -m pytest -n 0 -m "" tests/pretrained/test_image_families.py
+	PYTHONPATH=.venv-peers/images .venv-peers/bin/python -m pytest -m "" tests/pretrained/test_image_families.py
 else
 parity:
 	@echo "skipped: parity with the peers, for there is no python3.11"
