@@ -25,7 +25,10 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import budgeted, each, entities, maxsim, models, sources, two_stage
+from experiments.workbench import each
+from experiments.workbench.measures import budgeted
+from experiments.workbench.networks import maxsim, models, two_stage
+from experiments.workbench.sets import entities, sources
 from jaxsim import evaluation, similarity
 
 DATA = (*sources.DOCSTRINGS, "entities", "maxsim")

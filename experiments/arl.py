@@ -27,8 +27,9 @@ import numpy as np
 import optax
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import modalities, tuning
-from experiments.workbench.modalities import NAMES, Network, Pairs
+from experiments.workbench.sets import modalities
+from experiments.workbench.sets.modalities import NAMES, Network, Pairs
+from experiments.workbench.training import tuning
 from jaxsim import data, losses, storage, training
 from jaxsim.numerics import relaxations
 from jaxsim.numerics.types import ArrayTree, Objective

@@ -29,7 +29,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import copies, fits, images, tuning
+from experiments.workbench.networks import images
+from experiments.workbench.sets import copies
+from experiments.workbench.training import fits, tuning
 from jaxsim import data, encoders, evaluation, losses, search, similarity
 from jaxsim.data.copies import content_pairs
 from jaxsim.numerics import top_k

@@ -33,7 +33,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import coded, codes, models, paragraphs, sources, tfidf, topics
+from experiments.workbench.measures import coded
+from experiments.workbench.networks import codes, models, paragraphs, tfidf
+from experiments.workbench.sets import sources, topics
 from jaxsim import data, pretrained
 
 LOG = logging.getLogger("jaxsim.experiments")

@@ -33,16 +33,10 @@ import jax
 import numpy as np
 
 from experiments import runner, settings
-from experiments.workbench import (
-    drawings,
-    figures,
-    fits,
-    models,
-    sentences,
-    sources,
-    tuning,
-    two_tasks,
-)
+from experiments.workbench.measures import drawings, figures, two_tasks
+from experiments.workbench.networks import models, sentences
+from experiments.workbench.sets import sources
+from experiments.workbench.training import fits, tuning
 from jaxsim import data, encoders, losses, merging
 from jaxsim.numerics.types import Array, ArrayTree, Objective
 

@@ -24,7 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import banks, fits, images, sources
+from experiments.workbench.networks import images
+from experiments.workbench.sets import sources
+from experiments.workbench.training import banks, fits
 from jaxsim import analysis, data, losses
 from jaxsim.data import augment
 from jaxsim.numerics import unit

@@ -40,17 +40,11 @@ import numpy as np
 import optax
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import (
-    backbones,
-    definitions,
-    entries,
-    figures,
-    fits,
-    models,
-    sentences,
-    tuning,
-)
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures import figures
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import backbones, entries, models, sentences
+from experiments.workbench.sets import definitions
+from experiments.workbench.training import fits, tuning
 from jaxsim import analysis, data, encoders, losses, training
 from jaxsim.numerics.types import Objective
 

@@ -34,9 +34,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import sense_maps, sense_models, senses as senses_, sources
-from experiments.workbench.sense_models import Model
-from experiments.workbench.senses import PSEUDO, SEMCOR, SEMEVAL, TUNING, Corpus
+from experiments.workbench.measures import sense_maps
+from experiments.workbench.networks import sense_models
+from experiments.workbench.networks.sense_models import Model
+from experiments.workbench.sets import senses as senses_, sources
+from experiments.workbench.sets.senses import PSEUDO, SEMCOR, SEMEVAL, TUNING, Corpus
 from jaxsim import encoders, losses, numerics, training
 from jaxsim.data import negatives
 from jaxsim.numerics import relaxations

@@ -28,7 +28,10 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import alignment, drawings, fits, graded, judges, models, sentences
+from experiments.workbench.measures import drawings
+from experiments.workbench.networks import alignment, judges, models, sentences
+from experiments.workbench.sets import graded
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, evaluation, losses, similarity
 from jaxsim.numerics.types import Array, ArrayTree, Objective
 

@@ -24,7 +24,7 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import baskets, sources
+from experiments.workbench.sets import baskets, sources
 from jaxsim import data, evaluation, similarity
 
 

@@ -29,8 +29,11 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import each, fits, models, swaps, tfidf
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench import each
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import models, tfidf
+from experiments.workbench.sets import swaps
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, evaluation, losses, pretrained
 from jaxsim.numerics.types import ArrayTree, Objective
 

@@ -31,7 +31,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import each, fits, images, sources, tuning
+from experiments.workbench import each
+from experiments.workbench.networks import images
+from experiments.workbench.sets import sources
+from experiments.workbench.training import fits, tuning
 from jaxsim import analysis, data, encoders, evaluation, losses, similarity
 from jaxsim.data import augment
 from jaxsim.numerics.types import Array, ArrayTree, PRNGKey

@@ -24,7 +24,8 @@ import numpy as np
 import optax
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import fits, images
+from experiments.workbench.networks import images
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, merging, numerics, storage
 from jaxsim.numerics.types import ArrayTree
 

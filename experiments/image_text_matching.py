@@ -31,7 +31,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import fits, models, tuning
+from experiments.workbench.networks import models
+from experiments.workbench.training import fits, tuning
 from jaxsim import data, encoders, evaluation, losses, similarity
 from jaxsim.numerics import total
 from jaxsim.numerics.types import ArrayTree, Objective

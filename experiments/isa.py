@@ -28,8 +28,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import composed, fits, sentences
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import composed, sentences
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, losses, similarity
 from jaxsim.numerics import unit
 from jaxsim.numerics.types import Array, ArrayTree, Objective

@@ -28,7 +28,10 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import figures, mined, models, sentences, sources
+from experiments.workbench.measures import figures
+from experiments.workbench.networks import models, sentences
+from experiments.workbench.sets import sources
+from experiments.workbench.training import mined
 from jaxsim import data, encoders, losses, merging
 from jaxsim.numerics import mean
 from jaxsim.numerics.types import ArrayTree, Objective

@@ -26,7 +26,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import models, sources, tfidf, vectors as vectors_
+from experiments.workbench.measures import vectors as vectors_
+from experiments.workbench.networks import models, tfidf
+from experiments.workbench.sets import sources
 from jaxsim import data, evaluation, pretrained, search, similarity
 
 

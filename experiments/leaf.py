@@ -23,8 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import each, fits, models, sentences, teachers
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench import each
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import models, sentences, teachers
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, evaluation, losses, search
 from jaxsim.numerics import unit
 from jaxsim.numerics.types import Loss, Objective

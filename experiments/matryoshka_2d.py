@@ -33,7 +33,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import caption_pairs, figures, fits, models, sentences, tuning
+from experiments.workbench.measures import figures
+from experiments.workbench.networks import models, sentences
+from experiments.workbench.sets import caption_pairs
+from experiments.workbench.training import fits, tuning
 from jaxsim import data, encoders, losses
 from jaxsim.losses import parts
 from jaxsim.numerics.types import ArrayTree, Loss, Objective

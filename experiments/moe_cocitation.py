@@ -31,8 +31,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import domains as domains_, models, sentences, tuning
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import models, sentences
+from experiments.workbench.sets import domains as domains_
+from experiments.workbench.training import tuning
 from jaxsim import data, encoders, evaluation, losses, merging, search, similarity
 from jaxsim.numerics.types import ArrayTree, Objective
 

@@ -31,8 +31,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import gridworld
-from experiments.workbench.gridworld import FEATURES, GROUPS, INPUTS, Asked
+from experiments.workbench.sets import gridworld
+from experiments.workbench.sets.gridworld import FEATURES, GROUPS, INPUTS, Asked
 from jaxsim import data, encoders, evaluation, losses, storage
 from jaxsim.similarity import negative_squared_euclidean
 

@@ -34,7 +34,10 @@ import numpy as np
 import optax
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import class_vectors, fits, images, sources, successors, tuning
+from experiments.workbench.measures import successors
+from experiments.workbench.networks import class_vectors, images
+from experiments.workbench.sets import sources
+from experiments.workbench.training import fits, tuning
 from jaxsim import data, encoders, evaluation, losses, similarity, training
 from jaxsim.data import augment
 from jaxsim.numerics.types import Array

@@ -15,7 +15,7 @@ reproduced were measured with sentence-transformers; the paper's tables could no
 
 The two trained arms are heads on frozen states of the tokens, which start as the frozen encoder exactly. They learn
 from captions of photographs that SugarCrepe++ does not ask about, since all of it is for evaluation; their negatives
-are swapped by a rule (experiments/workbench/swaps.py), not by its authors' model and people.
+are swapped by a rule (experiments/workbench/sets/swaps.py), not by its authors' model and people.
 """
 
 import dataclasses
@@ -31,8 +31,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import fits, models, sentences, sources, swaps
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import models, sentences
+from experiments.workbench.sets import sources, swaps
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, evaluation, losses, pretrained, search
 from jaxsim.numerics import unit
 from jaxsim.numerics.types import ArrayTree, Objective

@@ -27,7 +27,8 @@ import numpy as np
 import optax
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import mixtures, tables, tuning
+from experiments.workbench.sets import tables
+from experiments.workbench.training import mixtures, tuning
 from jaxsim import data, encoders, evaluation, losses, numerics, storage, training
 from jaxsim.numerics.types import ArrayTree, Batch, Objective, PRNGKey
 

@@ -9,7 +9,7 @@ is downloaded; the student is a small transformer from scratch.
 Predicts: soft targets above hard negatives above in-batch negatives, in correlation with people's grades; a
 reranker of pairs and lists at once not below one of either.
 
-The judge aligns the words of two sentences (experiments/workbench/alignment.py) and was fitted on people's grades
+The judge aligns the words of two sentences (experiments/workbench/networks/alignment.py) and was fitted on people's grades
 of the training part; its own row says how good it is, and it sees no test pair. A positive that it gives less than
 `floor` is left out, since nearly every candidate would be dropped for it. Temperature, stride and beta are not
 published for text: T of 0.02 is the paper's, at which a gap of 0.1 is 5 nats, and other temperatures are arms.
@@ -30,7 +30,9 @@ import jax
 import numpy as np
 
 from experiments import pictures as pictures_, runner, settings
-from experiments.workbench import alignment, each, graded, models, partners, rerankers, sentences
+from experiments.workbench import each
+from experiments.workbench.networks import alignment, models, rerankers, sentences
+from experiments.workbench.sets import graded, partners
 from jaxsim import evaluation, losses, search
 from jaxsim.numerics.types import ArrayTree, Objective
 from jaxsim.search import mining

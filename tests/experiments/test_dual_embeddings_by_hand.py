@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, dual_embeddings, runner
-from experiments.workbench import baskets, sources
+from experiments.workbench.sets import baskets, sources
 
 
 def test_missing_baskets_are_one_sentence(tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, asl
-from experiments.workbench import copies
+from experiments.workbench.sets import copies
 from jaxsim import evaluation
 
 RANDOM = np.random.default_rng(0)

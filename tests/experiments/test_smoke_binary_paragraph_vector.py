@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, binary_paragraph_vector as bpv
-from experiments.workbench import coded, codes, paragraphs, topics
+from experiments.workbench.measures import coded
+from experiments.workbench.networks import codes, paragraphs
+from experiments.workbench.sets import topics
 from jaxsim import data
 
 CONFIG = dataclasses.replace(bpv.PRESETS["smoke"], queries=10, validation=10)

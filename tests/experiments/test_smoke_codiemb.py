@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import codiemb
-from experiments.workbench import sentences, two_tasks
+from experiments.workbench.measures import two_tasks
+from experiments.workbench.networks import sentences
 from jaxsim import data
 
 SMALL = codiemb.PRESETS["smoke"]

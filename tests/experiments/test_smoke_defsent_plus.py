@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from experiments import __main__ as command, defsent_plus, runner
-from experiments.workbench import backbones, definitions, entries
+from experiments.workbench.networks import backbones, entries
+from experiments.workbench.sets import definitions
 from jaxsim import data
 
 SMALL = defsent_plus.PRESETS["smoke"]

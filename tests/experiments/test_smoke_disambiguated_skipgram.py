@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from experiments import disambiguated_skipgram as experiment, runner
-from experiments.workbench import sense_maps, sense_models, senses
+from experiments.workbench.measures import sense_maps
+from experiments.workbench.networks import sense_models
+from experiments.workbench.sets import senses
 from jaxsim import data, encoders, losses
 
 RANDOM = np.random.default_rng(0)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import lbl2transformervec, runner
-from experiments.workbench import models, sources
+from experiments.workbench.networks import models
+from experiments.workbench.sets import sources
 from jaxsim import data, pretrained, search
 
 CONFIG = lbl2transformervec.Config(

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, matryoshka_2d, runner
-from experiments.workbench import caption_pairs, figures, fits, sentences
+from experiments.workbench.measures import figures
+from experiments.workbench.networks import sentences
+from experiments.workbench.sets import caption_pairs
+from experiments.workbench.training import fits
 from jaxsim import data, evaluation, losses
 
 SMALL = matryoshka_2d.PRESETS["smoke"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, moe_cocitation, runner
-from experiments.workbench import domains as domains_
+from experiments.workbench.sets import domains as domains_
 from jaxsim import data, encoders, losses
 
 SMALL = moe_cocitation.PRESETS["smoke"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, sirl
-from experiments.workbench import gridworld
+from experiments.workbench.sets import gridworld
 
 CONFIG = sirl.Config(seed=3, answers=(20, 50))
 

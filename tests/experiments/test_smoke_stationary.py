@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, stationary
-from experiments.workbench import successors
+from experiments.workbench.measures import successors
 
 SMOKE = stationary.PRESETS["smoke"]
 

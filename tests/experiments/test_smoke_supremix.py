@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, supremix
-from experiments.workbench import tables
+from experiments.workbench.sets import tables
 from jaxsim import encoders
 
 

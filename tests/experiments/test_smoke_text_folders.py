@@ -6,7 +6,7 @@ import model_folders
 import pytest
 
 from experiments import __main__ as command, kalm_v2
-from experiments.workbench import models
+from experiments.workbench.networks import models
 
 SMALL = ["--data", "docstrings-small", "--steps", "2", "--batch", "8", "--seeds", "1"]
 OPTIONS = {

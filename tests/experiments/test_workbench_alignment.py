@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.workbench import alignment, graded
+from experiments.workbench.networks import alignment
+from experiments.workbench.sets import graded
 
 TEXTS = [
     "a dog runs in the park",

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments.workbench import entities, maxsim, sources
+from experiments.workbench.networks import maxsim
+from experiments.workbench.sets import entities, sources
 from jaxsim import data
 
 CAPTION = {

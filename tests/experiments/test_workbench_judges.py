@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.workbench import judges, sentences
+from experiments.workbench.networks import judges, sentences
 from jaxsim import data, evaluation
 
 THINGS = ["cat", "dog", "fish", "bird", "tree", "stone"]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.workbench import rerankers
+from experiments.workbench.networks import rerankers
 
 SCORES = np.array([[1.0, 2.0, -0.5], [0.3, -1.0, 7.0], [0.0, 5.0, 5.0]])
 EXISTS = np.array([[True, True, True], [True, True, False], [True, False, False]])

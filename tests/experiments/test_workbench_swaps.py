@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.workbench import swaps
+from experiments.workbench.sets import swaps
 
 
 @pytest.mark.parametrize(

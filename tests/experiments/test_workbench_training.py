@@ -9,7 +9,8 @@ import numpy as np
 import optax
 import pytest
 
-from experiments.workbench import fits, sentences, tuning
+from experiments.workbench.networks import sentences
+from experiments.workbench.training import fits, tuning
 from jaxsim import data
 from jaxsim.numerics import mean
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command, arl, runner
-from experiments.workbench import modalities
+from experiments.workbench.sets import modalities
 from jaxsim import encoders, losses
 from jaxsim.numerics import relaxations
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.workbench import entries
+from experiments.workbench.networks import entries
 from jaxsim import analysis, encoders, evaluation, losses
 
 P = np.array([[1.0, -1.0], [0.0, 2.0]])

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.workbench import composed
+from experiments.workbench.networks import composed
 from jaxsim import encoders, losses
 
 RNG = np.random.default_rng(0)

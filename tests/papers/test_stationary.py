@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import stationary as experiment
-from experiments.workbench import class_vectors
+from experiments.workbench.networks import class_vectors
 from jaxsim import evaluation, losses
 from jaxsim.similarity import cosine, dot, reverse_slots, simplex_vertices
 

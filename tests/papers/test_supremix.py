@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.workbench import mixtures
+from experiments.workbench.training import mixtures
 from jaxsim import losses
 from jaxsim.losses.numbers._supremix import Block
 from jaxsim.similarity import dot

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.workbench import sources
+from experiments.workbench.sets import sources
 from jaxsim import data
 
 

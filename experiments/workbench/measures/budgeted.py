@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.workbench import entities, tfidf, two_stage
+from experiments.workbench.networks import tfidf, two_stage
+from experiments.workbench.sets import entities
 from jaxsim import search, similarity
 
 # Anchor items of the annCUR arms: (key, anchor scores, count) -> int [count].

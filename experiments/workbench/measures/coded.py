@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.workbench.figures import each
+from experiments.workbench.measures.figures import each
 from jaxsim import evaluation, search, similarity
 
 PLACES = 1, 10, 100  # at which precision is taken

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.workbench import figures, sentences, sources, tfidf
+from experiments.workbench.measures import figures
+from experiments.workbench.networks import sentences, tfidf
+from experiments.workbench.sets import sources
 from jaxsim import data, evaluation
 
 FILES = ("noun.artifact", "noun.person", "noun.plant", "noun.animal", "noun.act")

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from experiments import runner
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
 from jaxsim import data, evaluation, search
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.workbench import sources
+from experiments.workbench.sets import sources
 from jaxsim import data
 
 MARKERS = {

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.workbench import sentences
+from experiments.workbench.networks import sentences
 from jaxsim import search
 from jaxsim.search import mining
 

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.workbench import fits, models, sentences
+from experiments.workbench.networks import models, sentences
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, losses
 from jaxsim.numerics.types import Objective
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.workbench import each
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
 from jaxsim import data, evaluation
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import Array

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.workbench import fits
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, losses, pretrained, search
 from jaxsim.numerics.types import ArrayTree, Encode, Loss, Objective
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.workbench import models
+from experiments.workbench.networks import models
 from jaxsim import data, pretrained, search
 
 ANGLES = 60.0  # degrees to either side: none wraps around

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.workbench import fits, judges, sentences
+from experiments.workbench.networks import judges, sentences
+from experiments.workbench.training import fits
 from jaxsim import data, losses
 from jaxsim.numerics.types import Objective
 

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.workbench import fits, sentences
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import sentences
+from experiments.workbench.training import fits
 from jaxsim import data, losses
 from jaxsim.numerics import unit
 from jaxsim.numerics.types import Array, ArrayTree

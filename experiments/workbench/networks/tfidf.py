@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
 
 
 def scores(queries: Sequence[str], documents: Sequence[str]) -> np.ndarray:

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import runner
-from experiments.workbench import figures, graded, sentences, sources, tfidf
-from experiments.workbench.figures import each
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures import figures
+from experiments.workbench.measures.figures import each
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import sentences, tfidf
+from experiments.workbench.sets import graded, sources
 from jaxsim import analysis, data, encoders, evaluation, search
 from jaxsim.numerics.types import ArrayTree, Encode
 

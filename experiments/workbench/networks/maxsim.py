@@ -11,10 +11,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from experiments.workbench import models
-from experiments.workbench.entities import Corpus
-from experiments.workbench.two_stage import Scored
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import models
+from experiments.workbench.networks.two_stage import Scored
+from experiments.workbench.sets.entities import Corpus
 from jaxsim import data, encoders, pretrained, similarity
 from jaxsim.storage import fill
 

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.workbench import sources, tfidf
-from experiments.workbench.figures import each
+from experiments.workbench.measures.figures import each
+from experiments.workbench.networks import tfidf
+from experiments.workbench.sets import sources
 from jaxsim import data, encoders, evaluation, losses, similarity, training
 from jaxsim.numerics import top_k, total
 from jaxsim.numerics.types import Similarity

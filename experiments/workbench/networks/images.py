@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.workbench import fits, sources
-from experiments.workbench.figures import each
+from experiments.workbench.measures.figures import each
+from experiments.workbench.sets import sources
+from experiments.workbench.training import fits
 from jaxsim import analysis, data, encoders, evaluation, similarity, training
 from jaxsim.data import augment
 from jaxsim.numerics import masked

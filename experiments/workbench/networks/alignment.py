@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
 from jaxsim import search
 
 NUMBER = re.compile(r"[0-9]+")

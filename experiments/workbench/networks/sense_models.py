@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.workbench.senses import Occurrences
+from experiments.workbench.sets.senses import Occurrences
 from jaxsim import analysis, data, evaluation, losses
 from jaxsim.numerics import masked, relaxations
 

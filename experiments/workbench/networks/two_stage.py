@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.workbench import entities, fits, sentences
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import sentences
+from experiments.workbench.sets import entities
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, losses, search, similarity, storage
 from jaxsim.numerics import mean
 from jaxsim.numerics.types import ArrayTree

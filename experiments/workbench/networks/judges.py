@@ -16,7 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.workbench import fits, sentences
+from experiments.workbench.networks import sentences
+from experiments.workbench.training import fits
 from jaxsim import data, encoders, losses, search, storage
 from jaxsim.numerics import checks
 from jaxsim.numerics.types import ArrayTree, Loss

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.workbench import models, sentences, sources, tfidf
-from experiments.workbench.vectors import unit_rows
+from experiments.workbench.measures.vectors import unit_rows
+from experiments.workbench.networks import models, sentences, tfidf
+from experiments.workbench.sets import sources
 from jaxsim import data, losses, pretrained
 
 SHORT = 16  # tokens of the queries that neural teachers learn from

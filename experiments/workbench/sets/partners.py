@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.workbench import graded
+from experiments.workbench.sets import graded
 
 BINS = np.linspace(0, 1, 11)  # of grades
 ASKED = 100  # sentences of a test set that search among as many others

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.workbench import sentences, sources
+from experiments.workbench.networks import sentences
+from experiments.workbench.sets import sources
 from jaxsim import data
 
 

@@ -1,0 +1,1 @@
+"""What experiments compare: encoders, judges, teachers, tables, and baselines without training."""
