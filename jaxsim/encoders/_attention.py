@@ -13,6 +13,7 @@ import logging
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics._devices import in_turn
 from jaxsim.numerics.types import Array
 
 LOG = logging.getLogger("jaxsim")
@@ -36,15 +37,13 @@ def attention(
     Args:
       query: float [rows, queries, heads, dim].
       key, value: float [rows, keys, shared, dim]; each of `shared` serves heads / shared of query's.
-      mask: bool, broadcast to [rows, heads, queries, keys]. A query that sees nothing gets the mean of all. What
-        no query of a row sees has no influence where it is NaN or infinite.
+      mask: bool [rows or 1, heads or 1, queries or 1, keys]. A query that sees nothing gets the mean of all.
       bias: float, broadcast likewise, or None.
       cudnn: whether an NVIDIA card may run it through cuDNN, where `cudnn_takes` the shapes; it holds no
         [queries, keys] matrix and has gradients in reverse mode alone.
 
     Returns: [rows, queries, heads, dim], in query's type; the softmax is float32 at least.
     """
-    key, value = (_without_unseen_nan(a, mask) for a in (key, value))
     if jax.default_backend() == "cpu":
         return blocked_attention(query, key, value, mask=mask, bias=bias)
     if not cudnn or bias is not None or not cudnn_takes(query, key):
@@ -53,12 +52,6 @@ def attention(
     return jax.lax.platform_dependent(
         query, key, value, mask, cuda=cudnn_attention, default=xla_attention
     )
-
-
-def _without_unseen_nan(array, mask):
-    """Keys or values with 0 for what is not finite and no query sees: a weight of 0 times NaN is NaN."""
-    seen = jnp.asarray(mask).any(axis=(1, 2))[:, :, None, None]
-    return jnp.where(seen | jnp.isfinite(array), array, 0)
 
 
 def cudnn_takes(query: jax.Array, key: jax.Array) -> bool:
@@ -154,8 +147,7 @@ def blocked_attention(
     """
     rows, asking, heads, _ = query.shape
     keys, parts = key.shape[1], 1
-    # An exported program has sizes that are no numbers; rows spread over devices would be gathered by a loop.
-    if all(isinstance(size, int) for size in (rows, asking, keys)) and jax.device_count() == 1:
+    if in_turn(rows, asking, keys):
         block = max(scores // max(heads * asking * keys, 1), 1)
         parts = -(-rows // block)
     if parts <= FEW:  # no faster than all at once

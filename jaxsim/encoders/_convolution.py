@@ -8,6 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxsim.numerics._blocks import by_blocks
+from jaxsim.numerics._devices import in_turn
 from jaxsim.numerics.types import Array
 
 SMALL = 8  # sides of a map whose gradient XLA takes as fast
@@ -54,7 +56,8 @@ def convolved(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     if jax.default_backend() == "cpu" and places <= kernel.shape[0]:
         return _by_patches(x, kernel, stride)
     # A narrower type is left to XLA: the sum would round at every step.
-    if jax.default_backend() == "cpu" and places > SMALL and x.dtype.itemsize >= 4:
+    large = places > SMALL and x.dtype.itemsize >= 4
+    if jax.default_backend() == "cpu" and large and in_turn(x.shape[0]):
         return _with_slopes_by_patches(x, kernel, stride)
     return _by_xla(x, kernel, stride)
 
@@ -69,15 +72,15 @@ def _with_slopes_by_patches_jvp(stride, primals, tangents):
     """The kernel's part is linear in it by products of patches: so is, transposed, the kernel's gradient."""
     x, kernel = primals
     of_x, of_kernel = tangents
-    few = min(max(PLACES // math.prod(_places(x, stride)), 1), max(len(x), 1))
-    padded = jnp.pad(x, [(0, -len(x) % few), *[(0, 0)] * 3])
+    rows = x.shape[0]
+    few = max(PLACES // math.prod(_places(x, stride)), 1)
+    few = -(-rows // max(-(-rows // few), 1))  # all blocks of one size
 
     @jax.checkpoint  # patches are made again, and not kept for all images
     def moved(images):
         return _by_patches(images, of_kernel, stride)
 
-    by_kernel = jax.lax.map(moved, padded.reshape(-1, few, *x.shape[1:]))
-    by_kernel = by_kernel.reshape(-1, *by_kernel.shape[2:])[: len(x)]
+    by_kernel = by_blocks(moved, x, few)
     return _by_xla(x, kernel, stride), _by_xla(of_x, kernel, stride) + by_kernel
 
 

@@ -49,7 +49,7 @@ class GroupNorm(nn.Module):
 
         def each(values):
             """Of channels, as x has them, from those of groups."""
-            wide = jnp.broadcast_to(values, (len(x), self.groups, channels // self.groups))
+            wide = jnp.broadcast_to(values, (x.shape[0], self.groups, channels // self.groups))
             return wide.reshape(-1, *[1] * len(places), channels)
 
         center = mean(x)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxsim.encoders._attention import attention
 from jaxsim.encoders._layers import Style, Weights, layer_norm, products
-from jaxsim.numerics import compute_dtype
+from jaxsim.numerics import compute_dtype, masked
 from jaxsim.numerics.types import Array
 
 STYLE = Style(normalize=layer_norm(1e-6))
@@ -33,6 +33,8 @@ class MapHead(nn.Module):
     @nn.compact
     def __call__(self, states: Array, where: Array | None = None) -> jax.Array:
         rows, length, dim = states.shape
+        if where is not None:
+            states = masked.zeroed(jnp.asarray(states), jnp.asarray(where))
         if dim % self.heads:
             raise ValueError(f"heads must divide dim={dim}, got {self.heads}")
         dtype: Any = compute_dtype() if self.dtype is None else self.dtype

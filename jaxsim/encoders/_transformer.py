@@ -141,7 +141,7 @@ class Transformer(nn.Module):
         if seen is not None:
             checks.shaped("seen", seen, tokens.shape, "one per token")
             checks.booleans("seen", seen)
-        x = self._embedded(tokens, places, segments, vectors, vectors_where)
+        x = self._embedded(tokens, places, segments, vectors, where, vectors_where)
         if post or self.start_norm:
             x = self._norm("norm" if post else "embedding_norm")(x)
         x = Dropout(self.dropout)(x, deterministic=deterministic).astype(dtype)
@@ -244,12 +244,13 @@ class Transformer(nn.Module):
             checks.shaped("vectors_where", vectors_where, tokens.shape, "one per token")
             checks.booleans("vectors_where", vectors_where)
 
-    def _embedded(self, tokens, places, segments, vectors, vectors_where):
+    def _embedded(self, tokens, places, segments, vectors, where, vectors_where):
         small = self.initial if self.place_initial is None else self.place_initial
         x = self._table("tokens", self.vocabulary, self.initial)(tokens)
         if vectors is not None:
-            taken = True if vectors_where is None else vectors_where[..., None]
-            x = jnp.where(taken, vectors, x)
+            # Not in padding, where NaN would reach the gradients of all weights.
+            taken = where if vectors_where is None else jnp.asarray(where) & vectors_where
+            x = jnp.where(jnp.asarray(taken)[..., None], vectors, x)
         if self.rotary is None:
             rows = self.max_length + self.first_place
             x = x + self._table("positions", rows, small)(places + self.first_place)

@@ -25,6 +25,15 @@ def compute_dtype() -> jax.typing.DTypeLike:
     return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
 
 
+def in_turn(*sizes: Any) -> bool:
+    """Whether a program may walk over rows in a loop, of which these are sizes.
+
+    Not where one is no number, in a program that is exported for any size, nor with several devices: rows spread over
+    them would be gathered by the loop.
+    """
+    return jax.device_count() == 1 and all(isinstance(size, int) for size in sizes)
+
+
 def block_entries(least: int) -> int:
     """Default number of scores per block: `least` on CPU, more with an accelerator's memory.
 

@@ -84,7 +84,7 @@ def exact(
     queries, items, rows, count = sides(queries, items, similarity)
     checks.at_most("k", k, count, "the number of items")
     checks.whole("query_block", query_block)
-    where, exclude = filtered(where, count), _excluded(exclude, rows, count)
+    where, exclude = filtered(where, count), excluded(exclude, rows, count)
     streamed = any(map(_on_file, jax.tree.leaves(items)))
     prepare, kernel = KERNELS.get(similarity, (_as_it_is, similarity))
     query_block = min(query_block, max(rows, 1))
@@ -217,7 +217,7 @@ def filtered(where: Array | None, count: int) -> Array | None:
     return where
 
 
-def _excluded(exclude, rows, count):
+def excluded(exclude: Array | None, rows: int, count: int) -> jax.Array | None:
     """Ids int32 [rows, e], -1 for what is not an item: 2^32 + 5 must not become 5."""
     if exclude is None:
         return None

@@ -24,7 +24,7 @@ from jaxsim.numerics._encoding import batch_of_tokens
 from jaxsim.numerics._token_encoding import TokenBatches
 from jaxsim.numerics._topk import top_k
 from jaxsim.numerics.types import Array, ArrayTree, Devices, Similarity
-from jaxsim.search._brute_force import AXIS, chosen, filtered
+from jaxsim.search._brute_force import AXIS, chosen, excluded, filtered
 from jaxsim.search._corpus import stored
 from jaxsim.similarity import max_sim
 from jaxsim.storage import bar, write_bytes
@@ -277,8 +277,7 @@ def _best(queries, blocks, mesh, count, k, similarity, allowed, exclude, query_b
     rows = checks.rows_of("queries", queries)
     checks.at_most("k", k, count, "the number of documents")
     checks.whole("query_block", query_block)
-    exclude = np.full((rows, 1), -1) if exclude is None else checks.one_array("exclude", exclude)
-    checks.shaped("exclude", exclude, (rows, None), "one row per query")
+    exclude = np.full((rows, 1), -1) if exclude is None else excluded(exclude, rows, count)
     whole = NamedSharding(mesh, PartitionSpec())
     parts = [slice(start, start + query_block) for start in range(0, rows, query_block)]
     sides = [
@@ -321,18 +320,21 @@ def _blocks(
     With `reuse` a block's arrays hold until the one after the next is asked for.
     """
     lengths = np.diff(offsets)
-    ends = _ends(lengths, kinds=min(max(KINDS * int(offsets[-1]) // block, 1), KINDS))
-    candidates = np.flatnonzero(lengths > 0 if allowed is None else allowed & (lengths > 0))
-    kinds = np.searchsorted(ends, lengths[candidates])
+    ends = _ends(lengths, block)
+    kinds = np.searchsorted(ends, lengths)
+    found = lengths > 0 if allowed is None else allowed & (lengths > 0)
     dim, spaces = vectors.shape[1], []
     if reuse:
         # One is filled while the other is scored: memory that is written for the first time costs more than the scores.
         most = block + 2 * devices * int(ends[-1])
         spaces = [np.empty((most, dim), vectors.dtype) for _ in range(2)]
-    for kind in np.unique(kinds):
-        length = int(ends[kind])
-        of_kind = candidates[kinds == kind]
-        size = _size(len(of_kind), max(block // length, 1), devices)
+    for kind, length in enumerate(ends.tolist()):
+        of_kind = np.flatnonzero((kinds == kind) & found)
+        if len(of_kind) == 0:
+            continue
+        size = _size(
+            ((kinds == kind) & (lengths > 0)).sum(), len(of_kind), block // length, devices
+        )
         for start in range(0, len(of_kind), size):
             ids = np.full(size, -1, np.int32)
             members = of_kind[start : start + size]
@@ -350,15 +352,27 @@ def _blocks(
             yield ids, {"vectors": documents, "where": where}
 
 
-def _ends(lengths, kinds):
-    """The `kinds` lengths by which the least is padded; of all documents, so that a filter needs no other programs."""
-    unit = max(-(-int(lengths.max()) // LENGTHS), 1)
-    found, counts = np.unique(np.maximum(-(-lengths // unit), 1) * unit, return_counts=True)
+def _ends(lengths, block):
+    """At most KINDS lengths to pad documents to, by which the least is padded: few where all fit into a few blocks.
+
+    Those of all documents, so that a filter has the same.
+    """
+    found, counts = np.unique(lengths[lengths > 0], return_counts=True)
+    if len(found) == 0:
+        return np.ones(1, int)
+    if len(found) > LENGTHS:  # the longest within each of so many steps, equal by their ratio
+        steps = np.ceil(np.log(found / found[0]) / np.log(found[-1] / found[0]) * (LENGTHS - 1))
+        last = np.append(steps[1:] > steps[:-1], True)
+        counts, found = (
+            np.add.reduceat(counts, np.append(0, np.flatnonzero(last)[:-1] + 1)),
+            found[last],
+        )
+    kinds = min(KINDS, len(found), 1 + int(counts.sum() * found[-1] // (block // KINDS + 1)))
     upto = np.cumsum(counts)
     # Tokens of the documents longer than the i-th length, up to the j-th, all padded to the j-th.
     padded = np.where(upto[:, None] < upto, (upto - upto[:, None]) * found, np.inf)
     least, shorter = upto * found, []
-    for _ in range(min(kinds, len(found)) - 1):
+    for _ in range(kinds - 1):
         sums = least[:, None] + padded
         shorter.append(sums.argmin(axis=0))
         least = sums.min(axis=0)
@@ -368,11 +382,15 @@ def _ends(lengths, kinds):
     return found[places[::-1]]
 
 
-def _size(count, most, devices):
-    """Documents of a block: all blocks of one size, of four digits in binary, so that few are compiled."""
-    size = -(-count // -(-count // most))
-    size += -size % (1 << max(size.bit_length() - 4, 0))
-    size = min(size, most)
+def _size(count, left, most, devices):
+    """Documents of a block, of all of one length or of those that a filter has left.
+
+    Without a filter all blocks are of one size, with one they are the same or, where the last would not be half
+    full, a power of two: few are compiled.
+    """
+    size = -(-count // -(-count // max(most, 1)))
+    if left <= size // 2:
+        size = 1 << (int(left) - 1).bit_length()
     return size + -size % devices
 
 
@@ -380,8 +398,13 @@ def _size(count, most, devices):
 def _better(similarity, k, mesh, queries, exclude, documents, ids, allowed, best):
     """The k best of what is known and of a block of documents; of equal scores the lowest ids."""
     specs = PartitionSpec(), PartitionSpec(AXIS)
+    # Unchecked: a similarity of anybody's need not say what varies over devices.
     scores = jax.shard_map(
-        similarity, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, AXIS)
+        similarity,
+        mesh=mesh,
+        in_specs=specs,
+        out_specs=PartitionSpec(None, AXIS),
+        check_vma=False,
     )(queries, documents).astype(jnp.float32)
     wanted = (ids >= 0) & (exclude[:, :, None] != ids).all(axis=1)
     if allowed is not None:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import block_entries, checks
+from jaxsim.numerics._blocks import by_blocks
+from jaxsim.numerics._devices import in_turn
 from jaxsim.numerics._norms import at_least_float32
 from jaxsim.numerics.masked import zeroed
 from jaxsim.numerics.types import Array
@@ -28,9 +30,9 @@ def max_sim(
 
         s_ij = sum_{a in i} max_{b in j} x_ia . y_jb
 
-    A few query tokens and documents at a time, in gradients too: a million scores of tokens are held on a CPU, not
-    [n * length, m * length]. A query without a token has 0 with all; a document without one has minus infinity (0
-    with such a query).
+    A few query tokens and documents at a time, in gradients too: on a CPU about a million scores are held, or those
+    of one document with max(n, 512) tokens, not [n * length, m * length]. In a process of several devices it is all
+    documents. A query without a token has 0 with all; a document without one has minus infinity (0 with such a query).
 
     Args:
       x: queries, {"vectors" [n, length, dim], "where" bool [n, length]}; unit vectors make it a sum of
@@ -55,44 +57,45 @@ def max_sim(
                 f"got shapes {np.shape(vectors)}, {np.shape(where)}"
             )
         checks.booleans(f'{name}["where"]', jnp.asarray(where))
-    # Values in padding, NaN too, must not reach a product: its slope there would be 0 * NaN.
-    queries, documents = (
-        zeroed(at_least_float32(side["vectors"]), jnp.asarray(side["where"])) for side in (x, y)
-    )
+    queries, documents = (at_least_float32(side["vectors"]) for side in (x, y))
     if queries.shape[2] != documents.shape[2]:
         raise ValueError(
             f"x and y must have vectors of one dim, got {queries.shape[2]}, {documents.shape[2]}"
         )
     rows, asked = queries.shape[:2]
     count, length = documents.shape[:2]
+    if asked == 0:
+        return jnp.zeros((rows, count), jnp.result_type(queries, documents))
+    real = jnp.asarray(x["where"])
     each = max(min(asked, TOKENS // max(rows, 1)), 1)
-    size = max(min(count, block_entries(ENTRIES) // max(rows * each * length, 1)), 1)
-    parts = max(-(-count // size), 1)
-    tokens = tuple(
-        jnp.moveaxis(_split(array, max(-(-asked // each), 1), axis=1), 1, 0)
-        for array in (queries, jnp.asarray(x["where"]))
+    scored = functools.partial(
+        _of_a_few, _steps(zeroed(queries, real), each), _steps(real, each), precision=precision
     )
-    scored = functools.partial(_of_a_few, tokens, precision=precision)
-    real = jnp.asarray(y["where"])
-    if parts == 1:
-        return scored((documents, real))
-    result = jax.lax.map(scored, (_split(documents, parts), _split(real, parts)))
-    return jnp.moveaxis(result, 1, 0).reshape(rows, -1)[:, :count]
+    parts = documents, jnp.asarray(y["where"])
+    if not in_turn(rows, count, length):
+        return scored(parts).T
+    most = max(block_entries(ENTRIES) // max(rows * each * length, 1), 1)
+    return by_blocks(scored, parts, _even(count, most)).T
 
 
-def _split(array, parts, axis=0):
-    """An axis as two, [parts, equal sizes]; filled up with zeros, which a mask takes for padding."""
-    size = -(-array.shape[axis] // parts)
-    widths = [(0, 0)] * array.ndim
-    widths[axis] = (0, parts * size - array.shape[axis])
-    shape = (*array.shape[:axis], parts, size, *array.shape[axis + 1 :])
-    return jnp.pad(array, widths).reshape(shape)
+def _even(count, most):
+    """How many of `count` at once: a number that divides them, so that none is copied, where one is near the most."""
+    near = range(min(most, count), most // 2, -1)
+    return next((size for size in near if count % size == 0), most)
 
 
-def _of_a_few(tokens, documents, precision):
-    """MaxSim [n, m] of a few documents: of tokens [steps, n, each, dim] and which of them count, a step at a time."""
+def _steps(array, each):
+    """[n, length, ...] -> [steps, n, each, ...], filled up with what does not count."""
+    rows, asked, *rest = array.shape
+    filled = jnp.pad(array, [(0, 0), (0, -asked % each), *[(0, 0)] * len(rest)])
+    return jnp.moveaxis(filled.reshape(rows, -(-asked // each), each, *rest), 1, 0)
+
+
+def _of_a_few(queries, counted, documents, precision):
+    """MaxSim [m, n] of a few documents: of tokens [steps, n, each, dim] and which of them count, a step at a time."""
     vectors, where = documents
-    flat = vectors.reshape(-1, vectors.shape[-1])
+    # Values in padding, NaN too, must not reach a product: its slope there would be 0 * NaN.
+    flat = zeroed(vectors, where).reshape(-1, vectors.shape[-1])
     padding = jnp.where(where, 0, -jnp.inf).astype(flat.dtype)
 
     @jax.checkpoint
@@ -105,9 +108,10 @@ def _of_a_few(tokens, documents, precision):
         return total + jnp.where(counts[..., None], best, 0).sum(axis=1), None
 
     # From the inputs, so that a checked shard_map knows that it varies as they do; NaN there is not copied.
-    varying = tokens[0][0, :, :1, 0] + (flat[0, 0] if flat.size else 0)
-    none = jnp.where(varying > 0, 0, jnp.zeros((varying.shape[0], len(where)), flat.dtype))
-    return jax.lax.scan(added, none, tokens)[0]
+    varying = queries[0][:, :1, 0] + (flat[0, 0] if flat.size else 0)
+    shape, dtype = (varying.shape[0], where.shape[0]), jnp.result_type(queries, flat)
+    none = jnp.where(varying > 0, 0, jnp.zeros(shape, dtype))
+    return jax.lax.scan(added, none, (queries, counted))[0].T
 
 
 def mean_max_sim(

@@ -43,6 +43,7 @@ def test_it_is_the_convolution_of_linen(size, side, stride, float64):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_derivatives_of_large_maps_are_those_of_one_convolution(stride, float64, monkeypatch):
     """Values, gradients, tangents, second derivatives, and under vmap; five images go by two, two and one."""
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
     monkeypatch.setattr(_convolution, "SMALL", 3)
     monkeypatch.setattr(_convolution, "PLACES", 2 * (8 // stride) ** 2)
     rng = np.random.default_rng(0)
@@ -63,3 +64,12 @@ def test_derivatives_of_large_maps_are_those_of_one_convolution(stride, float64,
     found, expected = everything(_convolution.convolved), everything(_convolution._by_xla)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_rows_spread_over_devices_are_not_gathered(monkeypatch):
+    monkeypatch.setattr(_convolution, "SMALL", 3)
+    x, kernel = np.zeros((8, 8, 8, 2), np.float32), np.zeros((3, 3, 2, 4), np.float32)
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("rows",))
+    spread = jax.device_put(x, jax.NamedSharding(mesh, jax.P("rows")))
+    slope = jax.jit(jax.grad(lambda k, x: jnp.sin(_convolution.convolved(x, k, 1)).sum()))
+    assert "all-gather" not in slope.lower(kernel, spread).compile().as_text()

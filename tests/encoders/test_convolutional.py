@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -153,3 +154,10 @@ def test_without_a_head_it_gives_what_the_pooling_does():
     layers = {name: part for name, part in params()["params"].items() if name != "head"}
     np.testing.assert_allclose(bare.apply({"params": layers}, IMAGES), seen, rtol=1e-6)
     assert "head" not in jax.eval_shape(bare.init, jax.random.key(0), IMAGES)["params"]
+
+
+def test_the_network_is_exported_for_any_number_of_images():
+    (rows,) = jax.export.symbolic_shape("rows")
+    images = jax.ShapeDtypeStruct((rows, *IMAGES.shape[1:]), jnp.float32)
+    exported = jax.export.export(jax.jit(lambda x: NET.apply(params(), x)))(images)
+    np.testing.assert_allclose(exported.call(IMAGES), NET.apply(params(), IMAGES), rtol=1e-5)

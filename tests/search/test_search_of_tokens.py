@@ -66,30 +66,89 @@ def test_ragged_documents_are_searched_as_loops_do(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_documents_are_padded_to_the_lengths_by_which_the_least_is_padded():
+def test_documents_are_padded_to_the_lengths_by_which_the_least_is_padded(monkeypatch):
     """Against all choices of three of twelve lengths."""
     lengths = RNG.integers(0, 13, 60)
     lengths[0] = 12
+    real = lengths[lengths > 0]
 
     def padded(ends):
-        return np.take(ends, np.searchsorted(ends, np.maximum(lengths, 1))).sum()
+        return np.take(ends, np.searchsorted(ends, real)).sum()
 
     choices = [sorted({*pair, 12}) for pair in itertools.product(range(1, 13), repeat=2)]
-    assert padded(_tokens._ends(lengths, 3)) == min(map(padded, choices))
-    assert padded(_tokens._ends(lengths, 100)) == np.maximum(lengths, 1).sum()
-    long = np.array([0, 1, 5000, 70_000])
-    ends = _tokens._ends(long, 8)
-    assert ends[np.searchsorted(ends, long)].tolist() == [274, 274, 5206, 70_144]
+    monkeypatch.setattr(_tokens, "KINDS", 3)
+    assert padded(_tokens._ends(lengths, 8)) == min(map(padded, choices))
+    assert _tokens._ends(lengths, 2**15).tolist() == [12]  # all fit into a part of a block
+    monkeypatch.setattr(_tokens, "KINDS", 12)
+    assert padded(_tokens._ends(lengths, 8)) == real.sum()
+    assert _tokens._ends(np.zeros(3, int), 8).tolist() == [1]
 
 
-def test_blocks_are_of_one_size_that_few_share():
-    sizes = {_tokens._size(count, 100, 1) for count in range(1, 1000)}
-    assert max(sizes) == 100
-    assert len(sizes) < 50
-    for count in (1, 7, 100, 101, 250, 999):
-        size = _tokens._size(count, 100, 8)
-        assert size % 8 == 0
-        assert count <= size * -(-count // 100) < 1.2 * count + 8 * -(-count // 100)
+@pytest.mark.parametrize(
+    ("lengths", "most"),
+    [
+        ([10] * 600 + [1500], 1.01),
+        ([30] * 20_000 + [70_000], 1.02),
+        ([*range(20, 181)] * 50 + [32_768], 1.15),
+        (range(1, 3000), 1.15),
+    ],
+)
+def test_one_long_document_does_not_pad_the_others(lengths, most):
+    lengths = np.asarray(lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    blocks = list(_tokens._blocks(np.zeros((offsets[-1], 1)), offsets, None, 2**15, 1))
+    held = sum(documents["where"].size for _, documents in blocks)
+    assert lengths.sum() <= held < most * lengths.sum()
+    assert sum((ids >= 0).sum() for ids, _ in blocks) == len(lengths)
+
+
+def test_filters_share_their_programs():
+    lengths = RNG.integers(20, 181, 3000)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    vectors, shapes = np.zeros((offsets[-1], 1)), set()
+    for share in np.linspace(0.01, 1, 30):
+        allowed = RNG.random(3000) < share
+        for ids, documents in _tokens._blocks(vectors, offsets, allowed, 2**15, 8):
+            assert len(ids) % 8 == 0
+            assert allowed[ids[ids >= 0]].all()
+            shapes.add(documents["where"].shape)
+    assert len(shapes) <= 8 * 6
+
+
+def test_an_index_is_searched_as_its_vectors_are():
+    where = np.arange(50) % 4 > 0
+    exclude = np.array([[2**32 + 1, 2], [-1, 1], [3, 3], [4, 5], [6, 8]])
+    scores = np.where(where, loops(VECTORS), -np.inf)
+    for row, ids in enumerate(exclude):
+        scores[row, ids[(ids >= 0) & (ids < 50)]] = -np.inf
+    for devices in (None, jax.devices()[:2]):
+        index = search.token_index(VECTORS, OFFSETS, block=256, devices=devices)
+        same(search.token_exact(QUERIES, index, 6, where=where, exclude=exclude), scores, 6)
+        same(search.token_exact(QUERIES, index, 6, similarity=by_a_loop), loops(VECTORS), 6)
+
+
+def by_a_loop(queries, documents):
+    """MaxSim as a user may write it: a sum that begins at zeros."""
+
+    def added(place, total):
+        products = jnp.einsum("nd,mtd->nmt", queries["vectors"][:, place], documents["vectors"])
+        best = jnp.max(products, axis=2, where=documents["where"], initial=-jnp.inf)
+        return total + jnp.where(queries["where"][:, place, None], best, 0)
+
+    start = jnp.zeros((len(queries["where"]), len(documents["where"])))
+    return jax.lax.fori_loop(0, queries["where"].shape[1], added, start)
+
+
+def test_what_is_no_index_is_refused():
+    with pytest.raises(ValueError, match="index must be a `TokenIndex`"):
+        search.token_exact(QUERIES, VECTORS, 3)
+    with pytest.raises(ValueError, match="offsets must increase from 0 to"):
+        search.token_index(VECTORS, OFFSETS[:-1])
+    index = search.token_index(VECTORS, OFFSETS)
+    with pytest.raises(ValueError, match="k must be"):
+        search.token_exact(QUERIES, index, 51)
+    with pytest.raises(ValueError, match="exclude must be integers"):
+        search.token_exact(QUERIES, index, 3, exclude=np.ones((5, 1)))
 
 
 @pytest.mark.thorough

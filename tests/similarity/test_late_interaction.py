@@ -60,6 +60,7 @@ def test_a_few_tokens_and_documents_at_a_time_are_all_at_once(tokens, entries, m
 
     vectors = X["vectors"], Y["vectors"]
     expected = sums(*vectors), both(*vectors)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
     monkeypatch.setattr(_late_interaction, "TOKENS", tokens)
     monkeypatch.setattr(_late_interaction, "ENTRIES", entries)
     for one, other in zip(
@@ -83,6 +84,23 @@ def test_nan_stays_with_its_own_text():
         scores[whole] = 0
         assert np.isfinite(scores).all()
         side["vectors"] = kept
+
+
+def test_an_odd_number_of_documents_is_filled_up(monkeypatch):
+    expected = similarity.max_sim(X, Y)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    monkeypatch.setattr(_late_interaction, "ENTRIES", 4 * 3 * 7 * 4)
+    seven = jax.tree.map(lambda a: np.concatenate([a, a[:1]]), Y)
+    scores = similarity.max_sim(X, seven)
+    np.testing.assert_allclose(scores, np.hstack([expected, expected[:, :1]]), rtol=1e-6)
+
+
+def test_either_side_may_be_of_the_wider_type(float64):
+    wide = [{**t, "vectors": np.float64(t["vectors"])} for t in (X, Y)]
+    for sides in ((wide[0], Y), (X, wide[1])):
+        assert similarity.max_sim(*sides).dtype == np.float64
+    nobody = {"vectors": np.zeros((2, 0, 5)), "where": np.zeros((2, 0), bool)}
+    np.testing.assert_array_equal(similarity.max_sim(nobody, Y), np.zeros((2, 6)))
 
 
 def test_texts_without_a_token():
