@@ -31,6 +31,7 @@ def test_encoders_run_in_bfloat16_and_through_cudnn(found):
     assert step["cuDNN calls"] == 2 * 2 * layers  # of both sides, and back
 
 
+@pytest.mark.thorough
 def test_a_step_is_given_all_of_the_memory_that_it_replaces(found):
     for name in ("a training step", "a training step, encoded in chunks"):
         given, _, whole = found[name]["buffers donated"].partition(" of ")
