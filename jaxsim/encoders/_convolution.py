@@ -103,7 +103,7 @@ def _by_patches(x, kernel, stride):
     rows = [slice(n, n + stride * (height - 1) + 1, stride) for n in range(side)]
     columns = [slice(n, n + stride * (width - 1) + 1, stride) for n in range(side)]
     patches = [x[:, down, along] for down in rows for along in columns]
-    # Of two axes: over three at once the kernel's gradient takes four times as long.
+    # Of two axes: over three at once the gradient takes up to twice as long.
     flat = jnp.concatenate(patches, axis=-1).reshape(-1, side * side * x.shape[-1])
     return (flat @ kernel.reshape(-1, kernel.shape[-1])).reshape(
         -1, height, width, kernel.shape[-1]
