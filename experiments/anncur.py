@@ -36,6 +36,8 @@ DATA = (*sources.DOCSTRINGS, "entities", "maxsim")
 
 @dataclasses.dataclass(frozen=True)
 class Config:
+    """The items and queries, the encoders with their training, and the budgets of calls."""
+
     seed: int = 0  # of the encoders' start, the queries drawn and the draws of anchors
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "docstrings"  # docstrings, docstrings-small; with JAXSIM_DATA entities, maxsim

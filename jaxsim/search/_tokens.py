@@ -172,11 +172,9 @@ def exact_tokens(
     checks.whole("block", block)
     allowed = filtered(where, count)
     mesh = Mesh(np.array(chosen(devices)), (AXIS,))
-    spread, whole = NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
 
     def blocks():
-        for ids, documents in _blocks(vectors, offsets, allowed, block, mesh.size):
-            yield jax.device_put(ids, whole), jax.device_put(documents, spread)
+        return _placed(_blocks(vectors, offsets, allowed, block, mesh.size), mesh)
 
     return _best(queries, blocks, mesh, count, k, similarity, None, exclude, query_block)
 
@@ -214,12 +212,8 @@ def token_index(
     offsets = _checked_offsets(offsets, vectors.shape[0])
     checks.whole("block", block)
     mesh = Mesh(np.array(chosen(devices)), (AXIS,))
-    spread, whole = NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
-    blocks = tuple(
-        (jax.device_put(ids, whole), jax.device_put(documents, spread))
-        for ids, documents in _blocks(vectors, offsets, None, block, mesh.size, reuse=False)
-    )
-    return TokenIndex(blocks, len(offsets) - 1, mesh)
+    blocks = _placed(_blocks(vectors, offsets, None, block, mesh.size, reuse=False), mesh)
+    return TokenIndex(tuple(blocks), len(offsets) - 1, mesh)
 
 
 def token_exact(
@@ -298,6 +292,13 @@ def _best(queries, blocks, mesh, count, k, similarity, allowed, exclude, query_b
         jnp.asarray(np.concatenate([np.asarray(a) for a in side]))
         for side in zip(*best, strict=True)
     )
+
+
+def _placed(blocks, mesh):
+    """Blocks on the devices of a mesh: all ids on each, and a part of the documents."""
+    whole, spread = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(AXIS)))
+    for ids, documents in blocks:
+        yield jax.device_put(ids, whole), jax.device_put(documents, spread)
 
 
 def _checked_offsets(offsets, tokens):
