@@ -159,5 +159,6 @@ def test_without_a_head_it_gives_what_the_pooling_does():
 def test_the_network_is_exported_for_any_number_of_images():
     (rows,) = jax.export.symbolic_shape("rows")
     images = jax.ShapeDtypeStruct((rows, *IMAGES.shape[1:]), jnp.float32)
-    exported = jax.export.export(jax.jit(lambda x: NET.apply(params(), x)))(images)
-    np.testing.assert_allclose(exported.call(IMAGES), NET.apply(params(), IMAGES), rtol=1e-5)
+    weights = params()
+    exported = jax.export.export(jax.jit(lambda x: NET.apply(weights, x)))(images)
+    np.testing.assert_allclose(exported.call(IMAGES), NET.apply(weights, IMAGES), rtol=1e-5)
