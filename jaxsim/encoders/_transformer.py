@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxsim.encoders._dropout import Dropout
 from jaxsim.encoders._experts import SENTENCE, Experts, Routing, check_domain
+from jaxsim.encoders._few_rows import few_at_a_time
 from jaxsim.encoders._layers import Block, Style
 from jaxsim.encoders._positions import Rotary, View, relative_buckets, visible
 from jaxsim.numerics import checks, compute_dtype
@@ -78,7 +79,6 @@ class Transformer(nn.Module):
         """Whether a row may hold several texts: not where experts route by all states of a text."""
         return self.experts is None or self.experts.router not in SENTENCE
 
-    @nn.compact
     def __call__(
         self,
         tokens: Array,
@@ -129,18 +129,62 @@ class Transformer(nn.Module):
             raise ValueError(
                 "positions go with the last layer: not with all_layers, nor without layers"
             )
-        routing = self._routing(tokens, where, domain, positions, router_logits)
+        self._check_routing(tokens, domain, positions, router_logits)
         self._check_packing(tokens, packing, domain, router_logits)
+        self._check_vectors(tokens, vectors, vectors_where)
+        if seen is not None:
+            checks.shaped("seen", seen, tokens.shape, "one per token")
+            checks.booleans("seen", seen)
+        rows = {
+            "tokens": tokens,
+            "where": where,
+            "segments": segments,
+            "vectors": vectors,
+            "vectors_where": vectors_where,
+            "seen": seen,
+            "positions": positions,
+            "packing": packing,
+        }
+
+        def states(module, rows):
+            return module._states(
+                **rows,
+                deterministic=deterministic,
+                all_layers=all_layers,
+                domain=domain,
+                router_logits=router_logits,
+            )
+
+        if domain is not None:  # perhaps one for all rows
+            return states(self, rows)
+        length = tokens.shape[1]
+        return few_at_a_time(self, states, rows, length, self.hidden + self.heads * length)
+
+    @nn.compact
+    def _states(
+        self,
+        tokens,
+        where,
+        segments,
+        vectors,
+        vectors_where,
+        seen,
+        positions,
+        packing,
+        *,
+        deterministic,
+        all_layers,
+        domain,
+        router_logits,
+    ):
+        """What `__call__` gives, of arguments that are checked."""
+        routing = None if self.experts is None else Routing(where, domain)
         post = self.norm == "post"
         dtype = compute_dtype() if self.dtype is None else self.dtype
         if packing is None:
             places = jnp.maximum(jnp.cumsum(where, axis=1) - 1, 0)
         else:
             places = jnp.asarray(packing.positions)
-        self._check_vectors(tokens, vectors, vectors_where)
-        if seen is not None:
-            checks.shaped("seen", seen, tokens.shape, "one per token")
-            checks.booleans("seen", seen)
         x = self._embedded(tokens, places, segments, vectors, where, vectors_where)
         if post or self.start_norm:
             x = self._norm("norm" if post else "embedding_norm")(x)
@@ -185,8 +229,8 @@ class Transformer(nn.Module):
         result = states if all_layers else states[0]
         return (result, jnp.stack(logits, axis=1)) if router_logits else result
 
-    def _routing(self, tokens, where, domain, positions, router_logits):
-        """What blocks with experts route by; None without experts."""
+    def _check_routing(self, tokens, domain, positions, router_logits):
+        """Refuses what does not go with the experts, or their absence."""
         experts = self.experts
         if experts is None or not experts.learned:
             if router_logits:
@@ -200,7 +244,7 @@ class Transformer(nn.Module):
         if experts is None:
             if domain is not None:
                 raise ValueError("domain must be None without experts, got one")
-            return None
+            return
         if experts.layers is not None and max(experts.layers) >= self.layers:
             raise ValueError(
                 f"experts must be in the {self.layers} layers, numbered from 0, got layers={experts.layers}"
@@ -215,7 +259,6 @@ class Transformer(nn.Module):
             raise ValueError(
                 "positions must be None where the last layer routes by all states of a text"
             )
-        return Routing(where, domain)
 
     def _check_packing(self, tokens, packing, domain, router_logits):
         """Refuses what is for each row where a row holds several texts."""

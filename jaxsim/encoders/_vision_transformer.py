@@ -1,5 +1,6 @@
 """Vision transformers (ViT): images as patches, through the layers that texts go through."""
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.encoders._convolutional import with_states
+from jaxsim.encoders._few_rows import few_at_a_time
 from jaxsim.encoders._layers import Block, Style, layer_norm
 from jaxsim.encoders._map_head import MapHead
 from jaxsim.encoders._positions import View
@@ -50,7 +52,6 @@ class VisionTransformer(nn.Module):
     style: Style = STYLE
     cudnn: bool = True  # attention through cuDNN on a card that has it; False is XLA's everywhere
 
-    @nn.compact
     def __call__(
         self,
         images: Array,
@@ -70,6 +71,17 @@ class VisionTransformer(nn.Module):
           deterministic: no dropout.
         """
         self._check(images)
+
+        def outputs(module, images):
+            return module._outputs(images, features, maps, deterministic)
+
+        patches = int(self.class_token) + math.prod(side // self.patch for side in self.image)
+        numbers = self.hidden + self.heads * patches
+        return few_at_a_time(self, outputs, images, patches, numbers)
+
+    @nn.compact
+    def _outputs(self, images, features, maps, deterministic):
+        """What `__call__` gives, of images that are checked."""
         dtype: Any = compute_dtype() if self.dtype is None else self.dtype
         x = self._embedded(images, dtype)
         if self.start_norm:
