@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from jaxsim.__main__ import guarded, log_lines, shown_whole
+from jaxsim.__main__ import guarded, log_lines, shown_whole, with_large_pages
 
 
 def main(arguments=None):
@@ -18,5 +18,6 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
+    with_large_pages()
     shown_whole()
     sys.exit(main())

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from jaxsim import __version__
 
@@ -47,6 +48,7 @@ REASONS = {
     errno.EMFILE: "too many open files: raise the limit (ulimit -n)",
     errno.EIO: "the disk cannot be read or written",
 }
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")  # who gets them
 OUT_OF_MEMORY = "give a smaller --batch-size, --chunk, --batch-tokens or --max-length"
 
 
@@ -169,6 +171,27 @@ def _silence():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def with_large_pages() -> None:
+    """Starts this command anew, in the same process, with memory in pages of 2 MiB where Linux has them for who asks.
+
+    The values of a step on a CPU are in new memory each time: a quarter of its time, or more, goes into asking the
+    system for pages of 4 KiB. GLIBC_TUNABLES, which says how the C library asks, is read as a process starts; one
+    that is set is left as it is.
+    """
+    if "GLIBC_TUNABLES" in os.environ or not sys.executable:
+        return
+    try:
+        library = os.confstr("CS_GNU_LIBC_VERSION") or ""
+        version = tuple(map(int, library.removeprefix("glibc ").split(".")))
+        given = LARGE_PAGES.read_text(encoding="utf-8")
+    except (AttributeError, ValueError, OSError):  # not Linux, or another C library
+        return
+    if version >= (2, 35) and "[madvise]" in given:
+        os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+        with contextlib.suppress(OSError):
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def shown_whole() -> None:
     """Replaces characters that a terminal cannot show, which is not an error."""
     for stream in (sys.stdout, sys.stderr):
@@ -177,5 +200,6 @@ def shown_whole() -> None:
 
 
 if __name__ == "__main__":
+    with_large_pages()
     shown_whole()
     sys.exit(main())
