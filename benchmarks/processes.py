@@ -56,7 +56,7 @@ class Side:
         self.process = None
 
 
-def answer(module, words, *, side, python=sys.executable):
+def answer(module, words, *, side, python=sys.executable, env=None):
     """The last line of `python -m MODULE WORDS` as JSON; None where it fails, with a line that says why.
 
     Args:
@@ -64,9 +64,15 @@ def answer(module, words, *, side, python=sys.executable):
       words: its arguments.
       side: what the line about a failure calls it.
       python: the interpreter.
+      env: its environment; None is this process's.
     """
     done = subprocess.run(
-        [python, "-m", module, *words], capture_output=True, text=True, check=False, cwd=ROOT
+        [python, "-m", module, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=env,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]

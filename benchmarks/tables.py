@@ -201,6 +201,20 @@ TABLES = {
             "times as fast, cores": "times as fast, cores",
         },
     ),
+    "pages": Table(
+        "pages",
+        {
+            "a training step": "work",
+            "4 KiB: ms": "4 KiB: ms",
+            "4 KiB: core ms": "4 KiB: core ms",
+            "4 KiB: page faults": "4 KiB: page faults",
+            "2 MiB: ms": "2 MiB: ms",
+            "2 MiB: core ms": "2 MiB: core ms",
+            "2 MiB: page faults": "2 MiB: page faults",
+            "times as fast": "times as fast",
+            "cores": "times as fast, cores",
+        },
+    ),
     "search": Table(
         "search",
         {
