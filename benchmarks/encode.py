@@ -135,7 +135,7 @@ def main():
     parser.add_argument("--corpus", help="JSONL; docstrings by default")
     parser.add_argument("--column", default="text")
     parser.add_argument("--texts", type=int, default=4000, help="how many at most")
-    parser.add_argument("--batch-tokens", type=int, default=4096, help="of our batches")
+    parser.add_argument("--batch-tokens", type=int, help="of our batches; default: the library's")
     parser.add_argument("--repeats", type=int, default=2, help="timed passes per process")
     parser.add_argument("--rounds", type=int, default=2, help="processes per side")
     parser.add_argument("--onnx-python", help="an interpreter that has the ONNX backend")

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxsim.numerics import checks
 from jaxsim.numerics._buckets import bucket_of
 from jaxsim.numerics._devices import compute_dtype
 from jaxsim.numerics._packing import arrays_of, first_fit_rows
@@ -20,6 +21,8 @@ from jaxsim.numerics.types import Array, ArrayTree, Encode
 # Lengths of rows that hold several texts. A token of a row of 256 costs a tenth more than one of a row of 64, by its
 # attention, which is less than padding costs; beyond, it costs more.
 PACKED_ROWS = (128, 256)
+# Tokens of a batch over all devices, and of one for each CPU, whose cache holds no more states.
+TOKENS, TOKENS_ON_CPU = 4096, 1024
 TEXTS_OF_TOKENS = 8  # packed texts of a batch are at most one for so many tokens
 
 
@@ -294,6 +297,15 @@ def _parts(row_of, rows, most, capacity, devices):
 
 def _power_of_two(count):
     return 1 << max(count - 1, 31).bit_length()
+
+
+def tokens_of_batch(batch_tokens: int | None = None) -> int:
+    """The tokens of a batch over the local devices: those given, checked, or what suits the kind of device."""
+    if batch_tokens is None:
+        on_cpu = jax.default_backend() == "cpu"
+        return TOKENS_ON_CPU * len(jax.local_devices()) if on_cpu else TOKENS
+    checks.whole("batch_tokens", batch_tokens)
+    return batch_tokens
 
 
 def batch_of_tokens(batch_tokens: int, devices: int) -> Callable[[int], int]:

@@ -17,13 +17,13 @@ from jaxsim.numerics._encoding import (
     image_encoder,
     text_chunks,
     text_encoder,
+    tokens_of_batch,
 )
 from jaxsim.numerics.types import ArrayTree
 from jaxsim.pretrained._image_processor import opened
 from jaxsim.storage import bar
 
 CHUNK = 4096  # texts that are sorted by length together
-TOKENS = 4096  # of a batch over all devices, where no batch size is given
 SMALLEST = 1e-12  # what a norm is at least, where vectors are divided by it
 
 
@@ -53,7 +53,8 @@ def embed_texts(
     if not texts:
         return np.zeros((0, dim), np.float32)
     run = text_encoder(encode, params)
-    by_tokens = batch_of_tokens(TOKENS, run.devices)
+    budget = tokens_of_batch()
+    by_tokens = batch_of_tokens(budget, run.devices)
     fixed = None if batch_size is None else batch_size + -batch_size % run.devices
     most = batch_rows(len(texts), run.devices)
 
@@ -69,7 +70,7 @@ def embed_texts(
             chunk=CHUNK,
             batch_of=batch_of,
             lengths=None,
-            pack=TOKENS if batch_size is None else None,
+            pack=budget if batch_size is None else None,
             label="embed",
             advance=advance,
         )

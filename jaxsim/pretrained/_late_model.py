@@ -8,10 +8,10 @@ import numpy as np
 
 from jaxsim import similarity
 from jaxsim.numerics import checks
-from jaxsim.numerics._encoding import batch_of_tokens
+from jaxsim.numerics._encoding import batch_of_tokens, tokens_of_batch
 from jaxsim.numerics._token_encoding import TokenBatches, padded_rows
 from jaxsim.pretrained import _late_folders as late_folders
-from jaxsim.pretrained._embedding import TOKENS, batch_rows, progress_bar
+from jaxsim.pretrained._embedding import batch_rows, progress_bar
 from jaxsim.pretrained._late_folders import SIDES, Reading, TokenRow
 from jaxsim.pretrained._model import Model
 from jaxsim.pretrained._tokenizer import MULTIPLE
@@ -98,7 +98,7 @@ class MultiVectorModel(Model):
           texts: a list of strings, or one string.
           side: "query" or "document": its prompt, length, filling and tokens that do not count.
           prompt: text that goes before each; None is the model's for the side.
-          batch_size: texts of a batch over all devices; None is as many as have 4,096 tokens.
+          batch_size: texts of a batch over all devices; None is by tokens, as of `search.encode_corpus`.
           progress: show a bar in a terminal, lines in a log elsewhere.
 
         Returns: {"vectors" float32 [n, length, dim], "where" bool [n, length]} in the order of the texts, as
@@ -127,12 +127,12 @@ class MultiVectorModel(Model):
         """What encodes rows of tokens over the local devices.
 
         Args:
-          batch_size: texts of a batch over all devices; None is as many as have 4,096 tokens.
+          batch_size: texts of a batch over all devices; None is by tokens, as of `search.encode_corpus`.
           most: how many texts there are at most, for small batches of few texts.
         """
         run = TokenBatches(self.encode, self.params, lambda length: 1)
         devices = run.devices
-        by_tokens = batch_of_tokens(TOKENS, devices)
+        by_tokens = batch_of_tokens(tokens_of_batch(), devices)
         fixed = None if batch_size is None else batch_size + -batch_size % devices
         few = None if most is None else batch_rows(max(most, 1), devices)
 

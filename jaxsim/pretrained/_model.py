@@ -170,7 +170,7 @@ class TextModel(Model):
           texts: a list of strings, or one string.
           prompt, prompt_name: as for `tokens`; those that the model reads and does not pool too.
           domain: one of `domains`, of all texts, where the model's experts are those of domains.
-          batch_size: texts of a batch over all devices, each in a row; None is as many as have 4,096 tokens.
+          batch_size: texts of a batch over all devices, each in a row; None is by tokens, as of `search.encode_corpus`.
           normalize: divide each vector by its norm, after it was cut.
           truncate_dim: how many numbers of each vector to keep, the first (Matryoshka); None is all.
           progress: show a bar in a terminal, lines in a log elsewhere.

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxsim import encoders, similarity
 from jaxsim.numerics import checks
-from jaxsim.numerics._encoding import batch_of_tokens, text_chunks, text_encoder
+from jaxsim.numerics._encoding import batch_of_tokens, text_chunks, text_encoder, tokens_of_batch
 from jaxsim.numerics.types import Array
 from jaxsim.pretrained import (
     _embedding as embedding,
@@ -65,7 +65,7 @@ class SparseTextModel(TextModel):
         Args:
           texts: a list of strings, or one string, which gives one row.
           prompt, prompt_name: as for `tokens`.
-          batch_size: texts of a batch over all devices; None is as many as have 4,096 tokens.
+          batch_size: texts of a batch over all devices; None is by tokens, as of `search.encode_corpus`.
           max_active_dims: how many numbers of each vector to keep, the largest; None is the model's.
           progress: show a bar in a terminal, lines in a log elsewhere.
 
@@ -83,7 +83,7 @@ class SparseTextModel(TextModel):
         if not rows:
             return csr_array((0, dim), dtype=np.float32)
         run = text_encoder(self._encode_within(max_active_dims), self.params)
-        by_tokens = batch_of_tokens(embedding.TOKENS, run.devices)
+        by_tokens = batch_of_tokens(tokens_of_batch(), run.devices)
         fixed = None if batch_size is None else batch_size + -batch_size % run.devices
         most = embedding.batch_rows(len(rows), run.devices)
 

@@ -22,6 +22,7 @@ from jaxsim.numerics._encoding import (
     image_encoder,
     text_chunks,
     text_encoder,
+    tokens_of_batch,
 )
 from jaxsim.numerics.types import Array, ArrayTree, Encode
 from jaxsim.storage import bar, check_file, owned, read_object, write_json
@@ -37,7 +38,7 @@ def encode_corpus(
     texts: Iterable,
     *,
     path: str | os.PathLike | None = None,
-    batch_tokens: int = 4096,
+    batch_tokens: int | None = None,
     lengths: Sequence[int] | None = None,
     chunk: int = 4096,
     dtype: jax.typing.DTypeLike | None = None,
@@ -62,7 +63,7 @@ def encode_corpus(
       path: a .npy file for the vectors, written chunk by chunk and mapped; a killed call resumes where
         it was and ends with the same bytes. PATH.json holds its checksum. None keeps the vectors in
         memory.
-      batch_tokens: tokens per batch over all devices, padding included.
+      batch_tokens: tokens per batch over all devices, padding included; None takes 4,096, and 1,024 of each CPU.
       lengths: increasing lengths that batches are padded to, and no text is packed; None takes multiples of 16, and
         larger steps beyond 128, at most the attribute `max_length` of an `encode` that has one.
       chunk: texts that are sorted together, and what a kill may lose.
@@ -80,8 +81,8 @@ def encode_corpus(
     if isinstance(texts, (str, bytes)):
         raise ValueError(f"texts must be a sequence of strings, got one: {texts!r:.60}")
     texts = texts if hasattr(texts, "__getitem__") else list(texts)
-    for name, value in (("batch_tokens", batch_tokens), ("chunk", chunk)):
-        checks.whole(name, value)
+    batch_tokens = tokens_of_batch(batch_tokens)
+    checks.whole("chunk", chunk)
     if len(texts) == 0:
         raise ValueError("texts must not be empty, got 0")
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
-from jaxsim.numerics._encoding import batch_of_tokens, text_chunks, text_encoder
+from jaxsim.numerics._encoding import batch_of_tokens, text_chunks, text_encoder, tokens_of_batch
 from jaxsim.numerics.types import ArrayTree, Encode
 from jaxsim.search._corpus import arithmetic_of, written_with
 from jaxsim.search._sparse import BLOCK, TILE, Postings, SparseIndex, a_sparse_index, csr, postings
@@ -78,7 +78,7 @@ def encode_sparse_corpus(
     texts: Iterable,
     *,
     path: str | os.PathLike | None = None,
-    batch_tokens: int = 4096,
+    batch_tokens: int | None = None,
     lengths: Sequence[int] | None = None,
     block: int = BLOCK,
     dtype: jax.typing.DTypeLike | None = None,
@@ -104,8 +104,8 @@ def encode_sparse_corpus(
     if isinstance(texts, (str, bytes)):
         raise ValueError(f"texts must be a sequence of strings, got one: {texts!r:.60}")
     rows: Any = texts if hasattr(texts, "__getitem__") else list(texts)
-    for name, value in (("batch_tokens", batch_tokens), ("block", block)):
-        checks.whole(name, value)
+    batch_tokens = tokens_of_batch(batch_tokens)
+    checks.whole("block", block)
     if len(rows) == 0:
         raise ValueError("texts must not be empty, got 0")
     one = {

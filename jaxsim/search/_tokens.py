@@ -20,7 +20,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import checks
-from jaxsim.numerics._encoding import batch_of_tokens
+from jaxsim.numerics._encoding import batch_of_tokens, tokens_of_batch
 from jaxsim.numerics._token_encoding import TokenBatches
 from jaxsim.numerics._topk import top_k
 from jaxsim.numerics.types import Array, ArrayTree, Devices, Similarity
@@ -41,7 +41,7 @@ def encode_tokens(
     texts: Sequence[str],
     *,
     path: str | os.PathLike | None = None,
-    batch_tokens: int = 4096,
+    batch_tokens: int | None = None,
     chunk: int = 2**16,
     fingerprint: Any = "",
     label: str = "encoding",
@@ -57,7 +57,7 @@ def encode_tokens(
       texts: a sequence of strings.
       path: a .npy file for the vectors, written chunk by chunk and mapped, with the offsets next to it
         (docs.offsets.npy); a killed call resumes where it was. None keeps them in memory.
-      batch_tokens: tokens per batch over all devices, padding included.
+      batch_tokens: tokens per batch over all devices, padding included; None takes 4,096, and 1,024 of each CPU.
       chunk: vectors that are written together, and what a kill may lose.
       fingerprint: of the model and the texts; a file of another one is refused.
       label: of the progress bar.
@@ -69,8 +69,8 @@ def encode_tokens(
         raise ValueError(f"texts must be a sequence of strings, got one: {texts!r:.60}")
     texts = texts if hasattr(texts, "__getitem__") else list(texts)
     checks.function("rows", rows, "(texts) -> rows of tokens, such as model.rows")
-    for name, value in (("batch_tokens", batch_tokens), ("chunk", chunk)):
-        checks.whole(name, value)
+    batch_tokens = tokens_of_batch(batch_tokens)
+    checks.whole("chunk", chunk)
     if len(texts) == 0:
         raise ValueError("texts must not be empty, got 0")
     counts = [

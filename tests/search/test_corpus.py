@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxsim import data, encoders, storage
-from jaxsim.numerics._encoding import length_buckets
+from jaxsim.numerics._encoding import length_buckets, tokens_of_batch
 from jaxsim.search._corpus import encode_corpus
 
 PARAMS = {"table": np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)}
@@ -46,6 +46,20 @@ def test_batches_give_what_one_by_one_gives():
     np.testing.assert_allclose(result, one_by_one(), atol=1e-6)
     assert sorted(length for _, length in shapes) == [16, 32, 48], "one compilation per length"
     np.testing.assert_allclose(run(batch_tokens=1, lengths=(40,)), one_by_one(), atol=1e-6)
+
+
+def test_batches_are_as_large_as_suits_the_device(monkeypatch):
+    sizes = []
+
+    def watched(params, batch):
+        sizes.append(batch["tokens"].size)
+        return encode(params, batch)
+
+    encode_corpus(watched, PARAMS, tokenize, [TEXTS[5]] * 3000)  # of 36 tokens, padded to 48
+    assert sizes == [1024 // 48 * 8 * 48]  # each of 8 simulated devices is a CPU
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert tokens_of_batch() == 4096
+    assert tokens_of_batch(7) == 7
 
 
 def test_finished_vectors_are_read_where_nothing_may_be_written(tmp_path, monkeypatch):

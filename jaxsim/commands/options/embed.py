@@ -40,7 +40,7 @@ def parsed(command_line: Sequence[str]) -> argparse.Namespace:
         type=arguments.one_of("query", "document"),
         help="of late interaction (ColBERT): whether the texts are queries or documents (document)",
     )
-    add("--batch-tokens", type=arguments.whole(), default=4096, help="tokens per batch (4096)")
+    add("--batch-tokens", type=arguments.whole(), help="tokens per batch (4096; 1024 of each CPU)")
     options = parser.parse_args(command_line)
     suffix = Path(options.out).suffix
     if suffix not in (".npy", ".npz"):
