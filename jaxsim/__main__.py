@@ -174,8 +174,8 @@ def _silence():
 def with_large_pages() -> None:
     """Starts this command anew, in the same process, with memory in pages of 2 MiB where Linux has them for who asks.
 
-    The values of a step on a CPU are in new memory each time: a quarter of its time, or more, goes into asking the
-    system for pages of 4 KiB. GLIBC_TUNABLES, which says how the C library asks, is read as a process starts; one
+    The values of a step on a CPU are in new memory each time: a good part of its time goes into asking the system
+    for pages of 4 KiB (`python -m benchmarks.pages`). GLIBC_TUNABLES, which says how the C library asks, is read as a process starts; one
     that is set is left as it is.
     """
     if "GLIBC_TUNABLES" in os.environ or not sys.executable:
@@ -187,9 +187,9 @@ def with_large_pages() -> None:
     except (AttributeError, ValueError, OSError):  # not Linux, or another C library
         return
     if version >= (2, 35) and "[madvise]" in given:
-        os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
-        with contextlib.suppress(OSError):
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        line = [sys.executable, *sys.orig_argv[1:]]
+        with contextlib.suppress(OSError):  # it goes on as it is
+            os.execve(line[0], line, {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"})
 
 
 def shown_whole() -> None:

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 
 from jaxsim.numerics._blocks import by_blocks
 from jaxsim.numerics._devices import in_turn
+from jaxsim.numerics._encoding import TOKENS_ON_CPU
 from jaxsim.numerics.types import ArrayTree
 
-TOKENS = 1024  # of a block
 FEW = 2**21  # numbers that a cache holds: 8 MiB
 
 
@@ -21,8 +21,8 @@ def few_at_a_time(
 ) -> Any:
     """method(module, rows), where rows have nothing to do with each other: on one CPU in blocks of 1,024 tokens.
 
-    Norms, activations and sums pass over the states again and again; of 8,192 tokens at once, which no cache holds,
-    that is a third of the time, and half of a narrow encoder's. What is differentiated is taken whole, where blocks
+    Norms, activations and sums pass over the states again and again, which a cache holds of a block and not of a large
+    batch. What is differentiated is taken whole, where blocks
     gain nothing, and so is what draws random numbers or keeps intermediate values.
 
     Args:
@@ -39,7 +39,7 @@ def few_at_a_time(
     ((count,),) = counts
     if not in_turn(count, length):
         return method(module, rows)
-    blocks = min(-(-count * length // TOKENS), count)
+    blocks = min(-(-count * length // TOKENS_ON_CPU), count)
     if blocks <= 1 or count * length * numbers <= FEW or module.has_rng("dropout"):
         return method(module, rows)
     unbound, variables = module.unbind()

@@ -21,7 +21,8 @@ from jaxsim.numerics.types import Array, ArrayTree, Encode
 # Lengths of rows that hold several texts. A token of a row of 256 costs a tenth more than one of a row of 64, by its
 # attention, which is less than padding costs; beyond, it costs more.
 PACKED_ROWS = (128, 256)
-# Tokens of a batch over all devices, and of one for each CPU, whose cache holds no more states.
+# Tokens of a batch over all devices, and of one for each CPU, whose cache holds no more states: transformers take
+# larger batches in blocks of as many.
 TOKENS, TOKENS_ON_CPU = 4096, 1024
 TEXTS_OF_TOKENS = 8  # packed texts of a batch are at most one for so many tokens
 

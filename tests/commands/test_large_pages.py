@@ -21,7 +21,7 @@ def started(monkeypatch, tmp_path):
             file.write_text(pages)
         monkeypatch.setattr(command, "LARGE_PAGES", file)
         monkeypatch.setattr(os, "confstr", lambda name: library)
-        monkeypatch.setattr(os, "execv", lambda path, line: lines.append(line))
+        monkeypatch.setattr(os, "execve", lambda path, line, given: lines.append((line, given)))
         monkeypatch.setattr(sys, "orig_argv", ["python", "-W", "error", "-m", "jaxsim", "train"])
         monkeypatch.setattr(os, "environ", dict(environment))
         command.with_large_pages()
@@ -31,8 +31,8 @@ def started(monkeypatch, tmp_path):
 
 
 def test_the_same_command_is_started_with_large_pages(started):
-    assert started() == [[sys.executable, "-W", "error", "-m", "jaxsim", "train"]]
-    assert os.environ["GLIBC_TUNABLES"] == TUNABLES
+    line = [sys.executable, "-W", "error", "-m", "jaxsim", "train"]
+    assert started(HOME="/here") == [(line, {"HOME": "/here", "GLIBC_TUNABLES": TUNABLES})]
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,16 @@ def test_nothing_is_started_where_it_has_no_effect_or_is_set(started, system):
 
 def test_what_can_not_be_started_goes_on(started, monkeypatch):
     started()
-    monkeypatch.setattr(os, "environ", {})
+    tried = []
 
-    def refused(path, line):
+    def refused(path, line, given):
+        tried.append(given)
         raise OSError("argument list too long")
 
-    monkeypatch.setattr(os, "execv", refused)
+    monkeypatch.setattr(os, "execve", refused)
     command.with_large_pages()
+    assert tried == [{"GLIBC_TUNABLES": TUNABLES}]
+    assert os.environ == {}  # what this command starts has the system's own pages too
 
 
 @pytest.mark.parametrize("module", ["jaxsim", "experiments"])

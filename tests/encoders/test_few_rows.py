@@ -39,7 +39,7 @@ ASKED = {
 def one_device(float64, monkeypatch):
     """Blocks of two rows: four of seven rows, and the last is filled up."""
     monkeypatch.setattr(jax, "device_count", lambda: 1)
-    monkeypatch.setattr(_few_rows, "TOKENS", 2 * LENGTH)
+    monkeypatch.setattr(_few_rows, "TOKENS_ON_CPU", 2 * LENGTH)
     monkeypatch.setattr(_few_rows, "FEW", 0)
 
 
@@ -56,7 +56,7 @@ def looped(function, *arguments):
 
 def whole(function, monkeypatch):
     """What a function gives where rows are not cut."""
-    monkeypatch.setattr(_few_rows, "TOKENS", ROWS * LENGTH)
+    monkeypatch.setattr(_few_rows, "TOKENS_ON_CPU", ROWS * LENGTH)
     return jax.jit(function)
 
 

@@ -37,7 +37,7 @@ def ranked(scores, k):
     return best, np.where(np.isneginf(best), -1, ids)
 
 
-def same(found, scores, k):
+def assert_same(found, scores, k):
     expected = ranked(scores, k)
     np.testing.assert_array_equal(found[1], expected[1])
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-5, atol=1e-5)
@@ -47,11 +47,11 @@ def same(found, scores, k):
 def test_ragged_documents_are_searched_as_loops_do(tmp_path):
     scores = loops(VECTORS)
     settings = {"block": 128, "query_block": 2}
-    same(search.exact_tokens(QUERIES, VECTORS, OFFSETS, 7, **settings), scores, 7)
+    assert_same(search.exact_tokens(QUERIES, VECTORS, OFFSETS, 7, **settings), scores, 7)
     np.save(tmp_path / "vectors.npy", VECTORS)
     mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
     one = search.exact_tokens(QUERIES, mapped, OFFSETS, 7, devices=jax.devices()[0], **settings)
-    same(one, scores, 7)
+    assert_same(one, scores, 7)
     where, exclude = np.arange(50) % 3 > 0, np.array([[1, 4], [-1, 50], [7, 7], [2, 3], [0, 5]])
     for row, ids in enumerate(exclude):
         scores[row, ids[(ids >= 0) & (ids < 50)]] = -np.inf
@@ -59,7 +59,7 @@ def test_ragged_documents_are_searched_as_loops_do(tmp_path):
     found = search.exact_tokens(
         QUERIES, VECTORS, OFFSETS, 50, where=where, exclude=exclude, **settings
     )
-    same(found, scores, 50)
+    assert_same(found, scores, 50)
     index = search.token_index(VECTORS, OFFSETS, block=128)
     held = {"query_block": 2, "where": where, "exclude": exclude}
     for one, other in zip(search.token_exact(QUERIES, index, 50, **held), found, strict=True):
@@ -122,8 +122,8 @@ def test_an_index_is_searched_as_its_vectors_are():
     for row, ids in enumerate(exclude):
         scores[row, ids[(ids >= 0) & (ids < 50)]] = -np.inf
     index = search.token_index(VECTORS, OFFSETS, block=1024, devices=jax.devices()[:2])
-    same(search.token_exact(QUERIES, index, 6, where=where, exclude=exclude), scores, 6)
-    same(search.token_exact(QUERIES, index, 6, similarity=by_a_loop), loops(VECTORS), 6)
+    assert_same(search.token_exact(QUERIES, index, 6, where=where, exclude=exclude), scores, 6)
+    assert_same(search.token_exact(QUERIES, index, 6, similarity=by_a_loop), loops(VECTORS), 6)
 
 
 def by_a_loop(queries, documents):
@@ -163,7 +163,7 @@ def test_ties_nan_and_means():
     means = search.exact_tokens(
         QUERIES, VECTORS, OFFSETS, 7, similarity=similarity.mean_max_sim, block=256
     )
-    same(means, loops(VECTORS) / QUERIES["where"].sum(axis=1, keepdims=True), 7)
+    assert_same(means, loops(VECTORS) / QUERIES["where"].sum(axis=1, keepdims=True), 7)
 
 
 @pytest.mark.thorough
@@ -173,7 +173,7 @@ def test_padded_documents_give_the_same_in_blocks_of_their_tokens():
     items["where"] = np.arange(length) < LENGTHS[:, None]
     items["vectors"][items["where"]] = VECTORS
     found = search.exact(QUERIES, items, 7, similarity=similarity.max_sim, block=16)
-    same(found, loops(VECTORS), 7)
+    assert_same(found, loops(VECTORS), 7)
     assert search._brute_force._block_of(items, 128, True) <= 2**24 // (128 * length)
 
 
