@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsim import losses
+from jaxsim import losses, numerics
 from jaxsim.numerics import masked
 
 X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
@@ -67,6 +67,57 @@ def test_lists_have_candidates_and_their_own_reduction():
     np.testing.assert_array_equal(weights > 0, there[:, 0])
     focal = losses.reducers.focal_mean(values, weights)
     np.testing.assert_array_equal(top(scores, positives, candidate_where=there), focal)
+
+
+@losses.over_examples(lists=True)
+def squared(scores, labels, where):
+    """The mean over candidates, whose squared error counts twice where the label is above 0."""
+    return jnp.square(scores - labels), jnp.where(where, 1 + (labels > 0), 0)
+
+
+def with_its_root(values, weights, axis_name):
+    """A reduction that asks for rows."""
+    assert values.shape == weights.shape == (8,)
+    return numerics.mean(jnp.sqrt(values), weights, axis_name)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_values_of_candidates_are_one_mean_or_those_of_rows(weights):
+    there = X > -1
+    there[3] = False  # a row without candidates
+    scores = np.where(there & WHERE[:, None], X, np.nan)
+    masks = {"candidate_where": there, "where": WHERE, "weights": weights}
+    counts = (there & WHERE[:, None]) * (1.0 + (Y > 0))
+    counts *= 1 if weights is None else weights[:, None]
+    errors = np.square(np.float64(X) - Y)
+    whole = (errors * counts).sum()
+    value, slope = jax.value_and_grad(squared)(scores, Y, **masks)
+    np.testing.assert_allclose(value, whole / counts.sum(), rtol=1e-6)
+    by_hand = 2 * (np.float64(X) - Y) * counts / counts.sum()
+    np.testing.assert_allclose(slope, by_hand, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(
+        squared(scores, Y, **masks, reduce_fn=numerics.total), whole, rtol=1e-6
+    )
+    rows = (errors * counts).sum(axis=1) / np.maximum(counts.sum(axis=1), 1e-300)
+    values, of_rows = squared(scores, Y, **masks, reduce_fn=None)
+    np.testing.assert_allclose(of_rows, counts.sum(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(values, rows, rtol=1e-6)
+    np.testing.assert_allclose(
+        squared(scores, Y, **masks, reduce_fn=with_its_root),
+        np.average(np.sqrt(rows), weights=counts.sum(axis=1)),
+        rtol=1e-6,
+    )
+    scores[0, :] = np.nan
+    assert np.isnan(squared(scores, Y, **masks))
+
+
+def test_values_and_weights_have_one_shape():
+    @losses.over_examples(lists=True)
+    def mixed(scores, where):
+        return scores, where.any(axis=1)
+
+    with pytest.raises(ValueError, match=r"mixed must give .* got \(8, 3\) and \(8,\)"):
+        mixed(X)
 
 
 def test_a_list_without_candidates_does_not_count():

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxsim.numerics import checks
 from jaxsim.numerics._norms import at_least_float32
+from jaxsim.numerics._reductions import OF_SUMS
 from jaxsim.numerics.masked import zeroed
 
 NONE: Mapping[str, Any] = types.MappingProxyType({})
@@ -86,8 +87,12 @@ def with_weight(where, weights):
 def poisoned(vectors, bad):
     """Rows [batch, ...] with NaN in those that are bad, so that nothing is silently wrong."""
     vectors = vectors if jnp.issubdtype(vectors.dtype, jnp.inexact) else at_least_float32(vectors)
-    bad = bad.reshape(bad.shape + (1,) * (vectors.ndim - bad.ndim))
-    return jnp.where(bad, jnp.full((), jnp.nan, vectors.dtype), vectors)
+    return jnp.where(like(bad, vectors), jnp.full((), jnp.nan, vectors.dtype), vectors)
+
+
+def like(rows, array):
+    """Of rows [batch], with further axes of length 1 for those of array [batch, ...]."""
+    return rows.reshape(rows.shape + (1,) * (array.ndim - rows.ndim))
 
 
 def spoiled_by(values, *arrays):
@@ -106,16 +111,26 @@ def reduced(values, counts, weights, axis_name, reduce_fn):
     """From each example's value, and how much it counts, to what the loss returns.
 
     Args:
-      values: [batch].
-      counts: bool or numbers [batch], 0 for what does not count.
+      values: [batch], or [batch, candidates], whose weighted mean is a row's value.
+      counts: bool or numbers of the values' shape, 0 for what does not count.
       weights: [batch], the user's; or None.
       axis_name: the named axis over which the batch is split; or None.
       reduce_fn: (values, weights, axis_name) -> loss; None returns (values, weights).
     """
     counts = counts.astype(values.dtype)
+    if values.ndim > 1 and all(reduce_fn is not of_sums for of_sums in OF_SUMS):
+        values, counts = _of_each_row(values, counts)
     if weights is not None:
-        counts = weighted(counts, checks.weights("weights", weights, len(values)))
+        weights = checks.weights("weights", weights, len(values))
+        counts = weighted(counts, like(weights, counts))
     return reduced_parts([(jnp.where(counts <= 0, 0, values), counts)], axis_name, reduce_fn)
+
+
+def _of_each_row(values, counts):
+    """The weighted mean and the weights of each row, of those of candidates [batch, candidates]."""
+    of_row = counts.sum(axis=1)
+    values = jnp.where(counts <= 0, 0, values) * counts
+    return values.sum(axis=1) / jnp.where(of_row <= 0, 1, of_row), of_row
 
 
 def reduced_parts(parts, axis_name, reduce_fn):

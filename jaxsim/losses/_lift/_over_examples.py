@@ -3,7 +3,8 @@
     rule(*arrays [batch, ...], [where,] *, ...) -> values [batch], or (values, weights)
 
 The value of an example depends on nothing but the example. What no rule has to say: checks, float32 at
-least, padding, weights, devices and the reduction.
+least, padding, weights, devices and the reduction. A rule that averages over candidates gives values and
+weights of each, [batch, candidates]: they are then one sum, of a row only where the reduction needs rows.
 """
 
 import functools
@@ -19,6 +20,7 @@ import numpy as np
 from jaxsim.losses._lift._documentation import OVER_EXAMPLES, documentation
 from jaxsim.losses._lift._examples import (
     NONE,
+    like,
     mask_of_lists,
     numbers_like,
     on_host,
@@ -90,8 +92,9 @@ def over_examples(
             return jnp.sum(jnp.square(student - teacher), axis=1)
 
     Args:
-      rule: (*arrays, **hyperparameters) -> values [batch], or (values, weights [batch]). Its positional
-        arguments are the loss's arrays, its keyword-only ones the hyperparameters. It gets the arrays
+      rule: (*arrays, **hyperparameters) -> values [batch], or (values, weights [batch]), or both
+        [batch, candidates] for a mean over candidates. Its positional arguments are the loss's arrays,
+        its keyword-only ones the hyperparameters. It gets the arrays
         checked, in float32 at least, with zeros in padding. One that also takes `where`, as every rule
         over lists does, gets the mask of what counts. An array whose default is None may be left out.
       axes: the names of the arrays' axes, "batch, dim" say, of all or {array: axes}; a number is the
@@ -150,13 +153,19 @@ def over_examples(
         result = rule(*arrays, *extra, **{name: chosen[name] for name in settings})
         if isinstance(result, tuple):
             values, weights = result
+            if values.shape != weights.shape:
+                raise ValueError(
+                    f"{rule.__name__} must give values and weights of one shape, [batch] or "
+                    f"[batch, candidates], got {values.shape} and {weights.shape}"
+                )
             if outside is not None:  # such a row counts, whatever the rule makes of it
-                weights = jnp.where(outside, jnp.ones((), weights.dtype), weights)
-            counts = jnp.where(counts, weights, 0)
+                weights = jnp.where(like(outside, weights), jnp.ones((), weights.dtype), weights)
+            counts = jnp.where(like(counts, weights), weights, 0)
         else:
             values = result
         if outside is not None:  # a product, and no choice: the gradient is NaN too
-            values = values * jnp.where(outside, jnp.nan, jnp.ones((), values.dtype))
+            nan = jnp.where(outside, jnp.nan, jnp.ones((), values.dtype))
+            values = values * like(nan, values)
         return reduced(values, counts, *(chosen[n] for n in ("weights", "axis_name", "reduce_fn")))
 
     functools.update_wrapper(loss, rule)

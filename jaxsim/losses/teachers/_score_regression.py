@@ -31,7 +31,7 @@ def score_mse(student: Array, teacher: Array, where: jax.Array):
     Source: MSELoss of sentence-transformers' cross-encoders.
     Data: teacher scores, lists, graded pairs.
     """
-    return masked.mean(jnp.square(student - teacher), where), where.sum(axis=1)
+    return jnp.square(student - teacher), where
 
 
 @over_examples(lists=True, constant=["teacher"])
@@ -51,7 +51,7 @@ def margin_mse(student: Array, teacher: Array, where: jax.Array):
     """
     off, negatives = student - teacher, where[:, :1] & where[:, 1:]
     errors = jnp.square(off[:, :1] - off[:, 1:])
-    return masked.mean(errors, negatives), negatives.sum(axis=1)
+    return errors, negatives
 
 
 def centered(scores: Array, candidate_where: Array | None = None) -> jax.Array:
