@@ -158,7 +158,7 @@ def words(rows: list[Row]) -> Iterator[Line]:
 def search(rows: list[Row]) -> Iterator[Line]:
     """Exact search and the CUR family, middles of turns; beside the published procedure the best of them."""
     for row in rows:
-        if "ours / this" in row and row["work"] in SEARCHED:
+        if "ours / this" in row and row["work"] in SEARCHED and row["side"] in SIDES:
             reading = row["work"] == "query"
             yield Line(
                 f"{SEARCHED[row['work']]}, {row['shape']}",

@@ -108,6 +108,7 @@ def _words(row):
 
 
 SIDES = {
+    "from_numpy": "ours, from NumPy",
     "faiss": "FAISS flat",
     "scipy": "SciPy and NumPy",
     ("query", "numpy"): "reading the item matrix once",

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.numerics._copies import copied
 from jaxsim.numerics.types import Array, ArrayTree, Shape
 
 
@@ -249,7 +250,7 @@ def reals(name: str, array: Any) -> jax.Array:
         limits = np.iinfo(narrow)
         if array.min() < limits.min or array.max() > limits.max:
             array = array.astype(np.float32)
-    return jnp.asarray(array)
+    return copied(array)
 
 
 def host_reals(name: str, array: Any) -> np.ndarray:

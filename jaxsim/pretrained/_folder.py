@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import encoders
+from jaxsim.numerics._copies import copied
 from jaxsim.pretrained import (
     _families as families,
     _functions as functions,
@@ -127,7 +128,7 @@ def load(
     for place, path in layout.dense.items():
         params |= _dense(place, folder / path, shapes, projection)
     common = {
-        "params": {"params": nested({path: jnp.asarray(params[path]) for path in shapes})},
+        "params": {"params": nested({path: copied(params[path]) for path in shapes})},
         "config": _config(fields, family, transformer),
         "tokenizer": tokenizer,
         "kept": Kept(

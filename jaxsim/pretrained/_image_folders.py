@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import unit
+from jaxsim.numerics._copies import copied
 from jaxsim.pretrained import (
     _families as families,
     _functions as functions,
@@ -180,4 +181,4 @@ def _filled(folder, place, config, table, prefix, shapes, tensors):
         places=places,
         theirs={name: tensors[name].shape for name in used},
     )
-    return {"params": nested({path: jnp.asarray(arrays[path]) for path in shapes})}, kept
+    return {"params": nested({path: copied(arrays[path]) for path in shapes})}, kept

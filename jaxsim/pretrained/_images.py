@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics._copies import copied
 from jaxsim.numerics.types import Array
 from jaxsim.pretrained import _image_names as names, _weights as weights
 from jaxsim.pretrained._model import checked, flat, nested
@@ -144,7 +145,7 @@ def load_image_model(
     arrays = names.ours_of(places, shapes, tensors)
     counters = {name: entry for name, entry in tensors.items() if name.endswith(names.COUNTER)}
     return ImageModel(
-        params=nested({name: jnp.asarray(arrays[name]) for name in shapes}),
+        params=nested({name: copied(arrays[name]) for name in shapes}),
         module=module,
         encode=_compiled(module),
         mean=mean,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics._copies import copied
 from jaxsim.numerics.types import Array, Center
 from jaxsim.search._cur import CurIndex, cur_index, global_mean
 from jaxsim.search._matrices import distinct, matrix
@@ -32,7 +33,7 @@ def fixed_items_index(item_scores: Array, anchor_items: Array) -> CurIndex:
     count, anchors = scores.shape
     dtype = jax.dtypes.canonicalize_dtype(np.promote_types(scores.dtype, np.float32))
     return CurIndex(
-        jnp.asarray(scores, dtype),
+        copied(scores, dtype),
         jnp.asarray(anchor_items, jnp.int32),
         jnp.zeros(count, dtype),
         np.eye(anchors),

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.numerics._copies import copied
 from jaxsim.numerics.types import Array, Center
 from jaxsim.search._cur import global_mean
 from jaxsim.search._files import load_tuple, save_tuple
@@ -104,7 +105,7 @@ def _misfit(arrays, lengths):
 
 
 def _basis(vectors, offsets):
-    return RowBasis(jnp.asarray(vectors), jnp.asarray(offsets), _largest(vectors))
+    return RowBasis(copied(vectors), jnp.asarray(offsets), _largest(vectors))
 
 
 def _largest(vectors):

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.numerics import checks
+from jaxsim.numerics._copies import copied
 from jaxsim.numerics.types import Array, Center
 from jaxsim.search._files import load_tuple, save_tuple
 from jaxsim.search._matrices import distinct, matrix, offsets_of
@@ -107,7 +108,7 @@ def cur_index(
     filtered = np.where(retained, s / np.where(retained, s**2 + (ridge * s[0]) ** 2, 1), 0)
     inverse = (right.T * filtered) @ left.T
     return CurIndex(
-        jnp.asarray(_embedded(inverse, s[0], scores, offsets, dtype)),
+        copied(_embedded(inverse, s[0], scores, offsets, dtype)),
         jnp.asarray(items, jnp.int32),
         jnp.asarray(offsets, dtype),
         inverse,

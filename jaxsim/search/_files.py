@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.numerics._copies import copied
 from jaxsim.storage import load_arrays, save_arrays
 
 KINDS = {"float": jnp.floating, "int": jnp.integer, "int8": jnp.int8, "uint32": jnp.uint32}
@@ -65,7 +66,7 @@ def load_tuple(
     """
     arrays, _ = load_arrays(path, kind=kind, version=version, mmap=mmap)
     fitting(path, arrays, shapes, check)
-    return made(**{n: a if mmap or n in host else jnp.asarray(a) for n, a in arrays.items()})
+    return made(**{n: a if mmap or n in host else copied(a) for n, a in arrays.items()})
 
 
 def fitting(what: Any, arrays: dict, shapes: dict, check: Callable | None = None) -> dict[str, int]:

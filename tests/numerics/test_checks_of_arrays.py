@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxsim.numerics import checks
+from jaxsim.numerics._copies import LARGE
 
 WIDE = np.array([0, 2**32, 5, 5 + 2**32])
 
@@ -140,3 +141,16 @@ def test_lists_of_traced_numbers_are_arrays():
     np.testing.assert_array_equal(doubled(1, 2), [2, 4])
     assert not checks.host([jax.numpy.ones(())])
     assert checks.host([1.0], None, np.ones(2))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "int64", "uint8"])
+def test_what_is_large_is_copied_as_what_is_small(dtype):
+    columns = max(LARGE // 512, 1)
+    mine = (np.arange(1024 * columns).reshape(columns, 1024) % 251).astype(jax.numpy.dtype(dtype)).T
+    taken, expected = checks.reals("scores", mine), jax.numpy.asarray(mine)
+    assert mine.nbytes >= LARGE
+    assert (taken.dtype, taken.sharding) == (expected.dtype, expected.sharding)
+    mine[:] = 0
+    np.testing.assert_array_equal(taken, expected)
+    again = jax.jit(lambda a: a + checks.reals("scores", mine).sum())(taken)
+    np.testing.assert_array_equal(again, expected)
