@@ -1,7 +1,8 @@
 """Exact search: every query against every item, in blocks, on all devices, from memory or from a file.
 
 The score matrix is never held. Items that are a `numpy.memmap` (what `numpy.load(path, mmap_mode="r")`
-gives) are streamed: neither the devices nor the host need to hold them. Results, ties included, don't
+gives) are streamed: neither the devices nor the host need to hold them. Many items of NumPy's are copied
+to the devices a piece at a time, while these search the piece before. Results, ties included, don't
 depend on blocks or on the number of devices; the matrix product's last digit may, and with it the order
 of items that are closer than that.
 """
@@ -17,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsim.numerics import block_entries, checks, unit
 from jaxsim.numerics._blocks import by_blocks
+from jaxsim.numerics._copies import copied
 from jaxsim.numerics._topk import blocked_top_k, merged_top_k, top_k
 from jaxsim.numerics.types import Array, ArrayTree, Devices, Similarity
 from jaxsim.similarity import (
@@ -33,6 +35,7 @@ from jaxsim.similarity._dense import OF_VECTORS, usual_center
 BLOCK_ENTRIES = (
     2**24
 )  # scores alive at once when `block` is None, on accelerators at least: 64 MiB of float32
+PIECE = 2**26  # bytes of items in NumPy's memory that are copied at a time
 AXIS = "devices"
 OF_TOKENS = (max_sim, mean_max_sim)
 
@@ -57,7 +60,7 @@ def exact(
     Args:
       queries: [m, dim], or a pytree that `similarity` takes.
       items: [n, dim], likewise; what is memory-mapped, or another library's array of a file (`shape`,
-        `dtype`, slices), is read block by block.
+        `dtype`, slices), is read block by block; many of NumPy's are copied to the devices by pieces.
       k: how many, at most n.
       similarity: (x [m, ...], y [n, ...]) -> scores [m, n], larger is closer; `similarity.dot` by default.
       where: bool [n], False for items that must not be found (a filter).
@@ -81,11 +84,11 @@ def exact(
       >>> print(scores, ids)
       [[2. 1.]] [[1 2]]
     """
-    queries, items, rows, count = sides(queries, items, similarity)
+    pieces = _in_pieces(items)
+    queries, items, rows, count = sides(queries, items, similarity, streamed=pieces > 0)
     checks.at_most("k", k, count, "the number of items")
     checks.whole("query_block", query_block)
     where, exclude = filtered(where, count), excluded(exclude, rows, count)
-    streamed = any(map(_on_file, jax.tree.leaves(items)))
     prepare, kernel = KERNELS.get(similarity, (_as_it_is, similarity))
     query_block = min(query_block, max(rows, 1))
     if block is None:
@@ -110,7 +113,12 @@ def exact(
     queries, exclude, center = jax.device_put(
         (queries, exclude, _center(prepare, items)), NamedSharding(mesh, PartitionSpec())
     )
-    step = min(len(devices) * block, last - first) if streamed else last - first
+    at_once = len(devices) * block
+    if pieces:
+        at_once *= max(count // pieces // at_once, 1)
+    elif not any(map(_on_file, jax.tree.leaves(items))):
+        at_once = last - first
+    step = min(at_once, last - first)
     best = None
     for start in range(first, last, max(step, 1)):
         chunk = slice(start, min(start + step, last))
@@ -176,12 +184,15 @@ def _block_of(items, query_block, of_tokens=False):
 
 
 def sides(
-    queries: ArrayTree, items: ArrayTree, similarity: Similarity
+    queries: ArrayTree, items: ArrayTree, similarity: Similarity, *, streamed: bool = False
 ) -> tuple[Any, Any, int, int]:
-    """Checks both sides, and returns them with their numbers of rows; items of a file stay there."""
+    """Checks both sides, and returns them with their numbers of rows; items of a file stay there.
+
+    With `streamed` those in NumPy's memory stay too.
+    """
     checks.function("similarity", similarity, "of jaxsim.similarity, such as similarity.cosine")
     queries = checks.vectors("queries", queries)
-    streamed = any(map(_on_file, jax.tree.leaves(items)))
+    streamed = streamed or any(map(_on_file, jax.tree.leaves(items)))
     items = checks.vectors("items", items, streamed=streamed)
     rows, count = checks.rows_of("queries", queries), checks.rows_of("items", items)
     if count == 0:
@@ -330,6 +341,8 @@ def _placed(items, where, chunk, size, mesh):
             and mesh.size == 1
         ):
             return leaf  # to give it another sharding would be a copy
+        if isinstance(leaf, np.ndarray) and not isinstance(leaf, np.memmap):
+            return copied(leaf, device=sharding)  # the caller may write into his as this returns
         return jax.device_put(np.asarray(leaf) if _on_file(leaf) else leaf, sharding)
 
     return jax.tree.map(put, items), None if mask is None else jax.device_put(mask, sharding)
@@ -359,6 +372,20 @@ def _on_file(leaf):
     if isinstance(leaf, np.memmap):
         return True
     return hasattr(leaf, "shape") and not isinstance(leaf, np.ndarray | np.generic | jax.Array)
+
+
+def _in_pieces(items):
+    """How many pieces items are that lie in NumPy's memory; 0 for others, and where one would do."""
+    leaves = jax.tree.leaves(items)
+    if not all(
+        isinstance(leaf, np.ndarray)
+        and not isinstance(leaf, np.memmap)
+        and jnp.issubdtype(leaf.dtype, jnp.floating)
+        for leaf in leaves
+    ):
+        return 0
+    pieces = -(-sum(leaf.nbytes for leaf in leaves) // PIECE)
+    return pieces if pieces > 1 else 0
 
 
 def _traced(tree):

@@ -64,6 +64,28 @@ class Counted:
         return rows
 
 
+@pytest.mark.parametrize("devices", [ONE, None])
+@pytest.mark.parametrize("piece", [64, 500])
+def test_numpys_items_are_copied_in_pieces(monkeypatch, devices, piece):
+    sizes = []
+
+    def watched(array, **how):
+        sizes.append(array.nbytes)
+        return copied(array, **how)
+
+    copied = brute_force.copied
+    monkeypatch.setattr(brute_force, "copied", watched)
+    monkeypatch.setattr(brute_force, "PIECE", piece)
+    mine, where = ITEMS.astype(np.float64), np.arange(50) % 3 > 0
+    found = search.exact(QUERIES, mine, k=2, block=2, where=where, devices=devices)
+    mine[:] = np.nan
+    expected = reference(np.where(where, QUERIES @ ITEMS.T, -np.inf), 2)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert len(sizes) > 1
+    assert max(sizes) <= max(piece, ITEMS[:2].nbytes * 2 * (8 if devices is None else 1))
+
+
 def test_a_file_is_never_read_whole():
     items = Counted(ITEMS)
     result = search.exact(QUERIES, items, k=3, block=6, devices=ONE)
