@@ -8,12 +8,13 @@
     python -m benchmarks.losses --catalog pairs lists           two groups of them, the rest is kept
 
 Needs the extra `peers` (README); without torch only our side is timed. Each side has a process of its
-own, one per row unless it is the catalog, so that peak memory is its own; outputs are compared before
-anything is timed; the sides are timed in turns, three times each, twelve where ours takes less than a
-millisecond, and the best of each counts, as the load of a machine comes and goes; compile time is separate. A peer stops at the first size over 60 s or
-8 GB, in the catalog at 10 s. The floor is the three matrix products that a pairwise loss needs (scores,
-and the gradients of both sides), timed next to ours; of a loss in catalog/floors.py its own floor is timed
-too, and compared by the time of all cores.
+own, one per row unless it is the catalog, so that peak memory is its own; peers that are programs of JAX
+run in ours. Outputs are compared before anything is timed; the sides are timed in turns, three times each,
+twelve where ours takes less than a millisecond, and the best of each counts, as the load of a machine
+comes and goes; compile time is separate. A peer stops at the first size over 60 s or 8 GB, in the catalog
+at 10 s. The floor is the three matrix products that a pairwise loss needs (scores, and the gradients of
+both sides), timed next to ours; of a loss in catalog/floors.py its own floor is timed too, and compared by
+the time of all cores.
 """
 
 import importlib.util
@@ -54,7 +55,8 @@ def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
     """One row of the table."""
     entry, (ours, peer) = CATALOG[name], sides
     sizes = {"name": name, "batch": batch, "dim": dim}
-    mine = ours.ask(do="start", **sizes)
+    beside = with_peer and getattr(entry.theirs, "of_jax", False)
+    mine = ours.ask(do="start", peer=beside, **sizes)
     row = {
         "work": name,
         "shape": f"{batch or entry.batch} x {dim or entry.dim}",
@@ -67,15 +69,17 @@ def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
     }
     if "stopped" in mine:
         return row | {"note": f"ours: {mine['stopped']}"}
-    theirs = {}
-    if entry.theirs and with_peer:
+    theirs = mine.get("peer", {})
+    if entry.theirs and with_peer and not beside:
         theirs = peer.ask(do="start", limit=limit, patience=2 * limit + 60, **sizes)
     rounds = [], []
     while len(rounds[0]) < ROUNDS or (
         len(rounds[0]) < ROUNDS_OF_SMALL and rounds[0][0].get("ms", SMALL) < SMALL
     ):
         rounds[0].append(ours.ask(do="time"))
-        if "value" in theirs:
+        if beside:
+            rounds[1].append(rounds[0][-1].pop("peer"))
+        elif "value" in theirs:
             rounds[1].append(peer.ask(do="time", limit=limit, patience=2 * limit + 60))
     row |= {
         f"ours_{what}" if what == "ms" else what: best for what, best in _best(rounds[0]).items()
