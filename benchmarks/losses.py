@@ -8,13 +8,13 @@
     python -m benchmarks.losses --catalog pairs lists           two groups of them, the rest is kept
 
 Needs the extra `peers` (README); without torch only our side is timed. Each side has a process of its
-own, one per row unless it is the catalog, so that peak memory is its own; peers that are programs of JAX
-run in ours. Outputs are compared before anything is timed; the sides are timed in turns, three times each,
-twelve where ours takes less than a millisecond, and the best of each counts, as the load of a machine
-comes and goes; compile time is separate. A peer stops at the first size over 60 s or 8 GB, in the catalog
-at 10 s. The floor is the three matrix products that a pairwise loss needs (scores, and the gradients of
-both sides), timed next to ours; of a loss in catalog/floors.py its own floor is timed too, and compared by
-the time of all cores.
+own, one per row unless it is the catalog, so that peak memory is its own. Outputs are compared before
+anything is timed; the sides are timed in turns, three times each, and the best of each counts, as the load
+of a machine comes and goes. Peers that are programs of JAX run in the process of ours, call by call in
+turns, and the turn with the middle ratio counts. Compile time is separate. A peer stops at the first size
+over 60 s or 8 GB, in the catalog at 10 s. The floor is the three matrix products that a pairwise loss needs
+(scores, and the gradients of both sides), timed next to ours; of a loss in catalog/floors.py its own floor
+is timed too, and compared by the time of all cores.
 """
 
 import importlib.util
@@ -73,14 +73,15 @@ def compared(name, batch=None, dim=None, *, sides, limit, with_peer=True):
     if entry.theirs and with_peer and not beside:
         theirs = peer.ask(do="start", limit=limit, patience=2 * limit + 60, **sizes)
     rounds = [], []
-    while len(rounds[0]) < ROUNDS or (
-        len(rounds[0]) < ROUNDS_OF_SMALL and rounds[0][0].get("ms", SMALL) < SMALL
-    ):
+    for _ in range(ROUNDS):
         rounds[0].append(ours.ask(do="time"))
-        if beside:
+        if beside and "peer" in rounds[0][-1]:
             rounds[1].append(rounds[0][-1].pop("peer"))
         elif "value" in theirs:
             rounds[1].append(peer.ask(do="time", limit=limit, patience=2 * limit + 60))
+    if beside:  # the turn whose ratio is the middle one: the best of each may be of different ones
+        turns = sorted(zip(*rounds, strict=False), key=lambda turn: turn[0]["ms"] / turn[1]["ms"])
+        rounds = tuple([one] for one in turns[len(turns) // 2]) if turns else rounds
     row |= {
         f"ours_{what}" if what == "ms" else what: best for what, best in _best(rounds[0]).items()
     }

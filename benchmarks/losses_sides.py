@@ -20,24 +20,32 @@ import numpy as np
 from benchmarks.catalog import CATALOG, kind
 from benchmarks.catalog.floors import FLOORS, products
 
-# Runs of each, the seconds after which fewer do, and those before which there are more.
-RUNS, LONGEST, SHORTEST = 5, 1.0, 0.1
+# Runs of each, the seconds after which fewer do, and those before which there are more, of one call or of several.
+RUNS, LONGEST, SHORTEST, SHORTEST_OF_SEVERAL = 5, 1.0, 0.1, 0.5
 
 
 def timed(call):
     """Milliseconds of the middle run of several, and those of all cores together."""
-    seconds, begun = [], time.perf_counter()
+    return timed_in_turns([call])[0]
+
+
+def timed_in_turns(calls):
+    """The same of several calls, each once in a turn, first or last by turns: all meet the same machine."""
+    seconds, begun = [[] for _ in calls], time.perf_counter()
+    shortest = SHORTEST if len(calls) == 1 else SHORTEST_OF_SEVERAL
 
     def enough():
         past = time.perf_counter() - begun
-        return past >= (SHORTEST if len(seconds) >= RUNS else LONGEST)
+        return past >= (shortest if len(seconds[0]) >= RUNS else LONGEST)
 
-    while not seconds or not enough():
-        start = time.perf_counter(), time.process_time()
-        call()
-        seconds.append((time.perf_counter() - start[0], time.process_time() - start[1]))
-    ms, core_ms = np.median(seconds, axis=0) * 1e3
-    return {"ms": float(ms), "core_ms": float(core_ms)}
+    while not seconds[0] or not enough():
+        turn = list(zip(calls, seconds, strict=True))
+        for call, times in turn if len(seconds[0]) % 2 else turn[::-1]:
+            start = time.perf_counter(), time.process_time()
+            call()
+            times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    middles = (np.median(times, axis=0) * 1e3 for times in seconds)
+    return [{"ms": float(ms), "core_ms": float(core_ms)} for ms, core_ms in middles]
 
 
 def peak_mib():
@@ -74,9 +82,9 @@ def compiled_call(function, *arrays):
 
 
 def start_ours(name, batch=None, dim=None, block=None, peer=False):
-    """What is known of our side after one run, and how to time it; with `peer` one that JAX runs too, in its turns.
+    """What is known of our side after one run, and how to time it; with `peer` in turns with one that is JAX's too.
 
-    Programs of equal steps took from half to twice each other's time in two processes, and the same in one.
+    Programs of equal steps took from half to twice each other's time in two processes, and the same in turns.
     """
     import jax
 
@@ -96,14 +104,15 @@ def start_ours(name, batch=None, dim=None, block=None, peer=False):
         "versions": f"jax {jax.__version__}",
     }
     floors = {}  # made when first timed: its [rows, references] would hide how little ours holds
-    their_times = None
+    calls = [lambda: jax.block_until_ready(compiled(*arrays))]
     if peer:
-        figures["peer"], their_times = _of_jax(entry, arrays)
+        figures["peer"], theirs = _of_jax(entry, arrays)
+        calls.append(theirs)
 
     def times():
-        mine = timed(lambda: jax.block_until_ready(compiled(*arrays)))
-        if their_times is not None:
-            mine["peer"] = their_times()
+        mine, *others = timed_in_turns(calls)
+        if others:
+            mine["peer"] = others[0]
         if not floors:
             floors.update(floor=floor_of(name, arrays), own_floor=own_floor_of(name, arrays))
         for what, call in floors.items():
@@ -140,17 +149,19 @@ def start_peer(name, batch=None, dim=None):
 
 
 def _of_jax(entry, arrays):
+    """What is known of a peer that JAX compiles, and its call."""
     import jax
 
-    arrays = [jax.numpy.asarray(a) for a in arrays]
     call, label = entry.theirs(*arrays)
-    both = jax.jit(jax.value_and_grad(call, argnums=entry.moved))
-    before = peak_mib()
-    value, _ = jax.block_until_ready(both(*arrays))
-    figures = {"value": float(value), "peer": label, "mib": round(peak_mib() - before, 1)}
-    return figures | {"versions": f"jax {jax.__version__}"}, lambda: timed(
-        lambda: jax.block_until_ready(both(*arrays))
-    )
+    both = jax.jit(jax.value_and_grad(call, argnums=entry.moved)).lower(*arrays).compile()
+    value, _ = both(*arrays)
+    figures = {
+        "value": float(value),
+        "peer": label,
+        "mib": None,
+        "versions": f"jax {jax.__version__}",
+    }
+    return figures, lambda: jax.block_until_ready(both(*arrays))
 
 
 def _imported():
