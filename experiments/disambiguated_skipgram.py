@@ -38,7 +38,7 @@ from experiments.workbench.measures import sense_maps
 from experiments.workbench.networks import sense_models
 from experiments.workbench.networks.sense_models import Model
 from experiments.workbench.sets import senses as senses_, sources
-from experiments.workbench.sets.senses import PSEUDO, SEMCOR, SEMEVAL, TUNING, Corpus
+from experiments.workbench.sets.senses import PSEUDO, SEMEVAL, TUNING, Corpus
 from jaxsim import encoders, losses, numerics, training
 from jaxsim.data import negatives
 from jaxsim.numerics import relaxations
@@ -56,7 +56,7 @@ class Config:
     seed: int = 0  # of the tables' start and the order of the text
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     texts: tuple[str, ...] = ("masc", "wikitext2_valid", "wikitext2_test")  # or docstrings-small
-    real: tuple[str, ...] = (SEMCOR, SEMEVAL)  # sets with gold senses of real words
+    real: tuple[str, ...] = ("SemCor", "SemEval-2013")  # sets with gold senses of real words
     pairs: int = 60  # pseudo-words that are tested
     tuning: int = 20  # pseudo-words that settings are chosen by
     counts: tuple[int, ...] = (40, 400)  # smallest and largest frequency of a pseudo-word's parts

@@ -37,8 +37,6 @@ from experiments.workbench.training import fits
 from jaxsim import data, encoders, evaluation, losses, pretrained
 from jaxsim.numerics.types import ArrayTree, Objective
 
-TASKS = data.GENECIS
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -48,7 +46,10 @@ class Config:
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "captions"  # captions, from JAXSIM_DATA, or letters: names of Unicode
     model: str = ""  # the folder of the frozen encoder; all-MiniLM-L6-v2 where its package is
-    tasks: tuple[str, ...] = TASKS  # of GeneCIS that are asked too; none without captions
+    tasks: tuple[str, ...] = (
+        "focus_object",
+        "change_object",
+    )  # of GeneCIS that are asked too; none without captions
     triplets: int = 40_000  # to train on
     queries: int = 1500  # of the own galleries
     distractors: int = 7  # of each kind
@@ -62,7 +63,7 @@ class Config:
     dim: int = 16  # of vectors of letters' names
 
     def __post_init__(self) -> None:
-        settings.one_of(self, data=("captions", "letters"), tasks=TASKS)
+        settings.one_of(self, data=("captions", "letters"), tasks=data.GENECIS)
         if self.tasks and self.data == "letters":
             raise ValueError(f"tasks need data=captions, got {self.tasks}")
         settings.whole(
@@ -221,7 +222,7 @@ def split(config: Config) -> tuple[Rows, Rows]:
         half = len(order) // 2
         return rows.of(np.sort(order[half:])), rows.of(np.sort(order[:half]))
     asked = set()
-    for task in TASKS:
+    for task in data.GENECIS:
         for row in data.genecis(task):
             asked |= {row.reference, row.target, *row.gallery}
     train, test = [], []

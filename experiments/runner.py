@@ -45,11 +45,11 @@ SHOWN names the figures that the pages show. What the claim compares is drawn as
 picture `claim`; without `pictures` its figure is drawn too, as the bars `means`.
 """
 
-from experiments.frame.contract import slug as slug
 from experiments.frame.figures import Grouped as Grouped, Resampled as Resampled
 from experiments.frame.fingerprints import folder_fingerprint as folder_fingerprint
 from experiments.frame.parts import Stages as Stages
-from experiments.frame.sweep import default_seeds as default_seeds, run as run, title as title
+from experiments.frame.presets import default_seeds as default_seeds, slug as slug
+from experiments.frame.sweep import run as run, title as title
 from experiments.frame.tables import best as best, summary as summary
 from experiments.frame.verdict import (
     Claim as Claim,

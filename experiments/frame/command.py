@@ -29,10 +29,31 @@ def run(arguments: list[str]) -> int:
         return show_usage(Console())
     if name == "report":
         return write_report(rest)
+    if (not rest or "--help" in rest or "-h" in rest) and explained(name, rest):
+        return 0
     # What help and the list do without is loaded where it is needed, here and below.
     from experiments.frame.launch import launch
 
     return launch(name, rest)
+
+
+def explained(name: str, arguments: list[str]) -> bool:
+    """Explains a paper by what its file says, without loading it; False where the file does not say it all."""
+    from experiments.frame import explain, static
+
+    module = static.read(name)
+    if module is None:
+        return False
+    try:
+        times = explain.times(module, static.measured)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False  # results are damaged: what checks them says where
+    explain.show(module, Console(), name=name, times=times)
+    if arguments:  # with --help among them, at which the process ends
+        from experiments.frame import options
+
+        options.parse(module, options.preset_of(module, arguments), arguments)
+    return True
 
 
 def write_report(arguments: list[str]) -> int:

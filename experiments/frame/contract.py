@@ -23,6 +23,7 @@ import jaxsim
 from experiments import pictures
 from experiments.frame import fingerprints
 from experiments.frame.figures import Grouped, Key, Resampled, Row, check_kind, figures, keys, named
+from experiments.frame.presets import slug
 from experiments.frame.tables import summary
 from experiments.frame.verdict import VERDICTS, Claim
 
@@ -114,17 +115,6 @@ def check_config(module: ModuleType, config: Any, seeds: int) -> None:
         raise ValueError(f"seed must be a whole number of at least 0, got {config.seed!r}")
     if config.seed + seeds > 2**31:
         raise ValueError(f"seed must be below 2**31 with all that follow, got {config.seed}")
-
-
-def arms_of(module: ModuleType, config: Any) -> tuple[str, ...]:
-    """The arms of a run: those chosen, all by default, and then those that they read."""
-    arms = dict.fromkeys(config.arms or module.ARMS)
-    reads, queue = getattr(module, "READS", {}), list(arms)
-    while queue:
-        read = [name for name in reads.get(queue.pop(0), ()) if name not in arms]
-        arms |= dict.fromkeys(read)
-        queue += read
-    return tuple(arms)
 
 
 def running_order(module: ModuleType, arms: Sequence[str]) -> list[str]:
@@ -367,11 +357,6 @@ def file_of(module: ModuleType) -> str:
 def path_of(module: ModuleType) -> Path:
     """An experiment's file."""
     return Path(module.__file__ or module.__name__)
-
-
-def slug(module: ModuleType) -> str:
-    """An experiment's short name: its file's."""
-    return module.__name__.rsplit(".", 1)[-1]
 
 
 def _part(module: ModuleType, name: str, wanted: str) -> Any:

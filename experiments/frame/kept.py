@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.frame import workdirs
+from experiments.frame import places
 from experiments.frame.contract import NAME
 from experiments.frame.identity import ROOT
-from experiments.frame.places import RESULTS, RUNS
+from experiments.frame.places import RESULTS, RESULTS_JSON, RUNS
 from experiments.frame.verdict import VERDICTS
 from jaxsim import storage
 
@@ -94,11 +94,6 @@ def picture_of(tree: Tree, name: str) -> str:
     return f"{tree['experiment']}-{tree['preset']}-{name}.png"
 
 
-def minutes(tree: Tree) -> float:
-    """What all parts of a run took, over all its sittings."""
-    return sum(v for n, v in tree["seconds"].items() if n != "this run") / 60
-
-
 def keep(given: Sequence[Path | str], runs: Path, results: Path, pages: Path) -> list[str]:
     """Copies results of workdirs and their pictures, each over its own files alone.
 
@@ -113,8 +108,8 @@ def keep(given: Sequence[Path | str], runs: Path, results: Path, pages: Path) ->
     workdirs that hold the same experiment and preset.
     """
     found = {}
-    for path in [Path(one) / workdirs.RESULTS for one in given] or sorted(
-        Path(runs).glob(f"*/{workdirs.RESULTS}")
+    for path in [Path(one) / RESULTS_JSON for one in given] or sorted(
+        Path(runs).glob(f"*/{RESULTS_JSON}")
     ):
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such file; the run has not ended yet")
@@ -181,15 +176,7 @@ def measured(slug: str, preset: str) -> Tree | None:
     Returns: a tree as results.json holds it, or None.
     Raises: ValueError naming a damaged file.
     """
-    name = name_of({"experiment": slug, "preset": preset})
-    places = (
-        workdirs.default(slug, preset) / workdirs.RESULTS,
-        RESULTS / name,
-        ROOT / RESULTS / name,
-    )
-    trees = [read(place) for place in dict.fromkeys(places) if place.exists()]
-    trees = [tree for tree in trees if not tree.get("changed")]
-    return max(trees, key=lambda tree: tree["date"], default=None)
+    return places.newest(slug, preset, read)
 
 
 def verdicts() -> tuple[dict[str, list[str]], list[str]]:
@@ -198,7 +185,7 @@ def verdicts() -> tuple[dict[str, list[str]], list[str]]:
     Returns: ({experiment: such as ["cpu: held"]}, a sentence for every damaged file).
     """
     paths = [
-        *sorted(RUNS.glob(f"*/{workdirs.RESULTS}")),
+        *sorted(RUNS.glob(f"*/{RESULTS_JSON}")),
         *sorted(RESULTS.glob("*.json")),
         *sorted((ROOT / RESULTS).glob("*.json")),
     ]

@@ -24,6 +24,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from experiments.frame import contract, rows
+from experiments.frame.presets import arms_of
 from jaxsim import storage
 
 LOG = logging.getLogger("jaxsim.experiments")
@@ -74,7 +75,7 @@ class Sweep:
         self.module, self.config, self.seeds, self.folder = module, config, seeds, folder
         self.progress = progress
         self.times = earlier(folder)
-        self.arms = contract.arms_of(module, config)
+        self.arms = arms_of(module, config)
         self.once = contract.listed(module, "ONCE")
         self.reads: Mapping[str, Sequence[str]] = getattr(module, "READS", {})
         self.late = {arm for arm in self.arms if self._reads_all_seeds(arm)}
@@ -86,7 +87,7 @@ class Sweep:
     def steps(module: ModuleType, config: Any, seeds: int) -> int:
         """How many steps the progress of a run has."""
         once = contract.listed(module, "ONCE")
-        return seeds + sum(1 if arm in once else seeds for arm in contract.arms_of(module, config))
+        return seeds + sum(1 if arm in once else seeds for arm in arms_of(module, config))
 
     def run(self) -> list[dict[str, Any]]:
         """All rows, from their files where these are there."""

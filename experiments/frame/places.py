@@ -3,10 +3,14 @@
 import ast
 import inspect
 import tokenize
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent.parent
+ROOT = HERE.parent
 RUNS, RESULTS, PAGES = Path("runs"), Path("results"), Path("docs/results")
+RESULTS_JSON = "results.json"  # in a workdir
 
 
 def slugs() -> list[str]:
@@ -32,3 +36,29 @@ def docstring(path: Path) -> str:
             if token.type not in (tokenize.COMMENT, tokenize.NL):
                 break
     return ""
+
+
+def workdir(slug: str, preset: str) -> Path:
+    """The workdir of a run that names none."""
+    return RUNS / f"{slug}-{preset}"
+
+
+def newest(slug: str, preset: str, read: Callable[[Path], dict[str, Any]]) -> dict[str, Any] | None:
+    """The newest results of an experiment's preset, among those of this folder and of the repository.
+
+    Args:
+      slug, preset: the experiment's and the preset's names.
+      read: from a file to the tree that it holds.
+
+    Returns: a tree as results.json holds it, or None.
+    """
+    name = f"{slug}-{preset}.json"
+    files = workdir(slug, preset) / RESULTS_JSON, RESULTS / name, ROOT / RESULTS / name
+    trees = [read(file) for file in dict.fromkeys(files) if file.exists()]
+    trees = [tree for tree in trees if not tree.get("changed")]
+    return max(trees, key=lambda tree: tree["date"], default=None)
+
+
+def minutes(tree: dict[str, Any]) -> float:
+    """What all parts of a run took, over all its sittings."""
+    return sum(v for n, v in tree["seconds"].items() if n != "this run") / 60

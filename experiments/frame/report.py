@@ -19,7 +19,7 @@ from pathlib import Path
 
 from experiments.frame import kept
 from experiments.frame.kept import Tree
-from experiments.frame.places import PAGES, RESULTS, RUNS
+from experiments.frame.places import PAGES, RESULTS, RUNS, minutes
 from experiments.frame.tables import Grid, figures, grids, keys, titled
 from jaxsim import storage
 
@@ -143,7 +143,7 @@ def _table(results: Sequence[Tree], links: str) -> str:
             str(one["seeds"]),
             one["identity"]["device"],
             one["date"][:10],
-            f"{kept.minutes(one):.1f}",
+            f"{minutes(one):.1f}",
             f"`{_command(one)}`",
         )
         lines.append(_line(*cells))
@@ -176,7 +176,7 @@ def _section(one: Tree, pages: Path) -> Iterator[str]:
     seeds = f"{one['seeds']} seed{'s' * (one['seeds'] != 1)}"
     versions = ", ".join(f"{n} {v}" for n, v in one["identity"]["versions"].items())
     yield (
-        f"{seeds} on {one['identity']['device']}, {one['date'][:10]}, {kept.minutes(one):.1f} minutes, "
+        f"{seeds} on {one['identity']['device']}, {one['date'][:10]}, {minutes(one):.1f} minutes, "
         f"commit {one['commit']}, with {versions}.\n"
     )
     if "imported" in one:

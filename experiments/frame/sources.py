@@ -11,7 +11,8 @@ import functools
 import hashlib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from experiments.frame.places import ROOT as ROOT
+
 OURS = ("jaxsim", "experiments")
 
 

@@ -12,8 +12,9 @@ import jax
 from rich.console import Console
 
 from experiments.frame import contract, identity, workdirs
-from experiments.frame.contract import slug
 from experiments.frame.parts import ALL, Sweep
+from experiments.frame.places import RESULTS_JSON
+from experiments.frame.presets import arms_of, slug
 from experiments.frame.rows import json_of
 from experiments.frame.tables import summary, tables
 from jaxsim import storage
@@ -68,7 +69,7 @@ def _run(
     console: Console,
     started: float,
 ) -> dict[str, Any]:
-    arms = contract.arms_of(module, config)
+    arms = arms_of(module, config)
     folder = workdir / identity.digest(what)
     _name_what_is_not_reused(workdir, folder, what)
     storage.write_json(folder / "identity.json", what)
@@ -107,7 +108,7 @@ def _run(
         return results
     # The folder of these settings keeps its results when others replace them in the workdir.
     for place in (folder, workdir):
-        storage.write_json(place / workdirs.RESULTS, json_of(results))
+        storage.write_json(place / RESULTS_JSON, json_of(results))
     for shown in tables(results["rows"], results["shown"]):
         console.print(shown)
     for part, numbers in facts.items():
@@ -115,7 +116,7 @@ def _run(
             said = ", ".join(f"{n} {v:.4g}" for n, v in numbers.items())
             _say(console, f"{part}: {said}" if part == ALL else f"seed {part}: {said}")
     _say(console, claim.sentence)
-    _say(console, workdir / workdirs.RESULTS, style="dim")
+    _say(console, workdir / RESULTS_JSON, style="dim")
     drawn = contract.checked_pictures(module, rows, claim)
     for name, figure in drawn.items():
         storage.write_bytes(workdir / f"{name}.png", contract.drawn(module, name, figure))
@@ -123,13 +124,8 @@ def _run(
     # Results come first, for a picture may fail; those that name no picture have none.
     results["pictures"] = list(drawn)
     for place in (folder, workdir):
-        storage.write_json(place / workdirs.RESULTS, json_of(results))
+        storage.write_json(place / RESULTS_JSON, json_of(results))
     return results
-
-
-def default_seeds(module: ModuleType, preset: str) -> int:
-    """How many seeds a preset runs by default."""
-    return getattr(module, "SEEDS", {}).get(preset, 1)
 
 
 def title(module: ModuleType) -> str:

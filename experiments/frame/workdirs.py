@@ -8,15 +8,10 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from experiments.frame.places import RESULTS_JSON
 from jaxsim import storage
 
 MARK = "experiment.json"  # which experiment and preset the folder is for
-RESULTS = "results.json"
-
-
-def default(slug: str, preset: str) -> Path:
-    """The workdir of a run that names none."""
-    return Path("runs") / f"{slug}-{preset}"
 
 
 def checked(workdir: str | Path, slug: str, preset: str) -> Path:
@@ -27,8 +22,8 @@ def checked(workdir: str | Path, slug: str, preset: str) -> Path:
     Returns: the folder, a `Path`.
     Raises: ValueError saying what is there and what to do.
     """
-    marked = not (Path(workdir) / RESULTS).is_file()  # results of before there was a mark
-    mark = MARK if marked else RESULTS
+    marked = not (Path(workdir) / RESULTS_JSON).is_file()  # results of before there was a mark
+    mark = MARK if marked else RESULTS_JSON
     workdir = storage.check_place(
         "workdir", workdir, mark=mark, kind="the workdir of an experiment"
     )
@@ -46,7 +41,7 @@ def owner_of(workdir: Path) -> tuple[str, str] | None:
 
     Raises: ValueError naming a damaged file.
     """
-    for name in (MARK, RESULTS):
+    for name in (MARK, RESULTS_JSON):
         about = storage.read_object(workdir / name, missing=None)
         if about is not None:
             return about.text("experiment"), about.text("preset")
