@@ -31,10 +31,6 @@ from benchmarks.processes import Side
 HERE = Path(__file__).resolve().parent
 SECONDS, MIB = 60, 8192  # a peer beyond either is not asked for more
 SECONDS_OF_CATALOG, ROUNDS = 10, 3
-SMALL, ROUNDS_OF_SMALL = (
-    1.0,
-    12,
-)  # milliseconds; threads that sleep and wake are half of such a time
 NAMES = (
     "multi_similarity",
     "contrastive",

@@ -46,10 +46,7 @@ class Config:
     arms: tuple[str, ...] = ()  # which arms to run; all by default
     data: str = "captions"  # captions, from JAXSIM_DATA, or letters: names of Unicode
     model: str = ""  # the folder of the frozen encoder; all-MiniLM-L6-v2 where its package is
-    tasks: tuple[str, ...] = (
-        "focus_object",
-        "change_object",
-    )  # of GeneCIS that are asked too; none without captions
+    tasks: tuple[str, ...] = ("focus_object", "change_object")  # of GeneCIS; none without captions
     triplets: int = 40_000  # to train on
     queries: int = 1500  # of the own galleries
     distractors: int = 7  # of each kind

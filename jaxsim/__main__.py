@@ -175,8 +175,8 @@ def with_large_pages() -> None:
     """Starts this command anew, in the same process, with memory in pages of 2 MiB where Linux has them for who asks.
 
     The values of a step on a CPU are in new memory each time: a good part of its time goes into asking the system
-    for pages of 4 KiB (`python -m benchmarks.pages`). GLIBC_TUNABLES, which says how the C library asks, is read as a process starts; one
-    that is set is left as it is.
+    for pages of 4 KiB (`python -m benchmarks.pages`). GLIBC_TUNABLES, which says how the C library asks, is
+    read as a process starts; one that is set is left as it is.
     """
     if "GLIBC_TUNABLES" in os.environ or not sys.executable:
         return

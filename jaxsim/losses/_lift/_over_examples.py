@@ -94,9 +94,9 @@ def over_examples(
     Args:
       rule: (*arrays, **hyperparameters) -> values [batch], or (values, weights [batch]), or both
         [batch, candidates] for a mean over candidates. Its positional arguments are the loss's arrays,
-        its keyword-only ones the hyperparameters. It gets the arrays
-        checked, in float32 at least, with zeros in padding. One that also takes `where`, as every rule
-        over lists does, gets the mask of what counts. An array whose default is None may be left out.
+        its keyword-only ones the hyperparameters. It gets the arrays checked, in float32 at least, with
+        zeros in padding. One that also takes `where`, as every rule over lists does, gets the mask of
+        what counts. An array whose default is None may be left out.
       axes: the names of the arrays' axes, "batch, dim" say, of all or {array: axes}; a number is the
         axis's length, "..." any further axes. Arrays of equal axes have equal shapes. None leaves an
         array to the rule's checks. The default is "batch", or "batch, candidates" for lists.
